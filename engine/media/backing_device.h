@@ -1,0 +1,57 @@
+// BackingDevice: where a volume's blocks finally live. The seam between the engine and a disk, with a
+// simulated twin (tests/sim) that loses, tears, delays and fails on demand.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "engine/foundation/units.h"
+#include "engine/media/io_lane.h"
+
+namespace engine {
+
+// How an operation of the engine ended. The protocols map each value to a status in one place.
+enum class IoStatus : std::uint8_t {
+  ok,
+  media_error,        // the disk could not read or write these blocks
+  out_of_range,       // beyond the end of the volume
+  capacity_exceeded,  // no space for it on the pool (ENOSPC, EDQUOT)
+  unavailable,        // the backing is late, missing or held; retrying later may work
+  sync_failed,        // an earlier flush failed: nothing is acknowledged until the backing is reopened
+  cancelled,          // given up before it started; nothing was changed
+  timed_out,          // the backing did not answer in time
+  read_only,          // the volume does not take writes
+};
+
+// One operation on a backing; owned by the caller, untouched by it until `done` runs.
+struct BackingIo {
+  enum class Kind : std::uint8_t { read, write, sync, zero_range, discard };
+  Kind kind = Kind::read;
+  bool durable = false;  // write, zero_range, discard: done only when on stable media
+  MediaOffset offset;
+  std::span<std::byte> buffer;  // read, write; any alignment and length
+  ByteCount length;             // zero_range, discard
+  // May run inside submit() (memory). On the lane's thread.
+  void (*done)(BackingIo& io, IoStatus status) noexcept = nullptr;
+
+  // The device's own state while the operation is under way.
+  FileOperation file;
+  void* device_state = nullptr;
+  std::uint64_t progress = 0;
+};
+
+class BackingDevice {
+ public:
+  BackingDevice() = default;
+  BackingDevice(const BackingDevice&) = delete;
+  BackingDevice& operator=(const BackingDevice&) = delete;
+  virtual ~BackingDevice() = default;
+
+  [[nodiscard]] virtual ByteCount size() const = 0;
+  // Starts `io`; any thread, each with its own lane. zero_range and discard both leave zeros to read.
+  // After a failed sync (or failed durable write) every later write, sync, zero_range and discard answers
+  // sync_failed until the device is reopened: the kernel forgets dirty pages after it has reported them once.
+  virtual void submit(IoLane& lane, BackingIo& io) = 0;
+};
+
+}  // namespace engine

@@ -1,0 +1,56 @@
+// Engine: every pool and volume of one daemon, opened from the configuration and kept open.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/foundation/result.h"
+#include "engine/volume/volume.h"
+
+namespace engine {
+
+struct PoolSpec {
+  enum class Kind : std::uint8_t { file, memory };
+  std::string name;
+  Kind kind = Kind::file;
+  std::string directory;  // file: the labelled directory
+};
+
+struct VolumeSpec {
+  std::string name;
+  std::string pool;
+  ByteCount size;
+  BlockSize block_size;
+};
+
+// What a pool looks like to an operator.
+struct PoolStatus {
+  std::string name;
+  PoolSpec::Kind kind = PoolSpec::Kind::file;
+  bool open = false;
+  std::string reason;  // why it is not open, and what to do; empty when open
+  ByteCount size;      // of the file system; 0 while not open
+  ByteCount free;
+};
+
+// Main or control thread only, except what Volume says of itself.
+class Engine {
+ public:
+  // Opens what can be opened; what cannot stays late with its reason. Never fails as a whole.
+  static std::unique_ptr<Engine> open(std::vector<PoolSpec> pools, std::vector<VolumeSpec> volumes);
+  virtual ~Engine() = default;
+
+  // In the order of the specification; stable addresses for the Engine's life.
+  [[nodiscard]] virtual std::vector<Volume*> volumes() const = 0;
+  [[nodiscard]] virtual Volume* find(const std::string& name) const = 0;
+  [[nodiscard]] virtual std::vector<PoolStatus> pools() const = 0;
+
+  // Tries again whatever is late or failed; true if any volume's state changed.
+  virtual bool retry_late() = 0;
+  // Grows a volume that is online. The error is a sentence for the operator; nothing changed then.
+  virtual Result<void, std::string> grow(const std::string& name, ByteCount new_size) = 0;
+};
+
+}  // namespace engine
