@@ -1,0 +1,182 @@
+// What one configuration file asks for, as plain structs: already checked, units resolved, defaults
+// filled in. Made only by config/parse.h; nothing here knows YAML, and nothing here has looked at
+// the machine.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/foundation/units.h"
+
+namespace config {
+
+using engine::operator""_KiB;
+using engine::operator""_MiB;
+using engine::operator""_GiB;
+
+// Where a value stands in the file, both from 1. Line 0: it does not stand there, the default is
+// used.
+struct Position {
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+  friend auto operator<=>(const Position&, const Position&) = default;
+};
+
+// A value that later messages ("the address is not up", "shrinking is refused") must point at.
+template <class T>
+struct Located {
+  T value{};
+  Position at;
+};
+
+// A literal address; names are never resolved. IPv4 stands in the first four bytes, network order.
+struct IpAddress {
+  enum class Family {
+    any,  // "*": every address of both families, one dual-stack socket
+    ipv4,
+    ipv6,
+  };
+  Family family = Family::any;
+  std::array<std::byte, 16> bytes{};
+  std::string scope;  // of a link-local IPv6 address: the interface's name, without '%'
+  std::string text;   // canonical, with the scope; "*" for any
+
+  // "*", 0.0.0.0 or ::
+  [[nodiscard]] bool is_wildcard() const { return bytes == std::array<std::byte, 16>{}; }
+  // 127.0.0.0/8 or ::1
+  [[nodiscard]] bool is_loopback() const;
+  friend bool operator==(const IpAddress&, const IpAddress&) = default;
+};
+
+struct Reactors {
+  std::uint32_t count = 1;
+  std::vector<std::uint32_t>
+      cpus;     // empty: not pinned; otherwise reactor i runs on cpus[i], count entries
+  Position at;  // of `cpus` where given, else of `reactors`
+};
+
+// What a listener tells hosts about discovery.
+enum class Discovery {
+  also,  // the discovery subsystem beside the I/O subsystems
+  only,  // nothing else: no subsystem refers to it
+  none,  // Connect to the discovery NQN is refused
+};
+
+enum class Digests {
+  permitted,  // each of header and data digest as the host asks in ICReq
+  required,   // a host that does not ask for both is refused
+  refused,    // never granted in ICResp
+};
+
+// NVMe/TCP behaviour of one listener.
+struct NvmeTcpOptions {
+  bool c2h_success = true;  // SUCCESS flag in C2HData where SQ flow control is disabled
+  Digests digests = Digests::permitted;
+  engine::ByteCount in_capsule_data = 8_KiB;  // I/O queues; Admin and Fabrics have 8 KiB always
+  std::uint32_t max_r2t = 4;  // outstanding for one command; the host's MAXR2T also bounds it
+  engine::ByteCount max_h2c_data = 128_KiB;  // MAXH2CDATA, a multiple of 4 KiB
+  std::uint32_t max_connections = 4096;
+  std::chrono::milliseconds icreq_timeout{10'000};    // from accept to a complete ICReq
+  std::chrono::milliseconds connect_timeout{10'000};  // from ICResp to a successful Fabrics Connect
+  // No byte arrives although the peer owes some (the rest of a PDU, data asked for by R2T). A
+  // connection that owes nothing may be silent for ever: the keep-alive watches over it.
+  std::chrono::milliseconds idle_timeout{30'000};
+};
+
+struct Listener {
+  std::string name;
+  Position at;
+  Located<IpAddress> address;
+  Located<std::uint16_t> port{.value = 4420, .at = {}};
+  Discovery discovery = Discovery::also;
+  NvmeTcpOptions nvme_tcp;
+};
+
+struct Pool {
+  enum class Kind {
+    file,    // a labelled directory of fully allocated image files
+    memory,  // tests and benchmarks only: empty after each start
+  };
+  std::string name;
+  Position at;
+  Kind kind = Kind::file;
+  Located<std::string> directory;  // absolute, normal form; kind file only
+};
+
+// Its UUID is not here: the pool's own record of the volume holds it.
+struct Volume {
+  std::string name;
+  Position at;
+  Located<std::string> pool;
+  Located<engine::ByteCount> size;  // a multiple of 4096
+  Located<engine::BlockSize> block_size;
+};
+
+struct Host {
+  std::string name;
+  Position at;
+  std::string nqn;
+};
+
+struct Namespace {
+  std::uint32_t nsid = 0;  // 1 ... FFFFFFFEh
+  Position at;
+  Located<std::string> volume;
+  // Names in Config::hosts. nullopt: every host of the subsystem; an empty list: none.
+  std::optional<std::vector<Located<std::string>>> hosts;
+};
+
+struct Subsystem {
+  std::string nqn;
+  Position at;
+  std::vector<Located<std::string>>
+      listeners;  // names in Config::listeners, never a discovery-only one
+  bool allow_any_host = false;
+  std::vector<Located<std::string>> hosts;  // names in Config::hosts; empty if allow_any_host
+  std::optional<std::string>
+      serial;  // at most 20 printable ASCII characters; nullopt: made from the NQN
+  std::string model = "Forebay";  // at most 40 printable ASCII characters
+  std::uint16_t cntlid_min = 1;
+  std::uint16_t cntlid_max = 0xffef;
+  std::uint32_t max_io_queues = 128;              // for each controller
+  std::uint32_t max_queue_depth = 1024;           // entries; CAP.MQES is one less
+  engine::ByteCount mdts = 1_MiB;                 // a power of two, 4 KiB or more
+  std::map<std::uint32_t, Namespace> namespaces;  // by NSID, at most max_namespaces
+};
+
+inline constexpr std::size_t max_namespaces = 1024;  // in one subsystem
+
+struct Metrics {
+  Located<IpAddress> address;
+  Located<std::uint16_t> port{.value = 9930, .at = {}};
+};
+
+struct Control {
+  Located<std::string> socket{.value = "/run/forebay/control.sock", .at = {}};
+  std::optional<Located<std::string>> group;  // may use the socket beside root; nullopt: root only
+};
+
+enum class LogLevel { error, warn, info, debug };
+
+struct Config {
+  std::string file;  // as named by the caller; the first field of every message
+  std::string node;
+  Reactors reactors;
+  Located<engine::ByteCount> memory{.value = 1_GiB, .at = {}};
+  std::map<std::string, Listener> listeners;
+  std::map<std::string, Pool> pools;
+  std::map<std::string, Volume> volumes;
+  std::map<std::string, Host> hosts;
+  std::map<std::string, Subsystem> subsystems;  // by NQN
+  std::optional<Metrics> metrics;               // nullopt: not served
+  Control control;
+  LogLevel log_level = LogLevel::info;
+};
+
+}  // namespace config
