@@ -1,0 +1,67 @@
+// WriteOrder: a write that overlaps one still in flight, from whichever host, path or protocol, waits for it.
+// This is what keeps a write of a dead association from landing after a newer one (P4).
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
+#include <cstdint>
+#include <mutex>
+
+#include "engine/foundation/units.h"
+
+namespace target::block {
+
+// A write's place in the order; embedded in the command. Untouched by its owner between enter() and leave().
+struct OrderedWrite {
+  engine::Lba begin;
+  engine::Lba end;  // first block behind it
+  // Called once when a waiting write may start, on the thread that ended the last write it waited for: it
+  // must only hand the news to the owner's reactor.
+  void (*admitted)(OrderedWrite& write) noexcept = nullptr;
+
+  boost::intrusive::set_member_hook<> in_flight_hook;
+  boost::intrusive::list_member_hook<> waiting_hook;
+};
+
+// Thread-safe. Invariants: writes in flight never overlap each other; a waiting write overlaps one in flight or
+// one that waits before it, so nobody overtakes and nobody starves.
+class WriteOrder {
+ public:
+  WriteOrder() = default;
+  WriteOrder(const WriteOrder&) = delete;
+  WriteOrder& operator=(const WriteOrder&) = delete;
+
+  // True: the write may start at once. False: it waits, and `admitted` will be called, unless cancel() wins.
+  [[nodiscard]] bool enter(OrderedWrite& write);
+  // The write has ended, whatever came of it.
+  void leave(OrderedWrite& write);
+  // Takes a waiting write out; false if it was admitted already (its `admitted` has been or is being called).
+  [[nodiscard]] bool cancel(OrderedWrite& write);
+
+  [[nodiscard]] bool idle() const;
+
+ private:
+  struct ByBegin {
+    using type = std::uint64_t;
+    std::uint64_t operator()(const OrderedWrite& write) const { return write.begin.value; }
+  };
+  using InFlight = boost::intrusive::set<
+      OrderedWrite,
+      boost::intrusive::member_hook<OrderedWrite, boost::intrusive::set_member_hook<>,
+                                    &OrderedWrite::in_flight_hook>,
+      boost::intrusive::key_of_value<ByBegin>, boost::intrusive::constant_time_size<false>>;
+  using Waiting = boost::intrusive::list<
+      OrderedWrite,
+      boost::intrusive::member_hook<OrderedWrite, boost::intrusive::list_member_hook<>,
+                                    &OrderedWrite::waiting_hook>,
+      boost::intrusive::constant_time_size<false>>;
+
+  [[nodiscard]] bool overlaps_in_flight(const OrderedWrite& write) const;
+
+  // Guards both containers. A leaf lock: `admitted` is called after it is released.
+  mutable std::mutex mutex_;
+  InFlight in_flight_;
+  Waiting waiting_;
+};
+
+}  // namespace target::block
