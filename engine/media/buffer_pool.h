@@ -1,4 +1,5 @@
-// Aligned transfer buffers with one cap for the whole process: what the network fills and the disks read.
+// Aligned transfer buffers with one cap for the whole process: what the network fills and the disks
+// read.
 #pragma once
 
 #include <array>
@@ -34,7 +35,8 @@ class MemoryBudget {
 
 class BufferPool;
 
-// A move-only duty: one buffer of a pool, given back when the lease ends. Only on the pool's thread.
+// A move-only duty: one buffer of a pool, given back when the lease ends. Only on the pool's
+// thread.
 class BufferLease {
  public:
   BufferLease() = default;
@@ -54,7 +56,8 @@ class BufferLease {
   std::span<std::byte> bytes_;
 };
 
-// Somebody waiting for a buffer. Called once, on the pool's thread, never from inside lease() or wait().
+// Somebody waiting for a buffer. Called once, on the pool's thread, never from inside lease() or
+// wait().
 class BufferWaiter : public boost::intrusive::list_base_hook<
                          boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
@@ -64,8 +67,8 @@ class BufferWaiter : public boost::intrusive::list_base_hook<
   ~BufferWaiter() = default;
 };
 
-// One thread's buffers, in power-of-two classes from 4 KiB to 2 MiB; freed ones are kept for reuse up to
-// a bound and given back to the budget otherwise.
+// One thread's buffers, in power-of-two classes from 4 KiB to 2 MiB; freed ones are kept for reuse
+// up to a bound and given back to the budget otherwise.
 class BufferPool {
  public:
   explicit BufferPool(MemoryBudget& budget);
@@ -75,8 +78,8 @@ class BufferPool {
 
   static constexpr ByteCount largest = ByteCount{2U << 20};
 
-  // nullopt when the budget is exhausted, or while earlier waiters are waiting (first come, first served).
-  // bytes: 1..largest.
+  // nullopt when the budget is exhausted, or while earlier waiters are waiting (first come, first
+  // served). bytes: 1..largest.
   [[nodiscard]] std::optional<BufferLease> lease(ByteCount bytes);
   // Queues `waiter` to be told when lease() may succeed again. Unlinks itself when destroyed.
   void wait(BufferWaiter& waiter);

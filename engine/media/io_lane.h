@@ -1,4 +1,5 @@
-// IoLane: one thread's way to the disks. Each reactor owns one; an operation completes on the lane it started on.
+// IoLane: one thread's way to the disks. Each reactor owns one; an operation completes on the lane
+// it started on.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +26,8 @@ struct FileOperation {
   MediaOffset offset;
   std::span<std::byte> buffer;  // read, write
   ByteCount length;             // zero_range, punch_hole
-  // `result` as the system call gives it: bytes moved, or -errno. On the lane's thread; never inside start().
+  // `result` as the system call gives it: bytes moved, or -errno. On the lane's thread; never
+  // inside start().
   void (*done)(FileOperation& operation, int result) noexcept = nullptr;
 };
 
@@ -36,8 +38,8 @@ class IoLane {
   IoLane& operator=(const IoLane&) = delete;
   virtual ~IoLane() = default;
 
-  // Queues `operation`; the kernel sees it at the next submit(). Never blocks, never fails: an operation
-  // that cannot be queued now waits inside the lane.
+  // Queues `operation`; the kernel sees it at the next submit(). Never blocks, never fails: an
+  // operation that cannot be queued now waits inside the lane.
   virtual void start(FileOperation& operation) = 0;
   // Hands everything queued to the kernel: once at the end of a reactor turn.
   virtual void submit() = 0;
@@ -45,7 +47,8 @@ class IoLane {
   virtual std::size_t reap() = 0;
   // Operations started and not yet done.
   [[nodiscard]] virtual std::size_t in_flight() const = 0;
-  // Becomes readable when reap() has work while the thread sleeps; -1 if there is none (simulation).
+  // Becomes readable when reap() has work while the thread sleeps; -1 if there is none
+  // (simulation).
   [[nodiscard]] virtual int wake_descriptor() const = 0;
   // This thread's transfer buffers.
   [[nodiscard]] virtual BufferPool& buffers() = 0;

@@ -1,4 +1,5 @@
-// Volume: the one face of the engine towards the protocols. Blocks in, blocks out, durable when answered.
+// Volume: the one face of the engine towards the protocols. Blocks in, blocks out, durable when
+// answered.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +12,16 @@
 
 namespace engine {
 
-// One request to a volume; owned by the caller (it lives in the command's slot: nothing is allocated for
-// a request), untouched by it until `done` runs.
+// One request to a volume; owned by the caller (it lives in the command's slot: nothing is
+// allocated for a request), untouched by it until `done` runs.
 struct VolumeIo {
   enum class Kind : std::uint8_t {
     read,
     write,
     write_zeroes,  // reads return zeros; space stays allocated unless may_deallocate
     deallocate,    // reads return zeros; space is given back where the pool can
-    flush,         // no-op for durability (every write is durable when answered), ordered after nothing
-    verify,        // reads and checks the media, returns nothing
+    flush,   // no-op for durability (every write is durable when answered), ordered after nothing
+    verify,  // reads and checks the media, returns nothing
   };
   Kind kind = Kind::read;
   bool may_deallocate = false;  // write_zeroes only (NVM command set: DEAC)
@@ -28,7 +29,8 @@ struct VolumeIo {
   BlockCount blocks;
   // read: destination; write: source; exactly blocks * block size long. Stays valid until `done`.
   std::span<std::byte> data;
-  // On the lane's thread; may run inside submit(). The request may be reused or destroyed from here.
+  // On the lane's thread; may run inside submit(). The request may be reused or destroyed from
+  // here.
   void (*done)(VolumeIo& io, IoStatus status) noexcept = nullptr;
 
   // The engine's own state while the request is under way.
@@ -37,7 +39,8 @@ struct VolumeIo {
 };
 
 enum class VolumeState : std::uint8_t {
-  late,    // configured, but its pool or file is not there yet; identity and size are known where possible
+  late,  // configured, but its pool or file is not there yet; identity and size are known where
+         // possible
   online,
   failed,  // a flush failed or the backing is gone; reads may work, writes do not
 };
@@ -49,7 +52,8 @@ struct VolumeIdentity {
   BlockSize block_size;
 };
 
-// Thread-safe: submit() from any reactor, each with its own lane. Lives as long as the Engine that made it.
+// Thread-safe: submit() from any reactor, each with its own lane. Lives as long as the Engine that
+// made it.
 class Volume {
  public:
   Volume() = default;
@@ -63,8 +67,8 @@ class Volume {
   // One sentence for the operator: why the state is what it is and what to do; empty when online.
   [[nodiscard]] virtual std::string state_reason() const = 0;
 
-  // Answers writes only when they are durable. Requests that overlap each other are the caller's to order.
-  // Ends with out_of_range for blocks beyond size(), unavailable while late.
+  // Answers writes only when they are durable. Requests that overlap each other are the caller's to
+  // order. Ends with out_of_range for blocks beyond size(), unavailable while late.
   virtual void submit(IoLane& lane, VolumeIo& io) = 0;
 };
 

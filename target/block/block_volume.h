@@ -1,4 +1,5 @@
-// BlockVolume: what NVMe namespaces and SCSI LUNs share of one volume: its handle, identity and write order.
+// BlockVolume: what NVMe namespaces and SCSI LUNs share of one volume: its handle, identity and
+// write order.
 #pragma once
 
 #include "engine/volume/volume.h"
@@ -7,12 +8,14 @@
 namespace target::block {
 
 // Limits that both protocols report, and hold commands to.
-// One zeroing or deallocating request covers at most this much, so that no turn of a reactor is long.
+// One zeroing or deallocating request covers at most this much, so that no turn of a reactor is
+// long.
 inline constexpr engine::ByteCount largest_zeroing{1U << 30};
 // What the disks below like: 4 KiB whatever the logical block is.
 inline constexpr std::uint32_t preferred_granularity_bytes = 4096;
 
-// One for each volume of the daemon, shared by every subsystem and target that exports it. Thread-safe.
+// One for each volume of the daemon, shared by every subsystem and target that exports it.
+// Thread-safe.
 class BlockVolume {
  public:
   explicit BlockVolume(engine::Volume& volume) : volume_(volume) {}

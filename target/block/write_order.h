@@ -1,5 +1,6 @@
-// WriteOrder: a write that overlaps one still in flight, from whichever host, path or protocol, waits for it.
-// This is what keeps a write of a dead association from landing after a newer one (P4).
+// WriteOrder: a write that overlaps one still in flight, from whichever host, path or protocol,
+// waits for it. This is what keeps a write of a dead association from landing after a newer one
+// (P4).
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -11,31 +12,37 @@
 
 namespace target::block {
 
-// A write's place in the order; embedded in the command. Untouched by its owner between enter() and leave().
+// A write's place in the order; embedded in the command. Untouched by its owner between enter() and
+// leave().
 struct OrderedWrite {
   engine::Lba begin;
   engine::Lba end;  // first block behind it
-  // Called once when a waiting write may start, on the thread that ended the last write it waited for: it
-  // must only hand the news to the owner's reactor.
+  // Called once when a waiting write may start, on the thread that ended the last write it waited
+  // for: it must only hand the news to the owner's reactor.
   void (*admitted)(OrderedWrite& write) noexcept = nullptr;
 
+  // WriteOrder's own, guarded by its lock.
+  enum class Place : std::uint8_t { outside, waiting, in_flight };
+  Place place = Place::outside;
   boost::intrusive::set_member_hook<> in_flight_hook;
   boost::intrusive::list_member_hook<> waiting_hook;
 };
 
-// Thread-safe. Invariants: writes in flight never overlap each other; a waiting write overlaps one in flight or
-// one that waits before it, so nobody overtakes and nobody starves.
+// Thread-safe. Invariants: writes in flight never overlap each other; a waiting write overlaps one
+// in flight or one that waits before it, so nobody overtakes and nobody starves.
 class WriteOrder {
  public:
   WriteOrder() = default;
   WriteOrder(const WriteOrder&) = delete;
   WriteOrder& operator=(const WriteOrder&) = delete;
 
-  // True: the write may start at once. False: it waits, and `admitted` will be called, unless cancel() wins.
+  // True: the write may start at once. False: it waits, and `admitted` will be called, unless
+  // cancel() wins.
   [[nodiscard]] bool enter(OrderedWrite& write);
   // The write has ended, whatever came of it.
   void leave(OrderedWrite& write);
-  // Takes a waiting write out; false if it was admitted already (its `admitted` has been or is being called).
+  // Takes a waiting write out; false if it was admitted already (its `admitted` has been or is
+  // being called). Writes that waited for it are admitted.
   [[nodiscard]] bool cancel(OrderedWrite& write);
 
   [[nodiscard]] bool idle() const;
@@ -57,6 +64,10 @@ class WriteOrder {
       boost::intrusive::constant_time_size<false>>;
 
   [[nodiscard]] bool overlaps_in_flight(const OrderedWrite& write) const;
+  // True if `write` overlaps a waiting write that stands before `end` in the queue.
+  [[nodiscard]] bool overlaps_waiting(const OrderedWrite& write, Waiting::const_iterator end) const;
+  // Moves every waiting write that nothing blocks any more into `admitted`.
+  void admit_unblocked(Waiting& admitted);
 
   // Guards both containers. A leaf lock: `admitted` is called after it is released.
   mutable std::mutex mutex_;

@@ -1,5 +1,6 @@
 // A command in flight and the duty to answer it: what a Connection (bytes and data transfers) and a
-// CommandExecutor (what the command means) hand to each other. Reactor thread of the connection only.
+// CommandExecutor (what the command means) hand to each other. Reactor thread of the connection
+// only.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +22,12 @@ namespace target::nvmf {
 
 class CommandPort;
 
-// One slot of a queue. The Connection preallocates as many as the queue is deep; nothing is allocated for a command.
+// One slot of a queue. The Connection preallocates as many as the queue is deep; nothing is
+// allocated for a command.
 struct Command {
   protocol::nvme::SubmissionEntry entry;
-  // Data of the command: from the host once data_ready() says so, or to the host. Empty when it has none.
+  // Data of the command: from the host once data_ready() says so, or to the host. Empty when it has
+  // none.
   engine::BufferLease buffer;
   std::uint32_t data_bytes = 0;  // how much of `buffer` is the command's
 
@@ -33,34 +36,40 @@ struct Command {
   block::OrderedWrite order;
   void* context = nullptr;       // the executor's pointer back to itself
   std::uint64_t started_ns = 0;  // when the capsule was decoded, for latency metrics
-  std::uint32_t step = 0;        // progress of commands made of several requests (DSM ranges, Compare)
+  std::uint32_t step = 0;  // progress of commands made of several requests (DSM ranges, Compare)
 
   CommandPort* port = nullptr;
 };
 
-// The duty to answer one command: move-only; ends by respond() or respond_with_data(), or is parked in the
-// command while the engine works on it. Destroying an unanswered permit is a bug and ends the process.
+// The duty to answer one command: move-only; ends by respond() or respond_with_data(), or is parked
+// in the command while the engine works on it. Destroying an unanswered permit is a bug and ends
+// the process.
 class CommandPermit {
  public:
   explicit CommandPermit(Command& command) : command_(&command) {}
-  CommandPermit(CommandPermit&& other) noexcept : command_(std::exchange(other.command_, nullptr)) {}
+  CommandPermit(CommandPermit&& other) noexcept
+      : command_(std::exchange(other.command_, nullptr)) {}
   CommandPermit& operator=(CommandPermit&&) = delete;
   ~CommandPermit() { CHECK(command_ == nullptr); }
 
   [[nodiscard]] Command& command() const { return *command_; }
 
-  // Leaves the duty with the command itself; whoever completes it calls resume(). For requests to the engine.
+  // Leaves the duty with the command itself; whoever completes it calls resume(). For requests to
+  // the engine.
   Command& park() { return *std::exchange(command_, nullptr); }
   static CommandPermit resume(Command& command) { return CommandPermit(command); }
 
-  // Has `bytes` of data brought from the host (in-capsule data that is there already, or R2Ts): the executor's
-  // data_ready() is called when all of it is in command.buffer, maybe from inside this call.
+  // Has `bytes` of data brought from the host (in-capsule data that is there already, or R2Ts): the
+  // executor's data_ready() is called when all of it is in command.buffer, maybe from inside this
+  // call.
   void receive_from_host(std::uint32_t bytes);
-  // Leases `bytes` of buffer for data to the host: data_ready() is called when there is one, maybe from inside.
+  // Leases `bytes` of buffer for data to the host: data_ready() is called when there is one, maybe
+  // from inside.
   void lease_for_host(std::uint32_t bytes);
   // Ends the command. `result` is dwords 0 and 1 of the completion (CDW0 low).
   void respond(protocol::nvme::Status status, std::uint64_t result = 0);
-  // Sends the first `bytes` of command.buffer to the host, then success (elided into SUCCESS where allowed).
+  // Sends the first `bytes` of command.buffer to the host, then success (elided into SUCCESS where
+  // allowed).
   void respond_with_data(std::uint32_t bytes, std::uint64_t result = 0);
 
  private:
@@ -69,11 +78,11 @@ class CommandPermit {
 
 // Why a connection ended: one line in the log, one label in metrics.
 enum class EndReason : std::uint8_t {
-  closed_by_host,      // TCP FIN, in order
-  connection_lost,     // reset, or the socket failed
-  protocol_error,      // C2HTermReq was sent
-  host_terminated,     // H2CTermReq was received
-  connect_timeout,     // no ICReq or no Connect in time
+  closed_by_host,   // TCP FIN, in order
+  connection_lost,  // reset, or the socket failed
+  protocol_error,   // C2HTermReq was sent
+  host_terminated,  // H2CTermReq was received
+  connect_timeout,  // no ICReq or no Connect in time
   idle_timeout,
   keep_alive_timeout,  // KATO passed
   controller_reset,    // CC.EN 1 -> 0, or shutdown finished and the host left
@@ -87,8 +96,9 @@ enum class EndReason : std::uint8_t {
 // Set when Connect has been accepted: from then on the connection is this queue.
 struct QueueBinding {
   std::uint16_t qid = 0;
-  std::uint32_t entries = 1;            // SQSIZE + 1
-  bool sq_flow_control_disabled = false;  // CATTR bit 2: SQHD is not reported; SUCCESS may elide responses
+  std::uint32_t entries = 1;  // SQSIZE + 1
+  bool sq_flow_control_disabled =
+      false;  // CATTR bit 2: SQHD is not reported; SUCCESS may elide responses
 };
 
 // What the wire of this connection settled on; for logs, status and Connect decisions.
@@ -131,8 +141,9 @@ class CommandExecutor {
   virtual void execute(CommandPermit permit) = 0;
   // What receive_from_host() or lease_for_host() asked for is there.
   virtual void data_ready(CommandPermit permit) = 0;
-  // Called once; no further execute() or data_ready(). The executor cancels what has not started; commands in
-  // the engine are still resumed and answered (into nothing). The Connection and its slots live until all are.
+  // Called once; no further execute() or data_ready(). The executor cancels what has not started;
+  // commands in the engine are still resumed and answered (into nothing). The Connection and its
+  // slots live until all are.
   virtual void connection_ended(EndReason reason) = 0;
 };
 

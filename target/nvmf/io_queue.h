@@ -1,4 +1,5 @@
-// IoQueue: executes the I/O commands of one queue against namespaces. Errors become status in one place.
+// IoQueue: executes the I/O commands of one queue against namespaces. Errors become status in one
+// place.
 #pragma once
 
 #include <atomic>
@@ -10,10 +11,17 @@
 namespace target::nvmf {
 
 // ANA states (NVMe Base, Asymmetric Namespace Access); the group of a namespace is its own.
-enum class AnaState : std::uint8_t { optimized = 1, non_optimized = 2, inaccessible = 3, persistent_loss = 4, change = 0xf };
+enum class AnaState : std::uint8_t {
+  optimized = 1,
+  non_optimized = 2,
+  inaccessible = 3,
+  persistent_loss = 4,
+  change = 0xf
+};
 
-// A volume under a namespace identifier of one subsystem. Lives as long as the subsystem's table says; an I/O
-// queue looks it up for each command and keeps the pointer only until the command ends.
+// A volume under a namespace identifier of one subsystem. Lives as long as the subsystem's table
+// says; an I/O queue looks it up for each command and keeps the pointer only until the command
+// ends.
 struct Namespace {
   std::uint32_t nsid = 0;
   std::uint32_t ana_group = 0;
@@ -58,7 +66,8 @@ class IoQueueOwner {
   ~IoQueueOwner() = default;
 };
 
-// One for each I/O connection; reactor thread only. The QueueSession forwards to it once Connect is accepted.
+// One for each I/O connection; reactor thread only. The QueueSession forwards to it once Connect is
+// accepted.
 class IoQueue {
  public:
   IoQueue(IoQueueOwner& owner, CommandPort& port, std::uint16_t qid);
@@ -70,7 +79,8 @@ class IoQueue {
   void data_ready(CommandPermit permit);
   // Cancels every write that still waits for another: the association is dead, it must never start.
   void end();
-  // Abort (NVMe Base): true if the command was still waiting and is now answered Command Abort Requested.
+  // Abort (NVMe Base): true if the command was still waiting and is now answered Command Abort
+  // Requested.
   [[nodiscard]] bool abort(std::uint16_t cid);
   // Commands parked in the engine or waiting.
   [[nodiscard]] std::size_t outstanding() const { return outstanding_; }
