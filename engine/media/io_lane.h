@@ -1,5 +1,4 @@
-// IoLane: one thread's way to the disks. Each reactor owns one; an operation completes on the lane
-// it started on.
+// IoLane: one thread's way to the disks. Each reactor owns one; an operation completes on the lane it started on.
 #pragma once
 
 #include <cstddef>
@@ -10,6 +9,16 @@
 #include "engine/media/buffer_pool.h"
 
 namespace engine {
+
+// What an operation may hang together with: a file, and the disk or file system behind it. A lane caps what
+// each may have in flight, so that a hung one leaves room for the others. Numbers are never used twice.
+struct IoSource {
+  std::uint32_t file = 0;     // 0: not capped
+  std::uint32_t backing = 0;  // 0: not capped
+
+  [[nodiscard]] static std::uint32_t new_backing();
+  [[nodiscard]] static IoSource new_file(std::uint32_t backing);
+};
 
 // One operation on a file descriptor; owned by the caller, untouched by it until `done` runs.
 struct FileOperation {
@@ -24,11 +33,17 @@ struct FileOperation {
   Kind kind = Kind::read;
   int fd = -1;
   MediaOffset offset;
-  std::span<std::byte> buffer;  // read, write
+  std::span<std::byte> buffer;  // read, write; at most largest_transfer long
   ByteCount length;             // zero_range, punch_hole
-  // `result` as the system call gives it: bytes moved, or -errno. On the lane's thread; never
-  // inside start().
+  IoSource source;
+  // `result` as the system call gives it: bytes moved, or -errno. On the lane's thread; never inside start().
   void (*done)(FileOperation& operation, int result) noexcept = nullptr;
+  void* context = nullptr;  // the caller's own
+
+  static constexpr ByteCount largest_transfer = ByteCount{1U << 30};
+
+  // The lane's own while the operation is queued.
+  FileOperation* next = nullptr;
 };
 
 class IoLane {
@@ -36,20 +51,25 @@ class IoLane {
   IoLane() = default;
   IoLane(const IoLane&) = delete;
   IoLane& operator=(const IoLane&) = delete;
+  // Nothing may be in flight: the kernel would go on writing to memory that is gone.
   virtual ~IoLane() = default;
 
-  // Queues `operation`; the kernel sees it at the next submit(). Never blocks, never fails: an
-  // operation that cannot be queued now waits inside the lane.
+  // Queues `operation`; the kernel sees it at the next submit(). Never blocks, never fails: an operation
+  // that cannot be queued now waits inside the lane.
   virtual void start(FileOperation& operation) = 0;
   // Hands everything queued to the kernel: once at the end of a reactor turn.
   virtual void submit() = 0;
-  // Runs the `done` of everything that finished; returns how many.
+  // Runs the `done` of everything that finished, and wakes those who wait for buffers; returns how many
+  // operations ended. No system call when there is nothing.
   virtual std::size_t reap() = 0;
-  // Operations started and not yet done.
+  // From any thread: `done(operation, 0)` runs on the lane's thread at one of its next reap()s, waking it.
+  virtual void post(FileOperation& operation) = 0;
+  // Operations started and not yet done (posted ones are not counted).
   [[nodiscard]] virtual std::size_t in_flight() const = 0;
-  // Becomes readable when reap() has work while the thread sleeps; -1 if there is none
-  // (simulation).
+  // Becomes readable when reap() has work while the thread sleeps; -1 if there is none (simulation).
   [[nodiscard]] virtual int wake_descriptor() const = 0;
+  // Makes wake_descriptor() unreadable again: called before reap() when it was found readable.
+  virtual void clear_wake() = 0;
   // This thread's transfer buffers.
   [[nodiscard]] virtual BufferPool& buffers() = 0;
 };

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,8 @@ struct PoolSpec {
   enum class Kind : std::uint8_t { file, memory };
   std::string name;
   Kind kind = Kind::file;
-  std::string directory;  // file: the labelled directory
+  std::string directory;      // file: the labelled directory
+  std::optional<Uuid> uuid;   // file: refuse any other pool, where the configuration names it
 };
 
 struct VolumeSpec {
@@ -31,11 +33,24 @@ struct PoolStatus {
   PoolSpec::Kind kind = PoolSpec::Kind::file;
   bool open = false;
   std::string reason;  // why it is not open, and what to do; empty when open
+  std::string note;    // what an open pool does not promise (a file system that forgets at power loss)
+  Uuid uuid;           // nil while not open and for memory pools
   ByteCount size;      // of the file system; 0 while not open
   ByteCount free;
 };
 
-// Main or control thread only, except what Volume says of itself.
+// Told of each change of a volume's state or size. Called on the thread that changed it (a reactor when a flush
+// failed, else the one that called the Engine), after the change is visible: hand it on, do not work in it.
+class VolumeObserver {
+ public:
+  virtual void volume_changed(Volume& volume) noexcept = 0;
+
+ protected:
+  ~VolumeObserver() = default;
+};
+
+// One thread at a time (main, later control), except what Volume says of itself. Destroyed after every lane
+// that has carried its requests has nothing in flight.
 class Engine {
  public:
   // Opens what can be opened; what cannot stays late with its reason. Never fails as a whole.
@@ -46,6 +61,8 @@ class Engine {
   [[nodiscard]] virtual std::vector<Volume*> volumes() const = 0;
   [[nodiscard]] virtual Volume* find(const std::string& name) const = 0;
   [[nodiscard]] virtual std::vector<PoolStatus> pools() const = 0;
+  // Set before the first request; lives as long as requests may end. Null: nobody is told.
+  virtual void observe(VolumeObserver* observer) = 0;
 
   // Tries again whatever is late or failed; true if any volume's state changed.
   virtual bool retry_late() = 0;
