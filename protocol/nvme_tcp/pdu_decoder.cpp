@@ -124,7 +124,7 @@ Result<PduDecoder::Frame, PduError> PduDecoder::frame(const CommonHeader& common
       return Frame{.hlen = sizeof(IcReq), .header_bytes = sizeof(IcReq)};
 
     case PduType::h2c_term_req:
-      if (common.hlen != sizeof(TermReq) || common.plen < sizeof(TermReq) ||
+      if (common.flags != 0 || common.hlen != sizeof(TermReq) || common.plen < sizeof(TermReq) ||
           common.plen > largest_term_req_bytes) {
         return PduError{FatalErrorStatus::none, 0, PduFault::malformed_term_req};
       }
