@@ -1,0 +1,113 @@
+#include "protocol/nvme/io_command.h"
+
+namespace protocol::nvme {
+
+namespace {
+
+constexpr std::uint32_t deallocate_bit = 1u << 25;
+constexpr std::uint32_t protection_bits = 0xfu << 26;      // PRINFO
+constexpr std::uint32_t storage_tag_check_bit = 1u << 24;  // STC
+
+Parsed<IoCommand> parse_write_zeroes(const SubmissionEntry& entry) {
+  const std::uint32_t cdw12 = entry.cdw12;
+  if (detail::has_refused_control_bits(cdw12, deallocate_bit)) {
+    return detail::refused_control_bits(cdw12 & ~deallocate_bit);
+  }
+  return IoCommand{WriteZeroes{.nsid = {entry.nsid},
+                               .blocks = detail::block_range(entry, cdw12),
+                               .force_unit_access = detail::force_unit_access_of(cdw12),
+                               .limited_retry = detail::limited_retry_of(cdw12),
+                               .deallocate = (cdw12 & deallocate_bit) != 0}};
+}
+
+Parsed<IoCommand> parse_verify(const SubmissionEntry& entry) {
+  const std::uint32_t cdw12 = entry.cdw12;
+  if (detail::has_refused_control_bits(cdw12, 0)) return detail::refused_control_bits(cdw12);
+  return IoCommand{Verify{.nsid = {entry.nsid},
+                          .blocks = detail::block_range(entry, cdw12),
+                          .force_unit_access = detail::force_unit_access_of(cdw12),
+                          .limited_retry = detail::limited_retry_of(cdw12)}};
+}
+
+Parsed<IoCommand> parse_dataset_management(const SubmissionEntry& entry) {
+  TRY(auto data, parse_data_pointer(entry, TransferDirection::host_to_controller));
+  const std::uint32_t range_count = (entry.cdw10 & 0xffu) + 1;
+  TRY(check_data_length(data, {std::uint64_t{range_count} * dataset_range_bytes}));
+  const std::uint32_t attributes = entry.cdw11;
+  return IoCommand{DatasetManagement{.nsid = {entry.nsid},
+                                     .range_count = range_count,
+                                     .integral_read = (attributes & 1u) != 0,
+                                     .integral_write = (attributes & 2u) != 0,
+                                     .deallocate = (attributes & 4u) != 0,
+                                     .data = data}};
+}
+
+}  // namespace
+
+Refusal detail::refused_control_bits(std::uint32_t cdw12) {
+  if ((cdw12 & protection_bits) != 0) {
+    return {status::invalid_protection_information, at_dword(12, 26)};
+  }
+  if ((cdw12 & storage_tag_check_bit) != 0) {
+    return {status::invalid_protection_information, at_dword(12, 24)};
+  }
+  unsigned bit = 16;
+  while (bit < 29 && ((cdw12 >> bit) & 1u) == 0) ++bit;
+  return {status::invalid_field, at_dword(12, bit)};
+}
+
+// Everything but plain Read and Write, which parse_io_command keeps inline.
+Parsed<IoCommand> detail::parse_less_common(const SubmissionEntry& entry) {
+  const auto opcode = static_cast<IoOpcode>(entry.opcode);
+  switch (opcode) {
+    case IoOpcode::flush:
+    case IoOpcode::write:
+    case IoOpcode::read:
+    case IoOpcode::compare:
+    case IoOpcode::write_zeroes:
+    case IoOpcode::dataset_management:
+    case IoOpcode::verify:
+      // FUSES is 0: no fused operation is supported.
+      if (entry.fuse() != 0) return Refusal{status::invalid_field, at_byte(1)};
+      break;
+  }
+  switch (opcode) {
+    case IoOpcode::flush:
+      return IoCommand{Flush{.nsid = {entry.nsid}}};
+    case IoOpcode::write:
+      return with_data<Write>(entry, TransferDirection::host_to_controller);
+    case IoOpcode::read:
+      return with_data<Read>(entry, TransferDirection::controller_to_host);
+    case IoOpcode::compare:
+      return with_data<Compare>(entry, TransferDirection::host_to_controller);
+    case IoOpcode::write_zeroes:
+      return parse_write_zeroes(entry);
+    case IoOpcode::dataset_management:
+      return parse_dataset_management(entry);
+    case IoOpcode::verify:
+      return parse_verify(entry);
+  }
+  return Refusal{status::invalid_opcode, at_byte(0)};
+}
+
+const char* io_opcode_name(std::uint8_t opcode) {
+  switch (static_cast<IoOpcode>(opcode)) {
+    case IoOpcode::flush:
+      return "flush";
+    case IoOpcode::write:
+      return "write";
+    case IoOpcode::read:
+      return "read";
+    case IoOpcode::compare:
+      return "compare";
+    case IoOpcode::write_zeroes:
+      return "write zeroes";
+    case IoOpcode::dataset_management:
+      return "dataset management";
+    case IoOpcode::verify:
+      return "verify";
+  }
+  return "unknown";
+}
+
+}  // namespace protocol::nvme
