@@ -127,8 +127,8 @@ struct ConnectFields {
   std::uint32_t keep_alive_ms = 0;
   std::array<std::byte, 16> host_id{};
   std::uint16_t controller_id = 0xffff;
-  std::string subsystem_nqn;
-  std::string host_nqn;
+  std::string subsystem_nqn = {};
+  std::string host_nqn = {};
   std::uint32_t data_bytes = 1024;  // length of the data, and of the SGL
 };
 constexpr std::uint8_t disable_sq_flow_control = 0x04;

@@ -15,10 +15,10 @@ constexpr const char* discovery_nqn = "nqn.2014-08.org.nvmexpress.discovery";
 
 // Who connects to what. Host NQN and id are random when left empty.
 struct AttachOptions {
-  Endpoint endpoint;
-  TransportOptions transport;
-  std::string subsystem_nqn;
-  std::string host_nqn;
+  Endpoint endpoint = {};
+  TransportOptions transport = {};
+  std::string subsystem_nqn = {};
+  std::string host_nqn = {};
   std::array<std::byte, 16> host_id{};
   std::uint32_t keep_alive_ms = 0;       // KATO; nobody sends keep-alives but the caller
   std::uint16_t admin_entries = 32;      // honest count
