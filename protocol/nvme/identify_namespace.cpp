@@ -1,0 +1,61 @@
+#include "protocol/nvme/identify_namespace.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace protocol::nvme {
+
+namespace {
+
+constexpr std::uint8_t identifiers_never_reused = 1 << 3;
+constexpr std::uint8_t optimal_hints_defined = 1 << 4;      // OPTPERF, CNS 00h
+constexpr std::uint8_t no_write_cache = 1 << 5;             // VWCNP, CNS 08h
+constexpr std::uint8_t attachable_to_many = 1 << 0;         // NMIC
+constexpr std::uint8_t currently_write_protected = 1 << 0;  // NSATTR
+constexpr std::uint8_t reads_zero_after_deallocate = 1 << 0;
+constexpr std::uint8_t write_zeroes_may_deallocate = 1 << 3;
+constexpr std::uint8_t namespace_ready = 1 << 0;
+
+// 0's based 16-bit field from an honest count.
+std::uint16_t zeroes_based(std::uint32_t blocks) {
+  return static_cast<std::uint16_t>(std::clamp<std::uint32_t>(blocks, 1, 0x1'0000) - 1);
+}
+
+}  // namespace
+
+IdentifyNamespacePage build_identify_namespace(const NamespaceIdentity& identity) {
+  IdentifyNamespacePage page{};
+  page.nsze = identity.size.value;
+  page.ncap = identity.size.value;
+  page.nuse = std::min(identity.used, identity.size).value;
+  page.nsfeat = identifiers_never_reused | optimal_hints_defined;
+  page.nmic = identity.shared ? attachable_to_many : std::uint8_t{0};
+  page.dlfeat = static_cast<std::uint8_t>(
+      (identity.deallocated_reads_zero ? reads_zero_after_deallocate : 0) |
+      (identity.write_zeroes_deallocates ? write_zeroes_may_deallocate : 0));
+  page.nvmcap.low = (identity.size * identity.block_size).value;
+  page.npwg = zeroes_based(identity.hints.preferred_write_granularity);
+  page.npwa = zeroes_based(identity.hints.preferred_write_alignment);
+  page.npdg = zeroes_based(identity.hints.preferred_deallocate_granularity);
+  page.npda = zeroes_based(identity.hints.preferred_deallocate_alignment);
+  page.nows = zeroes_based(identity.hints.optimal_write_size);
+  page.anagrpid = identity.ana_group;
+  page.nsattr = identity.write_protected ? currently_write_protected : std::uint8_t{0};
+  std::memcpy(page.nguid, identity.nguid.data(), sizeof(page.nguid));
+  page.lbaf[0].data_log2 = static_cast<std::uint8_t>(std::bit_width(identity.block_size.bytes) - 1);
+  return page;
+}
+
+IdentifyIndependentNamespacePage build_identify_independent_namespace(
+    const NamespaceIdentity& identity) {
+  IdentifyIndependentNamespacePage page{};
+  page.nsfeat = identifiers_never_reused | no_write_cache;
+  page.nmic = identity.shared ? attachable_to_many : std::uint8_t{0};
+  page.anagrpid = identity.ana_group;
+  page.nsattr = identity.write_protected ? currently_write_protected : std::uint8_t{0};
+  page.nstat = identity.ready ? namespace_ready : std::uint8_t{0};
+  return page;
+}
+
+}  // namespace protocol::nvme
