@@ -56,9 +56,8 @@ struct IpAddress {
 
 struct Reactors {
   std::uint32_t count = 1;
-  std::vector<std::uint32_t>
-      cpus;     // empty: not pinned; otherwise reactor i runs on cpus[i], count entries
-  Position at;  // of `cpus` where given, else of `reactors`
+  std::vector<std::uint32_t> cpus;  // empty: not pinned; otherwise `count` of them, one each
+  Position at;                      // of `cpus` where given, else of `reactors`
 };
 
 // What a listener tells hosts about discovery.
@@ -138,6 +137,7 @@ struct Subsystem {
   std::vector<Located<std::string>>
       listeners;  // names in Config::listeners, never a discovery-only one
   bool allow_any_host = false;
+  Position allow_any_host_at;
   std::vector<Located<std::string>> hosts;  // names in Config::hosts; empty if allow_any_host
   std::optional<std::string>
       serial;  // at most 20 printable ASCII characters; nullopt: made from the NQN

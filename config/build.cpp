@@ -1,0 +1,388 @@
+#include "config/build.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "config/identity.h"
+#include "config/keys.h"
+#include "config/section_reader.h"
+
+namespace config {
+namespace {
+
+using std::string_view;
+
+constexpr string_view api_version = "forebay/v1";
+constexpr engine::ByteCount alignment = 4_KiB;
+constexpr std::size_t max_directory_bytes = 3072;  // PATH_MAX less the longest file name below it
+constexpr std::size_t max_socket_bytes = 107;      // sockaddr_un
+constexpr std::uint64_t max_nsid = 0xfffffffe;
+
+template <class T, class Value>
+void assign(T& option, const std::optional<Located<Value>>& value) {
+  if (value) option = static_cast<T>(value->value);
+}
+
+template <class T>
+void assign(Located<T>& option, const std::optional<Located<T>>& value) {
+  if (value) option = *value;
+}
+
+std::vector<std::string> names_below(const Node& node) {
+  std::vector<std::string> names;
+  for (const Node::Entry& entry : node.entries) names.push_back(entry.key);
+  return names;
+}
+
+// A key that the user chose, as a value: the same traps wait in it.
+Node as_scalar(const Node::Entry& entry) {
+  Node node;
+  node.kind = Node::Kind::scalar;
+  node.at = entry.at;
+  node.text = entry.key;
+  node.plain = entry.plain;
+  return node;
+}
+
+void check_multiple(SectionReader& reader, string_view key,
+                    const std::optional<Located<engine::ByteCount>>& size) {
+  if (!size || size->value.value % alignment.value == 0) return;
+  const std::uint64_t next = size->value.value / alignment.value + 1;
+  reader.report().error(
+      size->at, reader.path_of(key),
+      fmt::format("{} bytes are not a whole number of 4096-byte blocks; write {}.",
+                  size->value.value, size_text({next * alignment.value})));
+}
+
+class Builder {
+ public:
+  Builder(const Node& root, Report& report)
+      : report_(report), top_(report, section_of(""), "", {1, 1}, root) {}
+
+  Draft build() {
+    if (!check_version()) return std::move(draft_);
+    top_.check_keys();
+    if (auto node = top_.parsed("node", parse_name)) config().node = node->value;
+    assign(config().memory, top_.size("memory"));
+    read_reactors();
+    each("listeners", parse_name, draft_.listeners, &Builder::read_listener);
+    each("pools", parse_name, draft_.pools, &Builder::read_pool);
+    each("volumes", parse_name, draft_.volumes, &Builder::read_volume);
+    each("hosts", parse_name, draft_.hosts, &Builder::read_host);
+    std::vector<std::string> nqns;
+    each("subsystems", parse_nqn, nqns, &Builder::read_subsystem);
+    read_metrics();
+    read_control();
+    read_log();
+    return std::move(draft_);
+  }
+
+ private:
+  Config& config() { return draft_.config; }
+
+  // Of a file for another version everything else would be guesswork.
+  bool check_version() {
+    if (!top_.has("apiVersion")) return true;  // reported as missing
+    const auto version = top_.text("apiVersion");
+    if (!version || version->value == api_version) return version.has_value();
+    report_.error(version->at, "apiVersion",
+                  fmt::format("{} is not known; this version of Forebay reads {}.",
+                              quoted(version->value), api_version));
+    return false;
+  }
+
+  SectionReader below(string_view key) {
+    return {report_, section_of(key), std::string(key), top_.at(key), top_.node(key)};
+  }
+
+  // Calls `read` for each entry of a map of names, also for those whose name is wrong: what stands
+  // in them is checked all the same.
+  template <class ParseKey>
+  void each(string_view key, ParseKey parse_key, std::vector<std::string>& names,
+            void (Builder::*read)(const std::string& name, SectionReader&)) {
+    const Node& map = top_.node(key);
+    if (!expect_map(map, std::string(key))) return;
+    names = names_below(map);
+    const Section& section = section_of(fmt::format("{}.*", key));
+    for (const Node::Entry& entry : map.entries) {
+      const std::string path = join_path(key, entry.key);
+      if (expect_string(report_, as_scalar(entry), path)) {
+        if (auto name = parse_key(string_view(entry.key)); !name) {
+          report_.error(entry.at, path, name.error().text);
+        }
+      }
+      SectionReader reader(report_, section, path, entry.at, entry.value);
+      (this->*read)(entry.key, reader);
+    }
+  }
+
+  bool expect_map(const Node& node, const std::string& path) {
+    if (node.kind == Node::Kind::map || node.kind == Node::Kind::null) return true;
+    if (node.kind != Node::Kind::reported) {
+      report_.error(node.at, path, "is not a map; write \"NAME: ...\" entries below it.");
+    }
+    return false;
+  }
+
+  void read_reactors() {
+    SectionReader reader = below("reactors");
+    reader.check_keys();
+    Reactors& reactors = config().reactors;
+    reactors.at = reader.at();
+    const auto count = reader.integer("count");
+    const auto cpus = reader.parsed("cpus", parse_cpus);
+    assign(reactors.count, count);
+    if (!cpus) return;
+    reactors.cpus = cpus->value;
+    reactors.at = cpus->at;
+    const std::uint64_t max_count = key_of(section_of("reactors"), "count").max;
+    if (!reader.has("count") && cpus->value.size() <= max_count) {
+      reactors.count = static_cast<std::uint32_t>(cpus->value.size());
+    } else if (!reader.has("count") || (count && count->value != cpus->value.size())) {
+      report_.error(
+          cpus->at, reader.path_of("cpus"),
+          fmt::format("names {} CPUs for {} reactors; name one CPU for each (at most {}).",
+                      cpus->value.size(), count ? count->value : cpus->value.size(), max_count));
+    }
+  }
+
+  void read_listener(const std::string& name, SectionReader& reader) {
+    if (reader.has("protocol") && !reader.choice("protocol")) return;
+    reader.check_keys();
+    Listener listener;
+    listener.name = name;
+    listener.at = reader.at();
+    assign(listener.address, reader.parsed("address", parse_address));
+    read_port(listener.port, reader);
+    if (const auto discovery = reader.choice("discovery")) {
+      listener.discovery = discovery->value == "only"   ? Discovery::only
+                           : discovery->value == "none" ? Discovery::none
+                                                        : Discovery::also;
+    }
+    read_nvme_tcp(listener.nvme_tcp, reader);
+    config().listeners.emplace(name, std::move(listener));
+  }
+
+  void read_nvme_tcp(NvmeTcpOptions& options, SectionReader& reader) {
+    assign(options.c2h_success, reader.boolean("c2h_success"));
+    if (const auto digests = reader.choice("digests")) {
+      options.digests = digests->value == "required"  ? Digests::required
+                        : digests->value == "refused" ? Digests::refused
+                                                      : Digests::permitted;
+    }
+    for (const auto& [key, option] : {std::pair{"in_capsule_data", &options.in_capsule_data},
+                                      std::pair{"max_h2c_data", &options.max_h2c_data}}) {
+      const auto size = reader.size(key);
+      check_multiple(reader, key, size);
+      assign(*option, size);
+    }
+    assign(options.max_r2t, reader.integer("max_r2t"));
+    assign(options.max_connections, reader.integer("max_connections"));
+    assign(options.icreq_timeout, reader.duration("icreq_timeout"));
+    assign(options.connect_timeout, reader.duration("connect_timeout"));
+    assign(options.idle_timeout, reader.duration("idle_timeout"));
+  }
+
+  static void read_port(Located<std::uint16_t>& port, SectionReader& reader) {
+    if (!reader.has("port")) return;
+    const auto number = reader.integer("port");
+    port = number ? Located<std::uint16_t>{static_cast<std::uint16_t>(number->value), number->at}
+                  : Located<std::uint16_t>{};
+  }
+
+  void read_pool(const std::string& name, SectionReader& reader) {
+    const auto kind = reader.choice("kind");
+    if (reader.has("kind") && !kind) return;
+    reader.check_keys();
+    (void)reader.choice("provisioning");  // thick is the only one and the default
+    Pool pool;
+    pool.name = name;
+    pool.at = reader.at();
+    if (kind && kind->value == "memory") {
+      pool.kind = Pool::Kind::memory;
+      for (const string_view key : {"directory", "provisioning"}) {
+        if (!reader.has(key)) continue;
+        report_.error(reader.at(key), reader.path_of(key),
+                      "a pool of kind memory has none; remove it.");
+      }
+      report_.warning(
+          kind->at, reader.path_of("kind"),
+          "memory loses everything at each stop; use it for tests and benchmarks only.");
+    } else if (kind && !reader.has("directory")) {
+      report_.error(reader.at(), reader.path(),
+                    "\"directory\" is missing; add directory: /srv/forebay/NAME.");
+    }
+    assign(pool.directory, reader.parsed("directory", [](string_view text) {
+      return parse_path(text, max_directory_bytes);
+    }));
+    config().pools.emplace(name, std::move(pool));
+  }
+
+  void read_volume(const std::string& name, SectionReader& reader) {
+    reader.check_keys();
+    Volume volume;
+    volume.name = name;
+    volume.at = reader.at();
+    assign(volume.pool, reader.text("pool"));
+    const auto size = reader.size("size");
+    check_multiple(reader, "size", size);
+    assign(volume.size, size);
+    if (const auto bytes = reader.integer("block_size")) {
+      volume.block_size = {{static_cast<std::uint32_t>(bytes->value)}, bytes->at};
+    }
+    config().volumes.emplace(name, std::move(volume));
+  }
+
+  void read_host(const std::string& name, SectionReader& reader) {
+    reader.check_keys();
+    const auto nqn = reader.parsed("nqn", parse_nqn);
+    if (!nqn) return;
+    const auto [other, fresh] = host_of_nqn_.emplace(nqn->value, name);
+    if (!fresh) {
+      report_.error(nqn->at, reader.path_of("nqn"),
+                    fmt::format("is the NQN of host {} already; give each host its own.",
+                                quoted(other->second)));
+    }
+    config().hosts.emplace(name, Host{name, reader.at(), nqn->value});
+  }
+
+  void read_subsystem(const std::string& nqn, SectionReader& reader) {
+    reader.check_keys();
+    Subsystem subsystem;
+    subsystem.nqn = nqn;
+    subsystem.at = reader.at();
+    if (auto listeners = reader.names("listeners")) {
+      subsystem.listeners = std::move(*listeners);
+      if (subsystem.listeners.empty()) {
+        report_.error(reader.at("listeners"), reader.path_of("listeners"),
+                      "is empty; name at least one listener.");
+      }
+    }
+    read_access(subsystem, reader);
+    read_controller(subsystem, reader);
+    read_namespaces(subsystem, reader);
+    config().subsystems.emplace(nqn, std::move(subsystem));
+  }
+
+  void read_access(Subsystem& subsystem, SectionReader& reader) {
+    auto hosts = reader.names("hosts");
+    const auto any = reader.boolean("allow_any_host");
+    if (any) {
+      subsystem.allow_any_host = any->value;
+      subsystem.allow_any_host_at = any->at;
+    }
+    if (hosts) subsystem.hosts = std::move(*hosts);
+    if (any && any->value && reader.has("hosts")) {
+      report_.error(std::max(reader.at("hosts"), reader.at("allow_any_host")), reader.path(),
+                    "allow_any_host and hosts exclude each other; remove one.");
+    } else if (!reader.has("hosts") && (!reader.has("allow_any_host") || (any && !any->value))) {
+      report_.error(reader.at(), reader.path(),
+                    "\"hosts\" is missing; add hosts: [NAME], or allow_any_host: true.");
+    } else if (hosts && subsystem.hosts.empty() && reader.node("hosts").items.empty()) {
+      report_.warning(reader.at("hosts"), reader.path_of("hosts"),
+                      "is empty: no host may connect; name the hosts that may.");
+    }
+  }
+
+  void read_controller(Subsystem& subsystem, SectionReader& reader) {
+    constexpr std::size_t serial_bytes = 20;  // NVMe Base 2.0, Identify Controller: SN
+    constexpr std::size_t model_bytes = 40;   // MN
+    const auto serial =
+        reader.parsed("serial", [](string_view text) { return parse_ascii(text, serial_bytes); });
+    if (serial) {
+      subsystem.serial = serial->value;
+      const auto [other, fresh] = subsystem_of_serial_.emplace(serial->value, subsystem.nqn);
+      if (!fresh) {
+        report_.error(serial->at, reader.path_of("serial"),
+                      fmt::format("is the serial of {} already; give each subsystem its own.",
+                                  printable(other->second)));
+      }
+    }
+    assign(subsystem.model,
+           reader.parsed("model", [](string_view text) { return parse_ascii(text, model_bytes); }));
+    if (const auto range = reader.range("cntlid_range")) {
+      subsystem.cntlid_min = static_cast<std::uint16_t>(range->first);
+      subsystem.cntlid_max = static_cast<std::uint16_t>(range->second);
+    }
+    assign(subsystem.max_io_queues, reader.integer("max_io_queues"));
+    assign(subsystem.max_queue_depth, reader.integer("max_queue_depth"));
+    const auto mdts = reader.size("mdts");
+    if (mdts && (mdts->value.value & (mdts->value.value - 1)) != 0) {
+      report_.error(mdts->at, reader.path_of("mdts"),
+                    "is not a power of two; write 128KiB, 256KiB, 512KiB, 1MiB ...");
+    }
+    assign(subsystem.mdts, mdts);
+  }
+
+  void read_namespaces(Subsystem& subsystem, SectionReader& reader) {
+    const Node& map = reader.node("namespaces");
+    const std::string path = reader.path_of("namespaces");
+    if (!expect_map(map, path)) return;
+    if (map.entries.size() > max_namespaces) {
+      report_.error(reader.at("namespaces"), path,
+                    fmt::format("has {} namespaces; at most {} are possible in one subsystem.",
+                                map.entries.size(), max_namespaces));
+      return;
+    }
+    for (const Node::Entry& entry : map.entries) {
+      const std::string entry_path = join_path(path, entry.key);
+      const auto nsid = parse_integer(as_scalar(entry), 1, max_nsid);
+      if (!nsid) report_.error(entry.at, entry_path, "NSID " + nsid.error().text);
+      SectionReader below_nsid(report_, section_of("subsystems.*.namespaces.*"), entry_path,
+                               entry.at, entry.value);
+      below_nsid.check_keys();
+      Namespace made;
+      made.at = entry.at;
+      assign(made.volume, below_nsid.text("volume"));
+      made.hosts = below_nsid.names("hosts");
+      if (!nsid) continue;
+      made.nsid = static_cast<std::uint32_t>(nsid.value());
+      subsystem.namespaces.emplace(made.nsid, std::move(made));
+    }
+  }
+
+  void read_metrics() {
+    if (!top_.has("metrics")) return;
+    SectionReader reader = below("metrics");
+    reader.check_keys();
+    Metrics metrics;
+    assign(metrics.address, reader.parsed("address", parse_address));
+    read_port(metrics.port, reader);
+    config().metrics = metrics;
+  }
+
+  void read_control() {
+    SectionReader reader = below("control");
+    reader.check_keys();
+    assign(config().control.socket, reader.parsed("socket", [](string_view text) {
+      return parse_path(text, max_socket_bytes);
+    }));
+    config().control.group = reader.parsed("group", parse_group);
+  }
+
+  void read_log() {
+    SectionReader reader = below("log");
+    reader.check_keys();
+    const auto level = reader.choice("level");
+    if (!level) return;
+    config().log_level = level->value == "error"   ? LogLevel::error
+                         : level->value == "warn"  ? LogLevel::warn
+                         : level->value == "debug" ? LogLevel::debug
+                                                   : LogLevel::info;
+  }
+
+  Report& report_;
+  SectionReader top_;
+  Draft draft_;
+  std::map<std::string, std::string> host_of_nqn_;
+  std::map<std::string, std::string> subsystem_of_serial_;
+};
+
+}  // namespace
+
+Draft build(const Node& root, Report& report) { return Builder(root, report).build(); }
+
+}  // namespace config

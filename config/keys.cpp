@@ -1,0 +1,165 @@
+#include "config/keys.h"
+
+#include <algorithm>
+#include <array>
+
+#include "engine/foundation/check.h"
+
+namespace config {
+namespace {
+
+using std::string_view;
+
+constexpr std::uint64_t kib = 1ULL << 10;
+constexpr std::uint64_t mib = 1ULL << 20;
+constexpr std::uint64_t tib = 1ULL << 40;
+constexpr std::uint64_t second = 1000;
+constexpr std::uint64_t hour = 3600 * second;
+
+constexpr auto optional = Need::optional;
+constexpr auto required = Need::required;
+constexpr Need later = Need::later;
+
+constexpr std::array<string_view, 1> protocols{"nvme-tcp"};
+constexpr std::array<string_view, 1> later_protocols{"iscsi"};
+constexpr std::array<string_view, 3> discoveries{"also", "only", "none"};
+constexpr std::array<string_view, 3> digests{"permitted", "required", "refused"};
+constexpr std::array<string_view, 2> pool_kinds{"file", "memory"};
+constexpr std::array<string_view, 1> later_pool_kinds{"device"};
+constexpr std::array<string_view, 1> provisionings{"thick"};
+constexpr std::array<string_view, 1> later_provisionings{"thin"};
+constexpr std::array<string_view, 2> block_sizes{"512", "4096"};
+constexpr std::array<string_view, 4> log_levels{"error", "warn", "info", "debug"};
+
+// clang-format off
+constexpr Key top_keys[] = {
+    {"apiVersion", Kind::text, required, 0, 0, {}, {}, "apiVersion: forebay/v1"},
+    {"node", Kind::name, required, 0, 0, {}, {}, "node: store1"},
+    {"reactors", Kind::section},
+    {"memory", Kind::size, optional, 64 * mib, 16 * tib},
+    {"listeners", Kind::named},
+    {"cache_devices", Kind::named, later},
+    {"pools", Kind::named},
+    {"volumes", Kind::named},
+    {"hosts", Kind::named},
+    {"subsystems", Kind::named},
+    {"targets", Kind::named, later},
+    {"metrics", Kind::section},
+    {"control", Kind::section},
+    {"log", Kind::section},
+};
+
+constexpr Key reactor_keys[] = {
+    {"count", Kind::integer, optional, 1, 256},
+    {"cpus", Kind::cpus},
+};
+
+constexpr Key listener_keys[] = {
+    {"protocol", Kind::choice, required, 0, 0, protocols, later_protocols, "protocol: nvme-tcp"},
+    {"address", Kind::address, required, 0, 0, {}, {}, "address: 192.0.2.1"},
+    {"port", Kind::integer, optional, 1, 65535},
+    {"discovery", Kind::choice, optional, 0, 0, discoveries},
+    {"c2h_success", Kind::boolean},
+    {"digests", Kind::choice, optional, 0, 0, digests},
+    {"in_capsule_data", Kind::size, optional, 4 * kib, 64 * kib},
+    {"max_r2t", Kind::integer, optional, 1, 64},
+    {"max_h2c_data", Kind::size, optional, 4 * kib, mib},
+    {"max_connections", Kind::integer, optional, 1, 65535},
+    {"icreq_timeout", Kind::duration, optional, 100, hour},
+    {"connect_timeout", Kind::duration, optional, 100, hour},
+    {"idle_timeout", Kind::duration, optional, second, 24 * hour},
+    {"tls", Kind::text, later},
+    {"portal_group", Kind::text, later},
+};
+
+constexpr Key pool_keys[] = {
+    {"kind", Kind::choice, required, 0, 0, pool_kinds, later_pool_kinds, "kind: file"},
+    {"directory", Kind::text},
+    {"provisioning", Kind::choice, optional, 0, 0, provisionings, later_provisionings},
+    {"warn_at", Kind::text, later},
+    {"reserve", Kind::text, later},
+    {"layout", Kind::text, later},
+    {"chunk_size", Kind::text, later},
+    {"members", Kind::text, later},
+};
+
+constexpr Key volume_keys[] = {
+    {"pool", Kind::name, required, 0, 0, {}, {}, "pool: NAME"},
+    {"size", Kind::size, required, mib, 1024 * tib, {}, {}, "size: 100GiB"},
+    {"block_size", Kind::integer, optional, 512, 4096, block_sizes},
+    {"cache", Kind::text, later},
+    {"qos", Kind::text, later},
+};
+
+constexpr Key host_keys[] = {
+    {"nqn", Kind::nqn, required, 0, 0, {}, {}, "nqn: nqn.2014-08.org.nvmexpress:uuid:..., from /etc/nvme/hostnqn"},
+    {"iqn", Kind::text, later},
+    {"dhchap", Kind::text, later},
+    {"tls_psk", Kind::text, later},
+    {"chap", Kind::text, later},
+};
+
+constexpr Key subsystem_keys[] = {
+    {"listeners", Kind::names, required, 0, 0, {}, {}, "listeners: [NAME]"},
+    {"hosts", Kind::names},
+    {"allow_any_host", Kind::boolean},
+    {"serial", Kind::text},
+    {"model", Kind::text},
+    {"cntlid_range", Kind::range, optional, 1, 0xffef},
+    {"max_io_queues", Kind::integer, optional, 1, 128},
+    {"max_queue_depth", Kind::integer, optional, 2, 1024},
+    {"mdts", Kind::size, optional, 4 * kib, 16 * mib},
+    {"namespaces", Kind::named},
+};
+
+constexpr Key namespace_keys[] = {
+    {"volume", Kind::name, required, 0, 0, {}, {}, "volume: NAME"},
+    {"hosts", Kind::names},
+};
+
+constexpr Key metrics_keys[] = {
+    {"address", Kind::address, required, 0, 0, {}, {}, "address: 127.0.0.1"},
+    {"port", Kind::integer, optional, 1, 65535},
+};
+
+constexpr Key control_keys[] = {
+    {"socket", Kind::text},
+    {"group", Kind::text},
+};
+
+constexpr Key log_keys[] = {
+    {"level", Kind::choice, optional, 0, 0, log_levels},
+};
+
+constexpr Section sections[] = {
+    {"", top_keys},
+    {"reactors", reactor_keys},
+    {"listeners.*", listener_keys},
+    {"pools.*", pool_keys},
+    {"volumes.*", volume_keys},
+    {"hosts.*", host_keys},
+    {"subsystems.*", subsystem_keys},
+    {"subsystems.*.namespaces.*", namespace_keys},
+    {"metrics", metrics_keys},
+    {"control", control_keys},
+    {"log", log_keys},
+};
+// clang-format on
+
+}  // namespace
+
+std::span<const Section> all_sections() { return sections; }
+
+const Section& section_of(std::string_view pattern) {
+  const auto* found = std::ranges::find(sections, pattern, &Section::pattern);
+  CHECK(found != std::end(sections));
+  return *found;
+}
+
+const Key& key_of(const Section& section, std::string_view name) {
+  const auto found = std::ranges::find(section.keys, name, &Key::name);
+  CHECK(found != section.keys.end());
+  return *found;
+}
+
+}  // namespace config

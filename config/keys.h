@@ -1,0 +1,56 @@
+// Every key a configuration file may have, with its kind, limits and choices. The reader obeys this
+// table, and the published schema is tested against it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace config {
+
+enum class Kind {
+  section,   // a map with keys of its own
+  named,     // a map whose keys are names given by the user
+  name,      // see is_name()
+  text,      // any string; build.cpp checks it
+  nqn,       // see check_nqn()
+  address,   // see parse_address()
+  integer,   // min ... max, or one of `choices`
+  boolean,   // true | false
+  size,      // min ... max bytes, with unit
+  duration,  // min ... max milliseconds, with unit
+  choice,    // one of `choices`
+  names,     // a list of names
+  range,     // [first, last], both within min ... max
+  cpus,      // a CPU list as the kernel writes it: "2-3,6"
+};
+
+enum class Need {
+  optional,
+  required,
+  later,  // of a feature that this version does not have: refused, never ignored
+};
+
+struct Key {
+  std::string_view name;
+  Kind kind = Kind::text;
+  Need need = Need::optional;
+  std::uint64_t min = 0;
+  std::uint64_t max = 0;
+  std::span<const std::string_view> choices{};
+  std::span<const std::string_view> later_choices{};  // of features that this version does not have
+  std::string_view example{};  // for the message that a required key is missing
+};
+
+struct Section {
+  std::string_view pattern;  // "" is the top level; "volumes.*" each volume
+  std::span<const Key> keys;
+};
+
+[[nodiscard]] std::span<const Section> all_sections();
+
+// The section of that pattern, or the key of that name: they must exist.
+[[nodiscard]] const Section& section_of(std::string_view pattern);
+[[nodiscard]] const Key& key_of(const Section& section, std::string_view name);
+
+}  // namespace config

@@ -1,0 +1,303 @@
+#include "config/section_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "config/identity.h"
+#include "config/yaml_traps.h"
+
+namespace config {
+namespace {
+
+using std::string_view;
+
+constexpr string_view later_text = "not supported by this version yet; remove it.";
+
+std::string_view kind_noun(const Node& node) {
+  return node.kind == Node::Kind::map ? "a map" : "a list";
+}
+
+std::vector<std::string> strings(std::span<const string_view> views) {
+  return {views.begin(), views.end()};
+}
+
+// What is wrong with a plain scalar where a string belongs; empty if nothing.
+std::string string_trap(string_view plain) {
+  const std::string shown = printable(plain);
+  if (is_boolean_word(plain)) {
+    return fmt::format("{} is a boolean in YAML 1.1; write \"{}\" in quotes.", shown, shown);
+  }
+  if (is_base_60(plain)) {
+    return fmt::format("{} is a base-60 number in YAML 1.1; write \"{}\" in quotes.", shown, shown);
+  }
+  if (is_number(plain)) {
+    return fmt::format("{} is a number; write \"{}\" in quotes.", shown, shown);
+  }
+  if (is_date(plain)) {
+    return fmt::format("{} is a date in YAML 1.1; write \"{}\" in quotes.", shown, shown);
+  }
+  return {};
+}
+
+const Node& empty_map() {
+  static const Node node = [] {
+    Node made;
+    made.kind = Node::Kind::map;
+    return made;
+  }();
+  return node;
+}
+
+// Limits of sizes and durations in the words of the file.
+std::string outside(string_view value, const std::string& min, const std::string& max) {
+  return fmt::format("{} is outside {} to {}.", printable(value), min, max);
+}
+
+}  // namespace
+
+bool expect_scalar(Report& report, const Node& node, const std::string& path) {
+  switch (node.kind) {
+    case Node::Kind::scalar:
+      return true;
+    case Node::Kind::null:
+      report.error(node.at, path, "has no value; write one, or remove the key.");
+      return false;
+    case Node::Kind::sequence:
+    case Node::Kind::map:
+      report.error(node.at, path, fmt::format("is {}; write one value.", kind_noun(node)));
+      return false;
+    case Node::Kind::reported:
+      return false;
+  }
+  return false;
+}
+
+bool expect_string(Report& report, const Node& scalar, const std::string& path) {
+  if (!scalar.plain) return true;
+  std::string trap = string_trap(scalar.text);
+  if (trap.empty()) return true;
+  report.error(scalar.at, path, std::move(trap));
+  return false;
+}
+
+SectionReader::SectionReader(Report& report, const Section& section, std::string path, Position at,
+                             const Node& node)
+    : report_(report),
+      section_(section),
+      path_(std::move(path)),
+      at_(at),
+      node_(node.kind == Node::Kind::map ? node : empty_map()) {
+  if (node.kind == Node::Kind::scalar || node.kind == Node::Kind::sequence) {
+    report_.error(node.at, path_,
+                  fmt::format("is {}; write keys and values below it.",
+                              node.kind == Node::Kind::scalar ? "a single value" : "a list"));
+  }
+}
+
+void SectionReader::check_keys() {
+  std::vector<std::string> known;
+  for (const Key& key : section_.keys) {
+    if (key.need != Need::later) known.emplace_back(key.name);
+  }
+  bool has_later = false;
+  for (const Node::Entry& entry : node_.entries) {
+    const auto found = std::ranges::find(section_.keys, string_view(entry.key), &Key::name);
+    if (found != section_.keys.end()) {
+      if (found->need == Need::later) {
+        has_later = true;
+        report_.error(entry.at, path_of(entry.key), std::string(later_text));
+      }
+      continue;
+    }
+    const std::string near = nearest(entry.key, known);
+    report_.error(entry.at, path_of(entry.key),
+                  near.empty() ? fmt::format("unknown key; known: {}.", listed(known))
+                               : fmt::format("unknown key; did you mean \"{}\"?", near));
+  }
+  if (has_later) return;
+  for (const Key& key : section_.keys) {
+    if (key.need == Need::required && !has(key.name)) {
+      report_.error(at_, path_, fmt::format("\"{}\" is missing; add {}.", key.name, key.example));
+    }
+  }
+}
+
+const Node::Entry* SectionReader::find(string_view key) const {
+  const auto found = std::ranges::find(node_.entries, key, &Node::Entry::key);
+  return found == node_.entries.end() ? nullptr : &*found;
+}
+
+Position SectionReader::at(string_view key) const {
+  const Node::Entry* entry = find(key);
+  return entry == nullptr ? at_ : entry->at;
+}
+
+std::string SectionReader::path_of(string_view key) const { return join_path(path_, key); }
+
+const Node& SectionReader::node(string_view key) const {
+  const Node::Entry* entry = find(key);
+  return entry == nullptr ? empty_map() : entry->value;
+}
+
+const Node* SectionReader::scalar(string_view key) {
+  const Node::Entry* entry = find(key);
+  if (entry == nullptr) return nullptr;
+  if (entry->value.kind == Node::Kind::null) {
+    report_.error(entry->at, path_of(key), "has no value; write one, or remove the key.");
+    return nullptr;
+  }
+  return expect_scalar(report_, entry->value, path_of(key)) ? &entry->value : nullptr;
+}
+
+std::optional<Located<std::string>> SectionReader::text(string_view key) {
+  const Node* value = scalar(key);
+  // A CPU list may be a single number; everything else that is read as text is a string.
+  const bool may_be_number = key_of(section_, key).kind == Kind::cpus;
+  if (value == nullptr) return std::nullopt;
+  const bool small_number = may_be_number && is_number(value->text);
+  if (!small_number && !expect_string(report_, *value, path_of(key))) return std::nullopt;
+  return {{value->text, value->at}};
+}
+
+std::optional<Located<std::string>> SectionReader::choice(string_view key) {
+  const Node* value = scalar(key);
+  if (value == nullptr) return std::nullopt;
+  const Key& rule = key_of(section_, key);
+  if (std::ranges::count(rule.choices, string_view(value->text)) > 0) {
+    return {{value->text, value->at}};
+  }
+  const std::vector<std::string> choices = strings(rule.choices);
+  const std::string shown = printable(value->text);
+  std::string text;
+  if (std::ranges::count(rule.later_choices, string_view(value->text)) > 0) {
+    text = fmt::format("{} is not supported by this version yet; use {}, or remove it.", shown,
+                       listed(choices));
+  } else if (value->plain && is_boolean_word(value->text)) {
+    text = fmt::format("{} is a boolean in YAML 1.1; use one of {}.", shown, listed(choices));
+  } else if (const std::string near = nearest(value->text, choices); !near.empty()) {
+    text = fmt::format("unknown value {}; did you mean \"{}\"?", quoted(value->text), near);
+  } else {
+    text = fmt::format("unknown value {}; use one of {}.", quoted(value->text), listed(choices));
+  }
+  report_.error(value->at, path_of(key), std::move(text));
+  return std::nullopt;
+}
+
+std::optional<Located<std::uint64_t>> SectionReader::integer(string_view key) {
+  const Node* value = scalar(key);
+  if (value == nullptr) return std::nullopt;
+  const Key& rule = key_of(section_, key);
+  const auto number = parse_integer(*value, rule.min, rule.max);
+  if (!number) {
+    report_.error(value->at, path_of(key), number.error().text);
+    return std::nullopt;
+  }
+  if (!rule.choices.empty() && std::ranges::count(rule.choices, string_view(value->text)) == 0) {
+    report_.error(value->at, path_of(key),
+                  fmt::format("{} is not possible; use one of {}.", printable(value->text),
+                              listed(strings(rule.choices))));
+    return std::nullopt;
+  }
+  return {{number.value(), value->at}};
+}
+
+std::optional<Located<bool>> SectionReader::boolean(string_view key) {
+  const Node* value = scalar(key);
+  if (value == nullptr) return std::nullopt;
+  const auto answer = parse_boolean(*value);
+  if (answer) return {{answer.value(), value->at}};
+  report_.error(value->at, path_of(key), answer.error().text);
+  return std::nullopt;
+}
+
+std::optional<Located<engine::ByteCount>> SectionReader::size(string_view key) {
+  const Node* value = scalar(key);
+  if (value == nullptr) return std::nullopt;
+  const Key& rule = key_of(section_, key);
+  const auto bytes = parse_size(value->text);
+  if (bytes && bytes.value().value >= rule.min && bytes.value().value <= rule.max) {
+    return {{bytes.value(), value->at}};
+  }
+  report_.error(value->at, path_of(key),
+                bytes ? outside(value->text, size_text({rule.min}), size_text({rule.max}))
+                      : bytes.error().text);
+  return std::nullopt;
+}
+
+std::optional<Located<std::chrono::milliseconds>> SectionReader::duration(string_view key) {
+  const Node* value = scalar(key);
+  if (value == nullptr) return std::nullopt;
+  const Key& rule = key_of(section_, key);
+  const std::chrono::milliseconds min{rule.min};
+  const std::chrono::milliseconds max{rule.max};
+  const auto length = parse_duration(value->text);
+  if (length && length.value() >= min && length.value() <= max) {
+    return {{length.value(), value->at}};
+  }
+  report_.error(
+      value->at, path_of(key),
+      length ? outside(value->text, duration_text(min), duration_text(max)) : length.error().text);
+  return std::nullopt;
+}
+
+std::optional<std::vector<Located<std::string>>> SectionReader::names(string_view key) {
+  const Node::Entry* entry = find(key);
+  if (entry == nullptr || entry->value.kind == Node::Kind::reported) return std::nullopt;
+  const std::string path = path_of(key);
+  if (entry->value.kind != Node::Kind::sequence) {
+    report_.error(entry->value.kind == Node::Kind::null ? entry->at : entry->value.at, path,
+                  "is not a list; write names in brackets, for example [NAME], or [] for none.");
+    return std::nullopt;
+  }
+  std::vector<Located<std::string>> names;
+  for (std::size_t i = 0; i < entry->value.items.size(); ++i) {
+    const Node& item = entry->value.items[i];
+    const std::string item_path = fmt::format("{}[{}]", path, i);
+    if (!expect_scalar(report_, item, item_path)) continue;
+    if (!expect_string(report_, item, item_path)) continue;
+    const auto same = std::ranges::find(names, item.text, &Located<std::string>::value);
+    if (same != names.end()) {
+      report_.error(item.at, item_path,
+                    fmt::format("{} is named twice; remove one.", quoted(item.text)));
+      continue;
+    }
+    names.push_back({item.text, item.at});
+  }
+  return names;
+}
+
+std::optional<std::pair<std::uint64_t, std::uint64_t>> SectionReader::range(string_view key) {
+  const Node::Entry* entry = find(key);
+  if (entry == nullptr || entry->value.kind == Node::Kind::reported) return std::nullopt;
+  const Key& rule = key_of(section_, key);
+  const std::string path = path_of(key);
+  const std::vector<Node>& items = entry->value.items;
+  if (entry->value.kind != Node::Kind::sequence || items.size() != 2) {
+    report_.error(
+        entry->value.kind == Node::Kind::null ? entry->at : entry->value.at, path,
+        fmt::format("is not a range; write two numbers in brackets, for example [{}, {}].",
+                    rule.min, rule.max));
+    return std::nullopt;
+  }
+  std::vector<std::uint64_t> ends;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const std::string item_path = fmt::format("{}[{}]", path, i);
+    if (!expect_scalar(report_, items[i], item_path)) continue;
+    const auto number = parse_integer(items[i], rule.min, rule.max);
+    if (!number) {
+      report_.error(items[i].at, item_path, number.error().text);
+      continue;
+    }
+    ends.push_back(number.value());
+  }
+  if (ends.size() != 2) return std::nullopt;
+  if (ends[0] > ends[1]) {
+    report_.error(entry->value.at, path,
+                  fmt::format("the range is empty; write [{}, {}].", ends[1], ends[0]));
+    return std::nullopt;
+  }
+  return {{ends[0], ends[1]}};
+}
+
+}  // namespace config

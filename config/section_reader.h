@@ -1,0 +1,80 @@
+// Reads the keys of one section as the key table describes them, and reports everything that is not
+// so.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config/keys.h"
+#include "config/node.h"
+#include "config/report.h"
+#include "config/values.h"
+
+namespace config {
+
+// A getter answers nullopt if the key is absent, or wrong and reported. The report, the section and
+// the node outlive the reader.
+class SectionReader {
+ public:
+  // `at` is where the section's own name stands. A node that is no map is reported, and read as
+  // empty.
+  SectionReader(Report& report, const Section& section, std::string path, Position at,
+                const Node& node);
+
+  // Reports unknown keys, keys of later features and missing required ones. Not called for an entry
+  // whose kind belongs to a later feature: then these would only be noise.
+  void check_keys();
+
+  [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
+  // Where the key stands (not its value).
+  [[nodiscard]] Position at(std::string_view key) const;
+  [[nodiscard]] std::string path_of(std::string_view key) const;
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] Position at() const { return at_; }
+
+  [[nodiscard]] std::optional<Located<std::string>> text(std::string_view key);
+  [[nodiscard]] std::optional<Located<std::string>> choice(std::string_view key);
+  [[nodiscard]] std::optional<Located<std::uint64_t>> integer(std::string_view key);
+  [[nodiscard]] std::optional<Located<bool>> boolean(std::string_view key);
+  [[nodiscard]] std::optional<Located<engine::ByteCount>> size(std::string_view key);
+  [[nodiscard]] std::optional<Located<std::chrono::milliseconds>> duration(std::string_view key);
+  // Each name once; a bad one is reported and left out.
+  [[nodiscard]] std::optional<std::vector<Located<std::string>>> names(std::string_view key);
+  [[nodiscard]] std::optional<std::pair<std::uint64_t, std::uint64_t>> range(std::string_view key);
+  // The node of a key that is a section or a map of names; an empty map if absent.
+  [[nodiscard]] const Node& node(std::string_view key) const;
+  [[nodiscard]] Report& report() { return report_; }
+
+  // text(key) through one of the parsers of identity.h.
+  template <class Parser>
+  auto parsed(std::string_view key, Parser parse)
+      -> std::optional<Located<typename decltype(parse(std::string_view{}))::value_type>> {
+    const auto value = text(key);
+    if (!value) return std::nullopt;
+    auto result = parse(std::string_view(value->value));
+    if (result) return {{std::move(result).value(), value->at}};
+    report_.error(value->at, path_of(key), result.error().text);
+    return std::nullopt;
+  }
+
+ private:
+  [[nodiscard]] const Node::Entry* find(std::string_view key) const;
+  // The key's scalar; nullptr if absent, or no scalar and reported.
+  const Node* scalar(std::string_view key);
+
+  Report& report_;
+  const Section& section_;
+  std::string path_;
+  Position at_;
+  const Node& node_;
+};
+
+// Reports `node` unless it is one value; for list items too.
+[[nodiscard]] bool expect_scalar(Report& report, const Node& node, const std::string& path);
+// Reports a plain scalar that YAML 1.1 takes for something else than a string.
+[[nodiscard]] bool expect_string(Report& report, const Node& scalar, const std::string& path);
+
+}  // namespace config

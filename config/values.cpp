@@ -1,0 +1,245 @@
+#include "config/values.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <optional>
+#include <span>
+
+#include "config/report.h"
+#include "config/yaml_traps.h"
+
+namespace config {
+namespace {
+
+using std::string_view;
+
+struct Unit {
+  string_view name;
+  std::uint64_t factor;
+};
+
+// What a family of units is called in messages.
+struct Measure {
+  std::span<const Unit> units;
+  string_view noun;
+  string_view list;                       // of all units
+  std::array<string_view, 2> suggestion;  // for a number without one
+};
+
+constexpr std::array<Unit, 8> size_units{{{"KiB", 1ULL << 10},
+                                          {"MiB", 1ULL << 20},
+                                          {"GiB", 1ULL << 30},
+                                          {"TiB", 1ULL << 40},
+                                          {"KB", 1'000},
+                                          {"MB", 1'000'000},
+                                          {"GB", 1'000'000'000},
+                                          {"TB", 1'000'000'000'000}}};
+constexpr Measure size_measure{
+    size_units, "size", "KiB MiB GiB TiB, or KB MB GB TB", {"MiB", "GiB"}};
+
+constexpr std::array<Unit, 5> duration_units{
+    {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
+constexpr Measure duration_measure{duration_units, "duration", "ms s m h d", {"s", "m"}};
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+std::optional<std::uint64_t> whole_number(string_view digits) {
+  std::uint64_t number = 0;
+  const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (problem != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  return number;
+}
+
+// The unit that `wrong` was meant to be: other capitals, or only its first letters (G, Gi).
+string_view meant_unit(string_view wrong, const Measure& measure) {
+  for (const Unit& unit : measure.units) {
+    if (wrong.size() <= unit.name.size() &&
+        std::ranges::equal(wrong, unit.name.substr(0, wrong.size()), {}, lower, lower)) {
+      return unit.name;
+    }
+  }
+  return {};
+}
+
+Refusal unknown_unit(string_view number, string_view unit, const Measure& measure) {
+  const string_view blanks = unit.substr(0, std::min(unit.find_first_not_of(' '), unit.size()));
+  const string_view meant = meant_unit(unit.substr(blanks.size()), measure);
+  if (!blanks.empty() && !meant.empty()) {
+    return refuse("\"{}{}\" has a blank before the unit; write {}{}.", printable(number),
+                  printable(unit), printable(number), meant);
+  }
+  if (!meant.empty()) {
+    return refuse("unknown unit {}; did you mean {}{}? ({})", quoted(unit), printable(number),
+                  meant, measure.list);
+  }
+  return refuse("unknown unit {}; use one of {}.", quoted(unit), measure.list);
+}
+
+// `number` digits with at most three decimals, times factor; nullopt if too large or not whole.
+std::optional<std::uint64_t> scaled(string_view number, std::uint64_t factor) {
+  const std::size_t point = number.find('.');
+  const auto whole = whole_number(number.substr(0, point));
+  std::uint64_t total = 0;
+  if (!whole || __builtin_mul_overflow(*whole, factor, &total)) return std::nullopt;
+  if (point == string_view::npos) return total;
+  const string_view decimals = number.substr(point + 1);
+  if (decimals.size() > 3) return std::nullopt;
+  std::uint64_t divisor = 1;
+  for (std::size_t i = 0; i < decimals.size(); ++i) divisor *= 10;
+  const std::uint64_t part = *whole_number(decimals) * factor;  // below 1000 * 2^40
+  if (part % divisor != 0 || __builtin_add_overflow(total, part / divisor, &total)) {
+    return std::nullopt;
+  }
+  return total;
+}
+
+Parsed<std::uint64_t> parse_measure(string_view text, const Measure& measure) {
+  std::size_t end = 0;
+  while (end < text.size() && is_digit(text[end])) ++end;
+  if (end > 0 && end + 1 < text.size() && text[end] == '.' && is_digit(text[end + 1])) {
+    for (++end; end < text.size() && is_digit(text[end]);) ++end;
+  }
+  const string_view number = text.substr(0, end);
+  const string_view unit = text.substr(end);
+  const auto& [first, second] = measure.suggestion;
+  if (is_base_60(text)) {
+    return refuse("{} is a base-60 number in YAML 1.1, not a {}; write 90{}, for example ({}).",
+                  printable(text), measure.noun, first, measure.list);
+  }
+  if (number.empty()) {
+    return refuse("{} is not a {}; write a number and a unit, for example 10{} ({}).", quoted(text),
+                  measure.noun, first, measure.list);
+  }
+  if (unit.empty()) {
+    return refuse("{} has no unit; write {}{}, {}{} ... ({}).", quoted(text), printable(number),
+                  first, printable(number), second, measure.list);
+  }
+  const auto known = std::ranges::find(measure.units, unit, &Unit::name);
+  if (known == measure.units.end()) return unknown_unit(number, unit, measure);
+  if (const auto total = scaled(number, known->factor)) return *total;
+  return refuse(
+      "{} is too large or too fine; write a number with at most three decimals and a fitting unit "
+      "({}).",
+      quoted(text), measure.list);
+}
+
+std::string in_largest_unit(std::uint64_t value, const Measure& measure, string_view smallest) {
+  const Unit* best = nullptr;
+  for (const Unit& unit : measure.units) {
+    if (value % unit.factor == 0 && (best == nullptr || unit.factor > best->factor)) best = &unit;
+  }
+  if (best == nullptr || value == 0) return fmt::format("{}{}", value, smallest);
+  return fmt::format("{}{}", value / best->factor, best->name);
+}
+
+std::string integer_trap(const Node& scalar) {
+  const string_view text = scalar.text;
+  if (!scalar.plain) {
+    const bool digits = !text.empty() && std::ranges::all_of(text, is_digit);
+    return digits ? fmt::format("{} is a string; write {} without quotes.", quoted(text),
+                                printable(text))
+                  : std::string{};
+  }
+  if (is_base_60(text)) {
+    return fmt::format("{} is a base-60 number in YAML 1.1; write a plain decimal number.",
+                       printable(text));
+  }
+  if (text.size() > 1 && text[0] == '0' && std::ranges::all_of(text, is_digit)) {
+    const std::size_t start = std::min(text.find_first_not_of('0'), text.size() - 1);
+    return fmt::format(
+        "{} is octal in YAML 1.1 and decimal in YAML 1.2; write {} without the leading zero.",
+        printable(text), printable(text.substr(start)));
+  }
+  if (is_number(text) && text.find_first_not_of("0123456789+-.eE") != string_view::npos) {
+    return fmt::format("{} is not a plain decimal number; write only the digits 0 to 9.",
+                       printable(text));
+  }
+  return {};
+}
+
+}  // namespace
+
+Parsed<engine::ByteCount> parse_size(string_view text) {
+  TRY(const auto bytes, parse_measure(text, size_measure));
+  return engine::ByteCount{bytes};
+}
+
+Parsed<std::chrono::milliseconds> parse_duration(string_view text) {
+  TRY(const auto milliseconds, parse_measure(text, duration_measure));
+  constexpr std::uint64_t century = 36'500ULL * 86'400'000;
+  if (milliseconds > century) return refuse("{} is too long.", quoted(text));
+  return std::chrono::milliseconds{milliseconds};
+}
+
+Parsed<std::uint32_t> parse_percentage(string_view text) {
+  const bool has_sign = text.ends_with('%');
+  const auto number = whole_number(text.substr(0, text.size() - (has_sign ? 1 : 0)));
+  if (!number || *number > 100) {
+    return refuse("{} is not a percentage; write a whole number from 0% to 100%.", quoted(text));
+  }
+  if (!has_sign) {
+    return refuse("{} has no unit; write {}%.", quoted(text), *number);
+  }
+  return static_cast<std::uint32_t>(*number);
+}
+
+Parsed<std::vector<std::uint32_t>> parse_cpus(string_view text) {
+  constexpr std::uint64_t highest_cpu = 4095;
+  const Refusal wrong = refuse(
+      "{} is not a list of CPUs; write numbers and ranges, for example \"2-3,6\".", quoted(text));
+  std::vector<std::uint32_t> cpus;
+  while (true) {
+    const std::size_t comma = text.find(',');
+    const string_view part = text.substr(0, comma);
+    const std::size_t dash = part.find('-');
+    const auto first = whole_number(part.substr(0, dash));
+    const auto last = dash == string_view::npos ? first : whole_number(part.substr(dash + 1));
+    if (!first || !last || *first > *last || *last > highest_cpu) return wrong;
+    for (std::uint64_t cpu = *first; cpu <= *last; ++cpu) {
+      if (std::ranges::count(cpus, cpu) > 0) {
+        return refuse("CPU {} is named twice; name each once.", cpu);
+      }
+      cpus.push_back(static_cast<std::uint32_t>(cpu));
+    }
+    if (comma == string_view::npos) return cpus;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+Parsed<std::uint64_t> parse_integer(const Node& scalar, std::uint64_t min, std::uint64_t max) {
+  if (std::string trap = integer_trap(scalar); !trap.empty()) return Refusal{std::move(trap)};
+  const auto number = scalar.plain ? whole_number(scalar.text) : std::nullopt;
+  if (!number || *number < min || *number > max) {
+    return refuse("{} is not a whole number from {} to {}.", quoted(scalar.text), min, max);
+  }
+  return *number;
+}
+
+Parsed<bool> parse_boolean(const Node& scalar) {
+  const string_view text = scalar.text;
+  if (scalar.plain && text == "true") return true;
+  if (scalar.plain && text == "false") return false;
+  if (!is_boolean_word(text)) return refuse("{} is neither true nor false.", quoted(text));
+  const string_view meant = is_true_word(text) ? "true" : "false";
+  if (!scalar.plain) {
+    return refuse("{} is a string; write {} without quotes.", quoted(text), meant);
+  }
+  return refuse("{} is a boolean in YAML 1.1 and a string in YAML 1.2; write {}.", printable(text),
+                meant);
+}
+
+std::string size_text(engine::ByteCount size) {
+  // Only the units in 1024: they say exactly how a size lies to a block or a page.
+  Measure binary = size_measure;
+  binary.units = binary.units.first(4);
+  return in_largest_unit(size.value, binary, "B");
+}
+
+std::string duration_text(std::chrono::milliseconds duration) {
+  return in_largest_unit(static_cast<std::uint64_t>(duration.count()), duration_measure, "ms");
+}
+
+}  // namespace config

@@ -1,0 +1,56 @@
+// From the text of one value to the value, or to the sentence that says why not and what to write
+// instead. Pure functions of the text; where it stands is the caller's knowledge.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config/node.h"
+#include "engine/foundation/result.h"
+#include "engine/foundation/units.h"
+
+namespace config {
+
+struct Refusal {
+  std::string text;  // of a Message: what; what to do.
+};
+
+template <class T>
+using Parsed = engine::Result<T, Refusal>;
+
+template <class... Args>
+[[nodiscard]] Refusal refuse(fmt::format_string<Args...> form, Args&&... args) {
+  return {fmt::format(form, std::forward<Args>(args)...)};
+}
+
+// 2TiB, 1.5GiB, 100MB: KiB MiB GiB TiB count in 1024, KB MB GB TB in 1000. At most three decimals,
+// and the result is a whole number of bytes.
+[[nodiscard]] Parsed<engine::ByteCount> parse_size(std::string_view text);
+
+// 500ms, 90s, 5m, 2h, 7d.
+[[nodiscard]] Parsed<std::chrono::milliseconds> parse_duration(std::string_view text);
+
+// 80%: a whole number from 0 to 100.
+[[nodiscard]] Parsed<std::uint32_t> parse_percentage(std::string_view text);
+
+// A CPU list as the kernel writes it ("0", "2-3,6"), each CPU once, in the order written.
+[[nodiscard]] Parsed<std::vector<std::uint32_t>> parse_cpus(std::string_view text);
+
+// Decimal digits without quotes, no leading zero, within the limits.
+[[nodiscard]] Parsed<std::uint64_t> parse_integer(const Node& scalar, std::uint64_t min,
+                                                  std::uint64_t max);
+
+// true or false without quotes.
+[[nodiscard]] Parsed<bool> parse_boolean(const Node& scalar);
+
+// 4398046511104 as "4TiB": the largest unit of which it is a whole number; "B" if none.
+[[nodiscard]] std::string size_text(engine::ByteCount size);
+[[nodiscard]] std::string duration_text(std::chrono::milliseconds duration);
+
+}  // namespace config
