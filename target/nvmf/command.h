@@ -12,6 +12,7 @@
 #include "engine/volume/volume.h"
 #include "protocol/nvme/entries.h"
 #include "protocol/nvme/status.h"
+#include "target/block/block_volume.h"
 #include "target/block/write_order.h"
 
 namespace target {
@@ -34,6 +35,7 @@ struct Command {
   // The executor's: the request to the volume, and its place among overlapping writes.
   engine::VolumeIo io;
   block::OrderedWrite order;
+  block::BlockVolume* volume = nullptr;
   void* context = nullptr;       // the executor's pointer back to itself
   std::uint64_t started_ns = 0;  // when the capsule was decoded, for latency metrics
   std::uint32_t step = 0;  // progress of commands made of several requests (DSM ranges, Compare)

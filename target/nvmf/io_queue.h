@@ -4,7 +4,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
 
+#include "protocol/nvme/io_command.h"
 #include "target/block/block_volume.h"
 #include "target/nvmf/command.h"
 
@@ -53,7 +58,7 @@ class IoQueueOwner {
  public:
   // nullptr: no such namespace, or not visible to this host.
   [[nodiscard]] virtual Namespace* find_namespace(std::uint32_t nsid) = 0;
-  // nullptr or a status that every I/O command gets now (controller not ready, shutting down).
+  // False while the controller is not ready or shuts down: every I/O command is refused then.
   [[nodiscard]] virtual bool ready() const = 0;
   virtual void command_failed(const CommandFailure& failure) = 0;
   // Traffic for TBKAS (keep-alive by traffic): a relaxed store.
@@ -66,32 +71,68 @@ class IoQueueOwner {
   ~IoQueueOwner() = default;
 };
 
-// One for each I/O connection; reactor thread only. The QueueSession forwards to it once Connect is
-// accepted.
+// One for each I/O connection; reactor thread only, but for what a WriteOrder tells it, which it
+// posts. Lives until every command it was given has been answered.
+//
+// Invariants: a command in the write order is in `waiting_` until it is admitted or cancelled; once
+// `ended_`, nothing is submitted to a volume any more.
 class IoQueue {
  public:
-  IoQueue(IoQueueOwner& owner, CommandPort& port, std::uint16_t qid);
+  IoQueue(IoQueueOwner& owner, CommandPort& port, std::uint16_t qid)
+      : owner_(owner), port_(port), qid_(qid) {}
   IoQueue(const IoQueue&) = delete;
   IoQueue& operator=(const IoQueue&) = delete;
   ~IoQueue();
 
   void execute(CommandPermit permit);
   void data_ready(CommandPermit permit);
-  // Cancels every write that still waits for another: the association is dead, it must never start.
+  // The association is dead. Cancels everything that has not started, for good.
   void end();
-  // Abort (NVMe Base): true if the command was still waiting and is now answered Command Abort
-  // Requested.
+  // Abort (NVMe Base 2.1, "Abort command"): true if the command had not started and is now answered
+  // Command Abort Requested.
   [[nodiscard]] bool abort(std::uint16_t cid);
-  // Commands parked in the engine or waiting.
-  [[nodiscard]] std::size_t outstanding() const { return outstanding_; }
 
  private:
-  struct Execution;
+  class Compare;
+
+  // A parsed command meets its namespace. Both are looked up again when the data is there: what was
+  // true when the capsule arrived may not be any more.
+  void run(CommandPermit permit, bool data_is_ready);
+  void run_read(CommandPermit permit, const protocol::nvme::Read& read, bool data_is_ready);
+  void run_write(CommandPermit permit, const protocol::nvme::Write& write, bool data_is_ready);
+  void run_write_zeroes(CommandPermit permit, const protocol::nvme::WriteZeroes& zeroes);
+  void run_verify(CommandPermit permit, const protocol::nvme::Verify& verify);
+  void run_compare(CommandPermit permit, const protocol::nvme::Compare& compare,
+                   bool data_is_ready);
+  void run_deallocate(CommandPermit permit, const protocol::nvme::DatasetManagement& management,
+                      bool data_is_ready);
+
+  // The command's data from the host, or nullopt: then it has been refused, or R2Ts are on their
+  // way.
+  [[nodiscard]] std::optional<std::span<std::byte>> host_data(
+      CommandPermit& permit, const protocol::nvme::DataPointer& pointer, engine::ByteCount needed,
+      bool data_is_ready);
+  [[nodiscard]] protocol::nvme::Status check_range(const block::BlockVolume& volume,
+                                                   protocol::nvme::BlockRange blocks) const;
+  [[nodiscard]] protocol::nvme::Status check_transfer(const block::BlockVolume& volume,
+                                                      protocol::nvme::BlockRange blocks) const;
+
+  // Requests to the volume. Ordered ones first take their place among overlapping writes.
+  void submit(Command& command);
+  void submit_ordered(Command& command);
+  void admitted(Command& command);
+  void deallocate_next_range(CommandPermit permit);
+  static void completed(engine::VolumeIo& io, engine::IoStatus status) noexcept;
+  void complete(Command& command, engine::IoStatus status);
+  void refuse(CommandPermit permit, const protocol::nvme::Refusal& refusal);
+  void drop(Compare& compare);
+
   IoQueueOwner& owner_;
   CommandPort& port_;
   const std::uint16_t qid_;
   bool ended_ = false;
-  std::size_t outstanding_ = 0;
+  std::vector<Command*> waiting_;                   // for an overlapping write to end
+  std::vector<std::unique_ptr<Compare>> compares_;  // each holds a second buffer; rare
 };
 
 }  // namespace target::nvmf

@@ -1,0 +1,71 @@
+// forebayctl: the operator's command line.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/json/serialize.hpp>
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+#include "appliance/cli/control_client.h"
+#include "appliance/cli/pool_command.h"
+#include "appliance/cli/status_screen.h"
+
+namespace {
+
+struct StatusOptions {
+  std::string socket = "/run/forebay/control.sock";
+  bool json = false;
+  unsigned wait_seconds = 0;
+};
+
+bool is_healthy(const boost::json::value& status) { return status.at("healthy").as_bool(); }
+
+// Exit 0 healthy, 1 no answer, 2 degraded: scripts may ask.
+int show_status(const StatusOptions& options) {
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::seconds(options.wait_seconds);
+  auto status = cli::get(options.socket, "/v1/status");
+  while ((!status || !is_healthy(status.value())) && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    status = cli::get(options.socket, "/v1/status");
+  }
+  if (!status) {
+    fmt::print(stderr, "forebayctl: {}\n", status.error());
+    return 1;
+  }
+  if (options.json) {
+    fmt::print("{}\n", boost::json::serialize(status.value()));
+  } else {
+    fmt::print("{}", cli::status_screen(status.value()));
+  }
+  return is_healthy(status.value()) ? 0 : 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Controls a Forebay storage target.", "forebayctl");
+  app.set_version_flag("--version", FOREBAY_VERSION);
+  app.require_subcommand(1);
+
+  StatusOptions status_options;
+  auto* status = app.add_subcommand(
+      "status", "One screen: healthy or not, and why (exit 0, or 2 when degraded)");
+  status->add_option("--socket", status_options.socket, "The daemon's control socket")
+      ->capture_default_str();
+  status->add_flag("--json", status_options.json, "Print the daemon's JSON");
+  status->add_option("--wait", status_options.wait_seconds,
+                     "Wait up to so many seconds for it to be healthy");
+
+  std::string directory;
+  auto* pool = app.add_subcommand("pool", "Pools of local disks")->require_subcommand(1);
+  auto* init = pool->add_subcommand("init", "Make a directory a file pool: write its label");
+  init->add_option("directory", directory,
+                   "An empty directory on the file system that is to hold the volumes")
+      ->required();
+
+  CLI11_PARSE(app, argc, argv);
+  if (status->parsed()) return show_status(status_options);
+  return cli::pool_init(directory);
+}

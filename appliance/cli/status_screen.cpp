@@ -1,0 +1,167 @@
+#include "appliance/cli/status_screen.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <vector>
+
+namespace cli {
+
+namespace json = boost::json;
+
+namespace {
+
+std::string text(const json::value& object, std::string_view key) {
+  const json::value& value = object.at(json::string_view(key.data(), key.size()));
+  return std::string(value.as_string().data(), value.as_string().size());
+}
+std::uint64_t number(const json::value& object, std::string_view key) {
+  return object.at(json::string_view(key.data(), key.size())).to_number<std::uint64_t>();
+}
+bool flag(const json::value& object, std::string_view key) {
+  return object.at(json::string_view(key.data(), key.size())).as_bool();
+}
+const json::array& list(const json::value& object, std::string_view key) {
+  return object.at(json::string_view(key.data(), key.size())).as_array();
+}
+
+// Rows of text under a heading, each column as wide as its widest cell.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> heading) { rows_.push_back(std::move(heading)); }
+  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+
+  [[nodiscard]] std::string text() const {
+    std::vector<std::size_t> widths(rows_.front().size(), 0);
+    for (const auto& row : rows_) {
+      for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    }
+    std::string out = "\n";
+    for (const auto& row : rows_) {
+      std::string line;
+      for (std::size_t i = 0; i < row.size(); ++i)
+        line += fmt::format("{:{}}  ", row[i], widths[i]);
+      line.erase(line.find_last_not_of(' ') + 1);
+      out += line + "\n";
+    }
+    return out;
+  }
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+std::string troubles(const json::value& status) {
+  std::string out;
+  for (const auto& pool : list(status, "pools")) {
+    if (!flag(pool, "open"))
+      out += fmt::format("! pool {}: {}\n", text(pool, "name"), text(pool, "reason"));
+  }
+  for (const auto& volume : list(status, "volumes")) {
+    if (text(volume, "state") == "online") continue;
+    out += fmt::format("! volume {}: {}: {}\n", text(volume, "name"), text(volume, "state"),
+                       text(volume, "reason"));
+  }
+  for (const auto& listener : list(status, "listeners")) {
+    if (flag(listener, "listening")) continue;
+    out += fmt::format("! listener {} ({}): {}\n", text(listener, "name"),
+                       text(listener, "address"), text(listener, "reason"));
+  }
+  return out;
+}
+
+std::string percent_used(std::uint64_t size, std::uint64_t free) {
+  return size == 0 ? "-" : fmt::format("{}%", (size - std::min(size, free)) * 100 / size);
+}
+
+std::string volumes_table(const json::value& status) {
+  Table table({"VOLUME", "SIZE", "BLOCK", "POOL", "STATE", "UUID"});
+  for (const auto& v : list(status, "volumes")) {
+    table.add({text(v, "name"), size_text(number(v, "size_bytes")),
+               std::to_string(number(v, "block_size")), text(v, "pool"), text(v, "state"),
+               text(v, "uuid")});
+  }
+  return table.text();
+}
+
+std::string pools_table(const json::value& status) {
+  Table table({"POOL", "KIND", "FREE OF SIZE", "USED", "STATE"});
+  for (const auto& p : list(status, "pools")) {
+    const auto size = number(p, "size_bytes");
+    const auto free = number(p, "free_bytes");
+    table.add({text(p, "name"), text(p, "kind"),
+               size == 0 ? "-" : fmt::format("{} of {}", size_text(free), size_text(size)),
+               percent_used(size, free), flag(p, "open") ? "ok" : "not open"});
+  }
+  return table.text();
+}
+
+std::string listeners_table(const json::value& status) {
+  Table table({"LISTENER", "ADDRESS", "CONNECTIONS", "STATE"});
+  for (const auto& l : list(status, "listeners")) {
+    table.add({text(l, "name"), text(l, "address"), std::to_string(number(l, "connections")),
+               flag(l, "listening") ? "listening" : "waiting"});
+  }
+  return table.text();
+}
+
+std::string hosts_table(const json::value& status) {
+  if (list(status, "hosts").empty()) return "\nNo host is connected.\n";
+  Table table({"HOST", "FROM", "SUBSYSTEM", "QUEUES", "SECURITY", "SINCE"});
+  for (const auto& h : list(status, "hosts")) {
+    table.add({text(h, "nqn"), text(h, "address"), text(h, "subsystem"),
+               std::to_string(number(h, "io_queues")), text(h, "security"),
+               duration_text(number(h, "connected_seconds"))});
+  }
+  return table.text();
+}
+
+std::string durability_line(const json::value& status) {
+  for (const auto& v : list(status, "volumes")) {
+    if (!flag(v, "durable")) {
+      return fmt::format(
+          "\nVolume {} is in memory: its data is gone when forebayd ends. For tests only.\n",
+          text(v, "name"));
+    }
+  }
+  return "\nAcknowledged means: on the pool's disks (flushed). Volatile write cache: none.\n";
+}
+
+}  // namespace
+
+std::string size_text(std::uint64_t bytes) {
+  constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  double value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(units)) {
+    value /= 1024;
+    ++unit;
+  }
+  return value < 10 && unit > 0 ? fmt::format("{:.1f} {}", value, units[unit])
+                                : fmt::format("{:.0f} {}", value, units[unit]);
+}
+
+std::string duration_text(std::uint64_t seconds) {
+  if (seconds >= 86400) return fmt::format("{}d {}h", seconds / 86400, seconds % 86400 / 3600);
+  if (seconds >= 3600) return fmt::format("{}h {}m", seconds / 3600, seconds % 3600 / 60);
+  if (seconds >= 60) return fmt::format("{}m {}s", seconds / 60, seconds % 60);
+  return fmt::format("{}s", seconds);
+}
+
+std::string status_screen(const json::value& status) {
+  std::string out =
+      fmt::format("forebay {}  {}  up {}        {}        config {}\n", text(status, "node"),
+                  text(status, "version"), duration_text(number(status, "uptime_seconds")),
+                  flag(status, "healthy") ? "HEALTHY" : "DEGRADED", text(status, "config_hash"));
+  out += troubles(status);
+  out += volumes_table(status);
+  out += pools_table(status);
+  out += listeners_table(status);
+  out += hosts_table(status);
+  out += durability_line(status);
+  return out;
+}
+
+}  // namespace cli

@@ -1,0 +1,2 @@
+// Boost.JSON, compiled once for the whole daemon (it is header-only elsewhere).
+#include <boost/json/src.hpp>

@@ -1,0 +1,185 @@
+#include "target/control/control_server.h"
+
+#include <fmt/format.h>
+#include <grp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+namespace target::control {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using Local = asio::local::stream_protocol;
+
+constexpr std::size_t largest_request_bytes = 64 << 10;
+constexpr std::chrono::seconds request_timeout{10};
+
+// One request, one answer, then closed: clients are command lines.
+class Exchange : public std::enable_shared_from_this<Exchange> {
+ public:
+  Exchange(Local::socket socket, const ControlRoutes& routes)
+      : stream_(std::move(socket)), routes_(routes) {
+    parser_.body_limit(largest_request_bytes);
+  }
+
+  void start() {
+    stream_.expires_after(request_timeout);
+    http::async_read(stream_, buffer_, parser_,
+                     [self = shared_from_this()](beast::error_code error, std::size_t) {
+                       if (!error) self->answer();
+                     });
+  }
+
+ private:
+  void answer() {
+    const auto& request = parser_.get();
+    response_.version(request.version());
+    response_.keep_alive(false);
+    response_.set(http::field::content_type, "application/json");
+    if (request.target() != "/v1/status") {
+      response_.result(http::status::not_found);
+      response_.body() = R"({"error":"no such resource; known: /v1/status"})";
+    } else if (request.method() != http::verb::get) {
+      response_.result(http::status::method_not_allowed);
+      response_.body() = R"({"error":"only GET is allowed here"})";
+    } else {
+      response_.result(http::status::ok);
+      response_.body() = routes_.status();
+    }
+    response_.prepare_payload();
+    http::async_write(stream_, response_,
+                      [self = shared_from_this()](beast::error_code, std::size_t) {
+                        beast::error_code ignored;
+                        self->stream_.socket().shutdown(Local::socket::shutdown_send, ignored);
+                      });
+  }
+
+  beast::basic_stream<Local, asio::any_io_executor> stream_;
+  const ControlRoutes& routes_;
+  beast::flat_buffer buffer_{largest_request_bytes};
+  http::request_parser<http::string_body> parser_;
+  http::response<http::string_body> response_;
+};
+
+class UnixControlServer final : public ControlServer {
+ public:
+  UnixControlServer(std::string path, ControlRoutes routes)
+      : path_(std::move(path)), routes_(std::move(routes)), acceptor_(io_) {}
+
+  ~UnixControlServer() override {
+    io_.stop();
+    if (thread_.joinable()) thread_.join();
+    if (bound_) ::unlink(path_.c_str());
+  }
+
+  engine::Result<void, std::string> open(const std::string& group) {
+    if (path_.size() >= sizeof(sockaddr_un::sun_path)) {
+      return fmt::format(
+          "control socket {}: the path is longer than {} bytes; choose a shorter one", path_,
+          sizeof(sockaddr_un::sun_path) - 1);
+    }
+    boost::system::error_code error;
+    Local::socket probe(io_);
+    probe.connect(Local::endpoint(path_), error);
+    if (!error)
+      return fmt::format("control socket {}: another forebayd answers on it; stop that one first",
+                         path_);
+    if (error != boost::system::errc::no_such_file_or_directory) ::unlink(path_.c_str());
+
+    acceptor_.open(Local(), error);
+    if (!error) acceptor_.bind(Local::endpoint(path_), error);
+    if (error)
+      return fmt::format(
+          "control socket {}: {}; does its folder exist, and may this user write there?", path_,
+          error.message());
+    bound_ = true;
+    if (::chmod(path_.c_str(), group.empty() ? 0600 : 0660) != 0) {
+      return fmt::format("control socket {}: {}", path_, std::strerror(errno));
+    }
+    if (!group.empty()) {
+      const struct group* entry = ::getgrnam(group.c_str());
+      if (entry == nullptr)
+        return fmt::format(
+            "control.group: no group \"{}\" on this machine; create it, or leave the key out",
+            group);
+      if (::chown(path_.c_str(), static_cast<uid_t>(-1), entry->gr_gid) != 0) {
+        return fmt::format("control socket {}: cannot be given to group {}: {}", path_, group,
+                           std::strerror(errno));
+      }
+    }
+    acceptor_.listen(asio::socket_base::max_listen_connections, error);
+    if (error) return fmt::format("control socket {}: {}", path_, error.message());
+    accept();
+    thread_ = std::thread([this] {
+      const auto work = asio::make_work_guard(io_);
+      io_.run();
+    });
+    return engine::success();
+  }
+
+  void every(std::chrono::seconds period, std::function<void()> task) override {
+    auto chore = std::make_shared<Chore>(Chore{asio::steady_timer(io_), period, std::move(task)});
+    asio::post(io_, [chore] { repeat(chore); });
+  }
+
+ private:
+  struct Chore {
+    asio::steady_timer timer;
+    std::chrono::seconds period;
+    std::function<void()> task;
+  };
+
+  static void repeat(const std::shared_ptr<Chore>& chore) {
+    chore->task();
+    chore->timer.expires_after(chore->period);
+    chore->timer.async_wait([chore](const boost::system::error_code& error) {
+      if (!error) repeat(chore);
+    });
+  }
+
+  void accept() {
+    acceptor_.async_accept([this](const boost::system::error_code& error, Local::socket socket) {
+      if (!error) std::make_shared<Exchange>(std::move(socket), routes_)->start();
+      if (!error) return accept();
+      if (error == asio::error::operation_aborted) return;
+      retry_.expires_after(std::chrono::milliseconds(200));  // out of descriptors, say
+      retry_.async_wait([this](const boost::system::error_code& stopped) {
+        if (!stopped) accept();
+      });
+    });
+  }
+
+  const std::string path_;
+  const ControlRoutes routes_;
+  asio::io_context io_{1};
+  Local::acceptor acceptor_;
+  asio::steady_timer retry_{io_};
+  bool bound_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+engine::Result<std::unique_ptr<ControlServer>, std::string> ControlServer::start(
+    const std::string& path, const std::string& group, ControlRoutes routes) {
+  auto server = std::make_unique<UnixControlServer>(path, std::move(routes));
+  if (auto opened = server->open(group); !opened) return opened.error();
+  return std::unique_ptr<ControlServer>(std::move(server));
+}
+
+}  // namespace target::control

@@ -1,0 +1,82 @@
+#include "target/control/status.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+namespace target::control {
+
+namespace json = boost::json;
+
+bool Status::healthy() const {
+  return std::all_of(listeners.begin(), listeners.end(),
+                     [](const auto& l) { return l.listening; }) &&
+         std::all_of(pools.begin(), pools.end(), [](const auto& p) { return p.open; }) &&
+         std::all_of(volumes.begin(), volumes.end(),
+                     [](const auto& v) { return v.state == "online"; });
+}
+
+namespace {
+
+json::object value_of(const ListenerStatus& l) {
+  return {{"name", l.name},
+          {"address", l.address},
+          {"listening", l.listening},
+          {"reason", l.reason},
+          {"connections", l.connections}};
+}
+
+json::object value_of(const PoolStatus& p) {
+  return {{"name", p.name},
+          {"kind", p.kind},
+          {"open", p.open},
+          {"reason", p.reason},
+          {"size_bytes", p.size_bytes},
+          {"free_bytes", p.free_bytes}};
+}
+
+json::object value_of(const VolumeStatus& v) {
+  return {{"name", v.name},
+          {"pool", v.pool},
+          {"uuid", v.uuid},
+          {"size_bytes", v.size_bytes},
+          {"block_size", v.block_size},
+          {"state", v.state},
+          {"reason", v.reason},
+          {"durable", v.durable}};
+}
+
+json::object value_of(const HostStatus& h) {
+  return {{"nqn", h.nqn},
+          {"address", h.address},
+          {"subsystem", h.subsystem},
+          {"controller", h.controller},
+          {"io_queues", h.io_queues},
+          {"security", h.security},
+          {"connected_seconds", h.connected_seconds}};
+}
+
+template <class T>
+json::array list_of(const std::vector<T>& items) {
+  json::array list;
+  for (const auto& item : items) list.emplace_back(value_of(item));
+  return list;
+}
+
+}  // namespace
+
+std::string to_json(const Status& s) {
+  return json::serialize(json::object{{"node", s.node},
+                                      {"version", s.version},
+                                      {"healthy", s.healthy()},
+                                      {"config_file", s.config_file},
+                                      {"config_hash", s.config_hash},
+                                      {"uptime_seconds", s.uptime_seconds},
+                                      {"memory_used_bytes", s.memory_used_bytes},
+                                      {"memory_limit_bytes", s.memory_limit_bytes},
+                                      {"listeners", list_of(s.listeners)},
+                                      {"pools", list_of(s.pools)},
+                                      {"volumes", list_of(s.volumes)},
+                                      {"hosts", list_of(s.hosts)}});
+}
+
+}  // namespace target::control

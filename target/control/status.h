@@ -1,0 +1,69 @@
+// What `forebayctl status` shows, as plain values, and their JSON form (API v1).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace target::control {
+
+struct ListenerStatus {
+  std::string name;
+  std::string address;  // as configured: "192.0.2.10:4420", "[::]:8009"
+  bool listening = false;
+  std::string reason;  // why not, and what to do
+  std::uint64_t connections = 0;
+};
+
+struct PoolStatus {
+  std::string name;
+  std::string kind;
+  bool open = false;
+  std::string reason;
+  std::uint64_t size_bytes = 0;
+  std::uint64_t free_bytes = 0;
+};
+
+struct VolumeStatus {
+  std::string name;
+  std::string pool;
+  std::string uuid;
+  std::uint64_t size_bytes = 0;
+  std::uint32_t block_size = 0;
+  std::string state;  // online, late, failed
+  std::string reason;
+  bool durable = true;  // false: the pool keeps nothing over a restart (memory)
+};
+
+struct HostStatus {
+  std::string nqn;
+  std::string address;
+  std::string subsystem;
+  std::uint32_t controller = 0;
+  std::uint32_t io_queues = 0;
+  std::string security;
+  std::uint64_t connected_seconds = 0;
+};
+
+struct Status {
+  std::string node;
+  std::string version;
+  std::string config_file;
+  std::string config_hash;  // CRC-32C of the file as loaded, 8 hexadecimal digits
+  std::uint64_t uptime_seconds = 0;
+  std::uint64_t memory_used_bytes = 0;
+  std::uint64_t memory_limit_bytes = 0;
+  std::vector<ListenerStatus> listeners;
+  std::vector<PoolStatus> pools;
+  std::vector<VolumeStatus> volumes;
+  std::vector<HostStatus> hosts;
+
+  // Nothing is late, failed or waiting.
+  [[nodiscard]] bool healthy() const;
+};
+
+// One JSON object; keys as the members are called.
+[[nodiscard]] std::string to_json(const Status& status);
+
+}  // namespace target::control

@@ -1,0 +1,452 @@
+#include "target/nvmf/io_queue.h"
+
+#include <algorithm>
+#include <boost/intrusive/parent_from_member.hpp>
+#include <cstring>
+
+#include "protocol/nvme/dataset_management.h"
+#include "target/reactor/reactor.h"
+
+namespace target::nvmf {
+
+namespace nvme = protocol::nvme;
+using engine::IoStatus;
+using engine::VolumeIo;
+
+namespace {
+
+Command& command_of(VolumeIo& io) {
+  return *boost::intrusive::get_parent_from_member(&io, &Command::io);
+}
+Command& command_of(block::OrderedWrite& write) {
+  return *boost::intrusive::get_parent_from_member(&write, &Command::order);
+}
+
+bool is_write_side(VolumeIo::Kind kind) {
+  return kind == VolumeIo::Kind::write || kind == VolumeIo::Kind::write_zeroes ||
+         kind == VolumeIo::Kind::deallocate;
+}
+
+// The one place where an outcome of the engine becomes a status of NVMe.
+nvme::Status status_of(IoStatus outcome, VolumeIo::Kind kind) {
+  switch (outcome) {
+    case IoStatus::ok:
+      return nvme::status::success;
+    case IoStatus::media_error:
+      return is_write_side(kind) ? nvme::status::write_fault : nvme::status::unrecovered_read_error;
+    case IoStatus::out_of_range:
+      return nvme::status::lba_out_of_range;
+    case IoStatus::capacity_exceeded:
+      return nvme::status::capacity_exceeded;
+    case IoStatus::unavailable:
+      return nvme::status::namespace_not_ready;
+    case IoStatus::sync_failed:
+      return nvme::status::write_fault.with_do_not_retry(true);
+    case IoStatus::cancelled:
+      return nvme::status::abort_requested;
+    case IoStatus::timed_out:
+      return nvme::status::command_interrupted;
+    case IoStatus::read_only:
+      return nvme::status::namespace_write_protected;
+  }
+  return nvme::status::internal_error;
+}
+
+nvme::Status status_of(AnaState state) {
+  switch (state) {
+    case AnaState::optimized:
+    case AnaState::non_optimized:
+      return nvme::status::success;
+    case AnaState::inaccessible:
+      return nvme::status::ana_inaccessible;
+    case AnaState::persistent_loss:
+      return nvme::status::ana_persistent_loss;
+    case AnaState::change:
+      return nvme::status::ana_transition;
+  }
+  return nvme::status::internal_error;
+}
+
+engine::BlockSize block_size(const block::BlockVolume& volume) {
+  return volume.volume().identity().block_size;
+}
+
+engine::ByteCount bytes_of(const block::BlockVolume& volume, nvme::BlockRange blocks) {
+  return blocks.count * block_size(volume);
+}
+
+std::uint32_t transfer_bytes(engine::ByteCount bytes) {
+  return static_cast<std::uint32_t>(bytes.value);
+}
+
+}  // namespace
+
+// A Compare holds the host's data in the command's buffer and reads the volume's into one of its
+// own.
+class IoQueue::Compare final : public engine::BufferWaiter {
+ public:
+  Compare(IoQueue& queue, Command& command, std::span<std::byte> expected)
+      : queue_(queue), command_(command), expected_(expected) {}
+
+  [[nodiscard]] Command& command() const { return command_; }
+  [[nodiscard]] bool waits_for_buffer() const { return !lease_; }
+
+  void start() {
+    auto lease = buffers().lease({expected_.size()});
+    if (!lease) return buffers().wait(*this);
+    lease_ = std::move(*lease);
+    command_.io.data = lease_.bytes().first(expected_.size());
+    queue_.submit(command_);
+  }
+  void buffer_available() override { start(); }
+
+  [[nodiscard]] bool equal() const {
+    return std::memcmp(lease_.bytes().data(), expected_.data(), expected_.size()) == 0;
+  }
+
+ private:
+  [[nodiscard]] engine::BufferPool& buffers() { return queue_.port_.reactor().lane().buffers(); }
+
+  IoQueue& queue_;
+  Command& command_;
+  std::span<std::byte> expected_;
+  engine::BufferLease lease_;
+};
+
+IoQueue::~IoQueue() { CHECK(waiting_.empty() && compares_.empty()); }
+
+void IoQueue::execute(CommandPermit permit) {
+  owner_.note_traffic();
+  run(std::move(permit), /*data_is_ready=*/false);
+}
+
+void IoQueue::data_ready(CommandPermit permit) { run(std::move(permit), /*data_is_ready=*/true); }
+
+void IoQueue::run(CommandPermit permit, bool data_is_ready) {
+  Command& command = permit.command();
+  if (ended_) return permit.respond(nvme::status::aborted_queue_deleted);
+  if (!owner_.ready()) return refuse(std::move(permit), {nvme::status::command_sequence_error});
+  const auto parsed = nvme::parse_io_command(command.entry);
+  if (!parsed) return refuse(std::move(permit), parsed.error());
+
+  const std::uint32_t nsid = command.entry.nsid;
+  if (std::holds_alternative<nvme::Flush>(parsed.value()) && nsid == nvme::every_namespace.value) {
+    return permit.respond(nvme::status::success);  // every write is durable when answered: VWC is 0
+  }
+  Namespace* found = owner_.find_namespace(nsid);
+  if (found == nullptr) {
+    return refuse(std::move(permit), {nvme::status::invalid_namespace, nvme::at_byte(4)});
+  }
+  const auto reachable = status_of(found->ana_state.load(std::memory_order_acquire));
+  if (!reachable.is_success()) return permit.respond(reachable);
+
+  command.context = this;
+  command.volume = found->volume;
+  struct Visitor {
+    IoQueue& queue;
+    CommandPermit& permit;
+    bool data_is_ready;
+    void operator()(const nvme::Read& c) { queue.run_read(std::move(permit), c, data_is_ready); }
+    void operator()(const nvme::Write& c) { queue.run_write(std::move(permit), c, data_is_ready); }
+    void operator()(const nvme::Flush&) { permit.respond(nvme::status::success); }
+    void operator()(const nvme::WriteZeroes& c) { queue.run_write_zeroes(std::move(permit), c); }
+    void operator()(const nvme::Verify& c) { queue.run_verify(std::move(permit), c); }
+    void operator()(const nvme::Compare& c) {
+      queue.run_compare(std::move(permit), c, data_is_ready);
+    }
+    void operator()(const nvme::DatasetManagement& c) {
+      queue.run_deallocate(std::move(permit), c, data_is_ready);
+    }
+  };
+  std::visit(Visitor{*this, permit, data_is_ready}, parsed.value());
+}
+
+nvme::Status IoQueue::check_range(const block::BlockVolume& volume, nvme::BlockRange blocks) const {
+  const auto size = volume.volume().size().value;
+  if (blocks.first.value > size || blocks.count.value > size - blocks.first.value) {
+    return nvme::status::lba_out_of_range;
+  }
+  return nvme::status::success;
+}
+
+nvme::Status IoQueue::check_transfer(const block::BlockVolume& volume,
+                                     nvme::BlockRange blocks) const {
+  if (bytes_of(volume, blocks).value > owner_.largest_transfer_bytes()) {
+    return nvme::status::invalid_field;  // MDTS (Base 2.1, Identify Controller)
+  }
+  return check_range(volume, blocks);
+}
+
+void IoQueue::run_read(CommandPermit permit, const nvme::Read& read, bool data_is_ready) {
+  Command& command = permit.command();
+  const auto checked = check_transfer(*command.volume, read.blocks);
+  if (!checked.is_success()) return refuse(std::move(permit), {checked, nvme::at_dword(10)});
+  const auto bytes = bytes_of(*command.volume, read.blocks);
+  if (!data_is_ready) {
+    if (const auto fits = nvme::check_data_length(read.data, bytes); !fits) {
+      return refuse(std::move(permit), fits.error());
+    }
+    return permit.lease_for_host(transfer_bytes(bytes));
+  }
+  command.io.kind = VolumeIo::Kind::read;
+  command.io.lba = read.blocks.first;
+  command.io.blocks = read.blocks.count;
+  command.io.data = command.buffer.bytes().first(bytes.value);
+  submit(permit.park());
+}
+
+std::optional<std::span<std::byte>> IoQueue::host_data(CommandPermit& permit,
+                                                       const nvme::DataPointer& pointer,
+                                                       engine::ByteCount needed,
+                                                       bool data_is_ready) {
+  Command& command = permit.command();
+  if (const auto fits = nvme::check_data_length(pointer, needed); !fits) {
+    refuse(std::move(permit), fits.error());
+    return std::nullopt;
+  }
+  const auto arrived = command.buffer.bytes().first(command.data_bytes);
+  if (const auto* inside = std::get_if<nvme::InCapsuleData>(&pointer)) {
+    const auto view = nvme::in_capsule_bytes(*inside, arrived);
+    if (!view) {
+      refuse(std::move(permit), view.error());
+      return std::nullopt;
+    }
+    return arrived.subspan(static_cast<std::size_t>(inside->offset), needed.value);
+  }
+  if (!data_is_ready) {
+    // All that the SGL describes is fetched: a host may describe more than the command needs.
+    const auto described = nvme::length_of(pointer);
+    if (described.value > owner_.largest_transfer_bytes()) {
+      refuse(std::move(permit), {nvme::status::data_sgl_length_invalid, nvme::at_byte(32)});
+      return std::nullopt;
+    }
+    permit.receive_from_host(transfer_bytes(described));
+    return std::nullopt;
+  }
+  return arrived.first(needed.value);
+}
+
+void IoQueue::run_write(CommandPermit permit, const nvme::Write& write, bool data_is_ready) {
+  Command& command = permit.command();
+  const auto checked = check_transfer(*command.volume, write.blocks);
+  if (!checked.is_success()) return refuse(std::move(permit), {checked, nvme::at_dword(10)});
+  const auto data =
+      host_data(permit, write.data, bytes_of(*command.volume, write.blocks), data_is_ready);
+  if (!data) return;
+  command.io.kind = VolumeIo::Kind::write;
+  command.io.lba = write.blocks.first;
+  command.io.blocks = write.blocks.count;
+  command.io.data = *data;
+  submit_ordered(permit.park());
+}
+
+void IoQueue::run_write_zeroes(CommandPermit permit, const nvme::WriteZeroes& zeroes) {
+  Command& command = permit.command();
+  const auto checked = check_range(*command.volume, zeroes.blocks);
+  if (!checked.is_success()) return refuse(std::move(permit), {checked, nvme::at_dword(10)});
+  command.io.kind = VolumeIo::Kind::write_zeroes;
+  command.io.may_deallocate = zeroes.deallocate;
+  command.io.lba = zeroes.blocks.first;
+  command.io.blocks = zeroes.blocks.count;
+  command.io.data = {};
+  submit_ordered(permit.park());
+}
+
+void IoQueue::run_verify(CommandPermit permit, const nvme::Verify& verify) {
+  Command& command = permit.command();
+  const auto checked = check_range(*command.volume, verify.blocks);
+  if (!checked.is_success()) return refuse(std::move(permit), {checked, nvme::at_dword(10)});
+  command.io.kind = VolumeIo::Kind::verify;
+  command.io.lba = verify.blocks.first;
+  command.io.blocks = verify.blocks.count;
+  command.io.data = {};
+  submit(permit.park());
+}
+
+void IoQueue::run_compare(CommandPermit permit, const nvme::Compare& compare, bool data_is_ready) {
+  Command& command = permit.command();
+  const auto checked = check_transfer(*command.volume, compare.blocks);
+  if (!checked.is_success()) return refuse(std::move(permit), {checked, nvme::at_dword(10)});
+  const auto data =
+      host_data(permit, compare.data, bytes_of(*command.volume, compare.blocks), data_is_ready);
+  if (!data) return;
+  command.io.kind = VolumeIo::Kind::read;
+  command.io.lba = compare.blocks.first;
+  command.io.blocks = compare.blocks.count;
+  compares_.push_back(std::make_unique<Compare>(*this, permit.park(), *data));
+  compares_.back()->start();
+}
+
+void IoQueue::run_deallocate(CommandPermit permit, const nvme::DatasetManagement& management,
+                             bool data_is_ready) {
+  Command& command = permit.command();
+  const engine::ByteCount needed{std::uint64_t{management.range_count} * nvme::dataset_range_bytes};
+  const auto data = host_data(permit, management.data, needed, data_is_ready);
+  if (!data) return;
+  const auto ranges = nvme::parse_dataset_ranges(*data, management.range_count);
+  if (!ranges) return refuse(std::move(permit), ranges.error());
+  engine::BlockCount total{};
+  for (const nvme::BlockRange range : ranges.value().span()) {
+    // All ranges are checked before the first changes anything.
+    const auto checked = check_range(*command.volume, range);
+    if (!checked.is_success()) return refuse(std::move(permit), {checked});
+    total = total + range.count;
+    if (bytes_of(*command.volume, range) > block::largest_zeroing) {  // DMRSL
+      return refuse(std::move(permit), {nvme::status::command_size_limit_exceeded});
+    }
+  }
+  if (total * block_size(*command.volume) > block::largest_zeroing) {  // DMSL
+    return refuse(std::move(permit), {nvme::status::command_size_limit_exceeded});
+  }
+  if (!management.deallocate)
+    return permit.respond(nvme::status::success);  // IDR and IDW are hints
+  // The list stays in the command's buffer, from its start, while the ranges are worked through.
+  if (data->data() != command.buffer.bytes().data()) {
+    std::memmove(command.buffer.bytes().data(), data->data(), data->size());
+  }
+  command.step = 0;
+  deallocate_next_range(std::move(permit));
+}
+
+void IoQueue::deallocate_next_range(CommandPermit permit) {
+  Command& command = permit.command();
+  const std::uint32_t count = (command.entry.cdw10 & 0xffU) + 1;
+  const auto ranges = nvme::parse_dataset_ranges(command.buffer.bytes(), count);
+  while (command.step < count && ranges.value().entries[command.step].count.value == 0)
+    ++command.step;
+  if (command.step == count) return permit.respond(nvme::status::success);
+  const nvme::BlockRange range = ranges.value().entries[command.step++];
+  command.io.kind = VolumeIo::Kind::deallocate;
+  command.io.lba = range.first;
+  command.io.blocks = range.count;
+  command.io.data = {};
+  submit_ordered(permit.park());
+}
+
+void IoQueue::submit(Command& command) {
+  command.io.done = &IoQueue::completed;
+  command.volume->volume().submit(port_.reactor().lane(), command.io);
+}
+
+void IoQueue::submit_ordered(Command& command) {
+  command.order.begin = command.io.lba;
+  command.order.end = command.io.lba + command.io.blocks;
+  command.order.admitted = [](block::OrderedWrite& write) noexcept {
+    Command& waited = command_of(write);
+    auto* queue = static_cast<IoQueue*>(waited.context);
+    queue->port_.reactor().post([queue, &waited] { queue->admitted(waited); });
+  };
+  // Before enter(): another thread may admit it at once, and post.
+  waiting_.push_back(&command);
+  if (!command.volume->write_order().enter(command.order)) return;
+  waiting_.pop_back();
+  submit(command);
+}
+
+void IoQueue::admitted(Command& command) {
+  std::erase(waiting_, &command);
+  if (!ended_) return submit(command);
+  command.volume->write_order().leave(command.order);
+  CommandPermit::resume(command).respond(nvme::status::aborted_queue_deleted);
+}
+
+void IoQueue::completed(VolumeIo& io, IoStatus status) noexcept {
+  Command& command = command_of(io);
+  static_cast<IoQueue*>(command.context)->complete(command, status);
+}
+
+void IoQueue::complete(Command& command, IoStatus outcome) {
+  const auto kind = command.io.kind;
+  if (is_write_side(kind)) command.volume->write_order().leave(command.order);
+  auto permit = CommandPermit::resume(command);
+  const auto opcode = static_cast<nvme::IoOpcode>(command.entry.opcode);
+
+  bool differs = false;
+  if (opcode == nvme::IoOpcode::compare) {
+    const auto found = std::find_if(compares_.begin(), compares_.end(), [&](const auto& compare) {
+      return &compare->command() == &command;
+    });
+    differs = outcome == IoStatus::ok && !(*found)->equal();
+    drop(**found);
+  }
+  if (outcome != IoStatus::ok) {
+    if (outcome == IoStatus::media_error) {
+      owner_.counters().media_errors.fetch_add(1, std::memory_order_relaxed);
+    }
+    return refuse(std::move(permit), {status_of(outcome, kind)});
+  }
+  if (differs) return refuse(std::move(permit), {nvme::status::compare_failure});
+
+  IoCounters& counters = owner_.counters();
+  switch (opcode) {
+    case nvme::IoOpcode::read:
+      counters.read_commands.fetch_add(1, std::memory_order_relaxed);
+      counters.bytes_read.fetch_add(command.io.data.size(), std::memory_order_relaxed);
+      return permit.respond_with_data(static_cast<std::uint32_t>(command.io.data.size()));
+    case nvme::IoOpcode::compare:  // counts as a read (Base 2.1, SMART: Host Read Commands)
+      counters.read_commands.fetch_add(1, std::memory_order_relaxed);
+      counters.bytes_read.fetch_add(command.io.data.size(), std::memory_order_relaxed);
+      return permit.respond(nvme::status::success);
+    case nvme::IoOpcode::write:
+      counters.write_commands.fetch_add(1, std::memory_order_relaxed);
+      counters.bytes_written.fetch_add(command.io.data.size(), std::memory_order_relaxed);
+      return permit.respond(nvme::status::success);
+    case nvme::IoOpcode::dataset_management:
+      if (ended_) return permit.respond(nvme::status::aborted_queue_deleted);
+      return deallocate_next_range(std::move(permit));
+    case nvme::IoOpcode::flush:
+    case nvme::IoOpcode::write_zeroes:
+    case nvme::IoOpcode::verify:
+      return permit.respond(nvme::status::success);
+  }
+  permit.respond(nvme::status::internal_error);
+}
+
+void IoQueue::refuse(CommandPermit permit, const nvme::Refusal& refusal) {
+  const Command& command = permit.command();
+  owner_.command_failed(
+      {.qid = qid_,
+       .cid = command.entry.command_id,
+       .status = refusal.status,
+       .lba = command.entry.cdw10.value() | (std::uint64_t{command.entry.cdw11} << 32),
+       .nsid = command.entry.nsid,
+       .parameter_location = refusal.location.value});
+  permit.respond(refusal.status.with_more(), refusal.dword0);
+}
+
+void IoQueue::drop(Compare& compare) {
+  std::erase_if(compares_, [&](const auto& held) { return held.get() == &compare; });
+}
+
+void IoQueue::end() {
+  ended_ = true;
+  // Those that another thread admits meanwhile have been posted, and find `ended_`.
+  std::vector<Command*> cancelled;
+  for (Command* command : waiting_) {
+    if (command->volume->write_order().cancel(command->order)) cancelled.push_back(command);
+  }
+  for (Command* command : cancelled) {
+    std::erase(waiting_, command);
+    CommandPermit::resume(*command).respond(nvme::status::aborted_queue_deleted);
+  }
+  for (std::size_t i = compares_.size(); i-- > 0;) {
+    if (!compares_[i]->waits_for_buffer()) continue;
+    Command& command = compares_[i]->command();
+    drop(*compares_[i]);
+    CommandPermit::resume(command).respond(nvme::status::aborted_queue_deleted);
+  }
+}
+
+bool IoQueue::abort(std::uint16_t cid) {
+  const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const Command* command) {
+    return command->entry.command_id == cid;
+  });
+  if (found == waiting_.end()) return false;
+  Command& command = **found;
+  if (!command.volume->write_order().cancel(command.order)) return false;
+  waiting_.erase(found);
+  CommandPermit::resume(command).respond(nvme::status::abort_requested);
+  return true;
+}
+
+}  // namespace target::nvmf
