@@ -1,0 +1,69 @@
+// CommandSlots: the commands a queue may have outstanding, made once, and which identifiers they
+// use.
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <memory>
+
+#include "target/nvmf/command.h"
+#include "target/nvmf/host_transfer.h"
+
+namespace target::nvmf {
+
+// A command and what the connection knows of it.
+struct CommandSlot : Command {
+  enum class State : std::uint8_t {
+    unused,
+    capsule,    // its in-capsule data is arriving, or waits for a buffer
+    executing,  // the executor's: in its hands or parked in the engine
+    waiting,    // for a transfer buffer
+    receiving,  // R2Ts are outstanding
+  };
+  State state = State::unused;
+  bool to_host = false;              // waiting: for a buffer to fill for the host
+  std::uint16_t index = 0;           // of this slot; part of the transfer tag
+  std::uint32_t capsule_bytes = 0;   // in-capsule data in `buffer`
+  std::uint32_t transfer_bytes = 0;  // waiting, receiving: what the executor asked for
+  std::size_t held_bytes = 0;        // length of the lease, as counted by the connection
+  CommandSlot* next = nullptr;       // in the free list, or among the waiting
+  HostTransfer transfer;
+};
+
+// Until grow() there is one slot, for Connect; it stays where it is.
+class CommandSlots {
+ public:
+  CommandSlots();
+  CommandSlots(const CommandSlots&) = delete;
+  CommandSlots& operator=(const CommandSlots&) = delete;
+
+  static constexpr std::uint32_t most_entries = 4096;
+
+  // From now on `entries` commands may be outstanding, 1..most_entries. Once.
+  void grow(std::uint32_t entries);
+
+  [[nodiscard]] bool full() const { return free_ == nullptr; }
+  [[nodiscard]] bool in_use(std::uint16_t command_id) const;
+  // Not while full, nor for an identifier in use.
+  [[nodiscard]] CommandSlot& take(std::uint16_t command_id);
+  void give_back(CommandSlot& slot);
+  [[nodiscard]] std::uint32_t outstanding() const { return outstanding_; }
+
+  // nullptr: no such slot.
+  [[nodiscard]] CommandSlot* at(std::uint32_t index);
+  template <class F>
+  void for_each(F&& visit) {
+    visit(first_);
+    for (std::uint32_t i = 0; i < entries_; ++i) visit(slots_[i]);
+  }
+
+ private:
+  CommandSlot first_;
+  std::uint32_t entries_ = 0;  // in slots_
+  std::uint32_t outstanding_ = 0;
+  CommandSlot* free_ = nullptr;
+  std::unique_ptr<CommandSlot[]> slots_;
+  std::unique_ptr<std::bitset<65536>> used_ids_;
+};
+
+}  // namespace target::nvmf

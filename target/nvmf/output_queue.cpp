@@ -1,0 +1,113 @@
+#include "target/nvmf/output_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/foundation/check.h"
+
+namespace target::nvmf {
+
+std::span<std::byte> OutputQueue::append(std::size_t bytes) {
+  CHECK(bytes <= chunk_bytes);
+  if (filling_ == nullptr || chunk_bytes - filling_->used < bytes) start_chunk();
+  const std::span<std::byte> space = std::span(filling_->space).subspan(filling_->used, bytes);
+  filling_->used += bytes;
+  bytes_ += bytes;
+  if (!pieces_.empty()) {
+    Piece& last = pieces_.back();
+    if (last.chunk == filling_.get() && last.data + last.bytes == space.data()) {
+      last.bytes += bytes;
+      return space;
+    }
+  }
+  ++filling_->pieces;
+  push({.data = space.data(), .bytes = bytes, .chunk = filling_.get(), .lease = {}});
+  return space;
+}
+
+void OutputQueue::append_payload(std::span<const std::byte> data, engine::BufferLease lease) {
+  if (data.empty()) return;
+  bytes_ += data.size();
+  leased_bytes_ += lease.bytes().size();
+  push({.data = data.data(), .bytes = data.size(), .chunk = nullptr, .lease = std::move(lease)});
+}
+
+void OutputQueue::push(Piece piece) {
+  if (pieces_.full()) pieces_.set_capacity(std::max(first_capacity, 2 * pieces_.capacity()));
+  pieces_.push_back(std::move(piece));
+}
+
+void OutputQueue::start_chunk() {
+  if (filling_ != nullptr) sending_.push_back(std::move(filling_));
+  if (spare_.empty()) {
+    filling_ = std::make_unique<Chunk>();
+  } else {
+    filling_ = std::move(spare_.back());
+    spare_.pop_back();
+  }
+}
+
+// A piece of `chunk` has been sent.
+void OutputQueue::leave_chunk(Chunk& chunk) {
+  if (--chunk.pieces != 0) return;
+  chunk.used = 0;
+  if (&chunk == filling_.get()) return;
+  // Sent in order, so it is the oldest.
+  CHECK(sending_.front().get() == &chunk);
+  if (spare_.size() < most_spare_chunks) spare_.push_back(std::move(sending_.front()));
+  sending_.erase(sending_.begin());
+}
+
+std::size_t OutputQueue::gather(std::span<iovec> into) const {
+  const std::size_t count = std::min(into.size(), pieces_.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    // sendmsg() does not write to what it sends; iovec has no const form.
+    into[i] = {.iov_base = const_cast<std::byte*>(pieces_[i].data), .iov_len = pieces_[i].bytes};
+  }
+  return count;
+}
+
+void OutputQueue::sent(std::size_t bytes) {
+  CHECK(bytes <= bytes_);
+  bytes_ -= bytes;
+  while (bytes != 0) {
+    Piece& front = pieces_.front();
+    if (bytes < front.bytes) {
+      front.data += bytes;
+      front.bytes -= bytes;
+      return;
+    }
+    bytes -= front.bytes;
+    if (front.chunk != nullptr) leave_chunk(*front.chunk);
+    leased_bytes_ -= front.lease.bytes().size();
+    pieces_.pop_front();
+  }
+}
+
+void OutputQueue::clear() {
+  sent(bytes_);
+  spare_.clear();
+  filling_.reset();
+}
+
+void OutputQueue::check_invariants() const {
+  std::size_t bytes = 0;
+  std::size_t leased = 0;
+  std::size_t chunk_pieces = 0;
+  for (const Piece& piece : pieces_) {
+    CHECK(piece.bytes != 0);
+    bytes += piece.bytes;
+    leased += piece.lease.bytes().size();
+    chunk_pieces += piece.chunk != nullptr ? 1 : 0;
+  }
+  CHECK(bytes == bytes_);
+  CHECK(leased == leased_bytes_);
+  std::size_t counted = filling_ != nullptr ? filling_->pieces : 0;
+  for (const auto& chunk : sending_) {
+    CHECK(chunk->pieces != 0);
+    counted += chunk->pieces;
+  }
+  CHECK(counted == chunk_pieces);
+}
+
+}  // namespace target::nvmf

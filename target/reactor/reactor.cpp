@@ -1,0 +1,342 @@
+#include "target/reactor/reactor.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <future>
+#include <optional>
+
+#include "engine/foundation/check.h"
+
+namespace target {
+
+namespace asio = boost::asio;
+using engine::Duration;
+using engine::Instant;
+
+namespace {
+
+thread_local Reactor* current_reactor = nullptr;
+
+void add_relaxed(std::atomic<std::uint64_t>& counter, std::uint64_t more) {
+  // One writer: no need for an atomic addition.
+  counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+}
+
+std::uint64_t nanoseconds(Duration duration) {
+  return duration.count() > 0 ? static_cast<std::uint64_t>(duration.count()) : 0;
+}
+
+}  // namespace
+
+// What the sleeping thread waits for beside its sockets: the lane and the next timer.
+struct Reactor::Waits {
+  explicit Waits(asio::io_context& context)
+      : work(context.get_executor()), lane_wake(context), timer(context) {}
+
+  void watch_lane(engine::IoLane& lane) {
+    if (lane_watched || !lane_wake.is_open()) return;
+    lane_watched = true;
+    lane_wake.async_wait(asio::posix::stream_descriptor::wait_read,
+                         [this, &lane](const boost::system::error_code& error) {
+                           if (error == asio::error::operation_aborted) return;
+                           lane_watched = false;
+                           lane.clear_wake();
+                         });
+  }
+
+  // Earlier than asked for is harmless, so a timer that is armed already often serves.
+  void watch_deadline(Instant deadline, Instant now) {
+    if (armed_deadline && *armed_deadline <= deadline && *armed_deadline > now) return;
+    armed_deadline = deadline;
+    timer.expires_after(std::max(deadline - now, Duration(1)));
+    timer.async_wait([this](const boost::system::error_code& error) {
+      if (error != asio::error::operation_aborted) armed_deadline.reset();
+    });
+  }
+
+  asio::executor_work_guard<asio::io_context::executor_type> work;
+  asio::posix::stream_descriptor lane_wake;
+  bool lane_watched = false;
+  asio::steady_timer timer;
+  std::optional<Instant> armed_deadline;
+};
+
+Reactor::Reactor(ReactorOptions options, LaneFactory make_lane, const engine::Clock& clock)
+    : options_(std::move(options)),
+      make_lane_(std::move(make_lane)),
+      clock_(clock),
+      context_(std::make_unique<asio::io_context>(1)),
+      policy_(options_.longest_poll) {}
+
+Reactor::~Reactor() {
+  CHECK(!thread_.joinable());
+  posted_.clear_and_dispose([](Posted* posted) { posted->abandon(); });
+}
+
+Reactor* Reactor::current() { return current_reactor; }
+
+engine::Result<void, std::string> Reactor::open() {
+  CHECK(current_reactor == nullptr);
+  auto lane = make_lane_();
+  if (!lane) return lane.error();
+  lane_ = std::move(lane.value());
+  waits_ = std::make_unique<Waits>(*context_);
+  if (const int descriptor = lane_->wake_descriptor(); descriptor >= 0) {
+    const int duplicate = ::dup(descriptor);  // asio closes what it is given
+    if (duplicate < 0) return std::string("cannot watch disk completions: out of file descriptors");
+    waits_->lane_wake.assign(duplicate);
+  }
+  current_reactor = this;
+  now_ = last_activity_ = last_context_poll_ = last_yield_ = clock_.now();
+  return engine::success();
+}
+
+void Reactor::close() {
+  waits_.reset();
+  if (lane_->in_flight() == 0) {
+    lane_.reset();
+  } else {
+    // The kernel still has operations of it: nothing of the lane may be freed any more.
+    (void)lane_.release();
+  }
+  current_reactor = nullptr;
+}
+
+engine::Result<void, std::string> Reactor::start() {
+  std::promise<engine::Result<void, std::string>> opened;
+  auto answer = opened.get_future();
+  thread_ = std::thread([this, &opened] {
+    pthread_setname_np(pthread_self(), options_.name.substr(0, 15).c_str());
+    if (options_.cpu >= 0) {
+      cpu_set_t cpus;
+      CPU_ZERO(&cpus);
+      CPU_SET(static_cast<unsigned>(options_.cpu), &cpus);
+      if (pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus) != 0) {
+        opened.set_value("cannot run a reactor on cpu " + std::to_string(options_.cpu) +
+                         ": correct `reactors: cpus`");
+        return;
+      }
+    }
+    auto result = open();
+    const bool serves = result.has_value();
+    opened.set_value(std::move(result));
+    if (!serves) return;
+    run();
+    close();
+  });
+  auto result = answer.get();
+  if (!result) thread_.join();
+  return result;
+}
+
+bool Reactor::stop(Duration patience) {
+  if (!thread_.joinable()) return true;
+  stop_deadline_ = clock_.now() + patience;
+  stopping_.store(true, std::memory_order_release);
+  post([] {});  // wakes it
+  thread_.join();
+  return stopped_clean_;
+}
+
+engine::Result<void, std::string> Reactor::attach() { return open(); }
+
+void Reactor::detach() {
+  end_polling();
+  close();
+}
+
+void Reactor::enqueue(Posted& posted) {
+  bool wake = false;
+  {
+    const std::lock_guard lock(posted_mutex_);
+    posted_.push_back(posted);
+    has_posted_.store(true, std::memory_order_release);
+    wake = std::exchange(sleeping_, false);
+  }
+  if (wake) asio::post(*context_, [] {});
+}
+
+bool Reactor::run_posted() {
+  if (!has_posted_.load(std::memory_order_acquire)) return false;
+  boost::intrusive::list<Posted> batch;
+  {
+    const std::lock_guard lock(posted_mutex_);
+    batch.swap(posted_);
+    has_posted_.store(false, std::memory_order_relaxed);
+  }
+  while (!batch.empty()) {
+    Posted& posted = batch.front();
+    batch.pop_front();
+    posted.run();
+  }
+  return true;
+}
+
+void Reactor::at_turn_end(TurnTask& task) {
+  if (!task.is_linked()) turn_tasks_.push_back(task);
+}
+
+void Reactor::keep_polling(Poller& poller) {
+  activity_ = true;
+  poller.last_hit_ = now_;
+  if (poller.is_linked()) return;
+  if (pollers_.size() >= most_pollers) {
+    poller.polling_ended();
+  } else {
+    pollers_.push_back(poller);
+  }
+}
+
+void Reactor::stop_polling(Poller& poller) {
+  if (poller.is_linked()) poller.unlink();
+}
+
+bool Reactor::run_pollers() {
+  bool found = false;
+  // Every poller once: those that are added meanwhile come to the back, and a poller may leave.
+  for (std::size_t rest = pollers_.size(); rest != 0 && !pollers_.empty(); --rest) {
+    Poller& poller = pollers_.front();
+    pollers_.splice(pollers_.end(), pollers_, pollers_.begin());
+    if (poller.poll()) {
+      found = true;
+    } else if (poller.is_linked() && now_ - poller.last_hit_ > options_.longest_poll) {
+      poller.unlink();
+      poller.polling_ended();
+    }
+  }
+  return found;
+}
+
+bool Reactor::poll_context() {
+  if (!pollers_.empty() && now_ - last_context_poll_ < context_interval) return false;
+  last_context_poll_ = now_;
+  return context_->poll() != 0;
+}
+
+void Reactor::finish_turn() {
+  lane_->submit();
+  // Only those that are queued now: a task that queues itself again waits for the next turn.
+  decltype(turn_tasks_) tasks;
+  tasks.swap(turn_tasks_);
+  while (!tasks.empty()) {
+    TurnTask& task = tasks.front();
+    tasks.pop_front();
+    task.end_of_turn();
+  }
+  // What was sent has given its buffers back.
+  if (lane_->buffers().has_waiters()) {
+    lane_->buffers().wake_waiters();
+    lane_->submit();
+  }
+}
+
+bool Reactor::run_turn() {
+  now_ = clock_.now();
+  activity_ = run_posted();
+  timers_.expire(now_);
+  if (run_pollers()) activity_ = true;
+  (void)poll_context();  // whoever has work says so by keep_polling()
+  if (lane_->reap() != 0) activity_ = true;
+  finish_turn();
+  return activity_ || !turn_tasks_.empty();
+}
+
+bool Reactor::drained() {
+  if (residents_ != 0 || lane_->in_flight() != 0 || !turn_tasks_.empty()) return false;
+  return !has_posted_.load(std::memory_order_acquire);
+}
+
+void Reactor::run() {
+  for (;;) {
+    const bool active = run_turn();
+    const Instant end = clock_.now();
+    add_relaxed(turns_, 1);
+    add_relaxed(active ? busy_ns_ : polling_ns_, nanoseconds(end - now_));
+    if (stopping_.load(std::memory_order_acquire)) {
+      stopped_clean_ = drained();
+      if (stopped_clean_ || end >= stop_deadline_) break;
+    }
+    if (active) {
+      if (std::exchange(polled_in_vain_, false)) policy_.found();
+      last_activity_ = end;
+    } else if (!may_poll_on()) {
+      sleep_until_work();
+    }
+  }
+  end_polling();
+}
+
+// After a turn without work: true if another one should follow at once.
+bool Reactor::may_poll_on() {
+  polled_in_vain_ = true;
+  if (now_ - last_activity_ >= policy_.budget()) {
+    if (policy_.budget() != Duration{}) policy_.gave_up();
+    return false;
+  }
+  if (now_ - std::max(last_activity_, last_yield_) < yield_interval) return true;
+  const Instant before = clock_.now();
+  sched_yield();
+  last_yield_ = clock_.now();
+  if (last_yield_ - before < crowded_after) return true;
+  policy_.crowded();
+  return false;
+}
+
+void Reactor::end_polling() {
+  while (!pollers_.empty()) {
+    Poller& poller = pollers_.front();
+    pollers_.pop_front();
+    poller.polling_ended();
+  }
+}
+
+void Reactor::sleep_until_work() {
+  polled_in_vain_ = false;
+  end_polling();
+  if (!turn_tasks_.empty()) return;  // asking to be told may itself have found something
+  waits_->watch_lane(*lane_);
+  const Instant before = clock_.now();
+  std::optional<Instant> deadline = timers_.next_deadline();
+  if (stopping_.load(std::memory_order_relaxed)) {
+    deadline = deadline ? std::min(*deadline, stop_deadline_) : stop_deadline_;
+  }
+  if (deadline && *deadline <= before) return;
+  if (deadline) waits_->watch_deadline(*deadline, before);
+  {
+    const std::lock_guard lock(posted_mutex_);
+    if (!posted_.empty()) return;
+    sleeping_ = true;
+  }
+  now_ = before;
+  activity_ = false;
+  context_->run_one();
+  {
+    const std::lock_guard lock(posted_mutex_);
+    sleeping_ = false;
+  }
+  const Instant after = clock_.now();
+  add_relaxed(asleep_ns_, nanoseconds(after - before));
+  add_relaxed(sleeps_, 1);
+  if (activity_) {
+    policy_.slept(after - before);
+    last_activity_ = after;
+  }
+}
+
+ReactorUsage Reactor::usage() const {
+  return {.busy_ns = busy_ns_.load(std::memory_order_relaxed),
+          .polling_ns = polling_ns_.load(std::memory_order_relaxed),
+          .asleep_ns = asleep_ns_.load(std::memory_order_relaxed),
+          .turns = turns_.load(std::memory_order_relaxed),
+          .sleeps = sleeps_.load(std::memory_order_relaxed)};
+}
+
+}  // namespace target

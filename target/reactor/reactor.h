@@ -1,0 +1,224 @@
+// Reactor: one pinned thread that serves its connections and disks in turns, and sleeps in the
+// kernel when nothing happens.
+#pragma once
+
+#include <atomic>
+#include <boost/intrusive/list.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <utility>
+
+#include "engine/foundation/clock.h"
+#include "engine/foundation/result.h"
+#include "engine/media/io_lane.h"
+#include "target/reactor/poll_policy.h"
+#include "target/reactor/timer_queue.h"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace target {
+
+// Something to be run on a reactor's thread; see Reactor::post.
+class Posted : public boost::intrusive::list_base_hook<> {
+ public:
+  Posted() = default;
+  Posted(const Posted&) = delete;
+  Posted& operator=(const Posted&) = delete;
+  // Not queued any more when called: may be posted again, or destroyed, from inside.
+  virtual void run() = 0;
+  // Called instead when the reactor goes away first.
+  virtual void abandon() {}
+
+ protected:
+  virtual ~Posted() = default;
+};
+
+// Something to be done once at the end of the running turn, after disk operations were submitted:
+// sending what the turn produced. Leaves the queue by itself when destroyed.
+class TurnTask : public boost::intrusive::list_base_hook<
+                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  virtual void end_of_turn() = 0;
+
+ protected:
+  ~TurnTask() = default;
+};
+
+// Somebody who had work a moment ago and is asked directly for more instead of waiting for the
+// kernel's notice. Leaves the list by itself when destroyed.
+class Poller : public boost::intrusive::list_base_hook<
+                   boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  // Tries without waiting; true if there was something.
+  virtual bool poll() = 0;
+  // Not polled any more, because nothing came for a while: ask to be told (when_readable()).
+  virtual void polling_ended() = 0;
+
+ protected:
+  ~Poller() = default;
+
+ private:
+  friend class Reactor;
+  engine::Instant last_hit_{};
+};
+
+struct ReactorOptions {
+  std::string name = "reactor";  // of the thread; the kernel shows 15 characters
+  int cpu = -1;                  // the thread runs only there; -1: anywhere
+  // Polls for at most so long after the last activity; 0 never.
+  engine::Duration longest_poll = std::chrono::microseconds(100);
+};
+
+// Where the thread's time went since it started.
+struct ReactorUsage {
+  std::uint64_t busy_ns = 0;     // turns that found work
+  std::uint64_t polling_ns = 0;  // turns that did not
+  std::uint64_t asleep_ns = 0;
+  std::uint64_t turns = 0;
+  std::uint64_t sleeps = 0;
+};
+
+class Reactor {
+ public:
+  // Makes the lane; called on the reactor's thread. The error is one line that says what to change.
+  using LaneFactory = std::function<engine::Result<std::unique_ptr<engine::IoLane>, std::string>()>;
+
+  // `clock` must outlive the reactor.
+  Reactor(ReactorOptions options, LaneFactory make_lane, const engine::Clock& clock);
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+  // Stopped, or never started.
+  ~Reactor();
+
+  // Starts the thread; returns when it serves, or why it cannot.
+  [[nodiscard]] engine::Result<void, std::string> start();
+  // Any thread but its own. Runs on until nothing is left to do (no resident, no disk operation, no
+  // posted function), then ends the thread. False if that did not come within `patience`: the
+  // thread has ended nevertheless, and the only safe way on is to end the process without
+  // destructors (the kernel may still write to the buffers of disk operations).
+  [[nodiscard]] bool stop(engine::Duration patience);
+
+  // Without a thread of its own, for tests: the calling thread is the reactor's from attach() until
+  // detach(), and turns are run by run_turn().
+  [[nodiscard]] engine::Result<void, std::string> attach();
+  void detach();
+  // One turn without waiting; true if there was something to do.
+  bool run_turn();
+
+  // The reactor whose thread this is; nullptr elsewhere.
+  [[nodiscard]] static Reactor* current();
+
+  // Any thread. Runs `function` on the reactor's thread in a later turn; functions posted by one
+  // thread run in order. What is still posted when the reactor is destroyed is destroyed unrun.
+  template <class F>
+  requires std::is_invocable_v<F&>
+  void post(F&& function) {
+    struct Owned final : Posted {
+      explicit Owned(F&& f) : call(std::forward<F>(f)) {}
+      void run() override {
+        const std::unique_ptr<Owned> end_of_life(this);
+        call();
+      }
+      void abandon() override { delete this; }
+      std::decay_t<F> call;
+    };
+    enqueue(*new Owned(std::forward<F>(function)));  // owns itself until run or abandoned
+  }
+  // The same without an allocation: `posted` is borrowed until it is run, and not queued already.
+  void post(Posted& posted) { enqueue(posted); }
+
+  [[nodiscard]] const ReactorOptions& options() const { return options_; }
+  [[nodiscard]] const engine::Clock& clock() const { return clock_; }
+  // Any thread.
+  [[nodiscard]] ReactorUsage usage() const;
+
+  // The rest: reactor thread only.
+
+  [[nodiscard]] engine::IoLane& lane() { return *lane_; }
+  [[nodiscard]] TimerQueue& timers() { return timers_; }
+  // Arms `timer` to expire after `delay` from now.
+  void expire_after(Timer& timer, engine::Duration delay) {
+    timers_.arm(timer, clock_.now() + delay);
+  }
+  // When this turn began.
+  [[nodiscard]] engine::Instant now() const { return now_; }
+  [[nodiscard]] boost::asio::io_context& context() { return *context_; }
+
+  // Runs task.end_of_turn() once at the end of this turn; nothing if it is queued already.
+  void at_turn_end(TurnTask& task);
+  // Polls `poller` from now on, or tells it at once to wait if there are too many.
+  void keep_polling(Poller& poller);
+  void stop_polling(Poller& poller);
+
+  // A resident keeps stop() waiting: each connection is one.
+  void add_resident() { ++residents_; }
+  void remove_resident() { --residents_; }
+
+ private:
+  struct Waits;  // what is asked of the io_context
+
+  void enqueue(Posted& posted);
+  [[nodiscard]] engine::Result<void, std::string> open();
+  void close();
+  void run();
+  [[nodiscard]] bool run_posted();
+  [[nodiscard]] bool run_pollers();
+  [[nodiscard]] bool poll_context();
+  void finish_turn();
+  [[nodiscard]] bool may_poll_on();
+  void sleep_until_work();
+  void end_polling();
+  [[nodiscard]] bool drained();
+
+  static constexpr std::size_t most_pollers = 16;
+  // The kernel's notices are looked at so often while pollers are polled.
+  static constexpr engine::Duration context_interval = std::chrono::microseconds(20);
+  // The core is offered to others so often while polling in vain ...
+  static constexpr engine::Duration yield_interval = std::chrono::microseconds(10);
+  // ... and if it comes back later than this, somebody wants it.
+  static constexpr engine::Duration crowded_after = std::chrono::microseconds(15);
+
+  const ReactorOptions options_;
+  const LaneFactory make_lane_;
+  const engine::Clock& clock_;
+  std::unique_ptr<boost::asio::io_context> context_;
+  std::unique_ptr<engine::IoLane> lane_;
+  std::unique_ptr<Waits> waits_;
+  std::thread thread_;
+
+  TimerQueue timers_;
+  boost::intrusive::list<TurnTask, boost::intrusive::constant_time_size<false>> turn_tasks_;
+  boost::intrusive::list<Poller, boost::intrusive::constant_time_size<false>> pollers_;
+  std::size_t residents_ = 0;
+  bool activity_ = false;        // somebody had work in this turn
+  bool polled_in_vain_ = false;  // since the last activity or sleep
+  engine::Instant now_{};
+  engine::Instant last_activity_{};
+  engine::Instant last_context_poll_{};
+  engine::Instant last_yield_{};
+  PollPolicy policy_;
+
+  // Guards posted_ and sleeping_. Leaf.
+  std::mutex posted_mutex_;
+  boost::intrusive::list<Posted> posted_;
+  bool sleeping_ = false;
+  std::atomic<bool> has_posted_{false};
+  std::atomic<bool> stopping_{false};
+  engine::Instant stop_deadline_{};  // written before stopping_
+  bool stopped_clean_ = false;
+
+  std::atomic<std::uint64_t> busy_ns_{0};
+  std::atomic<std::uint64_t> polling_ns_{0};
+  std::atomic<std::uint64_t> asleep_ns_{0};
+  std::atomic<std::uint64_t> turns_{0};
+  std::atomic<std::uint64_t> sleeps_{0};
+};
+
+}  // namespace target
