@@ -113,6 +113,9 @@ class IoQueue::Compare final : public engine::BufferWaiter {
   engine::BufferLease lease_;
 };
 
+IoQueue::IoQueue(IoQueueOwner& owner, CommandPort& port, std::uint16_t qid)
+    : owner_(owner), port_(port), qid_(qid) {}
+
 IoQueue::~IoQueue() { CHECK(waiting_.empty() && compares_.empty()); }
 
 void IoQueue::execute(CommandPermit permit) {

@@ -78,8 +78,7 @@ class IoQueueOwner {
 // `ended_`, nothing is submitted to a volume any more.
 class IoQueue {
  public:
-  IoQueue(IoQueueOwner& owner, CommandPort& port, std::uint16_t qid)
-      : owner_(owner), port_(port), qid_(qid) {}
+  IoQueue(IoQueueOwner& owner, CommandPort& port, std::uint16_t qid);
   IoQueue(const IoQueue&) = delete;
   IoQueue& operator=(const IoQueue&) = delete;
   ~IoQueue();

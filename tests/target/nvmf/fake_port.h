@@ -1,0 +1,99 @@
+// FakePort: a connection without a wire. It moves data at once and keeps the answers for the test
+// to look at.
+#pragma once
+
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "target/nvmf/command.h"
+#include "target/reactor/reactor.h"
+
+namespace target::nvmf {
+
+class FakePort final : public CommandPort {
+ public:
+  struct Answer {
+    std::uint16_t cid = 0;
+    protocol::nvme::Status status;
+    std::uint64_t result = 0;
+    std::vector<std::byte> data;
+  };
+
+  explicit FakePort(Reactor& reactor) : reactor_(reactor) {
+    link_.peer_address = "192.0.2.20:50000";
+    link_.local_address = "192.0.2.10:4420";
+    link_.listener = "san-a";
+  }
+
+  // Where data_ready() goes.
+  std::function<void(CommandPermit)> data_ready;
+  // What the host sends for a command when asked by R2T.
+  std::vector<std::byte> host_data;
+  std::vector<Answer> answers;
+  std::optional<QueueBinding> binding;
+  std::optional<EndReason> ended;
+
+  // A slot with `entry`; `in_capsule` data is already in its buffer. It lives as long as the port.
+  Command& command(const protocol::nvme::SubmissionEntry& entry,
+                   std::span<const std::byte> in_capsule = {}) {
+    commands_.push_back(std::make_unique<Command>());
+    Command& command = *commands_.back();
+    command.entry = entry;
+    command.port = this;
+    if (!in_capsule.empty()) {
+      fill(command, in_capsule);
+    }
+    return command;
+  }
+  [[nodiscard]] const Answer* answer_to(std::uint16_t cid) const {
+    for (const Answer& answer : answers) {
+      if (answer.cid == cid) return &answer;
+    }
+    return nullptr;
+  }
+
+  void receive_from_host(Command& command, std::uint32_t bytes) override {
+    host_data.resize(bytes);
+    fill(command, host_data);
+    data_ready(CommandPermit(command));
+  }
+  void lease_for_host(Command& command, std::uint32_t bytes) override {
+    command.buffer = *reactor_.lane().buffers().lease({bytes});
+    command.data_bytes = bytes;
+    data_ready(CommandPermit(command));
+  }
+  void respond(Command& command, protocol::nvme::Status status, std::uint64_t result) override {
+    answers.push_back({command.entry.command_id, status, result, {}});
+    command.buffer.release();
+  }
+  void respond_with_data(Command& command, std::uint32_t bytes, std::uint64_t result) override {
+    const auto data = command.buffer.bytes().first(bytes);
+    answers.push_back({command.entry.command_id,
+                       protocol::nvme::status::success,
+                       result,
+                       {data.begin(), data.end()}});
+    command.buffer.release();
+  }
+  void bind(const QueueBinding& accepted) override { binding = accepted; }
+  void end(EndReason reason) override { ended = reason; }
+  [[nodiscard]] const LinkInfo& link() const override { return link_; }
+  [[nodiscard]] Reactor& reactor() override { return reactor_; }
+
+  LinkInfo link_;
+
+ private:
+  void fill(Command& command, std::span<const std::byte> bytes) {
+    command.buffer = *reactor_.lane().buffers().lease({bytes.size()});
+    std::memcpy(command.buffer.bytes().data(), bytes.data(), bytes.size());
+    command.data_bytes = static_cast<std::uint32_t>(bytes.size());
+  }
+
+  Reactor& reactor_;
+  std::vector<std::unique_ptr<Command>> commands_;
+};
+
+}  // namespace target::nvmf

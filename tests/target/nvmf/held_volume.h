@@ -1,0 +1,71 @@
+// HeldVolume: a volume in memory whose requests wait until the test lets them end, in any order.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <vector>
+
+#include "engine/volume/volume.h"
+
+namespace target::nvmf {
+
+class HeldVolume final : public engine::Volume {
+ public:
+  HeldVolume(engine::BlockSize block_size, std::uint64_t blocks)
+      : identity_{"held", engine::Uuid{}, block_size}, bytes_(blocks * block_size.bytes) {}
+
+  // While true, requests stay in held() until end() is called on them; otherwise they end inside
+  // submit().
+  bool hold = false;
+  // What the next requests end with.
+  engine::IoStatus outcome = engine::IoStatus::ok;
+
+  [[nodiscard]] std::deque<engine::VolumeIo*>& held() { return held_; }
+  void end(engine::VolumeIo& io) {
+    std::erase(held_, &io);
+    finish(io);
+  }
+  [[nodiscard]] std::span<std::byte> block(std::uint64_t lba) {
+    return std::span(bytes_).subspan(lba * identity_.block_size.bytes, identity_.block_size.bytes);
+  }
+  // Requests that reached the volume, in order.
+  std::vector<engine::VolumeIo::Kind> seen;
+
+  [[nodiscard]] const engine::VolumeIdentity& identity() const override { return identity_; }
+  [[nodiscard]] engine::BlockCount size() const override {
+    return {bytes_.size() / identity_.block_size.bytes};
+  }
+  [[nodiscard]] engine::VolumeState state() const override { return engine::VolumeState::online; }
+  [[nodiscard]] std::string state_reason() const override { return {}; }
+  [[nodiscard]] std::uint64_t changes() const override { return 0; }
+  void submit(engine::IoLane&, engine::VolumeIo& io) override {
+    seen.push_back(io.kind);
+    if (hold) {
+      held_.push_back(&io);
+    } else {
+      finish(io);
+    }
+  }
+
+ private:
+  void finish(engine::VolumeIo& io) {
+    using Kind = engine::VolumeIo::Kind;
+    if (outcome == engine::IoStatus::ok) {
+      const auto at = std::span(bytes_).subspan(io.lba.value * identity_.block_size.bytes,
+                                                io.blocks.value * identity_.block_size.bytes);
+      if (io.kind == Kind::read) std::memcpy(io.data.data(), at.data(), at.size());
+      if (io.kind == Kind::write) std::memcpy(at.data(), io.data.data(), at.size());
+      if (io.kind == Kind::write_zeroes || io.kind == Kind::deallocate) {
+        std::memset(at.data(), 0, at.size());
+      }
+    }
+    io.done(io, outcome);
+  }
+
+  engine::VolumeIdentity identity_;
+  std::vector<std::byte> bytes_;
+  std::deque<engine::VolumeIo*> held_;
+};
+
+}  // namespace target::nvmf

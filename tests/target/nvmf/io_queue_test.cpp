@@ -1,0 +1,423 @@
+#include "target/nvmf/io_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <numeric>
+
+#include "protocol/nvme/dataset_management.h"
+#include "tests/target/nvmf/fake_port.h"
+#include "tests/target/nvmf/held_volume.h"
+#include "tests/target/nvmf/memory_lane.h"
+
+namespace target::nvmf {
+namespace {
+
+namespace nvme = protocol::nvme;
+namespace status = protocol::nvme::status;
+using nvme::IoOpcode;
+
+class FakeOwner final : public IoQueueOwner {
+ public:
+  [[nodiscard]] Namespace* find_namespace(std::uint32_t nsid) override {
+    const auto found = namespaces.find(nsid);
+    return found == namespaces.end() ? nullptr : found->second;
+  }
+  [[nodiscard]] bool ready() const override { return is_ready; }
+  void command_failed(const CommandFailure& failure) override { failures.push_back(failure); }
+  void note_traffic() override { ++traffic; }
+  [[nodiscard]] IoCounters& counters() override { return counters_; }
+  [[nodiscard]] std::uint32_t largest_transfer_bytes() const override { return 1U << 20; }
+
+  std::map<std::uint32_t, Namespace*> namespaces;
+  bool is_ready = true;
+  std::vector<CommandFailure> failures;
+  int traffic = 0;
+
+ private:
+  IoCounters counters_;
+};
+
+constexpr std::uint32_t block_bytes = 512;
+constexpr std::uint64_t volume_blocks = 4096;
+
+nvme::SubmissionEntry entry(IoOpcode opcode, std::uint16_t cid, std::uint64_t lba = 0,
+                            std::uint32_t blocks = 1) {
+  nvme::SubmissionEntry e{};
+  e.opcode = static_cast<std::uint8_t>(opcode);
+  e.flags = nvme::psdt_sgl << 6;
+  e.command_id = cid;
+  e.nsid = 1;
+  e.cdw10 = static_cast<std::uint32_t>(lba);
+  e.cdw11 = static_cast<std::uint32_t>(lba >> 32);
+  e.cdw12 = blocks - 1;
+  e.data_pointer.identifier = nvme::sgl_transport;
+  e.data_pointer.length = blocks * block_bytes;
+  return e;
+}
+
+std::vector<std::byte> pattern(std::uint32_t blocks, int value) {
+  return std::vector<std::byte>(std::size_t{blocks} * block_bytes, static_cast<std::byte>(value));
+}
+
+class IoQueueTest : public testing::Test {
+ protected:
+  // A connection of some host with its I/O queue.
+  struct Path {
+    explicit Path(IoQueueTest& test) : port(test.reactor.get()), queue(test.owner, port, 1) {
+      port.data_ready = [this](CommandPermit permit) { queue.data_ready(std::move(permit)); };
+    }
+    void run(const nvme::SubmissionEntry& e, std::span<const std::byte> in_capsule = {}) {
+      queue.execute(CommandPermit(port.command(e, in_capsule)));
+    }
+    nvme::Status status_of(std::uint16_t cid) {
+      const auto* answer = port.answer_to(cid);
+      EXPECT_NE(answer, nullptr) << "command " << cid << " was not answered";
+      return answer == nullptr ? nvme::Status{} : answer->status;
+    }
+    FakePort port;
+    IoQueue queue;
+  };
+
+  IoQueueTest() {
+    space.nsid = 1;
+    space.ana_group = 1;
+    space.volume = &block_volume;
+    owner.namespaces[1] = &space;
+  }
+  void write(Path& path, std::uint16_t cid, std::uint64_t lba, int value,
+             std::uint32_t blocks = 1) {
+    path.port.host_data = pattern(blocks, value);
+    path.run(entry(IoOpcode::write, cid, lba, blocks));
+  }
+
+  TestReactor reactor;
+  HeldVolume volume{engine::BlockSize{block_bytes}, volume_blocks};
+  block::BlockVolume block_volume{volume};
+  Namespace space;
+  FakeOwner owner;
+};
+
+TEST_F(IoQueueTest, ReadReturnsWhatWasWritten) {
+  Path path(*this);
+  write(path, 1, 7, 0xab, 3);
+  EXPECT_TRUE(path.status_of(1).is_success());
+  path.run(entry(IoOpcode::read, 2, 6, 5));
+  const auto* answer = path.port.answer_to(2);
+  ASSERT_NE(answer, nullptr);
+  ASSERT_EQ(answer->data.size(), 5U * block_bytes);
+  EXPECT_EQ(answer->data[0], std::byte{0});
+  EXPECT_EQ(answer->data[block_bytes], std::byte{0xab});
+  EXPECT_EQ(answer->data[4 * block_bytes], std::byte{0});
+  EXPECT_EQ(owner.counters().bytes_written.load(), 3U * block_bytes);
+  EXPECT_EQ(owner.counters().bytes_read.load(), 5U * block_bytes);
+  EXPECT_EQ(owner.traffic, 2);
+}
+
+TEST_F(IoQueueTest, InCapsuleDataIsTakenFromItsOffset) {
+  Path path(*this);
+  auto e = entry(IoOpcode::write, 1, 9);
+  e.data_pointer.identifier = nvme::sgl_in_capsule;
+  e.data_pointer.address = 64;
+  auto data = pattern(2, 0x11);
+  std::fill(data.begin() + 64, data.begin() + 64 + block_bytes, std::byte{0x77});
+  path.run(e, data);
+  EXPECT_TRUE(path.status_of(1).is_success());
+  EXPECT_EQ(volume.block(9)[0], std::byte{0x77});
+  EXPECT_EQ(volume.block(9)[block_bytes - 1], std::byte{0x77});
+}
+
+struct Refused {
+  const char* name;
+  std::function<void(nvme::SubmissionEntry&)> damage;
+  nvme::Status expected;
+};
+
+TEST_F(IoQueueTest, EveryRefusalHasItsStatusAndChangesNothing) {
+  const Refused cases[] = {
+      {"one block past the end", [](auto& e) { e.cdw10 = volume_blocks; },
+       status::lba_out_of_range},
+      {"range that wraps around", [](auto& e) { e.cdw10 = e.cdw11 = 0xffffffff; },
+       status::lba_out_of_range},
+      {"last block and one more",
+       [](auto& e) {
+         e.cdw10 = volume_blocks - 1;
+         e.cdw12 = 1;
+         e.data_pointer.length = 1024;
+       },
+       status::lba_out_of_range},
+      {"unknown namespace", [](auto& e) { e.nsid = 2; }, status::invalid_namespace},
+      {"namespace 0", [](auto& e) { e.nsid = 0; }, status::invalid_namespace},
+      {"broadcast namespace", [](auto& e) { e.nsid = 0xffffffff; }, status::invalid_namespace},
+      {"more than MDTS",
+       [](auto& e) {
+         e.cdw12 = 2048;
+         e.data_pointer.length = 2049 * 512;
+       },
+       status::invalid_field},
+      {"SGL too short", [](auto& e) { e.data_pointer.length = 511; },
+       status::data_sgl_length_invalid},
+      {"SGL of another type", [](auto& e) { e.data_pointer.identifier = 0x20; },
+       status::sgl_descriptor_type_invalid},
+      {"fused", [](auto& e) { e.flags = e.flags | 1; }, status::invalid_field},
+      {"protection information", [](auto& e) { e.cdw12 = e.cdw12 | (1U << 29); },
+       status::invalid_protection_information},
+  };
+  for (const IoOpcode opcode : {IoOpcode::write, IoOpcode::read, IoOpcode::compare}) {
+    for (const Refused& refused : cases) {
+      Path path(*this);
+      auto e = entry(opcode, 5, 3);
+      refused.damage(e);
+      volume.seen.clear();
+      owner.failures.clear();
+      path.port.host_data = pattern(1, 0xee);
+      path.run(e);
+      EXPECT_TRUE(path.status_of(5).is(refused.expected))
+          << refused.name << " opcode " << int(e.opcode) << " gave "
+          << nvme::name_of(path.status_of(5));
+      EXPECT_TRUE(path.status_of(5).more) << refused.name << ": the error log has an entry";
+      EXPECT_TRUE(volume.seen.empty()) << refused.name;
+      ASSERT_EQ(owner.failures.size(), 1U) << refused.name;
+      EXPECT_EQ(owner.failures[0].cid, 5);
+    }
+  }
+}
+
+TEST_F(IoQueueTest, UnknownOpcodesAreRefused) {
+  for (unsigned opcode = 0; opcode < 0x100; ++opcode) {
+    if (opcode == 0 || opcode == 1 || opcode == 2 || opcode == 5 || opcode == 8 || opcode == 9 ||
+        opcode == 0xc)
+      continue;
+    Path path(*this);
+    path.run(entry(static_cast<IoOpcode>(opcode), 1));
+    EXPECT_TRUE(path.status_of(1).is(status::invalid_opcode)) << opcode;
+  }
+}
+
+TEST_F(IoQueueTest, InCapsuleOffsetBeyondTheCapsuleIsRefused) {
+  Path path(*this);
+  auto e = entry(IoOpcode::write, 1, 0);
+  e.data_pointer.identifier = nvme::sgl_in_capsule;
+  e.data_pointer.address = 1;
+  path.run(e, pattern(1, 1));
+  EXPECT_TRUE(path.status_of(1).is(status::sgl_offset_invalid));
+}
+
+TEST_F(IoQueueTest, AControllerThatIsNotReadyTakesNoIo) {
+  Path path(*this);
+  owner.is_ready = false;
+  path.run(entry(IoOpcode::read, 1));
+  EXPECT_TRUE(path.status_of(1).is(status::command_sequence_error));
+}
+
+TEST_F(IoQueueTest, AnInaccessibleNamespaceMakesTheHostQueue) {
+  const std::pair<AnaState, nvme::Status> states[] = {
+      {AnaState::inaccessible, status::ana_inaccessible},
+      {AnaState::persistent_loss, status::ana_persistent_loss},
+      {AnaState::change, status::ana_transition}};
+  for (const auto& [state, expected] : states) {
+    space.ana_state = state;
+    Path path(*this);
+    path.run(entry(IoOpcode::read, 1));
+    EXPECT_TRUE(path.status_of(1).is(expected));
+    EXPECT_FALSE(path.status_of(1).do_not_retry);
+    EXPECT_TRUE(owner.failures.empty()) << "a path's state is no error of the command";
+  }
+}
+
+TEST_F(IoQueueTest, EveryOutcomeOfTheVolumeHasOneStatus) {
+  using engine::IoStatus;
+  const std::tuple<IoStatus, nvme::Status, nvme::Status> outcomes[] = {
+      {IoStatus::media_error, status::unrecovered_read_error, status::write_fault},
+      {IoStatus::capacity_exceeded, status::capacity_exceeded, status::capacity_exceeded},
+      {IoStatus::unavailable, status::namespace_not_ready, status::namespace_not_ready},
+      {IoStatus::sync_failed, status::write_fault, status::write_fault},
+      {IoStatus::timed_out, status::command_interrupted, status::command_interrupted},
+      {IoStatus::read_only, status::namespace_write_protected, status::namespace_write_protected},
+      {IoStatus::out_of_range, status::lba_out_of_range, status::lba_out_of_range},
+  };
+  for (const auto& [outcome, on_read, on_write] : outcomes) {
+    volume.outcome = outcome;
+    Path path(*this);
+    path.run(entry(IoOpcode::read, 1));
+    write(path, 2, 0, 1);
+    EXPECT_TRUE(path.status_of(1).is(on_read)) << int(outcome);
+    EXPECT_TRUE(path.status_of(2).is(on_write)) << int(outcome);
+    EXPECT_TRUE(block_volume.write_order().idle());
+  }
+  EXPECT_EQ(owner.counters().media_errors.load(), 2U);
+}
+
+TEST_F(IoQueueTest, FlushSucceedsAlsoForAllNamespaces) {
+  Path path(*this);
+  path.run(entry(IoOpcode::flush, 1));
+  auto all = entry(IoOpcode::flush, 2);
+  all.nsid = 0xffffffff;
+  path.run(all);
+  EXPECT_TRUE(path.status_of(1).is_success());
+  EXPECT_TRUE(path.status_of(2).is_success());
+}
+
+TEST_F(IoQueueTest, CompareTellsEqualFromDifferent) {
+  Path path(*this);
+  write(path, 1, 4, 0x5a, 2);
+  path.port.host_data = pattern(2, 0x5a);
+  path.run(entry(IoOpcode::compare, 2, 4, 2));
+  EXPECT_TRUE(path.status_of(2).is_success());
+  path.port.host_data = pattern(2, 0x5a);
+  path.port.host_data.back() = std::byte{0};
+  path.run(entry(IoOpcode::compare, 3, 4, 2));
+  EXPECT_TRUE(path.status_of(3).is(status::compare_failure));
+}
+
+TEST_F(IoQueueTest, WriteZeroesAndVerifyReachTheVolume) {
+  Path path(*this);
+  write(path, 1, 0, 0xff, 8);
+  auto zero = entry(IoOpcode::write_zeroes, 2, 2, 4);
+  path.run(zero);
+  path.run(entry(IoOpcode::verify, 3, 0, 8));
+  EXPECT_TRUE(path.status_of(2).is_success());
+  EXPECT_TRUE(path.status_of(3).is_success());
+  EXPECT_EQ(volume.block(1)[0], std::byte{0xff});
+  EXPECT_EQ(volume.block(2)[0], std::byte{0});
+  EXPECT_EQ(volume.block(5)[511], std::byte{0});
+  EXPECT_EQ(volume.block(6)[0], std::byte{0xff});
+  EXPECT_EQ(volume.seen.back(), engine::VolumeIo::Kind::verify);
+}
+
+nvme::SubmissionEntry deallocate(std::uint16_t cid, std::uint32_t ranges) {
+  auto e = entry(IoOpcode::dataset_management, cid);
+  e.cdw10 = ranges - 1;
+  e.cdw11 = 4;  // AD
+  e.cdw12 = 0;
+  e.data_pointer.length = 4096;
+  return e;
+}
+
+void put_range(std::vector<std::byte>& list, std::size_t at, std::uint64_t lba,
+               std::uint32_t blocks) {
+  nvme::DatasetRangeEntry range{};
+  range.first_block = lba;
+  range.block_count = blocks;
+  std::memcpy(list.data() + at * sizeof(range), &range, sizeof(range));
+}
+
+TEST_F(IoQueueTest, DeallocateWorksThroughAllRanges) {
+  Path path(*this);
+  write(path, 1, 0, 0xff, 1024);
+  path.port.host_data.assign(4096, std::byte{0});
+  for (std::uint32_t i = 0; i < 256; ++i)
+    put_range(path.port.host_data, i, 4 * i, i % 3);  // some are empty
+  path.run(deallocate(2, 256));
+  EXPECT_TRUE(path.status_of(2).is_success());
+  for (std::uint64_t lba = 0; lba < 1024; ++lba) {
+    const bool gone = lba % 4 < (lba / 4) % 3;
+    ASSERT_EQ(volume.block(lba)[0], gone ? std::byte{0} : std::byte{0xff}) << lba;
+  }
+}
+
+TEST_F(IoQueueTest, OneBadRangeMeansThatNoneIsDeallocated) {
+  Path path(*this);
+  write(path, 1, 0, 0xff, 8);
+  path.port.host_data.assign(4096, std::byte{0});
+  put_range(path.port.host_data, 0, 0, 8);
+  put_range(path.port.host_data, 1, volume_blocks - 1, 2);
+  path.run(deallocate(2, 2));
+  EXPECT_TRUE(path.status_of(2).is(status::lba_out_of_range));
+  EXPECT_EQ(volume.block(0)[0], std::byte{0xff});
+}
+
+TEST_F(IoQueueTest, ARangeListShorterThanItsCountIsRefused) {
+  Path path(*this);
+  auto e = deallocate(1, 3);
+  e.data_pointer.length = 47;
+  path.run(e);
+  EXPECT_TRUE(path.status_of(1).is(status::data_sgl_length_invalid));
+}
+
+// The scenario of P4: a write held by a slow disk, its connection cut, the host back on a new one.
+// The old data must never appear over the new, whatever the order in which the disk answers.
+TEST_F(IoQueueTest, AWriteOfADeadAssociationNeverLandsOnANewerOne) {
+  Path old_path(*this);
+  Path new_path(*this);
+  volume.hold = true;
+  write(old_path, 1, 10, 0x01);
+  ASSERT_EQ(volume.held().size(), 1U);
+  old_path.queue.end();
+
+  write(new_path, 1, 10, 0x02);
+  if (volume.held().size() == 2)
+    volume.end(*volume.held()[1]);  // without the barrier: the newer one first
+  volume.end(*volume.held().front());
+  reactor.run_until_idle();
+  while (!volume.held().empty()) volume.end(*volume.held().front());
+
+  EXPECT_TRUE(new_path.status_of(1).is_success());
+  EXPECT_EQ(volume.block(10)[0], std::byte{0x02}) << "the old data came back";
+  EXPECT_TRUE(block_volume.write_order().idle());
+}
+
+TEST_F(IoQueueTest, AWriteThatWaitedWhenItsAssociationDiedNeverStarts) {
+  Path first(*this);
+  Path dying(*this);
+  volume.hold = true;
+  write(first, 1, 10, 0x01);
+  write(dying, 2, 10, 0x02);
+  ASSERT_EQ(volume.held().size(), 1U);
+  dying.queue.end();
+  EXPECT_TRUE(dying.status_of(2).is(status::aborted_queue_deleted));
+  volume.end(*volume.held().front());
+  reactor.run_until_idle();
+  EXPECT_TRUE(volume.held().empty());
+  EXPECT_EQ(volume.block(10)[0], std::byte{0x01});
+  first.queue.end();
+}
+
+TEST_F(IoQueueTest, AWriteAdmittedJustBeforeItsAssociationDiedNeverStarts) {
+  Path first(*this);
+  Path dying(*this);
+  volume.hold = true;
+  write(first, 1, 10, 0x01);
+  write(dying, 2, 10, 0x02);
+  volume.end(*volume.held().front());  // admits the second; the news is still on its way
+  dying.queue.end();
+  reactor.run_until_idle();
+  EXPECT_TRUE(volume.held().empty());
+  EXPECT_TRUE(dying.status_of(2).is(status::aborted_queue_deleted));
+  EXPECT_TRUE(block_volume.write_order().idle());
+}
+
+TEST_F(IoQueueTest, AbortAnswersOnlyWhatHasNotStarted) {
+  Path path(*this);
+  volume.hold = true;
+  write(path, 1, 10, 0x01);
+  write(path, 2, 10, 0x02);
+  EXPECT_FALSE(path.queue.abort(1)) << "it is on its way to the disk";
+  EXPECT_FALSE(path.queue.abort(3)) << "there is no such command";
+  EXPECT_TRUE(path.queue.abort(2));
+  EXPECT_TRUE(path.status_of(2).is(status::abort_requested));
+  volume.end(*volume.held().front());
+  reactor.run_until_idle();
+  EXPECT_TRUE(path.status_of(1).is_success());
+  EXPECT_EQ(volume.block(10)[0], std::byte{0x01});
+}
+
+TEST_F(IoQueueTest, DeallocateStopsBetweenRangesWhenItsAssociationDies) {
+  Path path(*this);
+  write(path, 1, 0, 0xff, 16);
+  path.port.host_data.assign(4096, std::byte{0});
+  put_range(path.port.host_data, 0, 0, 4);
+  put_range(path.port.host_data, 1, 8, 4);
+  volume.hold = true;
+  path.run(deallocate(2, 2));
+  path.queue.end();
+  volume.end(*volume.held().front());
+  reactor.run_until_idle();
+  EXPECT_TRUE(volume.held().empty());
+  EXPECT_EQ(volume.block(8)[0], std::byte{0xff});
+  EXPECT_TRUE(path.status_of(2).is(status::aborted_queue_deleted));
+}
+
+}  // namespace
+}  // namespace target::nvmf
