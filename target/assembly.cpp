@@ -1,0 +1,162 @@
+#include "target/assembly.h"
+
+#include <algorithm>
+
+namespace target {
+namespace {
+
+nvmf::ListenerOptions::Family family_of(const config::IpAddress& address) {
+  switch (address.family) {
+    case config::IpAddress::Family::any:
+      return nvmf::ListenerOptions::Family::any;
+    case config::IpAddress::Family::ipv4:
+      return nvmf::ListenerOptions::Family::ipv4;
+    case config::IpAddress::Family::ipv6:
+      return nvmf::ListenerOptions::Family::ipv6;
+  }
+  return nvmf::ListenerOptions::Family::any;
+}
+
+nvmf::ListenerOptions::Discovery discovery_of(config::Discovery discovery) {
+  switch (discovery) {
+    case config::Discovery::also:
+      return nvmf::ListenerOptions::Discovery::also;
+    case config::Discovery::only:
+      return nvmf::ListenerOptions::Discovery::only;
+    case config::Discovery::none:
+      return nvmf::ListenerOptions::Discovery::none;
+  }
+  return nvmf::ListenerOptions::Discovery::also;
+}
+
+nvmf::DigestPolicy digests_of(config::Digests digests) {
+  switch (digests) {
+    case config::Digests::permitted:
+      return nvmf::DigestPolicy::permitted;
+    case config::Digests::required:
+      return nvmf::DigestPolicy::required;
+    case config::Digests::refused:
+      return nvmf::DigestPolicy::refused;
+  }
+  return nvmf::DigestPolicy::permitted;
+}
+
+// Without the zone ("%eth0"): the discovery log tells addresses that other machines can use.
+std::string address_text(const config::IpAddress& address) {
+  if (address.is_wildcard()) return {};
+  return address.text.substr(0, address.text.find('%'));
+}
+
+nvmf::ListenerOptions listener_options(const config::Listener& listener) {
+  return {.name = listener.name,
+          .family = family_of(listener.address.value),
+          .address = address_text(listener.address.value),
+          .port = listener.port.value,
+          .discovery = discovery_of(listener.discovery),
+          .in_capsule_data = listener.nvme_tcp.in_capsule_data};
+}
+
+std::vector<std::string> nqns_of(const config::Config& config,
+                                 const std::vector<config::Located<std::string>>& names) {
+  std::vector<std::string> nqns;
+  for (const auto& name : names) nqns.push_back(config.hosts.at(name.value).nqn);
+  return nqns;
+}
+
+nvmf::NamespaceOptions namespace_options(const config::Config& config,
+                                         const config::Namespace& space,
+                                         const BlockVolumes& volumes) {
+  nvmf::NamespaceOptions options{
+      .nsid = space.nsid, .volume = volumes.at(space.volume.value).get(), .hosts = std::nullopt};
+  if (space.hosts) options.hosts = nqns_of(config, *space.hosts);
+  return options;
+}
+
+nvmf::SubsystemOptions subsystem_options(const config::Config& config,
+                                         const config::Subsystem& subsystem,
+                                         const BlockVolumes& volumes) {
+  nvmf::SubsystemOptions options;
+  options.nqn = subsystem.nqn;
+  options.serial = subsystem.serial.value_or("");
+  options.model = subsystem.model;
+  options.hosts = {.allow_any = subsystem.allow_any_host, .nqns = nqns_of(config, subsystem.hosts)};
+  for (const auto& listener : subsystem.listeners) options.listeners.push_back(listener.value);
+  options.cntlid_min = subsystem.cntlid_min;
+  options.cntlid_max = subsystem.cntlid_max;
+  options.max_io_queues = static_cast<std::uint16_t>(subsystem.max_io_queues);
+  options.max_queue_entries = subsystem.max_queue_depth;
+  options.max_transfer = subsystem.mdts;
+  for (const auto& [nsid, space] : subsystem.namespaces) {
+    options.namespaces.push_back(namespace_options(config, space, volumes));
+  }
+  return options;
+}
+
+}  // namespace
+
+std::vector<engine::PoolSpec> pool_specs(const config::Config& config) {
+  std::vector<engine::PoolSpec> specs;
+  for (const auto& [name, pool] : config.pools) {
+    const bool is_file = pool.kind == config::Pool::Kind::file;
+    specs.push_back(
+        {.name = name,
+         .kind = is_file ? engine::PoolSpec::Kind::file : engine::PoolSpec::Kind::memory,
+         .directory = pool.directory.value,
+         .uuid = std::nullopt});
+  }
+  return specs;
+}
+
+std::vector<engine::VolumeSpec> volume_specs(const config::Config& config) {
+  std::vector<engine::VolumeSpec> specs;
+  for (const auto& [name, volume] : config.volumes) {
+    specs.push_back({.name = name,
+                     .pool = volume.pool.value,
+                     .size = volume.size.value,
+                     .block_size = volume.block_size.value});
+  }
+  return specs;
+}
+
+BlockVolumes block_volumes(engine::Engine& engine) {
+  BlockVolumes volumes;
+  for (engine::Volume* volume : engine.volumes()) {
+    volumes.emplace(volume->identity().name, std::make_unique<block::BlockVolume>(*volume));
+  }
+  return volumes;
+}
+
+nvmf::TargetOptions target_options(const config::Config& config, const BlockVolumes& volumes) {
+  nvmf::TargetOptions options;
+  options.discovery_nqn = nvmf::make_discovery_nqn(config.node);
+  for (const auto& [name, listener] : config.listeners) {
+    options.listeners.push_back(listener_options(listener));
+  }
+  for (const auto& [nqn, subsystem] : config.subsystems) {
+    options.subsystems.push_back(subsystem_options(config, subsystem, volumes));
+  }
+  return options;
+}
+
+nvmf::ConnectionOptions connection_options(const config::Config& config,
+                                           const config::Listener& listener) {
+  const config::NvmeTcpOptions& tcp = listener.nvme_tcp;
+  nvmf::ConnectionOptions options;
+  options.listener = listener.name;
+  options.digests = digests_of(tcp.digests);
+  options.c2h_success = tcp.c2h_success;
+  options.in_capsule_bytes = static_cast<std::uint32_t>(tcp.in_capsule_data.value);
+  options.max_r2t = tcp.max_r2t;
+  options.max_h2c_data_bytes = static_cast<std::uint32_t>(tcp.max_h2c_data.value);
+  // One listener may serve several subsystems: its connections are ready for the deepest queue of
+  // any.
+  for (const auto& [nqn, subsystem] : config.subsystems) {
+    options.max_queue_entries = std::max(options.max_queue_entries, subsystem.max_queue_depth);
+  }
+  options.icreq_timeout = tcp.icreq_timeout;
+  options.connect_timeout = tcp.connect_timeout;
+  options.stall_timeout = tcp.idle_timeout;
+  return options;
+}
+
+}  // namespace target

@@ -1,0 +1,25 @@
+#include "target/service_manager.h"
+
+#include <fmt/format.h>
+#include <systemd/sd-daemon.h>
+
+#include <algorithm>
+
+namespace target::service_manager {
+
+void ready(const std::string& status_line) {
+  sd_notify(0, fmt::format("READY=1\nSTATUS={}", status_line).c_str());
+}
+void stopping() { sd_notify(0, "STOPPING=1\nSTATUS=finishing what was accepted"); }
+void status(const std::string& status_line) {
+  sd_notify(0, fmt::format("STATUS={}", status_line).c_str());
+}
+void alive() { sd_notify(0, "WATCHDOG=1"); }
+
+std::chrono::seconds watchdog_period() {
+  std::uint64_t microseconds = 0;
+  if (sd_watchdog_enabled(0, &microseconds) <= 0) return std::chrono::seconds(0);
+  return std::chrono::seconds(std::max<std::uint64_t>(1, microseconds / 2'000'000));
+}
+
+}  // namespace target::service_manager

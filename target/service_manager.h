@@ -1,0 +1,18 @@
+// What the daemon tells systemd (sd_notify), and hears of its watchdog. Nothing happens where there
+// is none.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace target::service_manager {
+
+// Serving: units ordered after this one may start.
+void ready(const std::string& status_line);
+void stopping();
+void status(const std::string& status_line);
+void alive();  // feeds the watchdog
+// How often alive() must come, already halved; zero when no watchdog is set.
+[[nodiscard]] std::chrono::seconds watchdog_period();
+
+}  // namespace target::service_manager
