@@ -1,0 +1,125 @@
+#include "target/control/control_server.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <string>
+
+namespace target::control {
+namespace {
+
+class ControlServerTest : public testing::Test {
+ protected:
+  ControlServerTest() {
+    std::string pattern = testing::TempDir() + "/controlXXXXXX";
+    directory = ::mkdtemp(pattern.data());
+    path = directory / "control.sock";
+  }
+  ~ControlServerTest() override { std::filesystem::remove_all(directory); }
+
+  auto start() {
+    return ControlServer::start(path, "",
+                                {.status = [] { return std::string(R"({"node":"n"})"); }});
+  }
+  // Sends `request`, and returns what comes back until the server closes.
+  std::string exchange(const std::string& request) const {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.string().copy(address.sun_path, sizeof(address.sun_path) - 1);
+    EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    EXPECT_EQ(::send(fd, request.data(), request.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(request.size()));
+    std::string answer;
+    char piece[4096];
+    for (ssize_t got = 0; (got = ::recv(fd, piece, sizeof(piece), 0)) > 0;) {
+      answer.append(piece, static_cast<std::size_t>(got));
+    }
+    ::close(fd);
+    return answer;
+  }
+
+  std::filesystem::path directory;
+  std::filesystem::path path;
+};
+
+TEST_F(ControlServerTest, AnswersStatusAndRefusesTheRest) {
+  const auto server = start();
+  ASSERT_TRUE(server) << server.error();
+  EXPECT_NE(exchange("GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n").find(R"({"node":"n"})"),
+            std::string::npos);
+  EXPECT_NE(exchange("GET /other HTTP/1.1\r\nHost: x\r\n\r\n").find(" 404 "), std::string::npos);
+  EXPECT_NE(
+      exchange("POST /v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").find(" 405 "),
+      std::string::npos);
+}
+
+TEST_F(ControlServerTest, GarbageEndsOnlyItsOwnConnection) {
+  const auto server = start();
+  ASSERT_TRUE(server);
+  EXPECT_EQ(exchange("\x01\x02garbage\r\n\r\n"), "");
+  EXPECT_EQ(exchange("GET /v1/status HTTP/1.1\r\nX: " + std::string(100 << 10, 'a') + "\r\n\r\n"),
+            "");
+  EXPECT_NE(exchange("GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n").find(" 200 "),
+            std::string::npos);
+}
+
+TEST_F(ControlServerTest, OnlyTheOwnerMayUseTheSocket) {
+  const auto server = start();
+  ASSERT_TRUE(server);
+  struct stat info {};
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600U);
+}
+
+TEST_F(ControlServerTest, AStaleSocketIsReplacedALiveOneIsNot) {
+  {
+    const int fd =
+        ::socket(AF_UNIX, SOCK_STREAM, 0);  // bound, never listening: what kill -9 leaves
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.string().copy(address.sun_path, sizeof(address.sun_path) - 1);
+    ASSERT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    ::close(fd);
+  }
+  const auto first = start();
+  ASSERT_TRUE(first) << first.error();
+  const auto second = start();
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().find("another forebayd answers"), std::string::npos) << second.error();
+  EXPECT_NE(exchange("GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n").find(" 200 "),
+            std::string::npos);
+}
+
+TEST_F(ControlServerTest, AMissingFolderOrGroupIsNamed) {
+  const auto no_folder = ControlServer::start(directory / "none" / "s", "", {});
+  ASSERT_FALSE(no_folder);
+  EXPECT_NE(no_folder.error().find("does its folder exist"), std::string::npos)
+      << no_folder.error();
+  const auto no_group = ControlServer::start(path, "no-such-group", {});
+  ASSERT_FALSE(no_group);
+  EXPECT_NE(no_group.error().find("no group \"no-such-group\""), std::string::npos)
+      << no_group.error();
+  const auto too_long = ControlServer::start(directory / std::string(120, 'x'), "", {});
+  ASSERT_FALSE(too_long);
+}
+
+TEST_F(ControlServerTest, ChoresRunOnTheControlThread) {
+  const auto server = start();
+  ASSERT_TRUE(server);
+  std::promise<void> twice;
+  server.value()->every(std::chrono::seconds(1), [&, count = 0]() mutable {
+    if (++count == 2) twice.set_value();
+  });
+  EXPECT_EQ(twice.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
+}
+
+}  // namespace
+}  // namespace target::control

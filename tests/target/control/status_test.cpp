@@ -1,0 +1,65 @@
+#include "target/control/status.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+namespace target::control {
+namespace {
+
+Status all_well() {
+  Status status;
+  status.node = "store1";
+  status.listeners.push_back({.name = "san-a",
+                              .address = "192.0.2.10:4420",
+                              .listening = true,
+                              .reason = "",
+                              .connections = 2});
+  status.pools.push_back({.name = "bulk",
+                          .kind = "file",
+                          .open = true,
+                          .reason = "",
+                          .size_bytes = 100,
+                          .free_bytes = 60});
+  VolumeStatus volume;
+  volume.name = "db01";
+  volume.state = "online";
+  status.volumes.push_back(volume);
+  return status;
+}
+
+TEST(Status, OneThingAmissIsNotHealthy) {
+  EXPECT_TRUE(all_well().healthy());
+  auto status = all_well();
+  status.listeners[0].listening = false;
+  EXPECT_FALSE(status.healthy());
+  status = all_well();
+  status.pools[0].open = false;
+  EXPECT_FALSE(status.healthy());
+  for (const char* state : {"late", "failed"}) {
+    status = all_well();
+    status.volumes[0].state = state;
+    EXPECT_FALSE(status.healthy()) << state;
+  }
+}
+
+TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
+  auto status = all_well();
+  status.volumes[0].reason = "quote \" and\nnewline";
+  status.hosts.push_back({.nqn = "nqn.x",
+                          .address = "192.0.2.20:5",
+                          .subsystem = "nqn.y",
+                          .controller = 3,
+                          .io_queues = 2,
+                          .security = "none",
+                          .connected_seconds = 9});
+  const auto json = boost::json::parse(to_json(status));
+  EXPECT_TRUE(json.at("healthy").as_bool());
+  EXPECT_EQ(json.at("volumes").at(0).at("reason").as_string(), "quote \" and\nnewline");
+  EXPECT_EQ(json.at("hosts").at(0).at("io_queues").to_number<int>(), 2);
+  EXPECT_EQ(json.at("pools").at(0).at("free_bytes").to_number<int>(), 60);
+  EXPECT_EQ(json.at("listeners").at(0).at("connections").to_number<int>(), 2);
+}
+
+}  // namespace
+}  // namespace target::control
