@@ -54,7 +54,8 @@ Parsed<AdminCommand> parse_set_features(const SubmissionEntry& entry) {
                       .dword14 = entry.cdw14,
                       .dword15 = entry.cdw15,
                       .data = std::nullopt};
-  if (const auto bytes = feature_data_bytes(command.feature_id); bytes.value != 0) {
+  if (const auto bytes = feature_data_bytes(command.feature_id, command.dword11);
+      bytes.value != 0) {
     TRY(auto data, parse_data_pointer(entry, TransferDirection::host_to_controller));
     TRY(check_data_length(data, bytes));
     command.data = data;
@@ -73,7 +74,7 @@ Parsed<AdminCommand> parse_get_features(const SubmissionEntry& entry) {
                       .dword11 = entry.cdw11,
                       .uuid_index = static_cast<std::uint8_t>(entry.cdw14 & 0x7fu),
                       .data = std::nullopt};
-  const auto bytes = feature_data_bytes(command.feature_id);
+  const auto bytes = feature_data_bytes(command.feature_id, command.dword11);
   if (bytes.value != 0 && command.select != FeatureSelect::capabilities) {
     TRY(auto data, parse_data_pointer(entry, TransferDirection::controller_to_host));
     TRY(check_data_length(data, bytes));

@@ -26,27 +26,27 @@ enum class AdminOpcode : std::uint8_t {
 };
 
 struct GetLogPage {
-  NamespaceId nsid;
+  NamespaceId nsid{};
   std::uint8_t log_id = 0;          // LID
   std::uint8_t log_specific = 0;    // LSP, 7 bits
   bool retain_async_event = false;  // RAE
-  engine::ByteCount length;         // from NUMD: honest, a multiple of 4, at least 4
+  engine::ByteCount length{};       // from NUMD: honest, a multiple of 4, at least 4
   std::uint64_t offset = 0;         // LPO in bytes, a multiple of 4; an index when offset_is_index
   bool offset_is_index = false;     // OT
   std::uint16_t log_specific_id = 0;  // LSI
   std::uint8_t uuid_index = 0;        // 7 bits
   std::uint8_t command_set = 0;       // CSI
-  DataPointer data;                   // at least `length` bytes
+  DataPointer data{};                 // at least `length` bytes
 };
 
 struct Identify {
-  NamespaceId nsid;
+  NamespaceId nsid{};
   std::uint8_t cns = 0;
-  ControllerId controller;            // CNTID
+  ControllerId controller{};          // CNTID
   std::uint16_t cns_specific_id = 0;  // CNSSID
   std::uint8_t command_set = 0;       // CSI
   std::uint8_t uuid_index = 0;
-  DataPointer data;  // at least identify_page_bytes
+  DataPointer data{};  // at least identify_page_bytes
 };
 inline constexpr std::uint32_t identify_page_bytes = 4096;
 
@@ -61,7 +61,7 @@ inline constexpr std::uint32_t abort_not_done = 1;
 
 // `data` is there exactly for the features that transfer a structure (feature_data_bytes).
 struct SetFeatures {
-  NamespaceId nsid;
+  NamespaceId nsid{};
   std::uint8_t feature_id = 0;
   bool save = false;  // SV
   std::uint32_t dword11 = 0;
@@ -69,7 +69,7 @@ struct SetFeatures {
   std::uint32_t dword13 = 0;
   std::uint32_t dword14 = 0;
   std::uint32_t dword15 = 0;
-  std::optional<DataPointer> data;
+  std::optional<DataPointer> data{};
 };
 
 enum class FeatureSelect : std::uint8_t {
@@ -80,12 +80,12 @@ enum class FeatureSelect : std::uint8_t {
 };
 
 struct GetFeatures {
-  NamespaceId nsid;
+  NamespaceId nsid{};
   std::uint8_t feature_id = 0;
   FeatureSelect select = FeatureSelect::current;  // SEL
   std::uint32_t dword11 = 0;
   std::uint8_t uuid_index = 0;
-  std::optional<DataPointer> data;  // never with FeatureSelect::capabilities
+  std::optional<DataPointer> data{};  // never with FeatureSelect::capabilities
 };
 
 struct AsyncEventRequest {};

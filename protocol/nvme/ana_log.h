@@ -59,7 +59,7 @@ struct AnaGroup {
   std::uint32_t id = 0;            // not 0
   std::uint64_t change_count = 0;  // 0: not reported
   AnaState state = AnaState::optimized;
-  std::span<const NamespaceId> namespaces;  // ascending
+  std::span<const NamespaceId> namespaces{};  // ascending
 };
 // LSP bit 0 of Get Log Page: leave the NSIDs out.
 inline constexpr std::uint8_t ana_groups_only = 1 << 0;

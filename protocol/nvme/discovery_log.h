@@ -77,11 +77,11 @@ static_assert(offsetof(DiscoveryLogRecord, security_type) == 768);
 struct DiscoveryRecord {
   SubsystemType type = SubsystemType::nvm;
   AddressFamily family = AddressFamily::ipv4;
-  std::string_view address;  // numeric, without brackets or zone
+  std::string_view address{};  // numeric, without brackets or zone
   std::uint16_t port = 4420;
   std::uint16_t port_id = 0;
   ControllerId controller = dynamic_controller;
-  std::string_view subsystem_nqn;
+  std::string_view subsystem_nqn{};
   std::uint16_t admin_queue_entries = 32;  // at least 32
   std::uint16_t flags = 0;                 // discovery_flag
   SecureChannel secure_channel = SecureChannel::not_specified;

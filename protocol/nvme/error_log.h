@@ -43,10 +43,10 @@ struct CommandError {
   std::uint64_t count = 0;  // the controller's running number, from 1
   std::uint16_t queue_id = 0;
   std::uint16_t command_id = 0xffff;  // FFFFh (with queue_id FFFFh): not about one command
-  Status status;
-  ParameterLocation location;
-  engine::Lba first_bad_block;
-  NamespaceId nsid;
+  Status status{};
+  ParameterLocation location{};
+  engine::Lba first_bad_block{};
+  NamespaceId nsid{};
   std::uint8_t opcode = 0;
 };
 [[nodiscard]] ErrorLogEntry build_error_log_entry(const CommandError& error);

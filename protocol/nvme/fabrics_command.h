@@ -43,7 +43,7 @@ struct Connect {
   bool sq_flow_control_disabled = false;
   bool may_delete_queue = false;
   std::uint32_t keep_alive_ms = 0;  // KATO; Admin queue only
-  DataPointer data;                 // at least connect_data_bytes
+  DataPointer data{};               // at least connect_data_bytes
 };
 
 struct PropertyGet {
@@ -62,13 +62,13 @@ struct AuthenticationSend {
   std::uint8_t protocol = 0;            // SECP
   std::uint16_t protocol_specific = 0;  // SPSP1:SPSP0
   std::uint32_t transfer_bytes = 0;     // TL
-  DataPointer data;
+  DataPointer data{};
 };
 struct AuthenticationReceive {
   std::uint8_t protocol = 0;
   std::uint16_t protocol_specific = 0;
   std::uint32_t allocation_bytes = 0;  // AL
-  DataPointer data;
+  DataPointer data{};
 };
 
 using FabricsCommand = std::variant<Connect, PropertyGet, PropertySet, Disconnect,
@@ -119,9 +119,9 @@ enum class ConnectParameter : std::uint32_t {
 // Views the bytes it was parsed from.
 struct ConnectData {
   HostId host_id{};
-  ControllerId controller;  // dynamic_controller on the Admin queue of the dynamic model
-  std::string_view subsystem_nqn;
-  std::string_view host_nqn;
+  ControllerId controller{};  // dynamic_controller on the Admin queue of the dynamic model
+  std::string_view subsystem_nqn{};
+  std::string_view host_nqn{};
 };
 
 // Refusals: data_sgl_length_invalid (fewer than 1024 bytes); connect_invalid_parameters with the

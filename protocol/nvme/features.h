@@ -62,15 +62,18 @@ static_assert(offsetof(HostBehaviorData, copy_descriptor_formats) == 4);
 using HostId = std::array<std::byte, 16>;
 inline constexpr std::uint32_t host_identifier_extended = 1;
 
-// Bytes that Set or Get Features transfers for this feature; 0 for those that live in dword 11.
-[[nodiscard]] constexpr engine::ByteCount feature_data_bytes(std::uint8_t feature_id) {
+// Bytes that Set or Get Features with this dword 11 transfers for the feature; 0 for those that
+// live in dwords alone.
+[[nodiscard]] constexpr engine::ByteCount feature_data_bytes(std::uint8_t feature_id,
+                                                             std::uint32_t dword11) {
   switch (static_cast<FeatureId>(feature_id)) {
     case FeatureId::timestamp:
       return {sizeof(TimestampData)};
     case FeatureId::host_behavior:
       return {sizeof(HostBehaviorData)};
     case FeatureId::host_identifier:
-      return {sizeof(HostId)};
+      // The short form is refused over Fabrics, but for its form, not for the length of its buffer.
+      return {(dword11 & host_identifier_extended) != 0 ? sizeof(HostId) : sizeof(std::uint64_t)};
     case FeatureId::arbitration:
     case FeatureId::power_management:
     case FeatureId::temperature_threshold:

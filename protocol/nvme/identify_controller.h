@@ -190,11 +190,11 @@ static_assert(offsetof(IdentifyControllerPage, vendor_specific) == 3072);
 // What differs between controllers; the builder sets the rest. Counts and sizes are honest.
 struct ControllerIdentity {
   ControllerType type = ControllerType::io;
-  std::string_view serial_number;      // at most 20 characters
-  std::string_view model_number;       // at most 40
-  std::string_view firmware_revision;  // at most 8
-  std::string_view subsystem_nqn;
-  ControllerId controller;
+  std::string_view serial_number{};      // at most 20 characters
+  std::string_view model_number{};       // at most 40
+  std::string_view firmware_revision{};  // at most 8
+  std::string_view subsystem_nqn{};
+  ControllerId controller{};
   std::uint32_t version = version_2_1;
   engine::ByteCount max_transfer =
       engine::operator""_MiB(1);  // power of two, at least 4 KiB; 0 is no limit
@@ -247,8 +247,8 @@ static_assert(offsetof(IdentifyNvmControllerPage, dmrsl) == 4);
 static_assert(offsetof(IdentifyNvmControllerPage, dmsl) == 8);
 
 struct NvmCommandLimits {
-  engine::ByteCount verify;        // 0 is no limit, else a power of two of at least 4 KiB
-  engine::ByteCount write_zeroes;  // the same
+  engine::ByteCount verify{};        // 0 is no limit, else a power of two of at least 4 KiB
+  engine::ByteCount write_zeroes{};  // the same
   std::uint32_t dataset_ranges =
       256;  // DMRL; 256 is every list there can be, and is sent as "no limit"
   std::uint32_t dataset_range_blocks = 0;  // DMRSL

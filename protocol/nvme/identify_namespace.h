@@ -93,9 +93,9 @@ struct IoHints {
 };
 
 struct NamespaceIdentity {
-  engine::BlockCount size;  // NSZE and NCAP
-  engine::BlockCount used;  // NUSE: what is allocated, at most `size`
-  engine::BlockSize block_size;
+  engine::BlockCount size{};  // NSZE and NCAP
+  engine::BlockCount used{};  // NUSE: what is allocated, at most `size`
+  engine::BlockSize block_size{};
   Nguid nguid{};
   std::uint32_t ana_group = 0;           // ANAGRPID
   bool shared = true;                    // NMIC: more than one controller may be attached
@@ -103,7 +103,7 @@ struct NamespaceIdentity {
   bool deallocated_reads_zero = true;    // DLFEAT 2:0 = 001b
   bool write_zeroes_deallocates = true;  // DLFEAT bit 3: DEAC is honoured
   bool ready = true;                     // NSTAT.NRDY of CNS 08h
-  IoHints hints;
+  IoHints hints{};
 };
 [[nodiscard]] IdentifyNamespacePage build_identify_namespace(const NamespaceIdentity& identity);
 

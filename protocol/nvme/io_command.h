@@ -25,57 +25,57 @@ enum class IoOpcode : std::uint8_t {
 
 // SLBA and NLB; count is 1..65536. Nothing says yet that the blocks exist.
 struct BlockRange {
-  engine::Lba first;
-  engine::BlockCount count;
+  engine::Lba first{};
+  engine::BlockCount count{};
   friend constexpr bool operator==(BlockRange, BlockRange) = default;
 };
 
 struct Read {
-  NamespaceId nsid;
-  BlockRange blocks;
+  NamespaceId nsid{};
+  BlockRange blocks{};
   bool force_unit_access = false;
   bool limited_retry = false;
-  DataPointer data;
+  DataPointer data{};
 };
 struct Write {
-  NamespaceId nsid;
-  BlockRange blocks;
+  NamespaceId nsid{};
+  BlockRange blocks{};
   bool force_unit_access = false;
   bool limited_retry = false;
-  DataPointer data;
+  DataPointer data{};
 };
 struct Compare {
-  NamespaceId nsid;
-  BlockRange blocks;
+  NamespaceId nsid{};
+  BlockRange blocks{};
   bool force_unit_access = false;
   bool limited_retry = false;
-  DataPointer data;
+  DataPointer data{};
 };
 struct Verify {
-  NamespaceId nsid;
-  BlockRange blocks;
+  NamespaceId nsid{};
+  BlockRange blocks{};
   bool force_unit_access = false;
   bool limited_retry = false;
 };
 struct WriteZeroes {
-  NamespaceId nsid;
-  BlockRange blocks;
+  NamespaceId nsid{};
+  BlockRange blocks{};
   bool force_unit_access = false;
   bool limited_retry = false;
   bool deallocate = false;  // DEAC: the blocks may be deallocated, and read as zeros all the same
 };
 // nsid may be every_namespace.
 struct Flush {
-  NamespaceId nsid;
+  NamespaceId nsid{};
 };
 // The ranges are in the data: parse_dataset_ranges (dataset_management.h).
 struct DatasetManagement {
-  NamespaceId nsid;
+  NamespaceId nsid{};
   std::uint32_t range_count = 0;  // 1..256
   bool integral_read = false;     // IDR and IDW are hints; a command without AD changes nothing
   bool integral_write = false;
   bool deallocate = false;  // AD
-  DataPointer data;
+  DataPointer data{};
 };
 
 using IoCommand = std::variant<Read, Write, Flush, WriteZeroes, DatasetManagement, Compare, Verify>;

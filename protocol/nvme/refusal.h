@@ -23,7 +23,7 @@ constexpr ParameterLocation at_dword(unsigned dword, unsigned bit = 0) {
 }
 
 struct Refusal {
-  Status status;
+  Status status{};
   ParameterLocation location{};
   std::uint32_t dword0 = 0;  // of the completion; only Connect's refusals use it (IPO, IATTR)
   friend constexpr bool operator==(const Refusal&, const Refusal&) = default;
