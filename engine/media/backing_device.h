@@ -41,6 +41,7 @@ struct BackingIo {
 
   // The device's own state while the operation is under way.
   FileOperation file;
+  IoLane* lane = nullptr;
   void* device_state = nullptr;
   std::uint64_t progress = 0;
   std::uint32_t generation = 0;

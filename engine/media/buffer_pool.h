@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <boost/intrusive/list.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -153,7 +154,6 @@ class BufferPool {
   bool serving_ = false;  // a waiter is being called: it may lease ahead of the others
   bool served_ = false;   // ... and has got something
   std::uint64_t seen_releases_ = 0;
-  bool freed_here_ = false;
 
   std::byte* reserve_ = nullptr;
   bool reserve_out_ = false;
@@ -170,8 +170,7 @@ inline void BufferLease::release() noexcept {
 
 inline std::optional<BufferLease> BufferPool::lease(ByteCount bytes) {
   if (!waiters_.empty() && !serving_) return std::nullopt;
-  std::size_t size_class = 0;
-  while ((std::uint64_t{4096} << size_class) < bytes.value) ++size_class;
+  const auto size_class = static_cast<std::size_t>(std::bit_width((bytes.value - 1) >> 12));
   if (size_class >= class_count || free_[size_class].empty()) return lease_new(size_class);
   std::byte* memory = free_[size_class].back();
   free_[size_class].pop_back();

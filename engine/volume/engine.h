@@ -27,6 +27,12 @@ struct VolumeSpec {
   BlockSize block_size;
 };
 
+struct EngineOptions {
+  // Where identities and sizes of volumes that have been online once are remembered, so that a volume whose pool
+  // is late at the next start still has its own. Only a memory of what the pools say; may be lost. Empty: none.
+  std::string known_volumes_file;
+};
+
 // What a pool looks like to an operator.
 struct PoolStatus {
   std::string name;
@@ -54,7 +60,8 @@ class VolumeObserver {
 class Engine {
  public:
   // Opens what can be opened; what cannot stays late with its reason. Never fails as a whole.
-  static std::unique_ptr<Engine> open(std::vector<PoolSpec> pools, std::vector<VolumeSpec> volumes);
+  static std::unique_ptr<Engine> open(std::vector<PoolSpec> pools, std::vector<VolumeSpec> volumes,
+                                      EngineOptions options = {});
   virtual ~Engine() = default;
 
   // In the order of the specification; stable addresses for the Engine's life.

@@ -1,0 +1,92 @@
+// What a file pool keeps on disk beside its images: docs/pool-format.md in structs. All numbers little-endian.
+#pragma once
+
+#include <array>
+#include <boost/endian/arithmetic.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace engine::format {
+
+using boost::endian::little_uint16_t;
+using boost::endian::little_uint32_t;
+using boost::endian::little_uint64_t;
+
+inline constexpr std::uint32_t pool_format_version = 1;
+inline constexpr std::array<char, 8> pool_label_magic{'F', 'B', 'Y', 'P', 'O', 'O', 'L', '\n'};
+inline constexpr std::array<char, 8> volume_table_magic{'F', 'B', 'Y', 'V', 'O', 'L', 'S', '\n'};
+
+// A reader that does not know a bit that is set may go on, may only read, or must refuse.
+struct Features {
+  little_uint64_t compatible;
+  little_uint64_t read_only;
+  little_uint64_t incompatible;
+};
+static_assert(sizeof(Features) == 24 && alignof(Features) == 1);
+
+// The whole of forebay-pool.label; written once, when the pool is made.
+struct PoolLabel {
+  std::array<char, 8> magic;
+  little_uint32_t crc;  // CRC-32C of the struct with this field zero
+  little_uint32_t version;
+  Features features;
+  std::array<std::byte, 16> pool_uuid;
+  little_uint64_t created_ms;  // since 1970-01-01 UTC
+  little_uint32_t kind;        // 1: file pool
+  std::array<std::byte, 4028> reserved;
+};
+static_assert(sizeof(PoolLabel) == 4096 && alignof(PoolLabel) == 1);
+static_assert(offsetof(PoolLabel, crc) == 8 && offsetof(PoolLabel, version) == 12);
+static_assert(offsetof(PoolLabel, features) == 16 && offsetof(PoolLabel, pool_uuid) == 40);
+static_assert(offsetof(PoolLabel, created_ms) == 56 && offsetof(PoolLabel, kind) == 64);
+static_assert(std::is_trivially_copyable_v<PoolLabel> && std::is_standard_layout_v<PoolLabel>);
+inline constexpr std::uint32_t pool_kind_file = 1;
+
+// Starts forebay-pool.volumes.0 and .1; `entries` entries follow and end the file.
+struct VolumeTableHeader {
+  std::array<char, 8> magic;
+  little_uint32_t crc;  // CRC-32C of the struct with this field zero
+  little_uint32_t version;
+  Features features;
+  std::array<std::byte, 16> pool_uuid;  // of the label beside it
+  little_uint64_t sequence;             // one more with every change; the highest valid replica counts
+  little_uint32_t entries;
+  little_uint32_t entry_bytes;  // sizeof(VolumeEntry)
+  std::array<std::byte, 440> reserved;
+};
+static_assert(sizeof(VolumeTableHeader) == 512 && alignof(VolumeTableHeader) == 1);
+static_assert(offsetof(VolumeTableHeader, pool_uuid) == 40);
+static_assert(offsetof(VolumeTableHeader, sequence) == 56);
+static_assert(offsetof(VolumeTableHeader, entries) == 64);
+static_assert(std::is_trivially_copyable_v<VolumeTableHeader> &&
+              std::is_standard_layout_v<VolumeTableHeader>);
+
+enum class VolumeEntryState : std::uint32_t {
+  creating = 1,  // no host has seen it; its image may be missing
+  ready = 2,     // its image must be there
+};
+enum class Provisioning : std::uint32_t { thick = 1 };
+
+struct VolumeEntry {
+  little_uint32_t crc;    // CRC-32C of the struct with this field zero
+  little_uint32_t state;  // VolumeEntryState
+  std::array<std::byte, 16> uuid;
+  little_uint64_t size_bytes;  // what hosts see; the image is at least as long
+  little_uint32_t block_bytes;
+  little_uint32_t provisioning;  // Provisioning
+  little_uint64_t created_ms;
+  little_uint16_t name_length;
+  little_uint16_t image_length;
+  std::array<char, 128> name;   // the rest zero
+  std::array<char, 140> image;  // file name in the pool's directory; the rest zero
+  std::array<std::byte, 704> reserved;  // cache binding, reservations, lost ranges: with their features
+};
+static_assert(sizeof(VolumeEntry) == 1024 && alignof(VolumeEntry) == 1);
+static_assert(offsetof(VolumeEntry, uuid) == 8 && offsetof(VolumeEntry, size_bytes) == 24);
+static_assert(offsetof(VolumeEntry, block_bytes) == 32 && offsetof(VolumeEntry, created_ms) == 40);
+static_assert(offsetof(VolumeEntry, name_length) == 48 && offsetof(VolumeEntry, name) == 52);
+static_assert(offsetof(VolumeEntry, image) == 180 && offsetof(VolumeEntry, reserved) == 320);
+static_assert(std::is_trivially_copyable_v<VolumeEntry> && std::is_standard_layout_v<VolumeEntry>);
+
+}  // namespace engine::format

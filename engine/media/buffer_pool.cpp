@@ -1,0 +1,187 @@
+#include "engine/media/buffer_pool.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "engine/foundation/check.h"
+
+namespace engine {
+namespace {
+
+constexpr std::size_t page_bytes = 4096;
+constexpr std::uint64_t most_kept_bytes = std::uint64_t{32} << 20;
+
+std::byte* allocate(std::size_t length) {
+  return static_cast<std::byte*>(std::aligned_alloc(page_bytes, length));
+}
+
+}  // namespace
+
+bool MemoryBudget::try_take(ByteCount bytes) {
+  std::uint64_t used = used_.load(std::memory_order_relaxed);
+  do {
+    if (bytes.value > limit_ || used > limit_ - bytes.value) return false;
+  } while (!used_.compare_exchange_weak(used, used + bytes.value, std::memory_order_relaxed));
+  return true;
+}
+
+void MemoryBudget::give_back(ByteCount bytes) {
+  const auto before = used_.fetch_sub(bytes.value, std::memory_order_relaxed);
+  CHECK(before >= bytes.value);
+  // Sequentially consistent against begin_waiting(): either it sees this release or we see it waiting.
+  releases_.fetch_add(1);
+  if (waiting_pools_.load() != 0) wake_all();
+}
+
+void MemoryBudget::add(BufferPool& pool) {
+  const std::lock_guard lock(mutex_);
+  pools_.push_back(&pool);
+}
+
+void MemoryBudget::remove(BufferPool& pool) {
+  const std::lock_guard lock(mutex_);
+  std::erase(pools_, &pool);
+}
+
+void MemoryBudget::begin_waiting(BufferPool& pool) {
+  waiting_pools_.fetch_add(1);
+  const std::lock_guard lock(mutex_);
+  for (BufferPool* other : pools_) {
+    if (other != &pool) other->wake_from_any_thread();
+  }
+}
+
+void MemoryBudget::end_waiting() { waiting_pools_.fetch_sub(1); }
+
+void MemoryBudget::wake_all() {
+  const std::lock_guard lock(mutex_);
+  for (BufferPool* pool : pools_) pool->wake_from_any_thread();
+}
+
+BufferPool::BufferPool(MemoryBudget& budget, std::function<void()> wake)
+    : budget_(budget),
+      wake_(std::move(wake)),
+      keep_limit_bytes_(std::min(most_kept_bytes, budget.limit().value / 8)) {
+  budget_.add(*this);
+}
+
+BufferPool::~BufferPool() {
+  CHECK(outstanding_ == 0);
+  waiters_.clear();
+  reserve_waiters_.clear();
+  stop_waiting_if_empty();
+  budget_.remove(*this);
+  give_up_kept();
+  std::free(reserve_);
+}
+
+std::optional<BufferLease> BufferPool::lease_new(std::size_t size_class) {
+  CHECK(size_class < class_count);
+  const std::size_t length = page_bytes << size_class;
+  seen_releases_ = budget_.releases_.load();
+  if (!budget_.try_take({length})) {
+    if (kept_bytes_ == 0) return std::nullopt;
+    give_up_kept();
+    if (!budget_.try_take({length})) return std::nullopt;
+  }
+  std::byte* memory = allocate(length);
+  if (memory == nullptr) {
+    budget_.give_back({length});
+    return std::nullopt;
+  }
+  ++outstanding_;
+  served_ = true;
+  return BufferLease(*this, {memory, length});
+}
+
+void BufferPool::take_back(std::span<std::byte> bytes) noexcept {
+  CHECK(outstanding_ > 0);
+  --outstanding_;
+  if (bytes.data() == reserve_) {
+    reserve_out_ = false;
+    if (!reserve_waiters_.empty()) wake_from_any_thread();
+    return;
+  }
+  if (!budget_.someone_waits() && kept_bytes_ + bytes.size() <= keep_limit_bytes_) {
+    free_[static_cast<std::size_t>(std::bit_width((bytes.size() - 1) >> 12))].push_back(
+        bytes.data());
+    kept_bytes_ += bytes.size();
+    return;
+  }
+  std::free(bytes.data());
+  budget_.give_back({bytes.size()});
+}
+
+void BufferPool::give_up_kept() noexcept {
+  const std::uint64_t bytes = kept_bytes_;
+  for (auto& memories : free_) {
+    for (std::byte* memory : memories) std::free(memory);
+    memories.clear();
+  }
+  kept_bytes_ = 0;
+  if (bytes != 0) budget_.give_back({bytes});
+}
+
+void BufferPool::wait(BufferWaiter& waiter) {
+  // Whoever is being served and got nothing keeps its place; whoever got something queues again behind.
+  if (serving_ && !served_) {
+    waiters_.push_front(waiter);
+  } else {
+    waiters_.push_back(waiter);
+  }
+  if (waiting_) return;
+  waiting_ = true;
+  budget_.begin_waiting(*this);
+  // A release between the failed lease() and begin_waiting() has woken nobody.
+  if (budget_.releases_.load() != seen_releases_) wake_from_any_thread();
+}
+
+std::optional<BufferLease> BufferPool::lease_reserve() {
+  if (reserve_out_) return std::nullopt;
+  if (reserve_ == nullptr) reserve_ = allocate(reserve_length.value);
+  CHECK(reserve_ != nullptr);
+  reserve_out_ = true;
+  ++outstanding_;
+  return BufferLease(*this, {reserve_, reserve_length.value});
+}
+
+void BufferPool::wait_for_reserve(BufferWaiter& waiter) { reserve_waiters_.push_back(waiter); }
+
+void BufferPool::wake_waiters() {
+  if (wake_sent_.load(std::memory_order_relaxed)) wake_sent_.exchange(false);
+  while (!reserve_out_ && !reserve_waiters_.empty()) {
+    BufferWaiter& waiter = reserve_waiters_.front();
+    reserve_waiters_.pop_front();
+    waiter.buffer_available();
+  }
+  if (!waiters_.empty()) serve();
+  stop_waiting_if_empty();
+  if (!waiting_ && kept_bytes_ != 0 && budget_.someone_waits()) give_up_kept();
+}
+
+void BufferPool::serve() {
+  if (budget_.releases_.load() == seen_releases_) return;
+  serving_ = true;
+  while (!waiters_.empty()) {
+    BufferWaiter& waiter = waiters_.front();
+    waiters_.pop_front();
+    served_ = false;
+    waiter.buffer_available();
+    // Nothing for the first means nothing for those behind it. (A waiter that wants nothing any more
+    // has leased nothing either, but does not wait again.)
+    if (!served_ && !waiters_.empty() && &waiters_.front() == &waiter) break;
+  }
+  serving_ = false;
+}
+
+void BufferPool::stop_waiting_if_empty() {
+  if (!waiting_ || !waiters_.empty()) return;
+  waiting_ = false;
+  budget_.end_waiting();
+}
+
+void BufferPool::wake_from_any_thread() {
+  if (wake_ && !wake_sent_.exchange(true)) wake_();
+}
+
+}  // namespace engine

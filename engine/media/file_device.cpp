@@ -1,0 +1,146 @@
+#include "engine/media/file_device.h"
+
+#include <cerrno>
+#include <system_error>
+
+#include "engine/foundation/check.h"
+#include "engine/media/file_request.h"
+
+namespace engine {
+namespace {
+
+std::uint64_t length_of(const BackingIo& io) {
+  switch (io.kind) {
+    case BackingIo::Kind::read:
+    case BackingIo::Kind::write:
+      return io.buffer.size();
+    case BackingIo::Kind::zero_range:
+    case BackingIo::Kind::discard:
+      return io.length.value;
+    case BackingIo::Kind::sync:
+      return 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+bool FileDevice::fits(const BackingIo& io) const {
+  const std::uint64_t size = size_.load(std::memory_order_acquire);
+  return io.offset.value <= size && length_of(io) <= size - io.offset.value;
+}
+
+bool FileDevice::is_direct(const BackingIo& io) const {
+  if (io.kind != BackingIo::Kind::read && io.kind != BackingIo::Kind::write) return false;
+  if (io.durable && geometry_.durable_by_sync) return false;
+  const std::uint64_t offset_mask = geometry_.offset_alignment - 1;
+  const std::uint64_t memory_mask = geometry_.memory_alignment - 1;
+  return ((io.offset.value | io.buffer.size()) & offset_mask) == 0 &&
+         (reinterpret_cast<std::uintptr_t>(io.buffer.data()) & memory_mask) == 0 &&
+         io.buffer.size() <= FileOperation::largest_transfer.value;
+}
+
+void FileDevice::submit(IoLane& lane, BackingIo& io) {
+  io.lane = &lane;
+  io.device_state = this;
+  io.progress = 0;
+  io.generation = generation_.load(std::memory_order_acquire);
+  if (io.kind != BackingIo::Kind::read && needs_reopen()) return io.done(io, IoStatus::sync_failed);
+  if (io.kind == BackingIo::Kind::sync) {
+    io.file.kind = FileOperation::Kind::sync;
+    io.buffer = {};
+    return start_direct(io);
+  }
+  if (!fits(io)) return io.done(io, IoStatus::out_of_range);
+  if (length_of(io) == 0) return io.done(io, IoStatus::ok);
+  if (!is_direct(io)) {
+    if (io.kind == BackingIo::Kind::zero_range || io.kind == BackingIo::Kind::discard) {
+      io.buffer = {};
+    }
+    return FileRequest::start(*this, lane, io);
+  }
+  io.file.kind = io.kind == BackingIo::Kind::read ? FileOperation::Kind::read
+                 : io.durable                     ? FileOperation::Kind::write_durable
+                                                  : FileOperation::Kind::write;
+  start_direct(io);
+}
+
+void FileDevice::start_direct(BackingIo& io) {
+  io.file.fd = file_.fd();
+  io.file.source = source_;
+  io.file.offset = io.offset + ByteCount{io.progress};
+  io.file.buffer = io.buffer.subspan(static_cast<std::size_t>(io.progress));
+  io.file.context = &io;
+  io.file.done = &FileDevice::direct_done;
+  io.lane->start(io.file);
+}
+
+void FileDevice::direct_done(FileOperation& operation, int result) noexcept {
+  BackingIo& io = *static_cast<BackingIo*>(operation.context);
+  FileDevice& device = *static_cast<FileDevice*>(io.device_state);
+  if (result == -EINTR) return device.start_direct(io);
+  const bool is_sync = operation.kind == FileOperation::Kind::sync;
+  if (result < 0) {
+    if (is_sync || operation.kind == FileOperation::Kind::write_durable) {
+      device.durability_failed(-result);
+    }
+    return device.finish(io, is_sync ? IoStatus::sync_failed : io_status_of_errno(-result));
+  }
+  if (!is_sync) {
+    // A short transfer goes on where it stopped, but on a boundary that O_DIRECT takes.
+    const std::uint64_t alignment = device.geometry_.offset_alignment;
+    std::uint64_t moved = io.progress + static_cast<std::uint64_t>(result);
+    if (moved < io.buffer.size()) {
+      moved -= moved % alignment;
+      if (moved <= io.progress) return device.finish(io, IoStatus::media_error);
+      io.progress = moved;
+      return device.start_direct(io);
+    }
+  }
+  device.finish(io, IoStatus::ok);
+}
+
+void FileDevice::finish(BackingIo& io, IoStatus status) {
+  const bool promises_durability = io.durable || io.kind == BackingIo::Kind::sync;
+  if (status == IoStatus::ok && promises_durability &&
+      (needs_reopen() || io.generation != generation_.load(std::memory_order_acquire))) {
+    status = IoStatus::sync_failed;
+  }
+  io.done(io, status);
+}
+
+void FileDevice::durability_failed(int error) {
+  // Without a page cache, a write that found no space has lost nothing that was written before.
+  if (geometry_.direct && (error == ENOSPC || error == EDQUOT)) return;
+  poisoned_.store(true, std::memory_order_release);
+}
+
+void FileDevice::grow(ByteCount size) {
+  CHECK(size.value >= size_.load(std::memory_order_relaxed));
+  size_.store(size.value, std::memory_order_release);
+}
+
+Result<void, std::string> FileDevice::reopen(OpenFile file) {
+  if (file.geometry() != geometry_) {
+    return std::string("the file now wants another alignment than before; restart the daemon");
+  }
+  if (!file_.replace_by(std::move(file))) {
+    return "cannot be reopened: " + std::generic_category().message(errno);
+  }
+  // In this order: whoever sees the device usable again also has the new generation.
+  generation_.fetch_add(1, std::memory_order_acq_rel);
+  poisoned_.store(false, std::memory_order_release);
+  return boost::outcome_v2::success();
+}
+
+std::string FileDevice::note() const {
+  if (!geometry_.survives_power_loss) {
+    return "in memory (tmpfs): contents are gone after a power loss or reboot; for tests only";
+  }
+  if (!geometry_.direct) {
+    return "the file system has no O_DIRECT: writes go through the page cache and are flushed one by one";
+  }
+  return {};
+}
+
+}  // namespace engine

@@ -1,0 +1,101 @@
+// FileDevice: a raw file as a backing, by O_DIRECT through the lane.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "engine/foundation/result.h"
+#include "engine/media/backing_device.h"
+#include "engine/media/block_locks.h"
+
+namespace engine {
+
+// How a file may be read and written.
+struct FileGeometry {
+  std::uint32_t offset_alignment = 1;  // of offsets and lengths, bytes; a power of two
+  std::uint32_t memory_alignment = 1;  // of buffers, bytes; a power of two
+  bool direct = false;                 // O_DIRECT: errors are each operation's own, nothing is in a page cache
+  bool survives_power_loss = true;     // false on tmpfs and ramfs
+  bool durable_by_sync = false;        // no RWF_DSYNC: write, then fdatasync
+  friend bool operator==(const FileGeometry&, const FileGeometry&) = default;
+};
+
+// An open file and what is known of it. Closes it when it owns it.
+class OpenFile {
+ public:
+  // `fd` belongs to somebody else (simulation).
+  static OpenFile borrowed(int fd, FileGeometry geometry) { return {fd, geometry, false}; }
+  // Opens an existing regular file or block device of at least `size` for reading and writing; O_DIRECT
+  // where the file system has it. Error: one sentence about the path, without the path.
+  [[nodiscard]] static Result<OpenFile, std::string> open(const std::string& path, ByteCount size);
+
+  OpenFile(OpenFile&& other) noexcept;
+  OpenFile& operator=(OpenFile&&) = delete;
+  ~OpenFile();
+
+  [[nodiscard]] int fd() const { return fd_; }
+  [[nodiscard]] const FileGeometry& geometry() const { return geometry_; }
+  // Puts `other` in the place of this descriptor, keeping its number; what is under way ends on the old file.
+  // False with errno when the kernel refuses.
+  [[nodiscard]] bool replace_by(OpenFile other);
+
+ private:
+  OpenFile(int fd, FileGeometry geometry, bool owned)
+      : fd_(fd), geometry_(geometry), owned_(owned) {}
+  int fd_;
+  FileGeometry geometry_;
+  bool owned_;
+};
+
+// Any offset, length and buffer alignment; what O_DIRECT cannot take goes through a bounce buffer, and writes
+// of parts of a block through read-modify-write under a lock of that block (see FileRequest).
+//
+// Durable writes use RWF_DSYNC. A failed sync or durable write poisons the device until reopen(): from then on
+// nothing is acknowledged, nor is what was under way (`generation_` tells it from what was started later).
+class FileDevice final : public BackingDevice {
+ public:
+  FileDevice(OpenFile file, ByteCount size, IoSource source)
+      : file_(std::move(file)), geometry_(file_.geometry()), source_(source), size_(size.value) {}
+
+  [[nodiscard]] ByteCount size() const override { return {size_.load(std::memory_order_acquire)}; }
+  void submit(IoLane& lane, BackingIo& io) override;
+  [[nodiscard]] bool needs_reopen() const override {
+    return poisoned_.load(std::memory_order_acquire);
+  }
+
+  // The file is at least as long already. Any thread; never smaller than before.
+  void grow(ByteCount size);
+  // Goes on with a newly opened description of the same file. One thread at a time, while others submit.
+  // Error: a sentence; the device is as before.
+  [[nodiscard]] Result<void, std::string> reopen(OpenFile file);
+
+  [[nodiscard]] const FileGeometry& geometry() const { return geometry_; }
+  // What this file does not promise, for the operator; empty when all is well.
+  [[nodiscard]] std::string note() const;
+
+ private:
+  friend class FileRequest;
+
+  [[nodiscard]] bool fits(const BackingIo& io) const;
+  [[nodiscard]] bool is_direct(const BackingIo& io) const;
+  void start_direct(BackingIo& io);
+  static void direct_done(FileOperation& operation, int result) noexcept;
+  // Ends `io`: a success that came too late to be believed becomes sync_failed.
+  void finish(BackingIo& io, IoStatus status);
+  // An operation whose success would have meant durability failed with `error`.
+  void durability_failed(int error);
+
+  OpenFile file_;
+  const FileGeometry geometry_;
+  const IoSource source_;
+  std::atomic<std::uint64_t> size_;
+  std::atomic<bool> poisoned_{false};
+  std::atomic<std::uint32_t> generation_{0};  // counts reopens
+  // Set once when the file system refuses them; zeros are written then.
+  std::atomic<bool> punch_refused_{false};
+  std::atomic<bool> zero_range_refused_{false};
+  BlockLocks block_locks_;
+};
+
+}  // namespace engine

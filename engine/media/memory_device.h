@@ -1,0 +1,48 @@
+// MemoryDevice: a volume in DRAM, for tests and benchmarks only: gone when the process ends.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "engine/foundation/result.h"
+#include "engine/media/backing_device.h"
+
+namespace engine {
+
+// Every operation completes inside submit(), by a copy. Address space is reserved, memory only taken where
+// something was written; what never was reads as zeros. Thread-safe.
+class MemoryDevice final : public BackingDevice {
+ public:
+  // Error: a sentence (no address space left).
+  [[nodiscard]] static Result<std::unique_ptr<MemoryDevice>, std::string> create(ByteCount size);
+  ~MemoryDevice() override;
+
+  [[nodiscard]] ByteCount size() const override { return {size_.load(std::memory_order_acquire)}; }
+  void submit(IoLane& lane, BackingIo& io) override;
+  // One thread at a time, while others submit. At most most_mappings - 1 times.
+  [[nodiscard]] Result<void, std::string> grow(ByteCount size);
+
+ private:
+  // Growing adds a mapping: the ones in use must not move.
+  struct Mapping {
+    std::byte* memory = nullptr;
+    std::uint64_t begin = 0;  // on the device
+    std::uint64_t length = 0;
+  };
+  static constexpr std::size_t most_mappings = 64;
+
+  MemoryDevice() = default;
+  // Calls `use` with each contiguous piece of the range, in order.
+  template <class Use>
+  void for_each_piece(std::uint64_t begin, std::uint64_t length, const Use& use) const;
+
+  std::array<Mapping, most_mappings> mappings_;  // immutable below mapping_count_
+  std::size_t mapping_count_ = 0;                // the growing thread's
+  std::atomic<std::uint64_t> size_{0};
+};
+
+}  // namespace engine

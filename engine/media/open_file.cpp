@@ -1,0 +1,105 @@
+// OpenFile: opening a backing file and finding out how it may be accessed.
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "engine/media/file_device.h"
+
+namespace engine {
+namespace {
+
+constexpr std::uint32_t largest_alignment = 64U << 10;
+
+std::string because(const char* what, int error) {
+  return std::string(what) + ": " + std::generic_category().message(error);
+}
+
+// By trial, where the kernel does not tell: the smallest block that can be read. nullopt: none.
+std::optional<std::uint32_t> probe_alignment(int fd) {
+  const std::unique_ptr<void, decltype(&std::free)> memory(
+      std::aligned_alloc(largest_alignment, 2 * largest_alignment), &std::free);
+  if (!memory) return std::nullopt;
+  for (std::uint32_t alignment = 512; alignment <= largest_alignment; alignment *= 2) {
+    // Memory aligned to no more than `alignment`, so that one number answers for both.
+    std::byte* at = static_cast<std::byte*>(memory.get()) + alignment;
+    if (pread(fd, at, alignment, 0) >= 0) return alignment;
+    if (errno != EINVAL) return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+// False: the file cannot be read and written directly at all.
+bool find_alignment(int fd, FileGeometry& geometry) {
+  struct statx status {};
+  if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) == 0 &&
+      (status.stx_mask & STATX_DIOALIGN) != 0) {
+    geometry.offset_alignment = status.stx_dio_offset_align;
+    geometry.memory_alignment = status.stx_dio_mem_align;
+    return status.stx_dio_offset_align != 0 && status.stx_dio_mem_align != 0 &&
+           status.stx_dio_offset_align <= largest_alignment;
+  }
+  const auto alignment = probe_alignment(fd);
+  if (!alignment) return false;
+  geometry.offset_alignment = *alignment;
+  geometry.memory_alignment = *alignment;
+  return true;
+}
+
+}  // namespace
+
+OpenFile::OpenFile(OpenFile&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), geometry_(other.geometry_), owned_(other.owned_) {}
+
+OpenFile::~OpenFile() {
+  if (owned_ && fd_ >= 0) close(fd_);
+}
+
+bool OpenFile::replace_by(OpenFile other) {
+  if (!owned_ || !other.owned_) return true;  // simulated: the test has replaced what is beneath
+  return dup3(other.fd_, fd_, O_CLOEXEC) >= 0;
+}
+
+Result<OpenFile, std::string> OpenFile::open(const std::string& path, ByteCount size) {
+  constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+  OpenFile file(::open(path.c_str(), flags | O_DIRECT), FileGeometry{.direct = true}, true);
+  if (file.fd_ < 0 && errno != EINVAL) return because("cannot be opened", errno);
+  if (file.fd_ < 0 || !find_alignment(file.fd_, file.geometry_)) {
+    OpenFile buffered(::open(path.c_str(), flags), FileGeometry{}, true);
+    if (buffered.fd_ < 0) return because("cannot be opened", errno);
+    std::swap(file.fd_, buffered.fd_);
+    file.geometry_ = FileGeometry{};
+  }
+
+  struct stat status {};
+  if (fstat(file.fd_, &status) != 0) return because("cannot be examined", errno);
+  std::uint64_t length = static_cast<std::uint64_t>(status.st_size);
+  if (S_ISBLK(status.st_mode)) {
+    const off_t end = lseek(file.fd_, 0, SEEK_END);
+    if (end < 0) return because("cannot be measured", errno);
+    length = static_cast<std::uint64_t>(end);
+  } else if (!S_ISREG(status.st_mode)) {
+    return std::string("is neither a regular file nor a block device");
+  }
+  if (length < size.value) {
+    return "holds only " + std::to_string(length) + " of " + std::to_string(size.value) +
+           " bytes: it has been truncated or replaced";
+  }
+  struct statfs file_system {};
+  if (fstatfs(file.fd_, &file_system) == 0) {
+    file.geometry_.survives_power_loss =
+        file_system.f_type != TMPFS_MAGIC && file_system.f_type != RAMFS_MAGIC;
+  }
+  return file;
+}
+
+}  // namespace engine

@@ -1,0 +1,412 @@
+#include "engine/pool/file_pool.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "engine/foundation/check.h"
+#include "engine/foundation/clock.h"
+
+namespace engine {
+namespace {
+
+using boost::outcome_v2::success;
+using Kind = PoolError::Kind;
+
+constexpr const char* label_name = "forebay-pool.label";
+constexpr const char* lock_name = "forebay-pool.lock";
+constexpr std::array<const char*, 2> table_names{"forebay-pool.volumes.0",
+                                                 "forebay-pool.volumes.1"};
+// File systems differ in how a file may end; whole blocks suit all of them.
+constexpr std::uint64_t image_granularity = 4096;
+
+std::string temporary_name(const std::string& name) { return "." + name + ".new"; }
+bool is_temporary_name(const std::string& name) {
+  return name.size() > 5 && name.front() == '.' && name.ends_with(".new");
+}
+
+ByteCount image_length(ByteCount size) {
+  return {(size.value + image_granularity - 1) / image_granularity * image_granularity};
+}
+
+std::uint64_t now_ms() {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, SystemClock().wall().count()));
+}
+
+PoolError at(const PoolDirectory& directory, PoolError error) {
+  return {error.kind, directory.path() + ": " + error.text};
+}
+
+PoolError io_error(const PoolDirectory& directory, const std::string& what, FileError error) {
+  const bool full = error.code == ENOSPC || error.code == EDQUOT;
+  return {full ? Kind::no_space : Kind::io, directory.path() + ": " + what + ": " + error.text()};
+}
+
+PoolError opening_error(const std::string& path, FileError error) {
+  if (error.code == ENOENT) {
+    return {Kind::missing, path + " does not exist; is the file system mounted?"};
+  }
+  return {Kind::io, path + " cannot be opened: " + error.text()};
+}
+
+// Replaces the whole file, or leaves the old one: durable on return.
+FileResult<void> replace_file(PoolDirectory& directory, const std::string& name,
+                              std::span<const std::byte> bytes) {
+  TRY(directory.write(temporary_name(name), bytes));
+  TRY(directory.rename(temporary_name(name), name, /*replace=*/true));
+  return directory.sync();
+}
+
+// Both replicas, the stale or damaged one first, so that a good one exists at every moment.
+FileResult<void> write_table(PoolDirectory& directory, const VolumeTable& table) {
+  const auto bytes = encode(table);
+  const std::size_t first = table.sequence % 2;
+  TRY(replace_file(directory, table_names[first], bytes));
+  return replace_file(directory, table_names[1 - first], bytes);
+}
+
+Result<PoolLabel, PoolError> read_label(PoolDirectory& directory) {
+  const auto bytes = directory.read(label_name, 4097);
+  if (!bytes) {
+    if (bytes.error().code != ENOENT) return io_error(directory, label_name, bytes.error());
+    return PoolError{Kind::not_labelled, "no Forebay label in " + directory.path() +
+                                             "; is the file system mounted? (A new pool is made with: "
+                                             "forebayctl pool init " + directory.path() + ")"};
+  }
+  auto label = decode_pool_label(bytes.value());
+  if (!label) return at(directory, label.error());
+  return label;
+}
+
+struct ReplicaState {
+  std::optional<VolumeTable> table;
+  std::optional<PoolError> error;  // why there is none
+};
+
+Result<ReplicaState, PoolError> read_replica(PoolDirectory& directory, const char* name,
+                                             const Uuid& pool) {
+  const auto bytes = directory.read(name, longest_volume_table());
+  ReplicaState state;
+  if (!bytes) {
+    if (bytes.error().code != ENOENT) return io_error(directory, name, bytes.error());
+    state.error = PoolError{Kind::damaged, std::string("there is no ") + name};
+    return state;
+  }
+  auto table = decode_volume_table(bytes.value());
+  if (!table) {
+    // What a newer version has written must not be overwritten from an older replica.
+    if (table.error().kind == Kind::unsupported) return at(directory, table.error());
+    state.error = table.error();
+  } else if (table.value().pool_uuid != pool) {
+    state.error = PoolError{Kind::damaged, std::string(name) + " belongs to pool " +
+                                               table.value().pool_uuid.text()};
+  } else {
+    state.table = std::move(table.value());
+  }
+  return state;
+}
+
+// The newest table; equal in both replicas on return.
+Result<VolumeTable, PoolError> read_table(PoolDirectory& directory, const Uuid& pool) {
+  std::array<ReplicaState, 2> replicas;
+  for (std::size_t at_replica = 0; at_replica < 2; ++at_replica) {
+    TRY(replicas[at_replica], read_replica(directory, table_names[at_replica], pool));
+  }
+  auto& [first, second] = replicas;
+  if (!first.table && !second.table) {
+    return at(directory, {Kind::damaged, first.error->text +
+                                             ", and so is its replica; restore one of them (" +
+                                             table_names[0] + ", " + table_names[1] +
+                                             ") from a backup; the images are untouched"});
+  }
+  const bool use_second =
+      !first.table || (second.table && second.table->sequence > first.table->sequence);
+  VolumeTable table = use_second ? *second.table : *first.table;
+  if (first.table != second.table) {
+    const auto bytes = encode(table);
+    const auto written = replace_file(directory, table_names[use_second ? 0 : 1], bytes);
+    if (!written) return io_error(directory, "the volume table cannot be repaired", written.error());
+  }
+  return table;
+}
+
+PoolError bad_wish(const VolumeWish& wish) {
+  return {Kind::bad_name, "\"" + wish.name + "\" of " + size_text(wish.size) + " with blocks of " +
+                              std::to_string(wish.block_size.bytes) +
+                              " bytes cannot be a volume of a file pool"};
+}
+
+PoolError shrink_error(const VolumeRecord& record, ByteCount wanted) {
+  return {Kind::shrink, size_text(wanted) + " is smaller than the existing " +
+                            size_text(record.size) +
+                            "; shrinking is refused. (To serve less, make a new volume.)"};
+}
+
+}  // namespace
+
+Result<Uuid, PoolError> init_file_pool(const std::string& directory) {
+  auto opened = open_pool_directory(directory);
+  if (!opened) return opening_error(directory, opened.error());
+  return init_file_pool(*opened.value());
+}
+
+Result<Uuid, PoolError> init_file_pool(PoolDirectory& directory) {
+  const auto names = directory.list();
+  if (!names) return io_error(directory, "cannot be listed", names.error());
+  const auto is = [&names](const std::string& name) {
+    return std::find(names.value().begin(), names.value().end(), name) != names.value().end();
+  };
+  if (is(label_name)) {
+    const auto label = read_label(directory);
+    return PoolError{Kind::already_labelled,
+                     directory.path() + " is a pool already" +
+                         (label ? " (" + label.value().pool_uuid.text() + ")" : "") + "; refused"};
+  }
+  for (const std::string& name : names.value()) {
+    const bool own = name == table_names[0] || name == table_names[1] || is_temporary_name(name);
+    if (own) {  // of an interrupted init: then no volume was ever made
+      const auto bytes = directory.read(name, longest_volume_table());
+      const auto table = bytes ? decode_volume_table(bytes.value())
+                               : PoolError{Kind::io, bytes.error().text()};
+      if (!table || table.value().records.empty()) continue;
+    }
+    if (name != "lost+found") {
+      return PoolError{Kind::not_empty, directory.path() + " is not empty (\"" + name +
+                                            "\"); refused: a pool needs a directory of its own"};
+    }
+  }
+  // The label comes last: with it the pool is whole.
+  const Uuid uuid = Uuid::random();
+  const auto bytes = encode(PoolLabel{.pool_uuid = uuid, .created_ms = now_ms()});
+  auto written = write_table(directory, {.pool_uuid = uuid, .sequence = 1, .records = {}});
+  if (written) written = directory.write(temporary_name(label_name), bytes);
+  if (written) written = directory.rename(temporary_name(label_name), label_name, /*replace=*/false);
+  if (written) written = directory.sync();
+  if (!written) return io_error(directory, "cannot be made a pool", written.error());
+  return uuid;
+}
+
+Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(const std::string& directory,
+                                                            std::optional<Uuid> expected) {
+  auto opened = open_pool_directory(directory);
+  if (!opened) return opening_error(directory, opened.error());
+  return open(std::move(opened.value()), expected);
+}
+
+Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(
+    std::unique_ptr<PoolDirectory> directory, std::optional<Uuid> expected) {
+  // The label first: nothing is written, not even a lock file, into what may be a bare mount point.
+  TRY(const auto label, read_label(*directory));
+  if (expected && *expected != label.pool_uuid) {
+    return PoolError{Kind::wrong_pool, directory->path() + " holds pool " + label.pool_uuid.text() +
+                                           ", expected " + expected->text() +
+                                           "; is the right file system mounted?"};
+  }
+  const auto holder = directory->lock(lock_name);
+  if (!holder) return io_error(*directory, "cannot be locked", holder.error());
+  if (!holder.value().locked) {
+    const pid_t process = holder.value().holder;
+    return PoolError{Kind::in_use, directory->path() + " is served by another process" +
+                                       (process > 0 ? " (pid " + std::to_string(process) + ")" : "") +
+                                       "; stop that one first"};
+  }
+  TRY(auto table, read_table(*directory, label.pool_uuid));
+  std::unique_ptr<FilePool> pool(new FilePool(std::move(directory), std::move(table)));
+  pool->tried_sequence_ = pool->table_.sequence;
+  TRY(pool->remove_leftovers());
+  return pool;
+}
+
+Result<void, PoolError> FilePool::remove_leftovers() {
+  const auto names = directory_->list();
+  if (!names) return io_error(*directory_, "cannot be listed", names.error());
+  for (const std::string& name : names.value()) {
+    // Only names that this class gives: of its own files, and of images that the table knows.
+    const auto is_left_from = [&name](const std::string& file) {
+      return name == temporary_name(file);
+    };
+    const bool own =
+        is_left_from(label_name) || std::any_of(table_names.begin(), table_names.end(), is_left_from) ||
+        std::any_of(table_.records.begin(), table_.records.end(),
+                    [&](const VolumeRecord& record) { return is_left_from(record.image); });
+    if (!own) continue;
+    const auto removed = directory_->remove(name);
+    if (!removed) return io_error(*directory_, name + " cannot be removed", removed.error());
+  }
+  return success();
+}
+
+std::string FilePool::image_path(const VolumeRecord& volume) const {
+  return directory_->path() + "/" + volume.image;
+}
+
+Result<void, PoolError> FilePool::save(VolumeTable table) {
+  // After a failure either replica may hold what was tried, so that number is not used again.
+  table.sequence = ++tried_sequence_;
+  const auto written = write_table(*directory_, table);
+  if (!written) return io_error(*directory_, "the volume table cannot be written", written.error());
+  table_ = std::move(table);
+  return success();
+}
+
+Result<VolumeRecord, PoolError> FilePool::find_existing(const VolumeRecord& record,
+                                                        const VolumeWish& wish) {
+  if (record.block_size != wish.block_size) {
+    return PoolError{Kind::block_size_changed,
+                     std::to_string(wish.block_size.bytes) + " is not the existing " +
+                         std::to_string(record.block_size.bytes) +
+                         "; the block size of a volume cannot be changed. (Make a new volume.)"};
+  }
+  if (wish.size < record.size) return shrink_error(record, wish.size);
+  const auto length = directory_->size_of(record.image);
+  if (!length) return io_error(*directory_, record.image, length.error());
+  if (!length.value()) {
+    return PoolError{Kind::image_missing,
+                     "the pool's table knows volume " + record.name + " (UUID " + record.uuid.text() +
+                         "), but its image " + image_path(record) +
+                         " is missing; put it back (an empty one is never made in its place)"};
+  }
+  if (*length.value() < record.size) {
+    return PoolError{Kind::image_missing, image_path(record) + " holds only " +
+                                              size_text(*length.value()) + " of " +
+                                              size_text(record.size) +
+                                              ": it has been truncated or replaced; put it back"};
+  }
+  if (wish.size == record.size) return record;
+  return grow(record.name, wish.size);
+}
+
+Result<VolumeRecord, PoolError> FilePool::plan_new(const VolumeWish& wish) {
+  const VolumeRecord record{.uuid = Uuid::random(),
+                            .name = wish.name,
+                            .image = wish.name + ".raw",
+                            .size = wish.size,
+                            .block_size = wish.block_size,
+                            .created_ms = now_ms(),
+                            .ready = false};
+  if (!valid(record)) return bad_wish(wish);
+  if (table_.records.size() >= VolumeTable::most_records) {
+    return PoolError{Kind::no_space, "the pool's table is full"};
+  }
+  const auto length = directory_->size_of(record.image);
+  if (!length) return io_error(*directory_, record.image, length.error());
+  if (length.value()) {
+    return PoolError{Kind::image_foreign,
+                     "there is a file " + image_path(record) +
+                         " that the pool's table does not know; move it away, or name the volume "
+                         "differently (nothing is overwritten)"};
+  }
+  return record;
+}
+
+Result<void, PoolError> FilePool::make_image(const VolumeRecord& record) {
+  CHECK(!record.ready);
+  const std::string temporary = temporary_name(record.image);
+  const auto existing = directory_->size_of(record.image);
+  if (existing && existing.value() == image_length(record.size)) return success();  // renamed, then a crash
+  auto made = directory_->remove(temporary);
+  // Made by an earlier try for another size, and never used.
+  if (made && existing && existing.value()) made = directory_->remove(record.image);
+  if (made) made = directory_->allocate(temporary, image_length(record.size));
+  if (made) made = directory_->rename(temporary, record.image, /*replace=*/false);
+  if (made) return success();
+  (void)directory_->remove(temporary);
+  if (made.error().code == ENOSPC || made.error().code == EDQUOT) {
+    const auto free = directory_->space();
+    return PoolError{Kind::no_space,
+                     "there is no space for " + size_text(record.size) + " in " + directory_->path() +
+                         (free ? " (" + size_text(free.value().free) + " free)" : "") +
+                         "; volumes are fully allocated when they are made"};
+  }
+  if (made.error().code == EOPNOTSUPP) {
+    return PoolError{Kind::io, directory_->path() + " is on a file system that cannot allocate space "
+                                                    "ahead (fallocate); use ext4, xfs or btrfs"};
+  }
+  return io_error(*directory_, "the image of volume " + record.name + " cannot be made", made.error());
+}
+
+std::vector<Result<VolumeRecord, PoolError>> FilePool::ensure(std::span<const VolumeWish> wishes) {
+  std::vector<Result<VolumeRecord, PoolError>> answers;
+  std::vector<std::size_t> missing;  // indices of wishes whose volume is to be made
+  VolumeTable planned = table_;
+  for (const VolumeWish& wish : wishes) {
+    VolumeRecord* known = planned.find(wish.name);
+    if (known != nullptr && known->ready) {
+      answers.push_back(find_existing(*known, wish));
+      if (answers.back()) *known = answers.back().value();
+      continue;
+    }
+    if (known != nullptr) {  // half made; nobody has seen it, so it becomes what is wanted now
+      VolumeRecord changed = *known;
+      changed.size = wish.size;
+      changed.block_size = wish.block_size;
+      if (valid(changed)) {
+        *known = changed;
+        answers.push_back(changed);
+      } else {
+        answers.push_back(bad_wish(wish));
+      }
+    } else {
+      answers.push_back(plan_new(wish));
+      if (answers.back()) planned.records.push_back(answers.back().value());
+    }
+    if (answers.back()) missing.push_back(answers.size() - 1);
+  }
+  if (missing.empty()) return answers;
+
+  const auto fail_missing = [&](const PoolError& error) {
+    for (const std::size_t index : missing) answers[index] = error;
+    return answers;
+  };
+  planned.sequence = table_.sequence;
+  if (planned.records != table_.records) {
+    if (auto saved = save(planned); !saved) return fail_missing(saved.error());
+  }
+  std::vector<std::size_t> made;
+  planned = table_;
+  for (const std::size_t index : missing) {
+    const VolumeRecord record = answers[index].value();
+    if (auto image = make_image(record); !image) {
+      answers[index] = image.error();
+      std::erase_if(planned.records, [&](const VolumeRecord& other) { return other.uuid == record.uuid; });
+      continue;
+    }
+    planned.find(record.name)->ready = true;
+    answers[index] = *planned.find(record.name);
+    made.push_back(index);
+  }
+  missing = std::move(made);
+  if (const auto synced = directory_->sync(); !synced) {
+    return fail_missing(io_error(*directory_, "cannot be synced", synced.error()));
+  }
+  if (auto saved = save(planned); !saved) return fail_missing(saved.error());
+  return answers;
+}
+
+Result<VolumeRecord, PoolError> FilePool::grow(const std::string& name, ByteCount size) {
+  VolumeTable planned = table_;
+  VolumeRecord* record = planned.find(name);
+  if (record == nullptr || !record->ready) {
+    return PoolError{Kind::image_missing, "the pool has no volume " + name};
+  }
+  if (size < record->size) return shrink_error(*record, size);
+  VolumeRecord grown = *record;
+  grown.size = size;
+  if (!valid(grown)) {
+    return PoolError{Kind::bad_name, std::to_string(size.value) + " bytes are not a whole number of " +
+                                         std::to_string(record->block_size.bytes) + "-byte blocks"};
+  }
+  if (size == record->size) return grown;
+  // From the first byte that hosts have not seen. Space first: the table never promises more than there is.
+  const auto extended = directory_->extend(record->image, record->size, image_length(size));
+  if (!extended) {
+    PoolError error = io_error(*directory_, "volume " + name + " cannot grow to " + size_text(size),
+                               extended.error());
+    return error;
+  }
+  *record = grown;
+  TRY(save(std::move(planned)));
+  return grown;
+}
+
+}  // namespace engine

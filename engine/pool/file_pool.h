@@ -1,0 +1,76 @@
+// FilePool: a labelled directory of raw images, one for each volume, and the table of their identities.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/pool/pool_directory.h"
+#include "engine/pool/pool_label.h"
+#include "engine/pool/volume_table.h"
+
+namespace engine {
+
+// What the configuration wants of a volume.
+struct VolumeWish {
+  std::string name;
+  ByteCount size;
+  BlockSize block_size;
+};
+
+// Makes `directory` a pool. It must be empty (lost+found apart, which a fresh file system has), or what an
+// interrupted call has left. Nothing is ever overwritten. Returns the new pool's UUID.
+// Errors: missing, not_empty, already_labelled, io.
+[[nodiscard]] Result<Uuid, PoolError> init_file_pool(const std::string& directory);
+// The same over a directory that is open already; for tests.
+[[nodiscard]] Result<Uuid, PoolError> init_file_pool(PoolDirectory& directory);
+
+// Serves an initialised pool; locked for this process while it lives. One thread.
+//
+// Crash safety: a volume enters the table as `creating`, then its image is allocated under a temporary name,
+// renamed, and the entry becomes `ready`; a grown image is extended before the table says so. So whatever the
+// table calls ready is there, as long as it says, and whatever is half made is recognised and finished or
+// removed by the next open() and ensure(). Every change of the table writes two replicas, each by temporary
+// file, fsync, rename, fsync of the directory; nothing depends on the change before both are durable.
+class FilePool {
+ public:
+  // `expected`: refuse any other pool. Errors: missing, not_labelled, damaged, unsupported, wrong_pool,
+  // in_use, io.
+  [[nodiscard]] static Result<std::unique_ptr<FilePool>, PoolError> open(
+      const std::string& directory, std::optional<Uuid> expected = std::nullopt);
+  [[nodiscard]] static Result<std::unique_ptr<FilePool>, PoolError> open(
+      std::unique_ptr<PoolDirectory> directory, std::optional<Uuid> expected = std::nullopt);
+
+  [[nodiscard]] Uuid uuid() const { return table_.pool_uuid; }
+  // Every volume of the table, also those that no configuration names any more (their data stays).
+  [[nodiscard]] const std::vector<VolumeRecord>& volumes() const { return table_.records; }
+  [[nodiscard]] std::string image_path(const VolumeRecord& volume) const;
+  [[nodiscard]] FileResult<PoolDirectory::Space> space() { return directory_->space(); }
+
+  // Finds, grows or makes each wished volume; one answer for each wish, in order. An answer that is a record
+  // is durable. Errors: no_space, image_missing, image_foreign, shrink, block_size_changed, bad_name, io.
+  [[nodiscard]] std::vector<Result<VolumeRecord, PoolError>> ensure(
+      std::span<const VolumeWish> wishes);
+  // Errors: as ensure(), image_missing for an unknown name.
+  [[nodiscard]] Result<VolumeRecord, PoolError> grow(const std::string& name, ByteCount size);
+
+ private:
+  FilePool(std::unique_ptr<PoolDirectory> directory, VolumeTable table)
+      : directory_(std::move(directory)), table_(std::move(table)) {}
+
+  [[nodiscard]] Result<void, PoolError> remove_leftovers();
+  // Writes `table` with the next sequence and, when that is durable, makes it the pool's.
+  [[nodiscard]] Result<void, PoolError> save(VolumeTable table);
+  [[nodiscard]] Result<VolumeRecord, PoolError> find_existing(const VolumeRecord& record,
+                                                              const VolumeWish& wish);
+  [[nodiscard]] Result<VolumeRecord, PoolError> plan_new(const VolumeWish& wish);
+  [[nodiscard]] Result<void, PoolError> make_image(const VolumeRecord& record);
+
+  std::unique_ptr<PoolDirectory> directory_;
+  VolumeTable table_;
+  std::uint64_t tried_sequence_ = 0;  // the highest that may be on the media
+};
+
+}  // namespace engine

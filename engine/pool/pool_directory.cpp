@@ -1,0 +1,240 @@
+#include "engine/pool/pool_directory.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace engine {
+namespace {
+
+using boost::outcome_v2::success;
+
+FileError last_error() { return {errno}; }
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd = -1) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  [[nodiscard]] int get() const { return fd_; }
+  [[nodiscard]] explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+FileResult<void> write_all(int fd, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(fd, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return last_error();
+    if (count == 0) return FileError{EIO};
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  return success();
+}
+
+class PosixPoolDirectory final : public PoolDirectory {
+ public:
+  PosixPoolDirectory(std::string path, Descriptor directory)
+      : path_(std::move(path)), directory_(std::move(directory)) {}
+
+  const std::string& path() const override { return path_; }
+  FileResult<std::vector<std::string>> list() override;
+  FileResult<std::vector<std::byte>> read(const std::string& name, std::size_t limit) override;
+  FileResult<void> write(const std::string& name, std::span<const std::byte> bytes) override;
+  FileResult<void> allocate(const std::string& name, ByteCount size) override;
+  FileResult<void> extend(const std::string& name, ByteCount from, ByteCount size) override;
+  FileResult<std::optional<ByteCount>> size_of(const std::string& name) override;
+  FileResult<void> rename(const std::string& from, const std::string& to, bool replace) override;
+  FileResult<void> remove(const std::string& name) override;
+  FileResult<void> sync() override;
+  FileResult<LockAnswer> lock(const std::string& name) override;
+  FileResult<Space> space() override;
+
+ private:
+  [[nodiscard]] Descriptor open_file(const std::string& name, int flags) const {
+    return Descriptor(openat(directory_.get(), name.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, 0600));
+  }
+
+  const std::string path_;
+  const Descriptor directory_;
+  Descriptor lock_;
+};
+
+FileResult<std::vector<std::string>> PosixPoolDirectory::list() {
+  // A descriptor of its own: reading a directory moves its position.
+  const int fd = openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return last_error();
+  DIR* stream = fdopendir(fd);
+  if (stream == nullptr) {
+    const FileError error = last_error();
+    close(fd);
+    return error;
+  }
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* entry = readdir(stream)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  const FileError error = last_error();
+  closedir(stream);
+  if (error.code != 0) return error;
+  return names;
+}
+
+FileResult<std::vector<std::byte>> PosixPoolDirectory::read(const std::string& name,
+                                                            std::size_t limit) {
+  const Descriptor file = open_file(name, O_RDONLY);
+  if (!file) return last_error();
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) return last_error();
+  if (!S_ISREG(status.st_mode)) return FileError{EINVAL};
+  std::vector<std::byte> bytes(
+      std::min<std::size_t>(limit, static_cast<std::size_t>(status.st_size)));
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t count = ::read(file.get(), bytes.data() + done, bytes.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return last_error();
+    if (count == 0) break;
+    done += static_cast<std::size_t>(count);
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+FileResult<void> PosixPoolDirectory::write(const std::string& name,
+                                           std::span<const std::byte> bytes) {
+  const Descriptor file = open_file(name, O_WRONLY | O_CREAT | O_TRUNC);
+  if (!file) return last_error();
+  TRY(write_all(file.get(), bytes));
+  if (fsync(file.get()) != 0) return last_error();
+  return success();
+}
+
+FileResult<void> PosixPoolDirectory::allocate(const std::string& name, ByteCount size) {
+  const Descriptor file = open_file(name, O_RDWR | O_CREAT | O_EXCL);
+  if (!file) return last_error();
+  if (fallocate(file.get(), 0, 0, static_cast<off_t>(size.value)) != 0 ||
+      fsync(file.get()) != 0) {
+    const FileError error = last_error();
+    (void)unlinkat(directory_.get(), name.c_str(), 0);
+    return error;
+  }
+  return success();
+}
+
+FileResult<void> PosixPoolDirectory::extend(const std::string& name, ByteCount from,
+                                            ByteCount size) {
+  const Descriptor file = open_file(name, O_RDWR);
+  if (!file) return last_error();
+  struct stat before {};
+  if (fstat(file.get(), &before) != 0) return last_error();
+  if (!S_ISREG(before.st_mode)) return FileError{EINVAL};
+  const auto begin = static_cast<off_t>(from.value);
+  const auto length = static_cast<off_t>((size - from).value);
+  // An image that is longer than the table says may hold anything behind its end.
+  const bool cleared = before.st_size <= begin ||
+                       fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, begin,
+                                 before.st_size - begin) == 0;
+  if (!cleared || fallocate(file.get(), 0, begin, length) != 0 || fsync(file.get()) != 0) {
+    const FileError error = last_error();
+    (void)!ftruncate(file.get(), before.st_size);
+    return error;
+  }
+  return success();
+}
+
+FileResult<std::optional<ByteCount>> PosixPoolDirectory::size_of(const std::string& name) {
+  struct stat status {};
+  if (fstatat(directory_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT) return std::optional<ByteCount>();
+    return last_error();
+  }
+  if (!S_ISREG(status.st_mode)) return FileError{EINVAL};
+  return std::optional(ByteCount{static_cast<std::uint64_t>(status.st_size)});
+}
+
+FileResult<void> PosixPoolDirectory::rename(const std::string& from, const std::string& to,
+                                            bool replace) {
+  if (renameat2(directory_.get(), from.c_str(), directory_.get(), to.c_str(),
+                replace ? 0 : RENAME_NOREPLACE) == 0) {
+    return success();
+  }
+  if (replace || errno != EINVAL) return last_error();
+  // No RENAME_NOREPLACE on this file system. The pool is locked: nobody creates `to` in between.
+  TRY(auto existing, size_of(to));
+  if (existing) return FileError{EEXIST};
+  return rename(from, to, true);
+}
+
+FileResult<void> PosixPoolDirectory::remove(const std::string& name) {
+  if (unlinkat(directory_.get(), name.c_str(), 0) != 0 && errno != ENOENT) return last_error();
+  return success();
+}
+
+FileResult<void> PosixPoolDirectory::sync() {
+  if (fsync(directory_.get()) != 0) return last_error();
+  return success();
+}
+
+FileResult<PoolDirectory::LockAnswer> PosixPoolDirectory::lock(const std::string& name) {
+  Descriptor file = open_file(name, O_RDWR | O_CREAT);
+  if (!file) return last_error();
+  char text[16] = {};
+  if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return last_error();
+    pid_t holder = 0;
+    const ssize_t length = pread(file.get(), text, sizeof(text) - 1, 0);
+    if (length > 0) std::from_chars(text, text + length, holder);
+    return LockAnswer{.locked = false, .holder = holder};
+  }
+  // The lock is what counts; the number is only for the message of whoever is refused.
+  const int length = std::snprintf(text, sizeof(text), "%d\n", static_cast<int>(getpid()));
+  if (ftruncate(file.get(), 0) != 0 ||
+      pwrite(file.get(), text, static_cast<std::size_t>(length), 0) != length) {
+    return last_error();
+  }
+  lock_ = std::move(file);
+  return LockAnswer{.locked = true};
+}
+
+FileResult<PoolDirectory::Space> PosixPoolDirectory::space() {
+  struct statvfs status {};
+  if (fstatvfs(directory_.get(), &status) != 0) return last_error();
+  return Space{.size = {status.f_blocks * status.f_frsize},
+               .free = {status.f_bavail * status.f_frsize}};
+}
+
+}  // namespace
+
+std::string FileError::text() const { return std::generic_category().message(code); }
+
+FileResult<std::unique_ptr<PoolDirectory>> open_pool_directory(const std::string& path) {
+  Descriptor directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return last_error();
+  std::unique_ptr<PoolDirectory> opened =
+      std::make_unique<PosixPoolDirectory>(path, std::move(directory));
+  return opened;
+}
+
+}  // namespace engine

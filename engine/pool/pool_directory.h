@@ -1,0 +1,78 @@
+// PoolDirectory: the few operations a file pool needs of its directory, with a simulated twin that crashes.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/foundation/result.h"
+#include "engine/foundation/units.h"
+
+namespace engine {
+
+// A positive errno.
+struct FileError {
+  int code = 0;
+  [[nodiscard]] std::string text() const;
+};
+template <class T>
+using FileResult = Result<T, FileError>;
+
+// All names are names in the directory, without a slash. What is written, allocated or extended is durable
+// on return; creation, renaming and removal of names are durable after the next sync(). One thread.
+class PoolDirectory {
+ public:
+  PoolDirectory() = default;
+  PoolDirectory(const PoolDirectory&) = delete;
+  PoolDirectory& operator=(const PoolDirectory&) = delete;
+  virtual ~PoolDirectory() = default;
+
+  // As the operator wrote it.
+  [[nodiscard]] virtual const std::string& path() const = 0;
+  // Without "." and "..".
+  [[nodiscard]] virtual FileResult<std::vector<std::string>> list() = 0;
+  // At most `limit` bytes from the front; ENOENT when missing.
+  [[nodiscard]] virtual FileResult<std::vector<std::byte>> read(const std::string& name,
+                                                                std::size_t limit) = 0;
+  // Creates or empties the file, then fills it.
+  [[nodiscard]] virtual FileResult<void> write(const std::string& name,
+                                               std::span<const std::byte> bytes) = 0;
+  // Makes a new file of `size` zeros with all its space; EEXIST when there is one. Leaves none on failure,
+  // as far as it can.
+  [[nodiscard]] virtual FileResult<void> allocate(const std::string& name, ByteCount size) = 0;
+  // Makes the file at least `size` long, with all its space, and zeros from `from` on. As before on failure.
+  [[nodiscard]] virtual FileResult<void> extend(const std::string& name, ByteCount from,
+                                                ByteCount size) = 0;
+  // nullopt when there is no such file.
+  [[nodiscard]] virtual FileResult<std::optional<ByteCount>> size_of(const std::string& name) = 0;
+  // Replaces `to` atomically, or fails with EEXIST if it exists and `replace` is not set.
+  [[nodiscard]] virtual FileResult<void> rename(const std::string& from, const std::string& to,
+                                                bool replace) = 0;
+  // Succeeds when there is no such file.
+  [[nodiscard]] virtual FileResult<void> remove(const std::string& name) = 0;
+  [[nodiscard]] virtual FileResult<void> sync() = 0;
+
+  struct LockAnswer {
+    bool locked = false;
+    pid_t holder = 0;  // when not locked: who holds it, 0 if unknown
+  };
+  // Locks the pool for this process until the object ends.
+  [[nodiscard]] virtual FileResult<LockAnswer> lock(const std::string& name) = 0;
+  struct Space {
+    ByteCount size;
+    ByteCount free;
+  };
+  [[nodiscard]] virtual FileResult<Space> space() = 0;
+};
+
+// The directory itself. Errors: ENOENT, ENOTDIR, EACCES...
+[[nodiscard]] FileResult<std::unique_ptr<PoolDirectory>> open_pool_directory(
+    const std::string& path);
+
+}  // namespace engine

@@ -1,0 +1,37 @@
+// PoolError: why a pool, or a volume of it, cannot be served.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/foundation/units.h"
+
+namespace engine {
+
+// `text` is a sentence for the operator: what is wrong and what to do.
+struct PoolError {
+  enum class Kind : std::uint8_t {
+    missing,             // no such directory
+    not_labelled,        // a directory, but no pool: probably not mounted
+    damaged,             // label or table is there and does not hold together
+    unsupported,         // written by a newer version
+    wrong_pool,          // another pool than the one that is expected
+    in_use,              // another process serves it
+    not_empty,           // init: there is something in the directory
+    already_labelled,    // init: it is a pool already
+    io,                  // the file system reports an error
+    no_space,            // not enough space for the volume
+    image_missing,       // the table knows the volume, its image is not there
+    image_foreign,       // an image of that name is there, the table does not know it
+    shrink,              // the volume is larger than wanted
+    block_size_changed,  // the volume has another block size than wanted
+    bad_name,            // cannot be a file name
+  };
+  Kind kind = Kind::io;
+  std::string text;
+};
+
+// "2TiB", "1536MiB", "1000 bytes": the largest unit that is exact.
+[[nodiscard]] std::string size_text(ByteCount size);
+
+}  // namespace engine

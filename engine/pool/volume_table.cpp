@@ -1,0 +1,163 @@
+#include "engine/pool/volume_table.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <set>
+#include <string_view>
+
+#include "engine/foundation/check.h"
+#include "engine/format/pool_format.h"
+#include "engine/pool/checked_struct.h"
+
+namespace engine {
+namespace {
+
+static_assert(VolumeTable::longest_name == sizeof(format::VolumeEntry::name));
+static_assert(VolumeTable::longest_image == sizeof(format::VolumeEntry::image));
+
+PoolError damaged(const std::string& what) {
+  return {PoolError::Kind::damaged, "the volume table is damaged (" + what + ")"};
+}
+
+PoolError unsupported(const std::string& what) {
+  return {PoolError::Kind::unsupported,
+          "the volume table " + what + ", which this version does not know; use a newer Forebay"};
+}
+
+bool is_file_name(const std::string& name, std::size_t longest) {
+  if (name.empty() || name.size() > longest || name.front() == '.') return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           c == '.' || c == '_' || c == '-';
+  });
+}
+
+// nullopt unless exactly `length` characters are used and the rest is zero.
+template <std::size_t size>
+std::optional<std::string> text_of(const std::array<char, size>& field, std::size_t length) {
+  if (length > size) return std::nullopt;
+  const std::string_view whole(field.data(), size);
+  if (whole.substr(length).find_first_not_of('\0') != std::string_view::npos) return std::nullopt;
+  return std::string(whole.substr(0, length));
+}
+
+format::VolumeEntry encode_entry(const VolumeRecord& record) {
+  CHECK(valid(record));
+  format::VolumeEntry entry{};
+  entry.state = static_cast<std::uint32_t>(record.ready ? format::VolumeEntryState::ready
+                                                        : format::VolumeEntryState::creating);
+  entry.uuid = record.uuid.bytes;
+  entry.size_bytes = record.size.value;
+  entry.block_bytes = record.block_size.bytes;
+  entry.provisioning = static_cast<std::uint32_t>(format::Provisioning::thick);
+  entry.created_ms = record.created_ms;
+  entry.name_length = static_cast<std::uint16_t>(record.name.size());
+  entry.image_length = static_cast<std::uint16_t>(record.image.size());
+  std::copy(record.name.begin(), record.name.end(), entry.name.begin());
+  std::copy(record.image.begin(), record.image.end(), entry.image.begin());
+  seal(entry);
+  return entry;
+}
+
+Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
+  if (!is_sealed(entry)) return damaged("the checksum of an entry does not match");
+  const auto state = static_cast<format::VolumeEntryState>(entry.state.value());
+  if (state != format::VolumeEntryState::creating && state != format::VolumeEntryState::ready) {
+    return unsupported("has a volume in state " + std::to_string(entry.state));
+  }
+  if (entry.provisioning != static_cast<std::uint32_t>(format::Provisioning::thick)) {
+    return unsupported("has a volume with provisioning " + std::to_string(entry.provisioning));
+  }
+  const auto name = text_of(entry.name, entry.name_length);
+  const auto image = text_of(entry.image, entry.image_length);
+  if (!name || !image) return damaged("a name is too long");
+  VolumeRecord record{.uuid = {entry.uuid},
+                      .name = *name,
+                      .image = *image,
+                      .size = {entry.size_bytes},
+                      .block_size = {entry.block_bytes},
+                      .created_ms = entry.created_ms,
+                      .ready = state == format::VolumeEntryState::ready};
+  if (!valid(record)) return damaged("an entry has impossible values");
+  return record;
+}
+
+}  // namespace
+
+VolumeRecord* VolumeTable::find(const std::string& name) {
+  const auto found = std::find_if(records.begin(), records.end(), [&name](const VolumeRecord& record) {
+    return record.name == name;
+  });
+  return found == records.end() ? nullptr : &*found;
+}
+
+bool is_volume_name(const std::string& name) {
+  return is_file_name(name, VolumeTable::longest_name);
+}
+
+bool valid(const VolumeRecord& record) {
+  const std::uint32_t block = record.block_size.bytes;
+  return is_volume_name(record.name) && is_file_name(record.image, VolumeTable::longest_image) &&
+         !record.uuid.is_nil() && (block == 512 || block == 4096) && record.size.value != 0 &&
+         record.size.value % block == 0 &&
+         record.size.value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) / 2;
+}
+
+std::vector<std::byte> encode(const VolumeTable& table) {
+  CHECK(table.records.size() <= VolumeTable::most_records);
+  format::VolumeTableHeader header{};
+  header.magic = format::volume_table_magic;
+  header.version = format::pool_format_version;
+  header.pool_uuid = table.pool_uuid.bytes;
+  header.sequence = table.sequence;
+  header.entries = static_cast<std::uint32_t>(table.records.size());
+  header.entry_bytes = sizeof(format::VolumeEntry);
+  seal(header);
+  std::vector<std::byte> bytes;
+  bytes.reserve(sizeof(header) + table.records.size() * sizeof(format::VolumeEntry));
+  append(bytes, header);
+  for (const VolumeRecord& record : table.records) append(bytes, encode_entry(record));
+  return bytes;
+}
+
+Result<VolumeTable, PoolError> decode_volume_table(std::span<const std::byte> bytes) {
+  ByteReader reader(bytes);
+  const auto header = reader.read<format::VolumeTableHeader>();
+  if (!header) return damaged("it is too short");
+  if (header->magic != format::volume_table_magic) return damaged("it does not begin as a table does");
+  if (!is_sealed(*header)) return damaged("its checksum does not match");
+  if (header->version != format::pool_format_version) {
+    return unsupported("has format version " + std::to_string(header->version));
+  }
+  if (header->features.read_only != 0 || header->features.incompatible != 0) {
+    return unsupported("asks for features");
+  }
+  if (header->entry_bytes != sizeof(format::VolumeEntry) ||
+      header->entries > VolumeTable::most_records) {
+    return damaged("its dimensions are impossible");
+  }
+  if (reader.remaining() != header->entries * sizeof(format::VolumeEntry)) {
+    return damaged("its length does not match its number of entries");
+  }
+  VolumeTable table{.pool_uuid = {header->pool_uuid}, .sequence = header->sequence, .records = {}};
+  std::set<std::string> names;
+  std::set<std::string> images;
+  std::set<Uuid> uuids;
+  while (const auto entry = reader.read<format::VolumeEntry>()) {
+    TRY(auto record, decode_entry(*entry));
+    if (!names.insert(record.name).second || !images.insert(record.image).second ||
+        !uuids.insert(record.uuid).second) {
+      return damaged("volume \"" + record.name + "\" is there twice");
+    }
+    table.records.push_back(std::move(record));
+  }
+  return table;
+}
+
+std::size_t longest_volume_table() {
+  return sizeof(format::VolumeTableHeader) +
+         VolumeTable::most_records * sizeof(format::VolumeEntry) + 1;
+}
+
+}  // namespace engine

@@ -1,0 +1,53 @@
+// VolumeTable: the volumes of a pool and their identities. docs/pool-format.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/foundation/result.h"
+#include "engine/foundation/units.h"
+#include "engine/foundation/uuid.h"
+#include "engine/pool/pool_error.h"
+
+namespace engine {
+
+struct VolumeRecord {
+  Uuid uuid;
+  std::string name;
+  std::string image;  // file name in the pool's directory
+  ByteCount size;
+  BlockSize block_size;
+  std::uint64_t created_ms = 0;  // since 1970-01-01 UTC
+  bool ready = false;            // false: being made, no host has seen it
+  friend bool operator==(const VolumeRecord&, const VolumeRecord&) = default;
+};
+
+// Invariants: names, images and UUIDs are each unique; see valid() for one record.
+struct VolumeTable {
+  Uuid pool_uuid;
+  std::uint64_t sequence = 0;
+  std::vector<VolumeRecord> records;
+
+  static constexpr std::size_t most_records = 65536;
+  static constexpr std::size_t longest_name = 128;
+  static constexpr std::size_t longest_image = 140;
+
+  [[nodiscard]] VolumeRecord* find(const std::string& name);
+  friend bool operator==(const VolumeTable&, const VolumeTable&) = default;
+};
+
+// True for what may be the name of a volume: 1 to longest_name of A-Z a-z 0-9 . _ - and no dot in front.
+[[nodiscard]] bool is_volume_name(const std::string& name);
+// True if a table may contain `record`: names, size a multiple of a block of 512 or 4096, UUID.
+[[nodiscard]] bool valid(const VolumeRecord& record);
+
+[[nodiscard]] std::vector<std::byte> encode(const VolumeTable& table);
+// Errors: damaged, unsupported.
+[[nodiscard]] Result<VolumeTable, PoolError> decode_volume_table(std::span<const std::byte> bytes);
+// The longest encoding: no more is read of a file.
+[[nodiscard]] std::size_t longest_volume_table();
+
+}  // namespace engine

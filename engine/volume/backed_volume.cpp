@@ -1,0 +1,179 @@
+#include "engine/volume/backed_volume.h"
+
+#include <limits>
+#include <utility>
+
+#include "engine/foundation/check.h"
+#include "engine/volume/verify_request.h"
+
+namespace engine {
+namespace {
+
+bool moves_data(VolumeIo::Kind kind) {
+  return kind == VolumeIo::Kind::read || kind == VolumeIo::Kind::write;
+}
+
+constexpr const char* flush_failed_reason =
+    "a flush to the disk failed: reads are served, writes are refused until the image has been reopened";
+
+}  // namespace
+
+BackedVolume::BackedVolume(VolumeIdentity identity, BlockCount size, std::string late_reason)
+    : blocks_(size.value), block_bytes_(identity.block_size.bytes), reason_(std::move(late_reason)) {
+  identities_.push_back(std::make_unique<const VolumeIdentity>(std::move(identity)));
+  identity_.store(identities_.back().get(), std::memory_order_release);
+}
+
+BackedVolume::~BackedVolume() = default;
+
+std::string BackedVolume::state_reason() const {
+  const std::lock_guard lock(mutex_);
+  return reason_;
+}
+
+void BackedVolume::changed() {
+  changes_.fetch_add(1, std::memory_order_acq_rel);
+  if (VolumeObserver* observer = observer_.load(std::memory_order_acquire)) {
+    observer->volume_changed(*this);
+  }
+}
+
+void BackedVolume::set_identity(const Uuid& uuid) {
+  const VolumeIdentity& known = identity();
+  if (known.uuid == uuid) return;
+  CHECK(known.uuid.is_nil());
+  VolumeIdentity learned = known;
+  learned.uuid = uuid;
+  identities_.push_back(std::make_unique<const VolumeIdentity>(std::move(learned)));
+  identity_.store(identities_.back().get(), std::memory_order_release);
+}
+
+void BackedVolume::learn(const Uuid& uuid, BlockCount size) {
+  set_identity(uuid);
+  CHECK(size >= BackedVolume::size() || state() == VolumeState::late);
+  blocks_.store(size.value, std::memory_order_release);
+  changed();
+}
+
+void BackedVolume::stay_late(const std::string& reason) {
+  CHECK(state() == VolumeState::late);
+  const std::lock_guard lock(mutex_);
+  reason_ = reason;
+}
+
+void BackedVolume::go_online(std::unique_ptr<BackingDevice> backing, const Uuid& uuid,
+                             BlockCount size) {
+  CHECK(state() == VolumeState::late && owned_backing_ == nullptr);
+  CHECK(backing->size() >= size * BlockSize{block_bytes_});
+  {
+    const std::lock_guard lock(mutex_);
+    set_identity(uuid);
+    blocks_.store(size.value, std::memory_order_release);
+    owned_backing_ = std::move(backing);
+    backing_.store(owned_backing_.get(), std::memory_order_release);
+    reason_.clear();
+    state_.store(VolumeState::online, std::memory_order_release);
+  }
+  changed();
+}
+
+void BackedVolume::fail(const std::string& reason) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_.load(std::memory_order_relaxed) != VolumeState::online) return;
+    reason_ = reason;
+    state_.store(VolumeState::failed, std::memory_order_release);
+  }
+  changed();
+}
+
+void BackedVolume::stay_failed(const std::string& reason) {
+  const std::lock_guard lock(mutex_);
+  if (state_.load(std::memory_order_relaxed) == VolumeState::failed) reason_ = reason;
+}
+
+void BackedVolume::recover() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (state_.load(std::memory_order_relaxed) != VolumeState::failed) return;
+    reason_.clear();
+    state_.store(VolumeState::online, std::memory_order_release);
+  }
+  changed();
+  // It may have failed again before it was online again, and then nobody has told.
+  if (backing()->needs_reopen()) fail(flush_failed_reason);
+}
+
+void BackedVolume::grow(BlockCount size) {
+  CHECK(size >= BackedVolume::size());
+  if (size == BackedVolume::size()) return;
+  blocks_.store(size.value, std::memory_order_release);
+  changed();
+}
+
+void BackedVolume::submit(IoLane& lane, VolumeIo& io) {
+  io.engine_state = this;
+  BackingDevice* backing = BackedVolume::backing();
+  if (backing == nullptr) return io.done(io, IoStatus::unavailable);
+  if (io.kind == VolumeIo::Kind::flush) {
+    // Everything answered is durable already; but who flushes after a lost write must hear of it.
+    return io.done(io, backing->needs_reopen() ? IoStatus::sync_failed : IoStatus::ok);
+  }
+  const std::uint64_t size = blocks_.load(std::memory_order_acquire);
+  if (io.lba.value > size || io.blocks.value > size - io.lba.value) {
+    return io.done(io, IoStatus::out_of_range);
+  }
+  if (io.blocks.value == 0) return io.done(io, IoStatus::ok);
+  submit_to(*backing, lane, io);
+}
+
+void BackedVolume::submit_to(BackingDevice& backing, IoLane& lane, VolumeIo& io) {
+  const ByteCount length = io.blocks * BlockSize{block_bytes_};
+  BackingIo& request = io.backing;
+  request.offset = byte_position(io.lba, BlockSize{block_bytes_});
+  request.context = &io;
+  request.done = &BackedVolume::backing_done;
+  if (moves_data(io.kind)) {
+    CHECK(io.data.size() == length.value);
+    request.buffer = io.data;
+  } else {
+    request.buffer = {};
+  }
+  switch (io.kind) {
+    case VolumeIo::Kind::read:
+      request.kind = BackingIo::Kind::read;
+      request.durable = false;
+      break;
+    case VolumeIo::Kind::write:
+      request.kind = BackingIo::Kind::write;
+      request.durable = true;
+      break;
+    case VolumeIo::Kind::write_zeroes:
+      request.kind = io.may_deallocate ? BackingIo::Kind::discard : BackingIo::Kind::zero_range;
+      request.length = length;
+      request.durable = true;
+      break;
+    case VolumeIo::Kind::deallocate:
+      request.kind = BackingIo::Kind::discard;
+      request.length = length;
+      request.durable = true;
+      break;
+    case VolumeIo::Kind::verify:
+      return VerifyRequest::start(backing, lane, io, length);
+    case VolumeIo::Kind::flush:
+      return io.done(io, IoStatus::ok);
+  }
+  backing.submit(lane, request);
+}
+
+void BackedVolume::backing_done(BackingIo& backing_io, IoStatus status) noexcept {
+  VolumeIo& io = *static_cast<VolumeIo*>(backing_io.context);
+  if (status != IoStatus::ok) [[unlikely]] {
+    auto& volume = *static_cast<BackedVolume*>(io.engine_state);
+    // The state changes before the answer: who sees the error also sees the failed volume.
+    if (volume.backing()->needs_reopen()) volume.fail(flush_failed_reason);
+  }
+  io.done(io, status);
+}
+
+}  // namespace engine

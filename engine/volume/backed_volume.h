@@ -1,0 +1,74 @@
+// BackedVolume: a volume whose blocks go straight to its backing (until the cache stands in between).
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engine/volume/engine.h"
+#include "engine/volume/volume.h"
+
+namespace engine {
+
+// Every write, zeroing and deallocation is asked of the backing as durable. Starts late; its backing comes once and
+// stays. State, size and identity are set by one thread at a time (Engine's), but for online -> failed, which
+// the reactor does that meets the failed flush.
+class BackedVolume final : public Volume {
+ public:
+  // `identity.uuid` may be nil while it is not known; `size` is what is configured.
+  BackedVolume(VolumeIdentity identity, BlockCount size, std::string late_reason);
+  ~BackedVolume() override;
+
+  [[nodiscard]] const VolumeIdentity& identity() const override {
+    return *identity_.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] BlockCount size() const override { return {blocks_.load(std::memory_order_acquire)}; }
+  [[nodiscard]] VolumeState state() const override { return state_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::string state_reason() const override;
+  [[nodiscard]] std::uint64_t changes() const override {
+    return changes_.load(std::memory_order_acquire);
+  }
+  void submit(IoLane& lane, VolumeIo& io) override;
+
+  // Before the first request.
+  void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
+  // What is known of a volume that is not there: a nil UUID becomes the real one, never another.
+  void learn(const Uuid& uuid, BlockCount size);
+  void stay_late(const std::string& reason);
+  // late -> online, with the backing it keeps for life.
+  void go_online(std::unique_ptr<BackingDevice> backing, const Uuid& uuid, BlockCount size);
+  // Any thread; only the first failure is told.
+  void fail(const std::string& reason);
+  // failed -> failed, with what retrying found.
+  void stay_failed(const std::string& reason);
+  // failed -> online, after its backing has been reopened.
+  void recover();
+  // The backing is as large already.
+  void grow(BlockCount size);
+
+  // Null while late.
+  [[nodiscard]] BackingDevice* backing() const { return backing_.load(std::memory_order_acquire); }
+
+ private:
+  void submit_to(BackingDevice& backing, IoLane& lane, VolumeIo& io);
+  static void backing_done(BackingIo& backing_io, IoStatus status) noexcept;
+  void changed();
+  void set_identity(const Uuid& uuid);
+
+  std::atomic<const VolumeIdentity*> identity_;
+  std::atomic<std::uint64_t> blocks_;
+  std::atomic<VolumeState> state_{VolumeState::late};
+  std::atomic<std::uint64_t> changes_{0};
+  std::atomic<BackingDevice*> backing_{nullptr};
+  std::atomic<VolumeObserver*> observer_{nullptr};
+  const std::uint32_t block_bytes_;
+
+  mutable std::mutex mutex_;  // guards reason_ and transitions of state_; a leaf
+  std::string reason_;
+  std::vector<std::unique_ptr<const VolumeIdentity>> identities_;  // readers may hold older ones
+  std::unique_ptr<BackingDevice> owned_backing_;
+};
+
+}  // namespace engine

@@ -1,0 +1,30 @@
+// KnownVolumes: what the pools last said of their volumes, for the time when a pool is late.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "engine/pool/volume_table.h"
+
+namespace engine {
+
+// A file in the volume table's format. Never a source of truth: an unreadable one is as good as none, and the pool
+// decides when it is there.
+class KnownVolumes {
+ public:
+  // Empty path: remembers nothing.
+  explicit KnownVolumes(std::string path);
+
+  [[nodiscard]] const VolumeRecord* find(const std::string& name) { return table_.find(name); }
+  // In memory; save() makes it last.
+  void remember(const VolumeRecord& record);
+  // Writes the file if anything is new. False: it could not be written.
+  bool save();
+
+ private:
+  const std::string path_;
+  VolumeTable table_;
+  bool changed_ = false;
+};
+
+}  // namespace engine

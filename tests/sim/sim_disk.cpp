@@ -1,0 +1,74 @@
+#include "tests/sim/sim_disk.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/foundation/check.h"
+
+namespace engine {
+
+SimDisk::SimDisk(ByteCount size, std::uint64_t seed)
+    : current_(size.value), durable_(size.value), random_(seed) {}
+
+std::span<std::byte> SimDisk::sector_of(std::vector<std::byte>& image, std::uint64_t sector) {
+  const std::uint64_t begin = sector * sector_bytes;
+  return std::span(image).subspan(begin, std::min(sector_bytes, image.size() - begin));
+}
+
+bool SimDisk::read(MediaOffset offset, std::span<std::byte> bytes) const {
+  CHECK(offset.value + bytes.size() <= current_.size());
+  const auto broken = broken_.lower_bound(offset.value / sector_bytes);
+  if (broken != broken_.end() && *broken * sector_bytes < offset.value + bytes.size()) return false;
+  std::memcpy(bytes.data(), current_.data() + offset.value, bytes.size());
+  return true;
+}
+
+void SimDisk::write(MediaOffset offset, std::span<const std::byte> bytes) {
+  CHECK(offset.value + bytes.size() <= current_.size());
+  if (bytes.empty()) return;
+  std::memcpy(current_.data() + offset.value, bytes.data(), bytes.size());
+  const std::uint64_t last = (offset.value + bytes.size() - 1) / sector_bytes;
+  for (std::uint64_t sector = offset.value / sector_bytes; sector <= last; ++sector) {
+    const auto now = sector_of(current_, sector);
+    versions_[sector].emplace_back(now.begin(), now.end());
+    broken_.erase(sector);
+  }
+}
+
+void SimDisk::persist(std::uint64_t sector) {
+  const auto now = sector_of(current_, sector);
+  std::copy(now.begin(), now.end(), sector_of(durable_, sector).begin());
+}
+
+void SimDisk::sync_range(MediaOffset offset, ByteCount length) {
+  if (lying_ || length.value == 0) return;
+  const std::uint64_t last = (offset.value + length.value - 1) / sector_bytes;
+  for (std::uint64_t sector = offset.value / sector_bytes; sector <= last; ++sector) {
+    if (versions_.erase(sector) != 0) persist(sector);
+  }
+}
+
+void SimDisk::sync() {
+  if (lying_) return;
+  for (const auto& [sector, versions] : versions_) persist(sector);
+  versions_.clear();
+}
+
+void SimDisk::crash() {
+  for (const auto& [sector, versions] : versions_) {
+    const std::uint64_t choice = random_.below(versions.size() + 1);
+    if (choice == versions.size()) continue;  // lost
+    std::copy(versions[choice].begin(), versions[choice].end(),
+              sector_of(durable_, sector).begin());
+  }
+  versions_.clear();
+  current_ = durable_;
+}
+
+void SimDisk::grow(ByteCount size) {
+  CHECK(size.value >= current_.size());
+  current_.resize(size.value);
+  durable_.resize(size.value);
+}
+
+}  // namespace engine
