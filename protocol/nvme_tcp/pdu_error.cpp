@@ -44,6 +44,8 @@ const char* describe(PduFault fault) {
       return "CCCID is not the command of this TTAG";
     case PduFault::bad_last_pdu:
       return "LAST_PDU is not on the last byte of the R2T";
+    case PduFault::queue_overrun:
+      return "more commands than the queue has entries";
     case PduFault::out_of_range_data:
       return "data outside the range of the R2T";
     case PduFault::out_of_order_data:

@@ -40,6 +40,7 @@ enum class PduFault : std::uint8_t {
   unknown_transfer_tag,  // 01h
   command_mismatch,      // 01h
   bad_last_pdu,          // 01h
+  queue_overrun,         // 02h: more commands than the queue has entries.
   out_of_range_data,     // 04h
   out_of_order_data,     // 02h
 };

@@ -36,6 +36,9 @@ class ByteStream {
   // Calls back once, from the reactor, when read() or write() is worth trying; not if closed first.
   virtual void when_readable(std::function<void()> callback) = 0;
   virtual void when_writable(std::function<void()> callback) = 0;
+  // Nothing more will be written: the peer sees the end of the stream behind what was. read() goes
+  // on.
+  virtual void finish_writing() = 0;
   // Ends the stream now; pending callbacks are dropped. Safe to call twice.
   virtual void close() = 0;
 

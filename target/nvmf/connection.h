@@ -67,6 +67,9 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   struct BufferWait final : engine::BufferWaiter {
     BufferWait(Connection& owner, void (Connection::*call)()) : connection(owner), told(call) {}
     void buffer_available() override { (connection.*told)(); }
+    void stop() {
+      if (is_linked()) unlink();
+    }
     Connection& connection;
     void (Connection::*told)();
   };
@@ -102,8 +105,8 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   void handle_host_data(const protocol::nvme_tcp::HostData& data, std::span<const std::byte> bytes);
   void data_received(std::size_t bytes);
   void finish_data(bool digest_matches);
-  void lease_for_capsule();
-  void place_capsule_data();
+  [[nodiscard]] bool lease_for_capsule();
+  void capsule_buffer_available();
 
   // connection_transfer.cpp: from commands to bytes.
   void execute(CommandSlot& slot);
@@ -118,6 +121,8 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   void begin_receiving(CommandSlot& slot);
   void request_data(CommandSlot& slot);
   void deliver(CommandSlot& slot);
+  void release_buffer(CommandSlot& slot);
+  void tell_reserve_waiters();
   void release(CommandSlot& slot);
   void drop_transfers();
 
@@ -129,7 +134,7 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   void begin_end(EndReason reason, Phase phase);
   void lost(StreamError error);
   void close();
-  void log_end() const;
+  void log_end();
   void time_passed();
   void watch_for_stall();
   [[nodiscard]] bool host_owes() const;
@@ -143,6 +148,8 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   // Read beside bulk data, so that little of the next bulk must be copied.
   static constexpr std::size_t read_beside_bulk_bytes = 4096;
   static constexpr std::size_t most_iovecs = 256;
+  // What one command may take of the registry's reserve.
+  static constexpr std::uint32_t largest_reserve_bytes = 64U << 10;
 
   ConnectionRegistry& registry_;
   Reactor& reactor_;
@@ -155,9 +162,10 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   EndReason reason_ = EndReason::closed_by_host;
   bool bound_ = false;
   bool executor_told_ = false;
+  bool retired_ = false;
   bool answering_connect_ = false;  // the next response is that of an accepted Connect
   QueueBinding binding_;
-  std::uint32_t capsules_received_ = 0;
+  std::uint64_t capsules_received_ = 0;
 
   // Receiving.
   protocol::nvme_tcp::PduDecoder decoder_;

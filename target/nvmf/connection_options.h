@@ -29,7 +29,6 @@ struct ConnectionOptions {
   // Most bytes asked for by one R2T; 0: everything that is missing.
   std::uint32_t r2t_bytes = 0;
   std::uint32_t max_h2c_data_bytes = 128 * 1024;  // MAXH2CDATA; at least 4096, a multiple of 4
-  std::uint32_t max_queue_entries = 1024;         // a larger QueueBinding::entries is a bug
 
   // Replies waiting for the host to read them; beyond it the host's commands are not read either.
   std::size_t output_bound_bytes = 4U << 20;

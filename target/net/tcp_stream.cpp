@@ -1,0 +1,107 @@
+#include "target/net/tcp_stream.h"
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <cerrno>
+#include <utility>
+
+#include "target/net/socket_address.h"
+
+namespace target {
+
+namespace asio = boost::asio;
+
+struct TcpStream::Readiness {
+  explicit Readiness(asio::io_context& context) : descriptor(context) {}
+
+  asio::posix::stream_descriptor descriptor;
+  std::function<void()> readable;  // empty: nobody waits
+  std::function<void()> writable;
+};
+
+TcpStream::TcpStream(Reactor& reactor, UniqueFd socket, ConnectionLimit::Place place)
+    : place_(std::move(place)),
+      peer_address_(SocketAddress::peer_of(socket.get()).text()),
+      local_address_(SocketAddress::local_of(socket.get()).text()),
+      socket_(socket.get()),
+      readiness_(std::make_shared<Readiness>(reactor.context())) {
+  const int on = 1;
+  ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  boost::system::error_code failed;
+  readiness_->descriptor.assign(socket_, failed);
+  if (!failed) {
+    (void)socket.release();
+  } else {
+    socket_ = -1;  // no room for it in the kernel's set: the first read says that it is broken
+  }
+}
+
+TcpStream::~TcpStream() { close(); }
+
+engine::Result<std::size_t, StreamError> TcpStream::read(std::span<const iovec> into) {
+  if (socket_ < 0) return StreamError::broken;
+  for (;;) {
+    ssize_t got = 0;
+    if (into.size() == 1) {
+      got = ::recv(socket_, into[0].iov_base, into[0].iov_len, MSG_DONTWAIT);
+    } else {
+      msghdr message{};
+      message.msg_iov = const_cast<iovec*>(into.data());
+      message.msg_iovlen = into.size();
+      got = ::recvmsg(socket_, &message, MSG_DONTWAIT);
+    }
+    if (got > 0) return static_cast<std::size_t>(got);
+    if (got == 0) return StreamError::closed;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return StreamError::would_block;
+    if (errno != EINTR) return StreamError::broken;
+  }
+}
+
+engine::Result<std::size_t, StreamError> TcpStream::write(std::span<const iovec> from) {
+  if (socket_ < 0) return StreamError::broken;
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(from.data());
+  message.msg_iovlen = from.size();
+  for (;;) {
+    const ssize_t sent = ::sendmsg(socket_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0) return static_cast<std::size_t>(sent);
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return StreamError::would_block;
+    if (errno != EINTR) return StreamError::broken;
+  }
+}
+
+void TcpStream::when_readable(std::function<void()> callback) {
+  readiness_->readable = std::move(callback);
+  readiness_->descriptor.async_wait(
+      asio::posix::stream_descriptor::wait_read,
+      [readiness = readiness_](const boost::system::error_code&) {
+        // An error shows in the next read; close() has taken the callback away.
+        if (const auto call = std::exchange(readiness->readable, {})) call();
+      });
+}
+
+void TcpStream::when_writable(std::function<void()> callback) {
+  readiness_->writable = std::move(callback);
+  readiness_->descriptor.async_wait(
+      asio::posix::stream_descriptor::wait_write,
+      [readiness = readiness_](const boost::system::error_code&) {
+        if (const auto call = std::exchange(readiness->writable, {})) call();
+      });
+}
+
+void TcpStream::finish_writing() {
+  if (socket_ >= 0) ::shutdown(socket_, SHUT_WR);
+}
+
+void TcpStream::close() {
+  socket_ = -1;
+  readiness_->readable = {};
+  readiness_->writable = {};
+  boost::system::error_code ignored;
+  readiness_->descriptor.close(ignored);
+}
+
+}  // namespace target

@@ -1,0 +1,254 @@
+// The life of a connection: start, sending, time-outs, and its end.
+#include "target/nvmf/connection.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "engine/foundation/check.h"
+#include "target/nvmf/connection_registry.h"
+#include "target/reactor/log.h"
+
+namespace target::nvmf {
+
+namespace nvme_tcp = protocol::nvme_tcp;
+using engine::Duration;
+using engine::Instant;
+
+Connection::Connection(ConnectionRegistry& registry, std::unique_ptr<ByteStream> stream,
+                       const ConnectionOptions& options)
+    : registry_(registry),
+      reactor_(registry.reactor()),
+      options_(options),
+      stream_(std::move(stream)),
+      transfer_wait_(*this, &Connection::serve_waiting),
+      capsule_wait_(*this, &Connection::capsule_buffer_available),
+      timer_([this] { time_passed(); }),
+      opened_(reactor_.clock().now()),
+      last_received_(opened_),
+      last_sent_(opened_) {
+  link_.peer_address = stream_->peer_address();
+  link_.local_address = stream_->local_address();
+  link_.listener = options_.listener;
+  reactor_.add_resident();
+  registry_.counters_.opened.fetch_add(1, std::memory_order_relaxed);
+}
+
+Connection::~Connection() {
+  CHECK(executing_ == 0);
+  stream_->close();
+  reactor_.remove_resident();
+  registry_.counters_.closed.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Connection::start(std::unique_ptr<CommandExecutor> executor) {
+  executor_ = std::move(executor);
+  if (options_.icreq_timeout > Duration{}) {
+    reactor_.timers().arm(timer_, opened_ + options_.icreq_timeout);
+  }
+  // A host that was accepted a moment ago sends ICReq at once.
+  arm_reading();
+}
+
+void Connection::bind(const QueueBinding& binding) {
+  CHECK(!bound_);
+  bound_ = true;
+  answering_connect_ = true;
+  binding_ = binding;
+  slots_.grow(binding.entries);
+  if (binding.qid != 0) decoder_.limit_in_capsule(options_.in_capsule_bytes);
+}
+
+void Connection::end(EndReason reason) { begin_end(reason, Phase::draining); }
+
+// What this turn produced goes out, and the executor hears of an end that happened in it.
+void Connection::end_of_turn() {
+  if (ending() && !executor_told_) {
+    executor_told_ = true;
+    drop_transfers();
+    executor_->connection_ended(reason_);
+  }
+  if (phase_ != Phase::closed) {
+    consume_held_input();
+    if (!write_blocked_) flush();
+    after_flush();
+  }
+  if (phase_ == Phase::closed && executor_told_ && executing_ == 0 && !retired_) {
+    retired_ = true;
+    registry_.retire(*this);
+  }
+}
+
+void Connection::flush() {
+  std::array<iovec, most_iovecs> pieces;
+  while (!output_.empty()) {
+    const std::size_t count = output_.gather(pieces);
+    std::size_t offered = 0;
+    for (std::size_t i = 0; i < count; ++i) offered += pieces[i].iov_len;
+    const auto written = stream_->write(std::span(pieces).first(count));
+    if (!written && written.error() != StreamError::would_block) return lost(written.error());
+    last_sent_ = reactor_.now();
+    if (written) {
+      output_.sent(written.value());
+      tell_reserve_waiters();
+      registry_.counters_.bytes_sent.fetch_add(written.value(), std::memory_order_relaxed);
+      if (written.value() == offered) continue;
+    }
+    write_blocked_ = true;
+    stream_->when_writable([this] {
+      write_blocked_ = false;
+      send_soon();
+    });
+    watch_for_stall();
+    return;
+  }
+}
+
+void Connection::after_flush() {
+  if (phase_ == Phase::closed) return;
+  if (phase_ == Phase::draining && output_.empty()) {
+    phase_ = Phase::lingering;
+    stream_->finish_writing();
+  }
+  if (output_.bytes() > options_.output_bound_bytes) {
+    output_full_ = true;
+  } else if (output_full_ && output_.bytes() <= options_.output_bound_bytes / 2) {
+    output_full_ = false;
+    last_received_ = reactor_.now();  // until now it was us who did not read
+    if (host_owes()) watch_for_stall();
+    if (may_read()) reactor_.keep_polling(*this);
+  }
+  if (first_waiting_ != nullptr) serve_waiting();
+}
+
+// The host broke the protocol; `bytes` is the front of the stream from the offending PDU on.
+void Connection::fail(const nvme_tcp::PduError& error, std::span<const std::byte> bytes) {
+  ConnectionCounters& counters = registry_.counters_;
+  if (error.fes == nvme_tcp::FatalErrorStatus::header_digest_error) {
+    counters.header_digest_errors.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (registry_.log_limit_.allows(reactor_.now())) {
+    log_warn("protocol error peer={} local={} listener={} what=\"{}\" fes={:#x} fei={:#x} more={}",
+             link_.peer_address, link_.local_address, link_.listener,
+             nvme_tcp::describe(error.fault), static_cast<unsigned>(error.fes), error.fei,
+             registry_.log_limit_.suppressed());
+  }
+  if (error.closes_silently()) return begin_end(EndReason::protocol_error, Phase::closed);
+  counters.protocol_errors.fetch_add(1, std::memory_order_relaxed);
+  const auto offending = nvme_tcp::offending_header(bytes);
+  const auto space = output_.append(nvme_tcp::term_req_bytes(offending));
+  (void)nvme_tcp::encode_term_req(space, error, offending);
+  begin_end(EndReason::protocol_error, Phase::draining);
+}
+
+// From here on nothing is executed. `phase` is draining, or closed when nothing can be sent.
+void Connection::begin_end(EndReason reason, Phase phase) {
+  if (phase_ == Phase::closed) return;
+  const bool first = !ending();
+  if (first) {
+    reason_ = reason;
+    data_slot_ = nullptr;
+    if (!bound_) log_end();
+  }
+  if (phase == Phase::closed) {
+    close();
+  } else if (first) {
+    phase_ = Phase::draining;
+    end_deadline_ = reactor_.clock().now() + options_.linger;
+    reactor_.timers().arm(timer_, end_deadline_);
+    // What follows is thrown away: closing with unread bytes would reset the connection and could
+    // take our last words with it.
+    reactor_.keep_polling(*this);
+  }
+  send_soon();
+}
+
+void Connection::lost(StreamError error) {
+  begin_end(error == StreamError::closed ? EndReason::closed_by_host : EndReason::connection_lost,
+            Phase::closed);
+}
+
+void Connection::close() {
+  phase_ = Phase::closed;
+  reactor_.stop_polling(*this);
+  timer_.disarm();
+  stream_->close();
+  output_.clear();
+  held_input_ = {};
+}
+
+// Once bound, the executor knows more and says it.
+void Connection::log_end() {
+  // fail(), and whoever refused, have said it.
+  if (reason_ == EndReason::protocol_error || reason_ == EndReason::refused) return;
+  if (!registry_.log_limit_.allows(reactor_.now())) return;
+  log_info("connection ended before Connect peer={} local={} listener={} reason=\"{}\" more={}",
+           link_.peer_address, link_.local_address, link_.listener, text(reason_),
+           registry_.log_limit_.suppressed());
+}
+
+bool Connection::host_owes() const {
+  if (blocked_slot_ != nullptr || output_full_) return false;  // it is us who do not read
+  return stage_ != Stage::header || stash_bytes_ != 0 || receiving_ != 0;
+}
+
+// Called whenever one side begins to owe something; costs nothing while the timer runs.
+void Connection::watch_for_stall() {
+  if (timer_.armed() || options_.stall_timeout <= Duration{} || phase_ == Phase::closed) return;
+  reactor_.timers().arm(timer_, reactor_.now() + options_.stall_timeout);
+}
+
+void Connection::time_passed() {
+  if (ending()) return begin_end(reason_, Phase::closed);
+  const Instant now = reactor_.clock().now();
+  std::optional<Instant> deadline;
+  EndReason reason = EndReason::idle_timeout;
+  const auto watch = [&](Instant since, Duration limit, EndReason when_passed) {
+    if (limit <= Duration{} || (deadline && *deadline <= since + limit)) return;
+    deadline = since + limit;
+    reason = when_passed;
+  };
+  if (phase_ == Phase::initializing) {
+    watch(opened_, options_.icreq_timeout, EndReason::connect_timeout);
+  } else if (!bound_) {
+    watch(opened_, options_.connect_timeout, EndReason::connect_timeout);
+  }
+  if (host_owes()) watch(last_received_, options_.stall_timeout, EndReason::idle_timeout);
+  if (!output_.empty()) watch(last_sent_, options_.stall_timeout, EndReason::idle_timeout);
+  if (!deadline) return;
+  if (*deadline > now) return reactor_.timers().arm(timer_, *deadline);
+  registry_.counters_.timeouts.fetch_add(1, std::memory_order_relaxed);
+  begin_end(reason, Phase::closed);
+}
+
+const char* text(EndReason reason) {
+  switch (reason) {
+    case EndReason::closed_by_host:
+      return "closed by host";
+    case EndReason::connection_lost:
+      return "connection lost";
+    case EndReason::protocol_error:
+      return "protocol error";
+    case EndReason::host_terminated:
+      return "terminated by host";
+    case EndReason::connect_timeout:
+      return "no Connect in time";
+    case EndReason::idle_timeout:
+      return "host stalled";
+    case EndReason::keep_alive_timeout:
+      return "keep-alive timeout";
+    case EndReason::controller_reset:
+      return "controller reset";
+    case EndReason::disconnected:
+      return "disconnected";
+    case EndReason::refused:
+      return "refused";
+    case EndReason::removed:
+      return "removed from the configuration";
+    case EndReason::stopping:
+      return "target stops";
+  }
+  return "unknown";
+}
+
+}  // namespace target::nvmf
