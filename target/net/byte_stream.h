@@ -20,8 +20,8 @@ enum class StreamError : std::uint8_t {
   broken,       // reset, timed out or otherwise unusable
 };
 
-// Readiness, not completion: a reactor turn reads and writes what it can without waiting, and asks to be told
-// when there is more. One reactor's thread only.
+// Readiness, not completion: a reactor turn reads and writes what it can without waiting, and asks
+// to be told when there is more. One reactor's thread only.
 class ByteStream {
  public:
   ByteStream() = default;
@@ -30,9 +30,11 @@ class ByteStream {
   virtual ~ByteStream() = default;
 
   // Bytes read (at least 1) into the front of `into`.
-  [[nodiscard]] virtual engine::Result<std::size_t, StreamError> read(std::span<const iovec> into) = 0;
+  [[nodiscard]] virtual engine::Result<std::size_t, StreamError> read(
+      std::span<const iovec> into) = 0;
   // Bytes written (at least 1, maybe fewer than given).
-  [[nodiscard]] virtual engine::Result<std::size_t, StreamError> write(std::span<const iovec> from) = 0;
+  [[nodiscard]] virtual engine::Result<std::size_t, StreamError> write(
+      std::span<const iovec> from) = 0;
   // Calls back once, from the reactor, when read() or write() is worth trying; not if closed first.
   virtual void when_readable(std::function<void()> callback) = 0;
   virtual void when_writable(std::function<void()> callback) = 0;

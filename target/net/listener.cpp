@@ -220,8 +220,8 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
 
   void accept_all() {
     for (int i = 0; i < accept_burst; ++i) {
-      UniqueFd socket(::accept4(listening_->native_handle(), nullptr, nullptr,
-                                SOCK_NONBLOCK | SOCK_CLOEXEC));
+      UniqueFd socket(
+          ::accept4(listening_->native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (socket) {
         take(std::move(socket));
       } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -263,7 +263,7 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
     }
   }
 
-  void count(std::uint64_t ListenerStatus::* counter) {
+  void count(std::uint64_t ListenerStatus::*counter) {
     const std::lock_guard lock(status_mutex_);
     ++(status_.*counter);
   }
@@ -284,8 +284,8 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
 };
 
 Listener::Listener(ListenerOptions options, std::vector<Reactor*> reactors, Serve serve)
-    : acceptor_(std::make_shared<Acceptor>(std::move(options), std::move(reactors),
-                                           std::move(serve))) {}
+    : acceptor_(
+          std::make_shared<Acceptor>(std::move(options), std::move(reactors), std::move(serve))) {}
 
 Listener::~Listener() { close(); }
 

@@ -1,5 +1,5 @@
-// Listener: one address that hosts connect to. Accepts on one reactor and deals the connections out to
-// all of them in turn.
+// Listener: one address that hosts connect to. Accepts on one reactor and deals the connections out
+// to all of them in turn.
 #pragma once
 
 #include <cstdint>

@@ -10,7 +10,8 @@
 
 namespace target {
 
-// IPv4 and IPv6 throughout. An IPv4 address that a dual-stack socket shows as ::ffff:a.b.c.d is IPv4.
+// IPv4 and IPv6 throughout. An IPv4 address that a dual-stack socket shows as ::ffff:a.b.c.d is
+// IPv4.
 class SocketAddress {
  public:
   // "192.0.2.1", "2001:db8::1", "fe80::1%eth0"; "*" is every address of both families. nullopt for

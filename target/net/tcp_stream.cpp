@@ -75,21 +75,22 @@ engine::Result<std::size_t, StreamError> TcpStream::write(std::span<const iovec>
 
 void TcpStream::when_readable(std::function<void()> callback) {
   readiness_->readable = std::move(callback);
-  readiness_->descriptor.async_wait(
-      asio::posix::stream_descriptor::wait_read,
-      [readiness = readiness_](const boost::system::error_code&) {
-        // An error shows in the next read; close() has taken the callback away.
-        if (const auto call = std::exchange(readiness->readable, {})) call();
-      });
+  readiness_->descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
+                                    [readiness = readiness_](const boost::system::error_code&) {
+                                      // An error shows in the next read; close() has taken the
+                                      // callback away.
+                                      if (const auto call = std::exchange(readiness->readable, {}))
+                                        call();
+                                    });
 }
 
 void TcpStream::when_writable(std::function<void()> callback) {
   readiness_->writable = std::move(callback);
-  readiness_->descriptor.async_wait(
-      asio::posix::stream_descriptor::wait_write,
-      [readiness = readiness_](const boost::system::error_code&) {
-        if (const auto call = std::exchange(readiness->writable, {})) call();
-      });
+  readiness_->descriptor.async_wait(asio::posix::stream_descriptor::wait_write,
+                                    [readiness = readiness_](const boost::system::error_code&) {
+                                      if (const auto call = std::exchange(readiness->writable, {}))
+                                        call();
+                                    });
 }
 
 void TcpStream::finish_writing() {

@@ -72,8 +72,8 @@ bool Connection::receive() {
   return any;
 }
 
-// Headers and small data may come in any number; what follows bulk data shall rather be read straight
-// to where it belongs.
+// Headers and small data may come in any number; what follows bulk data shall rather be read
+// straight to where it belongs.
 std::size_t Connection::read_limit() const {
   // While buffers are short, what is read may have to be kept until there is one.
   if (reactor_.lane().buffers().has_waiters()) return read_beside_bulk_bytes;
@@ -186,9 +186,8 @@ void Connection::handle_initialize(const nvme_tcp::InitializeRequest& request,
                                    std::span<const std::byte> bytes) {
   const bool digests = options_.digests != DigestPolicy::refused;
   const auto link = nvme_tcp::negotiate(
-      request, {.allow_hdgst = digests,
-                .allow_ddgst = digests,
-                .maxh2cdata = options_.max_h2c_data_bytes});
+      request,
+      {.allow_hdgst = digests, .allow_ddgst = digests, .maxh2cdata = options_.max_h2c_data_bytes});
   if (!link) return fail(link.error(), bytes);
   if (options_.digests == DigestPolicy::required && !(link.value().hdgst && link.value().ddgst)) {
     return fail({nvme_tcp::FatalErrorStatus::unsupported_parameter, offsetof(nvme_tcp::IcReq, dgst),
@@ -220,9 +219,9 @@ void Connection::handle_capsule(const nvme_tcp::CommandCapsule& capsule,
   if (slots_.full()) {
     // More commands than entries (before Connect: than one). The specification names no status for
     // it; it is the order of PDUs that the host got wrong.
-    return fail({nvme_tcp::FatalErrorStatus::pdu_sequence_error, 0,
-                 nvme_tcp::PduFault::queue_overrun},
-                bytes);
+    return fail(
+        {nvme_tcp::FatalErrorStatus::pdu_sequence_error, 0, nvme_tcp::PduFault::queue_overrun},
+        bytes);
   }
   CommandSlot& slot = slots_.take(entry.command_id);
   slot.state = State::capsule;
@@ -232,7 +231,8 @@ void Connection::handle_capsule(const nvme_tcp::CommandCapsule& capsule,
   slot.started_ns = static_cast<std::uint64_t>(reactor_.now().since_start.count());
   if (data_left_ == 0) return execute(slot);
   blocked_slot_ = &slot;
-  if (!lease_for_capsule()) registry_.counters_.buffer_waits.fetch_add(1, std::memory_order_relaxed);
+  if (!lease_for_capsule())
+    registry_.counters_.buffer_waits.fetch_add(1, std::memory_order_relaxed);
 }
 
 // Gets a buffer for the capsule at which the input stands, or waits for one; true if it goes on.
@@ -299,8 +299,8 @@ std::span<const std::byte> Connection::take_digest(std::span<const std::byte> by
   stash_bytes_ += more;
   if (stash_bytes_ == nvme_tcp::digest_bytes) {
     stash_bytes_ = 0;
-    finish_data(digest_.matches(
-        std::span<const std::byte>(stash_).first<nvme_tcp::digest_bytes>()));
+    finish_data(
+        digest_.matches(std::span<const std::byte>(stash_).first<nvme_tcp::digest_bytes>()));
   }
   return bytes.subspan(more);
 }

@@ -148,13 +148,12 @@ void Connection::request_data(CommandSlot& slot) {
   while (const auto request = slot.transfer.next_request()) {
     bulk_expected_ += request->length;
     const auto space = output_.append(nvme_tcp::r2t_bytes(link));
-    (void)nvme_tcp::encode_r2t(
-        space, link,
-        {.cccid = slot.entry.command_id,
-         .ttag = static_cast<std::uint16_t>(slot.index * HostTransfer::most_windows +
-                                            request->window),
-         .offset = request->offset,
-         .length = request->length});
+    (void)nvme_tcp::encode_r2t(space, link,
+                               {.cccid = slot.entry.command_id,
+                                .ttag = static_cast<std::uint16_t>(
+                                    slot.index * HostTransfer::most_windows + request->window),
+                                .offset = request->offset,
+                                .length = request->length});
     send_soon();
   }
 }
