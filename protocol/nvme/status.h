@@ -40,7 +40,7 @@ struct Status {
   // Bytes 14..15 of a completion: P (bit 0, always 0 in Fabrics), SC 8:1, SCT 11:9, CRD 13:12 (0),
   // M 14, DNR 15.
   [[nodiscard]] constexpr std::uint16_t field() const {
-    return static_cast<std::uint16_t>((code << 1) | (static_cast<unsigned>(type) << 9) |
+    return static_cast<std::uint16_t>((unsigned{code} << 1) | (static_cast<unsigned>(type) << 9) |
                                       (more ? 0x4000u : 0u) | (do_not_retry ? 0x8000u : 0u));
   }
   [[nodiscard]] static constexpr Status from_field(std::uint16_t field) {
