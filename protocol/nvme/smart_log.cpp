@@ -6,7 +6,7 @@ namespace {
 
 // Data units: thousands of 512-byte units, rounded up (Base 2.1, "SMART / Health Information").
 std::uint64_t data_units(std::uint64_t bytes) {
-  constexpr std::uint64_t unit_bytes = 512 * 1000;
+  constexpr std::uint64_t unit_bytes = 512'000;
   return bytes / unit_bytes + (bytes % unit_bytes != 0 ? 1 : 0);
 }
 
