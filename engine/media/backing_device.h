@@ -32,15 +32,15 @@ struct BackingIo {
   enum class Kind : std::uint8_t { read, write, sync, zero_range, discard };
   Kind kind = Kind::read;
   bool durable = false;  // write, zero_range, discard: done only when on stable media
-  MediaOffset offset;
-  std::span<std::byte> buffer;  // read, write; any alignment and length
-  ByteCount length;             // zero_range, discard
+  MediaOffset offset{};
+  std::span<std::byte> buffer{};  // read, write; any alignment and length
+  ByteCount length{};             // zero_range, discard
   // May run inside submit() (memory). On the lane's thread.
   void (*done)(BackingIo& io, IoStatus status) noexcept = nullptr;
   void* context = nullptr;  // the caller's own
 
   // The device's own state while the operation is under way.
-  FileOperation file;
+  FileOperation file{};
   IoLane* lane = nullptr;
   void* device_state = nullptr;
   std::uint64_t progress = 0;

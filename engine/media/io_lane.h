@@ -32,10 +32,10 @@ struct FileOperation {
   };
   Kind kind = Kind::read;
   int fd = -1;
-  MediaOffset offset;
-  std::span<std::byte> buffer;  // read, write; at most largest_transfer long
-  ByteCount length;             // zero_range, punch_hole
-  IoSource source;
+  MediaOffset offset{};
+  std::span<std::byte> buffer{};  // read, write; at most largest_transfer long
+  ByteCount length{};             // zero_range, punch_hole
+  IoSource source{};
   // `result` as the system call gives it: bytes moved, or -errno. On the lane's thread; never inside start().
   void (*done)(FileOperation& operation, int result) noexcept = nullptr;
   void* context = nullptr;  // the caller's own

@@ -17,8 +17,6 @@
 namespace engine {
 namespace {
 
-// io-wq counts workers for each thread; a few more than the caps, for operations that are not capped.
-constexpr std::uint32_t spare_workers = 64;
 constexpr std::uint32_t most_workers = 4096;
 
 int read_io_uring_disabled() {
@@ -154,7 +152,7 @@ void UringLane::fill_ring() {
 void UringLane::submit() {
   if (!workers_limited_) {  // the limit is the calling thread's, so it is set on the lane's own
     const std::uint64_t wanted =
-        std::uint64_t{options_.backings} * options_.caps.per_backing + spare_workers;
+        std::uint64_t{options_.backings} * options_.caps.per_backing + options_.spare_workers;
     std::array<unsigned, 2> workers{static_cast<unsigned>(std::min<std::uint64_t>(wanted, most_workers)),
                                     0};  // bounded; 0 leaves the unbounded as they are
     // Cannot fail on a kernel that has made the ring; without it the default limit holds.

@@ -33,7 +33,8 @@ class UringLane final : public IoLane {
     std::uint32_t submission_entries = 256;
     std::uint32_t completion_entries = 4096;  // also the most operations the kernel has at once
     std::uint32_t backings = 8;               // pools that may hang independently of each other
-    InFlightLimiter::Caps caps;
+    std::uint32_t spare_workers = 64;         // for operations that are not capped
+    InFlightLimiter::Caps caps{};
   };
 
   // On any thread; the lane then belongs to the thread of its first start() or submit(). `budget` outlives it.

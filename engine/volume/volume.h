@@ -25,16 +25,16 @@ struct VolumeIo {
   };
   Kind kind = Kind::read;
   bool may_deallocate = false;  // write_zeroes only (NVM command set: DEAC)
-  Lba lba;
-  BlockCount blocks;
+  Lba lba{};
+  BlockCount blocks{};
   // read: destination; write: source; exactly blocks * block size long. Stays valid until `done`.
-  std::span<std::byte> data;
+  std::span<std::byte> data{};
   // On the lane's thread; may run inside submit(). The request may be reused or destroyed from
   // here.
   void (*done)(VolumeIo& io, IoStatus status) noexcept = nullptr;
 
   // The engine's own state while the request is under way.
-  BackingIo backing;
+  BackingIo backing{};
   void* engine_state = nullptr;
 };
 

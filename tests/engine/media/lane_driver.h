@@ -1,0 +1,30 @@
+// Turns a lane on the calling thread until something has happened, as a reactor would.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+
+#include "engine/foundation/check.h"
+#include "engine/media/io_lane.h"
+
+namespace engine {
+
+template <class Condition>
+void drive_until(IoLane& lane, const Condition& condition) {
+  // Generous: it only ends a test that would hang.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(120);
+  while (!condition()) {
+    lane.submit();
+    if (lane.reap() != 0 || condition()) continue;
+    CHECK(std::chrono::steady_clock::now() < deadline);
+    if (lane.wake_descriptor() < 0) continue;
+    pollfd wake{.fd = lane.wake_descriptor(), .events = POLLIN, .revents = 0};
+    if (poll(&wake, 1, 1000) > 0) lane.clear_wake();
+  }
+}
+
+}  // namespace engine
