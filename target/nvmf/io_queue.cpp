@@ -413,7 +413,8 @@ void IoQueue::refuse(CommandPermit permit, const nvme::Refusal& refusal) {
        .status = refusal.status,
        .lba = command.entry.cdw10.value() | (std::uint64_t{command.entry.cdw11} << 32),
        .nsid = command.entry.nsid,
-       .parameter_location = refusal.location.value});
+       .parameter_location = refusal.location.value,
+       .opcode = command.entry.opcode});
   permit.respond(refusal.status.with_more(), refusal.dword0);
 }
 

@@ -51,6 +51,7 @@ struct CommandFailure {
   std::uint64_t lba = 0;
   std::uint32_t nsid = 0;
   std::uint16_t parameter_location = 0xffff;
+  std::uint8_t opcode = 0;
 };
 
 // The controller, as one of its I/O queues sees it. Thread-safe; outlives the queue.

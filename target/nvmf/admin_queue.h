@@ -1,0 +1,88 @@
+// AdminQueue: executes the commands of one controller's Admin queue, and watches over its
+// association.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "protocol/nvme/admin_command.h"
+#include "protocol/nvme/fabrics_command.h"
+#include "target/nvmf/command.h"
+#include "target/nvmf/controller.h"
+#include "target/nvmf/keep_alive.h"
+#include "target/reactor/timer_queue.h"
+
+namespace target::nvmf {
+
+class NvmfTarget;
+
+// Reactor thread only. Lives until every command it was given has been answered.
+// A Keep Alive command needs no buffer and waits for nothing: it is answered however busy the data
+// path is.
+class AdminQueue {
+ public:
+  AdminQueue(NvmfTarget& target, std::shared_ptr<Controller> controller,
+             std::shared_ptr<SessionHandle> session, CommandPort& port);
+  AdminQueue(const AdminQueue&) = delete;
+  AdminQueue& operator=(const AdminQueue&) = delete;
+  ~AdminQueue();
+
+  void execute(CommandPermit permit);
+  void data_ready(CommandPermit permit);
+  // Answers outstanding Asynchronous Event Requests as far as there are events.
+  void deliver_events();
+  void abort_finished() { --aborts_; }
+  // The connection has ended: so does the association.
+  void end(EndReason reason);
+
+ private:
+  struct Visitor;
+
+  void run(CommandPermit permit, bool data_is_ready);
+  void run_fabrics(CommandPermit permit);
+  void get_log_page(CommandPermit permit, const protocol::nvme::GetLogPage& command,
+                    bool data_is_ready);
+  void identify(CommandPermit permit, const protocol::nvme::Identify& command, bool data_is_ready);
+  void abort(CommandPermit permit, const protocol::nvme::Abort& command);
+  void set_features(CommandPermit permit, const protocol::nvme::SetFeatures& command,
+                    bool data_is_ready);
+  void get_features(CommandPermit permit, const protocol::nvme::GetFeatures& command,
+                    bool data_is_ready);
+  void request_event(CommandPermit permit);
+  void set_property(CommandPermit permit, const protocol::nvme::PropertySet& command);
+
+  // The page, or for the discovery log the snapshot that offset reads of this host are served from.
+  [[nodiscard]] protocol::nvme::Parsed<std::vector<std::byte>> read_log(
+      const protocol::nvme::GetLogPage& command, bool data_is_ready);
+  // A namespace-specific feature of a namespace that is not there.
+  [[nodiscard]] protocol::nvme::Parsed<void> check_feature_namespace(
+      std::uint8_t feature_id, protocol::nvme::NamespaceId nsid) const;
+  [[nodiscard]] bool abort_event_request(std::uint16_t command_id);
+  void abort_event_requests();
+  void refuse(CommandPermit permit, const protocol::nvme::Refusal& refusal);
+
+  // Keep-alive while the controller is ready; else how long its association may stay.
+  void watch_association();
+  void arm_timer();
+  void time_passed();
+
+  NvmfTarget& target_;
+  const std::shared_ptr<Controller> controller_;
+  const std::shared_ptr<SessionHandle> session_;
+  CommandPort& port_;
+  bool ended_ = false;
+
+  std::vector<Command*> event_requests_;  // outstanding, oldest first
+  std::uint32_t aborts_ = 0;              // asked of other reactors
+  std::vector<std::byte> discovery_page_;
+
+  KeepAlive keep_alive_;
+  bool watching_idle_ = false;
+  bool admin_traffic_ = false;
+  engine::Instant checked_at_{};
+  Timer timer_;
+};
+
+}  // namespace target::nvmf

@@ -1,0 +1,292 @@
+#include "target/nvmf/controller.h"
+
+#include <algorithm>
+
+#include "engine/foundation/uuid.h"
+#include "protocol/nvme/log_pages.h"
+#include "target/nvmf/session.h"
+#include "target/nvmf/subsystem.h"
+
+namespace target::nvmf {
+
+namespace nvme = protocol::nvme;
+using Guard = std::lock_guard<std::mutex>;
+
+namespace {
+
+nvme::ControllerCapabilities capabilities_of(const Subsystem& subsystem) {
+  nvme::ControllerCapabilities capabilities;
+  capabilities.max_queue_entries = subsystem.limits().max_queue_entries;
+  if (subsystem.is_discovery()) {
+    capabilities.max_queue_entries = admin_queue_entries;
+    capabilities.all_io_command_sets = false;
+    capabilities.no_io_command_set = true;
+  }
+  return capabilities;
+}
+
+FeatureValues::Settings settings_of(const Subsystem& subsystem, const Association& association) {
+  return {.discovery = subsystem.is_discovery(),
+          .max_io_queues = subsystem.limits().max_io_queues,
+          .keep_alive_ms = association.keep_alive_ms,
+          .host_id = association.host_id,
+          .now = association.connected_at};
+}
+
+}  // namespace
+
+Controller::Controller(std::shared_ptr<Subsystem> subsystem, nvme::ControllerId id,
+                       Association association, std::shared_ptr<SessionHandle> admin)
+    : subsystem_(std::move(subsystem)),
+      id_(id),
+      association_(std::move(association)),
+      admin_(std::move(admin)),
+      properties_(capabilities_of(*subsystem_)),
+      features_(settings_of(*subsystem_, association_)) {
+  events_.configure(features_.event_bits());
+}
+
+Controller::~Controller() = default;
+
+bool Controller::is_discovery() const { return subsystem_->is_discovery(); }
+
+void Controller::command_failed(const CommandFailure& failure) {
+  const Guard guard(mutex_);
+  errors_.add({.count = 0,
+               .queue_id = failure.qid,
+               .command_id = failure.cid,
+               .status = failure.status,
+               .location = {failure.parameter_location},
+               .first_bad_block = {failure.lba},
+               .nsid = {failure.nsid},
+               .opcode = failure.opcode});
+}
+
+// Base 2.2, "Connect Command and Response" for every status here.
+nvme::Parsed<void> Controller::attach_queue(std::uint16_t qid, QueueRecord queue) {
+  const Guard guard(mutex_);
+  if (ended_.load(std::memory_order_relaxed)) {
+    return nvme::connect_invalid_parameter(nvme::ConnectParameter::controller_id);
+  }
+  if (!properties_.ready()) {
+    return nvme::connect_invalid_parameter(nvme::ConnectParameter::queue_id);
+  }
+  if (qid > features_.granted_queues()) {
+    return nvme::connect_invalid_parameter(nvme::ConnectParameter::queue_id);
+  }
+  if (queue.shown.entries > properties_.capabilities().max_queue_entries) {
+    return nvme::connect_invalid_parameter(nvme::ConnectParameter::queue_size);
+  }
+  if (queues_.contains(qid)) return nvme::Refusal{nvme::status::invalid_queue_identifier};
+  queues_.emplace(qid, std::move(queue));
+  return engine::success();
+}
+
+void Controller::detach_queue(std::uint16_t qid, const SessionHandle& session) {
+  const Guard guard(mutex_);
+  const auto found = queues_.find(qid);
+  // After a reset the identifier may be another connection's already.
+  if (found != queues_.end() && found->second.session.get() == &session) queues_.erase(found);
+}
+
+std::shared_ptr<SessionHandle> Controller::queue(std::uint16_t qid) const {
+  const Guard guard(mutex_);
+  const auto found = queues_.find(qid);
+  return found == queues_.end() ? nullptr : found->second.session;
+}
+
+nvme::Parsed<std::uint64_t> Controller::get_property(const nvme::PropertyGet& command) const {
+  const Guard guard(mutex_);
+  return properties_.get(command);
+}
+
+nvme::Parsed<Properties::Effect> Controller::set_property(const nvme::PropertySet& command,
+                                                          engine::Instant now) {
+  Queues ended;
+  const auto effect = [&]() -> nvme::Parsed<Properties::Effect> {
+    const Guard guard(mutex_);
+    TRY(const auto done, properties_.set(command));
+    ready_.store(properties_.ready() && !ended_.load(std::memory_order_relaxed),
+                 std::memory_order_release);
+    if (done == Properties::Effect::disabled) {
+      ended.swap(queues_);
+      features_.reset(now);
+      events_.reset();
+      events_.configure(features_.event_bits());
+      changed_.clear();
+    }
+    return done;
+  }();
+  end_queues(ended, EndReason::controller_reset);
+  return effect;
+}
+
+nvme::Parsed<std::uint32_t> Controller::set_feature(const nvme::SetFeatures& command,
+                                                    std::span<const std::byte> data,
+                                                    engine::Instant now) {
+  bool tell = false;
+  const auto result = [&]() -> nvme::Parsed<std::uint32_t> {
+    const Guard guard(mutex_);
+    const bool warned = features_.temperature_warning();
+    TRY(const auto dword0, features_.set(command, data, !queues_.empty(), now));
+    if (static_cast<nvme::FeatureId>(command.feature_id) ==
+        nvme::FeatureId::async_event_configuration) {
+      events_.configure(features_.event_bits());
+    }
+    if (!warned && features_.temperature_warning()) {
+      tell = events_.raise(AsyncEvents::Kind::temperature);
+    }
+    return dword0;
+  }();
+  if (tell) tell_admin();
+  return result;
+}
+
+nvme::Parsed<FeatureReply> Controller::get_feature(const nvme::GetFeatures& command,
+                                                   engine::Instant now) const {
+  const Guard guard(mutex_);
+  return features_.get(command, now);
+}
+
+std::uint32_t Controller::keep_alive_ms() const {
+  const Guard guard(mutex_);
+  return features_.keep_alive_ms();
+}
+
+bool Controller::temperature_warning() const {
+  const Guard guard(mutex_);
+  return features_.temperature_warning();
+}
+
+void Controller::namespaces_changed(std::span<const NamespaceChange> changes) {
+  bool tell = false;
+  {
+    const Guard guard(mutex_);
+    if (ended_.load(std::memory_order_relaxed)) return;
+    for (const NamespaceChange& change : changes) {
+      if (!change.visible_to->admits(association_.host_nqn)) continue;
+      if (change.attributes) {
+        changed_.insert(change.nsid);
+        tell |= events_.raise(AsyncEvents::Kind::namespace_attribute);
+      }
+      if (change.ana) tell |= events_.raise(AsyncEvents::Kind::ana_change);
+    }
+  }
+  if (tell) tell_admin();
+}
+
+void Controller::discovery_log_is(std::uint64_t generation) {
+  bool tell = false;
+  {
+    const Guard guard(mutex_);
+    if (ended_.load(std::memory_order_relaxed) || generation == discovery_generation_) return;
+    // The first one is what the host found when it came.
+    if (discovery_generation_ != 0) tell = events_.raise(AsyncEvents::Kind::discovery_log);
+    discovery_generation_ = generation;
+  }
+  if (tell) tell_admin();
+}
+
+std::optional<nvme::AsyncEvent> Controller::take_event() {
+  const Guard guard(mutex_);
+  return events_.take();
+}
+
+void Controller::log_page_read(std::uint8_t log_id) {
+  const Guard guard(mutex_);
+  events_.log_page_read(log_id);
+  if (log_id == static_cast<std::uint8_t>(nvme::LogPage::changed_namespaces)) changed_.clear();
+}
+
+std::vector<std::byte> Controller::error_page() const {
+  const Guard guard(mutex_);
+  return errors_.page();
+}
+
+std::uint64_t Controller::error_count() const {
+  const Guard guard(mutex_);
+  return errors_.count();
+}
+
+std::vector<nvme::NamespaceId> Controller::changed_namespaces() const {
+  const Guard guard(mutex_);
+  std::vector<nvme::NamespaceId> ascending;
+  for (const std::uint32_t nsid : changed_) ascending.push_back({nsid});
+  return ascending;
+}
+
+void Controller::tell_admin() {
+  admin_->post([](Session* session) {
+    if (session != nullptr) session->deliver_events();
+  });
+}
+
+void Controller::end_queues(const Queues& queues, EndReason reason) {
+  for (const auto& [qid, queue] : queues) {
+    queue.session->post([reason](Session* session) {
+      if (session != nullptr) session->end(reason);
+    });
+  }
+}
+
+void Controller::end(EndReason reason) {
+  Queues queues;
+  {
+    const Guard guard(mutex_);
+    if (ended_.exchange(true, std::memory_order_acq_rel)) return;
+    ready_.store(false, std::memory_order_release);
+    queues_at_end_ = queues_.size();
+    queues.swap(queues_);
+  }
+  end_queues(queues, reason);
+  admin_->post([reason](Session* session) {
+    if (session != nullptr) session->end(reason);
+  });
+  subsystem_->release(*this);
+}
+
+void Controller::fail() {
+  const Guard guard(mutex_);
+  properties_.fail();
+  ready_.store(false, std::memory_order_release);
+}
+
+std::size_t Controller::io_queue_count() const {
+  const Guard guard(mutex_);
+  return ended_.load(std::memory_order_relaxed) ? queues_at_end_ : queues_.size();
+}
+
+QueueSnapshot Controller::admin_snapshot() const {
+  return {.qid = 0,
+          .entries = association_.admin_entries,
+          .peer_address = association_.link.peer_address,
+          .local_address = association_.link.local_address,
+          .header_digest = association_.link.header_digest,
+          .data_digest = association_.link.data_digest};
+}
+
+ControllerSnapshot Controller::snapshot(engine::Instant now) const {
+  ControllerSnapshot shown;
+  shown.subsystem_nqn = subsystem_->nqn();
+  shown.discovery = is_discovery();
+  shown.cntlid = id_.value;
+  shown.host_nqn = association_.host_nqn;
+  engine::Uuid host_id;
+  std::copy(association_.host_id.begin(), association_.host_id.end(), host_id.bytes.begin());
+  shown.host_id = host_id.text();
+  shown.listener = association_.link.listener;
+  shown.ready = ready();
+  shown.connected_for = now - association_.connected_at;
+  shown.read_commands = counters_.read_commands.load(std::memory_order_relaxed);
+  shown.write_commands = counters_.write_commands.load(std::memory_order_relaxed);
+  shown.bytes_read = counters_.bytes_read.load(std::memory_order_relaxed);
+  shown.bytes_written = counters_.bytes_written.load(std::memory_order_relaxed);
+  shown.media_errors = counters_.media_errors.load(std::memory_order_relaxed);
+  shown.queues.push_back(admin_snapshot());
+  const Guard guard(mutex_);
+  shown.keep_alive_ms = features_.keep_alive_ms();
+  for (const auto& [qid, queue] : queues_) shown.queues.push_back(queue.shown);
+  return shown;
+}
+
+}  // namespace target::nvmf

@@ -1,0 +1,162 @@
+// Controller: one association between a host and a subsystem: the state that its queues share.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "protocol/nvme/admin_command.h"
+#include "protocol/nvme/fabrics_command.h"
+#include "target/nvmf/async_events.h"
+#include "target/nvmf/command.h"
+#include "target/nvmf/error_log.h"
+#include "target/nvmf/feature_values.h"
+#include "target/nvmf/io_queue.h"
+#include "target/nvmf/namespace_table.h"
+#include "target/nvmf/properties.h"
+#include "target/nvmf/session_handle.h"
+#include "target/nvmf/target_status.h"
+
+namespace target::nvmf {
+
+class Subsystem;
+
+// What the Connect of the Admin queue settled.
+struct Association {
+  std::string host_nqn;
+  protocol::nvme::HostId host_id{};
+  std::uint32_t keep_alive_ms = 0;  // rounded up; 0: none
+  std::uint32_t admin_entries = 0;
+  LinkInfo link;  // of the Admin queue
+  engine::ByteCount in_capsule_data;
+  engine::Instant connected_at;
+};
+
+// Any thread unless a method says otherwise; outlives every session that holds it. The queues may
+// be on different reactors. The I/O path touches nothing but atomics here.
+class Controller {
+ public:
+  Controller(std::shared_ptr<Subsystem> subsystem, protocol::nvme::ControllerId id,
+             Association association, std::shared_ptr<SessionHandle> admin);
+  Controller(const Controller&) = delete;
+  Controller& operator=(const Controller&) = delete;
+  ~Controller();
+
+  // Never change.
+  [[nodiscard]] Subsystem& subsystem() const { return *subsystem_; }
+  [[nodiscard]] protocol::nvme::ControllerId id() const { return id_; }
+  [[nodiscard]] const Association& association() const { return association_; }
+  [[nodiscard]] bool is_discovery() const;
+
+  // For I/O commands.
+  [[nodiscard]] bool ready() const { return ready_.load(std::memory_order_acquire); }
+  void note_io_traffic() {
+    if (!io_traffic_.load(std::memory_order_relaxed)) {
+      io_traffic_.store(true, std::memory_order_relaxed);
+    }
+  }
+  // True if there was I/O since the last call.
+  [[nodiscard]] bool take_io_traffic() {
+    return io_traffic_.exchange(false, std::memory_order_relaxed);
+  }
+  [[nodiscard]] IoCounters& counters() { return counters_; }
+  [[nodiscard]] const IoCounters& counters() const { return counters_; }
+  void add_busy(engine::Duration busy) {
+    busy_ms_.fetch_add(static_cast<std::uint64_t>(busy.count() / 1'000'000),
+                       std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t busy_ms() const { return busy_ms_.load(std::memory_order_relaxed); }
+  void command_failed(const CommandFailure& failure);
+
+  // I/O queues.
+
+  struct QueueRecord {
+    std::shared_ptr<SessionHandle> session;
+    QueueSnapshot shown;
+  };
+  // Refusals as Connect answers them.
+  [[nodiscard]] protocol::nvme::Parsed<void> attach_queue(std::uint16_t qid, QueueRecord queue);
+  void detach_queue(std::uint16_t qid, const SessionHandle& session);
+  // nullptr: there is no such queue.
+  [[nodiscard]] std::shared_ptr<SessionHandle> queue(std::uint16_t qid) const;
+
+  // Properties and features.
+
+  [[nodiscard]] protocol::nvme::Parsed<std::uint64_t> get_property(
+      const protocol::nvme::PropertyGet& command) const;
+  // Does everything that the write means but for the Admin queue's own timers.
+  [[nodiscard]] protocol::nvme::Parsed<Properties::Effect> set_property(
+      const protocol::nvme::PropertySet& command, engine::Instant now);
+  [[nodiscard]] protocol::nvme::Parsed<std::uint32_t> set_feature(
+      const protocol::nvme::SetFeatures& command, std::span<const std::byte> data,
+      engine::Instant now);
+  [[nodiscard]] protocol::nvme::Parsed<FeatureReply> get_feature(
+      const protocol::nvme::GetFeatures& command, engine::Instant now) const;
+  [[nodiscard]] std::uint32_t keep_alive_ms() const;
+  [[nodiscard]] bool temperature_warning() const;
+
+  // Events. The notification itself leaves on the Admin queue's reactor.
+
+  void namespaces_changed(std::span<const NamespaceChange> changes);
+  // What discovery now shows this host has this generation.
+  void discovery_log_is(std::uint64_t generation);
+  [[nodiscard]] std::optional<protocol::nvme::AsyncEvent> take_event();
+  // The host has read this page without Retain Asynchronous Event.
+  void log_page_read(std::uint8_t log_id);
+
+  // Log pages that are the controller's own.
+
+  [[nodiscard]] std::vector<std::byte> error_page() const;
+  [[nodiscard]] std::uint64_t error_count() const;
+  // Ascending; they stay until the page is read.
+  [[nodiscard]] std::vector<protocol::nvme::NamespaceId> changed_namespaces() const;
+
+  // Ends the association: every queue's connection ends, each on its own reactor, and the
+  // controller identifier is free again. Once; later calls do nothing.
+  void end(EndReason reason);
+  [[nodiscard]] bool ended() const { return ended_.load(std::memory_order_acquire); }
+  // CSTS.CFS, before the end.
+  void fail();
+  // Connected now, or when the association ended.
+  [[nodiscard]] std::size_t io_queue_count() const;
+
+  [[nodiscard]] ControllerSnapshot snapshot(engine::Instant now) const;
+
+ private:
+  using Queues = std::map<std::uint16_t, QueueRecord>;
+  static void end_queues(const Queues& queues, EndReason reason);
+  void tell_admin();
+  [[nodiscard]] QueueSnapshot admin_snapshot() const;
+
+  const std::shared_ptr<Subsystem> subsystem_;
+  const protocol::nvme::ControllerId id_;
+  const Association association_;
+  const std::shared_ptr<SessionHandle> admin_;
+
+  std::atomic<bool> ready_{false};
+  std::atomic<bool> ended_{false};
+  std::atomic<bool> io_traffic_{false};
+  std::atomic<std::uint64_t> busy_ms_{0};
+  IoCounters counters_;
+
+  // Guards everything below. After Subsystem::mutex_; before it nothing but a reactor's queue of
+  // posted functions is locked.
+  mutable std::mutex mutex_;
+  Properties properties_;
+  FeatureValues features_;
+  AsyncEvents events_;
+  ErrorLog errors_;
+  std::set<std::uint32_t> changed_;
+  std::uint64_t discovery_generation_ = 0;
+  Queues queues_;  // I/O queues by QID
+  std::size_t queues_at_end_ = 0;
+};
+
+}  // namespace target::nvmf

@@ -1,0 +1,88 @@
+// FeatureValues: what Set Features has set and Get Features gets (Base 2.1, "Feature Values").
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "engine/foundation/clock.h"
+#include "protocol/nvme/admin_command.h"
+#include "protocol/nvme/command_effects_log.h"
+#include "protocol/nvme/features.h"
+#include "target/nvmf/limits.h"
+
+namespace target::nvmf {
+
+struct FeatureReply {
+  std::uint32_t dword0 = 0;
+  std::vector<std::byte> data;  // for features that are a structure
+};
+
+// Guarded by its controller's lock. No feature is saveable.
+class FeatureValues {
+ public:
+  struct Settings {
+    bool discovery = false;
+    std::uint16_t max_io_queues = 0;
+    std::uint32_t keep_alive_ms = 0;  // from Connect
+    protocol::nvme::HostId host_id{};
+    engine::Instant now;
+  };
+  explicit FeatureValues(const Settings& settings);
+
+  // Refusals: invalid_field (unknown feature, bad value), feature_not_saveable,
+  // feature_not_namespace_specific, command_sequence_error (queue count with I/O queues, host
+  // identifier), keep_alive_invalid (0: the transport requires it, NVMe/TCP 1.1, "Keep Alive
+  // Model"). The value is dword 0 of the completion. `data` is as long as the feature's structure,
+  // or empty. An NSID has been looked up already.
+  [[nodiscard]] protocol::nvme::Parsed<std::uint32_t> set(
+      const protocol::nvme::SetFeatures& command, std::span<const std::byte> data,
+      bool has_io_queues, engine::Instant now);
+  [[nodiscard]] protocol::nvme::Parsed<FeatureReply> get(const protocol::nvme::GetFeatures& command,
+                                                         engine::Instant now) const;
+  // Controller Level Reset: everything but what Connect set.
+  void reset(engine::Instant now);
+
+  // The feature holds a value for each namespace.
+  [[nodiscard]] static bool is_namespace_specific(std::uint8_t feature_id);
+
+  [[nodiscard]] std::uint32_t keep_alive_ms() const { return values_.keep_alive_ms; }
+  [[nodiscard]] std::uint32_t event_bits() const { return values_.event_bits; }
+  // I/O queues the host may connect: qid 1 .. this.
+  [[nodiscard]] std::uint32_t granted_queues() const { return values_.granted_queues; }
+  // The nominal temperature is outside of what the host set.
+  [[nodiscard]] bool temperature_warning() const;
+
+ private:
+  struct Values {
+    protocol::nvme::Arbitration arbitration;
+    std::uint8_t workload_hint = 0;
+    std::uint16_t over_temperature = warning_temperature_kelvin;
+    std::uint16_t under_temperature = 0;
+    std::uint32_t error_recovery = 0;                          // of namespaces not in the map
+    std::map<std::uint32_t, std::uint32_t> error_recovery_of;  // by NSID
+    std::uint32_t granted_queues = 0;
+    std::uint32_t event_bits = 0;
+    std::uint32_t keep_alive_ms = 0;
+    std::chrono::milliseconds timestamp{0};
+    engine::Instant timestamp_set_at;
+    protocol::nvme::TimestampOrigin timestamp_origin =
+        protocol::nvme::TimestampOrigin::cleared_at_reset;
+    protocol::nvme::HostBehaviorData host_behavior{};
+  };
+  [[nodiscard]] Values defaults(engine::Instant now) const;
+  [[nodiscard]] protocol::nvme::Parsed<void> set_temperature(std::uint32_t dword11);
+  [[nodiscard]] protocol::nvme::Parsed<std::uint32_t> set_queues(std::uint32_t dword11,
+                                                                 bool has_io_queues);
+  [[nodiscard]] protocol::nvme::Parsed<void> set_events(std::uint32_t dword11);
+  [[nodiscard]] protocol::nvme::Parsed<FeatureReply> read(
+      const Values& values, const protocol::nvme::GetFeatures& command, engine::Instant now) const;
+  [[nodiscard]] protocol::nvme::EffectsOf kind() const;
+
+  const Settings settings_;
+  Values values_;
+};
+
+}  // namespace target::nvmf

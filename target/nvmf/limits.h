@@ -1,0 +1,38 @@
+// Numbers that Identify and the discovery log tell hosts, and that commands are held to.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "engine/foundation/clock.h"
+#include "engine/foundation/units.h"
+#include "target/block/block_volume.h"
+
+namespace target::nvmf {
+
+inline constexpr std::uint32_t admin_queue_entries = 128;  // ASQSZ; more is refused
+inline constexpr std::uint32_t async_event_limit = 4;      // AERL, honest
+inline constexpr std::uint32_t abort_limit = 4;            // ACL, honest
+inline constexpr std::uint32_t error_log_entries = 64;     // ELPE, honest
+
+// KAS: Keep Alive Timeouts are rounded up to this.
+inline constexpr std::chrono::milliseconds keep_alive_granularity{1000};
+// A discovery controller whose host asked for no keep-alive ends after so long without a command
+// (Base 2.1, "Discovery Controller").
+inline constexpr std::chrono::minutes discovery_activity_timeout{2};
+// A disabled or shut-down controller keeps its association at least this long (Base 2.1,
+// "Controller Shutdown"), and not longer.
+inline constexpr std::chrono::minutes idle_association_timeout{2};
+
+// DMRSL and DMSL count blocks, whatever their size on a namespace: what is left of the limit with
+// the largest blocks.
+inline constexpr std::uint32_t dataset_range_blocks =
+    static_cast<std::uint32_t>(block::largest_zeroing.value / 4096);
+
+// There is no sensor: a volume has no temperature. What is shown is a room's, so that tools that
+// know only drives see nothing wrong.
+inline constexpr std::uint16_t nominal_temperature_kelvin = 298;
+inline constexpr std::uint16_t warning_temperature_kelvin = 343;
+inline constexpr std::uint16_t critical_temperature_kelvin = 353;
+
+}  // namespace target::nvmf

@@ -1,0 +1,24 @@
+// Log pages of one controller, as its host sees them, whole; the discovery log is the Admin
+// queue's.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "engine/foundation/clock.h"
+#include "protocol/nvme/admin_command.h"
+#include "protocol/nvme/log_pages.h"
+#include "target/nvmf/controller.h"
+
+namespace target::nvmf {
+
+// The LIDs that this controller answers.
+[[nodiscard]] std::span<const protocol::nvme::LogPage> log_pages_of(const Controller& controller);
+
+// Reads without consuming: Controller::log_page_read() does that, when the page has been delivered.
+// Refusals: invalid_log_page, invalid_field (a namespace's own page of a log that has none, an
+// unknown command set), invalid_namespace.
+[[nodiscard]] protocol::nvme::Parsed<std::vector<std::byte>> log_page(
+    const Controller& controller, const protocol::nvme::GetLogPage& command, engine::Instant now);
+
+}  // namespace target::nvmf

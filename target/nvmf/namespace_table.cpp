@@ -1,0 +1,161 @@
+#include "target/nvmf/namespace_table.h"
+
+#include <algorithm>
+#include <set>
+
+namespace target::nvmf {
+
+namespace {
+
+// A volume that is late keeps its place and makes hosts wait; one that has failed is served for
+// what it can still do, and its errors say the rest.
+AnaState ana_state_of(engine::VolumeState state) {
+  return state == engine::VolumeState::late ? AnaState::inaccessible : AnaState::optimized;
+}
+
+}  // namespace
+
+const char* text(NamespaceError error) {
+  switch (error) {
+    case NamespaceError::no_subsystem:
+      return "there is no such subsystem";
+    case NamespaceError::bad_nsid:
+      return "0 and 4294967295 are not namespace identifiers";
+    case NamespaceError::nsid_in_use:
+      return "the namespace identifier is in use";
+    case NamespaceError::table_full:
+      return "the subsystem has as many namespaces as it can have";
+    case NamespaceError::not_found:
+      return "there is no such namespace";
+  }
+  return "unknown";
+}
+
+Namespace* NamespaceView::find(std::uint32_t nsid) const {
+  // NSIDs mostly are 1, 2, 3 ...
+  if (nsid - 1U < ascending_.size() && ascending_[nsid - 1]->nsid == nsid) {
+    return ascending_[nsid - 1];
+  }
+  const auto found = std::lower_bound(
+      ascending_.begin(), ascending_.end(), nsid,
+      [](const Namespace* space, std::uint32_t wanted) { return space->nsid < wanted; });
+  return found != ascending_.end() && (*found)->nsid == nsid ? *found : nullptr;
+}
+
+engine::Result<NamespaceChange, NamespaceError> NamespaceTable::add(
+    const NamespaceOptions& options) {
+  if (options.nsid == 0 || options.nsid == 0xffff'ffff) return NamespaceError::bad_nsid;
+  if (present_.contains(options.nsid)) return NamespaceError::nsid_in_use;
+  if (present_.size() == max_namespaces) return NamespaceError::table_full;
+
+  auto entry = std::make_unique<Entry>();
+  const engine::Volume& volume = options.volume->volume();
+  entry->space.nsid = options.nsid;
+  entry->space.ana_group = free_group(options.nsid);
+  entry->space.volume = options.volume;
+  entry->space.ana_state.store(ana_state_of(volume.state()), std::memory_order_release);
+  entry->size = volume.size();
+  entry->uuid = volume.identity().uuid;
+  if (options.hosts) entry->visible_to = HostAcl(*options.hosts);
+
+  const NamespaceChange change{
+      .nsid = options.nsid, .attributes = true, .ana = true, .visible_to = &entry->visible_to};
+  present_.emplace(options.nsid, std::move(entry));
+  highest_nsid_ = std::max(highest_nsid_, options.nsid);
+  ++ana_changes_;
+  changed();
+  return change;
+}
+
+engine::Result<NamespaceChange, NamespaceError> NamespaceTable::remove(std::uint32_t nsid) {
+  const auto found = present_.find(nsid);
+  if (found == present_.end()) return NamespaceError::not_found;
+  removed_.push_back(std::move(found->second));
+  present_.erase(found);
+  ++ana_changes_;
+  changed();
+  return NamespaceChange{
+      .nsid = nsid, .attributes = true, .ana = true, .visible_to = &removed_.back()->visible_to};
+}
+
+std::vector<NamespaceChange> NamespaceTable::refresh() {
+  std::vector<NamespaceChange> changes;
+  for (const auto& [nsid, entry] : present_) {
+    const engine::Volume& volume = entry->space.volume->volume();
+    const AnaState state = ana_state_of(volume.state());
+    NamespaceChange change{.nsid = nsid, .visible_to = &entry->visible_to};
+    if (const auto size = volume.size(); size != entry->size) {
+      entry->size = size;
+      change.attributes = true;
+    }
+    if (const auto uuid = volume.identity().uuid; uuid != entry->uuid) {
+      entry->uuid = uuid;
+      change.attributes = true;
+    }
+    if (state != entry->space.ana_state.load(std::memory_order_relaxed)) {
+      entry->space.ana_state.store(state, std::memory_order_release);
+      entry->ana_changes = ++ana_changes_;
+      change.ana = true;
+    }
+    if (change.attributes || change.ana) changes.push_back(change);
+  }
+  return changes;
+}
+
+std::shared_ptr<const NamespaceView> NamespaceTable::view_for(std::string_view host_nqn) const {
+  std::vector<Namespace*> ascending;
+  for (const auto& [nsid, entry] : present_) {
+    if (entry->visible_to.admits(host_nqn)) ascending.push_back(&entry->space);
+  }
+  return std::make_shared<const NamespaceView>(version(), std::move(ascending));
+}
+
+std::vector<std::uint32_t> NamespaceTable::visible_to(std::string_view host_nqn) const {
+  std::vector<std::uint32_t> ascending;
+  for (const auto& [nsid, entry] : present_) {
+    if (entry->visible_to.admits(host_nqn)) ascending.push_back(nsid);
+  }
+  return ascending;
+}
+
+NamespaceFacts NamespaceTable::facts(const Entry& entry) {
+  return {.nsid = entry.space.nsid,
+          .ana_group = entry.space.ana_group,
+          .ana_state = entry.space.ana_state.load(std::memory_order_relaxed),
+          .uuid = entry.uuid,
+          .block_size = entry.space.volume->volume().identity().block_size,
+          .size = entry.size};
+}
+
+std::optional<NamespaceFacts> NamespaceTable::describe(std::uint32_t nsid,
+                                                       std::string_view host_nqn) const {
+  const auto found = present_.find(nsid);
+  if (found == present_.end() || !found->second->visible_to.admits(host_nqn)) return std::nullopt;
+  return facts(*found->second);
+}
+
+AnaReport NamespaceTable::ana_report(std::string_view host_nqn) const {
+  AnaReport report{.changes = ana_changes_, .groups = {}};
+  for (const auto& [nsid, entry] : present_) {
+    if (!entry->visible_to.admits(host_nqn)) continue;
+    report.groups.push_back({.id = entry->space.ana_group,
+                             .changes = entry->ana_changes,
+                             .state = entry->space.ana_state.load(std::memory_order_relaxed),
+                             .nsid = nsid});
+  }
+  std::sort(report.groups.begin(), report.groups.end(),
+            [](const auto& a, const auto& b) { return a.id < b.id; });
+  return report;
+}
+
+// The NSID itself where it fits, so that people can read the page; else the highest that is free.
+std::uint32_t NamespaceTable::free_group(std::uint32_t nsid) const {
+  std::set<std::uint32_t> used;
+  for (const auto& [other, entry] : present_) used.insert(entry->space.ana_group);
+  if (nsid <= max_namespaces && !used.contains(nsid)) return nsid;
+  std::uint32_t group = max_namespaces;
+  while (used.contains(group)) --group;
+  return group;
+}
+
+}  // namespace target::nvmf

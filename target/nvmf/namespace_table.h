@@ -1,0 +1,129 @@
+// NamespaceTable: the namespaces of one subsystem, who sees them, and what changed.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/foundation/units.h"
+#include "engine/foundation/uuid.h"
+#include "target/nvmf/host_acl.h"
+#include "target/nvmf/io_queue.h"
+#include "target/nvmf/options.h"
+
+namespace target::nvmf {
+
+// What one host saw of the table at one moment; immutable. The namespaces live as long as their
+// subsystem, those taken away too: a command may still be under way.
+class NamespaceView {
+ public:
+  NamespaceView(std::uint64_t version, std::vector<Namespace*> ascending)
+      : version_(version), ascending_(std::move(ascending)) {}
+
+  [[nodiscard]] std::uint64_t version() const { return version_; }
+  // nullptr: not there, or not for this host.
+  [[nodiscard]] Namespace* find(std::uint32_t nsid) const;
+
+ private:
+  std::uint64_t version_;
+  std::vector<Namespace*> ascending_;
+};
+
+// What Identify tells of a namespace.
+struct NamespaceFacts {
+  std::uint32_t nsid = 0;
+  std::uint32_t ana_group = 0;
+  AnaState ana_state = AnaState::optimized;
+  engine::Uuid uuid;  // nil: not known yet (the pool is not there)
+  engine::BlockSize block_size;
+  engine::BlockCount size;
+};
+
+// What the ANA log page tells, at one moment. Every volume is a group of its own, so every
+// namespace is.
+struct AnaReport {
+  struct Group {
+    std::uint32_t id = 0;
+    std::uint64_t changes = 0;
+    AnaState state = AnaState::optimized;
+    std::uint32_t nsid = 0;
+  };
+  std::uint64_t changes = 0;
+  std::vector<Group> groups;  // ascending by id
+};
+
+// A change to tell those hosts of that see the namespace.
+struct NamespaceChange {
+  std::uint32_t nsid = 0;
+  bool attributes = false;  // came, went, grew or got its identity
+  bool ana = false;
+  const HostAcl* visible_to = nullptr;  // lives as long as the table
+};
+
+enum class NamespaceError : std::uint8_t {
+  no_subsystem,  // there is no subsystem of this NQN
+  bad_nsid,      // 0 or FFFFFFFFh
+  nsid_in_use,   // take the other one away first
+  table_full,    // max_namespaces
+  not_found,
+};
+[[nodiscard]] const char* text(NamespaceError error);
+
+// Guarded by its subsystem's lock, but for version().
+// Invariants: an ANA group belongs to one present namespace; Namespace objects are never freed;
+// version() grows with every change of what find() may answer.
+class NamespaceTable {
+ public:
+  NamespaceTable() = default;
+  NamespaceTable(const NamespaceTable&) = delete;
+  NamespaceTable& operator=(const NamespaceTable&) = delete;
+
+  [[nodiscard]] engine::Result<NamespaceChange, NamespaceError> add(
+      const NamespaceOptions& options);
+  [[nodiscard]] engine::Result<NamespaceChange, NamespaceError> remove(std::uint32_t nsid);
+  // Compares with the volumes' states and sizes; the I/O status of a namespace follows here, at
+  // once.
+  [[nodiscard]] std::vector<NamespaceChange> refresh();
+
+  // Any thread, without the lock.
+  [[nodiscard]] std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
+
+  [[nodiscard]] std::shared_ptr<const NamespaceView> view_for(std::string_view host_nqn) const;
+  // Ascending.
+  [[nodiscard]] std::vector<std::uint32_t> visible_to(std::string_view host_nqn) const;
+  [[nodiscard]] std::optional<NamespaceFacts> describe(std::uint32_t nsid,
+                                                       std::string_view host_nqn) const;
+  [[nodiscard]] AnaReport ana_report(std::string_view host_nqn) const;
+  // NN: at least max_namespaces, and every NSID there has been.
+  [[nodiscard]] std::uint32_t highest_nsid() const { return highest_nsid_; }
+
+  template <class F>
+  void for_each(F&& visit) const {
+    for (const auto& [nsid, entry] : present_) visit(facts(*entry), *entry->space.volume);
+  }
+
+ private:
+  struct Entry {
+    Namespace space;
+    HostAcl visible_to;
+    std::uint64_t ana_changes = 1;
+    engine::BlockCount size;
+    engine::Uuid uuid;
+  };
+  [[nodiscard]] static NamespaceFacts facts(const Entry& entry);
+  [[nodiscard]] std::uint32_t free_group(std::uint32_t nsid) const;
+  void changed() { version_.fetch_add(1, std::memory_order_acq_rel); }
+
+  std::map<std::uint32_t, std::unique_ptr<Entry>> present_;
+  std::vector<std::unique_ptr<Entry>> removed_;
+  std::uint64_t ana_changes_ = 1;
+  std::uint32_t highest_nsid_ = max_namespaces;
+  std::atomic<std::uint64_t> version_{1};
+};
+
+}  // namespace target::nvmf

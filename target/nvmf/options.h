@@ -1,0 +1,80 @@
+// What main tells the NVMe side: plain structs, already checked by config and translated from it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/foundation/units.h"
+#include "target/block/block_volume.h"
+
+namespace target::nvmf {
+
+// A listener as Connect and the discovery log see it; its socket belongs to target/net.
+struct ListenerOptions {
+  enum class Family : std::uint8_t {
+    any,  // "*": both families
+    ipv4,
+    ipv6,
+  };
+  enum class Discovery : std::uint8_t {
+    also,  // the discovery subsystem beside the I/O subsystems
+    only,  // nothing else
+    none,  // Connect to a discovery NQN is refused
+  };
+  std::string name;
+  Family family = Family::any;
+  // Numeric, without brackets or zone; empty for a wildcard ("*", 0.0.0.0, ::), which the discovery
+  // log expands to the address that the asking host has reached.
+  std::string address;
+  std::uint16_t port = 4420;
+  Discovery discovery = Discovery::also;
+  engine::ByteCount in_capsule_data{8192};  // of I/O queues; told to hosts as IOCCSZ
+};
+
+struct NamespaceOptions {
+  std::uint32_t nsid = 0;                // 1 .. FFFFFFFEh, unique in its subsystem
+  block::BlockVolume* volume = nullptr;  // outlives the target
+  // NQNs of the hosts that see it; nullopt: every host of the subsystem.
+  std::optional<std::vector<std::string>> hosts;
+};
+
+// Which hosts a subsystem admits.
+struct HostRule {
+  bool allow_any = false;
+  std::vector<std::string> nqns;  // ignored if allow_any
+};
+
+inline constexpr std::uint32_t max_namespaces = 1024;  // in one subsystem; MNAN, ANAGRPMAX
+
+struct SubsystemOptions {
+  std::string nqn;
+  std::string serial;             // empty: made from the NQN
+  std::string model = "Forebay";  // at most 40 printable ASCII characters
+  HostRule hosts;
+  std::vector<std::string> listeners;  // names; reachable through these only
+  std::uint16_t cntlid_min = 1;
+  std::uint16_t cntlid_max = 0xffef;
+  std::uint16_t max_io_queues = 128;         // for each controller
+  std::uint32_t max_queue_entries = 1024;    // CAP.MQES is one less
+  engine::ByteCount max_transfer{1U << 20};  // MDTS: a power of two, 4 KiB .. BufferPool::largest
+  std::vector<NamespaceOptions> namespaces;  // at most max_namespaces
+};
+
+struct TargetOptions {
+  // The NQN that is this discovery service's own, beside the well-known one. Must stay the same
+  // from start to start: see make_discovery_nqn().
+  std::string discovery_nqn;
+  std::string firmware_revision = FOREBAY_VERSION;  // Identify shows the first 8 characters
+  std::vector<ListenerOptions> listeners;
+  std::vector<SubsystemOptions> subsystems;
+};
+
+// "nqn.2014-08.org.nvmexpress:uuid:..." derived from `seed` alone, for example the machine's
+// identity: the same seed gives the same NQN, for ever.
+[[nodiscard]] std::string make_discovery_nqn(std::string_view seed);
+// 20 characters from the NQN alone; the serial number of a subsystem that is given none.
+[[nodiscard]] std::string make_serial(std::string_view subsystem_nqn);
+
+}  // namespace target::nvmf

@@ -1,0 +1,190 @@
+#include "target/nvmf/session.h"
+
+#include "target/nvmf/connect_request.h"
+#include "target/nvmf/host_data.h"
+#include "target/nvmf/subsystem.h"
+#include "target/nvmf/target.h"
+#include "target/reactor/log.h"
+
+namespace target::nvmf {
+
+namespace nvme = protocol::nvme;
+
+namespace {
+
+// Until there is authentication or TLS.
+constexpr const char* security = "none";
+
+const char* digests_of(const LinkInfo& link) {
+  if (link.header_digest && link.data_digest) return "header,data";
+  if (link.header_digest) return "header";
+  return link.data_digest ? "data" : "none";
+}
+
+}  // namespace
+
+IoQueueView::IoQueueView(Controller& controller)
+    : controller_(controller),
+      largest_transfer_(
+          static_cast<std::uint32_t>(controller.subsystem().limits().max_transfer.value)),
+      view_(controller.subsystem().view_for(controller.association().host_nqn)) {}
+
+Namespace* IoQueueView::find_namespace(std::uint32_t nsid) {
+  Subsystem& subsystem = controller_.subsystem();
+  if (view_->version() != subsystem.namespaces_version()) [[unlikely]] {
+    view_ = subsystem.view_for(controller_.association().host_nqn);
+  }
+  return view_->find(nsid);
+}
+
+Session::Session(NvmfTarget& target, CommandPort& port)
+    : target_(target),
+      port_(port),
+      handle_(std::make_shared<SessionHandle>(*this, port.reactor())) {}
+
+Session::~Session() { handle_->session_ended(); }
+
+void Session::execute(CommandPermit permit) {
+  if (io_) [[likely]] {
+    if (permit.command().entry.opcode == nvme::fabrics_opcode) [[unlikely]] {
+      return run_io_fabrics(std::move(permit));
+    }
+    return io_->execute(std::move(permit));
+  }
+  if (admin_) return admin_->execute(std::move(permit));
+  connect(std::move(permit), /*data_is_ready=*/false);
+}
+
+void Session::data_ready(CommandPermit permit) {
+  if (io_) [[likely]] {
+    return io_->data_ready(std::move(permit));
+  }
+  if (admin_) return admin_->data_ready(std::move(permit));
+  connect(std::move(permit), /*data_is_ready=*/true);
+}
+
+void Session::connect(CommandPermit permit, bool data_is_ready) {
+  const Command& command = permit.command();
+  const bool is_connect =
+      command.entry.opcode == nvme::fabrics_opcode &&
+      command.entry.fabrics_type() == static_cast<std::uint8_t>(nvme::FabricsType::connect);
+  if (!is_connect) return permit.respond(nvme::status::command_sequence_error);
+
+  const auto parsed = nvme::parse_fabrics_command(command.entry);
+  if (!parsed) return refuse(std::move(permit), parsed.error(), "the command is malformed");
+  const auto& connect = std::get<nvme::Connect>(parsed.value());
+  const auto bytes = host_data(command, connect.data, {nvme::connect_data_bytes}, data_is_ready);
+  if (!bytes) return refuse(std::move(permit), bytes.error(), "its data is not there");
+  if (!bytes.value()) {
+    return permit.receive_from_host(
+        static_cast<std::uint32_t>(nvme::length_of(connect.data).value));
+  }
+  const auto data = nvme::parse_connect_data(*bytes.value());
+  if (!data) return refuse(std::move(permit), data.error(), "a name or identifier is malformed");
+  host_nqn_ = data.value().host_nqn;
+  subsystem_nqn_ = data.value().subsystem_nqn;
+
+  std::string why;
+  const ConnectRequest request{.command = connect, .data = data.value(), .link = port_.link()};
+  auto admitted = target_.admit(request, handle_, why);
+  if (!admitted) return refuse(std::move(permit), admitted.error(), why);
+  controller_ = std::move(admitted).value();
+  accept(std::move(permit), connect);
+}
+
+void Session::accept(CommandPermit permit, const nvme::Connect& connect) {
+  binding_ = {.qid = connect.queue_id,
+              .entries = connect.queue_entries,
+              .sq_flow_control_disabled = connect.sq_flow_control_disabled};
+  if (connect.queue_id == 0) {
+    admin_.emplace(target_, controller_, handle_, port_);
+  } else {
+    view_.emplace(*controller_);
+    io_.emplace(*view_, port_, connect.queue_id);
+  }
+  log_connected();
+  port_.bind(binding_);
+  permit.respond(nvme::status::success, nvme::connect_result(controller_->id()));
+}
+
+void Session::refuse(CommandPermit permit, const nvme::Refusal& refusal, std::string_view why) {
+  log_refusal(refusal, why);
+  permit.respond(refusal.status, refusal.dword0);
+  port_.end(EndReason::refused);
+}
+
+void Session::run_io_fabrics(CommandPermit permit) {
+  const auto parsed = nvme::parse_fabrics_command(permit.command().entry);
+  if (!parsed) return permit.respond(parsed.error().status, parsed.error().dword0);
+  if (std::holds_alternative<nvme::Connect>(parsed.value())) {
+    return permit.respond(nvme::status::command_sequence_error);
+  }
+  if (!std::holds_alternative<nvme::Disconnect>(parsed.value())) {
+    return permit.respond(nvme::status::invalid_opcode);  // for Admin queues only
+  }
+  // Nothing may be answered on the queue after this (Base 2.2, "Disconnect Command and Response").
+  permit.respond(nvme::status::success);
+  port_.end(EndReason::disconnected);
+}
+
+void Session::deliver_events() {
+  if (admin_) admin_->deliver_events();
+}
+
+bool Session::abort(std::uint16_t command_id) { return io_ && io_->abort(command_id); }
+
+void Session::abort_finished() {
+  if (admin_) admin_->abort_finished();
+}
+
+void Session::connection_ended(EndReason reason) {
+  handle_->session_ended();
+  if (!controller_) return;
+  log_disconnected(reason);
+  if (admin_) return admin_->end(reason);
+  controller_->detach_queue(binding_.qid, *handle_);
+  io_->end();
+}
+
+void Session::log_refusal(const nvme::Refusal& refusal, std::string_view why) {
+  std::uint64_t left_out = 0;
+  if (!target_.may_log_refusal(left_out)) return;
+  const LinkInfo& link = port_.link();
+  log_warn(
+      "connect refused host={} peer={} local={} listener={} subsystem={} security={} status=\"{}\" "
+      "reason=\"{}\" more={}",
+      host_nqn_, link.peer_address, link.local_address, link.listener, subsystem_nqn_, security,
+      nvme::name_of(refusal.status), why, left_out);
+}
+
+void Session::log_connected() const {
+  const LinkInfo& link = port_.link();
+  if (!admin_) {
+    return log_debug("queue connected host={} peer={} subsystem={} cntlid={} queue={} entries={}",
+                     host_nqn_, link.peer_address, subsystem_nqn_, controller_->id().value,
+                     binding_.qid, binding_.entries);
+  }
+  log_info(
+      "host connected host={} peer={} local={} listener={} subsystem={} cntlid={} entries={} "
+      "keep_alive_ms={} digests={} security={}",
+      host_nqn_, link.peer_address, link.local_address, link.listener, subsystem_nqn_,
+      controller_->id().value, binding_.entries, controller_->association().keep_alive_ms,
+      digests_of(link), security);
+}
+
+void Session::log_disconnected(EndReason reason) const {
+  const LinkInfo& link = port_.link();
+  if (!admin_) {
+    return log_debug(
+        "queue disconnected host={} peer={} subsystem={} cntlid={} queue={} reason=\"{}\"",
+        host_nqn_, link.peer_address, subsystem_nqn_, controller_->id().value, binding_.qid,
+        text(reason));
+  }
+  log_info(
+      "host disconnected host={} peer={} local={} listener={} subsystem={} cntlid={} queues={} "
+      "security={} reason=\"{}\"",
+      host_nqn_, link.peer_address, link.local_address, link.listener, subsystem_nqn_,
+      controller_->id().value, controller_->io_queue_count(), security, text(reason));
+}
+
+}  // namespace target::nvmf

@@ -1,0 +1,82 @@
+// Session: what the commands of one connection mean: Connect first, then those of its queue.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "protocol/nvme/fabrics_command.h"
+#include "target/nvmf/admin_queue.h"
+#include "target/nvmf/command.h"
+#include "target/nvmf/controller.h"
+#include "target/nvmf/io_queue.h"
+#include "target/nvmf/session_handle.h"
+
+namespace target::nvmf {
+
+class NvmfTarget;
+
+// The controller, as one I/O queue sees it. Reactor thread of the queue; keeps a view of the
+// namespaces so that finding one takes no lock.
+class IoQueueView final : public IoQueueOwner {
+ public:
+  explicit IoQueueView(Controller& controller);
+
+  [[nodiscard]] Namespace* find_namespace(std::uint32_t nsid) override;
+  [[nodiscard]] bool ready() const override { return controller_.ready(); }
+  void command_failed(const CommandFailure& failure) override {
+    controller_.command_failed(failure);
+  }
+  void note_traffic() override { controller_.note_io_traffic(); }
+  [[nodiscard]] IoCounters& counters() override { return controller_.counters(); }
+  [[nodiscard]] std::uint32_t largest_transfer_bytes() const override { return largest_transfer_; }
+
+ private:
+  Controller& controller_;
+  const std::uint32_t largest_transfer_;
+  std::shared_ptr<const NamespaceView> view_;
+};
+
+// Reactor thread of its connection only; others go through its SessionHandle.
+class Session final : public CommandExecutor {
+ public:
+  Session(NvmfTarget& target, CommandPort& port);
+  ~Session() override;
+
+  void execute(CommandPermit permit) override;
+  void data_ready(CommandPermit permit) override;
+  void connection_ended(EndReason reason) override;
+
+  // Asked for by other threads.
+
+  void end(EndReason reason) { port_.end(reason); }
+  void deliver_events();
+  [[nodiscard]] bool abort(std::uint16_t command_id);
+  void abort_finished();
+
+ private:
+  void connect(CommandPermit permit, bool data_is_ready);
+  void accept(CommandPermit permit, const protocol::nvme::Connect& connect);
+  void refuse(CommandPermit permit, const protocol::nvme::Refusal& refusal, std::string_view why);
+  void run_io_fabrics(CommandPermit permit);
+  void log_refusal(const protocol::nvme::Refusal& refusal, std::string_view why);
+  void log_connected() const;
+  void log_disconnected(EndReason reason) const;
+
+  NvmfTarget& target_;
+  CommandPort& port_;
+  const std::shared_ptr<SessionHandle> handle_;
+
+  // What Connect named, for the log: also when it was refused.
+  std::string host_nqn_;
+  std::string subsystem_nqn_;
+
+  // From a successful Connect on, exactly one of the two queues is there.
+  std::shared_ptr<Controller> controller_;
+  QueueBinding binding_;
+  std::optional<AdminQueue> admin_;
+  std::optional<IoQueueView> view_;
+  std::optional<IoQueue> io_;
+};
+
+}  // namespace target::nvmf

@@ -1,0 +1,134 @@
+#include "target/nvmf/subsystem.h"
+
+#include <span>
+#include <utility>
+
+#include "engine/foundation/check.h"
+
+namespace target::nvmf {
+
+using Guard = std::lock_guard<std::mutex>;
+
+Subsystem::Subsystem(const SubsystemOptions& options, Kind kind, std::string firmware_revision)
+    : nqn_(options.nqn),
+      serial_(options.serial.empty() ? make_serial(options.nqn) : options.serial),
+      model_(options.model),
+      firmware_revision_(std::move(firmware_revision)),
+      kind_(kind),
+      limits_{.max_io_queues = options.max_io_queues,
+              .max_queue_entries = options.max_queue_entries,
+              .max_transfer = options.max_transfer,
+              .cntlid_min = options.cntlid_min,
+              .cntlid_max = options.cntlid_max},
+      next_controller_(options.cntlid_min) {
+  CHECK(options.cntlid_min != 0 && options.cntlid_min <= options.cntlid_max);
+  for (const NamespaceOptions& space : options.namespaces)
+    CHECK(namespaces_.add(space).has_value());
+}
+
+Subsystem::~Subsystem() = default;
+
+std::shared_ptr<Controller> Subsystem::make_controller(Association association,
+                                                       std::shared_ptr<SessionHandle> admin) {
+  const Guard guard(mutex_);
+  const std::size_t capacity = std::size_t{limits_.cntlid_max} - limits_.cntlid_min + 1;
+  if (controllers_.size() >= capacity) return nullptr;
+  const auto following = [this](std::uint16_t id) {
+    return id == limits_.cntlid_max ? limits_.cntlid_min : static_cast<std::uint16_t>(id + 1);
+  };
+  while (controllers_.contains(next_controller_)) next_controller_ = following(next_controller_);
+  const std::uint16_t id = next_controller_;
+  next_controller_ = following(id);
+  auto controller =
+      std::make_shared<Controller>(shared_from_this(), protocol::nvme::ControllerId{id},
+                                   std::move(association), std::move(admin));
+  controllers_.emplace(id, controller);
+  return controller;
+}
+
+std::shared_ptr<Controller> Subsystem::find_controller(protocol::nvme::ControllerId id) const {
+  const Guard guard(mutex_);
+  const auto found = controllers_.find(id.value);
+  return found == controllers_.end() ? nullptr : found->second;
+}
+
+void Subsystem::release(const Controller& controller) {
+  std::shared_ptr<Controller> last;  // dropped without the lock
+  const Guard guard(mutex_);
+  const auto found = controllers_.find(controller.id().value);
+  if (found == controllers_.end() || found->second.get() != &controller) return;
+  last = std::move(found->second);
+  controllers_.erase(found);
+}
+
+std::vector<std::shared_ptr<Controller>> Subsystem::controllers() const {
+  const Guard guard(mutex_);
+  std::vector<std::shared_ptr<Controller>> all;
+  for (const auto& [id, controller] : controllers_) all.push_back(controller);
+  return all;
+}
+
+void Subsystem::tell(std::span<const NamespaceChange> changes) const {
+  if (changes.empty()) return;
+  for (const auto& [id, controller] : controllers_) controller->namespaces_changed(changes);
+}
+
+engine::Result<void, NamespaceError> Subsystem::add_namespace(const NamespaceOptions& options) {
+  const Guard guard(mutex_);
+  TRY(const auto change, namespaces_.add(options));
+  tell({&change, 1});
+  return engine::success();
+}
+
+engine::Result<void, NamespaceError> Subsystem::remove_namespace(std::uint32_t nsid) {
+  const Guard guard(mutex_);
+  TRY(const auto change, namespaces_.remove(nsid));
+  tell({&change, 1});
+  return engine::success();
+}
+
+void Subsystem::refresh_volumes() {
+  const Guard guard(mutex_);
+  tell(namespaces_.refresh());
+}
+
+std::shared_ptr<const NamespaceView> Subsystem::view_for(std::string_view host_nqn) const {
+  const Guard guard(mutex_);
+  return namespaces_.view_for(host_nqn);
+}
+
+std::vector<std::uint32_t> Subsystem::namespaces_of(std::string_view host_nqn) const {
+  const Guard guard(mutex_);
+  return namespaces_.visible_to(host_nqn);
+}
+
+std::optional<NamespaceFacts> Subsystem::describe(std::uint32_t nsid,
+                                                  std::string_view host_nqn) const {
+  const Guard guard(mutex_);
+  return namespaces_.describe(nsid, host_nqn);
+}
+
+AnaReport Subsystem::ana_report(std::string_view host_nqn) const {
+  const Guard guard(mutex_);
+  return namespaces_.ana_report(host_nqn);
+}
+
+std::uint32_t Subsystem::highest_nsid() const {
+  const Guard guard(mutex_);
+  return namespaces_.highest_nsid();
+}
+
+std::vector<NamespaceSnapshot> Subsystem::namespaces() const {
+  const Guard guard(mutex_);
+  std::vector<NamespaceSnapshot> all;
+  namespaces_.for_each([&](const NamespaceFacts& facts, block::BlockVolume& volume) {
+    all.push_back({.nsid = facts.nsid,
+                   .volume = volume.volume().identity().name,
+                   .ana_state = facts.ana_state,
+                   .size_blocks = facts.size.value,
+                   .block_bytes = facts.block_size.bytes});
+  });
+  return all;
+}
+
+}  // namespace target::nvmf

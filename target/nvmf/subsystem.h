@@ -1,0 +1,93 @@
+// Subsystem: one NVM subsystem (or the discovery subsystem): its identity, namespaces and
+// controllers.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "target/nvmf/controller.h"
+#include "target/nvmf/namespace_table.h"
+#include "target/nvmf/options.h"
+
+namespace target::nvmf {
+
+// Any thread. Always owned by a shared_ptr: a controller keeps its subsystem until its last session
+// has ended, even when the configuration has taken it away.
+class Subsystem : public std::enable_shared_from_this<Subsystem> {
+ public:
+  enum class Kind : std::uint8_t { nvm, discovery };
+
+  struct Limits {
+    std::uint16_t max_io_queues = 0;
+    std::uint32_t max_queue_entries = 0;
+    engine::ByteCount max_transfer;
+    std::uint16_t cntlid_min = 1;
+    std::uint16_t cntlid_max = 0xffef;
+  };
+
+  // NSIDs that are impossible or used twice end the process: config has checked them.
+  Subsystem(const SubsystemOptions& options, Kind kind, std::string firmware_revision);
+  Subsystem(const Subsystem&) = delete;
+  Subsystem& operator=(const Subsystem&) = delete;
+  ~Subsystem();
+
+  // Never change.
+  [[nodiscard]] const std::string& nqn() const { return nqn_; }
+  [[nodiscard]] const std::string& serial() const { return serial_; }
+  [[nodiscard]] const std::string& model() const { return model_; }
+  [[nodiscard]] const std::string& firmware_revision() const { return firmware_revision_; }
+  [[nodiscard]] bool is_discovery() const { return kind_ == Kind::discovery; }
+  [[nodiscard]] const Limits& limits() const { return limits_; }
+
+  // A controller with an identifier of its own, least recently used first; nullptr if all are
+  // taken.
+  [[nodiscard]] std::shared_ptr<Controller> make_controller(Association association,
+                                                            std::shared_ptr<SessionHandle> admin);
+  // nullptr: there is none.
+  [[nodiscard]] std::shared_ptr<Controller> find_controller(protocol::nvme::ControllerId id) const;
+  // The association has ended. Called by the controller.
+  void release(const Controller& controller);
+  [[nodiscard]] std::vector<std::shared_ptr<Controller>> controllers() const;
+
+  // Each is one step: what Identify and the log pages say, what I/O is answered and who is told
+  // change together.
+  [[nodiscard]] engine::Result<void, NamespaceError> add_namespace(const NamespaceOptions& options);
+  [[nodiscard]] engine::Result<void, NamespaceError> remove_namespace(std::uint32_t nsid);
+  void refresh_volumes();
+
+  // Namespaces as one host sees them.
+
+  // Changes whenever view_for() would return something else; no lock.
+  [[nodiscard]] std::uint64_t namespaces_version() const { return namespaces_.version(); }
+  [[nodiscard]] std::shared_ptr<const NamespaceView> view_for(std::string_view host_nqn) const;
+  [[nodiscard]] std::vector<std::uint32_t> namespaces_of(std::string_view host_nqn) const;
+  [[nodiscard]] std::optional<NamespaceFacts> describe(std::uint32_t nsid,
+                                                       std::string_view host_nqn) const;
+  [[nodiscard]] AnaReport ana_report(std::string_view host_nqn) const;
+  [[nodiscard]] std::uint32_t highest_nsid() const;
+  [[nodiscard]] std::vector<NamespaceSnapshot> namespaces() const;
+
+ private:
+  void tell(std::span<const NamespaceChange> changes) const;
+
+  const std::string nqn_;
+  const std::string serial_;
+  const std::string model_;
+  const std::string firmware_revision_;
+  const Kind kind_;
+  const Limits limits_;
+
+  // Guards everything below. After NvmfTarget::mutex_, before Controller::mutex_.
+  mutable std::mutex mutex_;
+  NamespaceTable namespaces_;
+  std::map<std::uint16_t, std::shared_ptr<Controller>> controllers_;
+  std::uint16_t next_controller_;
+};
+
+}  // namespace target::nvmf

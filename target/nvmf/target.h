@@ -1,0 +1,108 @@
+// NvmfTarget: every NVMe subsystem of the daemon, the listeners they are reached through, and the
+// discovery service over both.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/foundation/clock.h"
+#include "target/nvmf/command.h"
+#include "target/nvmf/connect_request.h"
+#include "target/nvmf/directory.h"
+#include "target/nvmf/options.h"
+#include "target/nvmf/subsystem.h"
+#include "target/nvmf/target_status.h"
+#include "target/reactor/log.h"
+
+namespace target::nvmf {
+
+// Any thread, unless a method says otherwise. Reconfiguration by one thread at a time, which ends
+// before the reactors do.
+//
+// Locks, in this order: NvmfTarget::mutex_, Subsystem::mutex_, Controller::mutex_, a reactor's
+// queue of posted functions. None is held while a command is answered, and no I/O command takes any
+// of them: an I/O queue has a view of its namespaces of its own, renewed when the table's version
+// has changed.
+class NvmfTarget {
+ public:
+  // The options are checked by config: names that are used twice end the process. `clock` outlives
+  // the target.
+  NvmfTarget(const TargetOptions& options, const engine::Clock& clock);
+  NvmfTarget(const NvmfTarget&) = delete;
+  NvmfTarget& operator=(const NvmfTarget&) = delete;
+  // Every session has ended.
+  ~NvmfTarget();
+
+  // What a new connection's commands mean: a ConnectionRegistry::ExecutorFactory. Reactor thread of
+  // `port`, before its first byte is read; the target and the port outlive the session.
+  [[nodiscard]] std::unique_ptr<CommandExecutor> make_session(CommandPort& port);
+
+  // Looks at every volume's state, size and identity: hosts are told (ANA change, namespace
+  // attribute changed) and the status of I/O follows, in one step. Call it when a volume has
+  // changed (VolumeObserver hands it on).
+  void refresh_volumes();
+
+  // Changes while hosts are connected. Hosts that a change does not concern see no event.
+  // False: no such name, or it exists already.
+  bool add_listener(const ListenerOptions& listener);
+  bool remove_listener(std::string_view name);  // its associations end
+  bool add_subsystem(const SubsystemOptions& options);
+  bool remove_subsystem(std::string_view nqn);                  // its associations end
+  bool set_hosts(std::string_view nqn, const HostRule& hosts);  // those not admitted any more end
+  [[nodiscard]] engine::Result<void, NamespaceError> add_namespace(std::string_view nqn,
+                                                                   const NamespaceOptions& options);
+  [[nodiscard]] engine::Result<void, NamespaceError> remove_namespace(std::string_view nqn,
+                                                                      std::uint32_t nsid);
+
+  // Ends every association; what is under way is still answered.
+  void end_associations(EndReason reason);
+
+  [[nodiscard]] TargetStatus status() const;
+
+  // For sessions.
+
+  // Decides about a Connect: makes the controller of an Admin queue, joins an I/O queue to its
+  // controller. The refusal is the host's answer, `why` the log's.
+  [[nodiscard]] protocol::nvme::Parsed<std::shared_ptr<Controller>> admit(
+      const ConnectRequest& request, std::shared_ptr<SessionHandle> session, std::string& why);
+  // Log page 70h for a host that reached us at `local_address`.
+  [[nodiscard]] std::vector<std::byte> discovery_log(std::string_view host_nqn,
+                                                     std::string_view local_address) const;
+  // False while refusals come faster than a log should grow; `left_out` counts them when one is let
+  // through.
+  [[nodiscard]] bool may_log_refusal(std::uint64_t& left_out);
+  void count_keep_alive_timeout();
+
+ private:
+  using SubsystemMap = std::map<std::string, std::shared_ptr<Subsystem>, std::less<>>;
+
+  // The subsystem that this Connect names, if its listener and host may use it.
+  [[nodiscard]] protocol::nvme::Parsed<std::shared_ptr<Subsystem>> reachable(
+      const ConnectRequest& request, std::string& why) const;
+  [[nodiscard]] protocol::nvme::Parsed<std::shared_ptr<Controller>> admit_admin(
+      const ConnectRequest& request, Subsystem& subsystem, std::shared_ptr<SessionHandle> session,
+      std::string& why);
+  [[nodiscard]] std::shared_ptr<Subsystem> find(std::string_view nqn) const;
+  [[nodiscard]] std::vector<std::shared_ptr<Controller>> all_controllers() const;
+  void insert(const SubsystemOptions& options);
+  void tell_discovery() const;
+
+  const engine::Clock& clock_;
+  const std::string firmware_revision_;
+  const std::shared_ptr<Subsystem> discovery_;
+
+  // Guards everything below; the first of all locks here.
+  mutable std::mutex mutex_;
+  Directory directory_;
+  SubsystemMap subsystems_;
+  std::uint64_t refused_connects_ = 0;
+  std::uint64_t keep_alive_timeouts_ = 0;
+  LogLimit refusal_log_;
+};
+
+}  // namespace target::nvmf
