@@ -41,7 +41,7 @@ SUITES = [
     Suite("end_to_end", "the real daemon on loopback, driven by the project's own client",
           "release", ["end_to_end"], ["suite_end_to_end", "forebayd", "forebayctl", "forebay-load"], 5),
     Suite("vm", "stock Linux kernels as hosts, in QEMU",
-          "release", ["vm"], ["forebayd", "forebayctl"], 12, packages=["vm"], jobs=1),
+          "release", ["vm"], ["forebayd", "forebayctl"], 12, packages=["vm"]),
     Suite("sanitize", "unit, protocol and config under ASan and UBSan, and one loopback run",
           "asan", ["unit", "protocol", "config", "smoke"],
           ["suite_unit", "suite_protocol", "suite_config", "suite_end_to_end", "forebayd", "forebayctl", "forebay-load"], 6),
@@ -108,8 +108,9 @@ def execute(suite: Suite, long: bool) -> Outcome:
     report = folder / f"report-{suite.name}.xml"
     report.unlink(missing_ok=True)
     environment = {**suite.environment, "FOREBAY_LONG": "1" if long else ""}
+    labels = suite.labels + [f"{label}-long" for label in suite.labels if long]
     run(["ctest", "--test-dir", str(folder), "--output-on-failure", "--no-tests=error",
-         "-L", "^(" + "|".join(suite.labels) + ")$", "-j", str(suite.jobs), "--output-junit", str(report)],
+         "-L", "^(" + "|".join(labels) + ")$", "-j", str(suite.jobs), "--output-junit", str(report)],
         environment)
     count(report, outcome)
     outcome.seconds = time.monotonic() - started

@@ -1,0 +1,102 @@
+"""A guest as an NVMe/TCP host: what an administrator does with nvme-cli, and what the kernel then shows."""
+
+import json
+import re
+import uuid
+
+from lab.errors import Failed
+from lab.guest import Guest
+from lab.namespace import ADDRESS
+from lab.target import IO_PORT, SUBSYSTEM
+
+# Far above what an emulated guest beside a compiler needs; scenarios about keep-alive choose their own.
+KEEP_ALIVE_S = 60
+# What a kernel says when something went wrong that no command reported.
+COMPLAINTS = re.compile(
+    r"WARNING:|BUG:|Oops|Call Trace|I/O error|Buffer I/O|digest error|unexpected|invalid|failed to|"
+    r"corrupt|Corruption|queue.*timeout|EXT4-fs error|XFS.*error|hung_task|blocked for more than", re.I)
+
+
+class Host:
+    """Host number `index`: its own identity, the same each time."""
+
+    def __init__(self, guest: Guest, index: int):
+        self.guest = guest
+        self.id = str(uuid.uuid5(uuid.NAMESPACE_DNS, f"host{index}.example.com"))
+        self.nqn = f"nqn.2014-08.org.nvmexpress:uuid:{self.id}"
+        self.run, self.attempt, self.start = guest.run, guest.attempt, guest.start
+        self.read, self.await_true = guest.read, guest.await_true
+        guest.write("/etc/nvme/hostnqn", self.nqn)
+        guest.write("/etc/nvme/hostid", self.id)
+        # From here on the kernel's log is this scenario's.
+        guest.run("dmesg -C")
+
+    def connect(self, *options: str, address: str = ADDRESS, port: int = IO_PORT, nqn: str = SUBSYSTEM) -> str:
+        """The controller's name, such as nvme0, once it is live."""
+        output = self.run(f"nvme connect -t tcp -a {address} -s {port} -n {nqn} -k {KEEP_ALIVE_S} -l 900 -c 1 "
+                          f"{' '.join(options)} -o json 2>&1 || exit $?")
+        found = re.search(r"nvme\d+", output)
+        if not found:
+            # nvme-cli 2.3 says nothing: the youngest controller of this subsystem is the one.
+            found = re.search(r"nvme\d+", self.controllers()[-1])
+        self.await_live(found.group(0))
+        return found.group(0)
+
+    def connect_expecting_failure(self, *options: str, address: str = ADDRESS, port: int = IO_PORT,
+                                  nqn: str = SUBSYSTEM) -> str:
+        answer = self.attempt(f"nvme connect -t tcp -a {address} -s {port} -n {nqn} {' '.join(options)}")
+        if answer.code == 0:
+            raise Failed(f"connect to {nqn} at {address}:{port} succeeded")
+        return answer.output
+
+    def disconnect(self, controller: str | None = None) -> None:
+        self.run(f"nvme disconnect -d {controller}" if controller else "nvme disconnect-all")
+
+    def controllers(self) -> list[str]:
+        return self.run("ls -1 -v /sys/class/nvme").split()
+
+    def attribute(self, controller: str, name: str) -> str:
+        return self.read(f"/sys/class/nvme/{controller}/{name}")
+
+    def await_live(self, controller: str, timeout: float = 180) -> None:
+        self.await_true(f'[ "$(cat /sys/class/nvme/{controller}/state)" = live ]', timeout)
+
+    def device(self, nsid: int, nqn: str = SUBSYSTEM) -> str:
+        """The block device of a namespace, such as /dev/nvme0n1, as soon as it is there."""
+        output = self.run(
+            "for i in $(seq 300); do for b in /sys/block/nvme*n*; do "
+            f'[ "$(cat $b/nsid 2>/dev/null)" = {nsid} ] && [ "$(cat $b/device/subsysnqn)" = {nqn} ] && '
+            "[ -b /dev/${b##*/} ] && { echo /dev/${b##*/}; exit 0; }; done; sleep 0.1; done; ls -l /sys/block; exit 1")
+        return output.strip()
+
+    def json(self, command: str) -> dict | list:
+        """What an `nvme` subcommand prints with -o json."""
+        output = self.run(f"nvme {command} -o json 2>/run/stderr || {{ c=$?; cat /run/stderr; exit $c; }}")
+        start = min((position for position in (output.find("{"), output.find("[")) if position >= 0), default=-1)
+        if start < 0:
+            raise Failed(f"nvme {command} printed no JSON: {output}")
+        return json.loads(output[start:])
+
+    def fio(self, where: str, *options: str, timeout: float = 900) -> dict:
+        return fio_result(self.run(fio_command(where, *options), timeout))
+
+    def complaints(self, allowed: str = "") -> list[str]:
+        lines = self.run("dmesg").splitlines()
+        return [line for line in lines if COMPLAINTS.search(line) and not (allowed and re.search(allowed, line))]
+
+
+def fio_command(where: str, *options: str) -> str:
+    """Writes, then reads back and compares checksums."""
+    return (f"fio --name=verify --filename={where} --ioengine=libaio --direct=1 --verify=crc32c --verify_fatal=1 "
+            f"--randrepeat=1 --output-format=json {' '.join(options)}")
+
+
+def fio_result(output: str) -> dict:
+    """The one job of a run that must have had no error."""
+    try:
+        job = json.loads(output[output.index("{"):])["jobs"][0]
+    except (ValueError, KeyError, IndexError) as error:
+        raise Failed(f"fio printed no result: {output[-2000:]}") from error
+    if job["error"] != 0:
+        raise Failed(f"fio: error {job['error']}: {output[-2000:]}")
+    return job

@@ -1,0 +1,79 @@
+"""What a scenario is given: a target, hosts on demand, a capture; and the checks that end every scenario."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.capture import Capture
+from lab.errors import Failed
+from lab.guest import Guest
+from lab.host import Host
+from lab.machine import Image
+from lab.target import MIB, Target
+
+
+class Lab:
+    """`require` states what must hold; everything else ends in `finish` or `abandon`."""
+
+    def __init__(self, image: Image, target: Target, folder: Path):
+        self.image, self.target, self.folder = image, target, folder
+        # Patterns of kernel messages that this scenario provokes.
+        self.allowed_complaints = ""
+        self._hosts: dict[int, Host] = {}
+        self._capture = Capture(folder / "capture.pcapng")
+
+    def serve(self, *volumes: tuple[int, str, int, int]) -> None:
+        """Starts the target with volumes given as (nsid, name, size, block size)."""
+        self.target.create_pool()
+        for volume in volumes or [(1, "data", 64 * MIB, 4096)]:
+            self.target.add_volume(*volume)
+        self.target.start()
+
+    def host(self, index: int = 0) -> Host:
+        if index not in self._hosts:
+            guest = Guest(self.image, self.folder / f"guest{index}", f"guest{index}")
+            guest.resume()
+            self._hosts[index] = Host(guest, index)
+        return self._hosts[index]
+
+    def require(self, holds: object, otherwise: str) -> None:
+        if not holds:
+            raise Failed(otherwise)
+
+    def finish(self) -> str:
+        """Checks what no scenario may leave behind; a line about what was seen."""
+        for host in self._hosts.values():
+            complaints = host.complaints(self.allowed_complaints)
+            self.require(not complaints, "the kernel complained:\n" + "\n".join(complaints[:20]))
+            host.disconnect()
+        self.target.check()
+        if self.target.running():
+            self.target.stop()
+        types = self._capture.verify()
+        self.require(types, "the capture holds no NVMe/TCP PDU")
+        return f"{sum(types.values())} PDUs decoded"
+
+    def close(self, keep: bool) -> None:
+        self._capture.stop()
+        for host in self._hosts.values():
+            host.guest.stop()
+        if self.target.running():
+            self.target.kill()
+        if not keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def describe(self) -> str:
+        """What helps to understand a failure."""
+        parts = []
+        for index, host in self._hosts.items():
+            try:
+                parts.append(f"--- dmesg of guest {index}\n{host.guest.run('dmesg | tail -60', 20)}")
+            except Exception as error:  # noqa: BLE001: the guest may be what failed
+                parts.append(f"--- guest {index}: {error}\n{host.guest.console()[-2000:]}")
+        log = self.folder / "forebayd.log"
+        if log.exists():
+            parts.append(f"--- forebayd\n{log.read_text(errors='replace')[-4000:]}")
+        return "\n".join(parts)
+
+
+Scenario = Callable[[Lab], None]

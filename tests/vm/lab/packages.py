@@ -1,0 +1,68 @@
+"""Debian packages of any suite, through an apt state of their own: the machine's is never touched."""
+
+import os
+import re
+from pathlib import Path
+
+from lab import mirror
+from lab.shell import run
+
+
+class Packages:
+    """Packages of one suite, cached under `folder`."""
+
+    def __init__(self, suite: str, folder: Path):
+        self.suite = suite
+        self.folder = folder
+
+    def update(self) -> None:
+        for part in ("state/lists/partial", "cache/archives/partial"):
+            (self.folder / part).mkdir(parents=True, exist_ok=True)
+        (self.folder / "status").write_text("")
+        lines = [source.line() for source in mirror.sources_for(self.suite)]
+        (self.folder / "sources.list").write_text("\n".join(lines) + "\n")
+        run("apt-get", *self._options(), "update")
+
+    def download_closure(self, names: list[str]) -> list[Path]:
+        """The packages and everything they depend on."""
+        # Not --print-uris: it leaves out what is already here.
+        plan = run("apt-get", *self._options(), "install", "--simulate", "-qq", "--no-install-recommends", *names)
+        run("apt-get", *self._options(), "install", "--download-only", "-y", "--no-install-recommends", *names,
+            timeout=1800)
+        chosen = re.findall(r"(?m)^Inst (\S+) \((\S+) .*\[(\w+)\]", plan)
+        return [self.folder / "cache/archives" / f"{name}_{version.replace(':', '%3a')}_{architecture}.deb"
+                for name, version, architecture in chosen]
+
+    def download(self, name: str) -> Path:
+        """One package alone."""
+        archives = self.folder / "cache/archives"
+        uri = run("apt-get", *self._options(), "download", "--print-uris", name)
+        file = archives / re.search(r"(?m)^'[^']+' (\S+)", uri).group(1)
+        if not file.exists():
+            here = os.getcwd()
+            os.chdir(archives)
+            try:
+                run("apt-get", *self._options(), "download", name, timeout=1800)
+            finally:
+                os.chdir(here)
+        return file
+
+    def depends(self, name: str) -> list[str]:
+        text = run("apt-cache", *self._options(), "depends", "--no-recommends", "--no-suggests", "--no-conflicts",
+                   "--no-breaks", "--no-replaces", "--no-enhances", name)
+        return re.findall(r"(?m)^\s*\|?Depends: (\S+)", text)
+
+    def version(self, name: str) -> str:
+        text = run("apt-cache", *self._options(), "show", "--no-all-versions", name)
+        return re.search(r"(?m)^Version: (\S+)", text).group(1)
+
+    def _options(self) -> list[str]:
+        settings = {
+            "Dir::State": self.folder / "state", "Dir::State::status": self.folder / "status",
+            "Dir::Cache": self.folder / "cache", "Dir::Cache::archives": self.folder / "cache/archives",
+            "Dir::Etc::sourcelist": self.folder / "sources.list", "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::Etc::preferences": "/dev/null", "Dir::Etc::preferencesparts": "/dev/null",
+            "APT::Sandbox::User": "root", "APT::Get::List-Cleanup": "false", "APT::Keep-Downloaded-Packages": "true",
+            "Acquire::Languages": "none", "APT::Install-Recommends": "false", "Debug::NoLocking": "true",
+        }
+        return [part for key, value in settings.items() for part in ("-o", f"{key}={value}")]

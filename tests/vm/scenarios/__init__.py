@@ -1,0 +1,1 @@
+"""One file a group of scenarios; catalogue.py says which run where."""

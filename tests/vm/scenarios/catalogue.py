@@ -1,0 +1,37 @@
+"""Which scenario runs on which kernel, in the short form and in the long one."""
+
+from dataclasses import dataclass
+
+from lab.lab import Scenario
+from scenarios import administration, connecting, data, filesystems, outages, several_hosts
+
+SCENARIOS: tuple[Scenario, ...] = (
+    connecting.discover, connecting.queues, connecting.digests, connecting.ipv6, connecting.reconnect_50_times,
+    filesystems.ext4, filesystems.xfs,
+    administration.identify, administration.logs, administration.features, administration.resets,
+    data.block_sizes, data.large_io, data.zeroing, data.comparing,
+    outages.target_killed, outages.target_stopped, outages.target_silent, outages.path_lost,
+    several_hosts.two_hosts,
+)
+# The older kernel's share of the short form.
+BOOKWORM_SHORT = {"discover", "queues", "ext4", "target_killed"}
+
+
+@dataclass(frozen=True)
+class Case:
+    suite: str
+    scenario: Scenario
+    long: bool  # runs in the long form only
+
+    @property
+    def name(self) -> str:
+        return self.scenario.__name__
+
+    def run(self, lab: object) -> None:
+        self.scenario(lab)
+
+
+def cases(long: bool) -> list[Case]:
+    every = [Case("trixie", scenario, False) for scenario in SCENARIOS]
+    every += [Case("bookworm", scenario, scenario.__name__ not in BOOKWORM_SHORT) for scenario in SCENARIOS]
+    return [case for case in every if long or not case.long]

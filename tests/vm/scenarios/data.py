@@ -1,0 +1,103 @@
+"""Blocks go in and come back: sizes, alignment, zeroing, discarding, comparing, flushing."""
+
+import json
+
+from lab.host import Host
+from lab.lab import Lab
+from lab.target import MIB
+
+SIZE = 64 * MIB
+
+
+def block_sizes(lab: Lab) -> None:
+    """512- and 4096-byte volumes side by side, both with a physical block of 4096."""
+    lab.serve((1, "small", SIZE, 512), (2, "large", SIZE, 4096))
+    host = lab.host()
+    host.connect("-i", "2")
+    for nsid, block in ((1, 512), (2, 4096)):
+        device = host.device(nsid)
+        shown = json.loads(host.run(f"lsblk -b -J -o NAME,LOG-SEC,PHY-SEC,SIZE {device}"))["blockdevices"][0]
+        lab.require((int(shown["log-sec"]), int(shown["phy-sec"]), int(shown["size"])) == (block, 4096, SIZE),
+                    f"{shown}, expected {block} on 4096")
+        host.fio(device, "--rw=randwrite", f"--bs={block}", "--size=512k", "--iodepth=16")
+        host.fio(device, "--rw=randwrite", "--bsrange=4k-256k", "--size=8M", "--iodepth=4", "--norandommap=0")
+    # A 512-byte write inside a 4096-byte piece leaves its neighbours alone.
+    device = host.device(1)
+    host.run(f"yes before | head -c 8192 > /run/blocks && dd if=/run/blocks of={device} bs=8192 oflag=direct status=none")
+    host.run("yes after | head -c 512 | dd of=/run/blocks bs=512 seek=5 conv=notrunc status=none")
+    host.run(f"dd if=/run/blocks of={device} bs=512 skip=5 seek=5 count=1 oflag=direct conv=notrunc status=none")
+    host.run(f"dd if={device} bs=8192 count=1 iflag=direct status=none | cmp - /run/blocks")
+
+
+def large_io(lab: Lab) -> None:
+    """32 MiB in one direct request of the application, and the largest single commands the controller takes."""
+    lab.serve((1, "data", 96 * MIB, 4096))
+    host = lab.host()
+    host.connect("-i", "2")
+    device = host.device(1)
+    name = device.removeprefix("/dev/")
+    largest = int(host.read(f"/sys/block/{name}/queue/max_hw_sectors_kb"))
+    lab.require(largest == 1024, f"one command carries {largest} KiB, expected 1024")
+    host.run(f"echo {largest} > /sys/block/{name}/queue/max_sectors_kb")
+    host.run("head -c 33554432 /dev/urandom > /tmp/data")
+    for offset in (0, 1):
+        # Once aligned to everything and once to the block only.
+        host.run(f"dd if=/tmp/data of={device} bs=32M count=1 oflag=direct,seek_bytes seek={offset * 4096} status=none")
+        host.run(f"dd if={device} bs=32M count=1 iflag=direct,skip_bytes skip={offset * 4096} status=none "
+                 "| cmp - /tmp/data")
+
+
+def zeroing(lab: Lab) -> None:
+    """Write Zeroes and deallocation clear exactly what they name."""
+    lab.serve((1, "data", SIZE, 4096))
+    host = lab.host()
+    host.connect("-i", "2")
+    device = host.device(1)
+    _fill(host, device)
+    host.run(f"blkdiscard -z -o {1 * MIB} -l {2 * MIB} {device}")
+    _require_zeroes(lab, host, device, {1, 2})
+    host.run(f"nvme write-zeroes {device} --start-block={3 * MIB // 4096} --block-count={MIB // 4096 - 1}")
+    host.run(f"nvme write-zeroes {device} --deac --start-block={4 * MIB // 4096} --block-count={MIB // 4096 - 1}")
+    _require_zeroes(lab, host, device, {1, 2, 3, 4})
+    host.run(f"blkdiscard -o {5 * MIB} -l {MIB} {device}")
+    # Two ranges in one command.
+    host.run(f"nvme dsm {device} --ad --slbs={6 * MIB // 4096},{8 * MIB // 4096} --blocks={MIB // 4096},{MIB // 4096}")
+    _require_zeroes(lab, host, device, {1, 2, 3, 4, 5, 6, 8})
+    used = host.run(f"dd if=/run/pattern of={device} bs=1M seek=5 count=1 oflag=direct status=none && "
+                    f"dd if={device} bs=1M skip=5 count=1 iflag=direct status=none | cmp - /run/pattern && echo same")
+    lab.require("same" in used, "a discarded range cannot be used again")
+    host.run(f"blkdiscard -f {device}", 300)
+
+
+def comparing(lab: Lab) -> None:
+    """Compare and Verify answer with what the data is; Flush and FUA are accepted."""
+    lab.serve((1, "data", SIZE, 4096))
+    host = lab.host()
+    host.connect("-i", "2")
+    device = host.device(1)
+    host.run("yes forebay | head -c 8192 > /run/same; yes other | head -c 8192 > /run/different")
+    options = "--start-block=16 --block-count=1 --data-size=8192"
+    host.run(f"nvme write {device} {options} --force-unit-access --data=/run/same")
+    host.run(f"nvme flush {device} -n 1")
+    host.run(f"nvme compare {device} {options} --data=/run/same")
+    answer = host.attempt(f"nvme compare {device} {options} --data=/run/different 2>&1")
+    lab.require(answer.code != 0 and "compar" in answer.output.lower(), f"compare with other data: {answer}")
+    host.run(f"nvme verify {device} --start-block=0 --block-count=63")
+    host.run(f"nvme read {device} {options} --data=/run/read && cmp /run/read /run/same")
+    # fsync after each write of a file on the raw device.
+    host.fio(device, "--rw=randwrite", "--bs=4k", "--size=1M", "--fsync=1")
+
+
+def _fill(host: Host, device: str) -> None:
+    host.run("yes pattern | head -c 1048576 > /run/pattern")
+    host.run(f"for i in $(seq 0 9); do dd if=/run/pattern of={device} bs=1M seek=$i count=1 oflag=direct status=none "
+             "|| exit 1; done")
+
+
+def _require_zeroes(lab: Lab, host: Host, device: str, cleared: set[int]) -> None:
+    """Of the first ten MiB exactly those in `cleared` are zero; the others hold the pattern."""
+    for index in range(10):
+        expected = "/dev/zero" if index in cleared else "/run/pattern"
+        answer = host.attempt(f"dd if={device} bs=1M skip={index} count=1 iflag=direct status=none "
+                              f"| cmp -n 1048576 - {expected}")
+        lab.require(answer.code == 0, f"MiB {index} is not what {expected} holds: {answer.output}")

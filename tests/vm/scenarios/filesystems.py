@@ -1,0 +1,40 @@
+"""A file system lives on a volume: made, filled, checked, trimmed, checked again."""
+
+from lab.host import Host
+from lab.lab import Lab
+from lab.target import MIB
+
+
+def ext4(lab: Lab) -> None:
+    lab.serve((1, "data", 96 * MIB, 4096))
+    host = lab.host()
+    host.connect("-i", "2")
+    device = host.device(1)
+    host.run(f"mkfs.ext4 -q {device}")
+    _use(lab, host, device)
+    host.run(f"e2fsck -f -n {device}")
+
+
+def xfs(lab: Lab) -> None:
+    # mkfs.xfs refuses less than 300 MiB.
+    lab.serve((1, "data", 320 * MIB, 512))
+    host = lab.host()
+    host.connect("-i", "2")
+    device = host.device(1)
+    host.run(f"mkfs.xfs -q {device}")
+    _use(lab, host, device)
+    host.run(f"xfs_repair -n {device}")
+
+
+def _use(lab: Lab, host: Host, device: str) -> None:
+    host.run(f"mount {device} /mnt")
+    host.fio("/mnt/random", "--rw=randwrite", "--bs=4k", "--size=4M", "--iodepth=8", "--fsync=64")
+    host.fio("/mnt/sequential", "--rw=write", "--bs=128k", "--size=8M", "--iodepth=4")
+    host.run("cp /usr/bin/bash /usr/bin/fio /mnt && sync && md5sum /mnt/bash /usr/bin/bash | cut -c-32 | uniq | wc -l "
+             "| grep -qx 1")
+    host.run("rm /mnt/random /mnt/bash && sync")
+    trimmed = host.run("fstrim -v /mnt")
+    lab.require("0 B" not in trimmed, f"nothing was trimmed: {trimmed}")
+    # Seen again from the medium, not from the page cache.
+    host.run("umount /mnt && echo 3 > /proc/sys/vm/drop_caches")
+    host.run(f"mount {device} /mnt && cmp /mnt/fio /usr/bin/fio && umount /mnt")
