@@ -51,10 +51,9 @@ void check_multiple(SectionReader& reader, string_view key,
                     const std::optional<Located<engine::ByteCount>>& size) {
   if (!size || size->value.value % alignment.value == 0) return;
   const std::uint64_t next = size->value.value / alignment.value + 1;
-  reader.report().error(
-      size->at, reader.path_of(key),
-      fmt::format("{} bytes are not a whole number of 4096-byte blocks; write {}.",
-                  size->value.value, size_text({next * alignment.value})));
+  reader.report().error(size->at, reader.path_of(key),
+                        fmt::format("is not a multiple of {}; write {}.", size_text(alignment),
+                                    size_text({next * alignment.value})));
 }
 
 class Builder {
@@ -109,7 +108,7 @@ class Builder {
     const Section& section = section_of(fmt::format("{}.*", key));
     for (const Node::Entry& entry : map.entries) {
       const std::string path = join_path(key, entry.key);
-      if (expect_string(report_, as_scalar(entry), path)) {
+      if (expect_name(report_, as_scalar(entry), path)) {
         if (auto name = parse_key(string_view(entry.key)); !name) {
           report_.error(entry.at, path, name.error().text);
         }
@@ -211,7 +210,7 @@ class Builder {
       report_.warning(
           kind->at, reader.path_of("kind"),
           "memory loses everything at each stop; use it for tests and benchmarks only.");
-    } else if (kind && !reader.has("directory")) {
+    } else if (kind && reader.lacks("directory")) {
       report_.error(reader.at(), reader.path(),
                     "\"directory\" is missing; add directory: /srv/forebay/NAME.");
     }
@@ -278,10 +277,10 @@ class Builder {
     if (any && any->value && reader.has("hosts")) {
       report_.error(std::max(reader.at("hosts"), reader.at("allow_any_host")), reader.path(),
                     "allow_any_host and hosts exclude each other; remove one.");
-    } else if (!reader.has("hosts") && (!reader.has("allow_any_host") || (any && !any->value))) {
+    } else if (reader.lacks("hosts") && (reader.lacks("allow_any_host") || (any && !any->value))) {
       report_.error(reader.at(), reader.path(),
                     "\"hosts\" is missing; add hosts: [NAME], or allow_any_host: true.");
-    } else if (hosts && subsystem.hosts.empty() && reader.node("hosts").items.empty()) {
+    } else if (hosts && subsystem.hosts.empty()) {
       report_.warning(reader.at("hosts"), reader.path_of("hosts"),
                       "is empty: no host may connect; name the hosts that may.");
     }

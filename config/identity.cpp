@@ -53,8 +53,10 @@ Parsed<IpAddress> parse_ipv4(string_view text) {
   }
   const auto first = std::to_integer<unsigned>(address.bytes[0]);
   if (first >= 224) {
-    return refuse("{} is a multicast, broadcast or reserved address; nothing can listen there.",
-                  quoted(text));
+    return refuse(
+        "{} is multicast, broadcast or reserved and nothing can listen there; use a unicast "
+        "address.",
+        quoted(text));
   }
   address.text = terminated;
   return address;
@@ -66,12 +68,13 @@ Parsed<IpAddress> parse_ipv6(string_view text) {
   const std::string literal(text.substr(0, percent));
   if (percent != string_view::npos) address.scope = text.substr(percent + 1);
   if (inet_pton(AF_INET6, literal.c_str(), address.bytes.data()) != 1) {
-    return refuse("{} is not an IPv6 address (no brackets, no port, no prefix length).",
+    return refuse("{} is not an IPv6 address; write it without brackets, port or prefix length.",
                   quoted(text));
   }
   const auto at = [&](std::size_t i) { return std::to_integer<unsigned>(address.bytes[i]); };
   if (at(0) == 0xff) {
-    return refuse("{} is a multicast address; nothing can listen there.", quoted(text));
+    return refuse("{} is multicast and nothing can listen there; use a unicast address.",
+                  quoted(text));
   }
   in6_addr raw;
   std::memcpy(&raw, address.bytes.data(), sizeof raw);
@@ -164,7 +167,7 @@ Parsed<IpAddress> parse_address(string_view text) {
   }
   // A NUL would end the text early for inet_pton.
   if (!std::ranges::all_of(text, is_graphic)) {
-    return refuse("{} is not an IP address.", quoted(text));
+    return refuse("{} is not an IP address; write only the address.", quoted(text));
   }
   return text.find(':') == string_view::npos ? parse_ipv4(text) : parse_ipv6(text);
 }

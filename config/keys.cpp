@@ -124,7 +124,7 @@ constexpr Key metrics_keys[] = {
 
 constexpr Key control_keys[] = {
     {"socket", Kind::text},
-    {"group", Kind::text},
+    {"group", Kind::name},
 };
 
 constexpr Key log_keys[] = {

@@ -11,9 +11,9 @@ namespace config {
 enum class Kind {
   section,   // a map with keys of its own
   named,     // a map whose keys are names given by the user
-  name,      // see is_name()
+  name,      // of a thing in this file or of a group; build.cpp checks it
   text,      // any string; build.cpp checks it
-  nqn,       // see check_nqn()
+  nqn,       // see parse_nqn()
   address,   // see parse_address()
   integer,   // min ... max, or one of `choices`
   boolean,   // true | false

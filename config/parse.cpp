@@ -13,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <exception>
+#include <span>
 #include <sstream>
 #include <system_error>
 #include <unordered_map>
@@ -43,7 +44,14 @@ Position position(const YAML::Mark& mark) {
 
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(Report& report) : report_(report) {}
+  // The text is the one that the events come from; it outlives the builder.
+  TreeBuilder(std::string_view text, Report& report) : report_(report) {
+    while (!text.empty()) {
+      const std::size_t end = text.find('\n');
+      lines_.push_back(text.substr(0, end));
+      text.remove_prefix(end == string_view::npos ? text.size() : end + 1);
+    }
+  }
 
   Node& root() { return root_; }
   [[nodiscard]] std::string path() const {
@@ -89,6 +97,10 @@ class TreeBuilder final : public YAML::EventHandler {
     }
     Node& node = begin(mark, plain || tag == "!" ? "" : tag, anchor);
     if (node.kind == Node::Kind::reported) return;
+    if (!plain && !check_quotes(node.at)) {
+      node.kind = Node::Kind::reported;
+      return;
+    }
     node.kind = Node::Kind::scalar;
     node.text = value;
     node.plain = plain;
@@ -129,7 +141,30 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   [[noreturn]] void refuse_key(const YAML::Mark& mark) {
-    report_.error(position(mark), path(), "a key is a single word; write \"KEY: VALUE\".");
+    report_.error(position(mark), "", "a key is a single word; write \"KEY: VALUE\".");
+    throw Stop{};
+  }
+
+  // yaml-cpp lets the end of the file close a quote. A quoted value also swallows what follows if
+  // its end is forgotten, so it must end on its line: nothing here is that long.
+  bool check_quotes(Position at) {
+    const string_view line = at.line <= lines_.size() ? lines_[at.line - 1] : string_view{};
+    const string_view rest = line.substr(std::min<std::size_t>(at.column - 1, line.size()));
+    const char quote = rest.empty() ? '\0' : rest[0];
+    if (quote != '"' && quote != '\'') {
+      report_.error(
+          at, path(),
+          "is a text block (| or >) or has a tag (!); write the value alone, on one line.");
+      return false;
+    }
+    for (std::size_t i = 1; i < rest.size(); ++i) {
+      if (rest[i] == '\\' && quote == '"') {
+        ++i;
+      } else if (rest[i] == quote) {
+        return true;  // of '' inside '...' too: what follows is then on this line as well
+      }
+    }
+    report_.error(at, path(), "the quote is not closed on its line; close it.");
     throw Stop{};
   }
 
@@ -168,6 +203,8 @@ class TreeBuilder final : public YAML::EventHandler {
     }
     if (anchor != 0 || (tag != "?" && tag != "!")) {
       report_.error(added.at, path(), "a key has no anchor (&) and no tag (!); remove it.");
+    } else if (!added.plain) {
+      (void)check_quotes(added.at);
     }
     const auto [first, fresh] = frame.line_of_key.emplace(key, added.at.line);
     if (fresh) return;
@@ -220,6 +257,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   Report& report_;
+  std::vector<string_view> lines_;
   Node root_;
   std::vector<Frame> frames_;
   std::size_t documents_ = 0;
@@ -227,35 +265,49 @@ class TreeBuilder final : public YAML::EventHandler {
 };
 
 // What yaml-cpp says, in words that name the usual cause.
-std::string syntax_text(string_view said) {
-  struct Translation {
-    string_view said;
-    string_view text;
-  };
+struct Translation {
+  string_view said;
+  string_view text;
+  bool in_value =
+      false;  // the path so far is that of the value; otherwise it may be of the line above
+};
+
+std::span<const Translation> translations() {
   using namespace YAML::ErrorMsg;
-  static const std::array<Translation, 14> translations{{
-      {ALIAS_NOT_FOUND, "* alone is not a value; write \"*\" in quotes."},
-      {UNKNOWN_ANCHOR, "aliases (*) are not read; write a value that begins with * in quotes."},
-      {ANCHOR_NOT_FOUND, "& alone is not a value; write it in quotes."},
-      {MAP_VALUE, "unexpected \":\"; write a value that contains it in quotes."},
+  static const std::array<Translation, 14> table{{
+      {ALIAS_NOT_FOUND, "* alone is not a value; write \"*\" in quotes.", true},
+      {UNKNOWN_ANCHOR, "aliases (*) are not read; write a value that begins with * in quotes.",
+       true},
+      {ANCHOR_NOT_FOUND, "& alone is not a value; write it in quotes.", true},
+      {UNKNOWN_TOKEN, "unexpected character; write a value that begins with @, % or ` in quotes.",
+       true},
+      {MAP_VALUE,
+       "unexpected \":\"; write a value that contains it in quotes, and check the indentation."},
       {END_OF_MAP,
        "does not fit the lines above; check the indentation, and that each key ends in \": \"."},
       {END_OF_SEQ,
        "does not fit the list above; check the indentation, and that each item begins with \"- "
        "\"."},
       {END_OF_MAP_FLOW,
-       "the map in braces is not closed, or a comma is missing; write {a: 1, b: 2}."},
-      {END_OF_SEQ_FLOW, "the list in brackets is not closed, or a comma is missing; write [a, b]."},
+       "a map in braces is not closed, or lacks a comma or quotes; write {a: 1, b: \"::\"}."},
+      {END_OF_SEQ_FLOW,
+       "a list in brackets is not closed, or lacks a comma or quotes; write [a, b]."},
       {EOF_IN_SCALAR, "the quote is not closed before the file ends; close it."},
       {DOC_IN_SCALAR, "the quote is not closed before the document ends; close it."},
       {BLOCK_ENTRY, "unexpected \"- \"; check the indentation."},
       {MAP_KEY, "unexpected \"? \"; check the indentation."},
-      {UNKNOWN_TOKEN, "unexpected character; write a value that begins with @, % or ` in quotes."},
       {FLOW_END, "unexpected closing bracket or brace; remove it."},
   }};
-  const auto found = std::ranges::find(translations, said, &Translation::said);
-  if (found != translations.end()) return std::string(found->text);
-  return fmt::format("not YAML ({}); check quotes, brackets and indentation.", printable(said));
+  return table;
+}
+
+void report_syntax(Report& report, const TreeBuilder& tree, Position at, string_view said) {
+  const auto found = std::ranges::find(translations(), said, &Translation::said);
+  const bool known = found != translations().end();
+  report.error(at, known && found->in_value ? tree.path() : "",
+               known ? std::string(found->text)
+                     : fmt::format("not YAML ({}); check quotes, brackets and indentation.",
+                                   printable(said)));
 }
 
 // Fills `tree` from the text; false if it ended early, with the reason reported.
@@ -270,10 +322,9 @@ bool read_events(string_view text, TreeBuilder& tree, Report& report) {
   } catch (const YAML::Exception& problem) {
     // At the end of the text yaml-cpp has no position to name; where it was opened is better
     // anyway.
-    report.error(std::max(position(problem.mark), tree.open_at()), tree.path(),
-                 syntax_text(problem.msg));
+    report_syntax(report, tree, std::max(position(problem.mark), tree.open_at()), problem.msg);
   } catch (const std::exception& problem) {
-    report.error(tree.open_at(), tree.path(), syntax_text(problem.what()));
+    report_syntax(report, tree, tree.open_at(), problem.what());
   }
   return false;
 }
@@ -294,7 +345,7 @@ ParseOutcome parse_text(string_view text, std::string file) {
   Report report(file);
   if (text.size() > max_file_bytes) return failed(report, too_large());
   if (!check_text(text, report)) return {std::nullopt, report.take()};
-  TreeBuilder tree(report);
+  TreeBuilder tree(text, report);
   if (!read_events(text, tree, report)) return {std::nullopt, report.take()};
   const Node& root = tree.root();
   if (root.kind == Node::Kind::null) {

@@ -118,10 +118,15 @@ std::string listed(const std::vector<std::string>& names) {
 std::string nearest(std::string_view text, const std::vector<std::string>& candidates) {
   constexpr std::size_t longest_compared = 64;
   if (text.size() > longest_compared) return {};
+  constexpr std::size_t shortest_prefix = 3;  // "dir" means directory, "warning" means warn
   std::string best;
   std::size_t best_distance = std::max<std::size_t>(1, text.size() / 3) + 1;
   for (const std::string& candidate : candidates) {
     if (candidate.size() > longest_compared) continue;
+    if (std::min(text.size(), candidate.size()) >= shortest_prefix &&
+        (candidate.starts_with(text) || text.starts_with(candidate))) {
+      return candidate;
+    }
     const std::size_t distance = edit_distance(text, candidate);
     if (distance < best_distance && distance < candidate.size()) {
       best = candidate;

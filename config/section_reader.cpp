@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 
 #include "config/identity.h"
 #include "config/yaml_traps.h"
@@ -81,13 +83,18 @@ bool expect_string(Report& report, const Node& scalar, const std::string& path) 
   return false;
 }
 
+bool expect_name(Report& report, const Node& scalar, const std::string& path) {
+  return !is_boolean_word(scalar.text) || expect_string(report, scalar, path);
+}
+
 SectionReader::SectionReader(Report& report, const Section& section, std::string path, Position at,
                              const Node& node)
     : report_(report),
       section_(section),
       path_(std::move(path)),
       at_(at),
-      node_(node.kind == Node::Kind::map ? node : empty_map()) {
+      node_(node.kind == Node::Kind::map ? node : empty_map()),
+      has_wrong_shape_(node.kind != Node::Kind::map && node.kind != Node::Kind::null) {
   if (node.kind == Node::Kind::scalar || node.kind == Node::Kind::sequence) {
     report_.error(node.at, path_,
                   fmt::format("is {}; write keys and values below it.",
@@ -96,16 +103,16 @@ SectionReader::SectionReader(Report& report, const Section& section, std::string
 }
 
 void SectionReader::check_keys() {
+  if (has_wrong_shape_) return;
   std::vector<std::string> known;
   for (const Key& key : section_.keys) {
     if (key.need != Need::later) known.emplace_back(key.name);
   }
-  bool has_later = false;
   for (const Node::Entry& entry : node_.entries) {
     const auto found = std::ranges::find(section_.keys, string_view(entry.key), &Key::name);
     if (found != section_.keys.end()) {
       if (found->need == Need::later) {
-        has_later = true;
+        has_later_ = true;
         report_.error(entry.at, path_of(entry.key), std::string(later_text));
       }
       continue;
@@ -114,13 +121,17 @@ void SectionReader::check_keys() {
     report_.error(entry.at, path_of(entry.key),
                   near.empty() ? fmt::format("unknown key; known: {}.", listed(known))
                                : fmt::format("unknown key; did you mean \"{}\"?", near));
+    misspelt_.push_back(near);
   }
-  if (has_later) return;
   for (const Key& key : section_.keys) {
-    if (key.need == Need::required && !has(key.name)) {
+    if (key.need == Need::required && lacks(key.name)) {
       report_.error(at_, path_, fmt::format("\"{}\" is missing; add {}.", key.name, key.example));
     }
   }
+}
+
+bool SectionReader::lacks(string_view key) const {
+  return !has(key) && !has_later_ && !has_wrong_shape_ && std::ranges::count(misspelt_, key) == 0;
 }
 
 const Node::Entry* SectionReader::find(string_view key) const {
@@ -152,11 +163,13 @@ const Node* SectionReader::scalar(string_view key) {
 
 std::optional<Located<std::string>> SectionReader::text(string_view key) {
   const Node* value = scalar(key);
-  // A CPU list may be a single number; everything else that is read as text is a string.
-  const bool may_be_number = key_of(section_, key).kind == Kind::cpus;
   if (value == nullptr) return std::nullopt;
-  const bool small_number = may_be_number && is_number(value->text);
-  if (!small_number && !expect_string(report_, *value, path_of(key))) return std::nullopt;
+  const Kind kind = key_of(section_, key).kind;
+  const bool good = kind == Kind::name ? expect_name(report_, *value, path_of(key))
+                    : kind == Kind::cpus && is_number(value->text)
+                        ? true  // a single CPU
+                        : expect_string(report_, *value, path_of(key));
+  if (!good) return std::nullopt;
   return {{value->text, value->at}};
 }
 
@@ -171,8 +184,8 @@ std::optional<Located<std::string>> SectionReader::choice(string_view key) {
   const std::string shown = printable(value->text);
   std::string text;
   if (std::ranges::count(rule.later_choices, string_view(value->text)) > 0) {
-    text = fmt::format("{} is not supported by this version yet; use {}, or remove it.", shown,
-                       listed(choices));
+    text = fmt::format("{} is not supported by this version yet; use {}{}, or remove it.", shown,
+                       choices.size() > 1 ? "one of " : "", listed(choices));
   } else if (value->plain && is_boolean_word(value->text)) {
     text = fmt::format("{} is a boolean in YAML 1.1; use one of {}.", shown, listed(choices));
   } else if (const std::string near = nearest(value->text, choices); !near.empty()) {
@@ -188,12 +201,15 @@ std::optional<Located<std::uint64_t>> SectionReader::integer(string_view key) {
   const Node* value = scalar(key);
   if (value == nullptr) return std::nullopt;
   const Key& rule = key_of(section_, key);
-  const auto number = parse_integer(*value, rule.min, rule.max);
+  const bool has_choices = !rule.choices.empty();
+  const auto number =
+      parse_integer(*value, has_choices ? 0 : rule.min,
+                    has_choices ? std::numeric_limits<std::uint64_t>::max() : rule.max);
   if (!number) {
     report_.error(value->at, path_of(key), number.error().text);
     return std::nullopt;
   }
-  if (!rule.choices.empty() && std::ranges::count(rule.choices, string_view(value->text)) == 0) {
+  if (has_choices && std::ranges::count(rule.choices, string_view(value->text)) == 0) {
     report_.error(value->at, path_of(key),
                   fmt::format("{} is not possible; use one of {}.", printable(value->text),
                               listed(strings(rule.choices))));
@@ -254,15 +270,13 @@ std::optional<std::vector<Located<std::string>>> SectionReader::names(string_vie
   for (std::size_t i = 0; i < entry->value.items.size(); ++i) {
     const Node& item = entry->value.items[i];
     const std::string item_path = fmt::format("{}[{}]", path, i);
-    if (!expect_scalar(report_, item, item_path)) continue;
-    if (!expect_string(report_, item, item_path)) continue;
-    const auto same = std::ranges::find(names, item.text, &Located<std::string>::value);
-    if (same != names.end()) {
+    bool good = expect_scalar(report_, item, item_path) && expect_name(report_, item, item_path);
+    if (good && std::ranges::count(names, item.text, &Located<std::string>::value) > 0) {
       report_.error(item.at, item_path,
                     fmt::format("{} is named twice; remove one.", quoted(item.text)));
-      continue;
+      good = false;
     }
-    names.push_back({item.text, item.at});
+    names.push_back(good ? Located<std::string>{item.text, item.at} : Located<std::string>{});
   }
   return names;
 }

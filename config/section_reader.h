@@ -29,6 +29,9 @@ class SectionReader {
   void check_keys();
 
   [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
+  // After check_keys(): the key is absent, and nothing reported so far was meant to be it (a slip
+  // of its name, a key of a later feature, a section of the wrong shape).
+  [[nodiscard]] bool lacks(std::string_view key) const;
   // Where the key stands (not its value).
   [[nodiscard]] Position at(std::string_view key) const;
   [[nodiscard]] std::string path_of(std::string_view key) const;
@@ -41,7 +44,8 @@ class SectionReader {
   [[nodiscard]] std::optional<Located<bool>> boolean(std::string_view key);
   [[nodiscard]] std::optional<Located<engine::ByteCount>> size(std::string_view key);
   [[nodiscard]] std::optional<Located<std::chrono::milliseconds>> duration(std::string_view key);
-  // Each name once; a bad one is reported and left out.
+  // Each name once; a bad one is reported and stands at line 0, so that the others keep their
+  // index.
   [[nodiscard]] std::optional<std::vector<Located<std::string>>> names(std::string_view key);
   [[nodiscard]] std::optional<std::pair<std::uint64_t, std::uint64_t>> range(std::string_view key);
   // The node of a key that is a section or a map of names; an empty map if absent.
@@ -70,11 +74,16 @@ class SectionReader {
   std::string path_;
   Position at_;
   const Node& node_;
+  bool has_wrong_shape_ = false;  // the node is a value or a list: reported, and all else is noise
+  bool has_later_ = false;
+  std::vector<std::string> misspelt_;  // the keys that unknown ones were meant to be
 };
 
 // Reports `node` unless it is one value; for list items too.
 [[nodiscard]] bool expect_scalar(Report& report, const Node& node, const std::string& path);
 // Reports a plain scalar that YAML 1.1 takes for something else than a string.
 [[nodiscard]] bool expect_string(Report& report, const Node& scalar, const std::string& path);
+// The same where a name belongs: of the traps only the boolean words look like names.
+[[nodiscard]] bool expect_name(Report& report, const Node& scalar, const std::string& path);
 
 }  // namespace config

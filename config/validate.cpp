@@ -176,7 +176,8 @@ class Validator {
                      const std::string& path) {
     for (std::size_t i = 0; i < hosts.size(); ++i) {
       const std::string item = fmt::format("{}.hosts[{}]", path, i);
-      if (!hosts_.check(hosts[i], item, report_) || subsystem.allow_any_host) continue;
+      if (hosts[i].at.line == 0 || !hosts_.check(hosts[i], item, report_)) continue;
+      if (subsystem.allow_any_host) continue;
       if (std::ranges::count(subsystem.hosts, hosts[i].value, &Located<std::string>::value) == 0) {
         report_.error(hosts[i].at, item,
                       fmt::format("host {} may not connect to this subsystem; add it to the "

@@ -170,7 +170,8 @@ Parsed<engine::ByteCount> parse_size(string_view text) {
 Parsed<std::chrono::milliseconds> parse_duration(string_view text) {
   TRY(const auto milliseconds, parse_measure(text, duration_measure));
   constexpr std::uint64_t century = 36'500ULL * 86'400'000;
-  if (milliseconds > century) return refuse("{} is too long.", quoted(text));
+  if (milliseconds > century)
+    return refuse("{} is too long; write a shorter duration.", quoted(text));
   return std::chrono::milliseconds{milliseconds};
 }
 
@@ -222,7 +223,8 @@ Parsed<bool> parse_boolean(const Node& scalar) {
   const string_view text = scalar.text;
   if (scalar.plain && text == "true") return true;
   if (scalar.plain && text == "false") return false;
-  if (!is_boolean_word(text)) return refuse("{} is neither true nor false.", quoted(text));
+  if (!is_boolean_word(text))
+    return refuse("{} is neither true nor false; write one of them.", quoted(text));
   const string_view meant = is_true_word(text) ? "true" : "false";
   if (!scalar.plain) {
     return refuse("{} is a string; write {} without quotes.", quoted(text), meant);

@@ -1,4 +1,5 @@
-// What the schema test asks the parser: its key table ("keys"), and its verdict on files ("check FILE...").
+// What the schema test asks the parser: its key table ("keys"), and its verdict on files ("check
+// FILE...").
 #include <fmt/format.h>
 
 #include <iterator>
@@ -17,8 +18,7 @@ void print_keys() {
                                     : key.need == config::Need::optional ? "optional"
                                                                          : "later";
       fmt::print("{}\t{}\t{}\t{}\t{}\t{}\t{}\n", section.pattern, key.name,
-                 static_cast<int>(key.kind), need, key.min, key.max,
-                 fmt::join(key.choices, ","));
+                 static_cast<int>(key.kind), need, key.min, key.max, fmt::join(key.choices, ","));
     }
   }
 }

@@ -1,0 +1,156 @@
+// The example that ships: free of errors and warnings, and each value arrives where the daemon
+// looks for it.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "tests/config/complaints.h"
+
+namespace config {
+namespace {
+
+using std::chrono::milliseconds;
+
+std::string example_path() { return std::string(FOREBAY_CONFIG_SOURCE) + "/example.yaml"; }
+
+TEST(Example, ParsesWithoutErrorOrWarning) {
+  const ParseOutcome outcome = parse_file(example_path());
+  for (const Message& message : outcome.messages) ADD_FAILURE() << format(message);
+  ASSERT_TRUE(outcome.config.has_value());
+  EXPECT_EQ(outcome.config->file, example_path());
+}
+
+TEST(Example, EachValueArrives) {
+  const ParseOutcome outcome = parse_file(example_path());
+  ASSERT_TRUE(outcome.config.has_value());
+  const Config& config = *outcome.config;
+  EXPECT_EQ(config.node, "store1");
+  EXPECT_EQ(config.reactors.count, 2U);
+  EXPECT_EQ(config.reactors.cpus, std::vector<std::uint32_t>({2, 3}));
+  EXPECT_EQ(config.memory.value, 4_GiB);
+
+  ASSERT_EQ(config.listeners.size(), 4U);
+  EXPECT_EQ(config.listeners.at("san-a").address.value.text, "10.10.1.5");
+  EXPECT_EQ(config.listeners.at("san-a").port.value, 4420);
+  EXPECT_EQ(config.listeners.at("san-b").address.value.family, IpAddress::Family::ipv6);
+  EXPECT_EQ(config.listeners.at("san-b").nvme_tcp.digests, Digests::required);
+  EXPECT_EQ(config.listeners.at("disc").discovery, Discovery::only);
+  EXPECT_EQ(config.listeners.at("disc").address.value.family, IpAddress::Family::any);
+  EXPECT_EQ(config.listeners.at("disc").port.value, 8009);
+
+  EXPECT_EQ(config.pools.at("bulk").kind, Pool::Kind::file);
+  EXPECT_EQ(config.pools.at("bulk").directory.value, "/srv/forebay/bulk");
+  EXPECT_EQ(config.volumes.at("db01").pool.value, "bulk");
+  EXPECT_EQ(config.volumes.at("db01").size.value.value, 2ULL << 40);
+  EXPECT_EQ(config.volumes.at("db01").block_size.value.bytes, 512U);
+  EXPECT_EQ(config.volumes.at("logs").block_size.value.bytes, 4096U);
+  EXPECT_EQ(config.volumes.at("vm01").size.value.value, 3ULL << 39);
+  EXPECT_EQ(config.hosts.at("dbhost2").nqn,
+            "nqn.2014-08.org.nvmexpress:uuid:7d4441a0-9dc0-11d1-b245-5ffdce74fad2");
+
+  const Subsystem& db = config.subsystems.at("nqn.2026-11.com.example:store1.db");
+  ASSERT_EQ(db.listeners.size(), 2U);
+  EXPECT_EQ(db.listeners[1].value, "san-b");
+  ASSERT_EQ(db.hosts.size(), 2U);
+  EXPECT_FALSE(db.allow_any_host);
+  EXPECT_FALSE(db.serial.has_value());
+  ASSERT_EQ(db.namespaces.size(), 2U);
+  EXPECT_EQ(db.namespaces.at(1).volume.value, "db01");
+  EXPECT_FALSE(db.namespaces.at(1).hosts.has_value());
+  ASSERT_TRUE(db.namespaces.at(2).hosts.has_value());
+  EXPECT_EQ(db.namespaces.at(2).hosts->at(0).value, "dbhost1");
+
+  const Subsystem& vm = config.subsystems.at("nqn.2026-11.com.example:store1.vm");
+  EXPECT_TRUE(vm.allow_any_host);
+  EXPECT_EQ(vm.serial, "FB0001");
+
+  ASSERT_TRUE(config.metrics.has_value());
+  EXPECT_EQ(config.metrics->port.value, 9930);
+  EXPECT_TRUE(config.metrics->address.value.is_loopback());
+  EXPECT_EQ(config.control.socket.value, "/run/forebay/control.sock");
+  EXPECT_EQ(config.control.group->value, "forebay");
+  EXPECT_EQ(config.log_level, LogLevel::info);
+}
+
+// The listener `lab` and the subsystem `vm` write out every default.
+TEST(Example, WrittenDefaultsAreTheDefaults) {
+  const ParseOutcome outcome = parse_file(example_path());
+  ASSERT_TRUE(outcome.config.has_value());
+  const Listener& lab = outcome.config->listeners.at("lab");
+  const Listener made;
+  EXPECT_EQ(lab.port.value, made.port.value);
+  EXPECT_EQ(lab.discovery, made.discovery);
+  EXPECT_EQ(lab.nvme_tcp.digests, made.nvme_tcp.digests);
+  EXPECT_EQ(lab.nvme_tcp.c2h_success, made.nvme_tcp.c2h_success);
+  EXPECT_EQ(lab.nvme_tcp.in_capsule_data, made.nvme_tcp.in_capsule_data);
+  EXPECT_EQ(lab.nvme_tcp.max_r2t, made.nvme_tcp.max_r2t);
+  EXPECT_EQ(lab.nvme_tcp.max_h2c_data, made.nvme_tcp.max_h2c_data);
+  EXPECT_EQ(lab.nvme_tcp.max_connections, made.nvme_tcp.max_connections);
+  EXPECT_EQ(lab.nvme_tcp.icreq_timeout, made.nvme_tcp.icreq_timeout);
+  EXPECT_EQ(lab.nvme_tcp.connect_timeout, made.nvme_tcp.connect_timeout);
+  EXPECT_EQ(lab.nvme_tcp.idle_timeout, made.nvme_tcp.idle_timeout);
+  const Subsystem& vm = outcome.config->subsystems.at("nqn.2026-11.com.example:store1.vm");
+  const Subsystem plain;
+  EXPECT_EQ(vm.model, plain.model);
+  EXPECT_EQ(vm.cntlid_min, plain.cntlid_min);
+  EXPECT_EQ(vm.cntlid_max, plain.cntlid_max);
+  EXPECT_EQ(vm.max_io_queues, plain.max_io_queues);
+  EXPECT_EQ(vm.max_queue_depth, plain.max_queue_depth);
+  EXPECT_EQ(vm.mdts, plain.mdts);
+}
+
+TEST(Example, NonDefaultsArriveToo) {
+  const ParseOutcome outcome = parse_text(
+      std::string(heading) +
+          "listeners:\n"
+          "  l: {protocol: nvme-tcp, address: 10.0.0.1, port: 1, discovery: none, c2h_success: "
+          "false,\n"
+          "      digests: refused, in_capsule_data: 64KiB, max_r2t: 1, max_h2c_data: 1MiB,\n"
+          "      max_connections: 7, icreq_timeout: 1s, connect_timeout: 2m, idle_timeout: 1d}\n"
+          "subsystems:\n"
+          "  nqn.2026-11.com.example:a:\n"
+          "    {listeners: [l], allow_any_host: true, model: M 1, cntlid_range: [5, 9],\n"
+          "     max_io_queues: 2, max_queue_depth: 3, mdts: 16MiB}\n"
+          "log: {level: debug}\n",
+      "f.yaml");
+  ASSERT_TRUE(outcome.config.has_value());
+  const Listener& listener = outcome.config->listeners.at("l");
+  EXPECT_EQ(listener.port.value, 1);
+  EXPECT_EQ(listener.port.at, (Position{4, 52}));
+  EXPECT_EQ(listener.at, (Position{4, 3}));
+  EXPECT_EQ(listener.discovery, Discovery::none);
+  EXPECT_FALSE(listener.nvme_tcp.c2h_success);
+  EXPECT_EQ(listener.nvme_tcp.digests, Digests::refused);
+  EXPECT_EQ(listener.nvme_tcp.in_capsule_data, 64_KiB);
+  EXPECT_EQ(listener.nvme_tcp.max_r2t, 1U);
+  EXPECT_EQ(listener.nvme_tcp.max_h2c_data, 1_MiB);
+  EXPECT_EQ(listener.nvme_tcp.max_connections, 7U);
+  EXPECT_EQ(listener.nvme_tcp.icreq_timeout, milliseconds{1'000});
+  EXPECT_EQ(listener.nvme_tcp.connect_timeout, milliseconds{120'000});
+  EXPECT_EQ(listener.nvme_tcp.idle_timeout, milliseconds{86'400'000});
+  const Subsystem& subsystem = outcome.config->subsystems.at("nqn.2026-11.com.example:a");
+  EXPECT_EQ(subsystem.model, "M 1");
+  EXPECT_EQ(subsystem.cntlid_min, 5);
+  EXPECT_EQ(subsystem.cntlid_max, 9);
+  EXPECT_EQ(subsystem.max_io_queues, 2U);
+  EXPECT_EQ(subsystem.max_queue_depth, 3U);
+  EXPECT_EQ(subsystem.mdts, 16_MiB);
+  EXPECT_EQ(outcome.config->log_level, LogLevel::debug);
+  EXPECT_FALSE(outcome.config->metrics.has_value());
+}
+
+TEST(Example, TheSmallestFileHasTheDefaults) {
+  const ParseOutcome outcome = parse_text(heading, "f.yaml");
+  ASSERT_TRUE(outcome.config.has_value());
+  EXPECT_EQ(outcome.config->reactors.count, 1U);
+  EXPECT_TRUE(outcome.config->reactors.cpus.empty());
+  EXPECT_EQ(outcome.config->memory.value, 1_GiB);
+  EXPECT_EQ(outcome.config->memory.at.line, 0U);
+  EXPECT_EQ(outcome.config->control.socket.value, "/run/forebay/control.sock");
+  EXPECT_FALSE(outcome.config->control.group.has_value());
+  EXPECT_TRUE(outcome.config->listeners.empty());
+}
+
+}  // namespace
+}  // namespace config
