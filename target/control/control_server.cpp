@@ -132,6 +132,8 @@ class UnixControlServer final : public ControlServer {
     return engine::success();
   }
 
+  void post(std::function<void()> task) override { asio::post(io_, std::move(task)); }
+
   void every(std::chrono::seconds period, std::function<void()> task) override {
     auto chore = std::make_shared<Chore>(Chore{asio::steady_timer(io_), period, std::move(task)});
     asio::post(io_, [chore] { repeat(chore); });

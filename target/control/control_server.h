@@ -27,6 +27,8 @@ class ControlServer {
                                                                            ControlRoutes routes);
   virtual ~ControlServer() = default;  // ends the thread and removes the socket
 
+  // Any thread. Runs `task` on the control thread soon.
+  virtual void post(std::function<void()> task) = 0;
   // Runs `task` on the control thread every `seconds`, from now on.
   virtual void every(std::chrono::seconds period, std::function<void()> task) = 0;
 };

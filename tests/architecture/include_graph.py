@@ -45,7 +45,7 @@ PACKAGES = {
     r"openssl/": r"^(target/net/tls_\w+|protocol/auth/\w+)\.(cpp|h)$",
     r"prometheus/": r"^target/metrics/",
     r"isa-l/": r"^engine/foundation/crc32c\.cpp$",
-    r"boost/asio": r"^target/",
+    r"boost/asio": r"^(target|appliance/cli)/",
     r"boost/beast": r"^(target/control|appliance/cli)/",
     r"systemd/": r"^target/",
 }

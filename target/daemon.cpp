@@ -1,0 +1,274 @@
+#include "target/daemon.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "engine/media/uring_lane.h"
+#include "target/process_limits.h"
+#include "target/reactor/log.h"
+#include "target/service_manager.h"
+
+namespace target {
+namespace {
+
+// SIGTERM is answered within 10 s; the rest is for closing what is left.
+constexpr std::chrono::seconds stop_patience{8};
+constexpr std::chrono::seconds late_volume_period{1};
+
+// What a volume that has been online once is remembered by while its pool is late.
+std::string known_volumes_file() {
+  const char* by_service_manager = std::getenv("STATE_DIRECTORY");
+  const std::string directory =
+      by_service_manager != nullptr ? by_service_manager : "/var/lib/forebay";
+  return ::access(directory.c_str(), W_OK) == 0 ? directory + "/known-volumes" : std::string();
+}
+
+const char* name_of(engine::VolumeState state) {
+  switch (state) {
+    case engine::VolumeState::late:
+      return "late";
+    case engine::VolumeState::online:
+      return "online";
+    case engine::VolumeState::failed:
+      return "failed";
+  }
+  return "";
+}
+
+const char* name_of(engine::PoolSpec::Kind kind) {
+  return kind == engine::PoolSpec::Kind::file ? "file" : "memory";
+}
+
+}  // namespace
+
+Daemon::Daemon(config::Config config, std::string config_hash)
+    : config_(std::move(config)),
+      config_hash_(std::move(config_hash)),
+      started_at_(clock_.now()),
+      memory_(config_.memory.value) {}
+
+engine::Result<void, std::string> Daemon::start() {
+  check_descriptor_limit();
+  open_engine();
+  nvmf_ = std::make_unique<nvmf::NvmfTarget>(target_options(config_, volumes_), clock_);
+  TRY(start_reactors());
+  make_listeners();
+  TRY(start_control());
+  // Only now: a host that connects earlier would be told for good that its subsystem does not
+  // exist.
+  TRY(listen());
+  log_what_is_late();
+  log_info("serving node={} volumes={} subsystems={} listeners={} config={} hash={}", config_.node,
+           config_.volumes.size(), config_.subsystems.size(), config_.listeners.size(),
+           config_.file, config_hash_);
+  service_manager::ready(fmt::format("serving {} volumes", config_.volumes.size()));
+  return engine::success();
+}
+
+void Daemon::check_descriptor_limit() const {
+  std::uint64_t needed =
+      64 + config_.volumes.size() * 2 + std::uint64_t{config_.reactors.count} * 16;
+  for (const auto& [name, listener] : config_.listeners)
+    needed += 1 + listener.nvme_tcp.max_connections;
+  if (const auto problem = raise_descriptor_limit(needed)) log_warn("{}", *problem);
+}
+
+void Daemon::open_engine() {
+  engine_ = engine::Engine::open(pool_specs(config_), volume_specs(config_),
+                                 {.known_volumes_file = known_volumes_file()});
+  volumes_ = block_volumes(*engine_);
+}
+
+engine::Result<void, std::string> Daemon::start_reactors() {
+  for (std::uint32_t i = 0; i < config_.reactors.count; ++i) {
+    auto core = std::make_unique<Core>();
+    ReactorOptions options;
+    options.name = fmt::format("reactor {}", i);
+    if (!config_.reactors.cpus.empty()) options.cpu = static_cast<int>(config_.reactors.cpus[i]);
+    const auto make_lane =
+        [this]() -> engine::Result<std::unique_ptr<engine::IoLane>, std::string> {
+      engine::UringLane::Options lane_options;
+      lane_options.backings =
+          std::max<std::uint32_t>(1, static_cast<std::uint32_t>(config_.pools.size()));
+      auto lane = engine::UringLane::create(memory_, lane_options);
+      if (!lane) return lane.error().text;
+      return std::unique_ptr<engine::IoLane>(std::move(lane.value()));
+    };
+    core->reactor = std::make_unique<Reactor>(options, make_lane, clock_);
+    TRY(core->reactor->start());
+    core->connections =
+        std::make_unique<nvmf::ConnectionRegistry>(*core->reactor, memory_, counters_);
+    cores_.push_back(std::move(core));
+  }
+  return engine::success();
+}
+
+void Daemon::make_listeners() {
+  std::vector<Reactor*> reactors;
+  for (const auto& core : cores_) reactors.push_back(core->reactor.get());
+  const auto make_session = [this](nvmf::CommandPort& port) { return nvmf_->make_session(port); };
+  for (const auto& [name, listener] : config_.listeners) {
+    ListenerOptions options;
+    options.name = name;
+    options.address = listener.address.value.text;
+    options.port = listener.port.value;
+    options.max_connections = listener.nvme_tcp.max_connections;
+    const auto serve = [this, make_session, connection = connection_options(config_, listener)](
+                           Reactor& reactor, std::unique_ptr<ByteStream> stream) {
+      const auto core = std::find_if(cores_.begin(), cores_.end(),
+                                     [&](const auto& c) { return c->reactor.get() == &reactor; });
+      (*core)->connections->open(std::move(stream), connection, make_session);
+    };
+    listeners_.push_back(std::make_unique<Listener>(options, reactors, serve));
+  }
+}
+
+engine::Result<void, std::string> Daemon::start_control() {
+  const std::string group = config_.control.group ? config_.control.group->value : std::string();
+  TRY(control_, control::ControlServer::start(config_.control.socket.value, group,
+                                              {.status = [this] { return to_json(status()); }}));
+  engine_->observe(this);
+  control_->every(late_volume_period, [this] { look_after_volumes(); });
+  if (const auto period = service_manager::watchdog_period(); period.count() > 0) {
+    control_->every(period, [this] { answer_watchdog(); });
+  }
+  return engine::success();
+}
+
+engine::Result<void, std::string> Daemon::listen() {
+  for (const auto& listener : listeners_) {
+    if (auto opened = listener->open(); !opened) {
+      return fmt::format("listeners.{}: {}", listener->options().name, opened.error().text);
+    }
+  }
+  return engine::success();
+}
+
+void Daemon::log_what_is_late() const {
+  for (const auto& pool : engine_->pools()) {
+    if (!pool.open) log_warn("pool={} not open: {}", pool.name, pool.reason);
+    if (!pool.note.empty()) log_warn("pool={} {}", pool.name, pool.note);
+  }
+  for (const engine::Volume* volume : engine_->volumes()) {
+    if (volume->state() == engine::VolumeState::online) continue;
+    log_warn("volume={} {}: {}", volume->identity().name, name_of(volume->state()),
+             volume->state_reason());
+  }
+  for (const auto& listener : listeners_) {
+    const auto status = listener->status();
+    if (status.state == ListenerState::waiting) {
+      log_warn("listener={} waiting: {}", listener->options().name, status.reason);
+    }
+  }
+}
+
+void Daemon::volume_changed(engine::Volume& volume) noexcept {
+  log_warn("volume={} {}{}{}", volume.identity().name, name_of(volume.state()),
+           volume.state_reason().empty() ? "" : ": ", volume.state_reason());
+  // The hosts are told now, not at the next look: their I/O must agree with what they hear.
+  volumes_changed_.store(true, std::memory_order_release);
+  control_->post([this] {
+    if (volumes_changed_.exchange(false, std::memory_order_acq_rel)) nvmf_->refresh_volumes();
+  });
+}
+
+void Daemon::look_after_volumes() {
+  if (engine_->retry_late()) nvmf_->refresh_volumes();
+}
+
+void Daemon::answer_watchdog() {
+  const bool all_alive = std::all_of(cores_.begin(), cores_.end(),
+                                     [](const auto& core) { return core->alive.load(); });
+  if (!all_alive) return;  // a reactor that has not run since the last question is stuck
+  service_manager::alive();
+  for (const auto& core : cores_) {
+    core->alive = false;
+    core->reactor->post([&core = *core] { core.alive = true; });
+  }
+}
+
+control::Status Daemon::status() const {
+  control::Status status;
+  status.node = config_.node;
+  status.version = FOREBAY_VERSION;
+  status.config_file = config_.file;
+  status.config_hash = config_hash_;
+  status.uptime_seconds = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(clock_.now() - started_at_).count());
+  status.memory_used_bytes = memory_.used().value;
+  status.memory_limit_bytes = memory_.limit().value;
+  for (const auto& listener : listeners_) {
+    const auto now = listener->status();
+    status.listeners.push_back({.name = listener->options().name,
+                                .address = now.address,
+                                .listening = now.state == ListenerState::listening,
+                                .reason = now.reason,
+                                .connections = now.connections});
+  }
+  for (const auto& pool : engine_->pools()) {
+    status.pools.push_back({.name = pool.name,
+                            .kind = name_of(pool.kind),
+                            .open = pool.open,
+                            .reason = pool.reason,
+                            .size_bytes = pool.size.value,
+                            .free_bytes = pool.free.value});
+  }
+  for (const engine::Volume* volume : engine_->volumes()) {
+    const auto& identity = volume->identity();
+    const auto& wish = config_.volumes.at(identity.name);
+    status.volumes.push_back(
+        {.name = identity.name,
+         .pool = wish.pool.value,
+         .uuid = identity.uuid.is_nil() ? std::string("-") : identity.uuid.text(),
+         .size_bytes = (volume->size() * identity.block_size).value,
+         .block_size = identity.block_size.bytes,
+         .state = name_of(volume->state()),
+         .reason = volume->state_reason(),
+         .durable = config_.pools.at(wish.pool.value).kind == config::Pool::Kind::file});
+  }
+  for (const auto& controller : nvmf_->status().controllers) {
+    status.hosts.push_back(
+        {.nqn = controller.host_nqn,
+         .address =
+             controller.queues.empty() ? std::string("-") : controller.queues.front().peer_address,
+         .subsystem = controller.subsystem_nqn,
+         .controller = controller.cntlid,
+         .io_queues = static_cast<std::uint32_t>(
+             controller.queues.empty() ? 0 : controller.queues.size() - 1),
+         .security = controller.security,
+         .connected_seconds = static_cast<std::uint64_t>(
+             std::chrono::duration_cast<std::chrono::seconds>(controller.connected_for).count())});
+  }
+  return status;
+}
+
+bool Daemon::stop() {
+  service_manager::stopping();
+  for (const auto& listener : listeners_) listener->close();
+  if (nvmf_) nvmf_->end_associations(nvmf::EndReason::stopping);
+  for (const auto& core : cores_) {
+    // Those that have no association yet.
+    core->reactor->post([&core = *core] { core.connections->end(nvmf::EndReason::stopping); });
+  }
+  bool clean = true;
+  const engine::Instant deadline = clock_.now() + stop_patience;
+  for (const auto& core : cores_) {
+    const auto left =
+        std::max(deadline - clock_.now(), engine::Duration(std::chrono::milliseconds(100)));
+    if (core->reactor->stop(left)) continue;
+    clean = false;
+    log_warn("reactor={} a disk did not answer in time; ending anyway: what was answered is safe",
+             core->reactor->options().name);
+  }
+  if (!clean) return false;
+  control_.reset();
+  listeners_.clear();
+  for (const auto& core : cores_) core->connections.reset();
+  log_info("stopped node={}", config_.node);
+  return true;
+}
+
+}  // namespace target
