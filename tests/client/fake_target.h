@@ -42,6 +42,7 @@ enum class Fault {
 
 struct FakeTargetOptions {
   std::string address = "127.0.0.1";  // or "::1"
+  std::uint16_t port = 0;             // 0: any free one
   std::uint64_t blocks = 8192;
   std::uint32_t block_bytes = 4096;
   std::uint32_t in_capsule_bytes = 8192;
