@@ -138,8 +138,7 @@ nvmf::TargetOptions target_options(const config::Config& config, const BlockVolu
   return options;
 }
 
-nvmf::ConnectionOptions connection_options(const config::Config& config,
-                                           const config::Listener& listener) {
+nvmf::ConnectionOptions connection_options(const config::Listener& listener) {
   const config::NvmeTcpOptions& tcp = listener.nvme_tcp;
   nvmf::ConnectionOptions options;
   options.listener = listener.name;
@@ -148,11 +147,6 @@ nvmf::ConnectionOptions connection_options(const config::Config& config,
   options.in_capsule_bytes = static_cast<std::uint32_t>(tcp.in_capsule_data.value);
   options.max_r2t = tcp.max_r2t;
   options.max_h2c_data_bytes = static_cast<std::uint32_t>(tcp.max_h2c_data.value);
-  // One listener may serve several subsystems: its connections are ready for the deepest queue of
-  // any.
-  for (const auto& [nqn, subsystem] : config.subsystems) {
-    options.max_queue_entries = std::max(options.max_queue_entries, subsystem.max_queue_depth);
-  }
   options.icreq_timeout = tcp.icreq_timeout;
   options.connect_timeout = tcp.connect_timeout;
   options.stall_timeout = tcp.idle_timeout;

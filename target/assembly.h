@@ -22,7 +22,6 @@ using BlockVolumes = std::map<std::string, std::unique_ptr<block::BlockVolume>>;
 [[nodiscard]] BlockVolumes block_volumes(engine::Engine& engine);
 [[nodiscard]] nvmf::TargetOptions target_options(const config::Config& config,
                                                  const BlockVolumes& volumes);
-[[nodiscard]] nvmf::ConnectionOptions connection_options(const config::Config& config,
-                                                         const config::Listener& listener);
+[[nodiscard]] nvmf::ConnectionOptions connection_options(const config::Listener& listener);
 
 }  // namespace target

@@ -116,7 +116,7 @@ void Daemon::make_listeners() {
     options.address = listener.address.value.text;
     options.port = listener.port.value;
     options.max_connections = listener.nvme_tcp.max_connections;
-    const auto serve = [this, make_session, connection = connection_options(config_, listener)](
+    const auto serve = [this, make_session, connection = connection_options(listener)](
                            Reactor& reactor, std::unique_ptr<ByteStream> stream) {
       const auto core = std::find_if(cores_.begin(), cores_.end(),
                                      [&](const auto& c) { return c->reactor.get() == &reactor; });

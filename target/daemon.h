@@ -27,7 +27,7 @@ class Daemon final : private engine::VolumeObserver {
   Daemon(config::Config config, std::string config_hash);
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
-  ~Daemon() override = default;
+  ~Daemon() = default;
 
   // Opens pools and volumes, starts the threads and, when all of the configuration is loaded,
   // listens. The error is one line for the operator that says what to change; stop() must be called
