@@ -201,10 +201,12 @@ void FileRequest::operation_done(int result) {
     case Step::write_modified: {
       if (result < 0) return fail(-result);
       transferred_ += static_cast<std::uint64_t>(result);
-      // The last block of a file may be shorter than its alignment: what the caller asked for is enough.
-      const bool reading = operation_.kind == FileOperation::Kind::read;
+      // For the caller, what it asked for is enough (a file may end inside a block). A block that is written
+      // back must be there whole: a short read is not the end of the file.
+      const bool for_caller =
+          step_ == Step::transfer && operation_.kind == FileOperation::Kind::read;
       const std::uint64_t needed =
-          reading ? piece_.begin + piece_.length - piece_.media_begin : piece_.media_length;
+          for_caller ? piece_.begin + piece_.length - piece_.media_begin : piece_.media_length;
       if (transferred_ >= needed) return transfer_done();
       const std::uint64_t resume = aligned_down(transferred_);
       if (result == 0 || memory_.size() - resume >= operation_.buffer.size()) {
@@ -236,10 +238,6 @@ void FileRequest::transfer_done() {
   switch (step_) {
     case Step::read_to_modify: {
       auto part = bounce_.bytes().subspan(piece_.begin - piece_.media_begin, piece_.length);
-      // Beyond the end of the file there was nothing to read.
-      if (transferred_ < block_) {
-        std::memset(bounce_.bytes().data() + transferred_, 0, block_ - transferred_);
-      }
       if (writes_zeros()) {
         std::memset(part.data(), 0, part.size());
       } else {

@@ -57,10 +57,11 @@ class IoLane {
   // Queues `operation`; the kernel sees it at the next submit(). Never blocks, never fails: an operation
   // that cannot be queued now waits inside the lane.
   virtual void start(FileOperation& operation) = 0;
-  // Hands everything queued to the kernel: once at the end of a reactor turn.
+  // Hands everything queued to the kernel: once at the end of a reactor turn, after reap(), which may have
+  // started more.
   virtual void submit() = 0;
-  // Runs the `done` of everything that finished, and wakes those who wait for buffers; returns how many
-  // operations ended. No system call when there is nothing.
+  // Runs the `done` of everything that finished or was posted, and wakes those who wait for buffers; returns how
+  // many operations that were. No system call when there is nothing.
   virtual std::size_t reap() = 0;
   // From any thread: `done(operation, 0)` runs on the lane's thread at one of its next reap()s, waking it.
   virtual void post(FileOperation& operation) = 0;

@@ -198,7 +198,7 @@ std::size_t UringLane::reap() {
     for (unsigned at = 0; at < count; ++at) finish(*done[at].first, done[at].second);
     ended += count;
   }
-  if (has_posted_.load(std::memory_order_acquire)) take_posted();
+  if (has_posted_.load(std::memory_order_acquire)) ended += take_posted();
   buffers_.wake_waiters();
   return ended;
 }
@@ -212,14 +212,19 @@ void UringLane::post(FileOperation& operation) {
   wake();
 }
 
-void UringLane::take_posted() {
+std::size_t UringLane::take_posted() {
   OperationQueue posted;
   {
     const std::lock_guard lock(post_mutex_);
     posted = std::exchange(posted_, OperationQueue{});
     has_posted_.store(false, std::memory_order_relaxed);
   }
-  while (FileOperation* operation = posted.pop()) operation->done(*operation, 0);
+  std::size_t count = 0;
+  while (FileOperation* operation = posted.pop()) {
+    ++count;
+    operation->done(*operation, 0);
+  }
+  return count;
 }
 
 void UringLane::wake() const {

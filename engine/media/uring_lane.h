@@ -61,7 +61,7 @@ class UringLane final : public IoLane {
   void wake() const;
   // Moves admitted operations into the submission ring as far as it and the completion ring have room.
   void fill_ring();
-  void take_posted();
+  std::size_t take_posted();
   void finish(FileOperation& operation, int result);
 
   const Options options_;

@@ -37,7 +37,7 @@ std::size_t SimLane::take_posted() {
 }
 
 std::size_t SimLane::reap() {
-  (void)take_posted();
+  const std::size_t posted = take_posted();
   std::size_t count = handed_.size();
   if (holding_) {
     count = std::min(count, released_);
@@ -45,7 +45,7 @@ std::size_t SimLane::reap() {
   }
   for (std::size_t at = 0; at < count; ++at) end_one();
   buffers_.wake_waiters();
-  return count;
+  return count + posted;
 }
 
 void SimLane::end_one() {
@@ -97,9 +97,9 @@ int SimLane::transfer(FileOperation& operation, SimDisk& disk) {
   const std::uint64_t begin = operation.offset.value;
   const std::uint64_t rest = begin < disk.size().value ? disk.size().value - begin : 0;
   std::uint64_t length = std::min<std::uint64_t>(operation.buffer.size(), rest);
-  if (shorten_out_of_ != 0 && length > SimDisk::sector_bytes &&
+  if (shorten_out_of_ != 0 && length > shorten_granularity_ &&
       random_.chance(1, shorten_out_of_)) {
-    length = SimDisk::sector_bytes * (1 + random_.below(length / SimDisk::sector_bytes));
+    length = shorten_granularity_ * (1 + random_.below(length / shorten_granularity_));
   }
   const auto bytes = operation.buffer.first(length);
   if (operation.kind == FileOperation::Kind::read) {

@@ -43,8 +43,11 @@ class SimLane final : public IoLane {
   void fail_next(FileOperation::Kind kind, int error) { failures_[kind].push_back(error); }
   // Every operation of this kind ends with -error from now on; 0: works again.
   void fail_all(FileOperation::Kind kind, int error) { broken_kinds_[kind] = error; }
-  // Transfers end short, at a sector boundary, one time in `out_of`; 0: never.
-  void shorten(std::uint64_t out_of) { shorten_out_of_ = out_of; }
+  // Transfers end short, after whole units of `granularity` bytes, one time in `out_of`; 0: never.
+  void shorten(std::uint64_t out_of, std::uint64_t granularity = SimDisk::sector_bytes) {
+    shorten_out_of_ = out_of;
+    shorten_granularity_ = granularity;
+  }
   // Mutant: RWF_DSYNC is forgotten on the way.
   void forget_durability(bool forget) { forgetful_ = forget; }
 
@@ -80,6 +83,7 @@ class SimLane final : public IoLane {
   bool forgetful_ = false;
   std::size_t released_ = 0;
   std::uint64_t shorten_out_of_ = 0;
+  std::uint64_t shorten_granularity_ = SimDisk::sector_bytes;
   std::map<FileOperation::Kind, std::deque<int>> failures_;
   std::map<FileOperation::Kind, int> broken_kinds_;
   std::map<FileOperation::Kind, std::size_t> counts_;

@@ -18,8 +18,9 @@ void drive_until(IoLane& lane, const Condition& condition) {
   // Generous: it only ends a test that would hang.
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(120);
   while (!condition()) {
+    const std::size_t ended = lane.reap();
     lane.submit();
-    if (lane.reap() != 0 || condition()) continue;
+    if (ended != 0 || condition()) continue;
     CHECK(std::chrono::steady_clock::now() < deadline);
     if (lane.wake_descriptor() < 0) continue;
     pollfd wake{.fd = lane.wake_descriptor(), .events = POLLIN, .revents = 0};

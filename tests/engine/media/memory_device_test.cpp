@@ -1,0 +1,60 @@
+#include "engine/media/memory_device.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tests/engine/media/backing_kit.h"
+
+namespace engine {
+namespace {
+
+using Kind = BackingIo::Kind;
+
+TEST(MemoryDevice, EndsInsideSubmit) {
+  MemoryKit kit(1_MiB);
+  std::vector<std::byte> buffer(4096);
+  bool ended = false;
+  BackingIo io{.kind = Kind::read};
+  io.buffer = buffer;
+  io.context = &ended;
+  io.done = [](BackingIo& done, IoStatus) noexcept { *static_cast<bool*>(done.context) = true; };
+  kit.device().submit(kit.lane(), io);
+  EXPECT_TRUE(ended);
+}
+
+TEST(MemoryDevice, TerabytesCostNothingUntilWritten) {
+  MemoryKit kit({std::uint64_t{1} << 40});
+  std::vector<std::byte> out(4096, std::byte{9});
+  std::vector<std::byte> in(4096);
+  const std::uint64_t far = (std::uint64_t{1} << 40) - 4096;
+  EXPECT_EQ(kit.run(Kind::write, far, out), IoStatus::ok);
+  EXPECT_EQ(kit.run(Kind::read, far, in), IoStatus::ok);
+  EXPECT_EQ(in, out);
+  EXPECT_EQ(kit.run(Kind::discard, 0, {}, std::uint64_t{1} << 40), IoStatus::ok);
+  EXPECT_EQ(kit.run(Kind::read, far, in), IoStatus::ok);
+  EXPECT_EQ(in, std::vector<std::byte>(4096));
+}
+
+TEST(MemoryDevice, GrownDeviceIsOneRangeAcrossItsParts) {
+  MemoryKit kit(4_KiB);
+  for (std::uint64_t pages = 2; pages <= 64; ++pages) {
+    ASSERT_TRUE(kit.device().grow({pages * 4096}));
+  }
+  EXPECT_FALSE(kit.device().grow({65 * 4096}));
+  EXPECT_FALSE(kit.device().grow(4_KiB));
+  std::vector<std::byte> out(64 * 4096 - 1024);
+  SeededRandom random(1);
+  random.fill(out);
+  ASSERT_EQ(kit.run(Kind::write, 512, out), IoStatus::ok);
+  std::vector<std::byte> in(out.size());
+  ASSERT_EQ(kit.run(Kind::read, 512, in), IoStatus::ok);
+  EXPECT_EQ(in, out);
+  ASSERT_EQ(kit.run(Kind::zero_range, 1024, {}, 32 * 4096), IoStatus::ok);
+  ASSERT_EQ(kit.run(Kind::read, 512, in), IoStatus::ok);
+  std::fill_n(out.begin() + 512, 32 * 4096, std::byte{0});
+  EXPECT_EQ(in, out);
+}
+
+}  // namespace
+}  // namespace engine
