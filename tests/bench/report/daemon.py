@@ -80,5 +80,8 @@ class Daemon:
         """Time on a processor of all its threads, since each began."""
         total = 0
         for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
-            total += int((task / "schedstat").read_text().split()[0])
+            try:
+                total += int((task / "schedstat").read_text().split()[0])
+            except (FileNotFoundError, ProcessLookupError):  # the thread has just ended
+                continue
         return total / 1e9
