@@ -299,30 +299,65 @@ Result<VolumeRecord, PoolError> FilePool::plan_new(const VolumeWish& wish) {
   return record;
 }
 
-Result<void, PoolError> FilePool::make_image(const VolumeRecord& record) {
+// Before trying: allocating until the file system is full would hurt everybody else on it meanwhile.
+Result<void, PoolError> FilePool::check_space(const std::string& what, ByteCount more) {
+  const auto space = directory_->space();
+  if (!space) return io_error(*directory_, "its space cannot be determined", space.error());
+  if (more <= space.value().free) return success();
+  return PoolError{Kind::no_space, "there is no space for " + what + " in " + directory_->path() + " (" +
+                                       size_text(space.value().free) +
+                                       " free); volumes are fully allocated"};
+}
+
+Result<void, PoolError> FilePool::allocate_image(const VolumeRecord& record) {
   CHECK(!record.ready);
   const std::string temporary = temporary_name(record.image);
-  const auto existing = directory_->size_of(record.image);
-  if (existing && existing.value() == image_length(record.size)) return success();  // renamed, then a crash
+  TRY(check_space(size_text(record.size), image_length(record.size)));
   auto made = directory_->remove(temporary);
-  // Made by an earlier try for another size, and never used.
-  if (made && existing && existing.value()) made = directory_->remove(record.image);
   if (made) made = directory_->allocate(temporary, image_length(record.size));
-  if (made) made = directory_->rename(temporary, record.image, /*replace=*/false);
   if (made) return success();
-  (void)directory_->remove(temporary);
-  if (made.error().code == ENOSPC || made.error().code == EDQUOT) {
-    const auto free = directory_->space();
-    return PoolError{Kind::no_space,
-                     "there is no space for " + size_text(record.size) + " in " + directory_->path() +
-                         (free ? " (" + size_text(free.value().free) + " free)" : "") +
-                         "; volumes are fully allocated when they are made"};
-  }
   if (made.error().code == EOPNOTSUPP) {
     return PoolError{Kind::io, directory_->path() + " is on a file system that cannot allocate space "
                                                     "ahead (fallocate); use ext4, xfs or btrfs"};
   }
   return io_error(*directory_, "the image of volume " + record.name + " cannot be made", made.error());
+}
+
+Result<void, PoolError> FilePool::make_images(std::vector<Result<VolumeRecord, PoolError>>& answers,
+                                              const std::vector<std::size_t>& indices) {
+  std::vector<std::size_t> allocated;
+  for (const std::size_t index : indices) {
+    const VolumeRecord record = answers[index].value();
+    const auto existing = directory_->size_of(record.image);
+    if (!existing) {
+      answers[index] = io_error(*directory_, record.image, existing.error());
+      continue;
+    }
+    if (existing.value() == image_length(record.size)) continue;  // renamed, then a crash
+    // Made by an earlier try for another size, and never used.
+    const auto removed = existing.value() ? directory_->remove(record.image) : success();
+    if (!removed) {
+      answers[index] = io_error(*directory_, record.image, removed.error());
+    } else if (auto image = allocate_image(record); !image) {
+      answers[index] = image.error();
+    } else {
+      allocated.push_back(index);
+    }
+  }
+  auto synced = allocated.empty() ? success() : directory_->sync_allocated();
+  for (const std::size_t index : allocated) {
+    const VolumeRecord record = answers[index].value();
+    const std::string temporary = temporary_name(record.image);
+    auto named = synced;
+    if (named) named = directory_->rename(temporary, record.image, /*replace=*/false);
+    if (named) continue;
+    (void)directory_->remove(temporary);
+    answers[index] =
+        io_error(*directory_, "the image of volume " + record.name + " cannot be made", named.error());
+  }
+  if (synced) synced = directory_->sync();
+  if (!synced) return io_error(*directory_, "new images cannot be made durable", synced.error());
+  return success();
 }
 
 std::vector<Result<VolumeRecord, PoolError>> FilePool::ensure(std::span<const VolumeWish> wishes) {
@@ -362,23 +397,23 @@ std::vector<Result<VolumeRecord, PoolError>> FilePool::ensure(std::span<const Vo
   if (planned.records != table_.records) {
     if (auto saved = save(planned); !saved) return fail_missing(saved.error());
   }
-  std::vector<std::size_t> made;
+  if (auto made = make_images(answers, missing); !made) return fail_missing(made.error());
   planned = table_;
+  std::vector<std::size_t> made;
   for (const std::size_t index : missing) {
-    const VolumeRecord record = answers[index].value();
-    if (auto image = make_image(record); !image) {
-      answers[index] = image.error();
-      std::erase_if(planned.records, [&](const VolumeRecord& other) { return other.uuid == record.uuid; });
-      continue;
-    }
-    planned.find(record.name)->ready = true;
-    answers[index] = *planned.find(record.name);
+    if (!answers[index]) continue;
+    VolumeRecord* record = planned.find(answers[index].value().name);
+    record->ready = true;
+    answers[index] = *record;
     made.push_back(index);
   }
+  // What could not be made is forgotten; a start would try it again from nothing.
+  std::erase_if(planned.records, [&](const VolumeRecord& record) {
+    return !record.ready && std::any_of(missing.begin(), missing.end(), [&](std::size_t index) {
+      return wishes[index].name == record.name;
+    });
+  });
   missing = std::move(made);
-  if (const auto synced = directory_->sync(); !synced) {
-    return fail_missing(io_error(*directory_, "cannot be synced", synced.error()));
-  }
   if (auto saved = save(planned); !saved) return fail_missing(saved.error());
   return answers;
 }
@@ -397,12 +432,11 @@ Result<VolumeRecord, PoolError> FilePool::grow(const std::string& name, ByteCoun
                                          std::to_string(record->block_size.bytes) + "-byte blocks"};
   }
   if (size == record->size) return grown;
+  TRY(check_space(size_text(size) + " of volume " + name, size - record->size));
   // From the first byte that hosts have not seen. Space first: the table never promises more than there is.
   const auto extended = directory_->extend(record->image, record->size, image_length(size));
   if (!extended) {
-    PoolError error = io_error(*directory_, "volume " + name + " cannot grow to " + size_text(size),
-                               extended.error());
-    return error;
+    return io_error(*directory_, "volume " + name + " cannot grow to " + size_text(size), extended.error());
   }
   *record = grown;
   TRY(save(std::move(planned)));

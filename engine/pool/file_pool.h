@@ -66,7 +66,12 @@ class FilePool {
   [[nodiscard]] Result<VolumeRecord, PoolError> find_existing(const VolumeRecord& record,
                                                               const VolumeWish& wish);
   [[nodiscard]] Result<VolumeRecord, PoolError> plan_new(const VolumeWish& wish);
-  [[nodiscard]] Result<void, PoolError> make_image(const VolumeRecord& record);
+  // For records that the table calls `creating`: afterwards each image is there and durable under its name, or
+  // its answer is an error and nothing of it is left. Errors of all of them together: io.
+  [[nodiscard]] Result<void, PoolError> make_images(std::vector<Result<VolumeRecord, PoolError>>& answers,
+                                                    const std::vector<std::size_t>& indices);
+  [[nodiscard]] Result<void, PoolError> allocate_image(const VolumeRecord& record);
+  [[nodiscard]] Result<void, PoolError> check_space(const std::string& what, ByteCount more);
 
   std::unique_ptr<PoolDirectory> directory_;
   VolumeTable table_;

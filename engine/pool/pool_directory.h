@@ -24,8 +24,9 @@ struct FileError {
 template <class T>
 using FileResult = Result<T, FileError>;
 
-// All names are names in the directory, without a slash. What is written, allocated or extended is durable
-// on return; creation, renaming and removal of names are durable after the next sync(). One thread.
+// All names are names in the directory, without a slash. What is written or extended is durable on return;
+// creation, renaming and removal of names are durable after the next sync(), what is allocated after the next
+// sync_allocated(). One thread.
 class PoolDirectory {
  public:
   PoolDirectory() = default;
@@ -43,8 +44,8 @@ class PoolDirectory {
   // Creates or empties the file, then fills it.
   [[nodiscard]] virtual FileResult<void> write(const std::string& name,
                                                std::span<const std::byte> bytes) = 0;
-  // Makes a new file of `size` zeros with all its space; EEXIST when there is one. Leaves none on failure,
-  // as far as it can.
+  // Makes a new file of `size` zeros with all its space, to be made durable by sync_allocated() together with
+  // others; EEXIST when there is one. Leaves none on failure, as far as it can.
   [[nodiscard]] virtual FileResult<void> allocate(const std::string& name, ByteCount size) = 0;
   // Makes the file at least `size` long, with all its space, and zeros from `from` on. As before on failure.
   [[nodiscard]] virtual FileResult<void> extend(const std::string& name, ByteCount from,
@@ -57,6 +58,7 @@ class PoolDirectory {
   // Succeeds when there is no such file.
   [[nodiscard]] virtual FileResult<void> remove(const std::string& name) = 0;
   [[nodiscard]] virtual FileResult<void> sync() = 0;
+  [[nodiscard]] virtual FileResult<void> sync_allocated() = 0;
 
   struct LockAnswer {
     bool locked = false;

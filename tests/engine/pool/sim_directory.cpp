@@ -20,6 +20,10 @@ void SimDirectoryDisk::crash(SeededRandom& random) {
   }
   unsynced.clear();
   names = durable_names;
+  for (auto& [number, file] : files) {
+    if (!file.synced) file.length = random.below(file.length + 1);
+    file.synced = true;
+  }
   locked = false;
 }
 
@@ -93,6 +97,7 @@ FileResult<void> SimDirectory::allocate(const std::string& name, ByteCount size)
     return allocated ? FileError{ENOSPC} : allocated.error();
   }
   disk_.files[number].length = size.value;
+  disk_.files[number].synced = false;
   return success();
 }
 
@@ -139,6 +144,12 @@ FileResult<void> SimDirectory::sync() {
   TRY(step());
   disk_.unsynced.clear();
   disk_.durable_names = disk_.names;
+  return success();
+}
+
+FileResult<void> SimDirectory::sync_allocated() {
+  TRY(step());
+  for (auto& [number, file] : disk_.files) file.synced = true;
   return success();
 }
 

@@ -17,12 +17,13 @@ namespace engine {
 // The disk itself; outlives the SimDirectory of each life of the daemon.
 //
 // What a crash may do: each change of a name since the last sync() of the directory is kept or lost by itself; a
-// file that was being written holds the old contents, the new, or any prefix of them. What one call makes durable
+// file that was being written holds any prefix of the new contents, one that was only allocated has any length. What one call makes durable
 // is durable only when it returns.
 struct SimDirectoryDisk {
   struct File {
     std::vector<std::byte> bytes;           // small files
     std::uint64_t length = 0;               // >= bytes.size(); the rest are zeros (images)
+    bool synced = true;                     // else a crash leaves any length
   };
   struct Change {  // of one name: to a file, or gone
     std::string name;
@@ -66,6 +67,7 @@ class SimDirectory final : public PoolDirectory {
   FileResult<void> rename(const std::string& from, const std::string& to, bool replace) override;
   FileResult<void> remove(const std::string& name) override;
   FileResult<void> sync() override;
+  FileResult<void> sync_allocated() override;
   FileResult<LockAnswer> lock(const std::string& name) override;
   FileResult<Space> space() override { return Space{{std::uint64_t{1} << 40}, {disk_.free_bytes}}; }
 
