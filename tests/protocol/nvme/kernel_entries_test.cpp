@@ -59,7 +59,7 @@ TEST(KernelEntries, Properties) {
   const auto set = std::get<PropertySet>(parse_fabrics_command(entry("property_set_cc")).value());
   EXPECT_EQ(set.offset, 0x14U);
   // Linux sets the sizes first and CC.EN with a second command.
-  EXPECT_EQ(set.value, 0x460000U) << "IOCQES 4, IOSQES 6";
+  EXPECT_EQ(set.value, 0x460060U) << "IOCQES 4, IOSQES 6, CSS 6";
 }
 
 TEST(KernelEntries, AdminCommands) {
