@@ -317,6 +317,7 @@ void Reactor::sleep_until_work() {
   }
   now_ = before;
   activity_ = false;
+  add_relaxed(sleeps_, 1);
   context_->run_one();
   {
     const std::lock_guard lock(posted_mutex_);
@@ -324,7 +325,6 @@ void Reactor::sleep_until_work() {
   }
   const Instant after = clock_.now();
   add_relaxed(asleep_ns_, nanoseconds(after - before));
-  add_relaxed(sleeps_, 1);
   if (activity_) {
     policy_.slept(after - before);
     last_activity_ = after;

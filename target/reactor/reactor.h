@@ -80,7 +80,7 @@ struct ReactorOptions {
 struct ReactorUsage {
   std::uint64_t busy_ns = 0;     // turns that found work
   std::uint64_t polling_ns = 0;  // turns that did not
-  std::uint64_t asleep_ns = 0;
+  std::uint64_t asleep_ns = 0;  // a sleep counts when it has ended
   std::uint64_t turns = 0;
   std::uint64_t sleeps = 0;
 };

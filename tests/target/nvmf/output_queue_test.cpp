@@ -1,0 +1,111 @@
+#include "target/nvmf/output_queue.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
+
+#include "engine/foundation/random.h"
+
+namespace target::nvmf {
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+class OutputQueueTest : public testing::Test {
+ protected:
+  void append(std::size_t bytes, unsigned seed) {
+    const auto space = queue.append(bytes);
+    ASSERT_EQ(space.size(), bytes);
+    for (std::size_t i = 0; i < bytes; ++i) space[i] = static_cast<std::byte>(seed + i);
+    expected.insert(expected.end(), space.begin(), space.end());
+  }
+  void append_payload(std::size_t bytes, unsigned seed) {
+    auto lease = pool.lease({bytes});
+    ASSERT_TRUE(lease);
+    std::memset(lease->bytes().data(), static_cast<int>(seed), bytes);
+    const auto data = lease->bytes().first(bytes);
+    expected.insert(expected.end(), data.begin(), data.end());
+    queue.append_payload(data, std::move(*lease));
+  }
+  // Sends at most `bytes` of at most `pieces` pieces.
+  void send(std::size_t bytes, std::size_t pieces) {
+    std::vector<iovec> vectors(pieces);
+    const std::size_t count = queue.gather(vectors);
+    std::size_t taken = 0;
+    for (std::size_t i = 0; i < count && taken < bytes; ++i) {
+      const auto* begin = static_cast<const std::byte*>(vectors[i].iov_base);
+      const std::size_t part = std::min(bytes - taken, vectors[i].iov_len);
+      sent.insert(sent.end(), begin, begin + part);
+      taken += part;
+    }
+    queue.sent(taken);
+    queue.check_invariants();
+  }
+
+  engine::MemoryBudget budget{engine::ByteCount{64U << 20}};
+  engine::BufferPool pool{budget};
+  OutputQueue queue;
+  Bytes expected;
+  Bytes sent;
+};
+
+TEST_F(OutputQueueTest, NeighbouringHeadersLeaveAsOnePiece) {
+  append(24, 1);
+  append(24, 2);
+  append_payload(4096, 3);
+  append(4, 4);
+  append(24, 5);
+  std::vector<iovec> vectors(10);
+  EXPECT_EQ(queue.gather(vectors), 3U);
+  EXPECT_EQ(queue.bytes(), 24U + 24 + 4096 + 4 + 24);
+}
+
+TEST_F(OutputQueueTest, BufferIsGivenBackAsSoonAsItsLastByteIsSent) {
+  append(24, 1);
+  append_payload(4096, 3);
+  append_payload(8192, 4);
+  EXPECT_EQ(queue.leased_bytes(), 12288U);
+  send(24 + 4095, 10);
+  EXPECT_EQ(queue.leased_bytes(), 12288U);
+  send(1, 10);
+  EXPECT_EQ(queue.leased_bytes(), 8192U);
+  send(8192, 10);
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(sent, expected);
+}
+
+TEST_F(OutputQueueTest, ClearGivesEverythingBack) {
+  for (unsigned i = 0; i < 300; ++i) {
+    append(100, i);
+    if (i % 3 == 0) append_payload(5000, i);
+  }
+  queue.clear();
+  queue.check_invariants();
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.leased_bytes(), 0U);
+}
+
+TEST_F(OutputQueueTest, AnyMixOfAppendingAndPartialSendingKeepsEveryByteInOrder) {
+  engine::SeededRandom random(7);
+  for (int round = 0; round < 20000; ++round) {
+    const auto seed = static_cast<unsigned>(round);
+    switch (random.below(4)) {
+      case 0:
+        append(1 + random.below(152), seed);
+        break;
+      case 1:
+        if (queue.leased_bytes() < (32U << 20)) append_payload(1 + random.below(20000), seed);
+        break;
+      default:
+        send(random.below(random.chance(1, 10) ? 100000 : 2000), 1 + random.below(64));
+    }
+  }
+  while (!queue.empty()) send(100000, 64);
+  EXPECT_EQ(sent.size(), expected.size());
+  EXPECT_TRUE(sent == expected);
+}
+
+}  // namespace
+}  // namespace target::nvmf
