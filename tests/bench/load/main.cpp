@@ -33,8 +33,10 @@ int main(int argc, char** argv) {
 
   const auto figures = bench::run_load(*options);
   if (!figures) {
-    fmt::print(stderr, "forebay-load: {}\n", figures.error().describe());
-    return figures.error().kind == client::ErrorKind::misuse ? exit_usage : exit_failed;
+    const bool usage = figures.error().kind == client::ErrorKind::misuse;
+    fmt::print(stderr, "forebay-load: {}\n",
+               usage ? figures.error().text : figures.error().describe());
+    return usage ? exit_usage : exit_failed;
   }
   if (options->json_path != "-") {
     fmt::print("{}", bench::as_text(*options, figures.value()));

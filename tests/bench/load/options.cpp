@@ -129,6 +129,10 @@ std::optional<LoadOptions> parse_options(int argc, const char* const* argv, int&
       ->group("Report");
   app.add_flag("--quiet", options.quiet, "No progress line")->group("Report");
 
+  // A script may add to a command line: the last one counts.
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_expected_max() == 1) option->take_last();
+  }
   try {
     app.parse(argc, argv);
     options.cpus = parse_cpus(cpus);

@@ -52,6 +52,12 @@ TEST(Options, WrongUsageEndsWithTwo) {
   EXPECT_EQ(parse({"--no-such-option"}).exit_code, 2);
 }
 
+TEST(Options, TheLastOfARepeatedOptionCounts) {
+  const auto parsed = parse({"--subsystem", "x", "--count", "5", "--count", "6"});
+  ASSERT_TRUE(parsed.options);
+  EXPECT_EQ(parsed.options->count, 6u);
+}
+
 TEST(Options, HelpEndsWithZero) {
   const auto parsed = parse({"--help"});
   EXPECT_FALSE(parsed.options);
