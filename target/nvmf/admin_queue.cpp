@@ -121,18 +121,23 @@ void AdminQueue::set_property(CommandPermit permit, const nvme::PropertySet& com
   permit.respond(nvme::status::success);
 }
 
-Parsed<std::vector<std::byte>> AdminQueue::read_log(const nvme::GetLogPage& command,
-                                                    bool data_is_ready) {
+Parsed<std::span<const std::byte>> AdminQueue::read_log(const nvme::GetLogPage& command,
+                                                        bool data_is_ready,
+                                                        std::vector<std::byte>& own) {
+  using Page = std::span<const std::byte>;
   const bool discovery = static_cast<nvme::LogPage>(command.log_id) == nvme::LogPage::discovery &&
                          controller_->is_discovery();
-  if (!discovery) return log_page(*controller_, command, port_.reactor().clock().now());
+  if (!discovery) {
+    TRY(own, log_page(*controller_, command, port_.reactor().clock().now()));
+    return Page(own);
+  }
   // A read from the start takes a new snapshot, those at other offsets are of the same page: what a
   // host puts together from several reads belongs to the generation in its first bytes.
   if (!data_is_ready && (command.offset == 0 || discovery_page_.empty())) {
     const Association& association = controller_->association();
     discovery_page_ = target_.discovery_log(association.host_nqn, association.link.local_address);
   }
-  return discovery_page_;
+  return Page(discovery_page_);
 }
 
 void AdminQueue::get_log_page(CommandPermit permit, const nvme::GetLogPage& command,
@@ -143,7 +148,8 @@ void AdminQueue::get_log_page(CommandPermit permit, const nvme::GetLogPage& comm
   if (command.length > controller_->subsystem().limits().max_transfer) {
     return refuse(std::move(permit), {nvme::status::invalid_field, nvme::at_dword(10, 16)});
   }
-  const auto page = read_log(command, data_is_ready);
+  std::vector<std::byte> own;
+  const auto page = read_log(command, data_is_ready, own);
   if (!page) return refuse(std::move(permit), page.error());
   if (command.offset > page.value().size()) {
     return refuse(std::move(permit), {nvme::status::invalid_field, nvme::at_dword(12)});
@@ -302,6 +308,7 @@ void AdminQueue::watch_association() {
     timeout = discovery_activity_timeout;
   }
   keep_alive_.set_timeout(timeout, now);
+  admin_traffic_ = false;
   checked_at_ = now;
   arm_timer();
 }

@@ -53,9 +53,9 @@ class AdminQueue {
   void request_event(CommandPermit permit);
   void set_property(CommandPermit permit, const protocol::nvme::PropertySet& command);
 
-  // The page, or for the discovery log the snapshot that offset reads of this host are served from.
-  [[nodiscard]] protocol::nvme::Parsed<std::vector<std::byte>> read_log(
-      const protocol::nvme::GetLogPage& command, bool data_is_ready);
+  // The page: in `own`, or for the discovery log the snapshot that offset reads are served from.
+  [[nodiscard]] protocol::nvme::Parsed<std::span<const std::byte>> read_log(
+      const protocol::nvme::GetLogPage& command, bool data_is_ready, std::vector<std::byte>& own);
   // A namespace-specific feature of a namespace that is not there.
   [[nodiscard]] protocol::nvme::Parsed<void> check_feature_namespace(
       std::uint8_t feature_id, protocol::nvme::NamespaceId nsid) const;

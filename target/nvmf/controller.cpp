@@ -63,21 +63,29 @@ void Controller::command_failed(const CommandFailure& failure) {
 }
 
 // Base 2.2, "Connect Command and Response" for every status here.
-nvme::Parsed<void> Controller::attach_queue(std::uint16_t qid, QueueRecord queue) {
+nvme::Parsed<void> Controller::attach_queue(std::uint16_t qid, QueueRecord queue,
+                                            std::string& why) {
   const Guard guard(mutex_);
   if (ended_.load(std::memory_order_relaxed)) {
+    why = "the association has ended";
     return nvme::connect_invalid_parameter(nvme::ConnectParameter::controller_id);
   }
   if (!properties_.ready()) {
+    why = "the controller is not enabled";
     return nvme::connect_invalid_parameter(nvme::ConnectParameter::queue_id);
   }
   if (qid > features_.granted_queues()) {
+    why = "the queue identifier is above the number of queues granted";
     return nvme::connect_invalid_parameter(nvme::ConnectParameter::queue_id);
   }
   if (queue.shown.entries > properties_.capabilities().max_queue_entries) {
+    why = "the queue is too deep";
     return nvme::connect_invalid_parameter(nvme::ConnectParameter::queue_size);
   }
-  if (queues_.contains(qid)) return nvme::Refusal{nvme::status::invalid_queue_identifier};
+  if (queues_.contains(qid)) {
+    why = "the queue identifier is in use";
+    return nvme::Refusal{nvme::status::invalid_queue_identifier};
+  }
   queues_.emplace(qid, std::move(queue));
   return engine::success();
 }

@@ -81,8 +81,9 @@ class Controller {
     std::shared_ptr<SessionHandle> session;
     QueueSnapshot shown;
   };
-  // Refusals as Connect answers them.
-  [[nodiscard]] protocol::nvme::Parsed<void> attach_queue(std::uint16_t qid, QueueRecord queue);
+  // Refusals as Connect answers them; `why` is for the log.
+  [[nodiscard]] protocol::nvme::Parsed<void> attach_queue(std::uint16_t qid, QueueRecord queue,
+                                                          std::string& why);
   void detach_queue(std::uint16_t qid, const SessionHandle& session);
   // nullptr: there is no such queue.
   [[nodiscard]] std::shared_ptr<SessionHandle> queue(std::uint16_t qid) const;

@@ -21,6 +21,26 @@ const char* digests_of(const LinkInfo& link) {
   return link.data_digest ? "data" : "none";
 }
 
+// What a refusal of a malformed Connect is about, from its IPO and IATTR.
+std::string_view malformed_part(const nvme::Refusal& refusal) {
+  switch (static_cast<nvme::ConnectParameter>(refusal.dword0)) {
+    case nvme::ConnectParameter::queue_size:
+      return "the queue size is 0";
+    case nvme::ConnectParameter::host_id:
+      return "the host identifier is 0";
+    case nvme::ConnectParameter::subsystem_nqn:
+      return "the subsystem's name is not an NQN";
+    case nvme::ConnectParameter::host_nqn:
+      return "the host's name is not an NQN";
+    case nvme::ConnectParameter::queue_id:
+    case nvme::ConnectParameter::attributes:
+    case nvme::ConnectParameter::keep_alive:
+    case nvme::ConnectParameter::controller_id:
+      break;
+  }
+  return "the command is malformed";
+}
+
 }  // namespace
 
 IoQueueView::IoQueueView(Controller& controller)
@@ -71,7 +91,7 @@ void Session::connect(CommandPermit permit, bool data_is_ready) {
   if (!is_connect) return permit.respond(nvme::status::command_sequence_error);
 
   const auto parsed = nvme::parse_fabrics_command(command.entry);
-  if (!parsed) return refuse(std::move(permit), parsed.error(), "the command is malformed");
+  if (!parsed) return refuse(std::move(permit), parsed.error(), malformed_part(parsed.error()));
   const auto& connect = std::get<nvme::Connect>(parsed.value());
   const auto bytes = host_data(command, connect.data, {nvme::connect_data_bytes}, data_is_ready);
   if (!bytes) return refuse(std::move(permit), bytes.error(), "its data is not there");
@@ -80,7 +100,7 @@ void Session::connect(CommandPermit permit, bool data_is_ready) {
         static_cast<std::uint32_t>(nvme::length_of(connect.data).value));
   }
   const auto data = nvme::parse_connect_data(*bytes.value());
-  if (!data) return refuse(std::move(permit), data.error(), "a name or identifier is malformed");
+  if (!data) return refuse(std::move(permit), data.error(), malformed_part(data.error()));
   host_nqn_ = data.value().host_nqn;
   subsystem_nqn_ = data.value().subsystem_nqn;
 

@@ -249,12 +249,8 @@ Parsed<std::shared_ptr<Controller>> admit_io(const ConnectRequest& request, Subs
                             .local_address = request.link.local_address,
                             .header_digest = request.link.header_digest,
                             .data_digest = request.link.data_digest};
-  const auto attached = controller->attach_queue(request.command.queue_id,
-                                                 {.session = std::move(session), .shown = shown});
-  if (!attached) {
-    why = "the controller is not enabled, or the queue's identifier or size cannot be";
-    return attached.error();
-  }
+  TRY(controller->attach_queue(request.command.queue_id,
+                               {.session = std::move(session), .shown = shown}, why));
   return controller;
 }
 

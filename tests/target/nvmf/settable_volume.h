@@ -1,0 +1,39 @@
+// SettableVolume: a volume without data whose state, size and identity the test sets.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <utility>
+
+#include "engine/volume/volume.h"
+
+namespace target::nvmf {
+
+// Set on one thread, read from any.
+class SettableVolume final : public engine::Volume {
+ public:
+  SettableVolume(std::string name, engine::Uuid uuid, std::uint32_t block_bytes,
+                 std::uint64_t blocks)
+      : identity_{std::move(name), uuid, engine::BlockSize{block_bytes}}, blocks_(blocks) {}
+
+  std::atomic<engine::VolumeState> now_state{engine::VolumeState::online};
+  void set_blocks(std::uint64_t blocks) { blocks_ = blocks; }
+  // Before hosts are there, or while they are late: nobody reads it meanwhile.
+  void set_uuid(engine::Uuid uuid) { identity_.uuid = uuid; }
+
+  [[nodiscard]] const engine::VolumeIdentity& identity() const override { return identity_; }
+  [[nodiscard]] engine::BlockCount size() const override { return {blocks_.load()}; }
+  [[nodiscard]] engine::VolumeState state() const override { return now_state; }
+  [[nodiscard]] std::string state_reason() const override { return {}; }
+  [[nodiscard]] std::uint64_t changes() const override { return 0; }
+  void submit(engine::IoLane&, engine::VolumeIo& io) override {
+    io.done(io, now_state == engine::VolumeState::online ? engine::IoStatus::ok
+                                                         : engine::IoStatus::unavailable);
+  }
+
+ private:
+  engine::VolumeIdentity identity_;
+  std::atomic<std::uint64_t> blocks_;
+};
+
+}  // namespace target::nvmf
