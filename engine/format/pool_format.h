@@ -1,4 +1,5 @@
-// What a file pool keeps on disk beside its images: docs/pool-format.md in structs. All numbers little-endian.
+// What a file pool keeps on disk beside its images: docs/pool-format.md in structs. All numbers
+// little-endian.
 #pragma once
 
 #include <array>
@@ -50,7 +51,7 @@ struct VolumeTableHeader {
   little_uint32_t version;
   Features features;
   std::array<std::byte, 16> pool_uuid;  // of the label beside it
-  little_uint64_t sequence;             // one more with every change; the highest valid replica counts
+  little_uint64_t sequence;  // one more with every change; the highest valid replica counts
   little_uint32_t entries;
   little_uint32_t entry_bytes;  // sizeof(VolumeEntry)
   std::array<std::byte, 440> reserved;
@@ -80,7 +81,8 @@ struct VolumeEntry {
   little_uint16_t image_length;
   std::array<char, 128> name;   // the rest zero
   std::array<char, 140> image;  // file name in the pool's directory; the rest zero
-  std::array<std::byte, 704> reserved;  // cache binding, reservations, lost ranges: with their features
+  std::array<std::byte, 704>
+      reserved;  // cache binding, reservations, lost ranges: with their features
 };
 static_assert(sizeof(VolumeEntry) == 1024 && alignof(VolumeEntry) == 1);
 static_assert(offsetof(VolumeEntry, uuid) == 8 && offsetof(VolumeEntry, size_bytes) == 24);

@@ -1,5 +1,5 @@
-// BackingDevice: where a volume's blocks finally live. The seam between the engine and a disk, with a
-// simulated twin (tests/sim) that loses, tears, delays and fails on demand.
+// BackingDevice: where a volume's blocks finally live. The seam between the engine and a disk, with
+// a simulated twin (tests/sim) that loses, tears, delays and fails on demand.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,10 @@ enum class IoStatus : std::uint8_t {
   out_of_range,       // beyond the end of the volume
   capacity_exceeded,  // no space for it on the pool (ENOSPC, EDQUOT)
   unavailable,        // the backing is late, missing or held; retrying later may work
-  sync_failed,        // an earlier flush failed: nothing is acknowledged until the backing is reopened
-  cancelled,          // given up before it started; nothing was changed
-  timed_out,          // the backing did not answer in time
-  read_only,          // the volume does not take writes
+  sync_failed,  // an earlier flush failed: nothing is acknowledged until the backing is reopened
+  cancelled,    // given up before it started; nothing was changed
+  timed_out,    // the backing did not answer in time
+  read_only,    // the volume does not take writes
 };
 [[nodiscard]] const char* text(IoStatus status);
 
@@ -56,10 +56,11 @@ class BackingDevice {
   virtual ~BackingDevice() = default;
 
   [[nodiscard]] virtual ByteCount size() const = 0;
-  // Starts `io`; any thread, each with its own lane. zero_range and discard both leave zeros to read.
-  // After a failed sync (or failed durable write) every later write, sync, zero_range and discard answers
-  // sync_failed until the device is reopened: the kernel forgets dirty pages after it has reported them once.
-  // (A write refused for lack of space alone, on a file without page cache, does not count: nothing was lost.)
+  // Starts `io`; any thread, each with its own lane. zero_range and discard both leave zeros to
+  // read. After a failed sync (or failed durable write) every later write, sync, zero_range and
+  // discard answers sync_failed until the device is reopened: the kernel forgets dirty pages after
+  // it has reported them once. (A write refused for lack of space alone, on a file without page
+  // cache, does not count: nothing was lost.)
   virtual void submit(IoLane& lane, BackingIo& io) = 0;
   // True from a failed sync until the reopen. Any thread.
   [[nodiscard]] virtual bool needs_reopen() const { return false; }

@@ -23,9 +23,8 @@ void BlockLocks::unlock(Holder& holder) {
     holder.held = false;
     holders_.erase(holders_.iterator_to(holder));
     const auto found =
-        std::find_if(holders_.begin(), holders_.end(), [&holder](const Holder& other) {
-          return other.block == holder.block;
-        });
+        std::find_if(holders_.begin(), holders_.end(),
+                     [&holder](const Holder& other) { return other.block == holder.block; });
     if (found != holders_.end()) {
       next = &*found;
       next->held = true;

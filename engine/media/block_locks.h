@@ -1,4 +1,5 @@
-// BlockLocks: one read-modify-write at a time on a block of a device, without anybody blocking a thread.
+// BlockLocks: one read-modify-write at a time on a block of a device, without anybody blocking a
+// thread.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -9,9 +10,9 @@
 
 namespace engine {
 
-// Two writes of different parts of one disk block would each write back the other's old part; so whoever reads,
-// changes and writes back a block holds its lock. Held across I/O; waiting is by callback on the waiter's lane.
-// Thread-safe. Few are held at any time, so a list is searched.
+// Two writes of different parts of one disk block would each write back the other's old part; so
+// whoever reads, changes and writes back a block holds its lock. Held across I/O; waiting is by
+// callback on the waiter's lane. Thread-safe. Few are held at any time, so a list is searched.
 class BlockLocks {
  public:
   struct Holder : boost::intrusive::list_base_hook<> {
@@ -24,7 +25,8 @@ class BlockLocks {
   BlockLocks(const BlockLocks&) = delete;
   BlockLocks& operator=(const BlockLocks&) = delete;
 
-  // True: held. False: `granted` is posted to the holder's lane once it is; first come, first served.
+  // True: held. False: `granted` is posted to the holder's lane once it is; first come, first
+  // served.
   [[nodiscard]] bool lock(Holder& holder, std::uint64_t block);
   void unlock(Holder& holder);
 

@@ -28,7 +28,8 @@ bool MemoryBudget::try_take(ByteCount bytes) {
 void MemoryBudget::give_back(ByteCount bytes) {
   const auto before = used_.fetch_sub(bytes.value, std::memory_order_relaxed);
   CHECK(before >= bytes.value);
-  // Sequentially consistent against begin_waiting(): either it sees this release or we see it waiting.
+  // Sequentially consistent against begin_waiting(): either it sees this release or we see it
+  // waiting.
   releases_.fetch_add(1);
   if (waiting_pools_.load() != 0) wake_all();
 }
@@ -123,7 +124,8 @@ void BufferPool::give_up_kept() noexcept {
 }
 
 void BufferPool::wait(BufferWaiter& waiter) {
-  // Whoever is being served and got nothing keeps its place; whoever got something queues again behind.
+  // Whoever is being served and got nothing keeps its place; whoever got something queues again
+  // behind.
   if (serving_ && !served_) {
     waiters_.push_front(waiter);
   } else {
@@ -167,8 +169,8 @@ void BufferPool::serve() {
     waiters_.pop_front();
     served_ = false;
     waiter.buffer_available();
-    // Nothing for the first means nothing for those behind it. (A waiter that wants nothing any more
-    // has leased nothing either, but does not wait again.)
+    // Nothing for the first means nothing for those behind it. (A waiter that wants nothing any
+    // more has leased nothing either, but does not wait again.)
     if (!served_ && !waiters_.empty() && &waiters_.front() == &waiter) break;
   }
   serving_ = false;

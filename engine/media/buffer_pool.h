@@ -1,4 +1,5 @@
-// Aligned transfer buffers with one cap for the whole process: what the network fills and the disks read.
+// Aligned transfer buffers with one cap for the whole process: what the network fills and the disks
+// read.
 #pragma once
 
 #include <array>
@@ -53,7 +54,8 @@ class MemoryBudget {
   std::vector<BufferPool*> pools_;
 };
 
-// A move-only duty: one buffer of a pool, given back when the lease ends. Only on the pool's thread.
+// A move-only duty: one buffer of a pool, given back when the lease ends. Only on the pool's
+// thread.
 class BufferLease {
  public:
   BufferLease() = default;
@@ -84,8 +86,8 @@ class BufferLease {
   std::span<std::byte> bytes_;
 };
 
-// Somebody waiting for a buffer. Called once, on the pool's thread, never from inside lease() or wait().
-// It may find that lease() fails nevertheless, and wait() again: it keeps its place then.
+// Somebody waiting for a buffer. Called once, on the pool's thread, never from inside lease() or
+// wait(). It may find that lease() fails nevertheless, and wait() again: it keeps its place then.
 class BufferWaiter : public boost::intrusive::list_base_hook<
                          boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
@@ -95,13 +97,13 @@ class BufferWaiter : public boost::intrusive::list_base_hook<
   ~BufferWaiter() = default;
 };
 
-// One thread's buffers, in power-of-two classes from 4 KiB to 2 MiB; freed ones are kept for reuse up to
-// a bound and given back to the budget otherwise, and all of them while any pool has waiters.
+// One thread's buffers, in power-of-two classes from 4 KiB to 2 MiB; freed ones are kept for reuse
+// up to a bound and given back to the budget otherwise, and all of them while any pool has waiters.
 // All of it on one thread. Leases must have ended, and the budget must live, when it is destroyed.
 class BufferPool {
  public:
-  // `wake`, from any thread: makes the pool's thread call wake_waiters() soon. Without it only buffers of
-  // this pool and calls of wake_waiters() help waiters.
+  // `wake`, from any thread: makes the pool's thread call wake_waiters() soon. Without it only
+  // buffers of this pool and calls of wake_waiters() help waiters.
   explicit BufferPool(MemoryBudget& budget, std::function<void()> wake = {});
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
@@ -111,14 +113,14 @@ class BufferPool {
   // Length of the reserve buffer.
   static constexpr ByteCount reserve_length = ByteCount{128U << 10};
 
-  // nullopt when the budget is exhausted, or while earlier waiters are waiting (first come, first served).
-  // bytes: 1..largest.
+  // nullopt when the budget is exhausted, or while earlier waiters are waiting (first come, first
+  // served). bytes: 1..largest.
   [[nodiscard]] std::optional<BufferLease> lease(ByteCount bytes);
   // Queues `waiter` to be told when lease() may succeed again. Unlinks itself when destroyed.
   void wait(BufferWaiter& waiter);
 
-  // The one buffer for those on whom holders of all others depend (bouncing a write out): outside of the
-  // cap, made at its first use. nullopt while it is out.
+  // The one buffer for those on whom holders of all others depend (bouncing a write out): outside
+  // of the cap, made at its first use. nullopt while it is out.
   [[nodiscard]] std::optional<BufferLease> lease_reserve();
   void wait_for_reserve(BufferWaiter& waiter);
 
@@ -129,8 +131,7 @@ class BufferPool {
  private:
   friend class BufferLease;
   friend class MemoryBudget;
-  using Waiters =
-      boost::intrusive::list<BufferWaiter, boost::intrusive::constant_time_size<false>>;
+  using Waiters = boost::intrusive::list<BufferWaiter, boost::intrusive::constant_time_size<false>>;
 
   [[nodiscard]] std::optional<BufferLease> lease_new(std::size_t size_class);
   void take_back(std::span<std::byte> bytes) noexcept;

@@ -138,7 +138,8 @@ std::string FileDevice::note() const {
     return "in memory (tmpfs): contents are gone after a power loss or reboot; for tests only";
   }
   if (!geometry_.direct) {
-    return "the file system has no O_DIRECT: writes go through the page cache and are flushed one by one";
+    return "the file system has no O_DIRECT: writes go through the page cache and are flushed one "
+           "by one";
   }
   return {};
 }

@@ -15,9 +15,9 @@ namespace engine {
 struct FileGeometry {
   std::uint32_t offset_alignment = 1;  // of offsets and lengths, bytes; a power of two
   std::uint32_t memory_alignment = 1;  // of buffers, bytes; a power of two
-  bool direct = false;                 // O_DIRECT: errors are each operation's own, nothing is in a page cache
-  bool survives_power_loss = true;     // false on tmpfs and ramfs
-  bool durable_by_sync = false;        // no RWF_DSYNC: write, then fdatasync
+  bool direct = false;  // O_DIRECT: errors are each operation's own, nothing is in a page cache
+  bool survives_power_loss = true;  // false on tmpfs and ramfs
+  bool durable_by_sync = false;     // no RWF_DSYNC: write, then fdatasync
   friend bool operator==(const FileGeometry&, const FileGeometry&) = default;
 };
 
@@ -26,8 +26,8 @@ class OpenFile {
  public:
   // `fd` belongs to somebody else (simulation).
   static OpenFile borrowed(int fd, FileGeometry geometry) { return {fd, geometry, false}; }
-  // Opens an existing regular file or block device of at least `size` for reading and writing; O_DIRECT
-  // where the file system has it. Error: one sentence about the path, without the path.
+  // Opens an existing regular file or block device of at least `size` for reading and writing;
+  // O_DIRECT where the file system has it. Error: one sentence about the path, without the path.
   [[nodiscard]] static Result<OpenFile, std::string> open(const std::string& path, ByteCount size);
 
   OpenFile(OpenFile&& other) noexcept;
@@ -36,8 +36,8 @@ class OpenFile {
 
   [[nodiscard]] int fd() const { return fd_; }
   [[nodiscard]] const FileGeometry& geometry() const { return geometry_; }
-  // Puts `other` in the place of this descriptor, keeping its number; what is under way ends on the old file.
-  // False with errno when the kernel refuses.
+  // Puts `other` in the place of this descriptor, keeping its number; what is under way ends on the
+  // old file. False with errno when the kernel refuses.
   [[nodiscard]] bool replace_by(OpenFile other);
 
  private:
@@ -48,11 +48,13 @@ class OpenFile {
   bool owned_;
 };
 
-// Any offset, length and buffer alignment; what O_DIRECT cannot take goes through a bounce buffer, and writes
-// of parts of a block through read-modify-write under a lock of that block (see FileRequest).
+// Any offset, length and buffer alignment; what O_DIRECT cannot take goes through a bounce buffer,
+// and writes of parts of a block through read-modify-write under a lock of that block (see
+// FileRequest).
 //
-// Durable writes use RWF_DSYNC. A failed sync or durable write poisons the device until reopen(): from then on
-// nothing is acknowledged, nor is what was under way (`generation_` tells it from what was started later).
+// Durable writes use RWF_DSYNC. A failed sync or durable write poisons the device until reopen():
+// from then on nothing is acknowledged, nor is what was under way (`generation_` tells it from what
+// was started later).
 class FileDevice final : public BackingDevice {
  public:
   FileDevice(OpenFile file, ByteCount size, IoSource source)
@@ -66,8 +68,8 @@ class FileDevice final : public BackingDevice {
 
   // The file is at least as long already. Any thread; never smaller than before.
   void grow(ByteCount size);
-  // Goes on with a newly opened description of the same file. One thread at a time, while others submit.
-  // Error: a sentence; the device is as before.
+  // Goes on with a newly opened description of the same file. One thread at a time, while others
+  // submit. Error: a sentence; the device is as before.
   [[nodiscard]] Result<void, std::string> reopen(OpenFile file);
 
   [[nodiscard]] const FileGeometry& geometry() const { return geometry_; }

@@ -10,8 +10,8 @@
 namespace engine {
 namespace {
 
-// Holes are made of whole blocks of the file system; it would zero the rest through its page cache, which
-// must not meet direct writes of the neighbours.
+// Holes are made of whole blocks of the file system; it would zero the rest through its page cache,
+// which must not meet direct writes of the neighbours.
 constexpr std::uint64_t hole_granularity = 4096;
 // A longer fallocate would hold the file's lock for too long.
 constexpr std::uint64_t longest_allocation = std::uint64_t{1} << 30;
@@ -138,7 +138,8 @@ void FileRequest::start_zero_piece() {
   }
   // Up to where fallocate can take over, or as much as there are zeros.
   std::uint64_t length = std::min<std::uint64_t>(aligned_down(rest), zeros.size());
-  if (!refused && at_ % granularity != 0) length = std::min(length, granularity - at_ % granularity);
+  if (!refused && at_ % granularity != 0)
+    length = std::min(length, granularity - at_ % granularity);
   piece_ = {.begin = at_, .length = length, .media_begin = at_, .media_length = length};
   start_transfer(Step::transfer, write_kind(), std::span(zeros).first(length));
 }
@@ -201,8 +202,8 @@ void FileRequest::operation_done(int result) {
     case Step::write_modified: {
       if (result < 0) return fail(-result);
       transferred_ += static_cast<std::uint64_t>(result);
-      // For the caller, what it asked for is enough (a file may end inside a block). A block that is written
-      // back must be there whole: a short read is not the end of the file.
+      // For the caller, what it asked for is enough (a file may end inside a block). A block that
+      // is written back must be there whole: a short read is not the end of the file.
       const bool for_caller =
           step_ == Step::transfer && operation_.kind == FileOperation::Kind::read;
       const std::uint64_t needed =

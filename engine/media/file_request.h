@@ -5,10 +5,11 @@
 
 namespace engine {
 
-// Carries `io` out in pieces, front to back, one at a time: whole aligned blocks straight from or to the
-// caller's memory where that is aligned, through a bounce buffer where it is not; parts of a block by
-// read-modify-write; ranges of zeros by fallocate, with their unaligned ends (and all of them where the file
-// system refuses) written as zeros. Deletes itself when `io` ends. On one lane's thread.
+// Carries `io` out in pieces, front to back, one at a time: whole aligned blocks straight from or
+// to the caller's memory where that is aligned, through a bounce buffer where it is not; parts of a
+// block by read-modify-write; ranges of zeros by fallocate, with their unaligned ends (and all of
+// them where the file system refuses) written as zeros. Deletes itself when `io` ends. On one
+// lane's thread.
 class FileRequest final : private BufferWaiter {
  public:
   static void start(FileDevice& device, IoLane& lane, BackingIo& io);
@@ -16,14 +17,14 @@ class FileRequest final : private BufferWaiter {
  private:
   // What the piece under way does with the media.
   enum class Step : std::uint8_t {
-    transfer,         // read or write, from or to wherever `memory_` is
-    read_to_modify,   // first half of read-modify-write
-    write_modified,   // second half
-    allocate_zeros,   // fallocate
-    sync,             // makes everything before it durable
+    transfer,        // read or write, from or to wherever `memory_` is
+    read_to_modify,  // first half of read-modify-write
+    write_modified,  // second half
+    allocate_zeros,  // fallocate
+    sync,            // makes everything before it durable
   };
   struct Piece {
-    std::uint64_t begin = 0;   // what the caller sees of it
+    std::uint64_t begin = 0;  // what the caller sees of it
     std::uint64_t length = 0;
     std::uint64_t media_begin = 0;  // what is transferred, aligned
     std::uint64_t media_length = 0;
@@ -51,7 +52,9 @@ class FileRequest final : private BufferWaiter {
   [[nodiscard]] bool writes_zeros() const {
     return io_.kind == BackingIo::Kind::zero_range || io_.kind == BackingIo::Kind::discard;
   }
-  [[nodiscard]] std::uint64_t aligned_down(std::uint64_t value) const { return value - value % block_; }
+  [[nodiscard]] std::uint64_t aligned_down(std::uint64_t value) const {
+    return value - value % block_;
+  }
   [[nodiscard]] std::span<std::byte> caller_memory() const {
     return io_.buffer.subspan(static_cast<std::size_t>(at_ - io_.offset.value));
   }

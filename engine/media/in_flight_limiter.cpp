@@ -85,8 +85,7 @@ void InFlightLimiter::ended(const FileOperation& operation,
   --backing.in_flight;
   make_ready(source, ended_file, backing);
 
-  while (!backing.ready.empty() &&
-         (source.backing == 0 || backing.in_flight < caps_.per_backing)) {
+  while (!backing.ready.empty() && (source.backing == 0 || backing.in_flight < caps_.per_backing)) {
     if (backing.next >= backing.ready.size()) backing.next = 0;
     File& file = files_[backing.ready[backing.next]];
     FileOperation* chosen = nullptr;

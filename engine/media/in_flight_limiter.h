@@ -1,4 +1,5 @@
-// InFlightLimiter: how much of one file, and of one disk behind several files, a lane hands to the kernel at once.
+// InFlightLimiter: how much of one file, and of one disk behind several files, a lane hands to the
+// kernel at once.
 #pragma once
 
 #include <cstddef>
@@ -31,13 +32,13 @@ class OperationQueue {
   FileOperation* last_ = nullptr;
 };
 
-// The kernel moves whatever would block to worker threads, a bounded number for each of our threads, shared
-// by all files. A hung disk must not occupy all of them, so each operation is counted against its file and
-// the backing behind it; what exceeds a cap waits here. Files of one backing take turns.
-// One lane's thread only.
+// The kernel moves whatever would block to worker threads, a bounded number for each of our
+// threads, shared by all files. A hung disk must not occupy all of them, so each operation is
+// counted against its file and the backing behind it; what exceeds a cap waits here. Files of one
+// backing take turns. One lane's thread only.
 //
-// Invariants: counts never exceed the caps; a file with something waiting that its own caps would admit is
-// in its backing's `ready` list whenever the backing is at its cap.
+// Invariants: counts never exceed the caps; a file with something waiting that its own caps would
+// admit is in its backing's `ready` list whenever the backing is at its cap.
 class InFlightLimiter {
  public:
   struct Caps {

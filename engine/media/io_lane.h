@@ -1,4 +1,5 @@
-// IoLane: one thread's way to the disks. Each reactor owns one; an operation completes on the lane it started on.
+// IoLane: one thread's way to the disks. Each reactor owns one; an operation completes on the lane
+// it started on.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +11,9 @@
 
 namespace engine {
 
-// What an operation may hang together with: a file, and the disk or file system behind it. A lane caps what
-// each may have in flight, so that a hung one leaves room for the others. Numbers are never used twice.
+// What an operation may hang together with: a file, and the disk or file system behind it. A lane
+// caps what each may have in flight, so that a hung one leaves room for the others. Numbers are
+// never used twice.
 struct IoSource {
   std::uint32_t file = 0;     // 0: not capped
   std::uint32_t backing = 0;  // 0: not capped
@@ -36,7 +38,8 @@ struct FileOperation {
   std::span<std::byte> buffer{};  // read, write; at most largest_transfer long
   ByteCount length{};             // zero_range, punch_hole
   IoSource source{};
-  // `result` as the system call gives it: bytes moved, or -errno. On the lane's thread; never inside start().
+  // `result` as the system call gives it: bytes moved, or -errno. On the lane's thread; never
+  // inside start().
   void (*done)(FileOperation& operation, int result) noexcept = nullptr;
   void* context = nullptr;  // the caller's own
 
@@ -54,20 +57,22 @@ class IoLane {
   // Nothing may be in flight: the kernel would go on writing to memory that is gone.
   virtual ~IoLane() = default;
 
-  // Queues `operation`; the kernel sees it at the next submit(). Never blocks, never fails: an operation
-  // that cannot be queued now waits inside the lane.
+  // Queues `operation`; the kernel sees it at the next submit(). Never blocks, never fails: an
+  // operation that cannot be queued now waits inside the lane.
   virtual void start(FileOperation& operation) = 0;
-  // Hands everything queued to the kernel: once at the end of a reactor turn, after reap(), which may have
-  // started more.
+  // Hands everything queued to the kernel: once at the end of a reactor turn, after reap(), which
+  // may have started more.
   virtual void submit() = 0;
-  // Runs the `done` of everything that finished or was posted, and wakes those who wait for buffers; returns how
-  // many operations that were. No system call when there is nothing.
+  // Runs the `done` of everything that finished or was posted, and wakes those who wait for
+  // buffers; returns how many operations that were. No system call when there is nothing.
   virtual std::size_t reap() = 0;
-  // From any thread: `done(operation, 0)` runs on the lane's thread at one of its next reap()s, waking it.
+  // From any thread: `done(operation, 0)` runs on the lane's thread at one of its next reap()s,
+  // waking it.
   virtual void post(FileOperation& operation) = 0;
   // Operations started and not yet done (posted ones are not counted).
   [[nodiscard]] virtual std::size_t in_flight() const = 0;
-  // Becomes readable when reap() has work while the thread sleeps; -1 if there is none (simulation).
+  // Becomes readable when reap() has work while the thread sleeps; -1 if there is none
+  // (simulation).
   [[nodiscard]] virtual int wake_descriptor() const = 0;
   // Makes wake_descriptor() unreadable again: called before reap() when it was found readable.
   virtual void clear_wake() = 0;

@@ -13,8 +13,8 @@
 
 namespace engine {
 
-// Every operation completes inside submit(), by a copy. Address space is reserved, memory only taken where
-// something was written; what never was reads as zeros. Thread-safe.
+// Every operation completes inside submit(), by a copy. Address space is reserved, memory only
+// taken where something was written; what never was reads as zeros. Thread-safe.
 class MemoryDevice final : public BackingDevice {
  public:
   // Error: a sentence (no address space left).

@@ -72,7 +72,8 @@ struct UringLane::Ring {
 
 LaneError lane_error_of_setup(int error, int disabled) {
   using Kind = LaneError::Kind;
-  const std::string cause = "io_uring cannot be used (" + std::generic_category().message(error) + "): ";
+  const std::string cause =
+      "io_uring cannot be used (" + std::generic_category().message(error) + "): ";
   switch (error) {
     case EPERM:
     case EACCES:
@@ -81,13 +82,15 @@ LaneError lane_error_of_setup(int error, int disabled) {
                                      "; allow it with: sysctl -w kernel.io_uring_disabled=0"};
       }
       return {Kind::forbidden,
-              cause + "a seccomp filter or security module forbids it; allow io_uring_setup, "
-                      "io_uring_enter and io_uring_register for forebayd (in a container: another "
-                      "seccomp profile)"};
+              cause +
+                  "a seccomp filter or security module forbids it; allow io_uring_setup, "
+                  "io_uring_enter and io_uring_register for forebayd (in a container: another "
+                  "seccomp profile)"};
     case ENOSYS:
       return {Kind::forbidden,
-              cause + "the kernel has none or a seccomp filter hides it; Linux 6.1 or newer built "
-                      "with CONFIG_IO_URING is needed (in a container: another seccomp profile)"};
+              cause +
+                  "the kernel has none or a seccomp filter hides it; Linux 6.1 or newer built "
+                  "with CONFIG_IO_URING is needed (in a container: another seccomp profile)"};
     case ENOMEM:
       return {Kind::no_resources,
               cause + "raise the limit of locked memory (LimitMEMLOCK= in the unit, ulimit -l)"};
@@ -114,8 +117,7 @@ Result<std::unique_ptr<UringLane>, LaneError> UringLane::create(MemoryBudget& bu
 
   const int wake_descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (wake_descriptor < 0) return lane_error_of_setup(errno, -1);
-  std::unique_ptr<UringLane> lane(
-      new UringLane(budget, options, std::move(ring), wake_descriptor));
+  std::unique_ptr<UringLane> lane(new UringLane(budget, options, std::move(ring), wake_descriptor));
   result = io_uring_register_eventfd(&lane->ring_->ring, wake_descriptor);
   if (result < 0) return lane_error_of_setup(-result, -1);
   return lane;
@@ -153,8 +155,9 @@ void UringLane::submit() {
   if (!workers_limited_) {  // the limit is the calling thread's, so it is set on the lane's own
     const std::uint64_t wanted =
         std::uint64_t{options_.backings} * options_.caps.per_backing + options_.spare_workers;
-    std::array<unsigned, 2> workers{static_cast<unsigned>(std::min<std::uint64_t>(wanted, most_workers)),
-                                    0};  // bounded; 0 leaves the unbounded as they are
+    std::array<unsigned, 2> workers{
+        static_cast<unsigned>(std::min<std::uint64_t>(wanted, most_workers)),
+        0};  // bounded; 0 leaves the unbounded as they are
     // Cannot fail on a kernel that has made the ring; without it the default limit holds.
     (void)io_uring_register_iowq_max_workers(&ring_->ring, workers.data());
     workers_limited_ = true;

@@ -24,9 +24,10 @@ struct LaneError {
   std::string text;
 };
 
-// Operations are queued in shared memory and handed over in one system call a turn; completions are read
-// without any. Files are capped by InFlightLimiter, and this thread's io_uring workers are allowed to be as
-// many as the caps of `backings` backings add up to, so a hung backing leaves workers for the others.
+// Operations are queued in shared memory and handed over in one system call a turn; completions are
+// read without any. Files are capped by InFlightLimiter, and this thread's io_uring workers are
+// allowed to be as many as the caps of `backings` backings add up to, so a hung backing leaves
+// workers for the others.
 class UringLane final : public IoLane {
  public:
   struct Options {
@@ -37,7 +38,8 @@ class UringLane final : public IoLane {
     InFlightLimiter::Caps caps{};
   };
 
-  // On any thread; the lane then belongs to the thread of its first start() or submit(). `budget` outlives it.
+  // On any thread; the lane then belongs to the thread of its first start() or submit(). `budget`
+  // outlives it.
   [[nodiscard]] static Result<std::unique_ptr<UringLane>, LaneError> create(MemoryBudget& budget,
                                                                             Options options);
   [[nodiscard]] static Result<std::unique_ptr<UringLane>, LaneError> create(MemoryBudget& budget) {
@@ -59,7 +61,8 @@ class UringLane final : public IoLane {
 
   UringLane(MemoryBudget& budget, Options options, std::unique_ptr<Ring> ring, int wake_descriptor);
   void wake() const;
-  // Moves admitted operations into the submission ring as far as it and the completion ring have room.
+  // Moves admitted operations into the submission ring as far as it and the completion ring have
+  // room.
   void fill_ring();
   std::size_t take_posted();
   void finish(FileOperation& operation, int result);
@@ -69,18 +72,18 @@ class UringLane final : public IoLane {
   const int wake_descriptor_;
   BufferPool buffers_;
   InFlightLimiter limiter_;
-  OperationQueue admitted_;        // may go to the kernel, not yet in the ring
-  std::size_t in_flight_ = 0;      // started, not done
-  std::size_t in_kernel_ = 0;      // in the ring or behind it
-  bool workers_limited_ = false;   // this thread's worker limit is set
+  OperationQueue admitted_;       // may go to the kernel, not yet in the ring
+  std::size_t in_flight_ = 0;     // started, not done
+  std::size_t in_kernel_ = 0;     // in the ring or behind it
+  bool workers_limited_ = false;  // this thread's worker limit is set
 
   std::mutex post_mutex_;  // guards posted_; a leaf
   OperationQueue posted_;
   std::atomic<bool> has_posted_{false};
 };
 
-// The one line for an errno of io_uring_setup(2). `disabled` is the value of kernel.io_uring_disabled, -1 if
-// there is none. Exposed for its test.
+// The one line for an errno of io_uring_setup(2). `disabled` is the value of
+// kernel.io_uring_disabled, -1 if there is none. Exposed for its test.
 [[nodiscard]] LaneError lane_error_of_setup(int error, int disabled);
 
 }  // namespace engine

@@ -1,11 +1,10 @@
 #include "engine/pool/file_pool.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 #include "engine/foundation/check.h"
-#include "engine/foundation/clock.h"
+#include "engine/pool/pool_files.h"
 
 namespace engine {
 namespace {
@@ -13,127 +12,24 @@ namespace {
 using boost::outcome_v2::success;
 using Kind = PoolError::Kind;
 
-constexpr const char* label_name = "forebay-pool.label";
-constexpr const char* lock_name = "forebay-pool.lock";
-constexpr std::array<const char*, 2> table_names{"forebay-pool.volumes.0",
-                                                 "forebay-pool.volumes.1"};
 // File systems differ in how a file may end; whole blocks suit all of them.
 constexpr std::uint64_t image_granularity = 4096;
 
-std::string temporary_name(const std::string& name) { return "." + name + ".new"; }
-bool is_temporary_name(const std::string& name) {
-  return name.size() > 5 && name.front() == '.' && name.ends_with(".new");
-}
-
 ByteCount image_length(ByteCount size) {
   return {(size.value + image_granularity - 1) / image_granularity * image_granularity};
-}
-
-std::uint64_t now_ms() {
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, SystemClock().wall().count()));
-}
-
-PoolError at(const PoolDirectory& directory, PoolError error) {
-  return {error.kind, directory.path() + ": " + error.text};
-}
-
-PoolError io_error(const PoolDirectory& directory, const std::string& what, FileError error) {
-  const bool full = error.code == ENOSPC || error.code == EDQUOT;
-  return {full ? Kind::no_space : Kind::io, directory.path() + ": " + what + ": " + error.text()};
-}
-
-PoolError opening_error(const std::string& path, FileError error) {
-  if (error.code == ENOENT) {
-    return {Kind::missing, path + " does not exist; is the file system mounted?"};
-  }
-  return {Kind::io, path + " cannot be opened: " + error.text()};
-}
-
-// Replaces the whole file, or leaves the old one: durable on return.
-FileResult<void> replace_file(PoolDirectory& directory, const std::string& name,
-                              std::span<const std::byte> bytes) {
-  TRY(directory.write(temporary_name(name), bytes));
-  TRY(directory.rename(temporary_name(name), name, /*replace=*/true));
-  return directory.sync();
-}
-
-// Both replicas, the stale or damaged one first, so that a good one exists at every moment.
-FileResult<void> write_table(PoolDirectory& directory, const VolumeTable& table) {
-  const auto bytes = encode(table);
-  const std::size_t first = table.sequence % 2;
-  TRY(replace_file(directory, table_names[first], bytes));
-  return replace_file(directory, table_names[1 - first], bytes);
-}
-
-Result<PoolLabel, PoolError> read_label(PoolDirectory& directory) {
-  const auto bytes = directory.read(label_name, 4097);
-  if (!bytes) {
-    if (bytes.error().code != ENOENT) return io_error(directory, label_name, bytes.error());
-    return PoolError{Kind::not_labelled, "no Forebay label in " + directory.path() +
-                                             "; is the file system mounted? (A new pool is made with: "
-                                             "forebayctl pool init " + directory.path() + ")"};
-  }
-  auto label = decode_pool_label(bytes.value());
-  if (!label) return at(directory, label.error());
-  return label;
-}
-
-struct ReplicaState {
-  std::optional<VolumeTable> table;
-  std::optional<PoolError> error;  // why there is none
-};
-
-Result<ReplicaState, PoolError> read_replica(PoolDirectory& directory, const char* name,
-                                             const Uuid& pool) {
-  const auto bytes = directory.read(name, longest_volume_table());
-  ReplicaState state;
-  if (!bytes) {
-    if (bytes.error().code != ENOENT) return io_error(directory, name, bytes.error());
-    state.error = PoolError{Kind::damaged, std::string("there is no ") + name};
-    return state;
-  }
-  auto table = decode_volume_table(bytes.value());
-  if (!table) {
-    // What a newer version has written must not be overwritten from an older replica.
-    if (table.error().kind == Kind::unsupported) return at(directory, table.error());
-    state.error = table.error();
-  } else if (table.value().pool_uuid != pool) {
-    state.error = PoolError{Kind::damaged, std::string(name) + " belongs to pool " +
-                                               table.value().pool_uuid.text()};
-  } else {
-    state.table = std::move(table.value());
-  }
-  return state;
-}
-
-// The newest table; equal in both replicas on return.
-Result<VolumeTable, PoolError> read_table(PoolDirectory& directory, const Uuid& pool) {
-  std::array<ReplicaState, 2> replicas;
-  for (std::size_t at_replica = 0; at_replica < 2; ++at_replica) {
-    TRY(replicas[at_replica], read_replica(directory, table_names[at_replica], pool));
-  }
-  auto& [first, second] = replicas;
-  if (!first.table && !second.table) {
-    return at(directory, {Kind::damaged, first.error->text +
-                                             ", and so is its replica; restore one of them (" +
-                                             table_names[0] + ", " + table_names[1] +
-                                             ") from a backup; the images are untouched"});
-  }
-  const bool use_second =
-      !first.table || (second.table && second.table->sequence > first.table->sequence);
-  VolumeTable table = use_second ? *second.table : *first.table;
-  if (first.table != second.table) {
-    const auto bytes = encode(table);
-    const auto written = replace_file(directory, table_names[use_second ? 0 : 1], bytes);
-    if (!written) return io_error(directory, "the volume table cannot be repaired", written.error());
-  }
-  return table;
 }
 
 PoolError bad_wish(const VolumeWish& wish) {
   return {Kind::bad_name, "\"" + wish.name + "\" of " + size_text(wish.size) + " with blocks of " +
                               std::to_string(wish.block_size.bytes) +
                               " bytes cannot be a volume of a file pool"};
+}
+
+PoolError other_volume(const PoolDirectory& directory, const Uuid& pool, const VolumeWish& wish) {
+  return {Kind::other_volume, "pool " + pool.text() + " in " + directory.path() +
+                                  " has no volume " + wish.name + " with UUID " +
+                                  wish.uuid->text() +
+                                  ", which was served before; is the right file system mounted?"};
 }
 
 PoolError shrink_error(const VolumeRecord& record, ByteCount wanted) {
@@ -144,73 +40,32 @@ PoolError shrink_error(const VolumeRecord& record, ByteCount wanted) {
 
 }  // namespace
 
-Result<Uuid, PoolError> init_file_pool(const std::string& directory) {
-  auto opened = open_pool_directory(directory);
-  if (!opened) return opening_error(directory, opened.error());
-  return init_file_pool(*opened.value());
-}
-
-Result<Uuid, PoolError> init_file_pool(PoolDirectory& directory) {
-  const auto names = directory.list();
-  if (!names) return io_error(directory, "cannot be listed", names.error());
-  const auto is = [&names](const std::string& name) {
-    return std::find(names.value().begin(), names.value().end(), name) != names.value().end();
-  };
-  if (is(label_name)) {
-    const auto label = read_label(directory);
-    return PoolError{Kind::already_labelled,
-                     directory.path() + " is a pool already" +
-                         (label ? " (" + label.value().pool_uuid.text() + ")" : "") + "; refused"};
-  }
-  for (const std::string& name : names.value()) {
-    const bool own = name == table_names[0] || name == table_names[1] || is_temporary_name(name);
-    if (own) {  // of an interrupted init: then no volume was ever made
-      const auto bytes = directory.read(name, longest_volume_table());
-      const auto table = bytes ? decode_volume_table(bytes.value())
-                               : PoolError{Kind::io, bytes.error().text()};
-      if (!table || table.value().records.empty()) continue;
-    }
-    if (name != "lost+found") {
-      return PoolError{Kind::not_empty, directory.path() + " is not empty (\"" + name +
-                                            "\"); refused: a pool needs a directory of its own"};
-    }
-  }
-  // The label comes last: with it the pool is whole.
-  const Uuid uuid = Uuid::random();
-  const auto bytes = encode(PoolLabel{.pool_uuid = uuid, .created_ms = now_ms()});
-  auto written = write_table(directory, {.pool_uuid = uuid, .sequence = 1, .records = {}});
-  if (written) written = directory.write(temporary_name(label_name), bytes);
-  if (written) written = directory.rename(temporary_name(label_name), label_name, /*replace=*/false);
-  if (written) written = directory.sync();
-  if (!written) return io_error(directory, "cannot be made a pool", written.error());
-  return uuid;
-}
-
 Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(const std::string& directory,
                                                             std::optional<Uuid> expected) {
   auto opened = open_pool_directory(directory);
-  if (!opened) return opening_error(directory, opened.error());
+  if (!opened) return pool_opening_error(directory, opened.error());
   return open(std::move(opened.value()), expected);
 }
 
 Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(
     std::unique_ptr<PoolDirectory> directory, std::optional<Uuid> expected) {
   // The label first: nothing is written, not even a lock file, into what may be a bare mount point.
-  TRY(const auto label, read_label(*directory));
+  TRY(const auto label, read_pool_label(*directory));
   if (expected && *expected != label.pool_uuid) {
     return PoolError{Kind::wrong_pool, directory->path() + " holds pool " + label.pool_uuid.text() +
                                            ", expected " + expected->text() +
                                            "; is the right file system mounted?"};
   }
-  const auto holder = directory->lock(lock_name);
-  if (!holder) return io_error(*directory, "cannot be locked", holder.error());
+  const auto holder = directory->lock(pool_lock_name);
+  if (!holder) return pool_io_error(*directory, "cannot be locked", holder.error());
   if (!holder.value().locked) {
     const pid_t process = holder.value().holder;
-    return PoolError{Kind::in_use, directory->path() + " is served by another process" +
-                                       (process > 0 ? " (pid " + std::to_string(process) + ")" : "") +
-                                       "; stop that one first"};
+    return PoolError{Kind::in_use,
+                     directory->path() + " is served by another process" +
+                         (process > 0 ? " (pid " + std::to_string(process) + ")" : "") +
+                         "; stop that one first"};
   }
-  TRY(auto table, read_table(*directory, label.pool_uuid));
+  TRY(auto table, read_volume_table(*directory, label.pool_uuid));
   std::unique_ptr<FilePool> pool(new FilePool(std::move(directory), std::move(table)));
   pool->tried_sequence_ = pool->table_.sequence;
   TRY(pool->remove_leftovers());
@@ -219,19 +74,20 @@ Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(
 
 Result<void, PoolError> FilePool::remove_leftovers() {
   const auto names = directory_->list();
-  if (!names) return io_error(*directory_, "cannot be listed", names.error());
+  if (!names) return pool_io_error(*directory_, "cannot be listed", names.error());
   for (const std::string& name : names.value()) {
     // Only names that this class gives: of its own files, and of images that the table knows.
     const auto is_left_from = [&name](const std::string& file) {
       return name == temporary_name(file);
     };
     const bool own =
-        is_left_from(label_name) || std::any_of(table_names.begin(), table_names.end(), is_left_from) ||
+        is_left_from(pool_label_name) ||
+        std::any_of(volume_table_names.begin(), volume_table_names.end(), is_left_from) ||
         std::any_of(table_.records.begin(), table_.records.end(),
                     [&](const VolumeRecord& record) { return is_left_from(record.image); });
     if (!own) continue;
     const auto removed = directory_->remove(name);
-    if (!removed) return io_error(*directory_, name + " cannot be removed", removed.error());
+    if (!removed) return pool_io_error(*directory_, name + " cannot be removed", removed.error());
   }
   return success();
 }
@@ -243,8 +99,9 @@ std::string FilePool::image_path(const VolumeRecord& volume) const {
 Result<void, PoolError> FilePool::save(VolumeTable table) {
   // After a failure either replica may hold what was tried, so that number is not used again.
   table.sequence = ++tried_sequence_;
-  const auto written = write_table(*directory_, table);
-  if (!written) return io_error(*directory_, "the volume table cannot be written", written.error());
+  const auto written = write_volume_table(*directory_, table);
+  if (!written)
+    return pool_io_error(*directory_, "the volume table cannot be written", written.error());
   table_ = std::move(table);
   return success();
 }
@@ -259,11 +116,11 @@ Result<VolumeRecord, PoolError> FilePool::find_existing(const VolumeRecord& reco
   }
   if (wish.size < record.size) return shrink_error(record, wish.size);
   const auto length = directory_->size_of(record.image);
-  if (!length) return io_error(*directory_, record.image, length.error());
+  if (!length) return pool_io_error(*directory_, record.image, length.error());
   if (!length.value()) {
     return PoolError{Kind::image_missing,
-                     "the pool's table knows volume " + record.name + " (UUID " + record.uuid.text() +
-                         "), but its image " + image_path(record) +
+                     "the pool's table knows volume " + record.name + " (UUID " +
+                         record.uuid.text() + "), but its image " + image_path(record) +
                          " is missing; put it back (an empty one is never made in its place)"};
   }
   if (*length.value() < record.size) {
@@ -282,14 +139,14 @@ Result<VolumeRecord, PoolError> FilePool::plan_new(const VolumeWish& wish) {
                             .image = wish.name + ".raw",
                             .size = wish.size,
                             .block_size = wish.block_size,
-                            .created_ms = now_ms(),
+                            .created_ms = wall_clock_ms(),
                             .ready = false};
   if (!valid(record)) return bad_wish(wish);
   if (table_.records.size() >= VolumeTable::most_records) {
     return PoolError{Kind::no_space, "the pool's table is full"};
   }
   const auto length = directory_->size_of(record.image);
-  if (!length) return io_error(*directory_, record.image, length.error());
+  if (!length) return pool_io_error(*directory_, record.image, length.error());
   if (length.value()) {
     return PoolError{Kind::image_foreign,
                      "there is a file " + image_path(record) +
@@ -299,13 +156,14 @@ Result<VolumeRecord, PoolError> FilePool::plan_new(const VolumeWish& wish) {
   return record;
 }
 
-// Before trying: allocating until the file system is full would hurt everybody else on it meanwhile.
+// Before trying: allocating until the file system is full would hurt everybody else on it
+// meanwhile.
 Result<void, PoolError> FilePool::check_space(const std::string& what, ByteCount more) {
   const auto space = directory_->space();
-  if (!space) return io_error(*directory_, "its space cannot be determined", space.error());
+  if (!space) return pool_io_error(*directory_, "its space cannot be determined", space.error());
   if (more <= space.value().free) return success();
-  return PoolError{Kind::no_space, "there is no space for " + what + " in " + directory_->path() + " (" +
-                                       size_text(space.value().free) +
+  return PoolError{Kind::no_space, "there is no space for " + what + " in " + directory_->path() +
+                                       " (" + size_text(space.value().free) +
                                        " free); volumes are fully allocated"};
 }
 
@@ -317,10 +175,12 @@ Result<void, PoolError> FilePool::allocate_image(const VolumeRecord& record) {
   if (made) made = directory_->allocate(temporary, image_length(record.size));
   if (made) return success();
   if (made.error().code == EOPNOTSUPP) {
-    return PoolError{Kind::io, directory_->path() + " is on a file system that cannot allocate space "
-                                                    "ahead (fallocate); use ext4, xfs or btrfs"};
+    return PoolError{Kind::io, directory_->path() +
+                                   " is on a file system that cannot allocate space "
+                                   "ahead (fallocate); use ext4, xfs or btrfs"};
   }
-  return io_error(*directory_, "the image of volume " + record.name + " cannot be made", made.error());
+  return pool_io_error(*directory_, "the image of volume " + record.name + " cannot be made",
+                       made.error());
 }
 
 Result<void, PoolError> FilePool::make_images(std::vector<Result<VolumeRecord, PoolError>>& answers,
@@ -330,14 +190,14 @@ Result<void, PoolError> FilePool::make_images(std::vector<Result<VolumeRecord, P
     const VolumeRecord record = answers[index].value();
     const auto existing = directory_->size_of(record.image);
     if (!existing) {
-      answers[index] = io_error(*directory_, record.image, existing.error());
+      answers[index] = pool_io_error(*directory_, record.image, existing.error());
       continue;
     }
     if (existing.value() == image_length(record.size)) continue;  // renamed, then a crash
     // Made by an earlier try for another size, and never used.
     const auto removed = existing.value() ? directory_->remove(record.image) : success();
     if (!removed) {
-      answers[index] = io_error(*directory_, record.image, removed.error());
+      answers[index] = pool_io_error(*directory_, record.image, removed.error());
     } else if (auto image = allocate_image(record); !image) {
       answers[index] = image.error();
     } else {
@@ -352,11 +212,12 @@ Result<void, PoolError> FilePool::make_images(std::vector<Result<VolumeRecord, P
     if (named) named = directory_->rename(temporary, record.image, /*replace=*/false);
     if (named) continue;
     (void)directory_->remove(temporary);
-    answers[index] =
-        io_error(*directory_, "the image of volume " + record.name + " cannot be made", named.error());
+    answers[index] = pool_io_error(
+        *directory_, "the image of volume " + record.name + " cannot be made", named.error());
   }
   if (synced) synced = directory_->sync();
-  if (!synced) return io_error(*directory_, "new images cannot be made durable", synced.error());
+  if (!synced)
+    return pool_io_error(*directory_, "new images cannot be made durable", synced.error());
   return success();
 }
 
@@ -366,6 +227,10 @@ std::vector<Result<VolumeRecord, PoolError>> FilePool::ensure(std::span<const Vo
   VolumeTable planned = table_;
   for (const VolumeWish& wish : wishes) {
     VolumeRecord* known = planned.find(wish.name);
+    if (wish.uuid && (known == nullptr || !known->ready || known->uuid != *wish.uuid)) {
+      answers.push_back(other_volume(*directory_, table_.pool_uuid, wish));
+      continue;
+    }
     if (known != nullptr && known->ready) {
       answers.push_back(find_existing(*known, wish));
       if (answers.back()) *known = answers.back().value();
@@ -428,15 +293,18 @@ Result<VolumeRecord, PoolError> FilePool::grow(const std::string& name, ByteCoun
   VolumeRecord grown = *record;
   grown.size = size;
   if (!valid(grown)) {
-    return PoolError{Kind::bad_name, std::to_string(size.value) + " bytes are not a whole number of " +
+    return PoolError{Kind::bad_name, std::to_string(size.value) +
+                                         " bytes are not a whole number of " +
                                          std::to_string(record->block_size.bytes) + "-byte blocks"};
   }
   if (size == record->size) return grown;
   TRY(check_space(size_text(size) + " of volume " + name, size - record->size));
-  // From the first byte that hosts have not seen. Space first: the table never promises more than there is.
+  // From the first byte that hosts have not seen. Space first: the table never promises more than
+  // there is.
   const auto extended = directory_->extend(record->image, record->size, image_length(size));
   if (!extended) {
-    return io_error(*directory_, "volume " + name + " cannot grow to " + size_text(size), extended.error());
+    return pool_io_error(*directory_, "volume " + name + " cannot grow to " + size_text(size),
+                         extended.error());
   }
   *record = grown;
   TRY(save(std::move(planned)));

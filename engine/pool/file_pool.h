@@ -1,4 +1,5 @@
-// FilePool: a labelled directory of raw images, one for each volume, and the table of their identities.
+// FilePool: a labelled directory of raw images, one for each volume, and the table of their
+// identities.
 #pragma once
 
 #include <memory>
@@ -18,10 +19,12 @@ struct VolumeWish {
   std::string name;
   ByteCount size;
   BlockSize block_size;
+  std::optional<Uuid>
+      uuid{};  // known from before: only this one will do, and it is never made anew
 };
 
-// Makes `directory` a pool. It must be empty (lost+found apart, which a fresh file system has), or what an
-// interrupted call has left. Nothing is ever overwritten. Returns the new pool's UUID.
+// Makes `directory` a pool. It must be empty (lost+found apart, which a fresh file system has), or
+// what an interrupted call has left. Nothing is ever overwritten. Returns the new pool's UUID.
 // Errors: missing, not_empty, already_labelled, io.
 [[nodiscard]] Result<Uuid, PoolError> init_file_pool(const std::string& directory);
 // The same over a directory that is open already; for tests.
@@ -29,15 +32,16 @@ struct VolumeWish {
 
 // Serves an initialised pool; locked for this process while it lives. One thread.
 //
-// Crash safety: a volume enters the table as `creating`, then its image is allocated under a temporary name,
-// renamed, and the entry becomes `ready`; a grown image is extended before the table says so. So whatever the
-// table calls ready is there, as long as it says, and whatever is half made is recognised and finished or
-// removed by the next open() and ensure(). Every change of the table writes two replicas, each by temporary
-// file, fsync, rename, fsync of the directory; nothing depends on the change before both are durable.
+// Crash safety: a volume enters the table as `creating`, then its image is allocated under a
+// temporary name, renamed, and the entry becomes `ready`; a grown image is extended before the
+// table says so. So whatever the table calls ready is there, as long as it says, and whatever is
+// half made is recognised and finished or removed by the next open() and ensure(). Every change of
+// the table writes two replicas, each by temporary file, fsync, rename, fsync of the directory;
+// nothing depends on the change before both are durable.
 class FilePool {
  public:
-  // `expected`: refuse any other pool. Errors: missing, not_labelled, damaged, unsupported, wrong_pool,
-  // in_use, io.
+  // `expected`: refuse any other pool. Errors: missing, not_labelled, damaged, unsupported,
+  // wrong_pool, in_use, io.
   [[nodiscard]] static Result<std::unique_ptr<FilePool>, PoolError> open(
       const std::string& directory, std::optional<Uuid> expected = std::nullopt);
   [[nodiscard]] static Result<std::unique_ptr<FilePool>, PoolError> open(
@@ -49,8 +53,9 @@ class FilePool {
   [[nodiscard]] std::string image_path(const VolumeRecord& volume) const;
   [[nodiscard]] FileResult<PoolDirectory::Space> space() { return directory_->space(); }
 
-  // Finds, grows or makes each wished volume; one answer for each wish, in order. An answer that is a record
-  // is durable. Errors: no_space, image_missing, image_foreign, shrink, block_size_changed, bad_name, io.
+  // Finds, grows or makes each wished volume; one answer for each wish, in order. An answer that is
+  // a record is durable. Errors: no_space, image_missing, image_foreign, other_volume, shrink,
+  // block_size_changed, bad_name, io.
   [[nodiscard]] std::vector<Result<VolumeRecord, PoolError>> ensure(
       std::span<const VolumeWish> wishes);
   // Errors: as ensure(), image_missing for an unknown name.
@@ -66,10 +71,12 @@ class FilePool {
   [[nodiscard]] Result<VolumeRecord, PoolError> find_existing(const VolumeRecord& record,
                                                               const VolumeWish& wish);
   [[nodiscard]] Result<VolumeRecord, PoolError> plan_new(const VolumeWish& wish);
-  // For records that the table calls `creating`: afterwards each image is there and durable under its name, or
-  // its answer is an error and nothing of it is left. Errors of all of them together: io.
-  [[nodiscard]] Result<void, PoolError> make_images(std::vector<Result<VolumeRecord, PoolError>>& answers,
-                                                    const std::vector<std::size_t>& indices);
+  // For records that the table calls `creating`: afterwards each image is there and durable under
+  // its name, or its answer is an error and nothing of it is left. Errors of all of them together:
+  // io.
+  [[nodiscard]] Result<void, PoolError> make_images(
+      std::vector<Result<VolumeRecord, PoolError>>& answers,
+      const std::vector<std::size_t>& indices);
   [[nodiscard]] Result<void, PoolError> allocate_image(const VolumeRecord& record);
   [[nodiscard]] Result<void, PoolError> check_space(const std::string& what, ByteCount more);
 

@@ -153,9 +153,9 @@ FileResult<void> PosixPoolDirectory::extend(const std::string& name, ByteCount f
   const auto begin = static_cast<off_t>(from.value);
   const auto length = static_cast<off_t>((size - from).value);
   // An image that is longer than the table says may hold anything behind its end.
-  const bool cleared = before.st_size <= begin ||
-                       fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, begin,
-                                 before.st_size - begin) == 0;
+  const bool cleared =
+      before.st_size <= begin || fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                           begin, before.st_size - begin) == 0;
   if (!cleared || fallocate(file.get(), 0, begin, length) != 0 || fsync(file.get()) != 0) {
     const FileError error = last_error();
     (void)!ftruncate(file.get(), before.st_size);

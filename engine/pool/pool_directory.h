@@ -1,4 +1,5 @@
-// PoolDirectory: the few operations a file pool needs of its directory, with a simulated twin that crashes.
+// PoolDirectory: the few operations a file pool needs of its directory, with a simulated twin that
+// crashes.
 #pragma once
 
 #include <sys/types.h>
@@ -24,9 +25,9 @@ struct FileError {
 template <class T>
 using FileResult = Result<T, FileError>;
 
-// All names are names in the directory, without a slash. What is written or extended is durable on return;
-// creation, renaming and removal of names are durable after the next sync(), what is allocated after the next
-// sync_allocated(). One thread.
+// All names are names in the directory, without a slash. What is written or extended is durable on
+// return; creation, renaming and removal of names are durable after the next sync(), what is
+// allocated after the next sync_allocated(). One thread.
 class PoolDirectory {
  public:
   PoolDirectory() = default;
@@ -44,10 +45,11 @@ class PoolDirectory {
   // Creates or empties the file, then fills it.
   [[nodiscard]] virtual FileResult<void> write(const std::string& name,
                                                std::span<const std::byte> bytes) = 0;
-  // Makes a new file of `size` zeros with all its space, to be made durable by sync_allocated() together with
-  // others; EEXIST when there is one. Leaves none on failure, as far as it can.
+  // Makes a new file of `size` zeros with all its space, to be made durable by sync_allocated()
+  // together with others; EEXIST when there is one. Leaves none on failure, as far as it can.
   [[nodiscard]] virtual FileResult<void> allocate(const std::string& name, ByteCount size) = 0;
-  // Makes the file at least `size` long, with all its space, and zeros from `from` on. As before on failure.
+  // Makes the file at least `size` long, with all its space, and zeros from `from` on. As before on
+  // failure.
   [[nodiscard]] virtual FileResult<void> extend(const std::string& name, ByteCount from,
                                                 ByteCount size) = 0;
   // nullopt when there is no such file.

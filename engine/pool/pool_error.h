@@ -23,6 +23,7 @@ struct PoolError {
     no_space,            // not enough space for the volume
     image_missing,       // the table knows the volume, its image is not there
     image_foreign,       // an image of that name is there, the table does not know it
+    other_volume,        // the pool does not have the volume with the UUID that was served before
     shrink,              // the volume is larger than wanted
     block_size_changed,  // the volume has another block size than wanted
     bad_name,            // cannot be a file name

@@ -6,8 +6,8 @@
 #include <set>
 #include <string_view>
 
-#include "engine/foundation/check.h"
 #include "engine/format/pool_format.h"
+#include "engine/foundation/check.h"
 #include "engine/pool/checked_struct.h"
 
 namespace engine {
@@ -28,8 +28,8 @@ PoolError unsupported(const std::string& what) {
 bool is_file_name(const std::string& name, std::size_t longest) {
   if (name.empty() || name.size() > longest || name.front() == '.') return false;
   return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           c == '.' || c == '_' || c == '-';
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   });
 }
 
@@ -86,9 +86,9 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
 }  // namespace
 
 VolumeRecord* VolumeTable::find(const std::string& name) {
-  const auto found = std::find_if(records.begin(), records.end(), [&name](const VolumeRecord& record) {
-    return record.name == name;
-  });
+  const auto found =
+      std::find_if(records.begin(), records.end(),
+                   [&name](const VolumeRecord& record) { return record.name == name; });
   return found == records.end() ? nullptr : &*found;
 }
 
@@ -101,7 +101,8 @@ bool valid(const VolumeRecord& record) {
   return is_volume_name(record.name) && is_file_name(record.image, VolumeTable::longest_image) &&
          !record.uuid.is_nil() && (block == 512 || block == 4096) && record.size.value != 0 &&
          record.size.value % block == 0 &&
-         record.size.value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) / 2;
+         record.size.value <=
+             static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) / 2;
 }
 
 std::vector<std::byte> encode(const VolumeTable& table) {
@@ -125,7 +126,8 @@ Result<VolumeTable, PoolError> decode_volume_table(std::span<const std::byte> by
   ByteReader reader(bytes);
   const auto header = reader.read<format::VolumeTableHeader>();
   if (!header) return damaged("it is too short");
-  if (header->magic != format::volume_table_magic) return damaged("it does not begin as a table does");
+  if (header->magic != format::volume_table_magic)
+    return damaged("it does not begin as a table does");
   if (!is_sealed(*header)) return damaged("its checksum does not match");
   if (header->version != format::pool_format_version) {
     return unsupported("has format version " + std::to_string(header->version));

@@ -39,7 +39,8 @@ struct VolumeTable {
   friend bool operator==(const VolumeTable&, const VolumeTable&) = default;
 };
 
-// True for what may be the name of a volume: 1 to longest_name of A-Z a-z 0-9 . _ - and no dot in front.
+// True for what may be the name of a volume: 1 to longest_name of A-Z a-z 0-9 . _ - and no dot in
+// front.
 [[nodiscard]] bool is_volume_name(const std::string& name);
 // True if a table may contain `record`: names, size a multiple of a block of 512 or 4096, UUID.
 [[nodiscard]] bool valid(const VolumeRecord& record);

@@ -14,12 +14,15 @@ bool moves_data(VolumeIo::Kind kind) {
 }
 
 constexpr const char* flush_failed_reason =
-    "a flush to the disk failed: reads are served, writes are refused until the image has been reopened";
+    "a flush to the disk failed: reads are served, writes are refused until the image has been "
+    "reopened";
 
 }  // namespace
 
 BackedVolume::BackedVolume(VolumeIdentity identity, BlockCount size, std::string late_reason)
-    : blocks_(size.value), block_bytes_(identity.block_size.bytes), reason_(std::move(late_reason)) {
+    : blocks_(size.value),
+      block_bytes_(identity.block_size.bytes),
+      reason_(std::move(late_reason)) {
   identities_.push_back(std::make_unique<const VolumeIdentity>(std::move(identity)));
   identity_.store(identities_.back().get(), std::memory_order_release);
 }

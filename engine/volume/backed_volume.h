@@ -1,4 +1,5 @@
-// BackedVolume: a volume whose blocks go straight to its backing (until the cache stands in between).
+// BackedVolume: a volume whose blocks go straight to its backing (until the cache stands in
+// between).
 #pragma once
 
 #include <atomic>
@@ -12,9 +13,9 @@
 
 namespace engine {
 
-// Every write, zeroing and deallocation is asked of the backing as durable. Starts late; its backing comes once and
-// stays. State, size and identity are set by one thread at a time (Engine's), but for online -> failed, which
-// the reactor does that meets the failed flush.
+// Every write, zeroing and deallocation is asked of the backing as durable. Starts late; its
+// backing comes once and stays. State, size and identity are set by one thread at a time
+// (Engine's), but for online -> failed, which the reactor does that meets the failed flush.
 class BackedVolume final : public Volume {
  public:
   // `identity.uuid` may be nil while it is not known; `size` is what is configured.
@@ -24,8 +25,12 @@ class BackedVolume final : public Volume {
   [[nodiscard]] const VolumeIdentity& identity() const override {
     return *identity_.load(std::memory_order_acquire);
   }
-  [[nodiscard]] BlockCount size() const override { return {blocks_.load(std::memory_order_acquire)}; }
-  [[nodiscard]] VolumeState state() const override { return state_.load(std::memory_order_acquire); }
+  [[nodiscard]] BlockCount size() const override {
+    return {blocks_.load(std::memory_order_acquire)};
+  }
+  [[nodiscard]] VolumeState state() const override {
+    return state_.load(std::memory_order_acquire);
+  }
   [[nodiscard]] std::string state_reason() const override;
   [[nodiscard]] std::uint64_t changes() const override {
     return changes_.load(std::memory_order_acquire);

@@ -16,8 +16,8 @@ struct PoolSpec {
   enum class Kind : std::uint8_t { file, memory };
   std::string name;
   Kind kind = Kind::file;
-  std::string directory;      // file: the labelled directory
-  std::optional<Uuid> uuid;   // file: refuse any other pool, where the configuration names it
+  std::string directory;     // file: the labelled directory
+  std::optional<Uuid> uuid;  // file: refuse any other pool, where the configuration names it
 };
 
 struct VolumeSpec {
@@ -28,8 +28,10 @@ struct VolumeSpec {
 };
 
 struct EngineOptions {
-  // Where identities and sizes of volumes that have been online once are remembered, so that a volume whose pool
-  // is late at the next start still has its own. Only a memory of what the pools say; may be lost. Empty: none.
+  // Where identities and sizes of volumes that have been online once are remembered, so that a
+  // volume whose pool is late at the next start still has its own, and is never made anew on
+  // another pool in its place. Only a memory of what the pools say: may be lost, and is removed by
+  // an operator who wants to begin anew. Empty: none.
   std::string known_volumes_file;
 };
 
@@ -39,14 +41,16 @@ struct PoolStatus {
   PoolSpec::Kind kind = PoolSpec::Kind::file;
   bool open = false;
   std::string reason;  // why it is not open, and what to do; empty when open
-  std::string note;    // what an open pool does not promise (a file system that forgets at power loss)
-  Uuid uuid;           // nil while not open and for memory pools
-  ByteCount size;      // of the file system; 0 while not open
+  std::string
+      note;        // what an open pool does not promise (a file system that forgets at power loss)
+  Uuid uuid;       // nil while not open and for memory pools
+  ByteCount size;  // of the file system; 0 while not open
   ByteCount free;
 };
 
-// Told of each change of a volume's state or size. Called on the thread that changed it (a reactor when a flush
-// failed, else the one that called the Engine), after the change is visible: hand it on, do not work in it.
+// Told of each change of a volume's state or size. Called on the thread that changed it (a reactor
+// when a flush failed, else the one that called the Engine), after the change is visible: hand it
+// on, do not work in it.
 class VolumeObserver {
  public:
   virtual void volume_changed(Volume& volume) noexcept = 0;
@@ -55,8 +59,8 @@ class VolumeObserver {
   ~VolumeObserver() = default;
 };
 
-// One thread at a time (main, later control), except what Volume says of itself. Destroyed after every lane
-// that has carried its requests has nothing in flight.
+// One thread at a time (main, later control), except what Volume says of itself. Destroyed after
+// every lane that has carried its requests has nothing in flight.
 class Engine {
  public:
   // Opens what can be opened; what cannot stays late with its reason. Never fails as a whole.

@@ -8,12 +8,14 @@
 
 namespace engine {
 
-// A file in the volume table's format. Never a source of truth: an unreadable one is as good as none, and the pool
-// decides when it is there.
+// A file in the volume table's format. Never a source of truth: an unreadable one is as good as
+// none, and the pool decides when it is there.
 class KnownVolumes {
  public:
   // Empty path: remembers nothing.
   explicit KnownVolumes(std::string path);
+
+  [[nodiscard]] const std::string& path() const { return path_; }
 
   [[nodiscard]] const VolumeRecord* find(const std::string& name) { return table_.find(name); }
   // In memory; save() makes it last.

@@ -40,9 +40,10 @@ LocalEngine::LocalEngine(std::vector<PoolSpec> pools, std::vector<VolumeSpec> vo
     slots_.push_back(std::move(slot));
   }
   for (auto& pool : pools_) {
+    for (Slot* slot : pool->slots) {
+      if (is_file(pool->spec)) learn_identity(*slot, known_.find(slot->spec.name));
+    }
     bring_up(*pool);
-    if (!is_file(pool->spec)) continue;
-    for (Slot* slot : pool->slots) learn_identity(*slot, known_.find(slot->spec.name));
   }
   known_.save();
 }
@@ -98,16 +99,23 @@ void LocalEngine::bring_up(Pool& pool) {
     const ByteCount now = slot->volume->state() == VolumeState::late
                               ? ByteCount{}
                               : slot->volume->size() * slot->spec.block_size;
+    const Uuid& uuid = slot->volume->identity().uuid;
     wishes.push_back({.name = slot->spec.name,
                       .size = std::max(slot->spec.size, now),
-                      .block_size = slot->spec.block_size});
+                      .block_size = slot->spec.block_size,
+                      .uuid = uuid.is_nil() ? std::nullopt : std::optional(uuid)});
   }
   const auto answers = pool.files->ensure(wishes);
   for (std::size_t at = 0; at < down.size(); ++at) {
     if (answers[at]) {
       bring_up_file(pool, *down[at], answers[at].value());
     } else {
-      stay_down(*down[at], "volume " + down[at]->spec.name + ": " + answers[at].error().text);
+      const PoolError& error = answers[at].error();
+      std::string reason = "volume " + down[at]->spec.name + ": " + error.text;
+      if (error.kind == PoolError::Kind::other_volume && !known_.path().empty()) {
+        reason += " (A new, empty one is made only if " + known_.path() + " is removed.)";
+      }
+      stay_down(*down[at], reason);
       const auto& records = pool.files->volumes();
       const auto known = std::find_if(records.begin(), records.end(), [&](const auto& record) {
         return record.ready && record.name == down[at]->spec.name;
@@ -128,12 +136,6 @@ void LocalEngine::bring_up_memory(Slot& slot) {
 
 void LocalEngine::bring_up_file(Pool& pool, Slot& slot, const VolumeRecord& record) {
   const std::string path = pool.files->image_path(record);
-  const Uuid& known = slot.volume->identity().uuid;
-  // Hosts have been shown the known one; under the same name another volume would be a lie.
-  if (!known.is_nil() && known != record.uuid) {
-    return stay_down(slot, path + " is volume " + record.uuid.text() + " now, not " + known.text() +
-                               "; restart the daemon if that is meant");
-  }
   auto file = OpenFile::open(path, record.size);
   if (!file) return stay_down(slot, path + ": " + file.error());
   if (slot.file != nullptr) {
@@ -198,9 +200,8 @@ bool LocalEngine::retry_late() {
   for (const auto& slot : slots_) before.push_back(slot->volume->changes());
   for (auto& pool : pools_) {
     const bool all_online =
-        std::all_of(pool->slots.begin(), pool->slots.end(), [](const Slot* slot) {
-          return slot->volume->state() == VolumeState::online;
-        });
+        std::all_of(pool->slots.begin(), pool->slots.end(),
+                    [](const Slot* slot) { return slot->volume->state() == VolumeState::online; });
     if (!all_online || (is_file(pool->spec) && pool->files == nullptr)) bring_up(*pool);
   }
   known_.save();

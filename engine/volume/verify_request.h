@@ -1,4 +1,5 @@
-// VerifyRequest: reads blocks into a buffer of the lane and forgets them: does the medium still give them back?
+// VerifyRequest: reads blocks into a buffer of the lane and forgets them: does the medium still
+// give them back?
 #pragma once
 
 #include "engine/volume/volume.h"

@@ -66,12 +66,13 @@ class Volume {
   [[nodiscard]] virtual VolumeState state() const = 0;
   // One sentence for the operator: why the state is what it is and what to do; empty when online.
   [[nodiscard]] virtual std::string state_reason() const = 0;
-  // Counts changes of state and size; any thread. Who remembers the last value sees that something changed
-  // even if it was changed back. (To be told instead of asking: Engine::observe.)
+  // Counts changes of state and size; any thread. Who remembers the last value sees that something
+  // changed even if it was changed back. (To be told instead of asking: Engine::observe.)
   [[nodiscard]] virtual std::uint64_t changes() const = 0;
 
-  // Any thread, each with its own lane. Answers writes only when they are durable. Requests that overlap each other are the caller's to
-  // order. Ends with out_of_range for blocks beyond size(), unavailable while late.
+  // Any thread, each with its own lane. Answers writes only when they are durable. Requests that
+  // overlap each other are the caller's to order. Ends with out_of_range for blocks beyond size(),
+  // unavailable while late.
   virtual void submit(IoLane& lane, VolumeIo& io) = 0;
 };
 

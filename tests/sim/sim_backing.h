@@ -13,9 +13,9 @@
 
 namespace engine {
 
-// Keeps what was not made durable in SimDisk's volatile cache. An operation takes effect, and its `done` is
-// posted to its lane, when it is released: at once by default, or when the test says so, in the order it says.
-// Any thread.
+// Keeps what was not made durable in SimDisk's volatile cache. An operation takes effect, and its
+// `done` is posted to its lane, when it is released: at once by default, or when the test says so,
+// in the order it says. Any thread.
 class SimBacking final : public BackingDevice {
  public:
   explicit SimBacking(ByteCount size, std::uint64_t seed = 1) : disk_(size, seed), random_(seed) {}
@@ -33,7 +33,8 @@ class SimBacking final : public BackingDevice {
   // Releases one of the seed's choice; false if there is none.
   bool release_any();
   void release_all();
-  // A hung disk: nothing is released, not even by release_*(), until it works again and releases all.
+  // A hung disk: nothing is released, not even by release_*(), until it works again and releases
+  // all.
   void hang(bool hung);
 
   // The nth operation submitted from now (1: the next) ends with `status`, without effect.

@@ -1,4 +1,5 @@
-// SimDisk: a disk with a volatile cache, as power loss sees it. The medium under SimBacking and SimLane.
+// SimDisk: a disk with a volatile cache, as power loss sees it. The medium under SimBacking and
+// SimLane.
 #pragma once
 
 #include <cstddef>
@@ -14,10 +15,12 @@
 namespace engine {
 
 // What may go wrong, and why everything above must survive it:
-// - whatever was written and not synced may be lost at a crash, each 512-byte sector by itself, in any
+// - whatever was written and not synced may be lost at a crash, each 512-byte sector by itself, in
+// any
 //   combination and in any of the versions it had since the last sync: caches reorder;
 // - a sector may become unreadable, until it is overwritten;
-// - a disk may lie: report a sync that it has not done. (Nothing above can survive that; a test that runs
+// - a disk may lie: report a sync that it has not done. (Nothing above can survive that; a test
+// that runs
 //   with it must fail, which proves that the test looks.)
 // Not thread-safe.
 class SimDisk {

@@ -97,8 +97,7 @@ int SimLane::transfer(FileOperation& operation, SimDisk& disk) {
   const std::uint64_t begin = operation.offset.value;
   const std::uint64_t rest = begin < disk.size().value ? disk.size().value - begin : 0;
   std::uint64_t length = std::min<std::uint64_t>(operation.buffer.size(), rest);
-  if (shorten_out_of_ != 0 && length > shorten_granularity_ &&
-      random_.chance(1, shorten_out_of_)) {
+  if (shorten_out_of_ != 0 && length > shorten_granularity_ && random_.chance(1, shorten_out_of_)) {
     length = shorten_granularity_ * (1 + random_.below(length / shorten_granularity_));
   }
   const auto bytes = operation.buffer.first(length);
@@ -120,7 +119,8 @@ void SimLane::tear(const FileOperation& operation) {
   SimDisk& disk = *disks_.at(operation.fd);
   for (std::uint64_t at = 0; at < operation.buffer.size(); at += SimDisk::sector_bytes) {
     if (random_.chance(1, 2)) continue;
-    const auto length = std::min<std::uint64_t>(SimDisk::sector_bytes, operation.buffer.size() - at);
+    const auto length =
+        std::min<std::uint64_t>(SimDisk::sector_bytes, operation.buffer.size() - at);
     disk.write(operation.offset + ByteCount{at}, operation.buffer.subspan(at, length));
   }
 }

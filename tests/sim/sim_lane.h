@@ -1,4 +1,5 @@
-// SimLane: the IoLane over simulated disks, in virtual order: tests decide when and how operations end.
+// SimLane: the IoLane over simulated disks, in virtual order: tests decide when and how operations
+// end.
 #pragma once
 
 #include <cstddef>
@@ -15,10 +16,10 @@
 
 namespace engine {
 
-// A descriptor is a number that `attach` gives to a disk. By default everything handed over ends at the next
-// reap(), in an order of the seed's choice. An operation takes effect when it ends; one that is under way at a
-// crash has taken effect in any subset of its sectors.
-// One thread, but post().
+// A descriptor is a number that `attach` gives to a disk. By default everything handed over ends at
+// the next reap(), in an order of the seed's choice. An operation takes effect when it ends; one
+// that is under way at a crash has taken effect in any subset of its sectors. One thread, but
+// post().
 class SimLane final : public IoLane {
  public:
   explicit SimLane(MemoryBudget& budget, std::uint64_t seed = 1);
@@ -36,7 +37,8 @@ class SimLane final : public IoLane {
   void clear_wake() override {}
   [[nodiscard]] BufferPool& buffers() override { return buffers_; }
 
-  // While holding, reap() ends nothing; release() ends one operation of the seed's choice at the next reap().
+  // While holding, reap() ends nothing; release() ends one operation of the seed's choice at the
+  // next reap().
   void hold(bool holding) { holding_ = holding; }
   void release(std::size_t count = 1) { released_ += count; }
   // The next operation of this kind ends with -error, without effect. Several calls queue up.

@@ -32,10 +32,13 @@ ByteCount image_of(ByteCount size) { return {(size.value + 4095) / 4096 * 4096};
 
 const std::array makers{
     KitMaker{"FileDirect", [](ByteCount size) { return std::make_unique<FileKit>(size, "."); }},
-    KitMaker{"FileBuffered", [](ByteCount size) { return std::make_unique<FileKit>(size, "/dev/shm"); }},
-    KitMaker{"SimFile4k",
-             [](ByteCount size) { return std::make_unique<SimFileKit>(image_of(size), native_4k); }},
-    KitMaker{"SimFile512", [](ByteCount size) { return std::make_unique<SimFileKit>(size, native_512); }},
+    KitMaker{"FileBuffered",
+             [](ByteCount size) { return std::make_unique<FileKit>(size, "/dev/shm"); }},
+    KitMaker{
+        "SimFile4k",
+        [](ByteCount size) { return std::make_unique<SimFileKit>(image_of(size), native_4k); }},
+    KitMaker{"SimFile512",
+             [](ByteCount size) { return std::make_unique<SimFileKit>(size, native_512); }},
     KitMaker{"SimFileBySync",
              [](ByteCount size) {
                FileGeometry geometry = native_4k;
@@ -72,7 +75,8 @@ TEST_P(BackingDeviceContract, NeverWrittenBlocksReadAsZeros) {
   auto buffer = skewed(0, 65536);
   std::memset(buffer.data(), 0xff, buffer.size());
   ASSERT_EQ(kit->run(Kind::read, 4096, buffer), IoStatus::ok);
-  EXPECT_TRUE(std::all_of(buffer.begin(), buffer.end(), [](std::byte b) { return b == std::byte{0}; }));
+  EXPECT_TRUE(
+      std::all_of(buffer.begin(), buffer.end(), [](std::byte b) { return b == std::byte{0}; }));
 }
 
 TEST_P(BackingDeviceContract, AnyOffsetLengthAndAddressRoundTrips) {
@@ -95,8 +99,8 @@ TEST_P(BackingDeviceContract, AnyOffsetLengthAndAddressRoundTrips) {
     const std::uint64_t around = offset < 4096 ? 0 : offset - 4096;
     auto read = skewed(skew, std::min(length + 8192, model.size() - around));
     ASSERT_EQ(kit->run(Kind::read, around, read), IoStatus::ok);
-    ASSERT_TRUE(std::equal(read.begin(), read.end(),
-                           model.begin() + static_cast<std::ptrdiff_t>(around)))
+    ASSERT_TRUE(
+        std::equal(read.begin(), read.end(), model.begin() + static_cast<std::ptrdiff_t>(around)))
         << "round " << round << " offset " << offset << " length " << length << " skew " << skew;
   }
 }
@@ -194,7 +198,8 @@ class PoisonContract : public testing::Test {
     EXPECT_TRUE(kit.device().needs_reopen());
     EXPECT_EQ(kit.run(Kind::write, 0, buffer, 0, true), IoStatus::sync_failed);
     EXPECT_EQ(kit.run(Kind::write, 0, buffer, 0, false), IoStatus::sync_failed);
-    EXPECT_EQ(kit.run(Kind::write, 512, std::span(buffer).first(512), 0, true), IoStatus::sync_failed);
+    EXPECT_EQ(kit.run(Kind::write, 512, std::span(buffer).first(512), 0, true),
+              IoStatus::sync_failed);
     EXPECT_EQ(kit.run(Kind::sync, 0, {}), IoStatus::sync_failed);
     EXPECT_EQ(kit.run(Kind::discard, 0, {}, 4096, true), IoStatus::sync_failed);
     EXPECT_EQ(kit.run(Kind::zero_range, 0, {}, 4096, true), IoStatus::sync_failed);
@@ -227,7 +232,8 @@ TEST_F(PoisonContract, FileDeviceTakesNothingAfterAFailedDurableWrite) {
   SimFileKit kit(1_MiB, native_4k);
   std::vector<std::byte> buffer(8192);
   kit.lane().fail_next(FileOperation::Kind::write_durable, EIO);
-  EXPECT_EQ(kit.run(Kind::write, 512, std::span(buffer).first(512), 0, true), IoStatus::media_error);
+  EXPECT_EQ(kit.run(Kind::write, 512, std::span(buffer).first(512), 0, true),
+            IoStatus::media_error);
   expect_poisoned(kit);
 }
 
@@ -258,7 +264,9 @@ TEST_F(PoisonContract, WriteUnderWayWhenASyncFailsIsNotAcknowledgedAfterIt) {
       to.status = status;
     };
     BackingIo sync{.kind = Kind::sync};
-    sync.done = [](BackingIo&, IoStatus status) noexcept { EXPECT_EQ(status, IoStatus::sync_failed); };
+    sync.done = [](BackingIo&, IoStatus status) noexcept {
+      EXPECT_EQ(status, IoStatus::sync_failed);
+    };
     kit.lane().fail_next(FileOperation::Kind::sync, EIO);
     kit.device().submit(kit.lane(), write);
     kit.device().submit(kit.lane(), sync);

@@ -32,7 +32,8 @@ struct Waiter final : BufferWaiter {
 TEST(BufferPool, BuffersAreAlignedAndAtLeastAsLong) {
   MemoryBudget budget(64_MiB);
   BufferPool pool(budget);
-  for (const std::uint64_t bytes : {1ULL, 512ULL, 4096ULL, 4097ULL, 65536ULL, 1000000ULL, 2ULL << 20}) {
+  for (const std::uint64_t bytes :
+       {1ULL, 512ULL, 4096ULL, 4097ULL, 65536ULL, 1000000ULL, 2ULL << 20}) {
     auto lease = pool.lease({bytes});
     ASSERT_TRUE(lease.has_value()) << bytes;
     EXPECT_GE(lease->bytes().size(), bytes);
@@ -185,7 +186,8 @@ TEST(BufferPool, ReserveIsThereWhenTheBudgetIsGone) {
   EXPECT_TRUE(waiter.got.has_value()) << "must not wait behind those who hold everything";
 }
 
-// Threads that take and give back, with waiters, until each has had its share: nobody is left waiting.
+// Threads that take and give back, with waiters, until each has had its share: nobody is left
+// waiting.
 TEST(BufferPool, ThreadsSharingABudgetAllMakeProgress) {
   constexpr int rounds = 2000;
   constexpr int thread_count = 3;

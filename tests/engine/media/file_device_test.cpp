@@ -1,4 +1,5 @@
-// What is FileDevice's own: alignment, refusals, errors, reopening. The contract: backing_device_test.cpp.
+// What is FileDevice's own: alignment, refusals, errors, reopening. The contract:
+// backing_device_test.cpp.
 #include "engine/media/file_device.h"
 
 #include <gtest/gtest.h>
@@ -27,7 +28,8 @@ std::uint64_t allocated_bytes(const std::string& path) {
 
 TEST(FileDevice, DiscardGivesSpaceBackAndZeroRangeKeepsIt) {
   FileKit kit(4_MiB, ".");
-  ASSERT_TRUE(kit.device().geometry().direct) << "the build folder's file system must have O_DIRECT";
+  ASSERT_TRUE(kit.device().geometry().direct)
+      << "the build folder's file system must have O_DIRECT";
   std::vector<std::byte> ones(1 << 20, std::byte{1});
   ASSERT_EQ(kit.run(Kind::write, 0, ones, 0, true), IoStatus::ok);
   const auto full = allocated_bytes(kit.path());
@@ -37,7 +39,8 @@ TEST(FileDevice, DiscardGivesSpaceBackAndZeroRangeKeepsIt) {
   EXPECT_LE(allocated_bytes(kit.path()), full - (1 << 20) + 4096);
   std::vector<std::byte> now(1 << 20);
   ASSERT_EQ(kit.run(Kind::read, 0, now), IoStatus::ok);
-  EXPECT_TRUE(std::all_of(now.begin(), now.begin() + 512, [](auto b) { return b == std::byte{1}; }));
+  EXPECT_TRUE(
+      std::all_of(now.begin(), now.begin() + 512, [](auto b) { return b == std::byte{1}; }));
   EXPECT_TRUE(std::all_of(now.begin() + 512, now.end(), [](auto b) { return b == std::byte{0}; }));
 }
 
@@ -80,7 +83,8 @@ TEST(FileDevice, PartsOfBlocksWrittenAtOnceKeepEachOthersData) {
     drive_until(kit.lane(), [&] { return ended == writes.size(); });
     const auto medium = kit.disk().durable();
     for (std::size_t sector = 0; sector < 32; ++sector) {
-      ASSERT_TRUE(std::equal(data[sector].begin(), data[sector].end(), medium.begin() + static_cast<std::ptrdiff_t>(sector * 512)))
+      ASSERT_TRUE(std::equal(data[sector].begin(), data[sector].end(),
+                             medium.begin() + static_cast<std::ptrdiff_t>(sector * 512)))
           << "seed " << seed << " sector " << sector;
     }
   }
@@ -105,7 +109,8 @@ TEST(FileDevice, ShortReadOfABlockNeverZeroesTheNeighboursOfAWrite) {
 TEST(FileDevice, BouncingGoesOnWhenAllBuffersAreOut) {
   SimFileKit kit(4_MiB, native_4k);
   std::vector<BufferLease> held;
-  while (auto lease = kit.lane().buffers().lease(BufferPool::largest)) held.push_back(std::move(*lease));
+  while (auto lease = kit.lane().buffers().lease(BufferPool::largest))
+    held.push_back(std::move(*lease));
   ASSERT_GT(held.size(), 4U);
   // Those who hold everything wait for these two to end.
   std::deque<BackingIo> writes(2, BackingIo{.kind = Kind::write, .durable = true});
@@ -152,11 +157,12 @@ TEST(FileDevice, EachErrnoBecomesItsStatus) {
     int error;
     IoStatus status;
   };
-  const std::array rows{Row{EIO, IoStatus::media_error},        Row{EILSEQ, IoStatus::media_error},
-                        Row{EINVAL, IoStatus::media_error},     Row{ENOSPC, IoStatus::capacity_exceeded},
-                        Row{EDQUOT, IoStatus::capacity_exceeded}, Row{EROFS, IoStatus::read_only},
-                        Row{ETIMEDOUT, IoStatus::timed_out},    Row{ENODEV, IoStatus::unavailable},
-                        Row{ENOMEM, IoStatus::unavailable},     Row{ECANCELED, IoStatus::cancelled}};
+  const std::array rows{
+      Row{EIO, IoStatus::media_error},          Row{EILSEQ, IoStatus::media_error},
+      Row{EINVAL, IoStatus::media_error},       Row{ENOSPC, IoStatus::capacity_exceeded},
+      Row{EDQUOT, IoStatus::capacity_exceeded}, Row{EROFS, IoStatus::read_only},
+      Row{ETIMEDOUT, IoStatus::timed_out},      Row{ENODEV, IoStatus::unavailable},
+      Row{ENOMEM, IoStatus::unavailable},       Row{ECANCELED, IoStatus::cancelled}};
   for (const Row& row : rows) {
     SimFileKit kit(1_MiB, native_512);
     std::vector<std::byte> buffer(4096);

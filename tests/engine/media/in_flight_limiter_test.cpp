@@ -98,7 +98,8 @@ TEST(InFlightLimiter, FilesOfABackingTakeTurnsAtItsCap) {
 }
 
 TEST(InFlightLimiter, EverythingIsStartedExactlyOnceAndCapsHold) {
-  const InFlightLimiter::Caps caps{.transfers_per_file = 3, .blocking_per_file = 1, .per_backing = 5};
+  const InFlightLimiter::Caps caps{
+      .transfers_per_file = 3, .blocking_per_file = 1, .per_backing = 5};
   Limited limited(caps);
   std::vector<IoSource> files;
   for (int backing = 0; backing < 3; ++backing) {
@@ -108,7 +109,8 @@ TEST(InFlightLimiter, EverythingIsStartedExactlyOnceAndCapsHold) {
   SeededRandom random(7);
   std::size_t ended = 0;
   for (int at = 0; at < 3000; ++at) {
-    limited.start(files[random.below(files.size())], random.chance(1, 5) ? Kind::sync : Kind::write);
+    limited.start(files[random.below(files.size())],
+                  random.chance(1, 5) ? Kind::sync : Kind::write);
     while (!limited.running.empty() && random.chance(2, 3)) {
       limited.end(random.below(limited.running.size()));
       ++ended;

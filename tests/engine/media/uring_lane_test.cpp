@@ -119,8 +119,11 @@ TEST_F(LaneTest, ErrorsArriveAsNegativeErrno) {
 }
 
 TEST_F(LaneTest, MoreThanTheRingsHoldWaitsInsideAndAllEnd) {
-  lane = make({.submission_entries = 4, .completion_entries = 8, 
-               .backings = 1, .spare_workers = 64, .caps = {}});
+  lane = make({.submission_entries = 4,
+               .completion_entries = 8,
+               .backings = 1,
+               .spare_workers = 64,
+               .caps = {}});
   const ScratchFile file(1 << 20);
   std::array<std::byte, 4096> bytes{};
   std::vector<Done> done(1000);
@@ -191,12 +194,14 @@ TEST_F(LaneTest, BufferGivenBackElsewhereWakesTheWaitersLane) {
   EXPECT_TRUE(waiter.called);
 }
 
-// Memory whose pages never come until release(): a write from it blocks a kernel worker, as a hung disk does.
+// Memory whose pages never come until release(): a write from it blocks a kernel worker, as a hung
+// disk does.
 class HungMemory {
  public:
   HungMemory() {
     descriptor_ = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
-    EXPECT_GE(descriptor_, 0) << "userfaultfd is needed (as root, or vm.unprivileged_userfaultfd=1)";
+    EXPECT_GE(descriptor_, 0)
+        << "userfaultfd is needed (as root, or vm.unprivileged_userfaultfd=1)";
     uffdio_api api{.api = UFFD_API, .features = 0, .ioctls = 0};
     EXPECT_EQ(ioctl(descriptor_, UFFDIO_API, &api), 0);
     memory_ = mmap(nullptr, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -285,11 +290,12 @@ TEST_F(LaneTest, HungBackingDoesNotStopAnotherBackingsFlush) {
 TEST_F(LaneTest, WithoutCapsAHungBackingStopsEverybodysFlushes) {
   // On a thread of its own: workers are a thread's, and idle ones of other tests would help out.
   std::thread([this] {
-    lane = make({.submission_entries = 256,
-                 .completion_entries = 4096,
-                 .backings = 0,
-                 .spare_workers = few_workers,
-                 .caps = {.transfers_per_file = 1000, .blocking_per_file = 1000, .per_backing = 1000}});
+    lane = make(
+        {.submission_entries = 256,
+         .completion_entries = 4096,
+         .backings = 0,
+         .spare_workers = few_workers,
+         .caps = {.transfers_per_file = 1000, .blocking_per_file = 1000, .per_backing = 1000}});
     HungBackingScenario scenario(*lane);
     for (int turn = 0; turn < 20 && scenario.flushed.calls == 0; ++turn) {
       lane->submit();

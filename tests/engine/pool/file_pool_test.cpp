@@ -1,11 +1,11 @@
 // FilePool over a real directory: what an operator may do to it, and what it says.
 #include "engine/pool/file_pool.h"
 
-#include <csignal>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
 
 #include <cstdlib>
 #include <filesystem>
@@ -34,8 +34,8 @@ struct PoolTest : testing::Test {
     return pool ? std::move(pool.value()) : nullptr;
   }
   void make() { ASSERT_TRUE(init_file_pool(directory)); }
-  static Result<VolumeRecord, PoolError> ensure(FilePool& pool, const std::string& name, ByteCount size,
-                                                std::uint32_t block = 4096) {
+  static Result<VolumeRecord, PoolError> ensure(FilePool& pool, const std::string& name,
+                                                ByteCount size, std::uint32_t block = 4096) {
     const VolumeWish wish[] = {{name, size, {block}}};
     return pool.ensure(wish)[0];
   }
@@ -103,7 +103,8 @@ TEST_F(PoolTest, InitRefusesADirectoryWhoseLabelWasLost) {
   ASSERT_TRUE(ensure(*open(), "db01", 1_MiB));
   fs::remove(at("forebay-pool.label"));
   fs::remove(at("db01.raw"));
-  EXPECT_EQ(init_file_pool(directory).error().kind, ErrorKind::not_empty) << "its table knows a volume";
+  EXPECT_EQ(init_file_pool(directory).error().kind, ErrorKind::not_empty)
+      << "its table knows a volume";
 }
 
 TEST_F(PoolTest, AnotherPoolThanExpectedIsRefused) {
@@ -188,7 +189,8 @@ TEST_F(PoolTest, GrowsAndRefusesToShrinkOrToChangeTheBlock) {
   ASSERT_FALSE(shrunk);
   EXPECT_EQ(shrunk.error().kind, ErrorKind::shrink);
   EXPECT_EQ(shrunk.error().text,
-            "1MiB is smaller than the existing 2MiB; shrinking is refused. (To serve less, make a new volume.)");
+            "1MiB is smaller than the existing 2MiB; shrinking is refused. (To serve less, make a "
+            "new volume.)");
   EXPECT_EQ(ensure(*pool, "db01", 2_MiB, 512).error().kind, ErrorKind::block_size_changed);
   const auto grown = ensure(*pool, "db01", 3_MiB);
   ASSERT_TRUE(grown);
@@ -309,7 +311,8 @@ TEST_F(PoolTest, NamesThatAreNoFileNamesAreRefused) {
 TEST_F(PoolTest, ThousandAreMadeInOneBatch) {
   make();
   std::vector<VolumeWish> wishes;
-  for (int number = 0; number < 1000; ++number) wishes.push_back({"v" + std::to_string(number), {65536}, {512}});
+  for (int number = 0; number < 1000; ++number)
+    wishes.push_back({"v" + std::to_string(number), {65536}, {512}});
   {
     auto pool = open();
     for (const auto& answer : pool->ensure(wishes)) ASSERT_TRUE(answer) << answer.error().text;

@@ -1,5 +1,5 @@
-// P7 for pools: whenever the power goes or the file system refuses, what was answered is there, and what was not is
-// finished or forgotten by the next start.
+// P7 for pools: whenever the power goes or the file system refuses, what was answered is there, and
+// what was not is finished or forgotten by the next start.
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -26,8 +26,10 @@ struct Acknowledged {
   }
 };
 
-// Makes a pool, volumes in two batches, and grows two of them; goes on as far as errors let it. Throws SimCrash.
-void live(SimDirectoryDisk& disk, SimDirectory::Fault fault, std::uint64_t seed, Acknowledged& acknowledged) {
+// Makes a pool, volumes in two batches, and grows two of them; goes on as far as errors let it.
+// Throws SimCrash.
+void live(SimDirectoryDisk& disk, SimDirectory::Fault fault, std::uint64_t seed,
+          Acknowledged& acknowledged) {
   auto directory = std::make_unique<SimDirectory>(disk, fault, seed);
   if (!acknowledged.pool) {
     const auto made = init_file_pool(*directory);
@@ -39,7 +41,8 @@ void live(SimDirectoryDisk& disk, SimDirectory::Fault fault, std::uint64_t seed,
   FilePool& pool = *opened.value();
   const VolumeWish first[] = {{"a", 1_MiB, block}, {"b", 2_MiB, block}};
   for (const auto& answer : pool.ensure(first)) acknowledged.note(answer);
-  const VolumeWish second[] = {{"a", 1_MiB, block}, {"b", 3_MiB, block}, {"c", 1_MiB, block}, {"d", 1_MiB, block}};
+  const VolumeWish second[] = {
+      {"a", 1_MiB, block}, {"b", 3_MiB, block}, {"c", 1_MiB, block}, {"d", 1_MiB, block}};
   for (const auto& answer : pool.ensure(second)) acknowledged.note(answer);
   acknowledged.note(pool.grow("a", 4_MiB));
 }
@@ -50,7 +53,8 @@ std::uint64_t image_bytes(const SimDirectoryDisk& disk, const VolumeRecord& reco
 }
 
 // The consistency check: reads a disk after a crash, changes it as every start does.
-void expect_legal(SimDirectoryDisk& disk, const Acknowledged& acknowledged, const std::string& where) {
+void expect_legal(SimDirectoryDisk& disk, const Acknowledged& acknowledged,
+                  const std::string& where) {
   SCOPED_TRACE(where);
   if (!acknowledged.pool) {
     SimDirectory again(disk, {}, 1);
@@ -77,7 +81,8 @@ void expect_legal(SimDirectoryDisk& disk, const Acknowledged& acknowledged, cons
     }
     EXPECT_TRUE(found) << name << " was answered and is gone";
   }
-  const VolumeWish wishes[] = {{"a", 4_MiB, block}, {"b", 3_MiB, block}, {"c", 1_MiB, block}, {"d", 1_MiB, block}};
+  const VolumeWish wishes[] = {
+      {"a", 4_MiB, block}, {"b", 3_MiB, block}, {"c", 1_MiB, block}, {"d", 1_MiB, block}};
   for (const auto& answer : pool.ensure(wishes)) {
     ASSERT_TRUE(answer) << answer.error().text;
     const auto known = acknowledged.volumes.find(answer.value().name);
@@ -86,11 +91,13 @@ void expect_legal(SimDirectoryDisk& disk, const Acknowledged& acknowledged, cons
     }
     EXPECT_GE(image_bytes(disk, answer.value()), answer.value().size.value);
   }
-  for (const auto& [name, file] : disk.names) EXPECT_NE(name.front(), '.') << name << " is left over";
+  for (const auto& [name, file] : disk.names)
+    EXPECT_NE(name.front(), '.') << name << " is left over";
 }
 
 // One life that ends at `step`; false when it ends by itself before.
-bool crash_at(SimDirectoryDisk& disk, std::uint64_t step, std::uint64_t seed, Acknowledged& acknowledged) {
+bool crash_at(SimDirectoryDisk& disk, std::uint64_t step, std::uint64_t seed,
+              Acknowledged& acknowledged) {
   try {
     live(disk, {.step = step, .error = 0}, seed, acknowledged);
   } catch (const SimCrash&) {
@@ -109,7 +116,8 @@ TEST(PoolCrash, PowerLossAtEveryStepLeavesALegalPool) {
       Acknowledged acknowledged;
       if (!crash_at(disk, step, seed, acknowledged)) break;
       ++states;
-      expect_legal(disk, acknowledged, "seed " + std::to_string(seed) + " step " + std::to_string(step));
+      expect_legal(disk, acknowledged,
+                   "seed " + std::to_string(seed) + " step " + std::to_string(step));
       if (HasFatalFailure()) return;
     }
   }
@@ -130,7 +138,8 @@ TEST(PoolCrash, PowerLossDuringTheNextStartLeavesALegalPool) {
       }
       crashed = crash_at(disk, second, first * second, acknowledged);
       ++states;
-      expect_legal(disk, acknowledged, "steps " + std::to_string(first) + ", " + std::to_string(second));
+      expect_legal(disk, acknowledged,
+                   "steps " + std::to_string(first) + ", " + std::to_string(second));
       if (HasFatalFailure()) return;
     }
   }
@@ -151,17 +160,20 @@ TEST(PoolCrash, RefusedOperationAtEveryStepLeavesALegalPool) {
         SeededRandom random(step);
         disk.crash(random);
       }
-      expect_legal(disk, acknowledged, "error " + std::to_string(error) + " at step " + std::to_string(step));
+      expect_legal(disk, acknowledged,
+                   "error " + std::to_string(error) + " at step " + std::to_string(step));
       if (HasFatalFailure()) return;
     }
   }
 }
 
-// The guards off, one by one: whoever skips a sync must be noticed, or the tests above prove nothing.
+// The guards off, one by one: whoever skips a sync must be noticed, or the tests above prove
+// nothing.
 class Unsynced final : public PoolDirectory {
  public:
   enum class Forgets { names, allocations };
-  Unsynced(std::unique_ptr<PoolDirectory> below, Forgets what) : below_(std::move(below)), forgets_(what) {}
+  Unsynced(std::unique_ptr<PoolDirectory> below, Forgets what)
+      : below_(std::move(below)), forgets_(what) {}
   const std::string& path() const override { return below_->path(); }
   FileResult<std::vector<std::string>> list() override { return below_->list(); }
   FileResult<std::vector<std::byte>> read(const std::string& name, std::size_t limit) override {
@@ -187,7 +199,8 @@ class Unsynced final : public PoolDirectory {
     return forgets_ == Forgets::names ? boost::outcome_v2::success() : below_->sync();
   }
   FileResult<void> sync_allocated() override {
-    return forgets_ == Forgets::allocations ? boost::outcome_v2::success() : below_->sync_allocated();
+    return forgets_ == Forgets::allocations ? boost::outcome_v2::success()
+                                            : below_->sync_allocated();
   }
   FileResult<LockAnswer> lock(const std::string& name) override { return below_->lock(name); }
   FileResult<Space> space() override { return below_->space(); }
@@ -212,7 +225,8 @@ int volumes_lost_by(Unsynced::Forgets what) {
     SeededRandom random(seed);
     disk.crash(random);
     auto pool = FilePool::open(std::make_unique<SimDirectory>(disk, SimDirectory::Fault{}, seed));
-    const bool kept = pool && pool.value()->volumes().size() == 1 && pool.value()->volumes()[0].ready &&
+    const bool kept = pool && pool.value()->volumes().size() == 1 &&
+                      pool.value()->volumes()[0].ready &&
                       image_bytes(disk, pool.value()->volumes()[0]) >= (1 << 20);
     lost += !kept;
   }

@@ -26,16 +26,16 @@ std::vector<std::byte> bytes_from(std::initializer_list<unsigned> values) {
 // Media written by any release must be read by all later ones: this table never changes.
 TEST(PoolLabel, GoldenBytes) {
   auto golden = bytes_from({
-      'F',  'B',  'Y',  'P',  'O',  'O',  'L',  '\n',                          // magic
-      0xc4, 0x29, 0x62, 0x04,                                                  // crc
-      0x01, 0x00, 0x00, 0x00,                                                  // version
-      0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,                          // compatible
-      0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,                          // read only
-      0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,                          // incompatible
-      0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x46, 0x77,                          // pool uuid
-      0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff,                          //
-      0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01,                          // created
-      0x01, 0x00, 0x00, 0x00,                                                  // kind
+      'F',  'B',  'Y',  'P',  'O',  'O',  'L',  '\n',  // magic
+      0xc4, 0x29, 0x62, 0x04,                          // crc
+      0x01, 0x00, 0x00, 0x00,                          // version
+      0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,  // compatible
+      0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,  // read only
+      0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,  // incompatible
+      0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x46, 0x77,  // pool uuid
+      0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff,  //
+      0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01,  // created
+      0x01, 0x00, 0x00, 0x00,                          // kind
   });
   golden.resize(4096);
   EXPECT_EQ(encode(label), golden);
@@ -86,9 +86,11 @@ TEST(PoolLabel, NewerFormatsAreUnsupportedNotDamaged) {
   EXPECT_EQ(kind_after([](auto& media) { media.version = 2; }), ErrorKind::unsupported);
   EXPECT_EQ(kind_after([](auto& media) { media.version = 0; }), ErrorKind::unsupported);
   EXPECT_EQ(kind_after([](auto& media) { media.kind = 2; }), ErrorKind::unsupported);
-  EXPECT_EQ(kind_after([](auto& media) { media.features.incompatible = 1; }), ErrorKind::unsupported);
+  EXPECT_EQ(kind_after([](auto& media) { media.features.incompatible = 1; }),
+            ErrorKind::unsupported);
   EXPECT_EQ(kind_after([](auto& media) { media.features.read_only = 8; }), ErrorKind::unsupported);
-  EXPECT_EQ(kind_after([](auto& media) { media.features.compatible = 8; }), ErrorKind::io) << "accepted";
+  EXPECT_EQ(kind_after([](auto& media) { media.features.compatible = 8; }), ErrorKind::io)
+      << "accepted";
   EXPECT_EQ(kind_after([](auto& media) { media.pool_uuid = {}; }), ErrorKind::damaged);
 }
 

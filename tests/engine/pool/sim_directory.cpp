@@ -125,7 +125,8 @@ FileResult<std::optional<ByteCount>> SimDirectory::size_of(const std::string& na
   return std::optional(ByteCount{disk_.files[found->second].length});
 }
 
-FileResult<void> SimDirectory::rename(const std::string& from, const std::string& to, bool replace) {
+FileResult<void> SimDirectory::rename(const std::string& from, const std::string& to,
+                                      bool replace) {
   TRY(step());
   const auto found = disk_.names.find(from);
   if (found == disk_.names.end()) return FileError{ENOENT};

@@ -16,23 +16,23 @@ namespace engine {
 
 // The disk itself; outlives the SimDirectory of each life of the daemon.
 //
-// What a crash may do: each change of a name since the last sync() of the directory is kept or lost by itself; a
-// file that was being written holds any prefix of the new contents, one that was only allocated has any length. What one call makes durable
-// is durable only when it returns.
+// What a crash may do: each change of a name since the last sync() of the directory is kept or lost
+// by itself; a file that was being written holds any prefix of the new contents, one that was only
+// allocated has any length. What one call makes durable is durable only when it returns.
 struct SimDirectoryDisk {
   struct File {
-    std::vector<std::byte> bytes;           // small files
-    std::uint64_t length = 0;               // >= bytes.size(); the rest are zeros (images)
-    bool synced = true;                     // else a crash leaves any length
+    std::vector<std::byte> bytes;  // small files
+    std::uint64_t length = 0;      // >= bytes.size(); the rest are zeros (images)
+    bool synced = true;            // else a crash leaves any length
   };
   struct Change {  // of one name: to a file, or gone
     std::string name;
     std::optional<std::uint64_t> file;
   };
-  std::map<std::uint64_t, File> files;          // by number, as an inode
-  std::map<std::string, std::uint64_t> names;   // as a reader sees them
+  std::map<std::uint64_t, File> files;         // by number, as an inode
+  std::map<std::string, std::uint64_t> names;  // as a reader sees them
   std::map<std::string, std::uint64_t> durable_names;
-  std::vector<std::vector<Change>> unsynced;    // each entry is one atomic operation
+  std::vector<std::vector<Change>> unsynced;  // each entry is one atomic operation
   std::uint64_t last_file = 0;
   std::uint64_t free_bytes = std::uint64_t{1} << 40;
   bool locked = false;
@@ -46,7 +46,8 @@ struct SimCrash {};
 
 class SimDirectory final : public PoolDirectory {
  public:
-  // The nth step (each operation has one or two) crashes, or fails with `error` if that is not 0; 0: none does.
+  // The nth step (each operation has one or two) crashes, or fails with `error` if that is not 0;
+  // 0: none does.
   struct Fault {
     std::uint64_t step = 0;
     int error = 0;

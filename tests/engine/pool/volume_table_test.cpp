@@ -34,9 +34,11 @@ VolumeTable two_volumes() {
                        .ready = false}}};
 }
 
-void expect_at(const std::vector<std::byte>& bytes, std::size_t at, const std::vector<unsigned>& wanted) {
+void expect_at(const std::vector<std::byte>& bytes, std::size_t at,
+               const std::vector<unsigned>& wanted) {
   for (std::size_t offset = 0; offset < wanted.size(); ++offset) {
-    EXPECT_EQ(std::to_integer<unsigned>(bytes[at + offset]), wanted[offset]) << "byte " << at + offset;
+    EXPECT_EQ(std::to_integer<unsigned>(bytes[at + offset]), wanted[offset])
+        << "byte " << at + offset;
   }
 }
 
@@ -45,12 +47,14 @@ TEST(VolumeTable, GoldenBytes) {
   const auto bytes = encode(two_volumes());
   ASSERT_EQ(bytes.size(), 512U + 2 * 1024U);
   expect_at(bytes, 0, {'F', 'B', 'Y', 'V', 'O', 'L', 'S', '\n', 232, 241, 100, 183, 1, 0, 0, 0});
-  expect_at(bytes, 40, {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x46, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc,
-                        0xdd, 0xee, 0xff, 7, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 4, 0, 0});
-  expect_at(bytes, 512 + 4, {2, 0, 0, 0, 0x6f, 0x0c, 0x7f, 0x9e, 0x5a, 0x53, 0x4b, 0x0e, 0x9c, 0x51,
-                             0x2f, 0x4f, 0x4d, 0x1e, 0x7a, 0x10, 0, 0, 0, 0, 0, 1, 0, 0, 0x00, 0x02,
-                             0, 0, 1, 0, 0, 0, 0xe8, 0x03, 0, 0, 0, 0, 0, 0, 4, 0, 8, 0, 'd', 'b', '0',
-                             '1', 0});
+  expect_at(bytes, 40, {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x46, 0x77, 0x88, 0x99, 0xaa,
+                        0xbb, 0xcc, 0xdd, 0xee, 0xff, 7,    0,    0,    0,    0,    0,
+                        0,    0,    2,    0,    0,    0,    0,    4,    0,    0});
+  expect_at(bytes, 512 + 4,
+            {2,    0,    0,    0,    0x6f, 0x0c, 0x7f, 0x9e, 0x5a, 0x53, 0x4b, 0x0e, 0x9c, 0x51,
+             0x2f, 0x4f, 0x4d, 0x1e, 0x7a, 0x10, 0,    0,    0,    0,    0,    1,    0,    0,
+             0x00, 0x02, 0,    0,    1,    0,    0,    0,    0xe8, 0x03, 0,    0,    0,    0,
+             0,    0,    4,    0,    8,    0,    'd',  'b',  '0',  '1',  0});
   expect_at(bytes, 512 + 180, {'d', 'b', '0', '1', '.', 'r', 'a', 'w', 0});
   expect_at(bytes, 1536 + 4, {1, 0, 0, 0, 0x6f});
   // The checksums stand for every byte that is not spelled out; computed by another implementation.
@@ -123,21 +127,31 @@ TEST(VolumeTable, ImpossibleContentsAreRefusedByKind) {
       {"state", [](VolumeEntry& e) { e.state = 9; }, ErrorKind::unsupported},
       {"state 0", [](VolumeEntry& e) { e.state = 0; }, ErrorKind::unsupported},
       {"provisioning", [](VolumeEntry& e) { e.provisioning = 2; }, ErrorKind::unsupported},
-      {"name longer than its field", [](VolumeEntry& e) { e.name_length = 129; }, ErrorKind::damaged},
+      {"name longer than its field", [](VolumeEntry& e) { e.name_length = 129; },
+       ErrorKind::damaged},
       {"name shorter than its text", [](VolumeEntry& e) { e.name_length = 3; }, ErrorKind::damaged},
-      {"no name", [](VolumeEntry& e) { e.name_length = 0; e.name = {}; }, ErrorKind::damaged},
-      {"image longer than its field", [](VolumeEntry& e) { e.image_length = 141; }, ErrorKind::damaged},
+      {"no name",
+       [](VolumeEntry& e) {
+         e.name_length = 0;
+         e.name = {};
+       },
+       ErrorKind::damaged},
+      {"image longer than its field", [](VolumeEntry& e) { e.image_length = 141; },
+       ErrorKind::damaged},
       {"image elsewhere", [](VolumeEntry& e) { e.image[2] = '/'; }, ErrorKind::damaged},
       {"hidden image", [](VolumeEntry& e) { e.image[0] = '.'; }, ErrorKind::damaged},
       {"name with a zero", [](VolumeEntry& e) { e.name[1] = '\0'; }, ErrorKind::damaged},
       {"no size", [](VolumeEntry& e) { e.size_bytes = 0; }, ErrorKind::damaged},
       {"half a block", [](VolumeEntry& e) { e.size_bytes = 1000; }, ErrorKind::damaged},
-      {"enormous", [](VolumeEntry& e) { e.size_bytes = ~std::uint64_t{0} / 512 * 512; }, ErrorKind::damaged},
+      {"enormous", [](VolumeEntry& e) { e.size_bytes = ~std::uint64_t{0} / 512 * 512; },
+       ErrorKind::damaged},
       {"block size", [](VolumeEntry& e) { e.block_bytes = 1024; }, ErrorKind::damaged},
       {"no uuid", [](VolumeEntry& e) { e.uuid = {}; }, ErrorKind::damaged},
       {"same uuid twice", [](VolumeEntry& e) { e.uuid[15] = std::byte{0x11}; }, ErrorKind::damaged},
-      {"same name twice", [](VolumeEntry& e) { std::memcpy(e.name.data(), "vm01", 4); }, ErrorKind::damaged},
-      {"same image twice", [](VolumeEntry& e) { std::memcpy(e.image.data(), "vm01", 4); }, ErrorKind::damaged},
+      {"same name twice", [](VolumeEntry& e) { std::memcpy(e.name.data(), "vm01", 4); },
+       ErrorKind::damaged},
+      {"same image twice", [](VolumeEntry& e) { std::memcpy(e.image.data(), "vm01", 4); },
+       ErrorKind::damaged},
   };
   for (const Row& row : rows) {
     auto bytes = encode(two_volumes());
@@ -161,11 +175,14 @@ TEST(VolumeTable, ImpossibleHeadersAreRefusedByKind) {
   };
   const Row rows[] = {
       {"version", [](VolumeTableHeader& h) { h.version = 2; }, ErrorKind::unsupported},
-      {"feature", [](VolumeTableHeader& h) { h.features.incompatible = 4; }, ErrorKind::unsupported},
-      {"read-only feature", [](VolumeTableHeader& h) { h.features.read_only = 4; }, ErrorKind::unsupported},
+      {"feature", [](VolumeTableHeader& h) { h.features.incompatible = 4; },
+       ErrorKind::unsupported},
+      {"read-only feature", [](VolumeTableHeader& h) { h.features.read_only = 4; },
+       ErrorKind::unsupported},
       {"entry size", [](VolumeTableHeader& h) { h.entry_bytes = 512; }, ErrorKind::damaged},
       {"entries", [](VolumeTableHeader& h) { h.entries = 3; }, ErrorKind::damaged},
-      {"too many entries", [](VolumeTableHeader& h) { h.entries = 0xffffffff; }, ErrorKind::damaged},
+      {"too many entries", [](VolumeTableHeader& h) { h.entries = 0xffffffff; },
+       ErrorKind::damaged},
       {"magic", [](VolumeTableHeader& h) { h.magic[0] = 'X'; }, ErrorKind::damaged},
   };
   for (const Row& row : rows) {
@@ -182,7 +199,8 @@ TEST(VolumeTable, ImpossibleHeadersAreRefusedByKind) {
 }
 
 TEST(VolumeTable, NamesThatCouldEscapeTheDirectoryAreNoNames) {
-  for (const char* good : {"a", "db01", "A-b_c.d", "0", "x."}) EXPECT_TRUE(is_volume_name(good)) << good;
+  for (const char* good : {"a", "db01", "A-b_c.d", "0", "x."})
+    EXPECT_TRUE(is_volume_name(good)) << good;
   for (const char* bad : {"", ".", "..", ".x", "a/b", "../x", "a b", "\xc3\xa4", "a\n"}) {
     EXPECT_FALSE(is_volume_name(bad)) << bad;
   }

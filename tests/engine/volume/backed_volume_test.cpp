@@ -25,7 +25,8 @@ constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
 struct VolumeOverSim : testing::Test {
   MemoryBudget budget{16_MiB};
   SimLane lane{budget};
-  BackedVolume volume{{.name = "v", .uuid = {}, .block_size = {512}}, {2048}, "the pool is not mounted"};
+  BackedVolume volume{
+      {.name = "v", .uuid = {}, .block_size = {512}}, {2048}, "the pool is not mounted"};
   SimBacking* backing = nullptr;
 
   void bring_online() {
@@ -43,7 +44,8 @@ TEST_F(VolumeOverSim, LateVolumeHasItsSizeAndReasonAndAnswersUnavailable) {
   EXPECT_EQ(volume.state(), VolumeState::late);
   EXPECT_EQ(volume.size(), BlockCount{2048});
   EXPECT_EQ(volume.state_reason(), "the pool is not mounted");
-  for (const Kind kind : {Kind::read, Kind::write}) EXPECT_EQ(ask(kind, 0, 1, data), IoStatus::unavailable);
+  for (const Kind kind : {Kind::read, Kind::write})
+    EXPECT_EQ(ask(kind, 0, 1, data), IoStatus::unavailable);
   for (const Kind kind : {Kind::write_zeroes, Kind::deallocate, Kind::flush, Kind::verify}) {
     EXPECT_EQ(ask(kind, 0, 1), IoStatus::unavailable);
   }
@@ -53,7 +55,8 @@ TEST_F(VolumeOverSim, RangesAreCheckedWithoutWrapping) {
   bring_online();
   std::vector<std::byte> data(512);
   EXPECT_EQ(ask(Kind::read, 2047, 1, data), IoStatus::ok);
-  for (const Kind kind : {Kind::read, Kind::write, Kind::write_zeroes, Kind::deallocate, Kind::verify}) {
+  for (const Kind kind :
+       {Kind::read, Kind::write, Kind::write_zeroes, Kind::deallocate, Kind::verify}) {
     EXPECT_EQ(ask(kind, 2048, 1, data), IoStatus::out_of_range);
     EXPECT_EQ(ask(kind, 2047, 2, data), IoStatus::out_of_range);
     EXPECT_EQ(ask(kind, most, 1, data), IoStatus::out_of_range);
@@ -145,8 +148,8 @@ TEST_F(VolumeOverSim, EachChangeIsToldAfterItIsVisibleAndBeforeTheAnswer) {
   volume.recover();
   backing->grow(2_MiB);
   volume.grow({4096});
-  EXPECT_EQ(watcher.states, (std::vector{VolumeState::online, VolumeState::failed, VolumeState::online,
-                                         VolumeState::online}));
+  EXPECT_EQ(watcher.states, (std::vector{VolumeState::online, VolumeState::failed,
+                                         VolumeState::online, VolumeState::online}));
   EXPECT_EQ(watcher.sizes, (std::vector<std::uint64_t>{2048, 2048, 2048, 4096}));
   EXPECT_EQ(volume.changes() - before, 4U);
 }
@@ -203,10 +206,12 @@ void hammer(const MakeBacking& make_backing, const Grow& grow) {
         const auto part = std::span(model).subspan(lba * 512, count * 512);
         if (random.chance(1, 2)) {
           random.fill(part);
-          EXPECT_EQ(run(volume, *lane, Kind::write, number * blocks_each + lba, count, part), IoStatus::ok);
+          EXPECT_EQ(run(volume, *lane, Kind::write, number * blocks_each + lba, count, part),
+                    IoStatus::ok);
         } else {
           std::vector<std::byte> now(part.size());
-          EXPECT_EQ(run(volume, *lane, Kind::read, number * blocks_each + lba, count, now), IoStatus::ok);
+          EXPECT_EQ(run(volume, *lane, Kind::read, number * blocks_each + lba, count, now),
+                    IoStatus::ok);
           EXPECT_TRUE(std::equal(now.begin(), now.end(), part.begin()));
         }
       }
@@ -231,7 +236,8 @@ TEST(VolumeThreads, SeveralReactorsShareASimulatedDisk) {
          [](SimBacking& device, ByteCount size) { device.grow(size); });
 }
 
-// Neighbouring sectors of one 4096-byte block written from different reactors: the block lock crosses lanes.
+// Neighbouring sectors of one 4096-byte block written from different reactors: the block lock
+// crosses lanes.
 TEST(VolumeThreads, SeveralReactorsModifyPartsOfTheSameBlocks) {
   constexpr int thread_count = 3;
   char path[] = "forebay-threads-XXXXXX";
@@ -241,8 +247,8 @@ TEST(VolumeThreads, SeveralReactorsModifyPartsOfTheSameBlocks) {
   ASSERT_EQ(posix_fallocate(fd, 0, 65536), 0);
   MemoryBudget budget(16_MiB);
   // Buffered, but treated as if only whole 4096-byte blocks could be written.
-  FileDevice device(OpenFile::borrowed(fd, {.offset_alignment = 4096, .memory_alignment = 512}), {65536},
-                    IoSource::new_file(IoSource::new_backing()));
+  FileDevice device(OpenFile::borrowed(fd, {.offset_alignment = 4096, .memory_alignment = 512}),
+                    {65536}, IoSource::new_file(IoSource::new_backing()));
   std::vector<std::thread> threads;
   for (std::uint64_t number = 0; number < thread_count; ++number) {
     threads.emplace_back([&, number] {

@@ -22,7 +22,8 @@ constexpr std::uint64_t disk_bytes = 128 << 10;
 // What each block may hold. A value is written into all bytes of a block; 0 is what zeroing leaves.
 struct BlockModel {
   std::uint8_t acknowledged = 0;
-  std::vector<std::uint8_t> possible{0};  // acknowledged, or written since and not answered with success
+  std::vector<std::uint8_t> possible{
+      0};  // acknowledged, or written since and not answered with success
 };
 
 struct Request : VolumeIo {
@@ -51,9 +52,10 @@ struct Mutant {
   void (*apply)(SimStack& stack, SimDisk& disk);
 };
 
-// One life of a disk: requests until a random moment, power loss, then every block is looked at. Returns what
-// is wrong with the first bad block.
-std::optional<std::string> run_until_crash(std::uint64_t seed, FileGeometry geometry, const Mutant* mutant) {
+// One life of a disk: requests until a random moment, power loss, then every block is looked at.
+// Returns what is wrong with the first bad block.
+std::optional<std::string> run_until_crash(std::uint64_t seed, FileGeometry geometry,
+                                           const Mutant* mutant) {
   SeededRandom random(seed);
   SimDisk disk({disk_bytes}, seed);
   const BlockSize block_size{random.chance(1, 2) ? 512U : 4096U};
@@ -74,7 +76,8 @@ std::optional<std::string> run_until_crash(std::uint64_t seed, FileGeometry geom
       if (random.chance(1, 2)) {
         Request& request = requests.emplace_back();
         request.lba = {random.below(blocks)};
-        request.blocks = {1 + random.below(std::min<std::uint64_t>(16, blocks - request.lba.value))};
+        request.blocks = {1 +
+                          random.below(std::min<std::uint64_t>(16, blocks - request.lba.value))};
         // Requests that overlap are the caller's to order; here the later one is left out.
         bool overlaps = false;
         for (const Request& other : requests) {
@@ -92,7 +95,8 @@ std::optional<std::string> run_until_crash(std::uint64_t seed, FileGeometry geom
                                      : VolumeIo::Kind::write;
         if (request.kind == VolumeIo::Kind::write) {
           request.value = static_cast<std::uint8_t>(1 + step % 255);
-          request.bytes.assign(request.blocks.value * block_size.bytes, static_cast<std::byte>(request.value));
+          request.bytes.assign(request.blocks.value * block_size.bytes,
+                               static_cast<std::byte>(request.value));
           request.data = request.bytes;
         }
         request.model = &model;
@@ -102,7 +106,7 @@ std::optional<std::string> run_until_crash(std::uint64_t seed, FileGeometry geom
         for (std::uint64_t at = 0; at < request.blocks.value; ++at) {
           model[request.lba.value + at].possible.push_back(request.value);
         }
-              ++open;
+        ++open;
         stack.volume().submit(stack.lane(), request);
       } else {
         stack.lane().release(1 + random.below(4));
@@ -217,12 +221,14 @@ TEST(Durability, NothingIsAcknowledgedAfterAFailedFlushUntilReopen) {
     EXPECT_NE(run(stack.volume(), stack.lane(), VolumeIo::Kind::write, 0, 8, bytes), IoStatus::ok);
     EXPECT_EQ(stack.volume().state(), VolumeState::failed);
     EXPECT_NE(stack.volume().state_reason(), "");
-    for (const auto kind : {VolumeIo::Kind::write, VolumeIo::Kind::write_zeroes, VolumeIo::Kind::deallocate}) {
+    for (const auto kind :
+         {VolumeIo::Kind::write, VolumeIo::Kind::write_zeroes, VolumeIo::Kind::deallocate}) {
       EXPECT_EQ(run(stack.volume(), stack.lane(), kind, 0, 8,
                     kind == VolumeIo::Kind::write ? std::span(bytes) : std::span<std::byte>()),
                 IoStatus::sync_failed);
     }
-    EXPECT_EQ(run(stack.volume(), stack.lane(), VolumeIo::Kind::flush, 0, 0), IoStatus::sync_failed);
+    EXPECT_EQ(run(stack.volume(), stack.lane(), VolumeIo::Kind::flush, 0, 0),
+              IoStatus::sync_failed);
     EXPECT_EQ(run(stack.volume(), stack.lane(), VolumeIo::Kind::read, 0, 8, bytes), IoStatus::ok);
 
     ASSERT_TRUE(stack.device().reopen(OpenFile::borrowed(1001, stack.device().geometry())));

@@ -43,10 +43,12 @@ inline IoStatus run(Volume& volume, IoLane& lane, VolumeIo::Kind kind, std::uint
 class SimStack {
  public:
   SimStack(SimDisk& disk, FileGeometry geometry, BlockSize block, std::uint64_t seed)
-      : lane_(budget_, seed), volume_({.name = "sim", .uuid = {}, .block_size = block},
-                                      {disk.size().value / block.bytes}, "not there yet") {
-    auto device = std::make_unique<FileDevice>(OpenFile::borrowed(lane_.attach(disk), geometry),
-                                               disk.size(), IoSource::new_file(IoSource::new_backing()));
+      : lane_(budget_, seed),
+        volume_({.name = "sim", .uuid = {}, .block_size = block}, {disk.size().value / block.bytes},
+                "not there yet") {
+    auto device =
+        std::make_unique<FileDevice>(OpenFile::borrowed(lane_.attach(disk), geometry), disk.size(),
+                                     IoSource::new_file(IoSource::new_backing()));
     device_ = device.get();
     volume_.go_online(std::move(device), some_uuid, {disk.size().value / block.bytes});
   }
