@@ -61,6 +61,7 @@ engine::Result<void, std::string> Daemon::start() {
   // exist.
   TRY(listen());
   log_what_is_late();
+  if (config_.metrics) log_warn("metrics: this version serves none; the section is ignored");
   log_info("serving node={} volumes={} subsystems={} listeners={} config={} hash={}", config_.node,
            config_.volumes.size(), config_.subsystems.size(), config_.listeners.size(),
            config_.file, config_hash_);

@@ -15,6 +15,14 @@ namespace nvme_tcp = protocol::nvme_tcp;
 using engine::Duration;
 using engine::Instant;
 
+namespace {
+
+// When the daemon stops, what the disks still work on is answered for so long; the service manager
+// waits a little longer.
+constexpr Duration finish_patience = std::chrono::seconds(6);
+
+}  // namespace
+
 Connection::Connection(ConnectionRegistry& registry, std::unique_ptr<ByteStream> stream,
                        const ConnectionOptions& options)
     : registry_(registry),
@@ -106,9 +114,11 @@ void Connection::flush() {
 
 void Connection::after_flush() {
   if (phase_ == Phase::closed) return;
-  if (phase_ == Phase::draining && output_.empty()) {
+  if (phase_ == Phase::draining && output_.empty() && !(finishing_ && executing_ > 0)) {
     phase_ = Phase::lingering;
     stream_->finish_writing();
+    end_deadline_ = std::min(end_deadline_, reactor_.clock().now() + options_.linger);
+    reactor_.timers().arm(timer_, end_deadline_);
   }
   if (output_.bytes() > options_.output_bound_bytes) {
     output_full_ = true;
@@ -154,7 +164,8 @@ void Connection::begin_end(EndReason reason, Phase phase) {
     close();
   } else if (first) {
     phase_ = Phase::draining;
-    end_deadline_ = reactor_.clock().now() + options_.linger;
+    finishing_ = reason == EndReason::stopping;
+    end_deadline_ = reactor_.clock().now() + (finishing_ ? finish_patience : options_.linger);
     reactor_.timers().arm(timer_, end_deadline_);
     // What follows is thrown away: closing with unread bytes would reset the connection and could
     // take our last words with it.

@@ -139,6 +139,9 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   void watch_for_stall();
   [[nodiscard]] bool host_owes() const;
   [[nodiscard]] bool ending() const { return phase_ >= Phase::draining; }
+  [[nodiscard]] bool may_answer() const {
+    return !ending() || (finishing_ && phase_ == Phase::draining);
+  }
   void send_soon() { reactor_.at_turn_end(*this); }
 
   // Reads of one call of receive(): another connection's turn comes after it.
@@ -164,6 +167,7 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   bool executor_told_ = false;
   bool retired_ = false;
   bool answering_connect_ = false;  // the next response is that of an accepted Connect
+  bool finishing_ = false;  // ends in order: what the executor still holds is answered to the host
   QueueBinding binding_;
   std::uint64_t capsules_received_ = 0;
 

@@ -166,14 +166,16 @@ void Connection::respond(Command& command, nvme::Status status, std::uint64_t re
 }
 
 void Connection::answer(CommandSlot& slot, nvme::Status status, std::uint64_t result) {
-  if (!ending()) append_completion(slot.entry.command_id, status, result);
+  if (may_answer()) append_completion(slot.entry.command_id, status, result);
   release(slot);
 }
 
 void Connection::respond_with_data(Command& command, std::uint32_t bytes, std::uint64_t result) {
   auto& slot = static_cast<CommandSlot&>(command);
   CHECK(slot.state == State::executing && bytes <= command.buffer.bytes().size());
-  if (ending() || bytes == 0) return respond(command, nvme::status::success, result);
+  if (!may_answer() || bytes == 0) {
+    return respond(command, nvme::status::success, result);
+  }
   --executing_;
   const nvme_tcp::NegotiatedLink& link = decoder_.link();
   const bool elide = options_.c2h_success && binding_.sq_flow_control_disabled && result == 0 &&

@@ -66,6 +66,21 @@ TEST_F(ConnectionEnd, ParkedCommandsKeepTheSlotsAliveUntilTheyAreAnswered) {
   EXPECT_THAT(peer.receive(), IsEmpty());
 }
 
+TEST_F(ConnectionEnd, WhenTheDaemonStopsWhatIsUnderWayIsStillAnswered) {
+  SimHost peer(sim);
+  peer.initialize();
+  peer.connect();
+  (void)peer.receive();
+  peer.send_and_run(capsule(peer.link, {.command_id = 1}));
+  sim.registry->end(EndReason::stopping);
+  peer.run();
+  EXPECT_THAT(peer.record->ended, ElementsAre(EndReason::stopping));
+  EXPECT_THAT(peer.receive(), IsEmpty());
+  peer.resume().respond(status::success);
+  peer.run();
+  EXPECT_THAT(peer.receive(), testing::Not(IsEmpty())) << "the host was left without an answer";
+}
+
 TEST_F(ConnectionEnd, CommandsTheConnectionHoldsAreDroppedUnseen) {
   SimHost peer(sim);
   peer.initialize();
