@@ -111,9 +111,8 @@ bool drive(int fd, const EchoPlan& plan, EchoFigures& figures) {
   const auto from = sent_at + std::chrono::duration<double>(plan.warmup_seconds);
   const auto until = from + std::chrono::duration<double>(plan.seconds);
   auto now = sent_at;
-  while (now < until ||
-         done == 0) {  // a machine that is busy elsewhere may need longer for the first
-
+  // A machine that is busy elsewhere may need longer for the first.
+  while (now < until || done == 0) {
     const long replies = counter.poll();
     if (replies < 0) return false;
     now = SteadyClock::now();
