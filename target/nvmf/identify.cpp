@@ -52,7 +52,9 @@ nvme::NamespaceIdentity identity_of(const NamespaceFacts& facts) {
           .write_protected = false,
           .deallocated_reads_zero = true,
           .write_zeroes_deallocates = true,
-          .ready = facts.ana_state != AnaState::inaccessible,
+          // Late volumes too: their ANA state says it, and a host that is told "not ready" looks
+          // again only when the namespace's attributes change.
+          .ready = true,
           .hints = {.preferred_write_granularity = granularity,
                     .preferred_write_alignment = granularity,
                     .preferred_deallocate_granularity = granularity,
