@@ -114,11 +114,14 @@ void Connection::flush() {
 
 void Connection::after_flush() {
   if (phase_ == Phase::closed) return;
-  if (phase_ == Phase::draining && output_.empty() && !(finishing_ && executing_ > 0)) {
-    phase_ = Phase::lingering;
-    stream_->finish_writing();
+  if (phase_ == Phase::draining && !(finishing_ && executing_ > 0)) {
+    // From the last answer on, the host has so long to read it and to close.
     end_deadline_ = std::min(end_deadline_, reactor_.clock().now() + options_.linger);
     reactor_.timers().arm(timer_, end_deadline_);
+    if (output_.empty()) {
+      phase_ = Phase::lingering;
+      stream_->finish_writing();
+    }
   }
   if (output_.bytes() > options_.output_bound_bytes) {
     output_full_ = true;
