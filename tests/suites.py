@@ -25,6 +25,7 @@ class Suite:
     budget_minutes: float          # of running; building has the rest of the 50
     packages: list[str] = field(default_factory=list)
     quick: bool = False            # part of --quick
+    long_labels: list[str] = field(default_factory=list)  # run by --long beside the others
     environment: dict[str, str] = field(default_factory=dict)
     jobs: int = 2
 
@@ -39,16 +40,32 @@ SUITES = [
     Suite("config", "YAML, messages, schema",
           "release", ["config"], ["suite_config"], 1, quick=True),
     Suite("end_to_end", "the real daemon on loopback, driven by the project's own client",
-          "release", ["end_to_end"], ["suite_end_to_end", "forebayd", "forebayctl", "forebay-load"], 5),
+          "release", ["end_to_end", "smoke"], ["suite_end_to_end", "suite_smoke", "forebayd", "forebayctl", "forebay-load",
+                                               "forebay-ceiling"], 7),
     Suite("vm", "stock Linux kernels as hosts, in QEMU",
           "release", ["vm"], ["forebayd", "forebayctl"], 12, packages=["vm"]),
-    Suite("sanitize", "unit, protocol and config under ASan and UBSan, and one loopback run",
-          "asan", ["unit", "protocol", "config", "smoke"],
-          ["suite_unit", "suite_protocol", "suite_config", "suite_end_to_end", "forebayd", "forebayctl", "forebay-load"], 6),
+    # The whole daemon under ASan and TSan takes long to build: --quick has one loopback run, --long all of it.
+    Suite("sanitize", "what parses, holds buffers or counts commands, under ASan and UBSan",
+          "asan", ["unit", "protocol", "config"],
+          ["suite_protocol", "suite_config", "engine_foundation_test", "engine_media_test", "engine_pool_test",
+           "engine_volume_test", "target_block_test", "target_nvmf_io_queue_test", "target_nvmf_connection_test",
+           "target_nvmf_controller_test"], 5),
     Suite("threads", "what several threads share, under TSan",
-          "tsan", ["unit"], ["suite_unit"], 4),
+          "tsan", ["unit"], ["engine_media_test", "engine_volume_test", "target_block_test", "target_reactor_test",
+                             "target_net_test"], 4),
     Suite("fuzz", "every parser under libFuzzer, from the committed corpus",
           "fuzz", ["fuzz"], ["all"], 4, packages=["fuzz"]),
+]
+
+# What tests read to take their long form.
+LONG_ENVIRONMENT = {"FOREBAY_LONG": "1", "FOREBAY_FUZZ_SECONDS": "600"}
+
+DAEMON = ["suite_end_to_end", "suite_smoke", "forebayd", "forebayctl", "forebay-load"]
+SMOKE = Suite("smoke", "one loopback run of the whole daemon under ASan", "asan", ["smoke"], DAEMON, 3)
+WHOLE_DAEMON = [
+    Suite("sanitized_daemon", "the whole daemon under ASan and UBSan", "asan", ["unit", "end_to_end", "smoke"],
+          ["all"], 60),
+    Suite("threaded_daemon", "the whole daemon under TSan", "tsan", ["unit", "end_to_end"], ["all"], 90),
 ]
 
 
@@ -107,7 +124,8 @@ def execute(suite: Suite, long: bool) -> Outcome:
     folder = ROOT / "build" / suite.preset
     report = folder / f"report-{suite.name}.xml"
     report.unlink(missing_ok=True)
-    environment = {**suite.environment, "FOREBAY_LONG": "1" if long else ""}
+    labels = suite.labels + (suite.long_labels if long else [])
+    environment = {**suite.environment, **(LONG_ENVIRONMENT if long else {})}
     labels = suite.labels + [f"{label}-long" for label in suite.labels if long]
     run(["ctest", "--test-dir", str(folder), "--output-on-failure", "--no-tests=error",
          "-L", "^(" + "|".join(labels) + ")$", "-j", str(suite.jobs), "--output-junit", str(report)],
@@ -117,6 +135,17 @@ def execute(suite: Suite, long: bool) -> Outcome:
     if not long and outcome.seconds > suite.budget_minutes * 60 * 1.5:
         outcome.failed += 1
         outcome.note = "over its time budget by more than half"
+    return outcome
+
+
+def acceptance() -> Outcome:
+    """Holds docs/acceptance.md against the tests that exist, once everything is built."""
+    print("\n=== acceptance: every requirement has its tests, and the page says so", flush=True)
+    outcome = Outcome("acceptance", budget_minutes=1)
+    if run([sys.executable, str(ROOT / "tests/acceptance/generate.py"), str(ROOT)]) == 0:
+        outcome.passed = 1
+    else:
+        outcome.failed = 1
     return outcome
 
 
@@ -151,10 +180,12 @@ def main() -> int:
     started = time.monotonic()
     chosen = [s for s in SUITES if (s.name in options.only if options.only else s.quick or not options.quick)]
     if options.quick and not options.only:
-        smoke = by_name["sanitize"]
-        chosen.append(Suite("smoke", "one loopback run of the daemon under ASan", "asan", ["smoke"],
-                            smoke.targets[3:], 2))
+        chosen.append(SMOKE)
+    if options.long and not options.only:
+        chosen += WHOLE_DAEMON
     outcomes = [execute(suite, options.long) for suite in chosen]
+    if not options.only and not options.quick:
+        outcomes.append(acceptance())
     return summary(outcomes, time.monotonic() - started)
 
 
