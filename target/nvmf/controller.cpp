@@ -87,6 +87,7 @@ nvme::Parsed<void> Controller::attach_queue(std::uint16_t qid, QueueRecord queue
     return nvme::Refusal{nvme::status::invalid_queue_identifier};
   }
   queues_.emplace(qid, std::move(queue));
+  most_queues_ = std::max(most_queues_, queues_.size());
   return engine::success();
 }
 
@@ -243,7 +244,6 @@ void Controller::end(EndReason reason) {
     const Guard guard(mutex_);
     if (ended_.exchange(true, std::memory_order_acq_rel)) return;
     ready_.store(false, std::memory_order_release);
-    queues_at_end_ = queues_.size();
     queues.swap(queues_);
   }
   end_queues(queues, reason);
@@ -259,9 +259,9 @@ void Controller::fail() {
   ready_.store(false, std::memory_order_release);
 }
 
-std::size_t Controller::io_queue_count() const {
+std::size_t Controller::most_io_queues() const {
   const Guard guard(mutex_);
-  return ended_.load(std::memory_order_relaxed) ? queues_at_end_ : queues_.size();
+  return most_queues_;
 }
 
 QueueSnapshot Controller::admin_snapshot() const {

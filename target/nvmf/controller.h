@@ -125,8 +125,8 @@ class Controller {
   [[nodiscard]] bool ended() const { return ended_.load(std::memory_order_acquire); }
   // CSTS.CFS, before the end.
   void fail();
-  // Connected now, or when the association ended.
-  [[nodiscard]] std::size_t io_queue_count() const;
+  // I/O queues that were there at once.
+  [[nodiscard]] std::size_t most_io_queues() const;
 
   [[nodiscard]] ControllerSnapshot snapshot(engine::Instant now) const;
 
@@ -157,7 +157,7 @@ class Controller {
   std::set<std::uint32_t> changed_;
   std::uint64_t discovery_generation_ = 0;
   Queues queues_;  // I/O queues by QID
-  std::size_t queues_at_end_ = 0;
+  std::size_t most_queues_ = 0;
 };
 
 }  // namespace target::nvmf

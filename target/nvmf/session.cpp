@@ -204,7 +204,7 @@ void Session::log_disconnected(EndReason reason) const {
       "host disconnected host={} peer={} local={} listener={} subsystem={} cntlid={} queues={} "
       "security={} reason=\"{}\"",
       host_nqn_, link.peer_address, link.local_address, link.listener, subsystem_nqn_,
-      controller_->id().value, controller_->io_queue_count(), security, text(reason));
+      controller_->id().value, controller_->most_io_queues(), security, text(reason));
 }
 
 }  // namespace target::nvmf
