@@ -93,6 +93,7 @@ enum class EndReason : std::uint8_t {
   removed,             // configuration took it away
   stopping,            // the daemon ends
 };
+inline constexpr std::size_t end_reason_count = static_cast<std::size_t>(EndReason::stopping) + 1;
 [[nodiscard]] const char* text(EndReason reason);
 
 // Set when Connect has been accepted: from then on the connection is this queue.

@@ -1,10 +1,10 @@
-// CommandSlots: the commands a queue may have outstanding, made once, and which identifiers they
-// use.
+// CommandSlots: the commands a queue may have outstanding, and which identifiers they use.
 #pragma once
 
 #include <bitset>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "target/nvmf/command.h"
 #include "target/nvmf/host_transfer.h"
@@ -30,7 +30,8 @@ struct CommandSlot : Command {
   HostTransfer transfer;
 };
 
-// Until grow() there is one slot, for Connect; it stays where it is.
+// Until grow() there is one slot, for Connect; it stays where it is. The others are made in blocks
+// when a host first uses its queue so deeply, and kept: none is made for a command.
 class CommandSlots {
  public:
   CommandSlots();
@@ -42,7 +43,7 @@ class CommandSlots {
   // From now on `entries` commands may be outstanding, 1..most_entries. Once.
   void grow(std::uint32_t entries);
 
-  [[nodiscard]] bool full() const { return free_ == nullptr; }
+  [[nodiscard]] bool full() const { return free_ == nullptr && made_ == entries_; }
   [[nodiscard]] bool in_use(std::uint16_t command_id) const;
   // Not while full, nor for an identifier in use.
   [[nodiscard]] CommandSlot& take(std::uint16_t command_id);
@@ -54,16 +55,21 @@ class CommandSlots {
   template <class F>
   void for_each(F&& visit) {
     visit(first_);
-    for (std::uint32_t i = 0; i < entries_; ++i) visit(slots_[i]);
+    for (std::uint32_t i = 0; i < made_; ++i) visit(blocks_[i / block_slots][i % block_slots]);
   }
 
  private:
+  void make_block();
+
+  static constexpr std::uint32_t block_slots = 32;
+
   CommandSlot first_;
-  std::uint32_t entries_ = 0;  // in slots_
+  std::uint32_t entries_ = 0;
+  std::uint32_t made_ = 0;  // of entries_
   std::uint32_t outstanding_ = 0;
   CommandSlot* free_ = nullptr;
-  std::unique_ptr<CommandSlot[]> slots_;
-  std::unique_ptr<std::bitset<65536>> used_ids_;
+  std::vector<std::unique_ptr<CommandSlot[]>> blocks_;
+  std::unique_ptr<std::bitset<65536>> used_ids_;  // since grow()
 };
 
 }  // namespace target::nvmf

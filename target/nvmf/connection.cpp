@@ -160,6 +160,8 @@ void Connection::begin_end(EndReason reason, Phase phase) {
   const bool first = !ending();
   if (first) {
     reason_ = reason;
+    registry_.counters_.ended[static_cast<std::size_t>(reason)].fetch_add(
+        1, std::memory_order_relaxed);
     data_slot_ = nullptr;
     if (!bound_) log_end();
   }

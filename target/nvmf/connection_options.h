@@ -1,13 +1,14 @@
 // What a listener prescribes to its NVMe/TCP connections, and what they count.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "engine/foundation/clock.h"
-#include "engine/foundation/units.h"
+#include "target/nvmf/command.h"
 
 namespace target::nvmf {
 
@@ -57,6 +58,8 @@ struct ConnectionCounters {
   std::atomic<std::uint64_t> host_terminations{0};
   std::atomic<std::uint64_t> timeouts{0};
   std::atomic<std::uint64_t> buffer_waits{0};  // commands that had to wait for a transfer buffer
+  // By EndReason: why connections ended.
+  std::array<std::atomic<std::uint64_t>, end_reason_count> ended{};
 };
 
 }  // namespace target::nvmf

@@ -218,7 +218,10 @@ bool Reactor::run_pollers() {
 bool Reactor::poll_context() {
   if (!pollers_.empty() && now_ - last_context_poll_ < context_interval) return false;
   last_context_poll_ = now_;
-  return context_->poll() != 0;
+  // Handlers may make others ready at once: without a bound the turn might never come to its end.
+  std::size_t handled = 0;
+  while (handled < most_handlers && context_->poll_one() != 0) ++handled;
+  return handled != 0;
 }
 
 void Reactor::finish_turn() {

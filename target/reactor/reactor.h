@@ -80,7 +80,7 @@ struct ReactorOptions {
 struct ReactorUsage {
   std::uint64_t busy_ns = 0;     // turns that found work
   std::uint64_t polling_ns = 0;  // turns that did not
-  std::uint64_t asleep_ns = 0;  // a sleep counts when it has ended
+  std::uint64_t asleep_ns = 0;   // a sleep counts when it has ended
   std::uint64_t turns = 0;
   std::uint64_t sleeps = 0;
 };
@@ -178,6 +178,7 @@ class Reactor {
   [[nodiscard]] bool drained();
 
   static constexpr std::size_t most_pollers = 16;
+  static constexpr std::size_t most_handlers = 64;  // of the io_context in one turn
   // The kernel's notices are looked at so often while pollers are polled.
   static constexpr engine::Duration context_interval = std::chrono::microseconds(20);
   // The core is offered to others so often while polling in vain ...

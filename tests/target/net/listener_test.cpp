@@ -222,6 +222,23 @@ TEST_F(ListenerTest, AddressThatIsNotUpYetIsWaitedForVisibly) {
   EXPECT_EQ(late.status().address, "192.0.2.77:4420");
 }
 
+TEST_F(ListenerTest, WhatCouldNotBeOpenedAtOnceIsOpenedLater) {
+  Listener& late =
+      listener({.name = "san-a", .address = "127.0.0.1", .port = 0, .retry_interval = 5ms});
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  const rlimit none{.rlim_cur = 3, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  EXPECT_TRUE(late.open());
+  EXPECT_EQ(late.status().state, ListenerState::waiting);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  while (late.status().state == ListenerState::waiting) std::this_thread::yield();
+  EXPECT_EQ(late.status().reason, "");
+  const std::string address = late.status().address;
+  const auto port = static_cast<std::uint16_t>(std::stoul(address.substr(address.rfind(':') + 1)));
+  EXPECT_EQ(exchange(connect_to("127.0.0.1", port).get(), "up"), "up");
+}
+
 TEST_F(ListenerTest, MoreConnectionsThanAllowedAreTurnedAwayAndPlacesComeBack) {
   Listener& small =
       listener({.name = "san-a", .address = "127.0.0.1", .port = 0, .max_connections = 3});
