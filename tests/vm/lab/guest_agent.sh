@@ -7,6 +7,7 @@ mount -t tmpfs tmp /tmp
 mkdir -p /run/lock /run/udev /etc/nvme /mnt /dev/pts /dev/shm
 mount -t devpts pts /dev/pts
 mount -t tmpfs shm /dev/shm
+ln -s /proc/self/fd /dev/fd
 mount -t debugfs debug /sys/kernel/debug
 echo root:x:0:0:root:/:/bin/sh >/etc/passwd
 echo root:x:0: >/etc/group

@@ -82,7 +82,7 @@ class Host:
 
     def complaints(self, allowed: str = "") -> list[str]:
         lines = self.run("dmesg").splitlines()
-        return [line for line in lines if COMPLAINTS.search(line) and not (allowed and re.search(allowed, line))]
+        return [line for line in lines if COMPLAINTS.search(line) and not (allowed and re.search(allowed, line, re.I))]
 
 
 def fio_command(where: str, *options: str) -> str:

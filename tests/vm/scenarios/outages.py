@@ -1,5 +1,6 @@
 """The target goes away and comes back; hosts wait, return by themselves and lose nothing."""
 
+import re
 import time
 
 from lab.errors import Failed
@@ -39,7 +40,8 @@ def path_lost(lab: Lab) -> None:
     second = host.connect("-i", "2", "-k", "5", address=SECOND_ADDRESS)
     lab.require(first != second, "the second path made no controller of its own")
     device = host.device(1)
-    lab.require(len(host.run("ls -d /sys/block/nvme*n* | grep -v c").split()) == 1, "two paths, two devices")
+    devices = [name for name in host.run("ls /sys/block").split() if re.fullmatch(r"nvme\d+n\d+", name)]
+    lab.require(len(devices) == 1, f"two paths to one volume make {devices}")
     load = _start_load(host, device)
     for address, controller in ((SECOND_ADDRESS, second),):
         run_here("ip", "addr", "del", f"{address}/32", "dev", "lo")
