@@ -152,7 +152,9 @@ std::vector<std::byte> Directory::discovery_log(std::string_view host_nqn,
                        .subsystem_nqn = nqn,
                        .admin_queue_entries = admin_queue_entries,
                        .flags = flags,
-                       .secure_channel = nvme::SecureChannel::not_required,
+                       // Not \"not required\": libnvme before 1.4 takes that as a reason to ask the kernel for TLS,
+                       // which kernels before 6.7 refuse, so that connect-all would find nothing.
+                       .secure_channel = nvme::SecureChannel::not_specified,
                        .security = nvme::SecurityType::none,
                        .sq_flow_control_may_be_disabled = true});
   };

@@ -52,7 +52,8 @@ class Capture:
         types: Counter = Counter()
         for line in done.stdout.splitlines():
             number, malformed, kinds, header, data = (line.split("\t") + [""] * 5)[:5]
-            if malformed:
+            # Wireshark 4.0 trips over itself at some completions of Get Features; that is no word about the packet.
+            if malformed and "Dissector bug" not in malformed:
                 raise Failed(f"frame {number} of {self.path} is malformed: {malformed}")
             if DIGEST_BAD in header.split(",") or DIGEST_BAD in data.split(","):
                 raise Failed(f"frame {number} of {self.path} has a wrong digest")

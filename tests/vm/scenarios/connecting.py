@@ -17,6 +17,8 @@ def discover(lab: Lab) -> None:
         lab.require(("tcp", "ipv4", ADDRESS, str(IO_PORT)) in found, f"port {port}: {log}")
         lab.require(("tcp", "ipv6", ADDRESS6, str(IO_PORT)) in found, f"port {port}: {log}")
         lab.require(all(record["subtype"].startswith("nvme subsystem") for record in records), f"subtype: {records}")
+        # "not required" makes older hosts ask their kernel for TLS.
+        lab.require(all(record["treq"].startswith("not specified") for record in log["records"]), f"treq: {log}")
         others = [record for record in log["records"] if record["subnqn"] != SUBSYSTEM]
         lab.require(all("discovery subsystem" in record["subtype"] for record in others), f"the log names {others}")
     host.run(f"nvme connect-all -t tcp -a {ADDRESS} -s {DISCOVERY_PORT} -k 60")
