@@ -17,6 +17,7 @@ std::span<std::byte> SimDisk::sector_of(std::vector<std::byte>& image, std::uint
 
 bool SimDisk::read(MediaOffset offset, std::span<std::byte> bytes) const {
   CHECK(offset.value + bytes.size() <= current_.size());
+  if (bytes.empty()) return true;
   const auto broken = broken_.lower_bound(offset.value / sector_bytes);
   if (broken != broken_.end() && *broken * sector_bytes < offset.value + bytes.size()) return false;
   std::memcpy(bytes.data(), current_.data() + offset.value, bytes.size());

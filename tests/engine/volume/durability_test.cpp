@@ -152,7 +152,7 @@ FileGeometry by_sync(FileGeometry geometry) {
 }
 
 TEST(Durability, AcknowledgedWritesSurvivePowerLossAtAnyMoment) {
-  constexpr std::uint64_t lives = 1000;
+  constexpr std::uint64_t lives = 400;
   for (const auto& geometry : {native_512, native_4k, by_sync(native_512), by_sync(native_4k)}) {
     EXPECT_EQ(count_failures(lives, geometry, nullptr), 0U);
   }
