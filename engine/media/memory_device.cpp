@@ -75,6 +75,19 @@ void MemoryDevice::for_each_piece(std::uint64_t begin, std::uint64_t length, con
   }
 }
 
+template <class Use>
+void MemoryDevice::for_each_page(std::uint64_t begin, std::uint64_t length, const Use& use) {
+  for (std::uint64_t done = 0; done < length;) {
+    const std::uint64_t at = begin + done;
+    const std::uint64_t count = std::min(length - done, page_bytes - at % page_bytes);
+    const std::lock_guard guard(lock_of(at / page_bytes).mutex);
+    for_each_piece(at, count, [&](std::byte* memory, auto inside, auto piece) {
+      use(memory, done + inside, piece);
+    });
+    done += count;
+  }
+}
+
 void MemoryDevice::submit(IoLane& /*lane*/, BackingIo& io) {
   const bool moves = io.kind == BackingIo::Kind::read || io.kind == BackingIo::Kind::write;
   const std::uint64_t length = io.kind == BackingIo::Kind::sync ? 0
@@ -88,24 +101,42 @@ void MemoryDevice::submit(IoLane& /*lane*/, BackingIo& io) {
   if (length == 0) return io.done(io, IoStatus::ok);
   switch (io.kind) {
     case BackingIo::Kind::read:
-      for_each_piece(io.offset.value, length, [&io](const std::byte* memory, auto at, auto count) {
-        std::memcpy(io.buffer.data() + at, memory, count);
-      });
+      copy_out(io.offset.value, io.buffer);
       break;
     case BackingIo::Kind::write:
-      for_each_piece(io.offset.value, length, [&io](std::byte* memory, auto at, auto count) {
-        std::memcpy(memory, io.buffer.data() + at, count);
-      });
+      copy_in(io.offset.value, io.buffer);
       break;
     case BackingIo::Kind::zero_range:
     case BackingIo::Kind::discard:
-      for_each_piece(io.offset.value, length,
-                     [](std::byte* memory, auto, auto count) { zero(memory, count); });
+      zero_range(io.offset.value, length);
       break;
     case BackingIo::Kind::sync:
       break;
   }
   io.done(io, IoStatus::ok);
+}
+
+void MemoryDevice::copy_in(std::uint64_t offset, std::span<const std::byte> data) {
+  for_each_page(offset, data.size(), [data](std::byte* memory, auto at, auto count) {
+    std::memcpy(memory, data.data() + at, count);
+  });
+}
+
+void MemoryDevice::copy_out(std::uint64_t offset, std::span<std::byte> data) {
+  for_each_page(offset, data.size(), [data](const std::byte* memory, auto at, auto count) {
+    std::memcpy(data.data() + at, memory, count);
+  });
+}
+
+// All pages of a long range at once: it is rare, and the system is asked only once for them.
+void MemoryDevice::zero_range(std::uint64_t offset, std::uint64_t length) {
+  if (length <= page_bytes) {
+    return for_each_page(offset, length,
+                         [](std::byte* memory, auto, auto count) { zero(memory, count); });
+  }
+  for (PageLock& lock : page_locks_) lock.mutex.lock();
+  for_each_piece(offset, length, [](std::byte* memory, auto, auto count) { zero(memory, count); });
+  for (PageLock& lock : page_locks_) lock.mutex.unlock();
 }
 
 }  // namespace engine

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 
@@ -27,6 +28,17 @@ class MemoryDevice final : public BackingDevice {
   [[nodiscard]] Result<void, std::string> grow(ByteCount size);
 
  private:
+  // One page at a time is copied under its lock: a read beside a write sees each block whole, old or
+  // new, as disks promise (NVMe: AWUN covers at least one block).
+  struct alignas(64) PageLock {
+    std::mutex mutex;  // a leaf
+  };
+  static constexpr std::size_t page_lock_count = 64;
+  [[nodiscard]] PageLock& lock_of(std::uint64_t page) { return page_locks_[page % page_lock_count]; }
+  void copy_in(std::uint64_t offset, std::span<const std::byte> data);
+  void copy_out(std::uint64_t offset, std::span<std::byte> data);
+  void zero_range(std::uint64_t offset, std::uint64_t length);
+
   // Growing adds a mapping: the ones in use must not move.
   struct Mapping {
     std::byte* memory = nullptr;
@@ -39,7 +51,11 @@ class MemoryDevice final : public BackingDevice {
   // Calls `use` with each contiguous piece of the range, in order.
   template <class Use>
   void for_each_piece(std::uint64_t begin, std::uint64_t length, const Use& use) const;
+  // The same for pieces within one page, each under its lock.
+  template <class Use>
+  void for_each_page(std::uint64_t begin, std::uint64_t length, const Use& use);
 
+  std::array<PageLock, page_lock_count> page_locks_;
   std::array<Mapping, most_mappings> mappings_;  // immutable below mapping_count_
   std::size_t mapping_count_ = 0;                // the growing thread's
   std::atomic<std::uint64_t> size_{0};

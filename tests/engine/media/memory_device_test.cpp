@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <span>
+#include <thread>
 #include <vector>
 
 #include "tests/engine/media/backing_kit.h"
@@ -21,6 +25,36 @@ TEST(MemoryDevice, EndsInsideSubmit) {
   io.done = [](BackingIo& done, IoStatus) noexcept { *static_cast<bool*>(done.context) = true; };
   kit.device().submit(kit.lane(), io);
   EXPECT_TRUE(ended);
+}
+
+// As a disk: each block is the old or the new one, however many write and read it.
+TEST(MemoryDevice, AReadBesideWritesSeesNoTornBlock) {
+  MemoryKit kit(1_MiB);
+  std::atomic<bool> stop{false};
+  const auto submit = [&kit](Kind kind, std::span<std::byte> data) {
+    BackingIo io{.kind = kind};
+    io.buffer = data;
+    io.done = [](BackingIo&, IoStatus) noexcept {};
+    kit.device().submit(kit.lane(), io);
+  };
+  std::thread writer([&] {
+    std::vector<std::byte> data(64 << 10);
+    for (unsigned char version = 1; !stop; ++version) {
+      std::ranges::fill(data, std::byte{version});
+      submit(Kind::write, data);
+    }
+  });
+  std::vector<std::byte> seen(64 << 10);
+  for (int i = 0; i < 5000; ++i) {
+    submit(Kind::read, seen);
+    for (std::size_t block = 0; block < seen.size(); block += 4096) {
+      const auto bytes = std::span(seen).subspan(block, 4096);
+      EXPECT_TRUE(std::ranges::all_of(bytes, [&](std::byte b) { return b == bytes[0]; })) << block;
+    }
+    if (testing::Test::HasFailure()) break;
+  }
+  stop = true;
+  writer.join();
 }
 
 TEST(MemoryDevice, TerabytesCostNothingUntilWritten) {
