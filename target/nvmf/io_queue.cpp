@@ -128,7 +128,9 @@ void IoQueue::data_ready(CommandPermit permit) { run(std::move(permit), /*data_i
 void IoQueue::run(CommandPermit permit, bool data_is_ready) {
   Command& command = permit.command();
   if (ended_) return permit.respond(nvme::status::aborted_queue_deleted);
-  if (!owner_.ready()) return refuse(std::move(permit), {nvme::status::command_sequence_error});
+  // The association is ending: a reset, a shutdown, the daemon's stop. The command has not been
+  // started, and the host may try it again elsewhere: no Do Not Retry.
+  if (!owner_.ready()) return permit.respond(nvme::status::aborted_queue_deleted);
   const auto parsed = nvme::parse_io_command(command.entry);
   if (!parsed) return refuse(std::move(permit), parsed.error());
 

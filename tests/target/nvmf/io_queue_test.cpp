@@ -204,11 +204,12 @@ TEST_F(IoQueueTest, InCapsuleOffsetBeyondTheCapsuleIsRefused) {
   EXPECT_TRUE(path.status_of(1).is(status::sgl_offset_invalid));
 }
 
-TEST_F(IoQueueTest, AControllerThatIsNotReadyTakesNoIo) {
+TEST_F(IoQueueTest, AControllerThatEndsTakesNoIoAndLetsTheHostTryElsewhere) {
   Path path(*this);
   owner.is_ready = false;
   path.run(entry(IoOpcode::read, 1));
-  EXPECT_TRUE(path.status_of(1).is(status::command_sequence_error));
+  EXPECT_TRUE(path.status_of(1).is(status::aborted_queue_deleted));
+  EXPECT_FALSE(path.status_of(1).do_not_retry);
 }
 
 TEST_F(IoQueueTest, AnInaccessibleNamespaceMakesTheHostQueue) {
