@@ -35,6 +35,9 @@ struct ConnectionOptions {
   std::size_t output_bound_bytes = 4U << 20;
   // Transfer buffers that one connection may always hold; beyond it only a share of what is free.
   std::size_t buffer_floor_bytes = 2U << 20;
+  // ... and never more than this beside one command: what a host that does not read its replies, or
+  // does not send its data, can tie up.
+  std::size_t buffer_ceiling_bytes = 4U << 20;
 
   // 0: no limit.
   engine::Duration icreq_timeout = std::chrono::seconds(10);    // from accept to ICReq

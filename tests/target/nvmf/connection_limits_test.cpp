@@ -74,6 +74,37 @@ TEST_F(ConnectionLimits, HostThatOwesTheRestOfAPduIsClosedAfterTheStallTimeout) 
   }
 }
 
+// The time-out of Connect still runs when the host begins to owe something: the shorter one counts.
+TEST_F(ConnectionLimits, AShortStallTimeoutCountsRightAfterConnect) {
+  SimHost peer(sim, {.listener = "san-a", .connect_timeout = 10s, .stall_timeout = 1s});
+  peer.initialize();
+  peer.connect();
+  const Bytes whole = write_capsule({}, 1, pattern(4096));
+  peer.send_and_run(std::span(whole).first(100));
+  sim.clock.advance(900ms);
+  peer.run();
+  EXPECT_FALSE(peer.closed());
+  sim.clock.advance(200ms);
+  peer.run();
+  EXPECT_TRUE(peer.closed());
+  EXPECT_THAT(peer.record->ended, ElementsAre(EndReason::idle_timeout));
+}
+
+// Memory is there, and yet: what it does not read is not piled up for it.
+TEST_F(ConnectionLimits, OneHostTiesUpNoMoreThanTheCeiling) {
+  SimHost peer(
+      sim, {.listener = "san-a", .buffer_floor_bytes = 2U << 20, .buffer_ceiling_bytes = 3U << 20});
+  peer.initialize();
+  peer.connect({.qid = 1, .entries = 64});
+  peer.serve_like_memory();
+  peer.wire->room = 1024;
+  for (std::uint16_t id = 0; id < 32; ++id) {
+    peer.send_and_run(capsule(peer.link, {.command_id = id, .sgl_length = 1U << 20}));
+  }
+  EXPECT_LE(sim.budget.used().value, 3U << 20);
+  EXPECT_GT(sim.budget.used().value, 0U);
+}
+
 TEST_F(ConnectionLimits, HostThatOwesDataOfAnR2TIsClosedAndItsBufferFreed) {
   SimHost peer(sim);
   peer.initialize();
