@@ -1,6 +1,7 @@
 #include "target/daemon.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@ namespace {
 // SIGTERM is answered within 10 s; the rest is for closing what is left.
 constexpr std::chrono::seconds stop_patience{8};
 constexpr std::chrono::seconds late_volume_period{1};
+constexpr std::chrono::seconds memory_period{5};
 
 // What a volume that has been online once is remembered by while its pool is late.
 std::string known_volumes_file() {
@@ -133,6 +135,7 @@ engine::Result<void, std::string> Daemon::start_control() {
                                               {.status = [this] { return to_json(status()); }}));
   engine_->observe(this);
   control_->every(late_volume_period, [this] { look_after_volumes(); });
+  control_->every(memory_period, [this] { give_back_memory(); });
   if (const auto period = service_manager::watchdog_period(); period.count() > 0) {
     control_->every(period, [this] { answer_watchdog(); });
   }
@@ -189,6 +192,22 @@ void Daemon::answer_watchdog() {
     core->alive = false;
     core->reactor->post([&core = *core] { core.alive = true; });
   }
+}
+
+// After a busy hour, or an attack, the process becomes as small again as it was.
+void Daemon::give_back_memory() {
+  for (const auto& core : cores_) {
+    core->reactor->post([&core = *core] { core.reactor->lane().buffers().trim(); });
+  }
+  const std::uint64_t used = memory_.used().value;
+  const std::uint64_t closed = counters_.closed.load(std::memory_order_relaxed);
+  if (used >= memory_used_ && closed == connections_closed_) {
+    memory_used_ = used;
+    return;
+  }
+  memory_used_ = used;
+  connections_closed_ = closed;
+  ::malloc_trim(0);
 }
 
 control::Status Daemon::status() const {

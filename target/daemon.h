@@ -60,6 +60,7 @@ class Daemon final : private engine::VolumeObserver {
   // Control thread.
   void look_after_volumes();
   void answer_watchdog();
+  void give_back_memory();
   [[nodiscard]] control::Status status() const;
 
   const config::Config config_;
@@ -77,6 +78,9 @@ class Daemon final : private engine::VolumeObserver {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::unique_ptr<control::ControlServer> control_;
   std::atomic<bool> volumes_changed_{false};
+  // At the last look; control thread.
+  std::uint64_t memory_used_ = 0;
+  std::uint64_t connections_closed_ = 0;
 };
 
 }  // namespace target

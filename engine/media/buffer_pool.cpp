@@ -113,15 +113,21 @@ void BufferPool::take_back(std::span<std::byte> bytes) noexcept {
   budget_.give_back({bytes.size()});
 }
 
-void BufferPool::give_up_kept() noexcept {
-  const std::uint64_t bytes = kept_bytes_;
-  for (auto& memories : free_) {
-    for (std::byte* memory : memories) std::free(memory);
-    memories.clear();
+// The largest go first.
+void BufferPool::give_up_kept(std::uint64_t remaining_bytes) noexcept {
+  const std::uint64_t before = kept_bytes_;
+  for (std::size_t size_class = class_count; size_class-- > 0;) {
+    auto& memories = free_[size_class];
+    while (!memories.empty() && kept_bytes_ > remaining_bytes) {
+      std::free(memories.back());
+      memories.pop_back();
+      kept_bytes_ -= page_bytes << size_class;
+    }
   }
-  kept_bytes_ = 0;
-  if (bytes != 0) budget_.give_back({bytes});
+  if (kept_bytes_ != before) budget_.give_back({before - kept_bytes_});
 }
+
+void BufferPool::trim() noexcept { give_up_kept(kept_bytes_ / 2); }
 
 void BufferPool::wait(BufferWaiter& waiter) {
   // Whoever is being served and got nothing keeps its place; whoever got something queues again

@@ -124,6 +124,10 @@ class BufferPool {
   [[nodiscard]] std::optional<BufferLease> lease_reserve();
   void wait_for_reserve(BufferWaiter& waiter);
 
+  // Gives up half of what is kept for reuse: called every few seconds, it lets the memory of a busy time
+  // go without hurting who is still busy.
+  void trim() noexcept;
+
   // Tells waiters if space has come free, also by other threads' pools; lanes call it in reap().
   void wake_waiters();
   [[nodiscard]] bool has_waiters() const { return !waiters_.empty(); }
@@ -135,7 +139,8 @@ class BufferPool {
 
   [[nodiscard]] std::optional<BufferLease> lease_new(std::size_t size_class);
   void take_back(std::span<std::byte> bytes) noexcept;
-  void give_up_kept() noexcept;
+  void give_up_kept() noexcept { give_up_kept(0); }
+  void give_up_kept(std::uint64_t remaining_bytes) noexcept;
   void serve();
   void stop_waiting_if_empty();
   void wake_from_any_thread();

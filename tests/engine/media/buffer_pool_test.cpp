@@ -29,6 +29,25 @@ struct Waiter final : BufferWaiter {
   }
 };
 
+TEST(BufferPool, WhatABusyTimeLeftIsGivenBackBitByBit) {
+  MemoryBudget budget(64_MiB);
+  BufferPool pool(budget);
+  {
+    std::vector<BufferLease> leases;
+    for (int i = 0; i < 8; ++i) leases.push_back(std::move(*pool.lease(1_MiB)));
+    leases.push_back(std::move(*pool.lease(4_KiB)));
+  }
+  std::uint64_t used = budget.used().value;
+  EXPECT_GT(used, 4U << 20) << "kept for reuse";
+  const auto held = pool.lease(1_MiB);
+  for (int i = 0; i < 30; ++i) {
+    pool.trim();
+    EXPECT_LE(budget.used().value, used);
+    used = budget.used().value;
+  }
+  EXPECT_EQ(budget.used(), 1_MiB) << "what is leased stays";
+}
+
 TEST(BufferPool, BuffersAreAlignedAndAtLeastAsLong) {
   MemoryBudget budget(64_MiB);
   BufferPool pool(budget);
