@@ -60,7 +60,7 @@ SUITES = [
 # What tests read to take their long form.
 LONG_ENVIRONMENT = {"FOREBAY_LONG": "1", "FOREBAY_FUZZ_SECONDS": "600"}
 
-DAEMON = ["suite_end_to_end", "suite_smoke", "forebayd", "forebayctl", "forebay-load"]
+DAEMON = ["suite_smoke", "forebayd", "forebayctl", "forebay-load"]
 SMOKE = Suite("smoke", "one loopback run of the whole daemon under ASan", "asan", ["smoke"], DAEMON, 3)
 WHOLE_DAEMON = [
     Suite("sanitized_daemon", "the whole daemon under ASan and UBSan", "asan", ["unit", "end_to_end", "smoke"],

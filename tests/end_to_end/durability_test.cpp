@@ -1,0 +1,196 @@
+// kill -9 while hosts write: whatever was acknowledged is there after the restart, and what was not
+// is either the old or the new block. (This proves recovery after the death of the process only.)
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include "engine/foundation/random.h"
+#include "tests/end_to_end/harness/daemon.h"
+#include "tests/end_to_end/harness/host.h"
+
+namespace end_to_end {
+namespace {
+
+constexpr std::size_t writers = 4;
+constexpr std::uint64_t extents = 512;        // of each writer
+constexpr std::uint32_t extent_bytes = 8192;  // 2 blocks of 4096 or 16 of 512
+constexpr std::size_t depth = 16;
+constexpr std::uint16_t aborted_queue_deleted = 0x08;
+
+// One host, its own part of one namespace, and what it knows of each extent: what was acknowledged
+// last and the version that was under way when the connection broke.
+class Writer {
+ public:
+  Writer(std::size_t index, std::uint64_t seed)
+      : index_(index), nsid_(index % 2 == 0 ? 1 : 2), random_(seed + index) {}
+
+  void connect(const client::Endpoint& endpoint) {
+    const bool digests = index_ < 2;
+    host_ = std::make_unique<Host>(
+        endpoint, HostOptions{.transport = {.header_digest = digests, .data_digest = digests}});
+  }
+
+  // Reads everything and settles what the crash left open.
+  void verify() {
+    ASSERT_TRUE(host_->connected());
+    for (std::uint64_t extent = 0; extent < extents; ++extent) {
+      Bytes found = read(*host_->queue, nsid_, lba(extent), blocks(), block_bytes());
+      ASSERT_EQ(found.size(), extent_bytes);
+      Extent& known = extents_[extent];
+      const Bytes newer = known.under_way != 0 ? data(extent, known.under_way) : known.content;
+      // Several blocks are not one atomic write: each of them is old or new.
+      for (std::size_t at = 0; at < extent_bytes; at += block_bytes()) {
+        ASSERT_TRUE(same(found, known.content, at) || same(found, newer, at))
+            << "writer " << index_ << " extent " << extent << " byte " << at
+            << (known.under_way != 0 ? ": neither the old nor the new block"
+                                     : ": not what was acknowledged");
+      }
+      known = {.content = std::move(found), .under_way = 0};
+    }
+  }
+
+  // Until the target dies. Every failure but a broken connection fails the test.
+  void write_until_broken() {
+    Queue& queue = *host_->queue;
+    for (;;) {
+      while (queue.in_flight() < depth) {
+        if (!submit(queue)) return;
+      }
+      const auto done = queue.await_any();
+      if (!done) {
+        using client::ErrorKind;
+        const ErrorKind kind = done.error().kind;
+        EXPECT_TRUE(kind == ErrorKind::closed || kind == ErrorKind::reset)
+            << done.error().describe();
+        return;
+      }
+      // Not started when the target stopped: whoever asks again may have it done.
+      if (done.value().kind() == aborted_queue_deleted && !done.value().do_not_retry()) continue;
+      ASSERT_TRUE(done.value().ok()) << done.value().describe();
+      Extent& extent = extents_[pending_[done.value().cid]];
+      extent.content = data(pending_[done.value().cid], extent.under_way);
+      extent.under_way = 0;
+      ++acknowledged;
+    }
+  }
+
+  std::atomic<std::uint64_t> acknowledged{0};
+
+ private:
+  struct Extent {
+    Bytes content = Bytes(extent_bytes);  // as acknowledged, or as found after a crash
+    std::uint64_t under_way = 0;          // the version being written; 0: none
+  };
+
+  [[nodiscard]] std::uint32_t block_bytes() const { return nsid_ == 1 ? 4096 : 512; }
+  [[nodiscard]] std::uint32_t blocks() const { return extent_bytes / block_bytes(); }
+  // One block off, so that the extents of 512-byte blocks share 4096-byte blocks of the disk.
+  [[nodiscard]] std::uint64_t lba(std::uint64_t extent) const {
+    return 1 + (index_ / 2 * extents + extent) * blocks();
+  }
+  [[nodiscard]] Bytes data(std::uint64_t extent, std::uint64_t version) const {
+    return pattern(extent_bytes, (index_ * extents + extent) << 32 | version);
+  }
+  [[nodiscard]] bool same(const Bytes& a, const Bytes& b, std::size_t at) const {
+    const auto first = a.begin() + static_cast<std::ptrdiff_t>(at);
+    return std::equal(first, first + block_bytes(), b.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  bool submit(Queue& queue) {
+    std::uint64_t extent = random_.below(extents);
+    while (extents_[extent].under_way != 0) extent = random_.below(extents);
+    extents_[extent].under_way = ++version_;
+    auto command = client::io::write(nsid_, lba(extent), data(extent, version_), block_bytes());
+    if (random_.chance(1, 2)) command.transfer = client::Transfer::by_r2t;
+    const auto cid = queue.submit(std::move(command));
+    if (!cid) return false;
+    pending_[cid.value()] = extent;
+    return true;
+  }
+
+  const std::size_t index_;
+  const std::uint32_t nsid_;
+  engine::SeededRandom random_;
+  std::unique_ptr<Host> host_;
+  std::uint64_t version_ = 0;
+  std::array<Extent, extents> extents_;
+  std::map<std::uint16_t, std::uint64_t> pending_;  // CID -> extent
+};
+
+TEST(Durability, WhatWasAcknowledgedSurvivesKillAfterKill) {
+  constexpr std::uint64_t seed = 20261122;
+  Workplace workplace;
+  ConfigText config = file_config(workplace.make_pool("pool"));
+  config.reactors = 2;
+  Daemon daemon(workplace, config);
+  std::vector<std::unique_ptr<Writer>> all;
+  for (std::size_t i = 0; i < writers; ++i) all.push_back(std::make_unique<Writer>(i, seed));
+  engine::SeededRandom random(seed);
+  const int kills = rounds(10, 200);
+  std::uint64_t total = 0;
+  for (int kill = 0; kill <= kills; ++kill) {
+    SCOPED_TRACE(fmt::format("seed {}, after {} kills", seed, kill));
+    ASSERT_TRUE(daemon.start());
+    for (const auto& writer : all) {
+      writer->connect(daemon.endpoint());
+      ASSERT_NO_FATAL_FAILURE(writer->verify());
+    }
+    if (kill == kills) break;
+    for (const auto& writer : all) writer->acknowledged = 0;
+    std::vector<std::thread> threads;
+    for (const auto& writer : all) {
+      threads.emplace_back([&writer] { writer->write_until_broken(); });
+    }
+    // Not after a time but after work: each writer has had some acknowledged.
+    const std::uint64_t wanted = 20 + random.below(200);
+    const auto deadline = SteadyClock::now() + Milliseconds{60'000};
+    const auto enough = [&] {
+      return std::all_of(all.begin(), all.end(),
+                         [&](const auto& writer) { return writer->acknowledged >= wanted; });
+    };
+    while (!enough() && SteadyClock::now() < deadline) std::this_thread::yield();
+    daemon.kill();
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_TRUE(enough()) << "the writers came to a standstill";
+    for (const auto& writer : all) total += writer->acknowledged;
+    ASSERT_FALSE(HasFatalFailure());
+  }
+  daemon.stop();
+  EXPECT_GE(total, static_cast<std::uint64_t>(kills) * writers * 20);
+}
+
+// SIGTERM finishes what was accepted, and a clean restart shows it.
+TEST(Durability, AnOrderlyStopUnderLoadLosesNothing) {
+  Workplace workplace;
+  Daemon daemon(workplace, file_config(workplace.make_pool("pool")));
+  std::vector<std::unique_ptr<Writer>> all;
+  for (std::size_t i = 0; i < writers; ++i) all.push_back(std::make_unique<Writer>(i, 7));
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(daemon.start());
+    for (const auto& writer : all) {
+      writer->connect(daemon.endpoint());
+      ASSERT_NO_FATAL_FAILURE(writer->verify());
+      writer->acknowledged = 0;
+    }
+    std::vector<std::thread> threads;
+    for (const auto& writer : all) {
+      threads.emplace_back([&writer] { writer->write_until_broken(); });
+    }
+    const auto deadline = SteadyClock::now() + Milliseconds{60'000};
+    while (all[0]->acknowledged < 100 && SteadyClock::now() < deadline) std::this_thread::yield();
+    daemon.stop();
+    for (std::thread& thread : threads) thread.join();
+  }
+  ASSERT_TRUE(daemon.start());
+  for (const auto& writer : all) {
+    writer->connect(daemon.endpoint());
+    ASSERT_NO_FATAL_FAILURE(writer->verify());
+  }
+}
+
+}  // namespace
+}  // namespace end_to_end

@@ -1,0 +1,70 @@
+// A configuration file as a test puts it together; what is not set is left out of the file.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/client/connection.h"
+
+namespace end_to_end {
+
+constexpr const char* default_subsystem = "nqn.2026-11.com.example:store";
+
+struct ListenerText {
+  std::string name = "lo";
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;
+  std::string options = {};  // "digests: refused, max_r2t: 1"
+};
+
+struct PoolText {
+  std::string name = "mem";
+  std::string directory = {};  // empty: a memory pool
+};
+
+struct VolumeText {
+  std::string name;
+  std::string pool = "mem";
+  std::string size = "64MiB";
+  std::uint32_t block_size = 4096;
+};
+
+struct NamespaceText {
+  std::uint32_t nsid = 1;
+  std::string volume;
+  std::string hosts = {};  // "[a, b]"; empty: every host
+};
+
+struct SubsystemText {
+  std::string nqn = default_subsystem;
+  std::string listeners = "[lo]";
+  std::string hosts = {};    // "[a, b]"; empty: allow_any_host
+  std::string options = {};  // lines without their indent, each ended: "max_io_queues: 4\n"
+  std::vector<NamespaceText> namespaces = {};
+};
+
+struct HostText {
+  std::string name;
+  std::string nqn;
+};
+
+struct ConfigText {
+  std::string node = "test";
+  std::uint32_t reactors = 1;
+  std::string memory = "512MiB";
+  std::vector<ListenerText> listeners = {};
+  std::vector<PoolText> pools = {};
+  std::vector<VolumeText> volumes = {};
+  std::vector<HostText> hosts = {};
+  std::vector<SubsystemText> subsystems = {};
+  std::string control_socket = {};
+  std::string log_level = "info";
+
+  // In the order of the lists above.
+  [[nodiscard]] std::string yaml() const;
+  // Where the listener at `index` is reached from this machine ("*" by IPv4).
+  [[nodiscard]] client::Endpoint endpoint(std::size_t index = 0) const;
+};
+
+}  // namespace end_to_end

@@ -1,0 +1,245 @@
+// Starting: what is refused, with which exit code and which one line that says what to change.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "tests/end_to_end/harness/daemon.h"
+#include "tests/end_to_end/harness/host.h"
+
+namespace end_to_end {
+namespace {
+
+// Everything that is refused is refused soon.
+constexpr Milliseconds refusal_time_out{20'000};
+
+Outcome forebayd(const std::vector<std::string>& arguments) {
+  std::vector<std::string> all = {FOREBAYD};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  return run({.arguments = all}, refusal_time_out);
+}
+
+std::size_t lines_with(const std::string& text, std::string_view word) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
+    ++count;
+  }
+  return count;
+}
+
+TEST(Startup, AMissingFileIsNamed) {
+  for (const bool check : {false, true}) {
+    std::vector<std::string> arguments = {"/nonexistent/forebay.yaml"};
+    if (check) arguments.insert(arguments.begin(), "--check");
+    const Outcome outcome = forebayd(arguments);
+    EXPECT_EQ(outcome.exit.code, 1) << outcome.output;
+    EXPECT_NE(outcome.output.find("/nonexistent/forebay.yaml"), std::string::npos);
+    EXPECT_NE(outcome.output.find("No such file"), std::string::npos) << outcome.output;
+    EXPECT_EQ(lines_with(outcome.output, "\n"), 1U) << outcome.output;
+  }
+}
+
+TEST(Startup, WithoutAFileItSaysHowItIsCalled) {
+  const Outcome outcome = forebayd({});
+  EXPECT_NE(outcome.exit.code, 0);
+  EXPECT_NE(outcome.output.find("file"), std::string::npos) << outcome.output;
+}
+
+TEST(Startup, AllErrorsOfTheFileAtOnceWithTheirPlaces) {
+  Workplace workplace;
+  const std::string path = workplace.path("wrong.yaml");
+  write_file(path,
+             "apiVersion: forebay/v1\n"
+             "node: test\n"
+             "listeners:\n"
+             "  lo: {protocol: nvme-tcp, address: 127.0.0.1, ports: 4420}\n"
+             "pools:\n"
+             "  mem: {kind: memory}\n"
+             "volumes:\n"
+             "  one: {pool: mem, size: \"2000\"}\n"
+             "  two: {pool: men, size: 1GiB}\n"
+             "subsystems:\n"
+             "  nqn.2026-11.com.example:store:\n"
+             "    listeners: [lo]\n"
+             "    namespaces:\n"
+             "      1: {volume: three}\n");
+  for (const bool check : {false, true}) {
+    std::vector<std::string> arguments = {path};
+    if (check) arguments.insert(arguments.begin(), "--check");
+    const Outcome outcome = forebayd(arguments);
+    EXPECT_EQ(outcome.exit.code, 1);
+    std::size_t last = 0;
+    for (const char* words : {":4:", ":8:", ":9:", ":11:", ":14:"}) {  // sorted by line
+      const std::size_t at = outcome.output.find(path + words);
+      EXPECT_NE(at, std::string::npos) << words << " in\n" << outcome.output;
+      EXPECT_GE(at, last);
+      last = at;
+    }
+    EXPECT_NE(outcome.output.find("did you mean \"port\""), std::string::npos) << outcome.output;
+    EXPECT_NE(outcome.output.find("2000MiB"), std::string::npos) << outcome.output;
+    EXPECT_NE(outcome.output.find("known: mem"), std::string::npos) << outcome.output;
+  }
+}
+
+TEST(Startup, CheckTouchesNothingOfTheMachine) {
+  Workplace workplace;
+  ConfigText config = file_config(workplace.path("not-there"));
+  Daemon daemon(workplace, config);
+  const std::string path = workplace.path("good.yaml");
+  write_file(path, daemon.config().yaml());
+  const Outcome outcome = forebayd({"--check", path});
+  EXPECT_EQ(outcome.exit.code, 0) << outcome.output;
+  EXPECT_NE(outcome.output.find("valid"), std::string::npos) << outcome.output;
+  EXPECT_NE(::access(workplace.path("not-there").c_str(), F_OK), 0);
+}
+
+TEST(Startup, TheExampleConfigurationIsValid) {
+  const Outcome outcome = forebayd({"--check", FOREBAY_EXAMPLE});
+  EXPECT_EQ(outcome.exit.code, 0) << outcome.output;
+}
+
+// The one line of an unsuccessful start.
+void expect_refused(Daemon& daemon, const std::vector<std::string>& words) {
+  daemon.launch();
+  const auto exit = daemon.process().await_exit(refusal_time_out);
+  ASSERT_TRUE(exit) << "it runs\n" << daemon.log();
+  EXPECT_EQ(exit->code, 1) << exit->describe();
+  EXPECT_EQ(daemon.notify().count("READY=1"), 0U);
+  EXPECT_TRUE(daemon.has_line(words)) << daemon.log();
+  daemon.kill();
+}
+
+TEST(Startup, AnAddressInUseIsNamedWithItsListener) {
+  Workplace workplace;
+  ConfigText config = memory_config();
+  config.listeners = {{.name = "san-a", .port = workplace.free_port()}};
+  config.subsystems[0].listeners = "[san-a]";
+  const int taken = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(config.listeners[0].port);
+  ASSERT_EQ(::bind(taken, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(taken, 1), 0);
+  Daemon daemon(workplace, config);
+  expect_refused(
+      daemon, {"san-a", fmt::format("127.0.0.1:{}", config.listeners[0].port), "another process"});
+  ::close(taken);
+  EXPECT_TRUE(daemon.start());
+}
+
+// The second daemon serves nothing of the pool, and says whose it is.
+TEST(Startup, TwoDaemonsOnOnePoolAreRefusedWithTheOthersPid) {
+  Workplace first_place;
+  Workplace second_place;
+  const std::string pool = first_place.make_pool("pool");
+  Daemon first(first_place, file_config(pool));
+  ASSERT_TRUE(first.start());
+  Daemon second(second_place, file_config(pool));
+  second.launch();
+  const std::string pid = std::to_string(first.process().pid());
+  if (second.notify().await("READY=1", second.process(), refusal_time_out)) {
+    const auto refused = named(second.status(), "pools", "disk");
+    EXPECT_FALSE(refused.at("open").as_bool());
+    EXPECT_NE(refused.at("reason").as_string().find(pid), std::string::npos)
+        << refused.at("reason");
+    Host host(second.endpoint());
+    ASSERT_TRUE(host.connected());
+    EXPECT_NE(status_of(*host.queue, client::io::write(1, 0, Bytes(4096), 4096)), 0);
+    EXPECT_TRUE(second.has_line({"disk", pid})) << second.log();
+    // And once the first is gone, the pool is the second's.
+    first.kill();
+    EXPECT_TRUE(second.await_status([](const boost::json::value& status) {
+      return named(status, "volumes", "big").at("state").as_string() == "online";
+    }));
+  } else {
+    EXPECT_TRUE(second.has_line({"disk", pid})) << second.log();
+    second.kill();
+  }
+}
+
+TEST(Startup, AControlSocketInUseIsRefusedAndAStaleOneIsReplaced) {
+  Workplace workplace;
+  Workplace other;
+  Daemon first(workplace, memory_config());
+  ASSERT_TRUE(first.start());
+  ConfigText config = memory_config();
+  config.control_socket = first.config().control_socket;
+  Daemon second(other, config);
+  expect_refused(second, {config.control_socket});
+  EXPECT_EQ(first.status().at("node").as_string(), "test") << "the first one still answers";
+  first.kill();  // leaves its socket behind
+  ASSERT_TRUE(second.start());
+  EXPECT_EQ(second.status().at("healthy").as_bool(), true);
+}
+
+TEST(Startup, MemoryThatCannotServeIsRefused) {
+  Workplace workplace;
+  ConfigText config = memory_config();
+  config.memory = "64MiB";
+  config.reactors = 64;
+  Daemon daemon(workplace, config);
+  daemon.launch();
+  // A start that cannot fit is refused, and one that fits serves.
+  if (daemon.notify().await("READY=1", daemon.process(), refusal_time_out)) {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    write_and_read_back(*host.queue, 1, 0, 256, 4096, 1);
+  } else {
+    EXPECT_TRUE(daemon.has_line({"memory"})) << daemon.log();
+    daemon.kill();
+  }
+}
+
+// With 1,000 volumes, on `pool`: from start to the first I/O.
+void expect_quick_start(Daemon& daemon) {
+  constexpr Milliseconds promised{3'000};
+  const auto begin = SteadyClock::now();
+  ASSERT_TRUE(daemon.start());
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  const Bytes first = read(*host.queue, 1000, 0, 1, 4096);
+  const auto took = std::chrono::duration_cast<Milliseconds>(SteadyClock::now() - begin);
+  EXPECT_EQ(first.size(), 4096U);
+  EXPECT_LE(took.count(), promised.count());
+  testing::Test::RecordProperty("start_ms", static_cast<int>(took.count()));
+  const auto namespaces = host.controller->active_namespaces();
+  ASSERT_GOOD(namespaces);
+  EXPECT_EQ(namespaces.value().size(), 1000U);
+  write_and_read_back(*host.queue, 500, 0, 16, 4096, 1);
+}
+
+ConfigText thousand_volumes(PoolText pool) {
+  ConfigText config;
+  config.subsystems.emplace_back();
+  for (std::uint32_t nsid = 1; nsid <= 1000; ++nsid) {
+    const std::string name = fmt::format("v{}", nsid);
+    config.volumes.push_back({.name = name, .pool = pool.name, .size = "1MiB"});
+    config.subsystems[0].namespaces.push_back({.nsid = nsid, .volume = name});
+  }
+  config.pools.push_back(std::move(pool));
+  return config;
+}
+
+TEST(Startup, AThousandVolumesInMemoryAreServedWithinThreeSeconds) {
+  Workplace workplace;
+  Daemon daemon(workplace, thousand_volumes({.name = "mem"}));
+  expect_quick_start(daemon);
+}
+
+TEST(Startup, AThousandVolumesOnDiskAreServedWithinThreeSeconds) {
+  Workplace workplace;
+  Daemon daemon(workplace,
+                thousand_volumes({.name = "disk", .directory = workplace.make_pool("pool")}));
+  ASSERT_TRUE(daemon.start());  // makes them
+  daemon.stop();
+  expect_quick_start(daemon);
+  daemon.kill();
+  expect_quick_start(daemon);
+}
+
+}  // namespace
+}  // namespace end_to_end
