@@ -41,7 +41,7 @@ SUITES = [
           "release", ["config"], ["suite_config"], 1, quick=True),
     Suite("end_to_end", "the real daemon on loopback, driven by the project's own client",
           "release", ["end_to_end", "smoke"], ["suite_end_to_end", "suite_smoke", "forebayd", "forebayctl", "forebay-load",
-                                               "forebay-ceiling"], 7),
+                                               "forebay-ceiling"], 8),
     Suite("vm", "stock Linux kernels as hosts, in QEMU",
           "release", ["vm"], ["forebayd", "forebayctl"], 12, packages=["vm"]),
     # The whole daemon under ASan and TSan takes long to build: --quick has one loopback run, --long all of it.
