@@ -43,7 +43,7 @@ SUITES = [
           "release", ["end_to_end", "smoke"], ["suite_end_to_end", "suite_smoke", "forebayd", "forebayctl", "forebay-load",
                                                "forebay-ceiling"], 8),
     Suite("vm", "stock Linux kernels as hosts, in QEMU",
-          "release", ["vm"], ["forebayd", "forebayctl"], 12, packages=["vm"]),
+          "release", ["vm"], ["forebayd", "forebayctl"], 15, packages=["vm"], long_labels=["vm-long"]),
     # The whole daemon under ASan and TSan takes long to build: --quick has one loopback run, --long all of it.
     Suite("sanitize", "what parses, holds buffers or counts commands, under ASan and UBSan",
           "asan", ["unit", "protocol", "config"],
