@@ -1,5 +1,7 @@
 #include "target/nvmf/log_pages.h"
 
+#include <algorithm>
+
 #include "engine/foundation/byte_cursor.h"
 #include "protocol/nvme/ana_log.h"
 #include "protocol/nvme/changed_namespaces_log.h"
@@ -55,6 +57,12 @@ Page smart_page(const Controller& controller, engine::Instant now) {
   return bytes_of(nvme::build_smart_log(smart));
 }
 
+// As large as NANAGRPID and MNAN let a host expect, zeros behind the groups: nvme-cli before 2.4
+// reads all of it, piece by piece, and an offset behind the page would be refused.
+constexpr std::size_t ana_page_bytes =
+    sizeof(nvme::AnaLogHeader) +
+    max_namespaces * (sizeof(nvme::AnaGroupDescriptor) + sizeof(std::uint32_t));
+
 Page ana_page(const Controller& controller, bool groups_only) {
   const AnaReport report = controller.subsystem().ana_report(controller.association().host_nqn);
   std::vector<nvme::NamespaceId> members;
@@ -67,7 +75,9 @@ Page ana_page(const Controller& controller, bool groups_only) {
                       .state = static_cast<nvme::AnaState>(group.state),
                       .namespaces = std::span(&members.back(), 1)});
   }
-  return nvme::build_ana_log(report.changes, groups, groups_only);
+  Page page = nvme::build_ana_log(report.changes, groups, groups_only);
+  page.resize(std::max(page.size(), ana_page_bytes));
+  return page;
 }
 
 // SMART is kept for the controller alone (LPA bit 0).

@@ -100,7 +100,8 @@ TEST_F(DirectoryTest, DiscoveryListenersAreThemselvesEntries) {
   EXPECT_EQ(own.controller_id, 0xffff);
   EXPECT_GE(own.admin_queue_entries, 32);
   EXPECT_EQ(own.transport_type, 3);
-  EXPECT_EQ(own.transport_requirements, 6) << "no secure channel; SQ flow control may be disabled";
+  EXPECT_EQ(own.transport_requirements, 4)
+      << "secure channel not specified; SQ flow control may be disabled";
   EXPECT_NE(own.port_id, page.records[1].port_id);
 }
 

@@ -65,12 +65,15 @@ class Target:
         config = self.write()
         notify = self.folder / "notify"
         notify.unlink(missing_ok=True)
+        state = self.folder / "state"
+        state.mkdir(exist_ok=True)
+        environment = {**os.environ, "NOTIFY_SOCKET": str(notify), "STATE_DIRECTORY": str(state)}
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, open(self.folder / "forebayd.log", "ab") as log:
             ready.bind(str(notify))
             ready.settimeout(0.1)
             self._log_size = log.tell()
             self._process = subprocess.Popen([str(self.binary), str(config)], stdout=log, stderr=log,
-                                             stdin=subprocess.DEVNULL, env={**os.environ, "NOTIFY_SOCKET": str(notify)})
+                                             stdin=subprocess.DEVNULL, env=environment)
             deadline = time.monotonic() + READY_TIMEOUT_S
             while True:
                 if self._process.poll() is not None:
@@ -103,10 +106,6 @@ class Target:
 
     def resume(self) -> None:
         self._process.send_signal(signal.SIGCONT)
-
-    def reload(self) -> None:
-        self.write()
-        self._process.send_signal(signal.SIGHUP)
 
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lab.lab import Scenario
-from scenarios import administration, connecting, data, filesystems, outages, several_hosts
+from scenarios import administration, changes, connecting, data, filesystems, outages, several_hosts
 
 SCENARIOS: tuple[Scenario, ...] = (
     connecting.discover, connecting.queues, connecting.digests, connecting.ipv6, connecting.reconnect_50_times,
@@ -12,6 +12,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     data.block_sizes, data.large_io, data.zeroing, data.comparing,
     outages.target_killed, outages.target_stopped, outages.target_silent, outages.path_lost,
     several_hosts.two_hosts,
+    changes.late_volume, changes.volume_grown, changes.discovery_changes,
 )
 # The older kernel's share of the short form.
 BOOKWORM_SHORT = {"discover", "queues", "ext4", "target_killed"}
