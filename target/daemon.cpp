@@ -17,7 +17,7 @@ namespace {
 
 // SIGTERM is answered within 10 s; the rest is for closing what is left.
 constexpr std::chrono::seconds stop_patience{8};
-constexpr std::chrono::seconds late_volume_period{1};
+constexpr std::chrono::seconds late_period{1};
 constexpr std::chrono::seconds memory_period{5};
 
 // What a volume that has been online once is remembered by while its pool is late.
@@ -62,6 +62,7 @@ engine::Result<void, std::string> Daemon::start() {
   // Only now: a host that connects earlier would be told for good that its subsystem does not
   // exist.
   TRY(listen());
+  announce_listeners();
   log_what_is_late();
   if (config_.metrics) log_warn("metrics: this version serves none; the section is ignored");
   log_info("serving node={} volumes={} subsystems={} listeners={} config={} hash={}", config_.node,
@@ -134,7 +135,10 @@ engine::Result<void, std::string> Daemon::start_control() {
   TRY(control_, control::ControlServer::start(config_.control.socket.value, group,
                                               {.status = [this] { return to_json(status()); }}));
   engine_->observe(this);
-  control_->every(late_volume_period, [this] { look_after_volumes(); });
+  control_->every(late_period, [this] {
+    look_after_volumes();
+    announce_listeners();
+  });
   control_->every(memory_period, [this] { give_back_memory(); });
   if (const auto period = service_manager::watchdog_period(); period.count() > 0) {
     control_->every(period, [this] { answer_watchdog(); });
@@ -181,6 +185,13 @@ void Daemon::volume_changed(engine::Volume& volume) noexcept {
 
 void Daemon::look_after_volumes() {
   if (engine_->retry_late()) nvmf_->refresh_volumes();
+}
+
+void Daemon::announce_listeners() {
+  for (const auto& listener : listeners_) {
+    nvmf_->announce_listener(listener->options().name,
+                             listener->status().state != ListenerState::waiting);
+  }
 }
 
 void Daemon::answer_watchdog() {

@@ -56,6 +56,8 @@ class Daemon final : private engine::VolumeObserver {
   [[nodiscard]] engine::Result<void, std::string> start_control();
   [[nodiscard]] engine::Result<void, std::string> listen();
   void log_what_is_late() const;
+  // Any thread, from listen() on.
+  void announce_listeners();
 
   // Control thread.
   void look_after_volumes();

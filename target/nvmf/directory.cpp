@@ -67,7 +67,7 @@ void Directory::listener_changed(const ListenerOptions& listener) {
 
 bool Directory::add_listener(const ListenerOptions& listener) {
   if (ports_.contains(listener.name)) return false;
-  ports_.emplace(listener.name, Port{listener, next_port_id_++});
+  ports_.emplace(listener.name, Port{.options = listener, .id = next_port_id_++});
   listener_changed(listener);
   return true;
 }
@@ -77,6 +77,14 @@ bool Directory::remove_listener(std::string_view name) {
   if (found == ports_.end()) return false;
   listener_changed(found->second.options);
   ports_.erase(found);
+  return true;
+}
+
+bool Directory::announce_listener(std::string_view name, bool listening) {
+  const auto found = ports_.find(name);
+  if (found == ports_.end() || found->second.announced == listening) return false;
+  found->second.announced = listening;
+  listener_changed(found->second.options);
   return true;
 }
 
@@ -141,22 +149,24 @@ std::vector<std::byte> Directory::discovery_log(std::string_view host_nqn,
   std::vector<nvme::DiscoveryRecord> records;
   const auto append = [&](const Port& port, nvme::SubsystemType type, std::string_view nqn,
                           std::uint16_t flags) {
+    if (!port.announced) return;
     const auto address = address_of(port.options, reached);
     if (!address) return;
-    records.push_back({.type = type,
-                       .family = address->family,
-                       .address = address->text,
-                       .port = port.options.port,
-                       .port_id = port.id,
-                       .controller = nvme::dynamic_controller,
-                       .subsystem_nqn = nqn,
-                       .admin_queue_entries = admin_queue_entries,
-                       .flags = flags,
-                       // Not \"not required\": libnvme before 1.4 takes that as a reason to ask the kernel for TLS,
-                       // which kernels before 6.7 refuse, so that connect-all would find nothing.
-                       .secure_channel = nvme::SecureChannel::not_specified,
-                       .security = nvme::SecurityType::none,
-                       .sq_flow_control_may_be_disabled = true});
+    records.push_back(
+        {.type = type,
+         .family = address->family,
+         .address = address->text,
+         .port = port.options.port,
+         .port_id = port.id,
+         .controller = nvme::dynamic_controller,
+         .subsystem_nqn = nqn,
+         .admin_queue_entries = admin_queue_entries,
+         .flags = flags,
+         // Not "not required": libnvme before 1.4 takes that as a reason to ask the kernel for
+         // TLS, which kernels before 6.7 refuse, so that connect-all would find nothing.
+         .secure_channel = nvme::SecureChannel::not_specified,
+         .security = nvme::SecurityType::none,
+         .sq_flow_control_may_be_disabled = true});
   };
   for (const auto& [name, port] : ports_) {
     if (port.options.discovery == ListenerOptions::Discovery::none) continue;

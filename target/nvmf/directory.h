@@ -26,6 +26,8 @@ class Directory {
   // False: the name exists, or does not.
   bool add_listener(const ListenerOptions& listener);
   bool remove_listener(std::string_view name);
+  // Shown in the log (as at first), or not while it cannot listen. False: nothing changed.
+  bool announce_listener(std::string_view name, bool listening);
   bool add_subsystem(const SubsystemOptions& subsystem);
   bool remove_subsystem(std::string_view nqn);
   bool set_hosts(std::string_view nqn, const HostRule& hosts);
@@ -52,6 +54,7 @@ class Directory {
   struct Port {
     ListenerOptions options;
     std::uint16_t id = 0;  // PORTID
+    bool announced = true;
   };
   void listener_changed(const ListenerOptions& listener);
 

@@ -99,6 +99,11 @@ bool NvmfTarget::remove_listener(std::string_view name) {
   return true;
 }
 
+void NvmfTarget::announce_listener(std::string_view name, bool listening) {
+  const Guard guard(mutex_);
+  if (directory_.announce_listener(name, listening)) tell_discovery();
+}
+
 bool NvmfTarget::add_subsystem(const SubsystemOptions& options) {
   const Guard guard(mutex_);
   if (!directory_.add_subsystem(options)) return false;

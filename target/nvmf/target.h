@@ -51,6 +51,8 @@ class NvmfTarget {
   // False: no such name, or it exists already.
   bool add_listener(const ListenerOptions& listener);
   bool remove_listener(std::string_view name);  // its associations end
+  // A listener that cannot listen yet is left out of discovery; hosts are told when it can.
+  void announce_listener(std::string_view name, bool listening);
   bool add_subsystem(const SubsystemOptions& options);
   bool remove_subsystem(std::string_view nqn);                  // its associations end
   bool set_hosts(std::string_view nqn, const HostRule& hosts);  // those not admitted any more end

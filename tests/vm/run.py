@@ -53,9 +53,10 @@ def prepare(options: argparse.Namespace) -> int:
 
 def run_one(case: catalogue.Case, options: argparse.Namespace) -> int:
     """Exit code 0 only if everything the scenario states held."""
+    # Outside the namespace, which has no way to a mirror.
+    image = images.prepare(case.suite, options.cache)
     namespace.enter()
     started = time.monotonic()
-    image = images.prepare(case.suite, options.cache)
     options.work.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{case.suite}.{case.name}.", dir=options.work))
     lab = None

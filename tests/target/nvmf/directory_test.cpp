@@ -105,6 +105,19 @@ TEST_F(DirectoryTest, DiscoveryListenersAreThemselvesEntries) {
   EXPECT_NE(own.port_id, page.records[1].port_id);
 }
 
+TEST_F(DirectoryTest, ListenerThatCannotListenYetIsNotShown) {
+  const auto before = directory.generation_for("h1");
+  EXPECT_TRUE(directory.announce_listener("a", false));
+  EXPECT_FALSE(directory.announce_listener("a", false)) << "nothing new";
+  EXPECT_EQ(log("h1"), (Lines{"2 all 2 2001:db8::5 4421", "2 one 2 2001:db8::5 4421"}));
+  const auto hidden = directory.generation_for("h1");
+  EXPECT_GT(hidden, before);
+  EXPECT_TRUE(directory.announce_listener("a", true));
+  EXPECT_EQ(log("h1").size(), 3U);
+  EXPECT_GT(directory.generation_for("h1"), hidden);
+  EXPECT_FALSE(directory.announce_listener("nobody", false));
+}
+
 TEST_F(DirectoryTest, WildcardBecomesTheAddressTheHostReached) {
   add({.name = "w",
        .family = Family::any,

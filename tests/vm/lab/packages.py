@@ -21,7 +21,7 @@ class Packages:
         (self.folder / "status").write_text("")
         lines = [source.line() for source in mirror.sources_for(self.suite)]
         (self.folder / "sources.list").write_text("\n".join(lines) + "\n")
-        run("apt-get", *self._options(), "update")
+        run("apt-get", *self._options(), "update", "--error-on=any")
 
     def download_closure(self, names: list[str]) -> list[Path]:
         """The packages and everything they depend on."""
