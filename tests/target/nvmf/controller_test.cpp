@@ -59,7 +59,7 @@ TEST_F(ControllerTest, ResetEndsTheIoQueuesAndTheControllerCanBeEnabledAgain) {
   EXPECT_EQ(csts(*made), 0U);
   ASSERT_NE(made->port.answer_to(request_id), nullptr);
   EXPECT_EQ(made->port.answer_to(request_id)->status.code, status::abort_requested.code);
-  EXPECT_EQ(queue->must(flush()).status.code, status::command_sequence_error.code);
+  EXPECT_EQ(queue->must(flush()).status.code, status::aborted_queue_deleted.code);
   reactor.run_until_idle();
   EXPECT_EQ(queue->port.ended, EndReason::controller_reset);
   EXPECT_FALSE(made->port.ended) << "the association stays";
@@ -81,7 +81,7 @@ TEST_F(ControllerTest, ShutdownIsCompleteAndNothingRunsAfterIt) {
   EXPECT_EQ(made->must(property_set(nvme::property::cc, cc_shutdown)).status, status::success);
   EXPECT_EQ(csts(*made) & 0xcU, 0x8U) << "SHST: complete";
   EXPECT_EQ(made->must(identify_entry(1)).status.code, status::command_sequence_error.code);
-  EXPECT_EQ(queue->must(flush()).status.code, status::command_sequence_error.code);
+  EXPECT_EQ(queue->must(flush()).status.code, status::aborted_queue_deleted.code);
   pass(119s);
   EXPECT_FALSE(made->port.ended) << "preserved for two minutes";
   pass(1s);
@@ -126,7 +126,7 @@ TEST_F(ControllerTest, LostAdminConnectionEndsTheAssociation) {
   auto first = io(1);
   auto second = io(2);
   made->close(EndReason::connection_lost);
-  EXPECT_EQ(first->must(flush()).status.code, status::command_sequence_error.code);
+  EXPECT_EQ(first->must(flush()).status.code, status::aborted_queue_deleted.code);
   reactor.run_until_idle();
   EXPECT_EQ(first->port.ended, EndReason::connection_lost);
   EXPECT_EQ(second->port.ended, EndReason::connection_lost);

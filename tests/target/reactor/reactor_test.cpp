@@ -212,8 +212,13 @@ TEST_F(ReactorTest, DiskCompletionWakesASleepingReactor) {
     operation.done = [](engine::FileOperation& ended, int result) noexcept {
       static_cast<std::promise<int>*>(ended.context)->set_value(result);
     };
-    reactor.post([&] { made->start(operation); });
+    std::promise<void> started;
     const std::uint64_t sleeps = reactor.usage().sleeps;
+    reactor.post([&] {
+      made->start(operation);
+      started.set_value();
+    });
+    started.get_future().wait();
     while (reactor.usage().sleeps == sleeps && i % 2 == 0 && sleeps == 0) std::this_thread::yield();
     made->finish_from_elsewhere();
     ASSERT_EQ(done.get_future().get(), 512);
