@@ -41,7 +41,7 @@ SUITES = [
           "release", ["config"], ["suite_config"], 1, quick=True),
     Suite("end_to_end", "the real daemon on loopback, driven by the project's own client",
           "release", ["end_to_end", "smoke"], ["suite_end_to_end", "suite_smoke", "forebayd", "forebayctl", "forebay-load",
-                                               "forebay-ceiling"], 8),
+                                               "forebay-ceiling"], 10),
     Suite("vm", "stock Linux kernels as hosts, in QEMU",
           "release", ["vm"], ["forebayd", "forebayctl"], 15, packages=["vm"], long_labels=["vm-long"]),
     # The whole daemon under ASan and TSan takes long to build: --quick has one loopback run, --long all of it.
@@ -49,12 +49,12 @@ SUITES = [
           "asan", ["unit", "protocol", "config"],
           ["suite_protocol", "suite_config", "engine_foundation_test", "engine_media_test", "engine_pool_test",
            "engine_volume_test", "target_block_test", "target_nvmf_io_queue_test", "target_nvmf_connection_test",
-           "target_nvmf_controller_test"], 5),
+           "target_nvmf_controller_test"], 8),
     Suite("threads", "what several threads share, under TSan",
           "tsan", ["unit"], ["engine_media_test", "engine_volume_test", "target_block_test", "target_reactor_test",
-                             "target_net_test"], 4),
+                             "target_net_test"], 6),
     Suite("fuzz", "every parser under libFuzzer, from the committed corpus",
-          "fuzz", ["fuzz"], ["all"], 4, packages=["fuzz"]),
+          "fuzz", ["fuzz"], ["all"], 6, packages=["fuzz"]),
 ]
 
 # What tests read to take their long form.
