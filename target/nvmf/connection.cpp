@@ -63,6 +63,7 @@ void Connection::bind(const QueueBinding& binding) {
   bound_ = true;
   answering_connect_ = true;
   binding_ = binding;
+  timer_.disarm();  // it watched over Connect
   slots_.grow(binding.entries);
   if (binding.qid != 0) decoder_.limit_in_capsule(options_.in_capsule_bytes);
 }

@@ -186,7 +186,7 @@ void Reactor::at_turn_end(TurnTask& task) {
 
 void Reactor::keep_polling(Poller& poller) {
   activity_ = true;
-  poller.last_hit_ = now_;
+  poller.last_hit_ = now();
   if (poller.is_linked()) return;
   if (pollers_.size() >= most_pollers) {
     poller.polling_ended();
@@ -301,6 +301,11 @@ void Reactor::end_polling() {
   }
 }
 
+void Reactor::refresh_now() {
+  woken_ = false;
+  now_ = clock_.now();
+}
+
 void Reactor::sleep_until_work() {
   polled_in_vain_ = false;
   end_polling();
@@ -308,7 +313,7 @@ void Reactor::sleep_until_work() {
   waits_->watch_lane(*lane_);
   const Instant before = clock_.now();
   std::optional<Instant> deadline = timers_.next_deadline();
-  if (stopping_.load(std::memory_order_relaxed)) {
+  if (stopping_.load(std::memory_order_acquire)) {
     deadline = deadline ? std::min(*deadline, stop_deadline_) : stop_deadline_;
   }
   if (deadline && *deadline <= before) return;
@@ -318,10 +323,11 @@ void Reactor::sleep_until_work() {
     if (!posted_.empty()) return;
     sleeping_ = true;
   }
-  now_ = before;
   activity_ = false;
   add_relaxed(sleeps_, 1);
+  woken_ = true;
   context_->run_one();
+  woken_ = false;
   {
     const std::lock_guard lock(posted_mutex_);
     sleeping_ = false;

@@ -147,8 +147,11 @@ class Reactor {
   void expire_after(Timer& timer, engine::Duration delay) {
     timers_.arm(timer, clock_.now() + delay);
   }
-  // When this turn began.
-  [[nodiscard]] engine::Instant now() const { return now_; }
+  // When this turn began, or what woke the reactor up for it. Cheap.
+  [[nodiscard]] engine::Instant now() {
+    if (woken_) refresh_now();
+    return now_;
+  }
   [[nodiscard]] boost::asio::io_context& context() { return *context_; }
 
   // Runs task.end_of_turn() once at the end of this turn; nothing if it is queued already.
@@ -175,6 +178,7 @@ class Reactor {
   [[nodiscard]] bool may_poll_on();
   void sleep_until_work();
   void end_polling();
+  void refresh_now();
   [[nodiscard]] bool drained();
 
   static constexpr std::size_t most_pollers = 16;
@@ -200,6 +204,7 @@ class Reactor {
   std::size_t residents_ = 0;
   bool activity_ = false;        // somebody had work in this turn
   bool polled_in_vain_ = false;  // since the last activity or sleep
+  bool woken_ = false;           // by a handler that runs before the turn: now_ is of before the sleep
   engine::Instant now_{};
   engine::Instant last_activity_{};
   engine::Instant last_context_poll_{};

@@ -19,7 +19,8 @@ std::size_t TimerQueue::expire(engine::Instant now) {
     Timer& timer = *timers_.begin();
     timer.disarm();
     ++expired;
-    timer.expired_();
+    const std::function<void()> call = timer.expired_;  // it may destroy the timer
+    call();
   }
   return expired;
 }
