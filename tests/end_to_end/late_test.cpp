@@ -69,7 +69,7 @@ TEST(Late, AVolumeWithoutItsDiskKeepsItsIdentityAndComesBackByItself) {
   std::filesystem::rename(pool, pool + ".away");
   std::filesystem::create_directory(pool);  // the mount point of a disk that is not mounted
   ASSERT_TRUE(daemon.start());
-  EXPECT_TRUE(daemon.has_line({"disk", "mounted"})) << daemon.log();
+  EXPECT_TRUE(daemon.await_log({"disk", "mounted"}));
   const auto status = daemon.status();
   EXPECT_FALSE(status.at("healthy").as_bool());
   EXPECT_TRUE(volume_is(status, "big", "late"));
@@ -201,7 +201,7 @@ void serve_an_address_that_comes_up_late() {
   const auto waiting = named(status, "listeners", "san");
   EXPECT_FALSE(waiting.at("listening").as_bool());
   EXPECT_NE(waiting.at("reason").as_string(), "");
-  EXPECT_TRUE(daemon.has_line({"san", late_address})) << daemon.log();
+  EXPECT_TRUE(daemon.await_log({"san", late_address}));
   Host host(daemon.endpoint());
   ASSERT_TRUE(host.connected());
   write_and_read_back(*host.queue, 1, 0, 8, 4096, 1);

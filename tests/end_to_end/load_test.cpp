@@ -49,5 +49,19 @@ TEST(Load, VerifiedOnMemoryWithLargeTransfers) {
                         "--mix", "70", "--pattern", "random", "--digests", "data"});
 }
 
+// Far more asked for than the cap of all buffers holds: it takes longer, and nothing fails.
+TEST(Load, VerifiedWithLittleMemoryWhichIsTheCap) {
+  Workplace workplace;
+  ConfigText config = file_config(workplace.make_pool("pool"));
+  config.memory = "64MiB";
+  Daemon daemon(workplace, config);
+  ASSERT_TRUE(daemon.start());
+  const Usage before = daemon.usage();
+  run_verified(daemon, {"--nsid", "1", "--block-size", "1048576", "--depth", "32", "--connections",
+                        "4", "--queues", "2", "--mix", "50", "--pattern", "random"});
+  const Usage after = daemon.usage();
+  EXPECT_LE(after.resident_bytes, before.resident_bytes + (80U << 20));
+}
+
 }  // namespace
 }  // namespace end_to_end

@@ -132,6 +132,32 @@ TEST(Queues, BothFamiliesAndTheWildcardListener) {
   }
 }
 
+TEST(Queues, ConnectionsBeyondTheListenersLimitAreTurnedAwayAndNobodyElse) {
+  Workplace workplace;
+  ConfigText config = memory_config();
+  config.listeners = {{.options = "max_connections: 4"}};
+  Daemon daemon(workplace, config);
+  ASSERT_TRUE(daemon.start());
+  Host first(daemon.endpoint());
+  ASSERT_TRUE(first.connected());
+  {
+    Host second(daemon.endpoint());
+    ASSERT_TRUE(second.connected());
+    for (int i = 0; i < 20; ++i) {
+      auto third = client::RawConnection::connect(daemon.endpoint());
+      ASSERT_GOOD(third);
+      EXPECT_GOOD(third.value()->await_end());
+    }
+    write_and_read_back(*first.queue, 1, 0, 64, 4096, 1);
+    write_and_read_back(*second.queue, 1, 64, 64, 4096, 2);
+  }
+  EXPECT_TRUE(daemon.await_status([](const boost::json::value& status) {
+    return status.at("listeners").as_array()[0].at("connections").to_number<int>() == 2;
+  }));
+  Host third(daemon.endpoint());
+  EXPECT_TRUE(third.connected());
+}
+
 // Fifty times, as `nvme connect` and `nvme disconnect` would: nothing is left behind.
 TEST(Queues, ConnectingAndDisconnectingLeavesNothingBehind) {
   Workplace workplace;

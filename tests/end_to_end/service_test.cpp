@@ -188,7 +188,7 @@ TEST(Service, AFloodOfRefusalsIsSummedUp) {
   }
   const std::string log = daemon.log();
   EXPECT_LE(std::count(log.begin(), log.end(), '\n'), 200);
-  EXPECT_TRUE(daemon.has_line({"protocol error", "127.0.0.1"}));
+  EXPECT_TRUE(daemon.await_log({"protocol error", "127.0.0.1"}));
 }
 
 }  // namespace

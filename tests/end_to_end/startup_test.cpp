@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -108,7 +109,7 @@ void expect_refused(Daemon& daemon, const std::vector<std::string>& words) {
   ASSERT_TRUE(exit) << "it runs\n" << daemon.log();
   EXPECT_EQ(exit->code, 1) << exit->describe();
   EXPECT_EQ(daemon.notify().count("READY=1"), 0U);
-  EXPECT_TRUE(daemon.has_line(words)) << daemon.log();
+  EXPECT_TRUE(daemon.await_log(words));
   daemon.kill();
 }
 
@@ -149,14 +150,14 @@ TEST(Startup, TwoDaemonsOnOnePoolAreRefusedWithTheOthersPid) {
     Host host(second.endpoint());
     ASSERT_TRUE(host.connected());
     EXPECT_NE(status_of(*host.queue, client::io::write(1, 0, Bytes(4096), 4096)), 0);
-    EXPECT_TRUE(second.has_line({"disk", pid})) << second.log();
+    EXPECT_TRUE(second.await_log({"disk", pid}));
     // And once the first is gone, the pool is the second's.
     first.kill();
     EXPECT_TRUE(second.await_status([](const boost::json::value& status) {
       return named(status, "volumes", "big").at("state").as_string() == "online";
     }));
   } else {
-    EXPECT_TRUE(second.has_line({"disk", pid})) << second.log();
+    EXPECT_TRUE(second.await_log({"disk", pid}));
     second.kill();
   }
 }
@@ -176,6 +177,25 @@ TEST(Startup, AControlSocketInUseIsRefusedAndAStaleOneIsReplaced) {
   EXPECT_EQ(second.status().at("healthy").as_bool(), true);
 }
 
+TEST(Startup, IoUringThatIsForbiddenIsNamedWithWhatForbidsIt) {
+  Workplace workplace;
+  Daemon daemon(workplace, memory_config());
+  daemon.without_io_uring = true;
+  expect_refused(daemon, {"io_uring"});
+  daemon.without_io_uring = false;
+  EXPECT_TRUE(daemon.start());
+}
+
+TEST(Startup, WithoutPermissionItSaysForWhat) {
+  Workplace workplace;
+  ConfigText config = memory_config();
+  config.control_socket = workplace.path("control");  // in a directory of root's
+  Daemon daemon(workplace, config);
+  ASSERT_EQ(::chmod(workplace.directory().c_str(), 0755), 0);
+  daemon.as_nobody = true;
+  expect_refused(daemon, {config.control_socket, "ermission"});
+}
+
 TEST(Startup, MemoryThatCannotServeIsRefused) {
   Workplace workplace;
   ConfigText config = memory_config();
@@ -189,7 +209,7 @@ TEST(Startup, MemoryThatCannotServeIsRefused) {
     ASSERT_TRUE(host.connected());
     write_and_read_back(*host.queue, 1, 0, 256, 4096, 1);
   } else {
-    EXPECT_TRUE(daemon.has_line({"memory"})) << daemon.log();
+    EXPECT_TRUE(daemon.await_log({"memory"}));
     daemon.kill();
   }
 }

@@ -46,6 +46,32 @@ TEST(Transfer, DigestsInAllFourCombinationsAndBothBlockSizes) {
   }
 }
 
+TEST(Transfer, AListenerMayRequireDigestsOrRefuseThem) {
+  Workplace workplace;
+  ConfigText config = memory_config();
+  config.listeners = {{.name = "must", .options = "digests: required"},
+                      {.name = "never", .options = "digests: refused"}};
+  config.subsystems[0].listeners = "[must, never]";
+  Daemon daemon(workplace, config);
+  ASSERT_TRUE(daemon.start());
+  for (const bool header : {false, true}) {
+    for (const bool data : {false, true}) {
+      SCOPED_TRACE(fmt::format("header digest {}, data digest {}", header, data));
+      const client::TransportOptions transport{.header_digest = header, .data_digest = data};
+      const auto must = Queue::open(daemon.endpoint(0), transport);
+      EXPECT_EQ(must.has_value(), header && data);
+      if (!must) {
+        EXPECT_EQ(must.error().kind, client::ErrorKind::terminated) << must.error().describe();
+      }
+      Host never(daemon.endpoint(1), {.transport = transport});
+      ASSERT_TRUE(never.connected());
+      EXPECT_FALSE(never.queue->negotiated().header_digest);
+      EXPECT_FALSE(never.queue->negotiated().data_digest);
+      exercise(*never.queue, 1);
+    }
+  }
+}
+
 TEST(Transfer, C2hDataIsAlignedAsHpdaAsks) {
   Workplace workplace;
   Daemon daemon(workplace, memory_config());

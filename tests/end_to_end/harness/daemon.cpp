@@ -59,8 +59,10 @@ void Daemon::launch() {
   std::vector<std::string> variables = environment;
   variables.push_back("NOTIFY_SOCKET=" + notify_.path());
   variables.push_back("STATE_DIRECTORY=" + workplace_.directory());
-  process_ = std::make_unique<Process>(
-      Started{.arguments = {FOREBAYD, config_path_}, .environment = std::move(variables)});
+  process_ = std::make_unique<Process>(Started{.arguments = {FOREBAYD, config_path_},
+                                               .environment = std::move(variables),
+                                               .without_io_uring = without_io_uring,
+                                               .as_nobody = as_nobody});
   expected_to_run_ = true;
 }
 
@@ -103,10 +105,6 @@ bool Daemon::await_log(const std::vector<std::string>& words, Milliseconds time_
     ADD_FAILURE() << "no line of the log has all of" << wanted << "\n" << tail(log());
   }
   return came;
-}
-
-bool Daemon::has_line(const std::vector<std::string>& words) const {
-  return any_line(log(), words);
 }
 
 boost::json::value Daemon::status() {

@@ -40,6 +40,8 @@ class Daemon {
   }
   // NAME=VALUE for the next start.
   std::vector<std::string> environment;
+  bool without_io_uring = false;
+  bool as_nobody = false;
 
   // Writes the file and starts the program; ready() follows.
   void launch();
@@ -61,7 +63,6 @@ class Daemon {
   // Waits for a line of the log that has all of `words`; a test failure when it does not come.
   bool await_log(const std::vector<std::string>& words,
                  Milliseconds time_out = Milliseconds{10'000});
-  [[nodiscard]] bool has_line(const std::vector<std::string>& words) const;
 
   // What `forebayctl status --json` prints; null and a test failure when it prints none.
   [[nodiscard]] boost::json::value status();

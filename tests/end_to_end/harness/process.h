@@ -26,6 +26,8 @@ struct Exit {
 struct Started {
   std::vector<std::string> arguments;         // the first is the program's path
   std::vector<std::string> environment = {};  // NAME=VALUE, beside the test's own
+  bool without_io_uring = false;  // io_uring_setup(2) fails with EPERM, as under seccomp
+  bool as_nobody = false;         // gives up root
 };
 
 // Dies with the test at the latest. Start it from a thread that lives as long as it shall.
