@@ -126,7 +126,6 @@ def execute(suite: Suite, long: bool) -> Outcome:
     report.unlink(missing_ok=True)
     labels = suite.labels + (suite.long_labels if long else [])
     environment = {**suite.environment, **(LONG_ENVIRONMENT if long else {})}
-    labels = suite.labels + [f"{label}-long" for label in suite.labels if long]
     run(["ctest", "--test-dir", str(folder), "--output-on-failure", "--no-tests=error",
          "-L", "^(" + "|".join(labels) + ")$", "-j", str(suite.jobs), "--output-junit", str(report)],
         environment)

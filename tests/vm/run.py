@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from lab import images, namespace  # noqa: E402
+from lab import images, namespace, uml_kernel  # noqa: E402
 from lab.lab import Lab  # noqa: E402
 from lab.target import Target  # noqa: E402
 from scenarios import catalogue  # noqa: E402
@@ -55,6 +55,7 @@ def run_one(case: catalogue.Case, options: argparse.Namespace) -> int:
     """Exit code 0 only if everything the scenario states held."""
     # Outside the namespace, which has no way to a mirror.
     image = images.prepare(case.suite, options.cache)
+    uml = uml_kernel.prepare(options.cache) if case.uses_uml else None
     namespace.enter()
     started = time.monotonic()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -63,7 +64,7 @@ def run_one(case: catalogue.Case, options: argparse.Namespace) -> int:
     failure = None
     note = ""
     try:
-        lab = Lab(image, Target(options.forebayd, options.forebayctl, folder), folder)
+        lab = Lab(image, Target(options.forebayd, options.forebayctl, folder), folder, uml)
         case.run(lab)
         note = lab.finish()
     except Exception as error:  # noqa: BLE001: whatever it is, it fails this scenario and is printed

@@ -1,20 +1,18 @@
-"""One running guest: a stock kernel under QEMU, with an agent that runs commands in it."""
+"""A running guest: a kernel of its own with an agent in it that runs commands."""
 
 import re
 import shlex
+import socket
 import subprocess
 import time
 from pathlib import Path
 
-from lab import machine
 from lab.agent import Agent, Answer
 from lab.errors import Failed, GuestDied
-from lab.monitor import Monitor, connect
 
 # An emulated guest beside a compiler can be ten times slower than usual: these bounds only end what hangs.
 BOOT_TIMEOUT_S = 240.0
 COMMAND_TIMEOUT_S = 180.0
-BOOT_ATTEMPTS = 3
 BROKEN = re.compile(r"Oops|BUG:|Kernel panic|FOREBAY-VM (?!up)")
 
 
@@ -41,43 +39,13 @@ class Job:
 
 
 class Guest:
-    """Started by `resume` (from a saved state, the usual way) or `boot`."""
+    """What all guests have in common. How one is started is up to the kind; `_process` and `agent` are set then."""
 
-    def __init__(self, image: machine.Image, folder: Path, name: str = "guest"):
-        self.image, self.folder, self.name = image, folder, name
+    def __init__(self, folder: Path, name: str):
+        self.folder, self.name = folder, name
         folder.mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen | None = None
-        self.monitor: Monitor
         self.agent: Agent
-
-    def boot(self) -> None:
-        """Boots; an emulator or kernel that breaks on the way is tried again."""
-        for attempt in range(1, BOOT_ATTEMPTS + 1):
-            try:
-                self._start(None)
-                self._await_console("FOREBAY-VM up")
-                self.run("true")
-                return
-            except (GuestDied, Failed) as error:
-                self.stop()
-                print(f"boot {attempt} of {self.name} failed: {error}", flush=True)
-        raise GuestDied(f"{self.name} did not boot in {BOOT_ATTEMPTS} attempts")
-
-    def resume(self) -> None:
-        """Continues from the state saved right after a boot."""
-        for attempt in range(1, BOOT_ATTEMPTS + 1):
-            try:
-                self._start(self.image.state)
-                self.monitor.await_status("running", BOOT_TIMEOUT_S)
-                self.run(f"date -s @{time.time():.3f}")
-                return
-            except (GuestDied, Failed) as error:
-                self.stop()
-                print(f"resume {attempt} of {self.name} failed: {error}", flush=True)
-        raise GuestDied(f"{self.name} did not resume in {BOOT_ATTEMPTS} attempts")
-
-    def save(self, state: Path) -> None:
-        self.monitor.save(state, BOOT_TIMEOUT_S)
 
     def start(self, command: str) -> Job:
         return Job(self, command, self.agent.send(command))
@@ -105,13 +73,12 @@ class Guest:
         return path.read_text(errors="replace") if path.exists() else ""
 
     def check(self) -> None:
-        """Raises GuestDied if the kernel has broken or QEMU has ended."""
+        """Raises GuestDied if the kernel has broken or its process has ended."""
         found = BROKEN.search(self.console())
         if found:
             raise GuestDied(f"{self.name}: {self.console()[max(0, found.start() - 200):][-4000:]}")
         if self._process is not None and self._process.poll() is not None:
-            log = (self.folder / "qemu.log").read_text(errors="replace")
-            raise GuestDied(f"{self.name}: QEMU ended with {self._process.returncode}: {log[-1000:]}")
+            raise GuestDied(f"{self.name}: ended with {self._process.returncode}: {self._last_words()[-1000:]}")
 
     def stop(self) -> None:
         if self._process is not None:
@@ -119,14 +86,12 @@ class Guest:
             self._process.wait()
             self._process = None
 
-    def _start(self, incoming: Path | None) -> None:
-        for name in ("console", "agent", "monitor"):
-            (self.folder / name).unlink(missing_ok=True)
-        with open(self.folder / "qemu.log", "wb") as log:
-            self._process = subprocess.Popen(machine.command(self.image, self.folder, incoming), stdout=log, stderr=log,
-                                             stdin=subprocess.DEVNULL)
-        self.monitor = Monitor(connect(self.folder / "monitor", self.check, 60))
-        self.agent = Agent(connect(self.folder / "agent", self.check, 60), self.check)
+    def _last_words(self) -> str:
+        """What the process itself printed."""
+        return (self.folder / "process.log").read_text(errors="replace")
+
+    def _listen(self, stream: socket.socket) -> None:
+        self.agent = Agent(stream, self.check)
 
     def _await_console(self, text: str) -> None:
         deadline = time.monotonic() + BOOT_TIMEOUT_S

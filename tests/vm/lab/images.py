@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from lab import initramfs, kernel, machine, root_image
+from lab.emulated_guest import EmulatedGuest
 from lab.errors import CannotRun
-from lab.guest import Guest
 from lab.packages import Packages
 
 # The oldest kernel that a suite must bring for the tests to mean what they say.
@@ -24,7 +24,8 @@ def prepare(suite: str, cache: Path, refresh: bool = False) -> machine.Image:
     folder.mkdir(parents=True, exist_ok=True)
     with open(cache / f"{suite}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        image_recipe = _recipe("kernel.py", "root_image.py", "initramfs.py", "guest_init.sh", "guest_agent.sh")
+        image_recipe = _recipe("kernel.py", "root_image.py", "initramfs.py", "guest_stage1.sh",
+                               *(f"guest_{script}" for script in root_image.SCRIPTS))
         state_recipe = _recipe("machine.py") + machine.emulator_version()
         description = folder / "image.json"
         stored = json.loads(description.read_text()) if description.exists() and not refresh else {}
@@ -66,7 +67,7 @@ def _build(suite: str, apt: Path, folder: Path) -> machine.Image:
 def _save_state(image: machine.Image, scratch: Path) -> None:
     started = time.monotonic()
     shutil.rmtree(scratch, ignore_errors=True)
-    guest = Guest(image, scratch, f"{image.suite} first boot")
+    guest = EmulatedGuest(image, scratch, f"{image.suite} first boot")
     try:
         guest.boot()
         guest.save(image.state)

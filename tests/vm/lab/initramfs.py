@@ -60,7 +60,7 @@ def build(packages: Packages, kernel: kernels.Kernel, target: Path) -> None:
         busybox = next(path for path in (Path(folder, "usr/bin/busybox"), Path(folder, "bin/busybox")) if path.exists())
         archive.file("bin/busybox", busybox.read_bytes())
     archive.link("sbin/modprobe", "/bin/busybox")
-    archive.file("init", (HERE / "guest_init.sh").read_bytes())
+    archive.file("init", (HERE / "guest_stage1.sh").read_bytes())
     lines = []
     for path in kernels.closure(kernel.modules, kernel.release, kernels.STAGE1_MODULES):
         archive.file(f"modules/{Path(path).name}",

@@ -5,22 +5,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.capture import Capture
+from lab.emulated_guest import EmulatedGuest
 from lab.errors import Failed
-from lab.guest import Guest
 from lab.host import Host
 from lab.machine import Image
 from lab.target import MIB, Target
+from lab.uml_guest import UmlGuest
 
 
 class Lab:
-    """`require` states what must hold; everything else ends in `finish` or `abandon`."""
+    """`require` states what must hold; what no scenario may leave behind is checked by `finish`."""
 
-    def __init__(self, image: Image, target: Target, folder: Path):
+    def __init__(self, image: Image, target: Target, folder: Path, uml: Path | None = None):
+        """`uml`: a User-mode Linux kernel, for a scenario that has its host there and no capture."""
         self.image, self.target, self.folder = image, target, folder
         # Patterns of kernel messages that this scenario provokes.
         self.allowed_complaints = ""
         self._hosts: dict[int, Host] = {}
-        self._capture = Capture(folder / "capture.pcapng")
+        # What finish() adds to its line.
+        self.note = ""
+        self._uml = uml
+        self._capture = None if uml else Capture(folder / "capture.pcapng")
 
     def serve(self, *volumes: tuple[int, str, int, int]) -> None:
         """Starts the target with volumes given as (nsid, name, size, block size)."""
@@ -31,10 +36,17 @@ class Lab:
 
     def host(self, index: int = 0) -> Host:
         if index not in self._hosts:
-            guest = Guest(self.image, self.folder / f"guest{index}", f"guest{index}")
+            guest = EmulatedGuest(self.image, self.folder / f"guest{index}", f"guest{index}")
             guest.resume()
             self._hosts[index] = Host(guest, index)
         return self._hosts[index]
+
+    def fast_host(self) -> Host:
+        """The host under User-mode Linux."""
+        guest = UmlGuest(self._uml, self.image.root, self.folder / "uml")
+        guest.boot()
+        self._hosts[0] = Host(guest, 0)
+        return self._hosts[0]
 
     def require(self, holds: object, otherwise: str) -> None:
         if not holds:
@@ -49,12 +61,16 @@ class Lab:
         self.target.check()
         if self.target.running():
             self.target.stop()
-        types = self._capture.verify()
-        self.require(types, "the capture holds no NVMe/TCP PDU")
-        return f"{sum(types.values())} PDUs decoded"
+        notes = [self.note] if self.note else []
+        if self._capture:
+            types = self._capture.verify()
+            self.require(types, "the capture holds no NVMe/TCP PDU")
+            notes.append(f"{sum(types.values())} PDUs decoded")
+        return ", ".join(notes)
 
     def close(self, keep: bool) -> None:
-        self._capture.stop()
+        if self._capture:
+            self._capture.stop()
         for host in self._hosts.values():
             host.guest.stop()
         if self.target.running():

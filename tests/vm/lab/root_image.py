@@ -10,6 +10,7 @@ from lab.shell import run
 HERE = Path(__file__).parent
 PACKAGES = ("base-files", "busybox-static", "bash", "coreutils", "diffutils", "util-linux", "mount", "grep", "sed",
             "mawk", "kmod", "iproute2", "nvme-cli", "fio", "e2fsprogs", "xfsprogs")
+SCRIPTS = ("start.sh", "start_uml.sh", "places.sh", "agent.sh")
 DROPPED = ("usr/share/doc", "usr/share/locale", "usr/share/man", "usr/share/info", "usr/share/zoneinfo",
            "usr/share/perl", "usr/share/icu", "usr/lib/x86_64-linux-gnu/perl", "usr/share/fio")
 
@@ -33,7 +34,9 @@ def build(packages: Packages, modules: Path, image: Path) -> None:
     if not (tree / "bin/sh").exists():
         os.symlink("bash", tree / "bin/sh")
     shutil.copytree(modules / "lib/modules", tree / "lib/modules", dirs_exist_ok=True)
-    shutil.copy(HERE / "guest_agent.sh", tree / "forebay-agent.sh")
+    (tree / "forebay").mkdir()
+    for script in SCRIPTS:
+        shutil.copy(HERE / f"guest_{script}", tree / "forebay" / script)
     size = sum(path.lstat().st_blocks * 512 for path in tree.rglob("*"))
     image.unlink(missing_ok=True)
     run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-E", "no_copy_xattrs", "-m", "0", "-d", tree, image,

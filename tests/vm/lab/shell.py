@@ -7,7 +7,8 @@ from lab.errors import CannotRun
 
 # Where each tool comes from, for the message when it is not there.
 PACKAGE_OF = {"qemu-system-x86_64": "qemu-system-x86", "tshark": "tshark", "tcpdump": "tcpdump", "mke2fs": "e2fsprogs",
-              "depmod": "kmod", "zstd": "zstd", "ip": "iproute2", "unshare": "util-linux", "dpkg-deb": "dpkg"}
+              "depmod": "kmod", "make": "make", "gcc": "gcc", "tar": "tar", "xz": "xz-utils", "strip": "binutils",
+               "zstd": "zstd", "ip": "iproute2", "unshare": "util-linux", "dpkg-deb": "dpkg"}
 
 
 def tool(name: str) -> str:

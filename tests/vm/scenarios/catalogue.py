@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lab.lab import Scenario
-from scenarios import administration, changes, connecting, data, filesystems, outages, several_hosts
+from scenarios import administration, changes, connecting, data, filesystems, outages, several_hosts, soak
 
 SCENARIOS: tuple[Scenario, ...] = (
     connecting.discover, connecting.queues, connecting.digests, connecting.ipv6, connecting.reconnect_50_times,
@@ -14,6 +14,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     several_hosts.two_hosts,
     changes.late_volume, changes.volume_grown, changes.discovery_changes,
 )
+# A host under User-mode Linux instead of a stock kernel, in the long form only.
+SOAKS: tuple[Scenario, ...] = (soak.killed_again_and_again,)
 # The older kernel's share of the short form.
 BOOKWORM_SHORT = {"discover", "queues", "ext4", "target_killed"}
 
@@ -28,6 +30,10 @@ class Case:
     def name(self) -> str:
         return self.scenario.__name__
 
+    @property
+    def uses_uml(self) -> bool:
+        return self.scenario in SOAKS
+
     def run(self, lab: object) -> None:
         self.scenario(lab)
 
@@ -35,4 +41,5 @@ class Case:
 def cases(long: bool) -> list[Case]:
     every = [Case("trixie", scenario, False) for scenario in SCENARIOS]
     every += [Case("bookworm", scenario, scenario.__name__ not in BOOKWORM_SHORT) for scenario in SCENARIOS]
+    every += [Case("trixie", scenario, True) for scenario in SOAKS]
     return [case for case in every if long or not case.long]

@@ -10,4 +10,4 @@ busybox mount -t tmpfs -o size=256M rw /rw
 busybox mkdir /rw/upper /rw/work
 busybox mount -t overlay -o lowerdir=/ro,upperdir=/rw/upper,workdir=/rw/work root /root
 for place in dev proc sys; do busybox mount -o move /$place /root/$place; done
-exec busybox switch_root /root /usr/bin/busybox sh /forebay-agent.sh
+exec busybox switch_root /root /usr/bin/busybox sh /forebay/start.sh
