@@ -92,8 +92,7 @@ def run_many(chosen: list[catalogue.Case], options: argparse.Namespace) -> int:
 
     def one(case: catalogue.Case) -> bool:
         done = subprocess.run([sys.executable, __file__, "--suite", case.suite, "--scenario", case.name,
-                               "--forebayd", str(options.forebayd), "--forebayctl", str(options.forebayctl), "--cache", str(options.cache),
-                               "--work", str(options.work)], capture_output=True, text=True, check=False)
+                               "--build", str(options.build)], capture_output=True, text=True, check=False)
         print(done.stdout, done.stderr, sep="", end="", flush=True)
         return done.returncode == 0
 
@@ -105,7 +104,6 @@ def run_many(chosen: list[catalogue.Case], options: argparse.Namespace) -> int:
 
 
 def arguments() -> argparse.Namespace:
-    build = ROOT / "build" / "release"
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--suite", action="append", choices=list(images.SUITES), help="guests of this Debian suite only")
     parser.add_argument("--scenario", action="append", help="this scenario only; may be repeated")
@@ -113,13 +111,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="name what would run and end")
     parser.add_argument("--prepare", action="store_true", help="only fetch and build the guests")
     parser.add_argument("--refresh", action="store_true", help="with --prepare: build anew from the current packages")
-    parser.add_argument("--forebayd", type=Path, default=build / "target" / "forebayd")
-    parser.add_argument("--forebayctl", type=Path, default=build / "appliance" / "cli" / "forebayctl")
-    parser.add_argument("--cache", type=Path, default=Path(os.environ.get("FOREBAY_VM_CACHE") or build / "vm-cache"))
-    parser.add_argument("--work", type=Path, default=build / "vm-work")
+    parser.add_argument("--build", type=Path, default=ROOT / "build" / "release", help="where the daemon was built")
     parser.add_argument("-j", "--jobs", type=int, default=2, help="guests at once")
     options = parser.parse_args()
-    options.cache, options.work = options.cache.absolute(), options.work.absolute()
+    build = options.build.absolute()
+    options.forebayd = build / "target" / "forebayd"
+    options.forebayctl = build / "appliance" / "cli" / "forebayctl"
+    options.cache = Path(os.environ.get("FOREBAY_VM_CACHE") or build / "vm-cache").absolute()
+    options.work = build / "vm-work"
     return options
 
 

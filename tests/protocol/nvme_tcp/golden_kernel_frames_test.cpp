@@ -144,6 +144,25 @@ TEST_P(KernelHandshake, OurDataHeaderAndDigestAreTheKernels) {
   }
 }
 
+TEST_P(KernelHandshake, HostDataDecodesAndItsDigestIsRight) {
+  const auto bytes = golden_frame(name("h2c_data"));
+  PduDecoder decoder;
+  decoder.establish(link_of(digests()));
+  const auto decoded = decoder.next(bytes);
+  ASSERT_TRUE(decoded.has_value() && decoded.value().has_value());
+  const Pdu& pdu = *decoded.value();
+  const auto& data = std::get<HostData>(pdu.header);
+  EXPECT_EQ(data.offset, 0U);
+  EXPECT_TRUE(data.last);
+  EXPECT_EQ(pdu.data_bytes, 8192U);
+  EXPECT_EQ(pdu.header_bytes + pdu.data_bytes + pdu.data_digest_bytes, bytes.size());
+  if (digests()) {
+    DataDigest digest;
+    digest.update(std::span(bytes).subspan(pdu.header_bytes, pdu.data_bytes));
+    EXPECT_TRUE(digest.matches(std::span(bytes).last<digest_bytes>()));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Linux, KernelHandshake,
                          testing::Combine(testing::Values("link"), testing::Bool()), test_name);
 
