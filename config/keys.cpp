@@ -108,7 +108,7 @@ constexpr Key subsystem_keys[] = {
     {"cntlid_range", Kind::range, optional, 1, 0xffef},
     {"max_io_queues", Kind::integer, optional, 1, 128},
     {"max_queue_depth", Kind::integer, optional, 2, 1024},
-    {"mdts", Kind::size, optional, 4 * kib, 16 * mib},
+    {"mdts", Kind::size, optional, 4 * kib, 2 * mib},
     {"namespaces", Kind::named},
 };
 

@@ -83,34 +83,10 @@ std::uint32_t transfer_bytes(engine::ByteCount bytes) {
 
 // A Compare holds the host's data in the command's buffer and reads the volume's into one of its
 // own.
-class IoQueue::Compare final : public engine::BufferWaiter {
- public:
-  Compare(IoQueue& queue, Command& command, std::span<std::byte> expected)
-      : queue_(queue), command_(command), expected_(expected) {}
-
-  [[nodiscard]] Command& command() const { return command_; }
-  [[nodiscard]] bool waits_for_buffer() const { return !lease_; }
-
-  void start() {
-    auto lease = buffers().lease({expected_.size()});
-    if (!lease) return buffers().wait(*this);
-    lease_ = std::move(*lease);
-    command_.io.data = lease_.bytes().first(expected_.size());
-    queue_.submit(command_);
-  }
-  void buffer_available() override { start(); }
-
-  [[nodiscard]] bool equal() const {
-    return std::memcmp(lease_.bytes().data(), expected_.data(), expected_.size()) == 0;
-  }
-
- private:
-  [[nodiscard]] engine::BufferPool& buffers() { return queue_.port_.reactor().lane().buffers(); }
-
-  IoQueue& queue_;
-  Command& command_;
-  std::span<std::byte> expected_;
-  engine::BufferLease lease_;
+struct IoQueue::Compare {
+  Command& command;
+  std::span<std::byte> expected;
+  engine::BufferLease found;
 };
 
 IoQueue::IoQueue(IoQueueOwner& owner, CommandPort& port, std::uint16_t qid)
@@ -275,11 +251,15 @@ void IoQueue::run_compare(CommandPermit permit, const nvme::Compare& compare, bo
   const auto data =
       host_data(permit, compare.data, bytes_of(*command.volume, compare.blocks), data_is_ready);
   if (!data) return;
+  // Waiting for it while holding the first buffer could make Compares wait for each other for ever.
+  auto found = port_.reactor().lane().buffers().lease({data->size()});
+  if (!found) return permit.respond(nvme::status::command_interrupted);
   command.io.kind = VolumeIo::Kind::read;
   command.io.lba = compare.blocks.first;
   command.io.blocks = compare.blocks.count;
-  compares_.push_back(std::make_unique<Compare>(*this, permit.park(), *data));
-  compares_.back()->start();
+  command.io.data = found->bytes().first(data->size());
+  compares_.push_back({command, *data, std::move(*found)});
+  submit(permit.park());
 }
 
 void IoQueue::run_deallocate(CommandPermit permit, const nvme::DatasetManagement& management,
@@ -366,14 +346,7 @@ void IoQueue::complete(Command& command, IoStatus outcome) {
   auto permit = CommandPermit::resume(command);
   const auto opcode = static_cast<nvme::IoOpcode>(command.entry.opcode);
 
-  bool differs = false;
-  if (opcode == nvme::IoOpcode::compare) {
-    const auto found = std::find_if(compares_.begin(), compares_.end(), [&](const auto& compare) {
-      return &compare->command() == &command;
-    });
-    differs = outcome == IoStatus::ok && !(*found)->equal();
-    drop(**found);
-  }
+  const bool differs = opcode == nvme::IoOpcode::compare && !take_compare(command);
   if (outcome != IoStatus::ok) {
     if (outcome == IoStatus::media_error) {
       owner_.counters().media_errors.fetch_add(1, std::memory_order_relaxed);
@@ -420,8 +393,14 @@ void IoQueue::refuse(CommandPermit permit, const nvme::Refusal& refusal) {
   permit.respond(refusal.status.with_more(), refusal.dword0);
 }
 
-void IoQueue::drop(Compare& compare) {
-  std::erase_if(compares_, [&](const auto& held) { return held.get() == &compare; });
+bool IoQueue::take_compare(const Command& command) {
+  const auto it = std::find_if(compares_.begin(), compares_.end(), [&](const Compare& compare) {
+    return &compare.command == &command;
+  });
+  const Compare compare = std::move(*it);
+  compares_.erase(it);
+  return std::memcmp(compare.expected.data(), compare.found.bytes().data(),
+                     compare.expected.size()) == 0;
 }
 
 void IoQueue::end() {
@@ -434,12 +413,6 @@ void IoQueue::end() {
   for (Command* command : cancelled) {
     std::erase(waiting_, command);
     CommandPermit::resume(*command).respond(nvme::status::aborted_queue_deleted);
-  }
-  for (std::size_t i = compares_.size(); i-- > 0;) {
-    if (!compares_[i]->waits_for_buffer()) continue;
-    Command& command = compares_[i]->command();
-    drop(*compares_[i]);
-    CommandPermit::resume(command).respond(nvme::status::aborted_queue_deleted);
   }
 }
 

@@ -4,7 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
+#include <list>
 #include <optional>
 #include <span>
 #include <vector>
@@ -93,7 +93,7 @@ class IoQueue {
   [[nodiscard]] bool abort(std::uint16_t cid);
 
  private:
-  class Compare;
+  struct Compare;
 
   // A parsed command meets its namespace. Both are looked up again when the data is there: what was
   // true when the capsule arrived may not be any more.
@@ -125,14 +125,15 @@ class IoQueue {
   static void completed(engine::VolumeIo& io, engine::IoStatus status) noexcept;
   void complete(Command& command, engine::IoStatus status);
   void refuse(CommandPermit permit, const protocol::nvme::Refusal& refusal);
-  void drop(Compare& compare);
+  // Ends the Compare of `command`; whether host and volume agree.
+  [[nodiscard]] bool take_compare(const Command& command);
 
   IoQueueOwner& owner_;
   CommandPort& port_;
   const std::uint16_t qid_;
   bool ended_ = false;
-  std::vector<Command*> waiting_;                   // for an overlapping write to end
-  std::vector<std::unique_ptr<Compare>> compares_;  // each holds a second buffer; rare
+  std::vector<Command*> waiting_;  // for an overlapping write to end
+  std::list<Compare> compares_;    // each holds a second buffer; rare
 };
 
 }  // namespace target::nvmf

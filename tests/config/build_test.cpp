@@ -314,7 +314,7 @@ TEST(Build, LimitsAreToldWithTheValue) {
       {"listeners: {a: {protocol: nvme-tcp, address: 10.0.0.1}}\nsubsystems:\n  "
        "nqn.2026-11.com.example:a:\n"
        "    listeners: [a]\n    hosts: []\n    max_io_queues: 129\n    max_queue_depth: 1\n    "
-       "mdts: 3MiB\n"
+       "mdts: 384KiB\n"
        "    cntlid_range: [0, 65520]\n    serial: \"123456789012345678901\"\n    model: \"\"\n",
        {"f.yaml:7:5: warning: subsystems.nqn.2026-11.com.example:a.hosts: is empty: no host may "
         "connect; name the hosts that may.",
@@ -340,7 +340,7 @@ TEST(Build, LimitsAreToldWithTheValue) {
        "pools: {p: {kind: file, directory: /p}}\nvolumes: {v: {pool: p, size: 1GiB}}\n",
        {"f.yaml:7:5: warning: subsystems.nqn.2026-11.com.example:a.hosts: is empty: no host may "
         "connect; name the hosts that may.",
-        "f.yaml:8:11: subsystems.nqn.2026-11.com.example:a.mdts: 2KiB is outside 4KiB to 16MiB.",
+        "f.yaml:8:11: subsystems.nqn.2026-11.com.example:a.mdts: 2KiB is outside 4KiB to 2MiB.",
         "f.yaml:9:19: subsystems.nqn.2026-11.com.example:a.cntlid_range: the range is empty; write "
         "[2, 9].",
         "f.yaml:10:18: subsystems.nqn.2026-11.com.example:a.namespaces.0: NSID \"0\" is not a "

@@ -111,7 +111,7 @@ TEST(Example, NonDefaultsArriveToo) {
           "subsystems:\n"
           "  nqn.2026-11.com.example:a:\n"
           "    {listeners: [l], allow_any_host: true, model: M 1, cntlid_range: [5, 9],\n"
-          "     max_io_queues: 2, max_queue_depth: 3, mdts: 16MiB}\n"
+          "     max_io_queues: 2, max_queue_depth: 3, mdts: 2MiB}\n"
           "log: {level: debug}\n",
       "f.yaml");
   ASSERT_TRUE(outcome.config.has_value());
@@ -135,7 +135,7 @@ TEST(Example, NonDefaultsArriveToo) {
   EXPECT_EQ(subsystem.cntlid_max, 9);
   EXPECT_EQ(subsystem.max_io_queues, 2U);
   EXPECT_EQ(subsystem.max_queue_depth, 3U);
-  EXPECT_EQ(subsystem.mdts, 16_MiB);
+  EXPECT_EQ(subsystem.mdts, 2_MiB);
   EXPECT_EQ(outcome.config->log_level, LogLevel::debug);
   EXPECT_FALSE(outcome.config->metrics.has_value());
 }
