@@ -1,6 +1,5 @@
 """Debian packages of any suite, through an apt state of their own: the machine's is never touched."""
 
-import os
 import re
 from pathlib import Path
 
@@ -36,16 +35,12 @@ class Packages:
     def download(self, name: str) -> Path:
         """One package alone."""
         archives = self.folder / "cache/archives"
-        uri = run("apt-get", *self._options(), "download", "--print-uris", name)
-        file = archives / re.search(r"(?m)^'[^']+' (\S+)", uri).group(1)
-        if not file.exists():
-            here = os.getcwd()
-            os.chdir(archives)
-            try:
-                run("apt-get", *self._options(), "download", name, timeout=1800)
-            finally:
-                os.chdir(here)
-        return file
+        version = self.version(name)
+        file = f"{name}_{version.replace(':', '%3a')}_*.deb"
+        if not list(archives.glob(file)):
+            # In a folder given to the command: suites are prepared side by side, and the process has only one.
+            run("apt-get", *self._options(), "download", f"{name}={version}", timeout=1800, folder=archives)
+        return next(archives.glob(file))
 
     def depends(self, name: str) -> list[str]:
         text = run("apt-cache", *self._options(), "depends", "--no-recommends", "--no-suggests", "--no-conflicts",
