@@ -38,7 +38,7 @@ def build(packages: Packages, folder: Path) -> Kernel:
     shutil.rmtree(folder, ignore_errors=True)
     for name in names:
         unpacked.mkdir(parents=True, exist_ok=True)
-        run("dpkg-deb", "-x", packages.download(name), unpacked)
+        run("dpkg-deb", "-x", packages.download(name), unpacked, timeout=1800)
     images = sorted(unpacked.glob("boot/vmlinuz-*"))
     if len(images) != 1:
         raise CannotRun(f"expected one kernel in {names}, found {images}")

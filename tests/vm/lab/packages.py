@@ -29,18 +29,13 @@ class Packages:
         run("apt-get", *self._options(), "install", "--download-only", "-y", "--no-install-recommends", *names,
             timeout=1800)
         chosen = re.findall(r"(?m)^Inst (\S+) \((\S+) .*\[(\w+)\]", plan)
-        return [self.folder / "cache/archives" / f"{name}_{version.replace(':', '%3a')}_{architecture}.deb"
-                for name, version, architecture in chosen]
+        return [self.folder / "cache/archives" / self._file_name(*package) for package in chosen]
 
     def download(self, name: str) -> Path:
         """One package alone."""
         archives = self.folder / "cache/archives"
-        version = self.version(name)
-        file = f"{name}_{version.replace(':', '%3a')}_*.deb"
-        if not list(archives.glob(file)):
-            # In a folder given to the command: suites are prepared side by side, and the process has only one.
-            run("apt-get", *self._options(), "download", f"{name}={version}", timeout=1800, folder=archives)
-        return next(archives.glob(file))
+        run("apt-get", *self._options(), "download", "-q", name, timeout=1800, folder=archives)
+        return archives / self._file_name(name, self._show(name, "Version"), self._show(name, "Architecture"))
 
     def depends(self, name: str) -> list[str]:
         text = run("apt-cache", *self._options(), "depends", "--no-recommends", "--no-suggests", "--no-conflicts",
@@ -48,8 +43,15 @@ class Packages:
         return re.findall(r"(?m)^\s*\|?Depends: (\S+)", text)
 
     def version(self, name: str) -> str:
+        return self._show(name, "Version")
+
+    def _show(self, name: str, field: str) -> str:
         text = run("apt-cache", *self._options(), "show", "--no-all-versions", name)
-        return re.search(r"(?m)^Version: (\S+)", text).group(1)
+        return re.search(rf"(?m)^{field}: (\S+)", text).group(1)
+
+    @staticmethod
+    def _file_name(name: str, version: str, architecture: str) -> str:
+        return f"{name}_{version.replace(':', '%3a')}_{architecture}.deb"
 
     def _options(self) -> list[str]:
         settings = {

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 from lab.errors import CannotRun
 
@@ -18,10 +19,10 @@ def tool(name: str) -> str:
     return path
 
 
-def run(*command: object, timeout: float = 600, stdin: bytes | None = None, folder: object = None) -> str:
-    """The standard output of a command that must succeed; it runs in `folder`, else in the caller's."""
+def run(*command: object, timeout: float = 600, folder: Path | None = None) -> str:
+    """The standard output of a command that must succeed."""
     argv = [tool(str(command[0])), *map(str, command[1:])]
-    done = subprocess.run(argv, input=stdin, capture_output=True, timeout=timeout, check=False, cwd=folder)
+    done = subprocess.run(argv, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False)
     if done.returncode != 0:
         tail = (done.stdout + done.stderr).decode(errors="replace")[-2000:]
         raise CannotRun(f"{' '.join(argv)}: exit code {done.returncode}\n{tail}")
