@@ -18,10 +18,10 @@ namespace {
 constexpr std::size_t crowd = 1000;
 constexpr std::uint64_t kib = 1024;
 constexpr std::uint64_t mib = 1024 * kib;
-constexpr std::uint64_t allowed_for_one = 64 * kib;
-constexpr std::uint64_t allowed_in_all = 64 * mib;
+constexpr std::uint64_t allowed_for_one = 64 * kib + sanitizer_bytes / crowd;
+constexpr std::uint64_t allowed_in_all = 64 * mib + sanitizer_bytes;
 // What the allocator and its free lists may keep; a leak of a connection is more.
-constexpr std::uint64_t allowed_afterwards = 8 * mib;
+constexpr std::uint64_t allowed_afterwards = 8 * mib + sanitizer_bytes;
 constexpr Milliseconds recovery_time_out{60'000};
 
 void allow_many_descriptors() {

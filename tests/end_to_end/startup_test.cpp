@@ -216,7 +216,7 @@ TEST(Startup, MemoryThatCannotServeIsRefused) {
 
 // With 1,000 volumes, on `pool`: from start to the first I/O.
 void expect_quick_start(Daemon& daemon) {
-  constexpr Milliseconds promised{3'000};
+  constexpr Milliseconds promised{3'000 * sanitizer_slowness};
   const auto begin = SteadyClock::now();
   ASSERT_TRUE(daemon.start());
   Host host(daemon.endpoint());

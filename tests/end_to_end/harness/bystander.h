@@ -8,11 +8,12 @@
 
 #include "tests/end_to_end/harness/host.h"
 #include "tests/end_to_end/harness/process.h"
+#include "tests/end_to_end/harness/process_usage.h"
 
 namespace end_to_end {
 
 // "Undisturbed": no error, no wrong data, no reply later than this.
-constexpr Milliseconds longest_reply{1'000};
+constexpr Milliseconds longest_reply{1'000 * sanitizer_slowness};
 
 // Writes, reads back and sends a keep-alive, again and again, on an association of its own, at the
 // last MiB of NSID 1.
