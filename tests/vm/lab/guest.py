@@ -34,8 +34,13 @@ class Job:
     def succeed(self, timeout: float = COMMAND_TIMEOUT_S) -> str:
         answer = self.wait(timeout)
         if answer.code != 0:
-            raise Failed(f"in the guest: {self._command}\nexit code {answer.code}\n{answer.output[-3000:]}")
+            raise Failed(f"in the guest: {self._command}\nexit code {answer.code}\n{ends_of(answer.output)}")
         return answer.output
+
+
+def ends_of(output: str) -> str:
+    """Programs say what went wrong at the beginning or at the end."""
+    return output if len(output) <= 4000 else f"{output[:2000]}\n[...]\n{output[-2000:]}"
 
 
 class Guest:

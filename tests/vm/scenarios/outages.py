@@ -4,6 +4,7 @@ import re
 import time
 
 from lab.errors import Failed
+from lab.guest import Job, ends_of
 from lab.host import Host, fio_command, fio_result
 from lab.lab import Lab
 from lab.namespace import SECOND_ADDRESS
@@ -46,8 +47,7 @@ def path_lost(lab: Lab) -> None:
     for address, controller in ((SECOND_ADDRESS, second),):
         run_here("ip", "addr", "del", f"{address}/32", "dev", "lo")
         host.await_true(f'[ "$(cat /sys/class/nvme/{controller}/state)" != live ]', 180)
-        written = _sectors_written(host)
-        _await_progress(host, written)
+        _await_progress(host, load)
         run_here("ip", "addr", "add", f"{address}/32", "dev", "lo")
         host.await_live(controller)
     fio_result(load.succeed(900))
@@ -61,8 +61,7 @@ def _survives(lab: Lab, rounds: int, fail, restore, options: list[str]) -> None:
     device = host.device(1)
     load = _start_load(host, device)
     for _ in range(rounds):
-        _await_progress(host, _sectors_written(host))
-        lab.require(load.poll() is None, "the load ended before the target did")
+        _await_progress(host, load)
         fail()
         host.await_true(f'[ "$(cat /sys/class/nvme/{controller}/state)" != live ]', 180)
         restore()
@@ -83,9 +82,20 @@ def _sectors_written(host: Host) -> int:
     return sum(int(line.split()[6]) for line in host.run("cat /sys/block/nvme*/stat").splitlines())
 
 
-def _await_progress(host: Host, since: int) -> None:
+def _await_progress(host: Host, load: Job) -> None:
+    """Returns when more has been written than was in flight, and the load goes on."""
+    since = _sectors_written(host)
     deadline = time.monotonic() + 180
     while _sectors_written(host) < since + 1024:
+        ended = load.poll()
+        if ended:
+            raise Failed(f"the load ended by itself, with {ended.code}: {ends_of(ended.output)}")
         if time.monotonic() > deadline:
-            raise Failed("no write gets through")
+            raise Failed(f"no write gets through; {_where_writes_are(host)}")
         time.sleep(0.2)
+
+
+def _where_writes_are(host: Host) -> str:
+    """What tells a target that does not answer from a host that does not ask."""
+    return host.attempt("cd /sys/block; grep -H . nvme*/inflight nvme*/stat nvme*/ana_state /sys/class/nvme/nvme*/state;"
+                        " grep -H . /proc/$(pidof -s fio)/wchan; cat /sys/kernel/debug/block/nvme*/hctx*/busy").output
