@@ -146,7 +146,7 @@ struct Subsystem {
   std::uint16_t cntlid_max = 0xffef;
   std::uint32_t max_io_queues = 128;              // for each controller
   std::uint32_t max_queue_depth = 1024;           // entries; CAP.MQES is one less
-  engine::ByteCount mdts = 1_MiB;                 // a power of two, 4 KiB or more
+  engine::ByteCount mdts = 1_MiB;                 // a power of two, 64 KiB or more
   std::map<std::uint32_t, Namespace> namespaces;  // by NSID, at most max_namespaces
 };
 

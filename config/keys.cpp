@@ -108,7 +108,8 @@ constexpr Key subsystem_keys[] = {
     {"cntlid_range", Kind::range, optional, 1, 0xffef},
     {"max_io_queues", Kind::integer, optional, 1, 128},
     {"max_queue_depth", Kind::integer, optional, 2, 1024},
-    {"mdts", Kind::size, optional, 4 * kib, 2 * mib},
+    {"mdts", Kind::size, optional, 64 * kib, 2 * mib, {}, {}, {},
+     "With less, a Linux host cannot read the ANA log in one piece and does without ANA."},
     {"namespaces", Kind::named},
 };
 

@@ -40,6 +40,7 @@ struct Key {
   std::span<const std::string_view> choices{};
   std::span<const std::string_view> later_choices{};  // of features that this version does not have
   std::string_view example{};  // for the message that a required key is missing
+  std::string_view reason{};   // size: why the limits are these, where it is not plain
 };
 
 struct Section {

@@ -235,9 +235,10 @@ std::optional<Located<engine::ByteCount>> SectionReader::size(string_view key) {
   if (bytes && bytes.value().value >= rule.min && bytes.value().value <= rule.max) {
     return {{bytes.value(), value->at}};
   }
-  report_.error(value->at, path_of(key),
-                bytes ? outside(value->text, size_text({rule.min}), size_text({rule.max}))
-                      : bytes.error().text);
+  std::string what = bytes ? outside(value->text, size_text({rule.min}), size_text({rule.max}))
+                           : bytes.error().text;
+  if (bytes && !rule.reason.empty()) what.append(" ").append(rule.reason);
+  report_.error(value->at, path_of(key), std::move(what));
   return std::nullopt;
 }
 

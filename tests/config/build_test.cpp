@@ -334,13 +334,14 @@ TEST(Build, LimitsAreToldWithTheValue) {
         "40 printable ASCII characters, no blank at either end."}},
       {"listeners: {a: {protocol: nvme-tcp, address: 10.0.0.1}}\nsubsystems:\n  "
        "nqn.2026-11.com.example:a:\n"
-       "    listeners: [a]\n    hosts: []\n    mdts: 2KiB\n    cntlid_range: [9, 2]\n"
+       "    listeners: [a]\n    hosts: []\n    mdts: 32KiB\n    cntlid_range: [9, 2]\n"
        "    namespaces: {0: {volume: v}, 4294967295: {volume: v}, 4294967294: {volume: v}, one: "
        "{volume: v}, -1: {volume: v}}\n"
        "pools: {p: {kind: file, directory: /p}}\nvolumes: {v: {pool: p, size: 1GiB}}\n",
        {"f.yaml:7:5: warning: subsystems.nqn.2026-11.com.example:a.hosts: is empty: no host may "
         "connect; name the hosts that may.",
-        "f.yaml:8:11: subsystems.nqn.2026-11.com.example:a.mdts: 2KiB is outside 4KiB to 2MiB.",
+        "f.yaml:8:11: subsystems.nqn.2026-11.com.example:a.mdts: 32KiB is outside 64KiB to 2MiB. "
+        "With less, a Linux host cannot read the ANA log in one piece and does without ANA.",
         "f.yaml:9:19: subsystems.nqn.2026-11.com.example:a.cntlid_range: the range is empty; write "
         "[2, 9].",
         "f.yaml:10:18: subsystems.nqn.2026-11.com.example:a.namespaces.0: NSID \"0\" is not a "
