@@ -121,7 +121,7 @@ Parsed<void> require_nvm_command_set(const nvme::Identify& command) {
 IdentifyPageBytes nvm_controller() {
   return bytes_of(
       nvme::build_identify_nvm_controller({.verify = {},
-                                           .write_zeroes = block::largest_zeroing,
+                                           .write_zeroes = write_zeroes_limit,
                                            .dataset_ranges = 256,
                                            .dataset_range_blocks = dataset_range_blocks,
                                            .dataset_total_blocks = dataset_range_blocks}));

@@ -29,6 +29,13 @@ inline constexpr std::chrono::minutes idle_association_timeout{2};
 inline constexpr std::uint32_t dataset_range_blocks =
     static_cast<std::uint32_t>(block::largest_zeroing.value / 4096);
 
+// WZSL. Not largest_zeroing: a Linux host takes the limit as it is and cuts the number of blocks
+// down to NLB's 16 bits without a word, so that a longer request would leave the rest as it was and
+// succeed. As many of the smallest blocks as one command can name. It is what a host should keep
+// to; what NLB can say is done, whatever the blocks are.
+inline constexpr engine::ByteCount write_zeroes_limit{65536ULL * 512};
+static_assert(65536ULL * 4096 <= block::largest_zeroing.value);
+
 // There is no sensor: a volume has no temperature. What is shown is a room's, so that tools that
 // know only drives see nothing wrong.
 inline constexpr std::uint16_t nominal_temperature_kelvin = 298;

@@ -182,7 +182,6 @@ TEST_F(IdentifyTest, CommandSetPages) {
   EXPECT_EQ(limits.dmrl, 0) << "every list of 256 ranges";
   EXPECT_EQ(std::uint64_t{limits.dmrsl} * 4096, block::largest_zeroing.value);
   EXPECT_EQ(limits.dmsl, limits.dmrsl);
-  EXPECT_EQ(4096ULL << limits.wzsl, block::largest_zeroing.value);
   const auto sets =
       page_of<nvme::CommandSetCombinationsPage>(made->must(identify_entry(0x1c, 0, 0xffff)));
   EXPECT_EQ(sets.vector[0], 1U) << "the NVM command set";
@@ -196,6 +195,17 @@ TEST_F(IdentifyTest, CommandSetPages) {
   for (const std::uint8_t cns : std::initializer_list<std::uint8_t>{0x05, 0x06, 0x07}) {
     EXPECT_EQ(refusal(*made, cns, 1, /*csi=*/2).code, status::invalid_field.code) << int{cns};
   }
+}
+
+// Linux cuts a longer request's block count down to 16 bits: most of it would stay as it was.
+TEST_F(IdentifyTest, WriteZeroesLimitFitsTheBlockCountOfEveryBlockSize) {
+  auto made = admin();
+  const auto limits = page<nvme::IdentifyNvmControllerPage>(*made, 0x06);
+  ASSERT_NE(limits.wzsl, 0) << "0 is no limit";
+  for (const std::uint64_t block_bytes : {512U, 4096U}) {
+    EXPECT_LE((4096ULL << limits.wzsl) / block_bytes, 65536U) << block_bytes;
+  }
+  EXPECT_EQ(limits.wzsl, 13) << "32 MiB, in pages of CAP.MPSMIN";
 }
 
 TEST_F(IdentifyTest, EveryOtherPageIsRefused) {

@@ -49,9 +49,10 @@ def large_io(lab: Lab) -> None:
 
 def zeroing(lab: Lab) -> None:
     """Write Zeroes and deallocation clear exactly what they name."""
-    lab.serve((1, "data", SIZE, 4096))
+    lab.serve((1, "data", SIZE, 4096), (2, "long", 96 * MIB, 512))
     host = lab.host()
     host.connect("-i", "2")
+    _zero_more_than_one_command_can(lab, host, host.device(2))
     device = host.device(1)
     _fill(host, device)
     host.run(f"blkdiscard -z -o {1 * MIB} -l {2 * MIB} {device}")
@@ -67,6 +68,20 @@ def zeroing(lab: Lab) -> None:
                     f"dd if={device} bs=1M skip=5 count=1 iflag=direct status=none | cmp - /run/pattern && echo same")
     lab.require("same" in used, "a discarded range cannot be used again")
     host.run(f"blkdiscard -f {device}", 300)
+
+
+def _zero_more_than_one_command_can(lab: Lab, host: Host, device: str) -> None:
+    """80 MiB of 512-byte blocks: the kernel must cut it into commands whose block counts fit 16 bits."""
+    name = device.removeprefix("/dev/")
+    largest = int(host.read(f"/sys/block/{name}/queue/write_zeroes_max_bytes"))
+    lab.require(0 < largest <= 65536 * 512, f"write_zeroes_max_bytes is {largest}")
+    host.run(f"yes pattern | head -c {96 * MIB} | dd of={device} bs=1M iflag=fullblock oflag=direct status=none", 300)
+    host.run(f"blkdiscard -z -o {8 * MIB} -l {80 * MIB} {device}", 300)
+    host.run(f"dd if={device} bs=1M skip=8 count=80 iflag=direct status=none | cmp -n {80 * MIB} - /dev/zero", 300)
+    for part in (0, 88):
+        # Eight bytes of "pattern\n" go evenly into 1 MiB.
+        host.run(f"dd if={device} bs=1M skip={part} count=8 iflag=direct status=none > /run/edge && "
+                 f"yes pattern | head -c {8 * MIB} | cmp - /run/edge; code=$?; rm -f /run/edge; exit $code")
 
 
 def comparing(lab: Lab) -> None:
