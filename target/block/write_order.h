@@ -7,16 +7,27 @@
 #include <boost/intrusive/set.hpp>
 #include <cstdint>
 #include <mutex>
+#include <span>
 
 #include "engine/foundation/units.h"
 
 namespace target::block {
+
+// Blocks from `begin` up to, but without, `end`.
+struct Extent {
+  engine::Lba begin;
+  engine::Lba end;
+};
 
 // A write's place in the order; embedded in the command. Untouched by its owner between enter() and
 // leave().
 struct OrderedWrite {
   engine::Lba begin;
   engine::Lba end;  // first block behind it
+  // A write in several pieces (the ranges of a deallocation) is one in the order: nobody comes
+  // between its first piece and its last. Ascending, without overlap, none empty, the first begins
+  // at `begin` and the last ends at `end`; the owner keeps them until leave(). Empty: all of it.
+  std::span<const Extent> pieces{};
   // Called once when a waiting write may start, on the thread that ended the last write it waited
   // for: it must only hand the news to the owner's reactor.
   void (*admitted)(OrderedWrite& write) noexcept = nullptr;
@@ -25,6 +36,7 @@ struct OrderedWrite {
   enum class Place : std::uint8_t { outside, waiting, in_flight };
   Place place = Place::outside;
   boost::intrusive::set_member_hook<> in_flight_hook;
+  boost::intrusive::list_member_hook<> pieces_hook;  // in flight, if it has several pieces
   boost::intrusive::list_member_hook<> waiting_hook;
 };
 
@@ -57,21 +69,27 @@ class WriteOrder {
       boost::intrusive::member_hook<OrderedWrite, boost::intrusive::set_member_hook<>,
                                     &OrderedWrite::in_flight_hook>,
       boost::intrusive::key_of_value<ByBegin>, boost::intrusive::constant_time_size<false>>;
-  using Waiting = boost::intrusive::list<
+  template <auto hook>
+  using List = boost::intrusive::list<
       OrderedWrite,
-      boost::intrusive::member_hook<OrderedWrite, boost::intrusive::list_member_hook<>,
-                                    &OrderedWrite::waiting_hook>,
+      boost::intrusive::member_hook<OrderedWrite, boost::intrusive::list_member_hook<>, hook>,
       boost::intrusive::constant_time_size<false>>;
+  using InPieces = List<&OrderedWrite::pieces_hook>;
+  using Waiting = List<&OrderedWrite::waiting_hook>;
 
   [[nodiscard]] bool overlaps_in_flight(const OrderedWrite& write) const;
+  [[nodiscard]] bool overlaps_whole_in_flight(const Extent& extent) const;
   // True if `write` overlaps a waiting write that stands before `end` in the queue.
   [[nodiscard]] bool overlaps_waiting(const OrderedWrite& write, Waiting::const_iterator end) const;
   // Moves every waiting write that nothing blocks any more into `admitted`.
   void admit_unblocked(Waiting& admitted);
 
-  // Guards both containers. A leaf lock: `admitted` is called after it is released.
+  void start(OrderedWrite& write);
+
+  // Guards the containers. A leaf lock: `admitted` is called after it is released.
   mutable std::mutex mutex_;
-  InFlight in_flight_;
+  InFlight in_flight_;            // those of one piece
+  InPieces in_flight_in_pieces_;  // the others: few
   Waiting waiting_;
 };
 

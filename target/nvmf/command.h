@@ -38,7 +38,7 @@ struct Command {
   block::BlockVolume* volume = nullptr;
   void* context = nullptr;       // the executor's pointer back to itself
   std::uint64_t started_ns = 0;  // when the capsule was decoded, for latency metrics
-  std::uint32_t step = 0;  // progress of commands made of several requests (DSM ranges, Compare)
+  std::uint32_t step = 0;        // progress of commands made of several requests (DSM ranges)
 
   CommandPort* port = nullptr;
 };

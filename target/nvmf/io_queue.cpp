@@ -1,6 +1,7 @@
 #include "target/nvmf/io_queue.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/intrusive/parent_from_member.hpp>
 #include <cstring>
 
@@ -80,6 +81,22 @@ std::uint32_t transfer_bytes(engine::ByteCount bytes) {
 }
 
 }  // namespace
+
+// Ascending and disjoint, without the empty ones. Where ranges overlap or touch they are one.
+std::span<const block::Extent> join(std::span<block::Extent> extents) {
+  std::sort(extents.begin(), extents.end(),
+            [](const block::Extent& a, const block::Extent& b) { return a.begin < b.begin; });
+  std::size_t count = 0;
+  for (const block::Extent& extent : extents) {
+    if (extent.begin == extent.end) continue;
+    if (count != 0 && extent.begin <= extents[count - 1].end) {
+      extents[count - 1].end = std::max(extents[count - 1].end, extent.end);
+    } else {
+      extents[count++] = extent;
+    }
+  }
+  return extents.first(count);
+}
 
 // A Compare holds the host's data in the command's buffer and reads the volume's into one of its
 // own.
@@ -285,27 +302,34 @@ void IoQueue::run_deallocate(CommandPermit permit, const nvme::DatasetManagement
   }
   if (!management.deallocate)
     return permit.respond(nvme::status::success);  // IDR and IDW are hints
-  // The list stays in the command's buffer, from its start, while the ranges are worked through.
-  if (data->data() != command.buffer.bytes().data()) {
-    std::memmove(command.buffer.bytes().data(), data->data(), data->size());
-  }
+  std::array<block::Extent, nvme::max_dataset_ranges> list;
+  std::transform(ranges.value().span().begin(), ranges.value().span().end(), list.begin(),
+                 [](const nvme::BlockRange& range) {
+                   return block::Extent{range.first, range.first + range.count};
+                 });
+  const auto extents = join(std::span(list).first(management.range_count));
+  if (extents.empty()) return permit.respond(nvme::status::success);
+  // What is to be done stays in the command's buffer, in the place of the list: it is no longer.
+  static_assert(sizeof(block::Extent) <= nvme::dataset_range_bytes);
+  const std::size_t count = extents.size();
+  std::memcpy(command.buffer.bytes().data(), extents.data(), count * sizeof(block::Extent));
+  command.order.pieces = {reinterpret_cast<const block::Extent*>(command.buffer.bytes().data()),
+                          count};
+  command.order.begin = command.order.pieces.front().begin;
+  command.order.end = command.order.pieces.back().end;
+  command.io.kind = VolumeIo::Kind::deallocate;
+  command.io.data = {};
   command.step = 0;
-  deallocate_next_range(std::move(permit));
+  enter_order(permit.park());
 }
 
-void IoQueue::deallocate_next_range(CommandPermit permit) {
-  Command& command = permit.command();
-  const std::uint32_t count = (command.entry.cdw10 & 0xffU) + 1;
-  const auto ranges = nvme::parse_dataset_ranges(command.buffer.bytes(), count);
-  while (command.step < count && ranges.value().entries[command.step].count.value == 0)
-    ++command.step;
-  if (command.step == count) return permit.respond(nvme::status::success);
-  const nvme::BlockRange range = ranges.value().entries[command.step++];
-  command.io.kind = VolumeIo::Kind::deallocate;
-  command.io.lba = range.first;
-  command.io.blocks = range.count;
-  command.io.data = {};
-  submit_ordered(permit.park());
+// All ranges hold their place in the order until the last one is done: a newer write to one of them
+// may not come before it.
+void IoQueue::deallocate_next_range(Command& command) {
+  const block::Extent& extent = command.order.pieces[command.step++];
+  command.io.lba = extent.begin;
+  command.io.blocks = extent.end - extent.begin;
+  submit(command);
 }
 
 void IoQueue::submit(Command& command) {
@@ -316,6 +340,11 @@ void IoQueue::submit(Command& command) {
 void IoQueue::submit_ordered(Command& command) {
   command.order.begin = command.io.lba;
   command.order.end = command.io.lba + command.io.blocks;
+  command.order.pieces = {};
+  enter_order(command);
+}
+
+void IoQueue::enter_order(Command& command) {
   command.order.admitted = [](block::OrderedWrite& write) noexcept {
     Command& waited = command_of(write);
     auto* queue = static_cast<IoQueue*>(waited.context);
@@ -325,12 +354,17 @@ void IoQueue::submit_ordered(Command& command) {
   waiting_.push_back(&command);
   if (!command.volume->write_order().enter(command.order)) return;
   waiting_.pop_back();
+  start_ordered(command);
+}
+
+void IoQueue::start_ordered(Command& command) {
+  if (command.io.kind == VolumeIo::Kind::deallocate) return deallocate_next_range(command);
   submit(command);
 }
 
 void IoQueue::admitted(Command& command) {
   std::erase(waiting_, &command);
-  if (!ended_) return submit(command);
+  if (!ended_ && owner_.ready()) return start_ordered(command);
   command.volume->write_order().leave(command.order);
   CommandPermit::resume(command).respond(nvme::status::aborted_queue_deleted);
 }
@@ -342,6 +376,10 @@ void IoQueue::completed(VolumeIo& io, IoStatus status) noexcept {
 
 void IoQueue::complete(Command& command, IoStatus outcome) {
   const auto kind = command.io.kind;
+  const bool more = kind == VolumeIo::Kind::deallocate && outcome == IoStatus::ok &&
+                    command.step < command.order.pieces.size();
+  const bool serving = !ended_ && owner_.ready();
+  if (more && serving) return deallocate_next_range(command);
   if (is_write_side(kind)) command.volume->write_order().leave(command.order);
   auto permit = CommandPermit::resume(command);
   const auto opcode = static_cast<nvme::IoOpcode>(command.entry.opcode);
@@ -370,8 +408,7 @@ void IoQueue::complete(Command& command, IoStatus outcome) {
       counters.bytes_written.fetch_add(command.io.data.size(), std::memory_order_relaxed);
       return permit.respond(nvme::status::success);
     case nvme::IoOpcode::dataset_management:
-      if (ended_) return permit.respond(nvme::status::aborted_queue_deleted);
-      return deallocate_next_range(std::move(permit));
+      return permit.respond(more ? nvme::status::aborted_queue_deleted : nvme::status::success);
     case nvme::IoOpcode::flush:
     case nvme::IoOpcode::write_zeroes:
     case nvme::IoOpcode::verify:

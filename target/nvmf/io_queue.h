@@ -120,8 +120,10 @@ class IoQueue {
   // Requests to the volume. Ordered ones first take their place among overlapping writes.
   void submit(Command& command);
   void submit_ordered(Command& command);
+  void enter_order(Command& command);
+  void start_ordered(Command& command);
   void admitted(Command& command);
-  void deallocate_next_range(CommandPermit permit);
+  void deallocate_next_range(Command& command);
   static void completed(engine::VolumeIo& io, engine::IoStatus status) noexcept;
   void complete(Command& command, engine::IoStatus status);
   void refuse(CommandPermit permit, const protocol::nvme::Refusal& refusal);

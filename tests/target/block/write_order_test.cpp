@@ -22,6 +22,13 @@ struct Write : OrderedWrite {
     end = Lba{last_plus_one};
     admitted = [](OrderedWrite& write) noexcept { static_cast<Write&>(write).started = true; };
   }
+  // The ranges of one deallocation.
+  explicit Write(std::vector<Extent> list)
+      : Write(list.front().begin.value, list.back().end.value) {
+    extents = std::move(list);
+    pieces = extents;
+  }
+  std::vector<Extent> extents;
   bool started = false;
 };
 
@@ -88,6 +95,47 @@ TEST(WriteOrder, ACancelledWriteNeverStartsAndUnblocksThoseBehindIt) {
 
 // A model on one thread: at any moment the writes in flight are disjoint, and of two overlapping
 // writes the one that entered first starts first.
+bool overlap(const OrderedWrite& a, const OrderedWrite& b) {
+  const auto list = [](const OrderedWrite& write) {
+    return write.pieces.empty() ? std::vector<Extent>{{write.begin, write.end}}
+                                : std::vector<Extent>(write.pieces.begin(), write.pieces.end());
+  };
+  for (const Extent& one : list(a)) {
+    for (const Extent& other : list(b)) {
+      if (one.begin < other.end && other.begin < one.end) return true;
+    }
+  }
+  return false;
+}
+
+TEST(WriteOrder, AWriteInPiecesHoldsAllOfThemAndNothingBetween) {
+  WriteOrder order;
+  Write first({{Lba{0}, Lba{4}}, {Lba{8}, Lba{12}}, {Lba{100}, Lba{101}}});
+  Write between(4, 8);
+  Write second_piece(11, 20);
+  Write last_piece(100, 101);
+  Write beside({{Lba{20}, Lba{30}}, {Lba{90}, Lba{100}}});
+  Write across({{Lba{50}, Lba{60}}, {Lba{99}, Lba{110}}});
+  ASSERT_TRUE(order.enter(first));
+  EXPECT_TRUE(order.enter(between));
+  EXPECT_FALSE(order.enter(second_piece));
+  EXPECT_FALSE(order.enter(last_piece));
+  EXPECT_TRUE(order.enter(beside));
+  EXPECT_FALSE(order.enter(across));
+  EXPECT_FALSE(order.idle());
+  order.leave(first);
+  EXPECT_TRUE(second_piece.started);
+  EXPECT_TRUE(last_piece.started);
+  EXPECT_FALSE(across.started);
+  order.leave(between);
+  order.leave(second_piece);
+  order.leave(beside);
+  order.leave(last_piece);
+  EXPECT_TRUE(across.started);
+  order.leave(across);
+  EXPECT_TRUE(order.idle());
+}
+
 TEST(WriteOrder, RandomWritesStartInOrderAndNeverOverlap) {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     SeededRandom random(seed);
@@ -95,8 +143,18 @@ TEST(WriteOrder, RandomWritesStartInOrderAndNeverOverlap) {
     std::deque<std::unique_ptr<Write>> entered;  // in order of entry, not yet left
     for (int step = 0; step < 400; ++step) {
       if (entered.size() < 32 && random.chance(1, 2)) {
-        const auto begin = random.below(64);
-        entered.push_back(std::make_unique<Write>(begin, begin + 1 + random.below(16)));
+        auto begin = random.below(64);
+        if (random.chance(1, 3)) {
+          std::vector<Extent> extents;
+          for (auto left = 1 + random.below(4); left != 0; --left) {
+            const auto end = begin + 1 + random.below(4);
+            extents.push_back({Lba{begin}, Lba{end}});
+            begin = end + 1 + random.below(8);
+          }
+          entered.push_back(std::make_unique<Write>(std::move(extents)));
+        } else {
+          entered.push_back(std::make_unique<Write>(begin, begin + 1 + random.below(16)));
+        }
         Write& write = *entered.back();
         write.started = order.enter(write);
       } else if (!entered.empty()) {
@@ -112,7 +170,7 @@ TEST(WriteOrder, RandomWritesStartInOrderAndNeverOverlap) {
       for (std::size_t i = 0; i < entered.size(); ++i) {
         bool blocked = false;
         for (std::size_t j = 0; j < i; ++j) {
-          blocked |= entered[j]->begin < entered[i]->end && entered[i]->begin < entered[j]->end;
+          blocked |= overlap(*entered[j], *entered[i]);
         }
         ASSERT_EQ(entered[i]->started, !blocked) << "seed " << seed << " step " << step;
       }

@@ -10,6 +10,7 @@
 #include "tests/target/nvmf/fake_port.h"
 #include "tests/target/nvmf/held_volume.h"
 #include "tests/target/nvmf/memory_lane.h"
+#include "tests/target/nvmf/settable_volume.h"
 
 namespace target::nvmf {
 namespace {
@@ -337,6 +338,76 @@ TEST_F(IoQueueTest, ARangeListShorterThanItsCountIsRefused) {
   EXPECT_TRUE(path.status_of(1).is(status::data_sgl_length_invalid));
 }
 
+TEST_F(IoQueueTest, RangesThatOverlapOrTouchAreDeallocatedAllTheSame) {
+  Path path(*this);
+  write(path, 1, 0, 0xff, 32);
+  path.port.host_data.assign(4096, std::byte{0});
+  put_range(path.port.host_data, 0, 16, 4);
+  put_range(path.port.host_data, 1, 2, 6);
+  put_range(path.port.host_data, 2, 4, 2);
+  put_range(path.port.host_data, 3, 8, 2);
+  put_range(path.port.host_data, 4, 2, 0);
+  path.run(deallocate(2, 5));
+  EXPECT_TRUE(path.status_of(2).is_success());
+  for (std::uint64_t lba = 0; lba < 32; ++lba) {
+    const bool gone = (lba >= 2 && lba < 10) || (lba >= 16 && lba < 20);
+    ASSERT_EQ(volume.block(lba)[0], gone ? std::byte{0} : std::byte{0xff}) << lba;
+  }
+  EXPECT_TRUE(block_volume.write_order().idle());
+}
+
+TEST_F(IoQueueTest, MoreThanTheLimitsOfDeallocationIsRefusedAndChangesNothing) {
+  constexpr std::uint32_t gib = (1U << 30) / block_bytes;
+  SettableVolume huge("huge", engine::Uuid{}, block_bytes, std::uint64_t{8} * gib);
+  block::BlockVolume block_huge(huge);
+  Namespace huge_space;
+  huge_space.nsid = 1;
+  huge_space.volume = &block_huge;
+  owner.namespaces[1] = &huge_space;
+  struct Case {
+    const char* what;
+    std::uint32_t first;
+    std::uint32_t second;
+    nvme::Status expected;
+  };
+  for (const auto& [what, first, second, expected] :
+       {Case{"one range of the limit", gib, 0, status::success},
+        Case{"one range of a block more", gib + 1, 0, status::command_size_limit_exceeded},
+        Case{"two ranges of the limit together", gib / 2, gib / 2, status::success},
+        Case{"two ranges of a block more together", gib / 2, gib / 2 + 1,
+             status::command_size_limit_exceeded}}) {
+    Path path(*this);
+    path.port.host_data.assign(4096, std::byte{0});
+    put_range(path.port.host_data, 0, 0, first);
+    put_range(path.port.host_data, 1, 2 * gib, second);
+    path.run(deallocate(1, 2));
+    EXPECT_TRUE(path.status_of(1).is(expected)) << what;
+    EXPECT_EQ(path.status_of(1).do_not_retry, !expected.is_success()) << what;
+    EXPECT_TRUE(block_huge.write_order().idle()) << what;
+  }
+}
+
+// As much as NLB can say is zeroed, also by hosts that do not look at WZSL; beyond the end nothing.
+TEST_F(IoQueueTest, LongestWriteZeroesIsCarriedOutWhole) {
+  HeldVolume long_volume(engine::BlockSize{block_bytes}, 65536 + 1);
+  block::BlockVolume block_long(long_volume);
+  Namespace long_space;
+  long_space.nsid = 1;
+  long_space.volume = &block_long;
+  owner.namespaces[1] = &long_space;
+  Path path(*this);
+  for (std::uint64_t lba = 0; lba <= 65536; ++lba) long_volume.block(lba)[0] = std::byte{0xff};
+  path.run(entry(IoOpcode::write_zeroes, 1, 2, 65536));
+  EXPECT_TRUE(path.status_of(1).is(status::lba_out_of_range));
+  EXPECT_TRUE(long_volume.seen.empty());
+  path.run(entry(IoOpcode::write_zeroes, 2, 1, 65536));
+  EXPECT_TRUE(path.status_of(2).is_success());
+  EXPECT_EQ(long_volume.block(0)[0], std::byte{0xff});
+  for (std::uint64_t lba = 1; lba <= 65536; ++lba) {
+    ASSERT_EQ(long_volume.block(lba)[0], std::byte{0}) << lba;
+  }
+}
+
 // The scenario of P4: a write held by a slow disk, its connection cut, the host back on a new one.
 // The old data must never appear over the new, whatever the order in which the disk answers.
 TEST_F(IoQueueTest, AWriteOfADeadAssociationNeverLandsOnANewerOne) {
@@ -354,6 +425,34 @@ TEST_F(IoQueueTest, AWriteOfADeadAssociationNeverLandsOnANewerOne) {
   reactor.run_until_idle();
   while (!volume.held().empty()) volume.end(*volume.held().front());
 
+  EXPECT_TRUE(new_path.status_of(1).is_success());
+  EXPECT_EQ(volume.block(10)[0], std::byte{0x02}) << "the old data came back";
+  EXPECT_TRUE(block_volume.write_order().idle());
+}
+
+// The same with a deallocation: while it works on its first range, its second is taken already.
+TEST_F(IoQueueTest, ALaterRangeOfADeadAssociationNeverLandsOnANewerOne) {
+  Path old_path(*this);
+  Path new_path(*this);
+  old_path.port.host_data.assign(4096, std::byte{0});
+  put_range(old_path.port.host_data, 0, 0, 4);
+  put_range(old_path.port.host_data, 1, 8, 4);
+  volume.hold = true;
+  old_path.run(deallocate(1, 2));
+  ASSERT_EQ(volume.held().size(), 1U);
+
+  write(new_path, 1, 10, 0x02);
+  write(new_path, 2, 6, 0x03);
+  // Without the barrier: the newer ones first.
+  while (volume.held().size() > 1) volume.end(*volume.held().back());
+  EXPECT_TRUE(new_path.status_of(2).is_success()) << "between the ranges nothing waits";
+  volume.end(*volume.held().front());
+  while (!volume.held().empty()) {
+    volume.end(*volume.held().front());
+    reactor.run_until_idle();
+  }
+
+  EXPECT_TRUE(old_path.status_of(1).is_success());
   EXPECT_TRUE(new_path.status_of(1).is_success());
   EXPECT_EQ(volume.block(10)[0], std::byte{0x02}) << "the old data came back";
   EXPECT_TRUE(block_volume.write_order().idle());
