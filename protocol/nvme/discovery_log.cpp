@@ -1,8 +1,10 @@
 #include "protocol/nvme/discovery_log.h"
 
+#include <cstring>
 #include <string>
 
 #include "engine/foundation/byte_cursor.h"
+#include "engine/foundation/check.h"
 #include "protocol/nvme/ascii_field.h"
 
 namespace protocol::nvme {
@@ -41,6 +43,13 @@ std::vector<std::byte> build_discovery_log(std::uint64_t generation,
     page.insert(page.end(), record_bytes.begin(), record_bytes.end());
   }
   return page;
+}
+
+std::uint64_t discovery_log_generation(std::span<const std::byte> page) {
+  CHECK(page.size() >= sizeof(DiscoveryLogHeader));
+  DiscoveryLogHeader header;
+  std::memcpy(&header, page.data(), sizeof(header));
+  return header.generation;
 }
 
 }  // namespace protocol::nvme

@@ -94,5 +94,7 @@ struct DiscoveryRecord {
 // `generation`.
 [[nodiscard]] std::vector<std::byte> build_discovery_log(std::uint64_t generation,
                                                          std::span<const DiscoveryRecord> records);
+// GENCTR of a whole page.
+[[nodiscard]] std::uint64_t discovery_log_generation(std::span<const std::byte> page);
 
 }  // namespace protocol::nvme

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "protocol/nvme/discovery_log.h"
 #include "target/nvmf/host_data.h"
 #include "target/nvmf/identify.h"
 #include "target/nvmf/limits.h"
@@ -127,8 +128,10 @@ Parsed<std::span<const std::byte>> AdminQueue::read_log(const nvme::GetLogPage& 
   using Page = std::span<const std::byte>;
   const bool discovery = static_cast<nvme::LogPage>(command.log_id) == nvme::LogPage::discovery &&
                          controller_->is_discovery();
+  const bool clears = data_is_ready && !command.retain_async_event;
   if (!discovery) {
-    TRY(own, log_page(*controller_, command, port_.reactor().clock().now()));
+    if (clears) controller_->log_page_read(command.log_id);
+    TRY(own, log_page(*controller_, command, clears, port_.reactor().clock().now()));
     return Page(own);
   }
   // A read from the start takes a new snapshot, those at other offsets are of the same page: what a
@@ -137,6 +140,7 @@ Parsed<std::span<const std::byte>> AdminQueue::read_log(const nvme::GetLogPage& 
     const Association& association = controller_->association();
     discovery_page_ = target_.discovery_log(association.host_nqn, association.link.local_address);
   }
+  if (clears) controller_->discovery_log_read(nvme::discovery_log_generation(discovery_page_));
   return Page(discovery_page_);
 }
 
@@ -161,7 +165,6 @@ void AdminQueue::get_log_page(CommandPermit permit, const nvme::GetLogPage& comm
   const auto buffer = permit.command().buffer.bytes().first(length);
   if (!part.empty()) std::memcpy(buffer.data(), part.data(), part.size());
   if (part.size() < length) std::memset(buffer.data() + part.size(), 0, length - part.size());
-  if (!command.retain_async_event) controller_->log_page_read(command.log_id);
   permit.respond_with_data(length);
   deliver_events();
 }

@@ -1,5 +1,7 @@
 #include "target/nvmf/async_events.h"
 
+#include <algorithm>
+
 #include "protocol/nvme/features.h"
 #include "protocol/nvme/smart_log.h"
 
@@ -23,30 +25,33 @@ constexpr std::array<Definition, 4> definitions{{
 
 }  // namespace
 
-bool AsyncEvents::configured(std::size_t kind) const {
-  return (configured_ & definitions[kind].configuration_bit) != 0;
+bool AsyncEvents::waiting(std::size_t kind) const {
+  const State& state = states_[kind];
+  return (configured_ & definitions[kind].configuration_bit) != 0 && !state.masked &&
+         state.happened > state.shown;
 }
 
-void AsyncEvents::configure(std::uint32_t event_bits) {
-  configured_ = event_bits;
+bool AsyncEvents::waiting() const {
   for (std::size_t kind = 0; kind < kinds; ++kind) {
-    if (!configured(kind)) states_[kind].pending = false;
+    if (waiting(kind)) return true;
   }
+  return false;
 }
 
-bool AsyncEvents::raise(Kind kind) {
-  const auto index = static_cast<std::size_t>(kind);
-  State& state = states_[index];
-  if (!configured(index) || state.masked) return false;
-  state.pending = true;
-  return true;
+bool AsyncEvents::raise(Kind kind) { return raise_to(kind, state(kind).happened + 1); }
+
+bool AsyncEvents::raise_to(Kind kind, std::uint64_t count) {
+  state(kind).happened = std::max(state(kind).happened, count);
+  return waiting(static_cast<std::size_t>(kind));
 }
+
+void AsyncEvents::settle(Kind kind) { log_page_read(kind, state(kind).happened); }
 
 std::optional<nvme::AsyncEvent> AsyncEvents::take() {
   for (std::size_t kind = 0; kind < kinds; ++kind) {
-    State& state = states_[kind];
-    if (!state.pending) continue;
-    state = {.pending = false, .masked = true};
+    if (!waiting(kind)) continue;
+    states_[kind].masked = true;
+    states_[kind].told = states_[kind].happened;
     return definitions[kind].event;
   }
   return std::nullopt;
@@ -54,8 +59,19 @@ std::optional<nvme::AsyncEvent> AsyncEvents::take() {
 
 void AsyncEvents::log_page_read(std::uint8_t log_id) {
   for (std::size_t kind = 0; kind < kinds; ++kind) {
-    if (definitions[kind].event.log_page == log_id) states_[kind] = {};
+    if (definitions[kind].event.log_page == log_id) settle(static_cast<Kind>(kind));
   }
+}
+
+void AsyncEvents::log_page_read(Kind kind, std::uint64_t count) {
+  State& read = state(kind);
+  read.shown = std::max(read.shown, count);
+  if (read.shown >= read.told) read.masked = false;
+}
+
+void AsyncEvents::reset() {
+  configured_ = 0;
+  for (std::size_t kind = 0; kind < kinds; ++kind) settle(static_cast<Kind>(kind));
 }
 
 }  // namespace target::nvmf

@@ -1,6 +1,7 @@
 #include "target/nvmf/controller.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/foundation/uuid.h"
 #include "protocol/nvme/log_pages.h"
@@ -141,8 +142,11 @@ nvme::Parsed<std::uint32_t> Controller::set_feature(const nvme::SetFeatures& com
     if (static_cast<nvme::FeatureId>(command.feature_id) ==
         nvme::FeatureId::async_event_configuration) {
       events_.configure(features_.event_bits());
+      tell = events_.waiting();
     }
-    if (!warned && features_.temperature_warning()) {
+    if (!features_.temperature_warning()) {
+      events_.settle(AsyncEvents::Kind::temperature);
+    } else if (!warned) {
       tell = events_.raise(AsyncEvents::Kind::temperature);
     }
     return dword0;
@@ -188,10 +192,13 @@ void Controller::discovery_log_is(std::uint64_t generation) {
   bool tell = false;
   {
     const Guard guard(mutex_);
-    if (ended_.load(std::memory_order_relaxed) || generation == discovery_generation_) return;
+    if (ended_.load(std::memory_order_relaxed)) return;
+    tell = events_.raise_to(AsyncEvents::Kind::discovery_log, generation);
     // The first one is what the host found when it came.
-    if (discovery_generation_ != 0) tell = events_.raise(AsyncEvents::Kind::discovery_log);
-    discovery_generation_ = generation;
+    if (!std::exchange(discovery_known_, true)) {
+      events_.settle(AsyncEvents::Kind::discovery_log);
+      tell = false;
+    }
   }
   if (tell) tell_admin();
 }
@@ -204,7 +211,11 @@ std::optional<nvme::AsyncEvent> Controller::take_event() {
 void Controller::log_page_read(std::uint8_t log_id) {
   const Guard guard(mutex_);
   events_.log_page_read(log_id);
-  if (log_id == static_cast<std::uint8_t>(nvme::LogPage::changed_namespaces)) changed_.clear();
+}
+
+void Controller::discovery_log_read(std::uint64_t generation) {
+  const Guard guard(mutex_);
+  events_.log_page_read(AsyncEvents::Kind::discovery_log, generation);
 }
 
 std::vector<std::byte> Controller::error_page() const {
@@ -217,11 +228,25 @@ std::uint64_t Controller::error_count() const {
   return errors_.count();
 }
 
-std::vector<nvme::NamespaceId> Controller::changed_namespaces() const {
-  const Guard guard(mutex_);
+namespace {
+
+std::vector<nvme::NamespaceId> list_of(const std::set<std::uint32_t>& changed) {
   std::vector<nvme::NamespaceId> ascending;
   for (const std::uint32_t nsid : changed_) ascending.push_back({nsid});
   return ascending;
+}
+
+}  // namespace
+
+std::vector<nvme::NamespaceId> Controller::changed_namespaces() const {
+  const Guard guard(mutex_);
+  return list_of(changed_);
+}
+
+std::vector<nvme::NamespaceId> Controller::take_changed_namespaces() {
+  const Guard guard(mutex_);
+  events_.settle(AsyncEvents::Kind::namespace_attribute);
+  return list_of(std::exchange(changed_, {}));
 }
 
 void Controller::tell_admin() {

@@ -109,15 +109,21 @@ class Controller {
   // What discovery now shows this host has this generation.
   void discovery_log_is(std::uint64_t generation);
   [[nodiscard]] std::optional<protocol::nvme::AsyncEvent> take_event();
-  // The host has read this page without Retain Asynchronous Event.
+  // The host reads this page without Retain Asynchronous Event. Called before the page is made:
+  // what changes in between may not be in it, and is told.
   void log_page_read(std::uint8_t log_id);
+  // The discovery log of this generation, which may be older than what there is now.
+  void discovery_log_read(std::uint64_t generation);
 
   // Log pages that are the controller's own.
 
   [[nodiscard]] std::vector<std::byte> error_page() const;
   [[nodiscard]] std::uint64_t error_count() const;
-  // Ascending; they stay until the page is read.
+  // Ascending; they stay until the page is taken.
   [[nodiscard]] std::vector<protocol::nvme::NamespaceId> changed_namespaces() const;
+  // The page is read without Retain Asynchronous Event: in one step the list is emptied and its
+  // event cleared.
+  [[nodiscard]] std::vector<protocol::nvme::NamespaceId> take_changed_namespaces();
 
   // Ends the association: every queue's connection ends, each on its own reactor, and the
   // controller identifier is free again. Once; later calls do nothing.
@@ -155,8 +161,9 @@ class Controller {
   AsyncEvents events_;
   ErrorLog errors_;
   std::set<std::uint32_t> changed_;
-  std::uint64_t discovery_generation_ = 0;
-  Queues queues_;  // I/O queues by QID
+  bool discovery_known_ = false;
+  Queues queues_;  // I/O queues by QID; of the enable in force
+  std::uint64_t enables_ = 0;
   std::size_t most_queues_ = 0;
 };
 

@@ -63,6 +63,9 @@ constexpr std::size_t ana_page_bytes =
     sizeof(nvme::AnaLogHeader) +
     max_namespaces * (sizeof(nvme::AnaGroupDescriptor) + sizeof(std::uint32_t));
 
+// Linux reads it in one piece or switches ANA off: config holds MDTS to at least this.
+static_assert(ana_page_bytes <= 64U << 10);
+
 Page ana_page(const Controller& controller, bool groups_only) {
   const AnaReport report = controller.subsystem().ana_report(controller.association().host_nqn);
   std::vector<nvme::NamespaceId> members;
@@ -94,7 +97,7 @@ std::span<const LogPage> log_pages_of(const Controller& controller) {
                                    : nvme::io_controller_log_pages();
 }
 
-Parsed<Page> log_page(const Controller& controller, const nvme::GetLogPage& command,
+Parsed<Page> log_page(Controller& controller, const nvme::GetLogPage& command, bool clears,
                       engine::Instant now) {
   if (!nvme::has_log_page(log_pages_of(controller), command.log_id)) {
     return Refusal{nvme::status::invalid_log_page, nvme::at_dword(10)};
@@ -111,7 +114,8 @@ Parsed<Page> log_page(const Controller& controller, const nvme::GetLogPage& comm
     case LogPage::firmware_slot:
       return bytes_of(nvme::build_firmware_log(controller.subsystem().firmware_revision()));
     case LogPage::changed_namespaces:
-      return bytes_of(nvme::build_changed_namespaces(controller.changed_namespaces()));
+      return bytes_of(nvme::build_changed_namespaces(clears ? controller.take_changed_namespaces()
+                                                            : controller.changed_namespaces()));
     case LogPage::command_effects:
       if (command.command_set != nvme::nvm_command_set) {
         return Refusal{nvme::status::invalid_field, nvme::at_dword(14, 24)};

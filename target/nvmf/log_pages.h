@@ -15,10 +15,12 @@ namespace target::nvmf {
 // The LIDs that this controller answers.
 [[nodiscard]] std::span<const protocol::nvme::LogPage> log_pages_of(const Controller& controller);
 
-// Reads without consuming: Controller::log_page_read() does that, when the page has been delivered.
+// `clears`: the read is without Retain Asynchronous Event, and what the page lists is listed no
+// more. (Its event is cleared by Controller::log_page_read().)
 // Refusals: invalid_log_page, invalid_field (a namespace's own page of a log that has none, an
 // unknown command set), invalid_namespace.
 [[nodiscard]] protocol::nvme::Parsed<std::vector<std::byte>> log_page(
-    const Controller& controller, const protocol::nvme::GetLogPage& command, engine::Instant now);
+    Controller& controller, const protocol::nvme::GetLogPage& command, bool clears,
+    engine::Instant now);
 
 }  // namespace target::nvmf

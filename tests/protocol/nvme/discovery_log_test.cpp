@@ -54,6 +54,7 @@ TEST(DiscoveryLog, GoldenPageOfTwoRecords) {
 }
 
 TEST(DiscoveryLog, EmptyLogIsAHeader) {
+  EXPECT_EQ(discovery_log_generation(build_discovery_log(5, {})), 5u);
   const PageBytes page(build_discovery_log(5, {}));
   ASSERT_EQ(page.size(), 1024u);
   EXPECT_EQ(page.number(8, 8), 0u);

@@ -58,13 +58,47 @@ TEST(AsyncEvents, EventThatTheHostHasSeenInTheLogIsNotSentAfterwards) {
   EXPECT_FALSE(events.take());
 }
 
-TEST(AsyncEvents, SwitchingAKindOffForgetsWhatWasPending) {
+TEST(AsyncEvents, WhatHappenedWhileAKindWasOffIsToldWhenItIsOn) {
+  AsyncEvents events;
+  EXPECT_FALSE(events.raise(Kind::ana_change));
+  EXPECT_FALSE(events.waiting());
+  events.configure(everything);
+  EXPECT_TRUE(events.waiting());
+  events.configure(0);
+  EXPECT_FALSE(events.take());
+  events.configure(everything);
+  EXPECT_EQ(events.take(), nvme::event::ana_change);
+  events.configure(0);
+  events.configure(everything);
+  EXPECT_FALSE(events.take()) << "told once";
+}
+
+TEST(AsyncEvents, APageThatIsOlderThanAnEventDoesNotHideIt) {
+  AsyncEvents events;
+  events.configure(everything);
+  EXPECT_TRUE(events.raise_to(Kind::discovery_log, 7));
+  events.log_page_read(Kind::discovery_log, 6);
+  EXPECT_EQ(events.take(), nvme::event::discovery_log_change);
+  EXPECT_FALSE(events.raise_to(Kind::discovery_log, 8)) << "masked";
+  events.log_page_read(Kind::discovery_log, 6);
+  EXPECT_FALSE(events.take()) << "it has been told of 7 already and not looked";
+  events.log_page_read(Kind::discovery_log, 7);
+  EXPECT_EQ(events.take(), nvme::event::discovery_log_change) << "8 is newer than the page";
+  events.log_page_read(Kind::discovery_log, 8);
+  EXPECT_FALSE(events.take());
+  EXPECT_FALSE(events.raise_to(Kind::discovery_log, 3)) << "it never goes back";
+}
+
+TEST(AsyncEvents, ResetForgetsWhatWasPending) {
   AsyncEvents events;
   events.configure(everything);
   EXPECT_TRUE(events.raise(Kind::ana_change));
-  events.configure(0);
+  EXPECT_TRUE(events.raise(Kind::namespace_attribute));
+  EXPECT_TRUE(events.take());
+  events.reset();
   events.configure(everything);
   EXPECT_FALSE(events.take());
+  EXPECT_TRUE(events.raise(Kind::namespace_attribute)) << "nor is it masked";
 }
 
 }  // namespace

@@ -288,6 +288,76 @@ TEST_F(ControllerTest, TemperatureThresholdBelowTheRoomIsAWarning) {
   EXPECT_EQ(static_cast<int>(made->must(log_entry(0x02, 512)).data.at(0)), 2) << "critical warning";
 }
 
+TEST_F(ControllerTest, RetryDelaysAreForHostsThatAskedForThem) {
+  auto made = admin();
+  auto queue = io(1);
+  auto read = entry_of(std::uint8_t{0x02}, 512);
+  read.nsid = 1;
+  small.now_state = engine::VolumeState::failed;
+  EXPECT_EQ(queue->must(read).status.retry_delay, 0);
+  made->port.host_data.assign(512, std::byte{0});
+  made->port.host_data[0] = std::byte{1};
+  EXPECT_EQ(made->must(set_feature(FeatureId::host_behavior, 0, 512)).status, status::success);
+  const auto delayed = queue->must(read).status;
+  EXPECT_EQ(delayed.retry_delay, 1) << "CRDT1";
+  EXPECT_EQ(delayed.code, status::namespace_not_ready.code);
+  EXPECT_EQ(delayed.field() & 0x3000, 0x1000);
+  made->must(property_set(nvme::property::cc, cc_disable));
+  made->must(property_set(nvme::property::cc, cc_enable));
+  EXPECT_EQ(io(1)->must(read).status.retry_delay, 0) << "a reset forgets it";
+}
+
+// Linux reads the ANA log, connects its I/O queues, and only then asks for notifications.
+TEST_F(ControllerTest, ChangeBetweenTheFirstReadAndTheRequestForNotificationsIsTold) {
+  auto made = admin();
+  made->must(log_entry(0x0c, 256));
+  made->run(event_request());
+  const auto request = made->last_command();
+  large.now_state = engine::VolumeState::late;
+  target.refresh_volumes();
+  reactor.run_until_idle();
+  EXPECT_EQ(made->port.answer_to(request), nullptr) << "not asked for yet";
+  made->must(set_feature(FeatureId::async_event_configuration, all_notices));
+  reactor.run_until_idle();
+  ASSERT_NE(made->port.answer_to(request), nullptr);
+  EXPECT_EQ(made->port.answer_to(request)->result, 0x000c'0302U);
+}
+
+TEST_F(ControllerTest, GrowthBetweenIdentifyAndTheRequestForNotificationsIsTold) {
+  auto made = admin();
+  large.set_blocks(2048);
+  target.refresh_volumes();
+  made->must(set_feature(FeatureId::async_event_configuration, all_notices));
+  EXPECT_EQ(made->must(event_request()).result, 0x0004'0002U);
+}
+
+TEST_F(ControllerTest, NothingIsToldThatTheHostHasRead) {
+  auto made = admin();
+  large.now_state = engine::VolumeState::late;
+  target.refresh_volumes();
+  made->must(log_entry(0x0c, 256));
+  made->must(set_feature(FeatureId::async_event_configuration, all_notices));
+  EXPECT_EQ(made->run(event_request()), nullptr);
+}
+
+TEST_F(ControllerTest, RetainedReadDoesNotCountAsRead) {
+  auto made = admin();
+  large.now_state = engine::VolumeState::late;
+  target.refresh_volumes();
+  made->must(log_entry(0x0c, 256, 0, /*retain=*/true));
+  made->must(set_feature(FeatureId::async_event_configuration, all_notices));
+  EXPECT_EQ(made->must(event_request()).result, 0x000c'0302U);
+}
+
+TEST_F(ControllerTest, ChangeOfWhatTheHostDoesNotSeeIsNotToldLaterEither) {
+  auto blind = admin({.host = host_2});
+  blind->must(log_entry(0x0c, 256));
+  masked.now_state = engine::VolumeState::late;
+  target.refresh_volumes();
+  blind->must(set_feature(FeatureId::async_event_configuration, all_notices));
+  EXPECT_EQ(blind->run(event_request()), nullptr);
+}
+
 // Late volumes.
 
 TEST_F(ControllerTest, LateVolumeMakesHostsWaitAndTellsThemWhenItComes) {

@@ -99,6 +99,30 @@ TEST_F(DiscoveryTest, PersistentHostIsToldOfWhatConcernsIt) {
   EXPECT_NE(three->port.answer_to(requests[three.get()]), nullptr) << "now it may use A";
 }
 
+// A host that reads the log in pieces ends with the last piece, without RAE.
+TEST_F(DiscoveryTest, LastPieceOfAnOldPageDoesNotHideANewerChange) {
+  auto made = discovery();
+  header(*made);
+  EXPECT_TRUE(target.add_subsystem(another("new", {.allow_any = true, .nqns = {}})));
+  reactor.run_until_idle();
+  made->must(log_entry(0x70, 1024, 1024, /*retain=*/false));
+  const auto ask = entry_of(nvme::AdminOpcode::async_event_request);
+  EXPECT_EQ(made->must(ask).result, 0x0070'f002U);
+  made->must(log_entry(0x70, 1024, 1024, /*retain=*/false));
+  EXPECT_EQ(made->run(ask), nullptr) << "told once until it looks";
+  header(*made, /*retain=*/false);
+  reactor.run_until_idle();
+  EXPECT_EQ(made->port.answer_to(static_cast<std::uint16_t>(made->last_command() - 1)), nullptr);
+}
+
+TEST_F(DiscoveryTest, ChangeBetweenTheReadAndTheRequestForNotificationsIsTold) {
+  auto made = discovery(0);
+  header(*made, /*retain=*/false);
+  EXPECT_TRUE(target.add_subsystem(another("new", {.allow_any = true, .nqns = {}})));
+  made->must(set_feature(nvme::FeatureId::async_event_configuration, 1U << 31));
+  EXPECT_EQ(made->must(entry_of(nvme::AdminOpcode::async_event_request)).result, 0x0070'f002U);
+}
+
 TEST_F(DiscoveryTest, HostWithoutKeepAliveGetsNoNotificationUnasked) {
   auto made = discovery(0);
   EXPECT_EQ(made->must(get_feature(nvme::FeatureId::async_event_configuration)).result, 0U);

@@ -121,6 +121,63 @@ TEST_F(SharedControllerTest, QueuesOnOtherThreadsWhileTheConfigurationChanges) {
   EXPECT_TRUE(target.status().controllers.empty());
 }
 
+// What a host knows in the end is what there is, however changes and its reads fall together: the
+// page that clears an event must not be older than the event.
+TEST_F(SharedControllerTest, NoChangeIsLostBetweenAPageAndItsEvent) {
+  auto made = admin({.keep_alive_ms = 0});
+  made->must(set_feature(nvme::FeatureId::async_event_configuration, 0x900));
+  const auto ana_count = [](const FakePort::Answer& answer) {
+    std::uint64_t count = 0;
+    std::memcpy(&count, answer.data.data(), sizeof(count));
+    return count;
+  };
+  for (int round = 0; round < 300; ++round) {
+    std::thread configuration([&] {
+      for (int change = 0; change < 6; ++change) {
+        large.now_state = change % 2 == 0 ? engine::VolumeState::late : engine::VolumeState::online;
+        small.set_blocks(small.size().value + 8);
+        target.refresh_volumes();
+      }
+    });
+    // The host: an event, its page, the next request.
+    std::uint64_t seen_changes = 0;
+    bool seen_growth = false;
+    std::atomic<bool> done{false};
+    std::thread waiter([&] {
+      configuration.join();
+      done = true;
+    });
+    bool last_look = false;
+    while (true) {
+      last_look = done;
+      made->run(entry_of(nvme::AdminOpcode::async_event_request));
+      const auto request = made->last_command();
+      reactor.run_until_idle();
+      const auto* answer = made->port.answer_to(request);
+      if (answer == nullptr) {
+        auto abort = entry_of(nvme::AdminOpcode::abort);
+        abort.cdw10 = std::uint32_t{request} << 16;
+        made->run(abort);
+        if (last_look) break;
+        continue;
+      }
+      const auto lid = static_cast<std::uint8_t>(answer->result >> 16);
+      const auto page = made->must(log_entry(lid, lid == 0x0c ? 16 : 4096));
+      if (lid == 0x0c) seen_changes = ana_count(page);
+      if (lid == 0x04) seen_growth |= page.data.at(0) != std::byte{0};
+      made->port.answers.clear();
+    }
+    waiter.join();
+    const auto now = made->must(log_entry(0x0c, 16, 0, /*retain=*/true));
+    ASSERT_EQ(seen_changes, ana_count(now)) << "round " << round;
+    const auto left = made->must(log_entry(0x04, 4096, 0, /*retain=*/true));
+    ASSERT_EQ(static_cast<int>(left.data.at(0)), 0)
+        << "a change without its event, round " << round;
+    EXPECT_TRUE(seen_growth);
+    made->port.answers.clear();
+  }
+}
+
 TEST_F(SharedControllerTest, QueuesComeAndGoWhileTheControllerIsReset) {
   ThreadedReactor other_reactor(clock);
   auto made = admin({.keep_alive_ms = 0});
