@@ -29,6 +29,11 @@ struct Refusal {
   friend constexpr bool operator==(const Refusal&, const Refusal&) = default;
 };
 
+// The same, but the command may succeed later.
+constexpr Refusal may_try_again(const Refusal& refusal) {
+  return {refusal.status.with_do_not_retry(false), refusal.location, refusal.dword0};
+}
+
 template <class T>
 using Parsed = engine::Result<T, Refusal>;
 

@@ -63,17 +63,20 @@ void Controller::command_failed(const CommandFailure& failure) {
                .opcode = failure.opcode});
 }
 
-// Base 2.2, "Connect Command and Response" for every status here.
+// Base 2.2, "Connect Command and Response" for every status here. What only time has made wrong (an
+// association that has just ended, a reset, an old connection whose end we have not seen yet)
+// leaves Do Not Retry clear: with it a Linux host gives its controller up.
 nvme::Parsed<void> Controller::attach_queue(std::uint16_t qid, QueueRecord queue,
                                             std::string& why) {
   const Guard guard(mutex_);
   if (ended_.load(std::memory_order_relaxed)) {
     why = "the association has ended";
-    return nvme::connect_invalid_parameter(nvme::ConnectParameter::controller_id);
+    return nvme::may_try_again(
+        nvme::connect_invalid_parameter(nvme::ConnectParameter::controller_id));
   }
   if (!properties_.ready()) {
     why = "the controller is not enabled";
-    return nvme::connect_invalid_parameter(nvme::ConnectParameter::queue_id);
+    return nvme::may_try_again(nvme::connect_invalid_parameter(nvme::ConnectParameter::queue_id));
   }
   if (qid > features_.granted_queues()) {
     why = "the queue identifier is above the number of queues granted";
@@ -85,7 +88,7 @@ nvme::Parsed<void> Controller::attach_queue(std::uint16_t qid, QueueRecord queue
   }
   if (queues_.contains(qid)) {
     why = "the queue identifier is in use";
-    return nvme::Refusal{nvme::status::invalid_queue_identifier};
+    return nvme::may_try_again({nvme::status::invalid_queue_identifier});
   }
   queues_.emplace(qid, std::move(queue));
   most_queues_ = std::max(most_queues_, queues_.size());

@@ -232,7 +232,7 @@ Parsed<std::shared_ptr<Controller>> admit_io(const ConnectRequest& request, Subs
   auto controller = subsystem.find_controller(request.data.controller);
   if (!controller) {
     why = "there is no such controller";
-    return nvme::connect_invalid_parameter(ConnectParameter::controller_id);
+    return nvme::may_try_again(nvme::connect_invalid_parameter(ConnectParameter::controller_id));
   }
   const Association& association = controller->association();
   if (association.host_nqn != request.data.host_nqn) {

@@ -173,11 +173,12 @@ TEST_F(ConnectTest, IoQueueMustMatchItsAdminQueue) {
   auto made = admin();
   const std::uint16_t id = cntlid;
   const auto invalid = status::connect_invalid_parameters;
-  expect_refused({.qid = 1, .cntlid = 77}, invalid, ConnectParameter::controller_id);
-  expect_refused({.qid = 1, .cntlid = 0xffff}, invalid, ConnectParameter::controller_id);
+  const auto gone = invalid.with_do_not_retry(false);
+  expect_refused({.qid = 1, .cntlid = 77}, gone, ConnectParameter::controller_id);
+  expect_refused({.qid = 1, .cntlid = 0xffff}, gone, ConnectParameter::controller_id);
   expect_refused({.host = host_2, .qid = 1, .cntlid = id}, invalid, ConnectParameter::host_nqn);
   expect_refused({.qid = 1, .cntlid = id, .host_id = 0x22}, invalid, ConnectParameter::host_id);
-  expect_refused({.subsystem = subsystem_b, .qid = 1, .cntlid = id}, invalid,
+  expect_refused({.subsystem = subsystem_b, .qid = 1, .cntlid = id}, gone,
                  ConnectParameter::controller_id, "san-b");
   expect_refused({.qid = 1, .cntlid = id}, invalid, ConnectParameter::controller_id, "san-b");
   EXPECT_FALSE(made->port.ended) << "the controller does not suffer from it";
@@ -199,7 +200,8 @@ TEST_F(ConnectTest, IoQueueIsHeldToCountAndDepth) {
 TEST_F(ConnectTest, QueueIdentifierInUseIsRefusedUntilItsConnectionEnds) {
   auto made = admin();
   auto first = io(1);
-  expect_refused({.qid = 1, .cntlid = cntlid}, status::invalid_queue_identifier);
+  expect_refused({.qid = 1, .cntlid = cntlid},
+                 status::invalid_queue_identifier.with_do_not_retry(false));
   first->close();
   auto again = io(1);
 }
@@ -208,8 +210,19 @@ TEST_F(ConnectTest, QueueIdentifierInUseIsRefusedUntilItsConnectionEnds) {
 TEST_F(ConnectTest, IoQueueOfADisabledControllerIsRefused) {
   auto made = link();
   const auto id = static_cast<std::uint16_t>(made->connect({}).result);
-  expect_refused({.qid = 1, .cntlid = id}, status::connect_invalid_parameters,
+  expect_refused({.qid = 1, .cntlid = id},
+                 status::connect_invalid_parameters.with_do_not_retry(false),
                  ConnectParameter::queue_id);
+}
+
+// With Do Not Retry a Linux host of today would give up instead of connecting again.
+TEST_F(ConnectTest, IoQueueThatComesTooLateForItsAssociationMayTryAgain) {
+  auto made = admin();
+  const std::uint16_t id = cntlid;
+  made->close();
+  expect_refused({.qid = 1, .cntlid = id},
+                 status::connect_invalid_parameters.with_do_not_retry(false),
+                 ConnectParameter::controller_id);
 }
 
 TEST_F(ConnectTest, DiscoveryControllerHasNoIoQueues) {
