@@ -108,6 +108,17 @@ std::shared_ptr<SessionHandle> Controller::queue(std::uint16_t qid) const {
   return found == queues_.end() ? nullptr : found->second.session;
 }
 
+std::uint64_t Controller::enable_of(std::uint16_t qid, const SessionHandle& session) const {
+  const Guard guard(mutex_);
+  const auto found = queues_.find(qid);
+  return found != queues_.end() && found->second.session.get() == &session ? enables_ : 0;
+}
+
+void Controller::update_serving() {
+  const bool ready = properties_.ready() && !ended_.load(std::memory_order_relaxed);
+  serving_.store(ready ? enables_ : 0, std::memory_order_release);
+}
+
 nvme::Parsed<std::uint64_t> Controller::get_property(const nvme::PropertyGet& command) const {
   const Guard guard(mutex_);
   return properties_.get(command);
@@ -119,8 +130,8 @@ nvme::Parsed<Properties::Effect> Controller::set_property(const nvme::PropertySe
   const auto effect = [&]() -> nvme::Parsed<Properties::Effect> {
     const Guard guard(mutex_);
     TRY(const auto done, properties_.set(command));
-    ready_.store(properties_.ready() && !ended_.load(std::memory_order_relaxed),
-                 std::memory_order_release);
+    if (done == Properties::Effect::enabled) ++enables_;
+    update_serving();
     if (done == Properties::Effect::disabled) {
       ended.swap(queues_);
       features_.reset(now);
@@ -271,7 +282,7 @@ void Controller::end(EndReason reason) {
   {
     const Guard guard(mutex_);
     if (ended_.exchange(true, std::memory_order_acq_rel)) return;
-    ready_.store(false, std::memory_order_release);
+    update_serving();
     queues.swap(queues_);
   }
   end_queues(queues, reason);
@@ -284,7 +295,7 @@ void Controller::end(EndReason reason) {
 void Controller::fail() {
   const Guard guard(mutex_);
   properties_.fail();
-  ready_.store(false, std::memory_order_release);
+  update_serving();
 }
 
 std::size_t Controller::most_io_queues() const {

@@ -87,6 +87,8 @@ class Controller {
   void detach_queue(std::uint16_t qid, const SessionHandle& session);
   // nullptr: there is no such queue.
   [[nodiscard]] std::shared_ptr<SessionHandle> queue(std::uint16_t qid) const;
+  // The enable that this queue was attached in; 0 if a reset has taken it away already.
+  [[nodiscard]] std::uint64_t enable_of(std::uint16_t qid, const SessionHandle& session) const;
 
   // Properties and features.
 
@@ -140,6 +142,7 @@ class Controller {
   using Queues = std::map<std::uint16_t, QueueRecord>;
   static void end_queues(const Queues& queues, EndReason reason);
   void tell_admin();
+  void update_serving();
   [[nodiscard]] QueueSnapshot admin_snapshot() const;
 
   const std::shared_ptr<Subsystem> subsystem_;
@@ -147,7 +150,7 @@ class Controller {
   const Association association_;
   const std::shared_ptr<SessionHandle> admin_;
 
-  std::atomic<bool> ready_{false};
+  std::atomic<std::uint64_t> serving_{0};
   std::atomic<bool> ended_{false};
   std::atomic<bool> io_traffic_{false};
   std::atomic<std::uint64_t> busy_ms_{0};

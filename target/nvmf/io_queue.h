@@ -59,7 +59,8 @@ class IoQueueOwner {
  public:
   // nullptr: no such namespace, or not visible to this host.
   [[nodiscard]] virtual Namespace* find_namespace(std::uint32_t nsid) = 0;
-  // False while the controller is not ready or shuts down: every I/O command is refused then.
+  // False while the controller is not ready or shuts down, and for good after a reset: every I/O
+  // command is refused then.
   [[nodiscard]] virtual bool ready() const = 0;
   virtual void command_failed(const CommandFailure& failure) = 0;
   // Traffic for TBKAS (keep-alive by traffic): a relaxed store.

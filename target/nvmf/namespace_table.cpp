@@ -57,12 +57,13 @@ engine::Result<NamespaceChange, NamespaceError> NamespaceTable::add(
   entry->size = volume.size();
   entry->uuid = volume.identity().uuid;
   if (options.hosts) entry->visible_to = HostAcl(*options.hosts);
+  // A group that has been there before: its count goes on, it never goes back.
+  entry->ana_changes = ++ana_changes_;
 
   const NamespaceChange change{
       .nsid = options.nsid, .attributes = true, .ana = true, .visible_to = &entry->visible_to};
   present_.emplace(options.nsid, std::move(entry));
   highest_nsid_ = std::max(highest_nsid_, options.nsid);
-  ++ana_changes_;
   changed();
   return change;
 }

@@ -111,7 +111,7 @@ class NamespaceTable {
   struct Entry {
     Namespace space;
     HostAcl visible_to;
-    std::uint64_t ana_changes = 1;
+    std::uint64_t ana_changes = 0;  // the table's count when the group last changed
     engine::BlockCount size;
     engine::Uuid uuid;
   };

@@ -65,6 +65,8 @@ Properties::Effect Properties::configure(const ControllerConfiguration& wanted) 
       status_.fatal = true;
       return Effect::failed;
     }
+    // A shutdown that was asked for while it was disabled ends here.
+    status_.shutdown = nvme::ShutdownStatus::normal_operation;
     status_.ready = true;
     if (wanted.shutdown == nvme::ShutdownNotification::none) return Effect::enabled;
   }

@@ -43,8 +43,9 @@ std::string_view malformed_part(const nvme::Refusal& refusal) {
 
 }  // namespace
 
-IoQueueView::IoQueueView(Controller& controller)
+IoQueueView::IoQueueView(Controller& controller, std::uint64_t enable)
     : controller_(controller),
+      enable_(enable),
       largest_transfer_(
           static_cast<std::uint32_t>(controller.subsystem().limits().max_transfer.value)),
       view_(controller.subsystem().view_for(controller.association().host_nqn)) {}
@@ -119,7 +120,7 @@ void Session::accept(CommandPermit permit, const nvme::Connect& connect) {
   if (connect.queue_id == 0) {
     admin_.emplace(target_, controller_, handle_, port_);
   } else {
-    view_.emplace(*controller_);
+    view_.emplace(*controller_, controller_->enable_of(connect.queue_id, *handle_));
     io_.emplace(*view_, port_, connect.queue_id);
   }
   log_connected();

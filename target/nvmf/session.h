@@ -20,10 +20,14 @@ class NvmfTarget;
 // namespaces so that finding one takes no lock.
 class IoQueueView final : public IoQueueOwner {
  public:
-  explicit IoQueueView(Controller& controller);
+  // `enable`: Controller::enable_of() this queue.
+  IoQueueView(Controller& controller, std::uint64_t enable);
 
   [[nodiscard]] Namespace* find_namespace(std::uint32_t nsid) override;
-  [[nodiscard]] bool ready() const override { return controller_.ready(); }
+  [[nodiscard]] bool ready() const override {
+    const std::uint64_t serving = controller_.serving();
+    return serving != 0 && serving == enable_;
+  }
   void command_failed(const CommandFailure& failure) override {
     controller_.command_failed(failure);
   }
@@ -33,6 +37,7 @@ class IoQueueView final : public IoQueueOwner {
 
  private:
   Controller& controller_;
+  const std::uint64_t enable_;
   const std::uint32_t largest_transfer_;
   std::shared_ptr<const NamespaceView> view_;
 };

@@ -75,6 +75,20 @@ TEST_F(ControllerTest, ResetEndsTheIoQueuesAndTheControllerCanBeEnabledAgain) {
   EXPECT_EQ(target.status().controllers.at(0).queues.size(), 2U);
 }
 
+// The old queue's connection ends on its own reactor, a moment later.
+TEST_F(ControllerTest, QueueFromBeforeAResetTakesNoCommandAfterIt) {
+  auto made = admin();
+  auto queue = io(1);
+  made->must(property_set(nvme::property::cc, cc_disable));
+  made->must(property_set(nvme::property::cc, cc_enable));
+  const auto status_after = queue->must(flush()).status;
+  EXPECT_EQ(status_after.code, status::aborted_queue_deleted.code);
+  EXPECT_FALSE(status_after.do_not_retry);
+  auto again = io(1);
+  EXPECT_EQ(again->must(flush()).status, status::success);
+  EXPECT_EQ(queue->must(flush()).status.code, status::aborted_queue_deleted.code);
+}
+
 TEST_F(ControllerTest, ShutdownIsCompleteAndNothingRunsAfterIt) {
   auto made = admin();
   auto queue = io(1);

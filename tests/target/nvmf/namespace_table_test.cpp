@@ -104,6 +104,21 @@ TEST_F(NamespaceTableTest, LateVolumeIsInaccessibleUntilItComes) {
   EXPECT_GT(after.groups[0].changes, before.groups[0].changes);
 }
 
+TEST_F(NamespaceTableTest, ChangeCountOfAGroupGoesOnWhenItComesBack) {
+  add(1);
+  auto& volume = add(2);
+  volume.now_state = engine::VolumeState::late;
+  (void)table.refresh();
+  const auto before = table.ana_report("h");
+  ASSERT_EQ(before.groups.at(1).id, 2U);
+  EXPECT_TRUE(table.remove(2));
+  EXPECT_TRUE(table.add({.nsid = 2, .volume = &blocks[1], .hosts = {}}));
+  const auto after = table.ana_report("h");
+  ASSERT_EQ(after.groups.at(1).id, 2U);
+  EXPECT_GT(after.groups[1].changes, before.groups[1].changes);
+  EXPECT_LE(after.groups[1].changes, after.changes);
+}
+
 TEST_F(NamespaceTableTest, FailedVolumeIsServedForWhatItCanDo) {
   auto& volume = add(1);
   volume.now_state = engine::VolumeState::failed;

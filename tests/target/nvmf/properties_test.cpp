@@ -90,6 +90,14 @@ TEST_F(PropertiesTest, AbruptShutdownIsAShutdownToo) {
   EXPECT_EQ(set(enable | 2U << 14), Effect::shut_down);
 }
 
+TEST_F(PropertiesTest, ShutdownWhileDisabledEndsWithEnable) {
+  EXPECT_EQ(set((enable & ~1U) | 1U << 14), Effect::shut_down);
+  EXPECT_EQ(csts(), 0x8U) << "SHST complete, not ready";
+  EXPECT_EQ(set(enable), Effect::enabled);
+  EXPECT_EQ(csts(), 0x1U);
+  EXPECT_TRUE(properties.ready());
+}
+
 TEST_F(PropertiesTest, ImpossibleConfigurationIsFatalUntilReset) {
   struct Case {
     const char* what;
