@@ -38,6 +38,7 @@ std::uint8_t zeroes_based(std::uint32_t count) { return static_cast<std::uint8_t
 
 void put_io_controller(IdentifyControllerPage& page, const ControllerIdentity& identity) {
   page.oaes = oaes_bit::namespace_attribute | oaes_bit::ana_change;
+  page.crdt[0] = identity.retry_delay_100ms;
   page.anatt = identity.ana_transition_seconds;
   page.anacap = identity.ana_capabilities;
   page.anagrpmax = identity.max_ana_groups;

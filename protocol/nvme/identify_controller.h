@@ -207,6 +207,7 @@ struct ControllerIdentity {
   std::uint16_t warning_temperature_kelvin = 343;
   std::uint16_t critical_temperature_kelvin = 353;
   // Of I/O controllers only; ignored for discovery controllers.
+  std::uint16_t retry_delay_100ms = 0;       // CRDT1
   std::uint32_t highest_namespace = 1024;    // NN: NSIDs are 1..NN
   std::uint32_t max_namespaces = 1024;       // MNAN, at most NN
   std::uint32_t max_ana_groups = 1024;       // ANAGRPMAX

@@ -22,6 +22,9 @@ struct Status {
   std::uint8_t code = 0;
   bool do_not_retry = false;
   bool more = false;  // the Error Information log page has an entry about this command
+  // CRD, 0..3: a retry should wait for so long: 0 not at all, 1..3 CRDT1..3 of Identify Controller.
+  // Only for hosts that have enabled it (ACRE).
+  std::uint8_t retry_delay = 0;
 
   friend constexpr bool operator==(Status, Status) = default;
 
@@ -32,20 +35,27 @@ struct Status {
   [[nodiscard]] constexpr bool is(Status other) const {
     return type == other.type && code == other.code;
   }
-  [[nodiscard]] constexpr Status with_more() const { return {type, code, do_not_retry, true}; }
+  [[nodiscard]] constexpr Status with_more() const {
+    return {type, code, do_not_retry, true, retry_delay};
+  }
   [[nodiscard]] constexpr Status with_do_not_retry(bool dnr) const {
-    return {type, code, dnr, more};
+    return {type, code, dnr, more, retry_delay};
+  }
+  [[nodiscard]] constexpr Status with_retry_delay(std::uint8_t delay) const {
+    return {type, code, do_not_retry, more, delay};
   }
 
-  // Bytes 14..15 of a completion: P (bit 0, always 0 in Fabrics), SC 8:1, SCT 11:9, CRD 13:12 (0),
+  // Bytes 14..15 of a completion: P (bit 0, always 0 in Fabrics), SC 8:1, SCT 11:9, CRD 13:12,
   // M 14, DNR 15.
   [[nodiscard]] constexpr std::uint16_t field() const {
     return static_cast<std::uint16_t>((unsigned{code} << 1) | (static_cast<unsigned>(type) << 9) |
-                                      (more ? 0x4000u : 0u) | (do_not_retry ? 0x8000u : 0u));
+                                      ((retry_delay & 3u) << 12) | (more ? 0x4000u : 0u) |
+                                      (do_not_retry ? 0x8000u : 0u));
   }
   [[nodiscard]] static constexpr Status from_field(std::uint16_t field) {
     return {static_cast<StatusCodeType>((field >> 9) & 7u), static_cast<std::uint8_t>(field >> 1),
-            (field & 0x8000u) != 0, (field & 0x4000u) != 0};
+            (field & 0x8000u) != 0, (field & 0x4000u) != 0,
+            static_cast<std::uint8_t>((field >> 12) & 3u)};
   }
 };
 
@@ -55,12 +65,8 @@ struct Status {
 
 namespace status {
 namespace detail {
-constexpr Status final_status(StatusCodeType type, std::uint8_t code) {
-  return {type, code, true, false};
-}
-constexpr Status retryable(StatusCodeType type, std::uint8_t code) {
-  return {type, code, false, false};
-}
+constexpr Status final_status(StatusCodeType type, std::uint8_t code) { return {type, code, true}; }
+constexpr Status retryable(StatusCodeType type, std::uint8_t code) { return {type, code}; }
 }  // namespace detail
 
 // Generic (SCT 0h).

@@ -135,6 +135,7 @@ nvme::Parsed<Properties::Effect> Controller::set_property(const nvme::PropertySe
     if (done == Properties::Effect::disabled) {
       ended.swap(queues_);
       features_.reset(now);
+      delays_retries_.store(features_.delays_retries(), std::memory_order_relaxed);
       events_.reset();
       events_.configure(features_.event_bits());
       changed_.clear();
@@ -153,6 +154,7 @@ nvme::Parsed<std::uint32_t> Controller::set_feature(const nvme::SetFeatures& com
     const Guard guard(mutex_);
     const bool warned = features_.temperature_warning();
     TRY(const auto dword0, features_.set(command, data, !queues_.empty(), now));
+    delays_retries_.store(features_.delays_retries(), std::memory_order_relaxed);
     if (static_cast<nvme::FeatureId>(command.feature_id) ==
         nvme::FeatureId::async_event_configuration) {
       events_.configure(features_.event_bits());

@@ -56,7 +56,14 @@ class Controller {
   [[nodiscard]] bool is_discovery() const;
 
   // For I/O commands.
-  [[nodiscard]] bool ready() const { return ready_.load(std::memory_order_acquire); }
+  [[nodiscard]] bool ready() const { return serving() != 0; }
+  // The how manieth enable is in force, 0 while not ready. A queue belongs to one of them: after a
+  // reset it is refused, although the controller is ready again.
+  [[nodiscard]] std::uint64_t serving() const { return serving_.load(std::memory_order_acquire); }
+  // The host waits before it tries again if a status asks for it.
+  [[nodiscard]] bool delays_retries() const {
+    return delays_retries_.load(std::memory_order_relaxed);
+  }
   void note_io_traffic() {
     if (!io_traffic_.load(std::memory_order_relaxed)) {
       io_traffic_.store(true, std::memory_order_relaxed);
@@ -153,6 +160,7 @@ class Controller {
   std::atomic<std::uint64_t> serving_{0};
   std::atomic<bool> ended_{false};
   std::atomic<bool> io_traffic_{false};
+  std::atomic<bool> delays_retries_{false};
   std::atomic<std::uint64_t> busy_ms_{0};
   IoCounters counters_;
 

@@ -52,6 +52,10 @@ class FeatureValues {
   [[nodiscard]] std::uint32_t event_bits() const { return values_.event_bits; }
   // I/O queues the host may connect: qid 1 .. this.
   [[nodiscard]] std::uint32_t granted_queues() const { return values_.granted_queues; }
+  // The host honours Command Retry Delays (ACRE).
+  [[nodiscard]] bool delays_retries() const {
+    return values_.host_behavior.advanced_command_retry != 0;
+  }
   // The nominal temperature is outside of what the host set.
   [[nodiscard]] bool temperature_warning() const;
 

@@ -157,6 +157,8 @@ nvme::IdentifyControllerPage identify_controller(const Controller& controller) {
   identity.error_log_entries = error_log_entries;
   identity.keep_alive_granularity_100ms =
       static_cast<std::uint16_t>(keep_alive_granularity / std::chrono::milliseconds(100));
+  identity.retry_delay_100ms =
+      static_cast<std::uint16_t>(retry_delay / std::chrono::milliseconds(100));
   identity.warning_temperature_kelvin = warning_temperature_kelvin;
   identity.critical_temperature_kelvin = critical_temperature_kelvin;
   identity.highest_namespace = subsystem.highest_nsid();

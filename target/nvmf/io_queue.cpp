@@ -53,6 +53,24 @@ nvme::Status status_of(IoStatus outcome, VolumeIo::Kind kind) {
   return nvme::status::internal_error;
 }
 
+// What may be over when the host tries again a little later.
+bool passes(IoStatus outcome) {
+  switch (outcome) {
+    case IoStatus::unavailable:
+    case IoStatus::timed_out:
+      return true;
+    case IoStatus::ok:
+    case IoStatus::media_error:
+    case IoStatus::out_of_range:
+    case IoStatus::capacity_exceeded:
+    case IoStatus::sync_failed:
+    case IoStatus::cancelled:
+    case IoStatus::read_only:
+      return false;
+  }
+  return false;
+}
+
 nvme::Status status_of(AnaState state) {
   switch (state) {
     case AnaState::optimized:
@@ -270,7 +288,7 @@ void IoQueue::run_compare(CommandPermit permit, const nvme::Compare& compare, bo
   if (!data) return;
   // Waiting for it while holding the first buffer could make Compares wait for each other for ever.
   auto found = port_.reactor().lane().buffers().lease({data->size()});
-  if (!found) return permit.respond(nvme::status::command_interrupted);
+  if (!found) return permit.respond(later(nvme::status::command_interrupted));
   command.io.kind = VolumeIo::Kind::read;
   command.io.lba = compare.blocks.first;
   command.io.blocks = compare.blocks.count;
@@ -389,7 +407,8 @@ void IoQueue::complete(Command& command, IoStatus outcome) {
     if (outcome == IoStatus::media_error) {
       owner_.counters().media_errors.fetch_add(1, std::memory_order_relaxed);
     }
-    return refuse(std::move(permit), {status_of(outcome, kind)});
+    const auto status = status_of(outcome, kind);
+    return refuse(std::move(permit), {passes(outcome) ? later(status) : status});
   }
   if (differs) return refuse(std::move(permit), {nvme::status::compare_failure});
 
@@ -415,6 +434,11 @@ void IoQueue::complete(Command& command, IoStatus outcome) {
       return permit.respond(nvme::status::success);
   }
   permit.respond(nvme::status::internal_error);
+}
+
+nvme::Status IoQueue::later(nvme::Status status) const {
+  constexpr std::uint8_t crdt1 = 1;
+  return owner_.delays_retries() ? status.with_retry_delay(crdt1) : status;
 }
 
 void IoQueue::refuse(CommandPermit permit, const nvme::Refusal& refusal) {

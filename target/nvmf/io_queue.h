@@ -63,6 +63,8 @@ class IoQueueOwner {
   // command is refused then.
   [[nodiscard]] virtual bool ready() const = 0;
   virtual void command_failed(const CommandFailure& failure) = 0;
+  // The host waits for CRDT1 before it tries again if a status asks for it (ACRE).
+  [[nodiscard]] virtual bool delays_retries() const = 0;
   // Traffic for TBKAS (keep-alive by traffic): a relaxed store.
   virtual void note_traffic() = 0;
   [[nodiscard]] virtual IoCounters& counters() = 0;
@@ -128,6 +130,8 @@ class IoQueue {
   static void completed(engine::VolumeIo& io, engine::IoStatus status) noexcept;
   void complete(Command& command, engine::IoStatus status);
   void refuse(CommandPermit permit, const protocol::nvme::Refusal& refusal);
+  // Of something that passes: trying again at once would fail again.
+  [[nodiscard]] protocol::nvme::Status later(protocol::nvme::Status status) const;
   // Ends the Compare of `command`; whether host and volume agree.
   [[nodiscard]] bool take_compare(const Command& command);
 

@@ -15,6 +15,10 @@ inline constexpr std::uint32_t async_event_limit = 4;      // AERL, honest
 inline constexpr std::uint32_t abort_limit = 4;            // ACL, honest
 inline constexpr std::uint32_t error_log_entries = 64;     // ELPE, honest
 
+// CRDT1: how long a host should wait before it sends a command again that failed of something that
+// passes. Without it a Linux host tries five times at once and gives up.
+inline constexpr std::chrono::milliseconds retry_delay{1000};
+
 // KAS: Keep Alive Timeouts are rounded up to this.
 inline constexpr std::chrono::milliseconds keep_alive_granularity{1000};
 // A discovery controller whose host asked for no keep-alive ends after so long without a command

@@ -31,6 +31,7 @@ class IoQueueView final : public IoQueueOwner {
   void command_failed(const CommandFailure& failure) override {
     controller_.command_failed(failure);
   }
+  [[nodiscard]] bool delays_retries() const override { return controller_.delays_retries(); }
   void note_traffic() override { controller_.note_io_traffic(); }
   [[nodiscard]] IoCounters& counters() override { return controller_.counters(); }
   [[nodiscard]] std::uint32_t largest_transfer_bytes() const override { return largest_transfer_; }

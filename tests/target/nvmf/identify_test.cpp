@@ -50,6 +50,8 @@ TEST_F(IdentifyTest, ControllerPageSaysWhatIsDone) {
   EXPECT_EQ(id.mdts, 8) << "1 MiB";
   EXPECT_EQ(id.vwc & 1, 0) << "no volatile write cache";
   EXPECT_EQ(id.kas, 10) << "one second";
+  EXPECT_EQ(id.crdt[0], 10) << "one second";
+  EXPECT_EQ(id.crdt[1], 0);
   EXPECT_EQ(id.acl + 1U, abort_limit);
   EXPECT_EQ(id.aerl + 1U, async_event_limit);
   EXPECT_EQ(id.elpe + 1U, error_log_entries);

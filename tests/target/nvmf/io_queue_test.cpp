@@ -27,12 +27,14 @@ class FakeOwner final : public IoQueueOwner {
   }
   [[nodiscard]] bool ready() const override { return is_ready; }
   void command_failed(const CommandFailure& failure) override { failures.push_back(failure); }
+  [[nodiscard]] bool delays_retries() const override { return host_delays_retries; }
   void note_traffic() override { ++traffic; }
   [[nodiscard]] IoCounters& counters() override { return counters_; }
   [[nodiscard]] std::uint32_t largest_transfer_bytes() const override { return 1U << 20; }
 
   std::map<std::uint32_t, Namespace*> namespaces;
   bool is_ready = true;
+  bool host_delays_retries = false;
   std::vector<CommandFailure> failures;
   int traffic = 0;
 
@@ -249,6 +251,24 @@ TEST_F(IoQueueTest, EveryOutcomeOfTheVolumeHasOneStatus) {
     EXPECT_TRUE(block_volume.write_order().idle());
   }
   EXPECT_EQ(owner.counters().media_errors.load(), 2U);
+}
+
+TEST_F(IoQueueTest, WhatPassesAsksForADelayWhereTheHostKnowsDelays) {
+  using engine::IoStatus;
+  for (const bool knows : {false, true}) {
+    owner.host_delays_retries = knows;
+    for (const auto& [outcome, delayed] :
+         {std::pair{IoStatus::unavailable, true}, std::pair{IoStatus::timed_out, true},
+          std::pair{IoStatus::media_error, false}, std::pair{IoStatus::read_only, false}}) {
+      volume.outcome = outcome;
+      Path path(*this);
+      write(path, 1, 0, 1);
+      EXPECT_EQ(path.status_of(1).retry_delay, knows && delayed ? 1 : 0) << int(outcome);
+      if (delayed) {
+        EXPECT_FALSE(path.status_of(1).do_not_retry) << int(outcome);
+      }
+    }
+  }
 }
 
 TEST_F(IoQueueTest, FlushSucceedsAlsoForAllNamespaces) {
