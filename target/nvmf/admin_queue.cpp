@@ -199,7 +199,8 @@ void AdminQueue::abort_event_requests() {
 // Only the queue's own reactor knows whether the command has started; the answer waits for it.
 void AdminQueue::abort(CommandPermit permit, const nvme::Abort& command) {
   if (command.queue_id == 0) {
-    const bool done = abort_event_request(command.command_id);
+    const bool done =
+        abort_event_request(command.command_id) || port_.abort_waiting(command.command_id);
     return permit.respond(nvme::status::success, done ? nvme::abort_done : nvme::abort_not_done);
   }
   const auto queue = controller_->queue(command.queue_id);

@@ -121,6 +121,10 @@ class CommandPort {
   virtual void respond(Command& command, protocol::nvme::Status status, std::uint64_t result) = 0;
   virtual void respond_with_data(Command& command, std::uint32_t bytes, std::uint64_t result) = 0;
 
+  // Answers a command that waits for a transfer buffer Command Abort Requested; false if there is
+  // none of this identifier. Its executor does not hear of it again.
+  [[nodiscard]] virtual bool abort_waiting(std::uint16_t command_id) = 0;
+
   // Before the Connect command is answered with success.
   virtual void bind(const QueueBinding& binding) = 0;
   // Sends what is queued, then closes. Parked commands may still be answered, into nothing.

@@ -46,6 +46,7 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   void lease_for_host(Command& command, std::uint32_t bytes) override;
   void respond(Command& command, protocol::nvme::Status status, std::uint64_t result) override;
   void respond_with_data(Command& command, std::uint32_t bytes, std::uint64_t result) override;
+  [[nodiscard]] bool abort_waiting(std::uint16_t command_id) override;
   void bind(const QueueBinding& binding) override;
   void end(EndReason reason) override;
   [[nodiscard]] const LinkInfo& link() const override { return link_; }

@@ -110,6 +110,20 @@ void Connection::serve_waiting() {
   serving_waiting_ = false;
 }
 
+bool Connection::abort_waiting(std::uint16_t command_id) {
+  if (ending()) return false;
+  CommandSlot* before = nullptr;
+  for (CommandSlot* slot = first_waiting_; slot != nullptr; before = slot, slot = slot->next) {
+    if (slot->entry.command_id != command_id) continue;
+    (before != nullptr ? before->next : first_waiting_) = slot->next;
+    if (last_waiting_ == slot) last_waiting_ = before;
+    slot->next = nullptr;
+    answer(*slot, nvme::status::abort_requested, 0);
+    return true;
+  }
+  return false;
+}
+
 // A connection may always hold the floor; beyond it, up to the ceiling, as much as a quarter of what
 // nobody uses: so a host that takes buffers and does nothing with them leaves enough for the others.
 bool Connection::may_hold(std::uint32_t bytes) const {

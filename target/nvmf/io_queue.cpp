@@ -481,7 +481,7 @@ bool IoQueue::abort(std::uint16_t cid) {
   const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const Command* command) {
     return command->entry.command_id == cid;
   });
-  if (found == waiting_.end()) return false;
+  if (found == waiting_.end()) return port_.abort_waiting(cid);
   Command& command = **found;
   if (!command.volume->write_order().cancel(command.order)) return false;
   waiting_.erase(found);

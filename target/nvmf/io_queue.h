@@ -91,8 +91,8 @@ class IoQueue {
   void data_ready(CommandPermit permit);
   // The association is dead. Cancels everything that has not started, for good.
   void end();
-  // Abort (NVMe Base 2.1, "Abort command"): true if the command had not started and is now answered
-  // Command Abort Requested.
+  // Abort (NVMe Base 2.1, "Abort command"): true if the command had not started (it waited for an
+  // overlapping write, or for a transfer buffer) and is now answered Command Abort Requested.
   [[nodiscard]] bool abort(std::uint16_t cid);
 
  private:

@@ -206,6 +206,39 @@ TEST_F(SmallMemory, WaitersForBuffersAreServedInTheOrderTheyCame) {
   EXPECT_EQ(peers[3]->record->parked.size(), 1U);
 }
 
+TEST_F(SmallMemory, ACommandThatWaitsForABufferCanBeAborted) {
+  SimHost hog(sim, {.listener = "san-a", .buffer_floor_bytes = 4U << 20});
+  hog.initialize();
+  hog.connect();
+  for (std::uint16_t id = 0; id < 4; ++id) {
+    hog.record->on_execute = [](CommandPermit permit) { permit.lease_for_host(1U << 20); };
+    hog.send_and_run(capsule(hog.link, {.command_id = id, .sgl_length = 1U << 20}));
+  }
+  SimHost peer(sim);
+  peer.initialize();
+  peer.connect();
+  peer.record->on_execute = [](CommandPermit permit) { permit.lease_for_host(4096); };
+  for (std::uint16_t id = 1; id <= 4; ++id) {
+    peer.send_and_run(capsule(peer.link, {.command_id = id}));
+  }
+  EXPECT_TRUE(peer.record->parked.empty());
+  EXPECT_FALSE(hog.connection().abort_waiting(0)) << "it has its buffer: it has started";
+  EXPECT_FALSE(peer.connection().abort_waiting(5)) << "there is no such command";
+  for (const std::uint16_t id : {std::uint16_t{2}, std::uint16_t{4}, std::uint16_t{1}}) {
+    EXPECT_TRUE(peer.connection().abort_waiting(id));
+    EXPECT_FALSE(peer.connection().abort_waiting(id)) << "once";
+    peer.run();
+    const auto answer = peer.receive_one();
+    EXPECT_EQ(answer.command_id(), id);
+    EXPECT_EQ(answer.status(), status::abort_requested);
+  }
+  // The one that is left is served, and so are those behind it.
+  peer.send_and_run(capsule(peer.link, {.command_id = 2}));
+  hog.resume().respond(status::success);
+  peer.run();
+  EXPECT_THAT(peer.record->ready, ElementsAre(3, 2));
+}
+
 TEST_F(SmallMemory, AdminQueueWorksWhileEveryBufferIsTaken) {
   SimHost hog1(sim);
   SimHost hog2(sim);

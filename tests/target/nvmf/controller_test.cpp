@@ -547,6 +547,41 @@ TEST_F(AbortTest, ExpiredKeepAliveCancelsWhatHasNotStarted) {
   EXPECT_NE(queue->port.answer_to(running), nullptr) << "answered into nothing";
 }
 
+// The association that saturates itself: every command it may have waits, for a disk that does not
+// answer or for a buffer that nobody gives back, and there is no memory left.
+TEST_F(AbortTest, KeepAliveHoldsASaturatedAssociationWithoutBuffers) {
+  held.hold = true;
+  EXPECT_TRUE(target.add_namespace(subsystem_a, {.nsid = 9, .volume = &block_held, .hosts = {}}));
+  auto made = admin({.keep_alive_ms = 5000});
+  auto queue = io(1, {.sqsize = 63});
+  for (std::uint64_t i = 0; i < 32; ++i) EXPECT_EQ(queue->run(write(i % 4)), nullptr);
+  queue->port.no_buffers = true;
+  for (std::uint64_t i = 0; i < 32; ++i) EXPECT_EQ(queue->run(write(i % 4)), nullptr);
+  std::vector<engine::BufferLease> everything;
+  auto& buffers = reactor.get().lane().buffers();
+  for (std::size_t bytes = 1U << 20; bytes >= 4096; bytes /= 2) {
+    while (auto lease = buffers.lease({bytes})) everything.push_back(std::move(*lease));
+  }
+  made->port.no_buffers = true;
+  EXPECT_EQ(made->run(identify_entry(1)), nullptr) << "Identify waits, Keep Alive does not";
+  const auto waiting = made->last_command();
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(made->must(entry_of(nvme::AdminOpcode::keep_alive)).status, status::success);
+    pass(4900ms);
+    ASSERT_FALSE(made->port.ended) << i;
+  }
+  EXPECT_EQ(made->must(abort_entry(0, waiting)).result, nvme::abort_done);
+  EXPECT_EQ(queue->port.waiting.size(), 32U);
+  // What waits is no traffic: a host that falls silent now is gone.
+  for (int i = 0; i < 3; ++i) pass(5s);
+  EXPECT_EQ(made->port.ended, EndReason::keep_alive_timeout);
+  EXPECT_TRUE(queue->ended());
+  while (!held.held().empty()) {
+    held.end(*held.held().front());
+    reactor.run_until_idle();
+  }
+}
+
 // Status.
 
 TEST_F(ControllerTest, StatusShowsHostsQueuesAndNamespaces) {

@@ -34,6 +34,9 @@ class FakePort final : public CommandPort {
   // What the host sends for a command when asked by R2T.
   std::vector<std::byte> host_data;
   std::vector<Answer> answers;
+  // Commands that ask for a buffer while this is set wait for ever.
+  bool no_buffers = false;
+  std::vector<Command*> waiting;
   std::optional<QueueBinding> binding;
   std::optional<EndReason> ended;
 
@@ -57,11 +60,13 @@ class FakePort final : public CommandPort {
   }
 
   void receive_from_host(Command& command, std::uint32_t bytes) override {
+    if (no_buffers) return waiting.push_back(&command);
     host_data.resize(bytes);
     fill(command, host_data);
     data_ready(CommandPermit(command));
   }
   void lease_for_host(Command& command, std::uint32_t bytes) override {
+    if (no_buffers) return waiting.push_back(&command);
     command.buffer = *reactor_.lane().buffers().lease({bytes});
     command.data_bytes = bytes;
     data_ready(CommandPermit(command));
@@ -77,6 +82,15 @@ class FakePort final : public CommandPort {
                        result,
                        {data.begin(), data.end()}});
     command.buffer.release();
+  }
+  [[nodiscard]] bool abort_waiting(std::uint16_t command_id) override {
+    for (Command* command : waiting) {
+      if (command->entry.command_id != command_id) continue;
+      std::erase(waiting, command);
+      respond(*command, protocol::nvme::status::abort_requested, 0);
+      return true;
+    }
+    return false;
   }
   void bind(const QueueBinding& accepted) override { binding = accepted; }
   void end(EndReason reason) override { ended = reason; }

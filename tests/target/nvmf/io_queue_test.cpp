@@ -523,6 +523,19 @@ TEST_F(IoQueueTest, AbortAnswersOnlyWhatHasNotStarted) {
   EXPECT_EQ(volume.block(10)[0], std::byte{0x01});
 }
 
+TEST_F(IoQueueTest, AbortAnswersWhatWaitsForABuffer) {
+  Path path(*this);
+  path.port.no_buffers = true;
+  write(path, 1, 10, 0x01);
+  path.run(entry(IoOpcode::read, 2));
+  EXPECT_FALSE(path.queue.abort(3));
+  EXPECT_TRUE(path.queue.abort(2));
+  EXPECT_TRUE(path.queue.abort(1));
+  EXPECT_TRUE(path.status_of(1).is(status::abort_requested));
+  EXPECT_TRUE(path.status_of(2).is(status::abort_requested));
+  EXPECT_TRUE(volume.seen.empty());
+}
+
 TEST_F(IoQueueTest, DeallocateStopsBetweenRangesWhenItsAssociationDies) {
   Path path(*this);
   write(path, 1, 0, 0xff, 16);
