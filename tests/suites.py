@@ -52,7 +52,7 @@ SUITES = [
            "target_nvmf_controller_test"], 8),
     Suite("threads", "what several threads share, under TSan",
           "tsan", ["unit"], ["engine_media_test", "engine_volume_test", "target_block_test", "target_reactor_test",
-                             "target_net_test"], 6),
+                             "target_net_test", "target_nvmf_controller_test", "target_nvmf_io_queue_test"], 6),
     Suite("fuzz", "every parser under libFuzzer, from the committed corpus",
           "fuzz", ["fuzz"], ["all"], 6, packages=["fuzz"]),
 ]

@@ -248,7 +248,7 @@ namespace {
 
 std::vector<nvme::NamespaceId> list_of(const std::set<std::uint32_t>& changed) {
   std::vector<nvme::NamespaceId> ascending;
-  for (const std::uint32_t nsid : changed_) ascending.push_back({nsid});
+  for (const std::uint32_t nsid : changed) ascending.push_back({nsid});
   return ascending;
 }
 

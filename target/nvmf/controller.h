@@ -40,7 +40,7 @@ struct Association {
 };
 
 // Any thread unless a method says otherwise; outlives every session that holds it. The queues may
-// be on different reactors. The I/O path touches nothing but atomics here.
+// be on different reactors. The I/O path touches nothing but atomics here, unless a command fails.
 class Controller {
  public:
   Controller(std::shared_ptr<Subsystem> subsystem, protocol::nvme::ControllerId id,

@@ -25,9 +25,10 @@ namespace target::nvmf {
 // before the reactors do.
 //
 // Locks, in this order: NvmfTarget::mutex_, Subsystem::mutex_, Controller::mutex_, a reactor's
-// queue of posted functions. None is held while a command is answered, and no I/O command takes any
-// of them: an I/O queue has a view of its namespaces of its own, renewed when the table's version
-// has changed.
+// queue of posted functions. None is held while a command is answered. An I/O command that is
+// carried out takes none of them: an I/O queue has a view of its namespaces of its own, renewed
+// (under Subsystem::mutex_) when the table's version has changed. One that is refused takes
+// Controller::mutex_, for its entry in the error log.
 class NvmfTarget {
  public:
   // The options are checked by config: names that are used twice end the process. `clock` outlives
