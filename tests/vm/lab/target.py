@@ -92,6 +92,12 @@ class Target:
             file.seek(self._log_size)
             return file.read().decode(errors="replace")
 
+    def status(self) -> str:
+        """What forebayctl shows; whatever it is, as text."""
+        done = subprocess.run([str(self.tool), "status", "--socket", self.config["control"]["socket"]],
+                              capture_output=True, text=True, timeout=30, check=False)
+        return done.stdout + done.stderr
+
     def kill(self) -> None:
         """As the kernel does when memory runs out: no warning, nothing finished."""
         self._end(signal.SIGKILL, -signal.SIGKILL)
