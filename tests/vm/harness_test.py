@@ -112,6 +112,17 @@ class CaptureTest(unittest.TestCase):
         with self.assertRaises(Failed):
             self.verify(conversation() + [(True, frame("capsule_resp"))])
 
+    def test_segments_out_of_order_and_twice(self):
+        write_pcap(self.path, conversation())
+        whole = self.path.read_bytes()
+        records = [(begin := whole.index(frame(name)) - 54 - 16, begin + 70 + len(frame(name)))
+                   for name in ("write_4k", "read_4k")]
+        (write, write_end), (read, read_end) = records
+        swapped = (whole[:write] + whole[read:read_end] + whole[write_end:read] + whole[write:write_end] +
+                   whole[write:write_end] + whole[read_end:])
+        self.path.write_bytes(swapped)
+        self.assertEqual(capture.verify(self.path).pdus, 9)
+
     def test_a_pdu_missing_in_the_middle_of_a_stream(self):
         write_pcap(self.path, conversation())
         whole = self.path.read_bytes()

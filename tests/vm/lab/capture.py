@@ -105,7 +105,8 @@ def _is_own_bug(malformed: str) -> bool:
 
 def _lines(path: Path) -> Iterator[list[str]]:
     fields = pdu_stream.FIELDS + SEEN_BY_DISSECTOR
-    argv = [tool("tshark"), "-n", "-r", str(path), "-o", "nvme-tcp.check_hdgst:TRUE", "-o", "nvme-tcp.check_ddgst:TRUE"]
+    argv = [tool("tshark"), "-n", "-r", str(path), "-o", "nvme-tcp.check_hdgst:TRUE", "-o", "nvme-tcp.check_ddgst:TRUE",
+            "-o", "tcp.reassemble_out_of_order:TRUE"]
     for port in PORTS:
         argv += ["-d", f"tcp.port=={port},nvme-tcp"]
     argv += ["-Y", "tcp.len > 0", "-T", "fields", "-E", "occurrence=a"]

@@ -58,30 +58,53 @@ def read(capture: Path) -> Iterator[CapturedPdu]:
 
 
 def assemble(captured: Iterable[Segment]) -> Iterator[CapturedPdu]:
-    """In the order in which each became complete. Raises at a gap, and at a header that no PDU of its type has."""
-    buffers: dict[tuple[int, bool], bytearray] = {}
-    expected: dict[tuple[int, bool], int] = {}
-    started: set[tuple[int, bool]] = set()
-    for segment in captured:
-        key = (segment.stream, segment.from_host)
-        following = expected.setdefault(key, segment.sequence)
-        payload = segment.payload
-        ahead = (segment.sequence - following) & 0xFFFFFFFF
-        if ahead >= 1 << 31:  # sent again: what was seen before is cut off
-            payload = payload[(1 << 32) - ahead:]
-        elif ahead > 0:
-            raise CannotRun(f"before frame {segment.frame} a segment of stream {segment.stream} is missing")
-        expected[key] = (following + len(payload)) & 0xFFFFFFFF
-        buffer = buffers.setdefault(key, bytearray())
-        buffer += payload
+    """In the order in which each became complete. Raises if a byte is missing, and at a header that no PDU of its type
+    has."""
+    directions: dict[tuple[int, bool], _Direction] = {}
+    for arrived in captured:
+        direction = directions.setdefault((arrived.stream, arrived.from_host), _Direction(arrived))
+        buffer = direction.take(arrived)
         while len(buffer) >= HEADER_BYTES:
-            length = _length(segment, buffer)
+            length = _length(arrived, buffer)
             if len(buffer) < length:
                 break
-            yield CapturedPdu(segment.stream, segment.from_host, key not in started, bytes(buffer[:length]),
-                              segment.frame, segment.time)
-            started.add(key)
+            yield CapturedPdu(arrived.stream, arrived.from_host, direction.first, bytes(buffer[:length]), arrived.frame,
+                              arrived.time)
+            direction.first = False
             del buffer[:length]
+    for direction in directions.values():
+        direction.require_whole()
+
+
+class _Direction:
+    """What one end of a connection sent, in order. Loopback hands segments over out of order now and then."""
+
+    def __init__(self, begin: Segment):
+        self.first = True
+        self._next = begin.sequence
+        self._buffer = bytearray()
+        self._early: list[Segment] = []
+
+    def take(self, arrived: Segment) -> bytearray:
+        """The bytes that are there without a gap and have not been taken yet."""
+        self._early.append(arrived)
+        while fitting := [held for held in self._early if _distance(self._next, held.sequence) <= 0]:
+            for held in fitting:
+                self._early.remove(held)
+                # Sent again, whole or in part: what was seen before is cut off.
+                payload = held.payload[-_distance(self._next, held.sequence):]
+                self._buffer += payload
+                self._next = (self._next + len(payload)) & 0xFFFFFFFF
+        return self._buffer
+
+    def require_whole(self) -> None:
+        if self._early:
+            raise CannotRun(f"before frame {self._early[0].frame} a segment of stream {self._early[0].stream} is missing")
+
+
+def _distance(begin: int, end: int) -> int:
+    """Of two sequence numbers; negative if `end` lies before `begin`."""
+    return (end - begin + (1 << 31) & 0xFFFFFFFF) - (1 << 31)
 
 
 def _length(segment: Segment, header: bytearray) -> int:
