@@ -29,6 +29,7 @@ class Suite:
     long_labels: list[str] = field(default_factory=list)  # run by --long beside the others
     environment: dict[str, str] = field(default_factory=dict)
     jobs: int = 2
+    shows: str = ""                # a file of the build folder that a test writes, printed after the suite
 
 
 SUITES = [
@@ -42,7 +43,7 @@ SUITES = [
           "release", ["config"], ["suite_config"], 1, quick=True),
     Suite("end_to_end", "the real daemon on loopback, driven by the project's own client",
           "release", ["end_to_end", "smoke"], ["suite_end_to_end", "suite_smoke", "forebayd", "forebayctl", "forebay-load",
-                                               "forebay-ceiling"], 10),
+                                               "forebay-ceiling"], 10, shows="bench.txt"),
     Suite("vm", "stock Linux kernels as hosts, in QEMU",
           "release", ["vm"], ["forebayd", "forebayctl"], 15, packages=["vm"], long_labels=["vm-long"]),
     # The whole daemon under ASan and TSan takes long to build: --quick has one loopback run, --long all of it.
@@ -153,12 +154,17 @@ def execute(suite: Suite, long: bool) -> Outcome:
     folder = ROOT / "build" / suite.preset
     report = folder / f"report-{suite.name}.xml"
     report.unlink(missing_ok=True)
+    shown = folder / suite.shows if suite.shows else None
+    if shown:
+        shown.unlink(missing_ok=True)
     labels = suite.labels + (suite.long_labels if long else [])
     environment = {**SANITIZER_ENVIRONMENT.get(suite.preset, {}), **suite.environment, **(LONG_ENVIRONMENT if long else {})}
     run(["ctest", "--test-dir", str(folder), "--output-on-failure", "--no-tests=error",
          "-L", "^(" + "|".join(labels) + ")$", "-j", str(suite.jobs), "--output-junit", str(report)],
         environment)
     count(report, outcome)
+    if shown and shown.exists():
+        print(f"\n{shown.read_text()}", flush=True)
     outcome.seconds = time.monotonic() - started
     if not long and outcome.seconds > suite.budget_minutes * 60 * 1.5:
         outcome.failed += 1
