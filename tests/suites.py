@@ -5,6 +5,7 @@ breaks, a suite without a test and a suite far over its time budget all count as
 """
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -28,6 +29,7 @@ class Suite:
     long_labels: list[str] = field(default_factory=list)  # run by --long beside the others
     environment: dict[str, str] = field(default_factory=dict)
     jobs: int = 2
+    shows: str = ""                # a file of the build folder that a test writes, printed after the suite
 
 
 SUITES = [
@@ -41,7 +43,7 @@ SUITES = [
           "release", ["config"], ["suite_config"], 1, quick=True),
     Suite("end_to_end", "the real daemon on loopback, driven by the project's own client",
           "release", ["end_to_end", "smoke"], ["suite_end_to_end", "suite_smoke", "forebayd", "forebayctl", "forebay-load",
-                                               "forebay-ceiling"], 10),
+                                               "forebay-ceiling"], 10, shows="bench.txt"),
     Suite("vm", "stock Linux kernels as hosts, in QEMU",
           "release", ["vm"], ["forebayd", "forebayctl"], 15, packages=["vm"], long_labels=["vm-long"]),
     # The whole daemon under ASan and TSan takes long to build: --quick has one loopback run, --long all of it.
@@ -56,6 +58,13 @@ SUITES = [
     Suite("fuzz", "every parser under libFuzzer, from the committed corpus",
           "fuzz", ["fuzz"], ["all"], 6, packages=["fuzz"]),
 ]
+
+# A default run starts no suite later than this, so that it ends, and says so, before CI's cap of 50 minutes.
+LAST_START_MINUTES = 45
+
+# As in the test presets, which ctest --test-dir does not read.
+SANITIZER_ENVIRONMENT = {"asan": {"ASAN_OPTIONS": "detect_stack_use_after_return=1"},
+                         "tsan": {"TSAN_OPTIONS": "halt_on_error=1"}}
 
 # What tests read to take their long form.
 LONG_ENVIRONMENT = {"FOREBAY_LONG": "1", "FOREBAY_FUZZ_SECONDS": "600"}
@@ -82,7 +91,22 @@ class Outcome:
 
 def run(command: list[str], environment: dict[str, str] | None = None) -> int:
     print("+ " + " ".join(command), flush=True)
-    return subprocess.call(command, cwd=ROOT, env={**os.environ, **(environment or {})})
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **(environment or {})})
+    try:
+        return process.wait()
+    except BaseException:
+        end(process)
+        raise
+
+
+def end(process: subprocess.Popen) -> None:
+    """Asks first: ctest then ends its tests."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def build(suite: Suite) -> bool:
@@ -101,7 +125,13 @@ def count(report: Path, outcome: Outcome) -> None:
         outcome.failed += 1
         outcome.note = "ctest wrote no report"
         return
-    for case in ElementTree.parse(report).getroot().iter("testcase"):
+    try:
+        cases = list(ElementTree.parse(report).getroot().iter("testcase"))
+    except ElementTree.ParseError as error:
+        outcome.failed += 1
+        outcome.note = f"ctest's report cannot be read: {error}"
+        return
+    for case in cases:
         status = case.get("status")
         if status == "run":
             outcome.passed += 1
@@ -124,17 +154,56 @@ def execute(suite: Suite, long: bool) -> Outcome:
     folder = ROOT / "build" / suite.preset
     report = folder / f"report-{suite.name}.xml"
     report.unlink(missing_ok=True)
+    shown = folder / suite.shows if suite.shows else None
+    if shown:
+        shown.unlink(missing_ok=True)
     labels = suite.labels + (suite.long_labels if long else [])
-    environment = {**suite.environment, **(LONG_ENVIRONMENT if long else {})}
+    environment = {**SANITIZER_ENVIRONMENT.get(suite.preset, {}), **suite.environment, **(LONG_ENVIRONMENT if long else {})}
     run(["ctest", "--test-dir", str(folder), "--output-on-failure", "--no-tests=error",
          "-L", "^(" + "|".join(labels) + ")$", "-j", str(suite.jobs), "--output-junit", str(report)],
         environment)
     count(report, outcome)
+    if shown and shown.exists():
+        print(f"\n{shown.read_text()}", flush=True)
     outcome.seconds = time.monotonic() - started
     if not long and outcome.seconds > suite.budget_minutes * 60 * 1.5:
         outcome.failed += 1
         outcome.note = "over its time budget by more than half"
     return outcome
+
+
+def execute_all(chosen: list[Suite], long: bool, last_start: float | None, outcomes: list[Outcome]) -> None:
+    """Adds an outcome for each suite, also when it is interrupted or `last_start` (monotonic) has passed."""
+    for suite in chosen:
+        if last_start is not None and time.monotonic() > last_start:
+            outcomes.append(Outcome(suite.name, failed=1, budget_minutes=suite.budget_minutes,
+                                    note=f"not started: {LAST_START_MINUTES} minutes have passed"))
+            continue
+        try:
+            outcomes.append(execute(suite, long))
+        except KeyboardInterrupt:
+            outcomes += [Outcome(left.name, failed=1, budget_minutes=left.budget_minutes, note="interrupted")
+                         for left in chosen[len(outcomes):]]
+            raise
+
+
+class Guests:
+    """The guests' images are fetched and built beside the first builds. Their apt has a state of its own and waits for
+    no lock; what fails here is tried again, and judged, by the test vm.prepare."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen | None = None
+        if run([str(ROOT / "appliance/install-packages"), "vm"]) == 0:
+            log = ROOT / "build" / "vm-prepare.log"
+            log.parent.mkdir(exist_ok=True)
+            with open(log, "wb") as file:
+                self._process = subprocess.Popen([sys.executable, str(ROOT / "tests/vm/run.py"), "--prepare"], stdout=file,
+                                                 stderr=file, stdin=subprocess.DEVNULL)
+            print(f"guests are being prepared, see {log.relative_to(ROOT)}", flush=True)
+
+    def end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            end(self._process)
 
 
 def acceptance() -> Outcome:
@@ -182,9 +251,20 @@ def main() -> int:
         chosen.append(SMOKE)
     if options.long and not options.only:
         chosen += WHOLE_DAEMON
-    outcomes = [execute(suite, options.long) for suite in chosen]
-    if not options.only and not options.quick:
-        outcomes.append(acceptance())
+    outcomes: list[Outcome] = []
+    guests = None
+    last_start = None if options.only or options.long else started + LAST_START_MINUTES * 60
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        guests = Guests() if by_name["vm"] in chosen else None
+        execute_all(chosen, options.long, last_start, outcomes)
+        if not options.only and not options.quick:
+            outcomes.append(acceptance())
+    except KeyboardInterrupt:
+        outcomes.append(Outcome("interrupted", failed=1))
+    finally:
+        if guests is not None:
+            guests.end()
     return summary(outcomes, time.monotonic() - started)
 
 

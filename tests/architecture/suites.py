@@ -1,7 +1,10 @@
 """tests/run names its suites, refuses an unknown one with the known ones, and its summary counts and judges."""
 import importlib.util
+import json
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 
@@ -29,6 +32,37 @@ def main() -> int:
     missing = suites.Outcome("c")
     suites.count(root / "no-such-report.xml", missing)
     assert missing.failed == 1, "a report that is not there must fail"
+    with tempfile.TemporaryDirectory() as folder:
+        torn = Path(folder) / "report.xml"
+        torn.write_text("<testsuite><testcase status='run'/>")
+        outcome = suites.Outcome("d")
+        suites.count(torn, outcome)
+        assert outcome.failed == 1, "a report that is cut off must fail"
+
+    one, two, three = (suites.Suite(name, "", "release", [], [], 1) for name in ("one", "two", "three"))
+    started = []
+    suites.execute = lambda suite, long: started.append(suite.name) or suites.Outcome(suite.name, passed=1)
+    outcomes = []
+    suites.execute_all([one, two], False, time.monotonic() - 1, outcomes)
+    assert not started and [(o.suite, o.failed) for o in outcomes] == [("one", 1), ("two", 1)], "nothing starts late"
+
+    def interrupted(suite, long):
+        if suite is two:
+            raise KeyboardInterrupt
+        return suites.Outcome(suite.name, passed=1)
+
+    suites.execute = interrupted
+    outcomes = []
+    try:
+        suites.execute_all([one, two, three], False, None, outcomes)
+        raise AssertionError("an interruption is passed on")
+    except KeyboardInterrupt:
+        assert [(o.suite, o.failed) for o in outcomes] == [("one", 0), ("two", 1), ("three", 1)], outcomes
+
+    for preset, name in (("asan", "ASAN_OPTIONS"), ("tsan", "TSAN_OPTIONS")):
+        presets = json.loads((root / "CMakePresets.json").read_text())["testPresets"]
+        wanted = next(p["environment"] for p in presets if p["name"] == preset)
+        assert suites.SANITIZER_ENVIRONMENT[preset] == wanted, f"{name} differs from the test preset's"
     print(f"{len(names)} suites")
     return 0
 

@@ -1,7 +1,16 @@
 // forebay-load as a whole against the fake target: what it reports, and what it must not overlook.
 #include "tests/bench/load/run.h"
 
+#include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <functional>
+#include <mutex>
+#include <thread>
 
 #include "tests/client/fake_target.h"
 
@@ -114,11 +123,65 @@ TEST(Load, ARateIsKept) {
   FakeTarget target({.blocks = 1024});
   LoadOptions options = short_run(target);
   options.count = 0;
-  options.duration_s = 0.5;
+  options.duration_s = 2;
   options.rate = 1000;
   const Figures figures = run(options);
-  EXPECT_LE(figures.reads, 502u);
-  EXPECT_GE(figures.reads, 250u);  // a busy machine may lose some at the end
+  EXPECT_LE(figures.reads, 2002u);
+  EXPECT_GE(figures.reads, 1000u);  // a busy machine may lose some at the end
+}
+
+// A target that stalls once makes all late that came due meanwhile, not the one I/O it held.
+TEST(Load, WithARateLatencyCountsFromWhenAnIoWasDue) {
+  FakeTarget target({.blocks = 1024});
+  LoadOptions options = short_run(target);
+  options.count = 500;
+  options.rate = 1000;
+  options.depth = 1;
+  options.read_percent = 0;
+  std::thread stall([&target] {
+    while (target.writes < 50) std::this_thread::yield();
+    const std::lock_guard held(target.storage_mutex());
+    std::this_thread::sleep_for(std::chrono::milliseconds{400});
+  });
+  const Figures figures = run(options);
+  stall.join();
+  EXPECT_EQ(figures.writes, 500u);
+  EXPECT_GE(figures.write_latency.percentile(0.5), 50'000'000u);
+}
+
+// What is written to standard error while `work` runs, when that is a terminal.
+std::string on_a_terminal(const std::function<void()>& work) {
+  const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
+  EXPECT_TRUE(terminal >= 0 && ::grantpt(terminal) == 0 && ::unlockpt(terminal) == 0);
+  const int seen_by_program = ::open(::ptsname(terminal), O_RDWR | O_NOCTTY);
+  const int before = ::dup(STDERR_FILENO);
+  EXPECT_GE(::dup2(seen_by_program, STDERR_FILENO), 0);
+  work();
+  EXPECT_GE(::dup2(before, STDERR_FILENO), 0);
+  ::close(before);
+  EXPECT_EQ(::fcntl(terminal, F_SETFL, O_NONBLOCK), 0);
+  std::string text;
+  char some[512];
+  for (ssize_t got = 0; (got = ::read(terminal, some, sizeof some)) > 0;) {
+    text.append(some, static_cast<std::size_t>(got));
+  }
+  ::close(seen_by_program);
+  ::close(terminal);
+  return text;
+}
+
+TEST(Load, ATerminalShowsProgressAndQuietShowsNone) {
+  FakeTarget target({.blocks = 1024});
+  LoadOptions options = short_run(target);
+  options.count = 0;
+  options.duration_s = 1.5;  // longer than a line takes to come
+  options.rate = 1000;
+  options.quiet = false;
+  const std::string shown = on_a_terminal([&] { (void)run(options); });
+  EXPECT_THAT(shown, testing::ContainsRegex("[1-9][0-9]* IOPS +[0-9.]+ MiB/s"));
+  EXPECT_TRUE(shown.ends_with("\r\x1b[K")) << "the line is left behind: " << shown;
+  options.quiet = true;
+  EXPECT_EQ(on_a_terminal([&] { (void)run(options); }), "");
 }
 
 TEST(Load, IdleAssociationsStayConnected) {

@@ -22,6 +22,9 @@ ALL = [
     Case("128 KiB sequential write, depth 16", "write", 131072, 16, "sequential"),
 ]
 
+# One core of the client against one core of the target, here with a client that sleeps when it has nothing to do.
+SATURATION = Case("4 KiB random read, depth 128, client not polling", "read", 4096, 128)
+
 IDLE_HOSTS = (0, 100)
 
 # Stated bound: CPU of an idle target with this many connected hosts, in percent of one core.
@@ -31,3 +34,6 @@ IDLE_BOUND_PERCENT = 1.0
 # Aims: depth 1 within this factor of the echo's median latency, depth 32 at least this part of its rate.
 AIM_DEPTH_1_LATENCY = 1.5
 AIM_DEPTH_32_RATE = 0.5
+# ... and one core of the client saturates one core of the target: it is done with at most this part of the time that the
+# target takes for the same I/Os. (A target that is not saturated polls, and looks as busy as the client.)
+AIM_CLIENT_TO_TARGET = 0.95

@@ -29,6 +29,18 @@ class Judgement:
     text: str
     stated_bound: bool  # a bound fails --check, an aim is only reported
     holds: bool
+    case: cases.Case | None = None  # whose profile explains a missed aim
+
+
+def judge_saturation(samples):
+    """`samples`: of cases.SATURATION."""
+    target, client, per_second = (statistics.median(sample[figure] for sample in samples)
+                                  for figure in ("target_busy", "client_busy", "per_second"))
+    ratio = client / target if target else 9.99
+    return Judgement(f"one core of the client saturates one core of the target: {cases.SATURATION.name}: "
+                     f"{per_second / 1000:.0f} K/s with the target's core {target:.0f} % and the client's {client:.0f} % "
+                     f"busy, ratio {ratio:.2f}, aim {cases.AIM_CLIENT_TO_TARGET}",
+                     False, ratio <= cases.AIM_CLIENT_TO_TARGET, cases.SATURATION)
 
 
 def judge(rows, idle):
@@ -40,12 +52,12 @@ def judge(rows, idle):
             ratio = row.ratio("plain", "p50_us")
             judged.append(Judgement(f"{row.case.name}: p50 {ratio:.2f} x the bare echo, "
                                     f"aim {cases.AIM_DEPTH_1_LATENCY} x",
-                                    False, ratio <= cases.AIM_DEPTH_1_LATENCY))
+                                    False, ratio <= cases.AIM_DEPTH_1_LATENCY, row.case))
         if row.case.depth == 32:
             ratio = row.ratio("plain", "per_second")
             judged.append(Judgement(f"{row.case.name}: {100 * ratio:.0f} % of the bare echo, "
                                     f"aim {100 * cases.AIM_DEPTH_32_RATE:.0f} %",
-                                    False, ratio >= cases.AIM_DEPTH_32_RATE))
+                                    False, ratio >= cases.AIM_DEPTH_32_RATE, row.case))
     return judged
 
 
@@ -60,7 +72,7 @@ def case_line(row):
     line = f"| {row.case.name} | {rate_text(row, 'echo')} |"
     for kind in ("plain", "digests"):
         line += f" {rate_text(row, kind)} | {100 * row.ratio(kind, 'per_second'):.0f} % |"
-    return line
+    return line + f" {row.median('plain', 'target_busy'):.0f} / {row.median('plain', 'client_busy'):.0f} % |"
 
 
 def latency_line(row):
@@ -77,14 +89,15 @@ def verdict(judgement):
     return "FAILED BOUND" if judgement.stated_bound else "missed aim"
 
 
-def as_text(rows, idle, copy, judged, machine):
+def as_text(rows, idle, copy, judged, machine, profiles):
+    """`profiles`: lines by case name."""
     repeats = len(rows[0].samples["echo"]) if rows else 0
     lines = [f"{machine['cpu']}, {machine['processors']} processors, kernel {machine['kernel']}, "
              f"load average before {machine['load_average_before']}",
              f"Median (lowest-highest) of {repeats} interleaved repeats; ratios are to the bare echo of the same repeat.",
              "",
-             "| rate | bare echo | forebayd | of echo | with digests | of echo |",
-             "|---|---|---|---|---|---|",
+             "| rate | bare echo | forebayd | of echo | with digests | of echo | CPU of target / polling client |",
+             "|---|---|---|---|---|---|---|",
              *[case_line(row) for row in rows],
              "",
              "| latency p50 / p99, us | bare echo | forebayd | p50 to echo | with digests | p50 to echo |",
@@ -96,13 +109,16 @@ def as_text(rows, idle, copy, judged, machine):
              f"4 KiB copy to mapped memory with a fence: {copy['sequential_ns']:.0f} ns sequential, "
              f"{copy['sequential_with_crc_ns']:.0f} ns with CRC-32C, {copy['random_ns']:.0f} ns random",
              ""]
-    lines += [f"{verdict(judgement)}: {judgement.text}" for judgement in judged]
+    for judgement in judged:
+        lines.append(f"{verdict(judgement)}: {judgement.text}")
+        if not judgement.holds and judgement.case is not None:
+            lines += [f"    {line}" for line in profiles.get(judgement.case.name, [])]
     if machine["load_average_before"] > 0.5:
         lines.append("The machine was not quiet when this began: trust the ratios more than the figures, and neither much.")
     return "\n".join(lines)
 
 
-def as_data(rows, idle, copy, judged, machine):
+def as_data(rows, idle, copy, judged, machine, profiles):
     return {
         "machine": machine,
         "cases": [{**dataclasses.asdict(row.case), "samples": row.samples,
@@ -113,4 +129,5 @@ def as_data(rows, idle, copy, judged, machine):
         "idle_cpu_percent": {str(hosts): round(percent, 4) for hosts, percent in idle.items()},
         "copy": copy,
         "judged": [dataclasses.asdict(judgement) for judgement in judged],
+        "profiles": profiles,
     }

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import platform
+import resource
 import subprocess
 import time
 
@@ -36,6 +37,12 @@ def established(port):
     return count
 
 
+def children_cpu_seconds():
+    """Of all children that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 class Tools:
     def __init__(self, folder):
         self.load_binary = str(folder / "tests/bench/forebay-load")
@@ -61,16 +68,23 @@ class Tools:
         return [self.load_binary, "--address", "127.0.0.1", "--port", str(served.port),
                 "--subsystem", "nqn.2026-11.com.example:bench", "--json", "-", "--quiet"]
 
-    def load(self, case, served, seconds, digests):
-        report = self.run_json(self.load_command(served) + [
-            "--cpu", str(CLIENT_CPU), "--poll", "--depth", str(case.depth),
+    def case_command(self, case, served, seconds, digests=False, poll=True):
+        return self.load_command(served) + [
+            "--cpu", str(CLIENT_CPU), "--depth", str(case.depth),
             "--block-size", str(case.block_bytes), "--pattern", case.pattern,
             "--mix", "100" if case.direction == "read" else "0",
             "--warmup", str(WARMUP_SECONDS), "--duration", str(seconds),
-        ] + (["--digests", "header,data"] if digests else []))
+        ] + (["--poll"] if poll else []) + (["--digests", "header,data"] if digests else [])
+
+    def load(self, case, served, seconds, digests, poll=True):
+        target, client, start = served.cpu_seconds(), children_cpu_seconds(), time.monotonic()
+        report = self.run_json(self.case_command(case, served, seconds, digests, poll))
+        took = time.monotonic() - start
         figures = report[case.direction]
         return {"per_second": figures["iops"], "mib_per_s": figures["mib_per_s"],
-                "p50_us": figures["latency_us"]["p50"], "p99_us": figures["latency_us"]["p99"]}
+                "p50_us": figures["latency_us"]["p50"], "p99_us": figures["latency_us"]["p99"],
+                "target_busy": 100 * (served.cpu_seconds() - target) / took,
+                "client_busy": 100 * (children_cpu_seconds() - client) / took}
 
     def fill(self, served, size_mib):
         """Every block of the volume is written once, so that reads touch real pages."""

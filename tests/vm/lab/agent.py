@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lab.errors import GuestDied
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -40,9 +42,12 @@ class Agent:
             ready, _, _ = select.select([self._stream], [], [], min(left, 1.0))
             self._check()
             if ready:
-                data = self._stream.recv(1 << 16)
+                try:
+                    data = self._stream.recv(1 << 16)
+                except ConnectionError:
+                    data = b""
                 if not data:
-                    return None
+                    raise GuestDied("the guest's agent closed its line")
                 self._received += data
                 self._parse()
         return self._answers.pop(number)

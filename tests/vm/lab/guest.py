@@ -20,22 +20,35 @@ class Job:
     """A command that runs in the guest while the scenario goes on."""
 
     def __init__(self, guest: "Guest", command: str, number: int):
-        self._guest, self._command, self._number = guest, command, number
+        self._guest, self._number = guest, number
+        self.command = command
+        self.answer: Answer | None = None  # once it has ended and somebody has looked
 
     def poll(self) -> Answer | None:
-        return self._guest.agent.receive(self._number, 0.01)
+        return self._receive(0.01)
 
     def wait(self, timeout: float = COMMAND_TIMEOUT_S) -> Answer:
-        answer = self._guest.agent.receive(self._number, timeout)
+        answer = self._receive(timeout)
         if answer is None:
-            raise Failed(f"in the guest, after {timeout:.0f} s no end of: {self._command}")
+            raise Failed(f"in the guest, after {timeout:.0f} s no end of: {self.command}")
         return answer
 
     def succeed(self, timeout: float = COMMAND_TIMEOUT_S) -> str:
         answer = self.wait(timeout)
         if answer.code != 0:
-            raise Failed(f"in the guest: {self._command}\nexit code {answer.code}\n{ends_of(answer.output)}")
+            raise Failed(f"in the guest: {self.command}\nexit code {answer.code}\n{ends_of(answer.output)}")
         return answer.output
+
+    def output_so_far(self) -> str:
+        """While it runs, what the agent has of it."""
+        if self.answer is not None:
+            return self.answer.output
+        return self._guest.attempt(f"tail -c 4000 /run/agent.{self._number}.out", 20).output
+
+    def _receive(self, timeout: float) -> Answer | None:
+        if self.answer is None:
+            self.answer = self._guest.agent.receive(self._number, timeout)
+        return self.answer
 
 
 def ends_of(output: str) -> str:
@@ -51,16 +64,19 @@ class Guest:
         folder.mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen | None = None
         self.agent: Agent
+        # Started by start(), for the description of a failure.
+        self.jobs: list[Job] = []
 
     def start(self, command: str) -> Job:
-        return Job(self, command, self.agent.send(command))
+        self.jobs.append(self._send(command))
+        return self.jobs[-1]
 
     def attempt(self, command: str, timeout: float = COMMAND_TIMEOUT_S) -> Answer:
-        return self.start(command).wait(timeout)
+        return self._send(command).wait(timeout)
 
     def run(self, command: str, timeout: float = COMMAND_TIMEOUT_S) -> str:
         """The output of a command that must succeed."""
-        return self.start(command).succeed(timeout)
+        return self._send(command).succeed(timeout)
 
     def read(self, path: str) -> str:
         return self.run(f"cat {path}").strip()
@@ -90,6 +106,9 @@ class Guest:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def _send(self, command: str) -> Job:
+        return Job(self, command, self.agent.send(command))
 
     def _last_words(self) -> str:
         """What the process itself printed."""

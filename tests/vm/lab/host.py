@@ -5,7 +5,7 @@ import re
 import uuid
 
 from lab.errors import Failed
-from lab.guest import Guest
+from lab.guest import Guest, ends_of
 from lab.namespace import ADDRESS
 from lab.target import IO_PORT, SUBSYSTEM
 
@@ -22,17 +22,21 @@ class Host:
 
     def __init__(self, guest: Guest, index: int):
         self.guest = guest
+        self.asked_for: set[str] = set()  # options of all its connects
         self.id = str(uuid.uuid5(uuid.NAMESPACE_DNS, f"host{index}.example.com"))
         self.nqn = f"nqn.2014-08.org.nvmexpress:uuid:{self.id}"
         self.run, self.attempt, self.start = guest.run, guest.attempt, guest.start
         self.read, self.await_true = guest.read, guest.await_true
         guest.write("/etc/nvme/hostnqn", self.nqn)
         guest.write("/etc/nvme/hostid", self.id)
+        # Ends with 141 if commands could die of what guest_agent.sh protects them from.
+        guest.run("kill -PIPE $$")
         # From here on the kernel's log is this scenario's.
         guest.run("dmesg -C")
 
     def connect(self, *options: str, address: str = ADDRESS, port: int = IO_PORT, nqn: str = SUBSYSTEM) -> str:
         """The controller's name, such as nvme0, once it is live."""
+        self.asked_for.update(options)
         output = self.run(f"nvme connect -t tcp -a {address} -s {port} -n {nqn} -k {KEEP_ALIVE_S} -l 900 -c 1 "
                           f"{' '.join(options)} -o json 2>&1 || exit $?")
         found = re.search(r"nvme\d+", output)
@@ -92,11 +96,28 @@ def fio_command(where: str, *options: str) -> str:
 
 
 def fio_result(output: str) -> dict:
-    """The one job of a run that must have had no error."""
+    """The one job of a run that must have had no error, and must have done all that it was asked for."""
+    if "got signal=" in output:
+        raise Failed(f"fio was ended by a signal: {ends_of(output)}")
     try:
         job = json.loads(output[output.index("{"):])["jobs"][0]
+        options = job["job options"]
+        size = bytes_of(options["size"])
     except (ValueError, KeyError, IndexError) as error:
-        raise Failed(f"fio printed no result: {output[-2000:]}") from error
+        raise Failed(f"fio printed no result: {ends_of(output)}") from error
     if job["error"] != 0:
-        raise Failed(f"fio: error {job['error']}: {output[-2000:]}")
+        raise Failed(f"fio: error {job['error']}: {ends_of(output)}")
+    written, read = job["write"]["io_bytes"], job["read"]["io_bytes"]
+    # A mixed run writes a part of it; what it reads while writing and what it reads to verify make up the whole again.
+    if written != size and not (options["rw"] == "randrw" and 0 < written < size):
+        raise Failed(f"fio wrote {written} of {size} bytes: {ends_of(output)}")
+    expected = 0 if options.get("do_verify") == "0" else size
+    if read != expected:
+        raise Failed(f"fio read {read} of {expected} bytes: {ends_of(output)}")
     return job
+
+
+def bytes_of(size: str) -> int:
+    """Of a size as fio takes it: 24M."""
+    found = re.fullmatch(r"(\d+)([kMG]?)", size)
+    return int(found.group(1)) << {"": 0, "k": 10, "M": 20, "G": 30}[found.group(2)]

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from lab import diagnosis
 from lab.capture import Capture
 from lab.emulated_guest import EmulatedGuest
 from lab.errors import Failed
@@ -63,9 +64,13 @@ class Lab:
             self.target.stop()
         notes = [self.note] if self.note else []
         if self._capture:
-            types = self._capture.verify()
-            self.require(types, "the capture holds no NVMe/TCP PDU")
-            notes.append(f"{sum(types.values())} PDUs decoded")
+            seen = self._capture.verify()
+            self.require(seen.pdus, "the capture holds no NVMe/TCP PDU")
+            asked = {option for host in self._hosts.values() for option in host.asked_for}
+            self.require("-g" not in asked or seen.good_header_digests, "not one header digest in the capture")
+            self.require("-G" not in asked or seen.good_data_digests, "not one data digest in the capture")
+            notes.append(f"{seen.pdus} PDUs decoded, {seen.good_header_digests} header and {seen.good_data_digests} "
+                         "data digests checked")
         return ", ".join(notes)
 
     def close(self, keep: bool) -> None:
@@ -80,16 +85,7 @@ class Lab:
 
     def describe(self) -> str:
         """What helps to understand a failure."""
-        parts = []
-        for index, host in self._hosts.items():
-            try:
-                parts.append(f"--- dmesg of guest {index}\n{host.guest.run('dmesg | tail -60', 20)}")
-            except Exception as error:  # noqa: BLE001: the guest may be what failed
-                parts.append(f"--- guest {index}: {error}\n{host.guest.console()[-2000:]}")
-        log = self.folder / "forebayd.log"
-        if log.exists():
-            parts.append(f"--- forebayd\n{log.read_text(errors='replace')[-4000:]}")
-        return "\n".join(parts)
+        return diagnosis.describe(self._hosts, self.target, self._capture)
 
 
 Scenario = Callable[[Lab], None]

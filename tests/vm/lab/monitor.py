@@ -9,16 +9,21 @@ from pathlib import Path
 from lab.errors import GuestDied
 
 
+# To answer anything takes QEMU milliseconds; this ends a wait for an emulator that hangs.
+ANSWER_TIMEOUT_S = 120.0
+
+
 class Monitor:
-    def __init__(self, stream: socket.socket):
+    def __init__(self, stream: socket.socket, timeout: float = ANSWER_TIMEOUT_S):
         self._socket = stream
-        self._file = self._socket.makefile("rw")
+        self._socket.settimeout(timeout)
+        # For reading alone: a file for both forgets what it has read ahead when it is written to.
+        self._lines = self._socket.makefile("r")
         self._read()  # greeting
         self.ask("qmp_capabilities")
 
     def ask(self, command: str, **arguments: object) -> object:
-        self._file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
-        self._file.flush()
+        self._socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
         while True:
             answer = self._read()
             if "error" in answer:
@@ -43,7 +48,9 @@ class Monitor:
 
     def _read(self) -> dict:
         try:
-            line = self._file.readline()
+            line = self._lines.readline()
+        except TimeoutError as error:
+            raise GuestDied(f"QEMU's monitor says nothing for {self._socket.gettimeout():.1f} s") from error
         except OSError:
             line = ""
         if not line:

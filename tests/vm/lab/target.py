@@ -92,6 +92,25 @@ class Target:
             file.seek(self._log_size)
             return file.read().decode(errors="replace")
 
+    def status(self) -> str:
+        """What forebayctl shows; whatever it is, as text."""
+        done = subprocess.run([str(self.tool), "status", "--socket", self.config["control"]["socket"]],
+                              capture_output=True, text=True, timeout=30, check=False)
+        return done.stdout + done.stderr
+
+    def hosts(self) -> list[dict]:
+        """The connected ones, as forebayctl tells programs."""
+        done = subprocess.run([str(self.tool), "status", "--json", "--socket", self.config["control"]["socket"]],
+                              capture_output=True, text=True, timeout=30, check=False)
+        try:
+            return json.loads(done.stdout)["hosts"]
+        except (ValueError, KeyError) as error:
+            raise Failed(f"forebayctl status --json: exit code {done.returncode}: {done.stdout}{done.stderr}") from error
+
+    def pool_bytes(self) -> int:
+        """What the pool's files take of the disk: a hole takes nothing."""
+        return sum(path.stat().st_blocks * 512 for path in self.pool.rglob("*") if path.is_file())
+
     def kill(self) -> None:
         """As the kernel does when memory runs out: no warning, nothing finished."""
         self._end(signal.SIGKILL, -signal.SIGKILL)
