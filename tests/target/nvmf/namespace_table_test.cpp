@@ -104,6 +104,13 @@ TEST_F(NamespaceTableTest, LateVolumeIsInaccessibleUntilItComes) {
   EXPECT_GT(after.groups[0].changes, before.groups[0].changes);
 }
 
+TEST_F(NamespaceTableTest, RefusedVolumeIsInaccessible) {
+  auto& volume = add(1);
+  volume.now_state = engine::VolumeState::refused;
+  ASSERT_EQ(table.refresh().size(), 1U);
+  EXPECT_EQ(table.view_for("h")->find(1)->ana_state, AnaState::inaccessible);
+}
+
 TEST_F(NamespaceTableTest, FailedVolumeIsServedForWhatItCanDo) {
   auto& volume = add(1);
   volume.now_state = engine::VolumeState::failed;
