@@ -1,4 +1,5 @@
-// Strong units: a block address is not a count, a media offset is not a length, and neither is an integer.
+// Strong units: a block address is not a count, a media offset is not a length, and neither is an
+// integer.
 #pragma once
 
 #include <compare>
@@ -28,8 +29,12 @@ constexpr Lba operator+(Lba lba, BlockCount count) { return {lba.value + count.v
 constexpr BlockCount operator-(Lba end, Lba begin) { return {end.value - begin.value}; }
 constexpr BlockCount operator+(BlockCount a, BlockCount b) { return {a.value + b.value}; }
 constexpr BlockCount operator-(BlockCount a, BlockCount b) { return {a.value - b.value}; }
-constexpr MediaOffset operator+(MediaOffset at, ByteCount length) { return {at.value + length.value}; }
-constexpr ByteCount operator-(MediaOffset end, MediaOffset begin) { return {end.value - begin.value}; }
+constexpr MediaOffset operator+(MediaOffset at, ByteCount length) {
+  return {at.value + length.value};
+}
+constexpr ByteCount operator-(MediaOffset end, MediaOffset begin) {
+  return {end.value - begin.value};
+}
 constexpr ByteCount operator+(ByteCount a, ByteCount b) { return {a.value + b.value}; }
 constexpr ByteCount operator-(ByteCount a, ByteCount b) { return {a.value - b.value}; }
 
@@ -38,7 +43,9 @@ struct BlockSize {
   std::uint32_t bytes = 4096;
   friend constexpr auto operator<=>(BlockSize, BlockSize) = default;
 };
-constexpr ByteCount operator*(BlockCount count, BlockSize size) { return {count.value * size.bytes}; }
+constexpr ByteCount operator*(BlockCount count, BlockSize size) {
+  return {count.value * size.bytes};
+}
 constexpr MediaOffset byte_position(Lba lba, BlockSize size) { return {lba.value * size.bytes}; }
 
 constexpr ByteCount operator""_KiB(unsigned long long n) { return {n << 10}; }
