@@ -97,7 +97,8 @@ def build(suite: Suite) -> bool:
         return False
     # A warning ends the tests' build, where the preset lets an operator's go on.
     strict = ["-DFOREBAY_WARNINGS_AS_ERRORS=ON"] if suite.preset == "release" else []
-    if run(["cmake", "--preset", suite.preset, "-Wno-dev", *strict]) != 0:
+    python = f"-DPython3_EXECUTABLE={sys.executable}"  # the one that tests/run has chosen
+    if run(["cmake", "--preset", suite.preset, "-Wno-dev", python, *strict]) != 0:
         return False
     jobs = str(min(3, (os.cpu_count() or 2) + 1))
     return run(["cmake", "--build", "--preset", suite.preset, "-j", jobs, "--target", *suite.targets]) == 0
