@@ -22,7 +22,7 @@ struct ListenerOptions {
   int backlog = 1024;
   engine::Duration retry_interval = std::chrono::seconds(1);
   // Told why it cannot listen yet, once for each reason; any thread, must not call the listener.
-  std::function<void(const std::string& reason)> tell_waiting;
+  std::function<void(const std::string& reason)> tell_waiting = {};
 };
 
 enum class ListenerState : std::uint8_t {
