@@ -82,6 +82,8 @@ int serve(config::Config config, const std::string& path) {
 
 }  // namespace
 
+// What nobody catches ends the process, and says so.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   CLI::App app("Serves volumes over NVMe/TCP.", "forebayd");
   app.set_version_flag("--version", FOREBAY_VERSION);
