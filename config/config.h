@@ -26,6 +26,7 @@ using engine::operator""_GiB;
 struct Position {
   std::uint32_t line = 0;
   std::uint32_t column = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means the default's own zero.
   friend auto operator<=>(const Position&, const Position&) = default;
 };
 

@@ -12,6 +12,7 @@ namespace engine {
 template <class Tag>
 struct Quantity {
   std::uint64_t value = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means the default's own zero.
   friend constexpr auto operator<=>(Quantity, Quantity) = default;
 };
 
@@ -41,6 +42,7 @@ constexpr ByteCount operator-(ByteCount a, ByteCount b) { return {a.value - b.va
 // Logical block size of a volume: a power of two, 512 or 4096 (validated by config).
 struct BlockSize {
   std::uint32_t bytes = 4096;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means the default's own zero.
   friend constexpr auto operator<=>(BlockSize, BlockSize) = default;
 };
 constexpr ByteCount operator*(BlockCount count, BlockSize size) {
