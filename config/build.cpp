@@ -73,7 +73,6 @@ class Builder {
     each("hosts", parse_name, draft_.hosts, &Builder::read_host);
     std::vector<std::string> nqns;
     each("subsystems", parse_nqn, nqns, &Builder::read_subsystem);
-    read_metrics();
     read_control();
     read_log();
     return std::move(draft_);
@@ -118,10 +117,11 @@ class Builder {
     }
   }
 
-  bool expect_map(const Node& node, const std::string& path) {
+  bool expect_map(const Node& node, const std::string& path, string_view entry = "NAME: ...") {
     if (node.kind == Node::Kind::map || node.kind == Node::Kind::null) return true;
     if (node.kind != Node::Kind::reported) {
-      report_.error(node.at, path, "is not a map; write \"NAME: ...\" entries below it.");
+      report_.error(node.at, path,
+                    fmt::format("is not a map; write \"{}\" entries below it.", entry));
     }
     return false;
   }
@@ -149,7 +149,8 @@ class Builder {
   }
 
   void read_listener(const std::string& name, SectionReader& reader) {
-    if (reader.has("protocol") && !reader.choice("protocol")) return;
+    (void)reader.choice("protocol");
+    if (reader.is_later("protocol")) return;
     reader.check_keys();
     Listener listener;
     listener.name = name;
@@ -194,7 +195,7 @@ class Builder {
 
   void read_pool(const std::string& name, SectionReader& reader) {
     const auto kind = reader.choice("kind");
-    if (reader.has("kind") && !kind) return;
+    if (reader.is_later("kind")) return;
     reader.check_keys();
     (void)reader.choice("provisioning");  // thick is the only one and the default
     Pool pool;
@@ -202,7 +203,7 @@ class Builder {
     pool.at = reader.at();
     if (kind && kind->value == "memory") {
       pool.kind = Pool::Kind::memory;
-      for (const string_view key : {"directory", "provisioning"}) {
+      for (const string_view key : {"directory", "provisioning", "uuid"}) {
         if (!reader.has(key)) continue;
         report_.error(reader.at(key), reader.path_of(key),
                       "a pool of kind memory has none; remove it.");
@@ -217,6 +218,7 @@ class Builder {
     assign(pool.directory, reader.parsed("directory", [](string_view text) {
       return parse_path(text, max_directory_bytes);
     }));
+    pool.uuid = reader.parsed("uuid", parse_uuid);
     config().pools.emplace(name, std::move(pool));
   }
 
@@ -239,6 +241,12 @@ class Builder {
     reader.check_keys();
     const auto nqn = reader.parsed("nqn", parse_nqn);
     if (!nqn) return;
+    if (const std::string lower = uuid_nqn_in_lower_case(nqn->value); lower != nqn->value) {
+      report_.warning(nqn->at, reader.path_of("nqn"),
+                      fmt::format("capital letters count, and Linux hosts send the UUID in small "
+                                  "ones; write {} if the host's /etc/nvme/hostnqn does.",
+                                  lower));
+    }
     const auto [other, fresh] = host_of_nqn_.emplace(nqn->value, name);
     if (!fresh) {
       report_.error(nqn->at, reader.path_of("nqn"),
@@ -319,7 +327,7 @@ class Builder {
   void read_namespaces(Subsystem& subsystem, SectionReader& reader) {
     const Node& map = reader.node("namespaces");
     const std::string path = reader.path_of("namespaces");
-    if (!expect_map(map, path)) return;
+    if (!expect_map(map, path, "1: {volume: NAME}")) return;
     if (map.entries.size() > max_namespaces) {
       report_.error(reader.at("namespaces"), path,
                     fmt::format("has {} namespaces; at most {} are possible in one subsystem.",
@@ -341,16 +349,6 @@ class Builder {
       made.nsid = static_cast<std::uint32_t>(nsid.value());
       subsystem.namespaces.emplace(made.nsid, std::move(made));
     }
-  }
-
-  void read_metrics() {
-    if (!top_.has("metrics")) return;
-    SectionReader reader = below("metrics");
-    reader.check_keys();
-    Metrics metrics;
-    assign(metrics.address, reader.parsed("address", parse_address));
-    read_port(metrics.port, reader);
-    config().metrics = metrics;
   }
 
   void read_control() {

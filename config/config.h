@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/foundation/units.h"
+#include "engine/foundation/uuid.h"
 
 namespace config {
 
@@ -25,6 +26,7 @@ using engine::operator""_GiB;
 struct Position {
   std::uint32_t line = 0;
   std::uint32_t column = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means the default's own zero.
   friend auto operator<=>(const Position&, const Position&) = default;
 };
 
@@ -105,7 +107,8 @@ struct Pool {
   std::string name;
   Position at;
   Kind kind = Kind::file;
-  Located<std::string> directory;  // absolute, normal form; kind file only
+  Located<std::string> directory;             // absolute, normal form; kind file only
+  std::optional<Located<engine::Uuid>> uuid;  // kind file; any other pool there is refused
 };
 
 // Its UUID is not here: the pool's own record of the volume holds it.
@@ -152,11 +155,6 @@ struct Subsystem {
 
 inline constexpr std::size_t max_namespaces = 1024;  // in one subsystem
 
-struct Metrics {
-  Located<IpAddress> address;
-  Located<std::uint16_t> port{.value = 9930, .at = {}};
-};
-
 struct Control {
   Located<std::string> socket{.value = "/run/forebay/control.sock", .at = {}};
   std::optional<Located<std::string>> group;  // may use the socket beside root; nullopt: root only
@@ -174,7 +172,6 @@ struct Config {
   std::map<std::string, Volume> volumes;
   std::map<std::string, Host> hosts;
   std::map<std::string, Subsystem> subsystems;  // by NQN
-  std::optional<Metrics> metrics;               // nullopt: not served
   Control control;
   LogLevel log_level = LogLevel::info;
 };

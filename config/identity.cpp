@@ -161,6 +161,13 @@ Parsed<std::string> parse_nqn(string_view text) {
   return std::string(text);
 }
 
+std::string uuid_nqn_in_lower_case(string_view nqn) {
+  const auto uuid = nqn.starts_with(uuid_prefix)
+                        ? engine::Uuid::parse(nqn.substr(uuid_prefix.size()))
+                        : std::nullopt;
+  return uuid ? std::string(uuid_prefix) + uuid->text() : std::string(nqn);
+}
+
 Parsed<IpAddress> parse_address(string_view text) {
   if (text == "*") {
     return IpAddress{.family = IpAddress::Family::any, .bytes = {}, .scope = {}, .text = "*"};
@@ -196,6 +203,15 @@ Parsed<std::string> parse_path(string_view text, std::size_t max_bytes) {
   while (normal.size() > 1 && normal.back() == '/') normal.pop_back();
   if (normal.starts_with("//")) normal.erase(0, 1);
   return normal;
+}
+
+Parsed<engine::Uuid> parse_uuid(string_view text) {
+  const auto uuid = engine::Uuid::parse(text);
+  if (!uuid) {
+    return refuse("{} is not a UUID; write one like 1b4e28ba-2fa1-11d2-883f-0016d3cca427.",
+                  quoted(text));
+  }
+  return *uuid;
 }
 
 Parsed<std::string> parse_ascii(string_view text, std::size_t max_bytes) {

@@ -21,6 +21,9 @@ inline constexpr std::string_view discovery_nqn = "nqn.2014-08.org.nvmexpress.di
 // not the discovery NQN, which belongs to no single subsystem and no host.
 [[nodiscard]] Parsed<std::string> parse_nqn(std::string_view text);
 
+// The UUID form with the UUID as Linux writes it; any other NQN as it is.
+[[nodiscard]] std::string uuid_nqn_in_lower_case(std::string_view nqn);
+
 // A literal IPv4 or IPv6 address (link-local with its interface: fe80::1%eth0), or "*" for every
 // address.
 [[nodiscard]] Parsed<IpAddress> parse_address(std::string_view text);
@@ -31,6 +34,9 @@ inline constexpr std::string_view discovery_nqn = "nqn.2014-08.org.nvmexpress.di
 
 // An absolute path without ".." in it, made normal ("/srv//pool/" is "/srv/pool").
 [[nodiscard]] Parsed<std::string> parse_path(std::string_view text, std::size_t max_bytes);
+
+// The 36-character form, either case.
+[[nodiscard]] Parsed<engine::Uuid> parse_uuid(std::string_view text);
 
 // Printable ASCII, as serial and model number must be (NVMe Base 2.0, section 1.6).
 [[nodiscard]] Parsed<std::string> parse_ascii(std::string_view text, std::size_t max_bytes);

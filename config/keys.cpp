@@ -44,7 +44,7 @@ constexpr Key top_keys[] = {
     {"hosts", Kind::named},
     {"subsystems", Kind::named},
     {"targets", Kind::named, later},
-    {"metrics", Kind::section},
+    {"metrics", Kind::section, later},
     {"control", Kind::section},
     {"log", Kind::section},
 };
@@ -75,6 +75,7 @@ constexpr Key listener_keys[] = {
 constexpr Key pool_keys[] = {
     {"kind", Kind::choice, required, 0, 0, pool_kinds, later_pool_kinds, "kind: file"},
     {"directory", Kind::text},
+    {"uuid", Kind::text},
     {"provisioning", Kind::choice, optional, 0, 0, provisionings, later_provisionings},
     {"warn_at", Kind::text, later},
     {"reserve", Kind::text, later},
@@ -118,11 +119,6 @@ constexpr Key namespace_keys[] = {
     {"hosts", Kind::names},
 };
 
-constexpr Key metrics_keys[] = {
-    {"address", Kind::address, required, 0, 0, {}, {}, "address: 127.0.0.1"},
-    {"port", Kind::integer, optional, 1, 65535},
-};
-
 constexpr Key control_keys[] = {
     {"socket", Kind::text},
     {"group", Kind::name},
@@ -141,7 +137,6 @@ constexpr Section sections[] = {
     {"hosts.*", host_keys},
     {"subsystems.*", subsystem_keys},
     {"subsystems.*.namespaces.*", namespace_keys},
-    {"metrics", metrics_keys},
     {"control", control_keys},
     {"log", log_keys},
 };

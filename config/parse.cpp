@@ -25,6 +25,7 @@
 #include "config/text_check.h"
 #include "config/validate.h"
 #include "config/values.h"
+#include "config/yaml_traps.h"
 
 namespace config {
 namespace {
@@ -78,7 +79,10 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    if (awaits_key()) refuse_key(mark);
+    if (awaits_key()) {
+      refuse_null_word(position(mark));
+      refuse_key(mark);
+    }
     begin(mark, "", anchor);
   }
 
@@ -142,6 +146,17 @@ class TreeBuilder final : public YAML::EventHandler {
 
   [[noreturn]] void refuse_key(const YAML::Mark& mark) {
     report_.error(position(mark), "", "a key is a single word; write \"KEY: VALUE\".");
+    throw Stop{};
+  }
+
+  // Nothing if something else than a null word stands there (an empty key).
+  void refuse_null_word(Position at) {
+    const string_view line = at.line <= lines_.size() ? lines_[at.line - 1] : string_view{};
+    const string_view rest = line.substr(std::min<std::size_t>(at.column - 1, line.size()));
+    const string_view word = rest.substr(0, rest.find_first_of(" \t:,}\r"));
+    if (!is_null_word(word)) return;
+    report_.error(at, "",
+                  fmt::format("{} means no value in YAML; write \"{}\" in quotes.", word, word));
     throw Stop{};
   }
 

@@ -173,6 +173,13 @@ std::optional<Located<std::string>> SectionReader::text(string_view key) {
   return {{value->text, value->at}};
 }
 
+bool SectionReader::is_later(string_view key) const {
+  const Node::Entry* entry = find(key);
+  return entry != nullptr && entry->value.kind == Node::Kind::scalar &&
+         std::ranges::count(key_of(section_, key).later_choices, string_view(entry->value.text)) >
+             0;
+}
+
 std::optional<Located<std::string>> SectionReader::choice(string_view key) {
   const Node* value = scalar(key);
   if (value == nullptr) return std::nullopt;
@@ -205,11 +212,13 @@ std::optional<Located<std::uint64_t>> SectionReader::integer(string_view key) {
   const auto number =
       parse_integer(*value, has_choices ? 0 : rule.min,
                     has_choices ? std::numeric_limits<std::uint64_t>::max() : rule.max);
-  if (!number) {
+  const bool is_choice = std::ranges::count(rule.choices, string_view(value->text)) > 0;
+  // A number that YAML reads in two ways has a message of its own; anything else is just no choice.
+  if (!number && (!has_choices || is_choice || is_number(value->text))) {
     report_.error(value->at, path_of(key), number.error().text);
     return std::nullopt;
   }
-  if (has_choices && std::ranges::count(rule.choices, string_view(value->text)) == 0) {
+  if (has_choices && (!number || !is_choice)) {
     report_.error(value->at, path_of(key),
                   fmt::format("{} is not possible; use one of {}.", printable(value->text),
                               listed(strings(rule.choices))));

@@ -29,6 +29,8 @@ class SectionReader {
   void check_keys();
 
   [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
+  // The key's value is a choice of a later feature.
+  [[nodiscard]] bool is_later(std::string_view key) const;
   // After check_keys(): the key is absent, and nothing reported so far was meant to be it (a slip
   // of its name, a key of a later feature, a section of the wrong shape).
   [[nodiscard]] bool lacks(std::string_view key) const;

@@ -50,6 +50,7 @@ class Validator {
         hosts_("host", "hosts", draft.hosts) {}
 
   void run() {
+    check_memory();
     check_addresses();
     check_pools();
     for (const auto& [name, volume] : config_.volumes) {
@@ -68,6 +69,25 @@ class Validator {
     const Located<std::uint16_t>* port;
   };
 
+  // Each reactor must be able to hold one transfer of the largest size that comes in beside one
+  // that waits for its disk: with less, hosts would only take memory from each other.
+  void check_memory() {
+    engine::ByteCount transfer{};
+    for (const auto& [nqn, subsystem] : config_.subsystems) {
+      transfer = std::max(transfer, subsystem.mdts);
+    }
+    constexpr std::uint64_t transfers_of_a_reactor = 2;
+    const engine::ByteCount needed{transfer.value * transfers_of_a_reactor *
+                                   config_.reactors.count};
+    if (config_.memory.value >= needed) return;
+    report_.error(
+        config_.memory.at.line != 0 ? config_.memory.at : config_.reactors.at, "memory",
+        fmt::format("{} cannot serve {} reactors with transfers of {} (mdts); write {} or "
+                    "more, or lower reactors.count.",
+                    size_text(config_.memory.value), config_.reactors.count, size_text(transfer),
+                    size_text(needed)));
+  }
+
   // Two sockets that cannot both be bound. The later one in the file gets the message.
   void check_addresses() {
     std::map<std::uint16_t, std::vector<Endpoint>> by_port;
@@ -77,10 +97,6 @@ class Validator {
     };
     for (const auto& [name, listener] : config_.listeners) {
       add({name, join_path("listeners", name), listener.at, &listener.address, &listener.port});
-    }
-    if (config_.metrics) {
-      const Metrics& metrics = *config_.metrics;
-      add({"", "metrics", metrics.address.at, &metrics.address, &metrics.port});
     }
     for (auto& [port, endpoints] : by_port) {
       std::ranges::sort(endpoints, {}, &Endpoint::at);
@@ -95,12 +111,10 @@ class Validator {
     for (std::size_t earlier = 0; earlier < later; ++earlier) {
       const Endpoint& other = endpoints[earlier];
       if (!overlap(mine.address->value, other.address->value)) continue;
-      const std::string owner =
-          other.owner.empty() ? other.path : fmt::format("listener {}", quoted(other.owner));
       report_.error(mine.address->at, mine.path + ".address",
-                    fmt::format("{} port {} is taken by {} (line {}, {}); use another address or "
-                                "port.",
-                                mine.address->value.text, mine.port->value, owner,
+                    fmt::format("{} port {} is taken by listener {} (line {}, {}); use another "
+                                "address or port.",
+                                mine.address->value.text, mine.port->value, quoted(other.owner),
                                 other.address->at.line, other.address->value.text));
       return;
     }

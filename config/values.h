@@ -36,9 +36,6 @@ template <class... Args>
 // 500ms, 90s, 5m, 2h, 7d.
 [[nodiscard]] Parsed<std::chrono::milliseconds> parse_duration(std::string_view text);
 
-// 80%: a whole number from 0 to 100.
-[[nodiscard]] Parsed<std::uint32_t> parse_percentage(std::string_view text);
-
 // A CPU list as the kernel writes it ("0", "2-3,6"), each CPU once, in the order written.
 [[nodiscard]] Parsed<std::vector<std::uint32_t>> parse_cpus(std::string_view text);
 

@@ -102,7 +102,7 @@ std::vector<engine::PoolSpec> pool_specs(const config::Config& config) {
         {.name = name,
          .kind = is_file ? engine::PoolSpec::Kind::file : engine::PoolSpec::Kind::memory,
          .directory = pool.directory.value,
-         .uuid = std::nullopt});
+         .uuid = pool.uuid ? std::optional(pool.uuid->value) : std::nullopt});
   }
   return specs;
 }

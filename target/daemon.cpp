@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <system_error>
 
 #include "engine/media/uring_lane.h"
 #include "target/process_limits.h"
@@ -20,12 +22,26 @@ constexpr std::chrono::seconds stop_patience{8};
 constexpr std::chrono::seconds late_period{1};
 constexpr std::chrono::seconds memory_period{5};
 
-// What a volume that has been online once is remembered by while its pool is late.
+// What a volume that has been online once is remembered by while its pool is late. Empty, and a
+// warning, when there is no place for it.
 std::string known_volumes_file() {
   const char* by_service_manager = std::getenv("STATE_DIRECTORY");
   const std::string directory =
       by_service_manager != nullptr ? by_service_manager : "/var/lib/forebay";
-  return ::access(directory.c_str(), W_OK) == 0 ? directory + "/known-volumes" : std::string();
+  if (::access(directory.c_str(), W_OK) == 0) return directory + "/known-volumes";
+  log_warn(
+      "nothing is remembered of volumes, because {} cannot be written: {}; one whose pool is late "
+      "at "
+      "the next start will be shown without its identity. Set StateDirectory=forebay in the unit, "
+      "or "
+      "STATE_DIRECTORY",
+      directory, std::generic_category().message(errno));
+  return {};
+}
+
+bool has_file_pool(const config::Config& config) {
+  return std::any_of(config.pools.begin(), config.pools.end(),
+                     [](const auto& pool) { return pool.second.kind == config::Pool::Kind::file; });
 }
 
 const char* name_of(engine::VolumeState state) {
@@ -36,6 +52,8 @@ const char* name_of(engine::VolumeState state) {
       return "online";
     case engine::VolumeState::failed:
       return "failed";
+    case engine::VolumeState::refused:
+      return "refused";
   }
   return "";
 }
@@ -58,13 +76,13 @@ engine::Result<void, std::string> Daemon::start() {
   nvmf_ = std::make_unique<nvmf::NvmfTarget>(target_options(config_, volumes_), clock_);
   TRY(start_reactors());
   make_listeners();
+  log_notes();
+  log_troubles();
   TRY(start_control());
   // Only now: a host that connects earlier would be told for good that its subsystem does not
   // exist.
   TRY(listen());
   announce_listeners();
-  log_what_is_late();
-  if (config_.metrics) log_warn("metrics: this version serves none; the section is ignored");
   log_info("serving node={} volumes={} subsystems={} listeners={} config={} hash={}", config_.node,
            config_.volumes.size(), config_.subsystems.size(), config_.listeners.size(),
            config_.file, config_hash_);
@@ -81,8 +99,9 @@ void Daemon::check_descriptor_limit() const {
 }
 
 void Daemon::open_engine() {
-  engine_ = engine::Engine::open(pool_specs(config_), volume_specs(config_),
-                                 {.known_volumes_file = known_volumes_file()});
+  engine_ = engine::Engine::open(
+      pool_specs(config_), volume_specs(config_),
+      {.known_volumes_file = has_file_pool(config_) ? known_volumes_file() : std::string()});
   volumes_ = block_volumes(*engine_);
 }
 
@@ -120,6 +139,9 @@ void Daemon::make_listeners() {
     options.address = listener.address.value.text;
     options.port = listener.port.value;
     options.max_connections = listener.nvme_tcp.max_connections;
+    options.tell_waiting = [this, &listener = listener](const std::string& reason) {
+      log_warn("{}", listener_trouble(config_, listener, reason));
+    };
     const auto serve = [this, make_session, connection = connection_options(listener)](
                            Reactor& reactor, std::unique_ptr<ByteStream> stream) {
       const auto core = std::find_if(cores_.begin(), cores_.end(),
@@ -149,33 +171,35 @@ engine::Result<void, std::string> Daemon::start_control() {
 engine::Result<void, std::string> Daemon::listen() {
   for (const auto& listener : listeners_) {
     if (auto opened = listener->open(); !opened) {
-      return fmt::format("listeners.{}: {}", listener->options().name, opened.error().text);
+      return listener_trouble(config_, config_.listeners.at(listener->options().name),
+                              opened.error().text);
     }
   }
   return engine::success();
 }
 
-void Daemon::log_what_is_late() const {
+void Daemon::log_notes() const {
   for (const auto& pool : engine_->pools()) {
-    if (!pool.open) log_warn("pool={} not open: {}", pool.name, pool.reason);
     if (!pool.note.empty()) log_warn("pool={} {}", pool.name, pool.note);
-  }
-  for (const engine::Volume* volume : engine_->volumes()) {
-    if (volume->state() == engine::VolumeState::online) continue;
-    log_warn("volume={} {}: {}", volume->identity().name, name_of(volume->state()),
-             volume->state_reason());
-  }
-  for (const auto& listener : listeners_) {
-    const auto status = listener->status();
-    if (status.state == ListenerState::waiting) {
-      log_warn("listener={} waiting: {}", listener->options().name, status.reason);
-    }
   }
 }
 
+void Daemon::log_troubles() {
+  std::vector<std::string> lines;
+  for (const auto& finding : engine_->findings()) {
+    lines.push_back(config::format(trouble_of(config_, finding, config::Severity::error)));
+  }
+  for (const std::string& line : troubles_.news(std::move(lines))) log_warn("{}", line);
+}
+
 void Daemon::volume_changed(engine::Volume& volume) noexcept {
-  log_warn("volume={} {}{}{}", volume.identity().name, name_of(volume.state()),
-           volume.state_reason().empty() ? "" : ": ", volume.state_reason());
+  const engine::VolumeState state = volume.state();
+  const bool told_as_trouble =
+      state == engine::VolumeState::late || state == engine::VolumeState::refused;
+  if (!told_as_trouble) {
+    log_warn("volume={} {}{}{}", volume.identity().name, name_of(state),
+             volume.state_reason().empty() ? "" : ": ", volume.state_reason());
+  }
   // The hosts are told now, not at the next look: their I/O must agree with what they hear.
   volumes_changed_.store(true, std::memory_order_release);
   control_->post([this] {
@@ -185,6 +209,7 @@ void Daemon::volume_changed(engine::Volume& volume) noexcept {
 
 void Daemon::look_after_volumes() {
   if (engine_->retry_late()) nvmf_->refresh_volumes();
+  log_troubles();
 }
 
 void Daemon::announce_listeners() {

@@ -17,6 +17,7 @@
 #include "target/nvmf/connection_registry.h"
 #include "target/nvmf/target.h"
 #include "target/reactor/reactor.h"
+#include "target/troubles.h"
 
 namespace target {
 
@@ -55,7 +56,9 @@ class Daemon final : private engine::VolumeObserver {
   void make_listeners();
   [[nodiscard]] engine::Result<void, std::string> start_control();
   [[nodiscard]] engine::Result<void, std::string> listen();
-  void log_what_is_late() const;
+  // Main thread before there is a control thread's work, then control.
+  void log_troubles();
+  void log_notes() const;
   // Any thread, from listen() on.
   void announce_listeners();
 
@@ -80,6 +83,7 @@ class Daemon final : private engine::VolumeObserver {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::unique_ptr<control::ControlServer> control_;
   std::atomic<bool> volumes_changed_{false};
+  TroubleLog troubles_;
   // At the last look; control thread.
   std::uint64_t memory_used_ = 0;
   std::uint64_t connections_closed_ = 0;

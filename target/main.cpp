@@ -9,13 +9,16 @@
 
 #include "config/parse.h"
 #include "engine/foundation/crc32c.h"
+#include "target/assembly.h"
 #include "target/daemon.h"
 #include "target/reactor/log.h"
+#include "target/troubles.h"
 
 namespace {
 
 constexpr int exit_ok = 0;
 constexpr int exit_failed = 1;
+constexpr int exit_usage = 2;
 
 target::LogLevel log_level(config::LogLevel level) {
   switch (level) {
@@ -36,6 +39,16 @@ std::string content_hash(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   const std::string content{std::istreambuf_iterator<char>(file), {}};
   return fmt::format("{:08x}", engine::crc32c(std::as_bytes(std::span(content))));
+}
+
+// What of the file this machine cannot serve as it is now: warnings, because disks may come and
+// files may be checked elsewhere. Reads only.
+void warn_of_this_machine(const config::Config& config) {
+  for (const auto& finding :
+       engine::Engine::inspect(target::pool_specs(config), target::volume_specs(config))) {
+    const auto message = target::trouble_of(config, finding, config::Severity::warning);
+    fmt::print(stderr, "{}\n", config::format(message));
+  }
 }
 
 // Signals are taken by sigwait in the main thread, so every other thread is started with them
@@ -69,6 +82,8 @@ int serve(config::Config config, const std::string& path) {
 
 }  // namespace
 
+// What nobody catches ends the process, and says so.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   CLI::App app("Serves volumes over NVMe/TCP.", "forebayd");
   app.set_version_flag("--version", FOREBAY_VERSION);
@@ -76,12 +91,17 @@ int main(int argc, char** argv) {
   bool check_only = false;
   app.add_option("file", path, "The configuration")->required();
   app.add_flag("--check", check_only, "Only say whether the file is valid");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? exit_ok : exit_usage;
+  }
 
   auto outcome = config::parse_file(path);
   for (const auto& message : outcome.messages) fmt::print(stderr, "{}\n", config::format(message));
   if (!outcome.config) return exit_failed;
   if (check_only) {
+    warn_of_this_machine(*outcome.config);
     fmt::print("{}: valid\n", path);
     return exit_ok;
   }

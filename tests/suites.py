@@ -1,6 +1,7 @@
 """Builds and runs the test suites, prints ctest's own summaries and one closing count.
 
-A suite is a ctest label in a build made by one CMake preset. Whatever cannot run is a failure: a build that
+A suite is a ctest label in a build made by one CMake preset. --list and --help change nothing on the machine. Whatever
+cannot run is a failure: a build that
 breaks, a suite without a test and a suite far over its time budget all count as one failed test each.
 """
 import argparse
@@ -26,37 +27,51 @@ class Suite:
     budget_minutes: float          # of running; building has the rest of the 50
     packages: list[str] = field(default_factory=list)
     quick: bool = False            # part of --quick
+    long_only: bool = False        # part of --long alone, or when named
     long_labels: list[str] = field(default_factory=list)  # run by --long beside the others
     environment: dict[str, str] = field(default_factory=dict)
     jobs: int = 2
     shows: str = ""                # a file of the build folder that a test writes, printed after the suite
 
 
+# The cap for everything from nothing, on two cores, and what of it packages and compiling take. What is left is the
+# budgets'; each is about three times what the suite takes on a quiet machine.
+CAP_MINUTES = 50
+BUILD_MINUTES = 20
+
+DAEMON = ["forebayd", "forebayctl", "forebay-load"]
 SUITES = [
     Suite("architecture", "includes follow the layout's arrows; documents and scripts keep their rules",
-          "release", ["architecture"], ["suite_architecture"], 1, quick=True),
+          "release", ["architecture"], ["suite_architecture"], 1, packages=["format"], quick=True),
     Suite("unit", "engine and target, simulated disks, streams and clocks",
-          "release", ["unit"], ["suite_unit"], 3, quick=True),
+          "release", ["unit"], ["suite_unit"], 2, quick=True),
     Suite("protocol", "codecs: golden bytes, truncations, fields out of range",
-          "release", ["protocol"], ["suite_protocol"], 2, quick=True),
+          "release", ["protocol"], ["suite_protocol"], 0.5, quick=True),
     Suite("config", "YAML, messages, schema",
-          "release", ["config"], ["suite_config"], 1, quick=True),
+          "release", ["config"], ["suite_config"], 0.5, quick=True),
     Suite("end_to_end", "the real daemon on loopback, driven by the project's own client",
-          "release", ["end_to_end", "smoke"], ["suite_end_to_end", "suite_smoke", "forebayd", "forebayctl", "forebay-load",
-                                               "forebay-ceiling"], 10, shows="bench.txt"),
+          "release", ["end_to_end", "smoke"], ["suite_end_to_end", "suite_smoke", "forebay-ceiling", *DAEMON], 6,
+          shows="bench.txt"),
     Suite("vm", "stock Linux kernels as hosts, in QEMU",
-          "release", ["vm"], ["forebayd", "forebayctl"], 15, packages=["vm"], long_labels=["vm-long"]),
-    # The whole daemon under ASan and TSan takes long to build: --quick has one loopback run, --long all of it.
+          "release", ["vm"], ["forebayd", "forebayctl"], 8, packages=["vm"], long_labels=["vm-long"]),
     Suite("sanitize", "what parses, holds buffers or counts commands, under ASan and UBSan",
           "asan", ["unit", "protocol", "config"],
           ["suite_protocol", "suite_config", "engine_foundation_test", "engine_media_test", "engine_pool_test",
            "engine_volume_test", "target_block_test", "target_nvmf_io_queue_test", "target_nvmf_connection_test",
-           "target_nvmf_controller_test"], 8),
+           "target_nvmf_controller_test"], 3.5),
+    Suite("smoke", "one loopback run of the whole daemon under ASan and UBSan",
+          "asan", ["smoke"], ["suite_smoke", *DAEMON], 1, quick=True),
     Suite("threads", "what several threads share, under TSan",
           "tsan", ["unit"], ["engine_media_test", "engine_volume_test", "target_block_test", "target_reactor_test",
-                             "target_net_test", "target_nvmf_controller_test", "target_nvmf_io_queue_test"], 6),
+                             "target_net_test", "target_nvmf_controller_test", "target_nvmf_io_queue_test"], 3),
     Suite("fuzz", "every parser under libFuzzer, from the committed corpus",
-          "fuzz", ["fuzz"], ["all"], 6, packages=["fuzz"]),
+          "fuzz", ["fuzz"], ["all"], 3, packages=["fuzz"]),
+    # The whole daemon under sanitizers takes long to build and to run.
+    Suite("sanitized_daemon", "the whole daemon under ASan and UBSan",
+          "asan", ["unit", "end_to_end", "smoke"], ["all"], 60, long_only=True),
+    Suite("threaded_daemon", "the whole daemon under TSan", "tsan", ["unit", "end_to_end"], ["all"], 90, long_only=True),
+    Suite("tidy", "clang-tidy over every source", "release", ["tidy"], ["suite_tidy"], 60, packages=["tidy"],
+          long_only=True),
 ]
 
 # A default run starts no suite later than this, so that it ends, and says so, before CI's cap of 50 minutes.
@@ -68,14 +83,6 @@ SANITIZER_ENVIRONMENT = {"asan": {"ASAN_OPTIONS": "detect_stack_use_after_return
 
 # What tests read to take their long form.
 LONG_ENVIRONMENT = {"FOREBAY_LONG": "1", "FOREBAY_FUZZ_SECONDS": "600"}
-
-DAEMON = ["suite_smoke", "forebayd", "forebayctl", "forebay-load"]
-SMOKE = Suite("smoke", "one loopback run of the whole daemon under ASan", "asan", ["smoke"], DAEMON, 3)
-WHOLE_DAEMON = [
-    Suite("sanitized_daemon", "the whole daemon under ASan and UBSan", "asan", ["unit", "end_to_end", "smoke"],
-          ["all"], 60),
-    Suite("threaded_daemon", "the whole daemon under TSan", "tsan", ["unit", "end_to_end"], ["all"], 90),
-]
 
 
 @dataclass
@@ -113,7 +120,10 @@ def build(suite: Suite) -> bool:
     """Configures once per preset and builds the suite's targets."""
     if suite.packages and run([str(ROOT / "appliance/install-packages"), *suite.packages]) != 0:
         return False
-    if run(["cmake", "--preset", suite.preset, "-Wno-dev"]) != 0:
+    # A warning ends the tests' build, where the preset lets an operator's go on.
+    strict = ["-DFOREBAY_WARNINGS_AS_ERRORS=ON"] if suite.preset == "release" else []
+    python = f"-DPython3_EXECUTABLE={sys.executable}"  # the one that tests/run has chosen
+    if run(["cmake", "--preset", suite.preset, "-Wno-dev", python, *strict]) != 0:
         return False
     jobs = str(min(3, (os.cpu_count() or 2) + 1))
     return run(["cmake", "--build", "--preset", suite.preset, "-j", jobs, "--target", *suite.targets]) == 0
@@ -218,9 +228,9 @@ def acceptance() -> Outcome:
 
 
 def summary(outcomes: list[Outcome], seconds: float) -> int:
-    print("\nSUITE          PASSED  FAILED  SKIPPED      TIME  BUDGET")
+    print("\nSUITE            PASSED  FAILED  SKIPPED      TIME  BUDGET")
     for o in outcomes:
-        print(f"{o.suite:14} {o.passed:6}  {o.failed:6}  {o.skipped:7}  {o.seconds:6.0f} s  {o.budget_minutes * 60:4.0f} s"
+        print(f"{o.suite:16} {o.passed:6}  {o.failed:6}  {o.skipped:7}  {o.seconds:6.0f} s  {o.budget_minutes * 60:4.0f} s"
               f"{'  ' + o.note if o.note else ''}")
     print(f"all of it, builds included: {seconds / 60:.1f} min")
     passed, failed, skipped = (sum(getattr(o, k) for o in outcomes) for k in ("passed", "failed", "skipped"))
@@ -228,40 +238,57 @@ def summary(outcomes: list[Outcome], seconds: float) -> int:
     return 0 if failed == 0 and skipped == 0 and passed > 0 else 1
 
 
-def main() -> int:
+def chosen_suites(options: argparse.Namespace) -> list[Suite]:
+    if options.only:
+        return [suite for suite in SUITES if suite.name in options.only]
+    if options.quick:
+        return [suite for suite in SUITES if suite.quick]
+    return [suite for suite in SUITES if options.long or not suite.long_only]
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests/run", description="Build and run Forebay's tests.")
     parser.add_argument("--quick", action="store_true", help="the suites of a few minutes, for every change")
     parser.add_argument("--long", action="store_true", help="the long forms: fuzzing, every kernel, whole daemon sanitized")
     parser.add_argument("--only", action="append", metavar="SUITE", help="this suite only; may be repeated")
     parser.add_argument("--list", action="store_true", help="name the suites and end")
     options = parser.parse_args()
+    names = [suite.name for suite in SUITES]
+    unknown = [name for name in options.only or [] if name not in names]
+    if unknown:
+        parser.error(f"no suite \"{unknown[0]}\"; known: {', '.join(names)}")
+    return options
 
-    by_name = {suite.name: suite for suite in SUITES}
+
+def prepare() -> None:
+    """What every suite needs: root, because tests make networks and processes of their own, and packages."""
+    if os.geteuid() != 0:
+        sys.exit("tests/run: needs root (network namespaces, other users' processes, guests); run it as: sudo tests/run")
+    if run([str(ROOT / "appliance/install-packages"), "build", "test"]) != 0:
+        sys.exit("tests/run: the packages above cannot be installed")
+
+
+def main() -> int:
+    options = arguments()
     if options.list:
         for suite in SUITES:
-            print(f"{suite.name:14} {suite.about}{'  (--quick)' if suite.quick else ''}")
+            print(f"{suite.name:16} {suite.about}{'  (--quick)' if suite.quick else ''}{'  (--long)' if suite.long_only else ''}")
         return 0
-    unknown = [name for name in options.only or [] if name not in by_name]
-    if unknown:
-        parser.error(f"no suite \"{unknown[0]}\"; known: {', '.join(by_name)}")
-
+    prepare()
     started = time.monotonic()
-    chosen = [s for s in SUITES if (s.name in options.only if options.only else s.quick or not options.quick)]
-    if options.quick and not options.only:
-        chosen.append(SMOKE)
-    if options.long and not options.only:
-        chosen += WHOLE_DAEMON
     outcomes: list[Outcome] = []
+    chosen = chosen_suites(options)
     guests = None
     last_start = None if options.only or options.long else started + LAST_START_MINUTES * 60
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        guests = Guests() if by_name["vm"] in chosen else None
+        guests = Guests() if any(suite.name == "vm" for suite in chosen) else None
         execute_all(chosen, options.long, last_start, outcomes)
         if not options.only and not options.quick:
             outcomes.append(acceptance())
     except KeyboardInterrupt:
-        outcomes.append(Outcome("interrupted", failed=1))
+        summary(outcomes, time.monotonic() - started)
+        return 130
     finally:
         if guests is not None:
             guests.end()

@@ -44,6 +44,8 @@ int show_status(const StatusOptions& options) {
 
 }  // namespace
 
+// What nobody catches ends the process, and says so.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   CLI::App app("Controls a Forebay storage target.", "forebayctl");
   app.set_version_flag("--version", FOREBAY_VERSION);

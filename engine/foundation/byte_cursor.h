@@ -17,7 +17,7 @@ class ByteReader {
 
   // A copy of the next sizeof(T) bytes as T; nullopt if fewer remain.
   template <class T>
-    requires std::is_trivially_copyable_v<T>
+  requires std::is_trivially_copyable_v<T>
   [[nodiscard]] std::optional<T> read() {
     if (rest_.size() < sizeof(T)) return std::nullopt;
     T value;
@@ -41,13 +41,14 @@ class ByteReader {
   std::span<const std::byte> rest_;
 };
 
-// Writes structs front to back into borrowed space; false (and nothing written) when they do not fit.
+// Writes structs front to back into borrowed space; false (and nothing written) when they do not
+// fit.
 class ByteWriter {
  public:
   explicit ByteWriter(std::span<std::byte> space) : space_(space) {}
 
   template <class T>
-    requires std::is_trivially_copyable_v<T>
+  requires std::is_trivially_copyable_v<T>
   [[nodiscard]] bool write(const T& value) {
     return write_bytes(std::as_bytes(std::span<const T, 1>(&value, 1)));
   }
@@ -76,7 +77,7 @@ class ByteWriter {
 
 // The bytes of a struct, for sending or comparing.
 template <class T>
-  requires std::is_trivially_copyable_v<T>
+requires std::is_trivially_copyable_v<T>
 [[nodiscard]] std::span<const std::byte> bytes_of(const T& value) {
   return std::as_bytes(std::span<const T, 1>(&value, 1));
 }

@@ -3,7 +3,8 @@
 #pragma once
 
 namespace engine {
-// Prints where and what to stderr, then aborts (the kernel's core dump and kill -9 are equally safe for data).
+// Prints where and what to stderr, then aborts (the kernel's core dump and kill -9 are equally safe
+// for data).
 [[noreturn]] void check_failed(const char* condition, const char* file, int line) noexcept;
 }  // namespace engine
 

@@ -3,7 +3,8 @@
 namespace engine {
 
 Instant SystemClock::now() const {
-  return {std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())};
+  return {
+      std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())};
 }
 
 std::chrono::milliseconds SystemClock::wall() const {

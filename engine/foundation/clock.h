@@ -9,6 +9,7 @@ using Duration = std::chrono::nanoseconds;
 // Monotonic; only differences mean anything.
 struct Instant {
   Duration since_start{};
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means the default's own zero.
   friend constexpr auto operator<=>(Instant, Instant) = default;
 };
 constexpr Instant operator+(Instant at, Duration later) { return {at.since_start + later}; }

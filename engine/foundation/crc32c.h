@@ -8,7 +8,8 @@
 
 namespace engine {
 
-// The CRC-32C of `bytes`: initial value all ones, final inversion; crc32c("123456789") == 0xe3069283.
+// The CRC-32C of `bytes`: initial value all ones, final inversion; crc32c("123456789") ==
+// 0xe3069283.
 [[nodiscard]] std::uint32_t crc32c(std::span<const std::byte> bytes);
 
 // The CRC-32C of the concatenation of what gave `crc` and `more`.

@@ -1,4 +1,5 @@
-// Randomness: one seeded generator for everything simulated, the kernel's for identities and secrets.
+// Randomness: one seeded generator for everything simulated, the kernel's for identities and
+// secrets.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
-// Strong units: a block address is not a count, a media offset is not a length, and neither is an integer.
+// Strong units: a block address is not a count, a media offset is not a length, and neither is an
+// integer.
 #pragma once
 
 #include <compare>
@@ -11,6 +12,7 @@ namespace engine {
 template <class Tag>
 struct Quantity {
   std::uint64_t value = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means the default's own zero.
   friend constexpr auto operator<=>(Quantity, Quantity) = default;
 };
 
@@ -28,17 +30,24 @@ constexpr Lba operator+(Lba lba, BlockCount count) { return {lba.value + count.v
 constexpr BlockCount operator-(Lba end, Lba begin) { return {end.value - begin.value}; }
 constexpr BlockCount operator+(BlockCount a, BlockCount b) { return {a.value + b.value}; }
 constexpr BlockCount operator-(BlockCount a, BlockCount b) { return {a.value - b.value}; }
-constexpr MediaOffset operator+(MediaOffset at, ByteCount length) { return {at.value + length.value}; }
-constexpr ByteCount operator-(MediaOffset end, MediaOffset begin) { return {end.value - begin.value}; }
+constexpr MediaOffset operator+(MediaOffset at, ByteCount length) {
+  return {at.value + length.value};
+}
+constexpr ByteCount operator-(MediaOffset end, MediaOffset begin) {
+  return {end.value - begin.value};
+}
 constexpr ByteCount operator+(ByteCount a, ByteCount b) { return {a.value + b.value}; }
 constexpr ByteCount operator-(ByteCount a, ByteCount b) { return {a.value - b.value}; }
 
 // Logical block size of a volume: a power of two, 512 or 4096 (validated by config).
 struct BlockSize {
   std::uint32_t bytes = 4096;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means the default's own zero.
   friend constexpr auto operator<=>(BlockSize, BlockSize) = default;
 };
-constexpr ByteCount operator*(BlockCount count, BlockSize size) { return {count.value * size.bytes}; }
+constexpr ByteCount operator*(BlockCount count, BlockSize size) {
+  return {count.value * size.bytes};
+}
 constexpr MediaOffset byte_position(Lba lba, BlockSize size) { return {lba.value * size.bytes}; }
 
 constexpr ByteCount operator""_KiB(unsigned long long n) { return {n << 10}; }

@@ -124,8 +124,8 @@ class BufferPool {
   [[nodiscard]] std::optional<BufferLease> lease_reserve();
   void wait_for_reserve(BufferWaiter& waiter);
 
-  // Gives up half of what is kept for reuse: called every few seconds, it lets the memory of a busy time
-  // go without hurting who is still busy.
+  // Gives up half of what is kept for reuse: called every few seconds, it lets the memory of a busy
+  // time go without hurting who is still busy.
   void trim() noexcept;
 
   // Tells waiters if space has come free, also by other threads' pools; lanes call it in reap().

@@ -28,13 +28,15 @@ class MemoryDevice final : public BackingDevice {
   [[nodiscard]] Result<void, std::string> grow(ByteCount size);
 
  private:
-  // One page at a time is copied under its lock: a read beside a write sees each block whole, old or
-  // new, as disks promise (NVMe: AWUN covers at least one block).
+  // One page at a time is copied under its lock: a read beside a write sees each block whole, old
+  // or new, as disks promise (NVMe: AWUN covers at least one block).
   struct alignas(64) PageLock {
     std::mutex mutex;  // a leaf
   };
   static constexpr std::size_t page_lock_count = 64;
-  [[nodiscard]] PageLock& lock_of(std::uint64_t page) { return page_locks_[page % page_lock_count]; }
+  [[nodiscard]] PageLock& lock_of(std::uint64_t page) {
+    return page_locks_[page % page_lock_count];
+  }
   void copy_in(std::uint64_t offset, std::span<const std::byte> data);
   void copy_out(std::uint64_t offset, std::span<std::byte> data);
   void zero_range(std::uint64_t offset, std::uint64_t length);

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "engine/foundation/check.h"
+#include "engine/pool/pool_check.h"
 #include "engine/pool/pool_files.h"
 
 namespace engine {
@@ -32,12 +33,6 @@ PoolError other_volume(const PoolDirectory& directory, const Uuid& pool, const V
                                   ", which was served before; is the right file system mounted?"};
 }
 
-PoolError shrink_error(const VolumeRecord& record, ByteCount wanted) {
-  return {Kind::shrink, size_text(wanted) + " is smaller than the existing " +
-                            size_text(record.size) +
-                            "; shrinking is refused. (To serve less, make a new volume.)"};
-}
-
 }  // namespace
 
 Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(const std::string& directory,
@@ -50,12 +45,7 @@ Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(const std::string& d
 Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(
     std::unique_ptr<PoolDirectory> directory, std::optional<Uuid> expected) {
   // The label first: nothing is written, not even a lock file, into what may be a bare mount point.
-  TRY(const auto label, read_pool_label(*directory));
-  if (expected && *expected != label.pool_uuid) {
-    return PoolError{Kind::wrong_pool, directory->path() + " holds pool " + label.pool_uuid.text() +
-                                           ", expected " + expected->text() +
-                                           "; is the right file system mounted?"};
-  }
+  TRY(const auto label, read_pool_label(*directory, expected));
   const auto holder = directory->lock(pool_lock_name);
   if (!holder) return pool_io_error(*directory, "cannot be locked", holder.error());
   if (!holder.value().locked) {
@@ -108,13 +98,7 @@ Result<void, PoolError> FilePool::save(VolumeTable table) {
 
 Result<VolumeRecord, PoolError> FilePool::find_existing(const VolumeRecord& record,
                                                         const VolumeWish& wish) {
-  if (record.block_size != wish.block_size) {
-    return PoolError{Kind::block_size_changed,
-                     std::to_string(wish.block_size.bytes) + " is not the existing " +
-                         std::to_string(record.block_size.bytes) +
-                         "; the block size of a volume cannot be changed. (Make a new volume.)"};
-  }
-  if (wish.size < record.size) return shrink_error(record, wish.size);
+  if (auto refused = refusal_of(record, wish)) return std::move(*refused);
   const auto length = directory_->size_of(record.image);
   if (!length) return pool_io_error(*directory_, record.image, length.error());
   if (!length.value()) {
@@ -289,7 +273,8 @@ Result<VolumeRecord, PoolError> FilePool::grow(const std::string& name, ByteCoun
   if (record == nullptr || !record->ready) {
     return PoolError{Kind::image_missing, "the pool has no volume " + name};
   }
-  if (size < record->size) return shrink_error(*record, size);
+  const VolumeWish wish{.name = name, .size = size, .block_size = record->block_size, .uuid = {}};
+  if (auto refused = refusal_of(*record, wish)) return std::move(*refused);
   VolumeRecord grown = *record;
   grown.size = size;
   if (!valid(grown)) {

@@ -82,23 +82,37 @@ FileResult<void> write_volume_table(PoolDirectory& directory, const VolumeTable&
   return replace_file(directory, volume_table_names[1 - first], bytes);
 }
 
-Result<PoolLabel, PoolError> read_pool_label(PoolDirectory& directory) {
+Result<PoolLabel, PoolError> read_pool_label(PoolDirectory& directory,
+                                             std::optional<Uuid> expected) {
   const auto bytes = directory.read(pool_label_name, 4097);
   if (!bytes) {
     if (bytes.error().code != ENOENT)
       return pool_io_error(directory, pool_label_name, bytes.error());
     return PoolError{Kind::not_labelled,
                      "no Forebay label in " + directory.path() +
+                         (expected ? " (expected pool " + expected->text() + ")" : "") +
                          "; is the file system mounted? (A new pool is made with: "
                          "forebayctl pool init " +
                          directory.path() + ")"};
   }
   auto label = decode_pool_label(bytes.value());
   if (!label) return at(directory, label.error());
+  if (expected && *expected != label.value().pool_uuid) {
+    return PoolError{Kind::wrong_pool,
+                     directory.path() + " holds pool " + label.value().pool_uuid.text() +
+                         ", expected " + expected->text() + "; is the right file system mounted?"};
+  }
   return label;
 }
 
-Result<VolumeTable, PoolError> read_volume_table(PoolDirectory& directory, const Uuid& pool) {
+namespace {
+
+struct ChosenTable {
+  VolumeTable table;
+  const char* stale_replica = nullptr;  // the one to be repaired; null if both are equal
+};
+
+Result<ChosenTable, PoolError> choose_volume_table(PoolDirectory& directory, const Uuid& pool) {
   std::array<ReplicaState, 2> replicas;
   for (std::size_t at_replica = 0; at_replica < 2; ++at_replica) {
     TRY(replicas[at_replica], read_replica(directory, volume_table_names[at_replica], pool));
@@ -112,14 +126,26 @@ Result<VolumeTable, PoolError> read_volume_table(PoolDirectory& directory, const
   }
   const bool use_second =
       !first.table || (second.table && second.table->sequence > first.table->sequence);
-  VolumeTable table = use_second ? *second.table : *first.table;
-  if (first.table != second.table) {
-    const auto bytes = encode(table);
-    const auto written = replace_file(directory, volume_table_names[use_second ? 0 : 1], bytes);
+  const bool equal = first.table == second.table;
+  return ChosenTable{.table = use_second ? *second.table : *first.table,
+                     .stale_replica = equal ? nullptr : volume_table_names[use_second ? 0 : 1]};
+}
+
+}  // namespace
+
+Result<VolumeTable, PoolError> read_volume_table(PoolDirectory& directory, const Uuid& pool) {
+  TRY(auto chosen, choose_volume_table(directory, pool));
+  if (chosen.stale_replica != nullptr) {
+    const auto written = replace_file(directory, chosen.stale_replica, encode(chosen.table));
     if (!written)
       return pool_io_error(directory, "the volume table cannot be repaired", written.error());
   }
-  return table;
+  return std::move(chosen.table);
+}
+
+Result<VolumeTable, PoolError> peek_volume_table(PoolDirectory& directory, const Uuid& pool) {
+  TRY(auto chosen, choose_volume_table(directory, pool));
+  return std::move(chosen.table);
 }
 
 }  // namespace engine

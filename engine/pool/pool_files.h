@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -31,11 +32,15 @@ inline constexpr std::array<const char*, 2> volume_table_names{"forebay-pool.vol
 // For a directory that cannot even be opened: missing or io.
 [[nodiscard]] PoolError pool_opening_error(const std::string& path, FileError error);
 
-// Errors: not_labelled, damaged, unsupported, io.
-[[nodiscard]] Result<PoolLabel, PoolError> read_pool_label(PoolDirectory& directory);
+// Errors: not_labelled, wrong_pool (another than `expected`), damaged, unsupported, io.
+[[nodiscard]] Result<PoolLabel, PoolError> read_pool_label(PoolDirectory& directory,
+                                                           std::optional<Uuid> expected = {});
 // The newest valid replica; equal in both on return. Errors: damaged (both), unsupported (either),
 // io.
 [[nodiscard]] Result<VolumeTable, PoolError> read_volume_table(PoolDirectory& directory,
+                                                               const Uuid& pool);
+// The same, and nothing is repaired.
+[[nodiscard]] Result<VolumeTable, PoolError> peek_volume_table(PoolDirectory& directory,
                                                                const Uuid& pool);
 // Both replicas, one after the other, so that a good one exists at every moment; durable on return.
 // After an error either may be old or new.

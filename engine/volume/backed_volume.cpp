@@ -64,6 +64,16 @@ void BackedVolume::stay_late(const std::string& reason) {
   reason_ = reason;
 }
 
+void BackedVolume::refuse(const std::string& reason) {
+  {
+    const std::lock_guard lock(mutex_);
+    CHECK(state_.load(std::memory_order_relaxed) == VolumeState::late);
+    reason_ = reason;
+    state_.store(VolumeState::refused, std::memory_order_release);
+  }
+  changed();
+}
+
 void BackedVolume::go_online(std::unique_ptr<BackingDevice> backing, const Uuid& uuid,
                              BlockCount size) {
   CHECK(state() == VolumeState::late && owned_backing_ == nullptr);

@@ -42,6 +42,8 @@ class BackedVolume final : public Volume {
   // What is known of a volume that is not there: a nil UUID becomes the real one, never another.
   void learn(const Uuid& uuid, BlockCount size);
   void stay_late(const std::string& reason);
+  // late -> refused, for good.
+  void refuse(const std::string& reason);
   // late -> online, with the backing it keeps for life.
   void go_online(std::unique_ptr<BackingDevice> backing, const Uuid& uuid, BlockCount size);
   // Any thread; only the first failure is told.

@@ -48,6 +48,21 @@ struct PoolStatus {
   ByteCount free;
 };
 
+// Something that is not served as specified, for the operator.
+struct Finding {
+  enum class About : std::uint8_t {
+    known_volumes,  // the file that remembers them
+    pool_directory,
+    pool_uuid,
+    volume,  // as a whole
+    volume_size,
+    volume_block_size,
+  };
+  About about = About::volume;
+  std::string name;  // of the pool or volume
+  std::string text;  // one sentence: what and what to do; does not name it again
+};
+
 // Told of each change of a volume's state or size. Called on the thread that changed it (a reactor
 // when a flush failed, else the one that called the Engine), after the change is visible: hand it
 // on, do not work in it.
@@ -66,12 +81,19 @@ class Engine {
   // Opens what can be opened; what cannot stays late with its reason. Never fails as a whole.
   static std::unique_ptr<Engine> open(std::vector<PoolSpec> pools, std::vector<VolumeSpec> volumes,
                                       EngineOptions options = {});
+  // What open() would find amiss, by reading alone: nothing is written or locked. Of volumes only
+  // what no waiting helps (size, block size).
+  [[nodiscard]] static std::vector<Finding> inspect(const std::vector<PoolSpec>& pools,
+                                                    const std::vector<VolumeSpec>& volumes);
   virtual ~Engine() = default;
 
   // In the order of the specification; stable addresses for the Engine's life.
   [[nodiscard]] virtual std::vector<Volume*> volumes() const = 0;
   [[nodiscard]] virtual Volume* find(const std::string& name) const = 0;
   [[nodiscard]] virtual std::vector<PoolStatus> pools() const = 0;
+  // Each trouble once: pools that are not open, and volumes that are late or refused for another
+  // reason than their pool's.
+  [[nodiscard]] virtual std::vector<Finding> findings() const = 0;
   // Set before the first request; lives as long as requests may end. Null: nobody is told.
   virtual void observe(VolumeObserver* observer) = 0;
 

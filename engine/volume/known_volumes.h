@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/foundation/result.h"
 #include "engine/pool/volume_table.h"
 
 namespace engine {
@@ -20,8 +21,8 @@ class KnownVolumes {
   [[nodiscard]] const VolumeRecord* find(const std::string& name) { return table_.find(name); }
   // In memory; save() makes it last.
   void remember(const VolumeRecord& record);
-  // Writes the file if anything is new. False: it could not be written.
-  bool save();
+  // Writes the file if anything is new. The error says why it could not; the next call tries again.
+  Result<void, std::string> save();
 
  private:
   const std::string path_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/foundation/check.h"
+#include "engine/pool/pool_check.h"
 
 namespace engine {
 namespace {
@@ -11,6 +12,24 @@ namespace {
 BlockCount blocks_of(ByteCount size, BlockSize block) { return {size.value / block.bytes}; }
 
 bool is_file(const PoolSpec& spec) { return spec.kind == PoolSpec::Kind::file; }
+
+Finding::About about(PoolError::Kind kind) {
+  switch (kind) {
+    case PoolError::Kind::shrink:
+      return Finding::About::volume_size;
+    case PoolError::Kind::block_size_changed:
+      return Finding::About::volume_block_size;
+    default:
+      return Finding::About::volume;
+  }
+}
+
+Finding pool_finding(const PoolSpec& spec, const PoolError& error) {
+  return {.about = error.kind == PoolError::Kind::wrong_pool ? Finding::About::pool_uuid
+                                                             : Finding::About::pool_directory,
+          .name = spec.name,
+          .text = error.text};
+}
 
 }  // namespace
 
@@ -45,7 +64,61 @@ LocalEngine::LocalEngine(std::vector<PoolSpec> pools, std::vector<VolumeSpec> vo
     }
     bring_up(*pool);
   }
-  known_.save();
+  save_known();
+}
+
+std::vector<Finding> Engine::inspect(const std::vector<PoolSpec>& pools,
+                                     const std::vector<VolumeSpec>& volumes) {
+  std::vector<Finding> all;
+  for (const PoolSpec& pool : pools) {
+    if (!is_file(pool)) continue;
+    std::vector<VolumeWish> wishes;
+    for (const VolumeSpec& volume : volumes) {
+      if (volume.pool != pool.name) continue;
+      wishes.push_back({.name = volume.name,
+                        .size = volume.size,
+                        .block_size = volume.block_size,
+                        .uuid = std::nullopt});
+    }
+    const PoolFindings found = inspect_file_pool(pool.directory, pool.uuid, wishes);
+    if (found.pool) all.push_back(pool_finding(pool, *found.pool));
+    for (std::size_t at = 0; at < wishes.size(); ++at) {
+      const auto& error = found.volumes[at];
+      if (!error) continue;
+      all.push_back({.about = about(error->kind), .name = wishes[at].name, .text = error->text});
+    }
+  }
+  return all;
+}
+
+std::vector<Finding> LocalEngine::findings() const {
+  std::vector<Finding> all;
+  if (!known_error_.empty()) {
+    all.push_back({.about = Finding::About::known_volumes,
+                   .name = {},
+                   .text = known_.path() + " cannot be written: " + known_error_ +
+                           "; a volume whose pool is late at the next start will be shown without "
+                           "its identity"});
+  }
+  for (const auto& pool : pools_) {
+    if (pool->error) {
+      all.push_back(pool_finding(pool->spec, *pool->error));
+      continue;
+    }
+    for (const Slot* slot : pool->slots) {
+      const VolumeState state = slot->volume->state();
+      if (state != VolumeState::late && state != VolumeState::refused) continue;
+      all.push_back({.about = slot->reason_about,
+                     .name = slot->spec.name,
+                     .text = slot->volume->state_reason()});
+    }
+  }
+  return all;
+}
+
+void LocalEngine::save_known() {
+  const auto saved = known_.save();
+  known_error_ = saved ? std::string() : saved.error();
 }
 
 LocalEngine::Pool* LocalEngine::pool_of(const Slot& slot) {
@@ -53,6 +126,15 @@ LocalEngine::Pool* LocalEngine::pool_of(const Slot& slot) {
     return pool->spec.name == slot.spec.pool;
   });
   return found == pools_.end() ? nullptr : found->get();
+}
+
+void LocalEngine::stay_down(Slot& slot, const PoolError& error) {
+  slot.reason_about = about(error.kind);
+  if (slot.reason_about != Finding::About::volume && slot.volume->state() == VolumeState::late) {
+    slot.volume->refuse(error.text);
+  } else {
+    stay_down(slot, error.text);
+  }
 }
 
 void LocalEngine::stay_down(Slot& slot, const std::string& reason) {
@@ -74,6 +156,7 @@ void LocalEngine::bring_up(Pool& pool) {
   bool any_failed = false;
   for (Slot* slot : pool.slots) {
     const VolumeState state = slot->volume->state();
+    if (state == VolumeState::refused) continue;  // no waiting helps
     if (state != VolumeState::online) down.push_back(slot);
     any_failed = any_failed || state == VolumeState::failed;
   }
@@ -86,12 +169,12 @@ void LocalEngine::bring_up(Pool& pool) {
   if (pool.files == nullptr) {
     auto opened = FilePool::open(pool.spec.directory, pool.spec.uuid);
     if (!opened) {
-      pool.reason = opened.error().text;
-      for (Slot* slot : down) stay_down(*slot, pool.reason);
+      pool.error = opened.error();
+      for (Slot* slot : down) stay_down(*slot, opened.error());
       return;
     }
     pool.files = std::move(opened.value());
-    pool.reason.clear();
+    pool.error.reset();
   }
   std::vector<VolumeWish> wishes;
   for (const Slot* slot : down) {
@@ -110,17 +193,16 @@ void LocalEngine::bring_up(Pool& pool) {
     if (answers[at]) {
       bring_up_file(pool, *down[at], answers[at].value());
     } else {
-      const PoolError& error = answers[at].error();
-      std::string reason = "volume " + down[at]->spec.name + ": " + error.text;
+      PoolError error = answers[at].error();
       if (error.kind == PoolError::Kind::other_volume && !known_.path().empty()) {
-        reason += " (A new, empty one is made only if " + known_.path() + " is removed.)";
+        error.text += " (A new, empty one is made only if " + known_.path() + " is removed.)";
       }
-      stay_down(*down[at], reason);
       const auto& records = pool.files->volumes();
       const auto known = std::find_if(records.begin(), records.end(), [&](const auto& record) {
         return record.ready && record.name == down[at]->spec.name;
       });
       if (known != records.end()) learn_identity(*down[at], &*known);
+      stay_down(*down[at], error);
     }
   }
 }
@@ -172,7 +254,7 @@ std::vector<PoolStatus> LocalEngine::pools() const {
     PoolStatus status{.name = pool->spec.name,
                       .kind = pool->spec.kind,
                       .open = !is_file(pool->spec) || pool->files != nullptr,
-                      .reason = pool->reason,
+                      .reason = pool->error ? pool->error->text : std::string(),
                       .note = is_file(pool->spec)
                                   ? pool->note
                                   : "in memory: contents are gone when the daemon stops",
@@ -199,12 +281,14 @@ bool LocalEngine::retry_late() {
   std::vector<std::uint64_t> before;
   for (const auto& slot : slots_) before.push_back(slot->volume->changes());
   for (auto& pool : pools_) {
-    const bool all_online =
-        std::all_of(pool->slots.begin(), pool->slots.end(),
-                    [](const Slot* slot) { return slot->volume->state() == VolumeState::online; });
-    if (!all_online || (is_file(pool->spec) && pool->files == nullptr)) bring_up(*pool);
+    const bool all_settled =
+        std::all_of(pool->slots.begin(), pool->slots.end(), [](const Slot* slot) {
+          const VolumeState state = slot->volume->state();
+          return state == VolumeState::online || state == VolumeState::refused;
+        });
+    if (!all_settled || (is_file(pool->spec) && pool->files == nullptr)) bring_up(*pool);
   }
-  known_.save();
+  save_known();
   bool any_changed = false;
   for (std::size_t at = 0; at < slots_.size(); ++at) {
     any_changed = any_changed || slots_[at]->volume->changes() != before[at];
@@ -235,12 +319,14 @@ Result<void, std::string> LocalEngine::grow(const std::string& name, ByteCount n
   } else {
     Pool* pool = pool_of(slot);
     CHECK(pool != nullptr && slot.file != nullptr);
-    if (pool->files == nullptr) return "volume " + name + ": " + pool->reason;
+    if (pool->files == nullptr) {
+      return "volume " + name + ": " + (pool->error ? pool->error->text : "its pool is not open");
+    }
     auto grown = pool->files->grow(name, new_size);
     if (!grown) return "volume " + name + ": " + grown.error().text;
     slot.file->grow(new_size);
     known_.remember(grown.value());
-    known_.save();
+    save_known();
   }
   volume.grow(blocks_of(new_size, block));
   return boost::outcome_v2::success();

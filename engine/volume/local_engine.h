@@ -23,6 +23,7 @@ class LocalEngine final : public Engine {
   [[nodiscard]] std::vector<Volume*> volumes() const override;
   [[nodiscard]] Volume* find(const std::string& name) const override;
   [[nodiscard]] std::vector<PoolStatus> pools() const override;
+  [[nodiscard]] std::vector<Finding> findings() const override;
   void observe(VolumeObserver* observer) override;
   bool retry_late() override;
   Result<void, std::string> grow(const std::string& name, ByteCount new_size) override;
@@ -34,13 +35,14 @@ class LocalEngine final : public Engine {
     // Which kind of backing it has, once online; owned by the volume.
     FileDevice* file = nullptr;
     MemoryDevice* memory = nullptr;
+    Finding::About reason_about = Finding::About::volume;  // what its reason speaks of
   };
   struct Pool {
     PoolSpec spec;
     std::uint32_t backing_number = 0;  // IoSource::backing: what hangs together
     std::vector<Slot*> slots;
     std::unique_ptr<FilePool> files;  // null while not open, and for memory
-    std::string reason;
+    std::optional<PoolError> error;   // why it is not open
     std::string note;
   };
 
@@ -48,7 +50,10 @@ class LocalEngine final : public Engine {
   void bring_up(Pool& pool);
   void bring_up_memory(Slot& slot);
   void bring_up_file(Pool& pool, Slot& slot, const VolumeRecord& record);
+  // What retrying found; a volume that cannot be as configured is refused.
+  static void stay_down(Slot& slot, const PoolError& error);
   static void stay_down(Slot& slot, const std::string& reason);
+  void save_known();
   // Gives a late volume the identity and size of `record`, unless it has one.
   static void learn_identity(Slot& slot, const VolumeRecord* record);
   [[nodiscard]] Pool* pool_of(const Slot& slot);
@@ -57,6 +62,7 @@ class LocalEngine final : public Engine {
   std::vector<std::unique_ptr<Pool>> pools_;
   std::map<std::string, Slot*> slots_by_name_;
   KnownVolumes known_;
+  std::string known_error_;  // why it could not be saved
 };
 
 }  // namespace engine

@@ -42,7 +42,8 @@ enum class VolumeState : std::uint8_t {
   late,  // configured, but its pool or file is not there yet; identity and size are known where
          // possible
   online,
-  failed,  // a flush failed or the backing is gone; reads may work, writes do not
+  failed,   // a flush failed or the backing is gone; reads may work, writes do not
+  refused,  // it is there, but not as configured (larger, other blocks): not served until a restart
 };
 
 // What a host is shown; never changes for a UUID, but that the volume may grow.
@@ -72,7 +73,7 @@ class Volume {
 
   // Any thread, each with its own lane. Answers writes only when they are durable. Requests that
   // overlap each other are the caller's to order. Ends with out_of_range for blocks beyond size(),
-  // unavailable while late.
+  // unavailable while late or refused.
   virtual void submit(IoLane& lane, VolumeIo& io) = 0;
 };
 

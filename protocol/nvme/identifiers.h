@@ -9,6 +9,7 @@ namespace protocol::nvme {
 // NSID; 0 names nothing, FFFFFFFFh (broadcast) all active namespaces.
 struct NamespaceId {
   std::uint32_t value = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means the default's own zero.
   friend constexpr auto operator<=>(NamespaceId, NamespaceId) = default;
 };
 inline constexpr NamespaceId every_namespace{0xffff'ffff};
@@ -18,6 +19,7 @@ inline constexpr NamespaceId last_listable_namespace{0xffff'fffd};
 // CNTLID of one controller of a subsystem.
 struct ControllerId {
   std::uint16_t value = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means the default's own zero.
   friend constexpr auto operator<=>(ControllerId, ControllerId) = default;
 };
 inline constexpr ControllerId dynamic_controller{0xffff};      // in Connect: "give me any"

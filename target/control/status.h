@@ -31,7 +31,7 @@ struct VolumeStatus {
   std::string uuid;
   std::uint64_t size_bytes = 0;
   std::uint32_t block_size = 0;
-  std::string state;  // online, late, failed
+  std::string state;  // online, late, failed, refused
   std::string reason;
   bool durable = true;  // false: the pool keeps nothing over a restart (memory)
 };

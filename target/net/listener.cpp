@@ -178,12 +178,15 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
   }
 
   void waiting(int error) {
-    std::string reason = listen_error(options_, address_, error).text + "; trying again";
-    const std::lock_guard lock(status_mutex_);
-    if (status_.reason != reason) log_warn("listener {} waits: {}", options_.name, reason);
-    status_.state = ListenerState::waiting;
-    status_.address = address_.text();
-    status_.reason = std::move(reason);
+    const std::string reason = listen_error(options_, address_, error).text + "; trying again";
+    {
+      const std::lock_guard lock(status_mutex_);
+      if (status_.reason == reason) return;
+      status_.state = ListenerState::waiting;
+      status_.address = address_.text();
+      status_.reason = reason;
+    }
+    if (options_.tell_waiting) options_.tell_waiting(reason);
   }
 
   void retry_later() {
@@ -279,7 +282,7 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
   std::size_t next_reactor_ = 0;
   bool closed_ = false;
 
-  mutable std::mutex status_mutex_;  // guards status_; leaf but for the log
+  mutable std::mutex status_mutex_;  // guards status_; a leaf
   ListenerStatus status_;
 };
 

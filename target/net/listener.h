@@ -21,6 +21,8 @@ struct ListenerOptions {
   std::uint32_t max_connections = 4096;
   int backlog = 1024;
   engine::Duration retry_interval = std::chrono::seconds(1);
+  // Told why it cannot listen yet, once for each reason; any thread, must not call the listener.
+  std::function<void(const std::string& reason)> tell_waiting = {};
 };
 
 enum class ListenerState : std::uint8_t {

@@ -209,8 +209,8 @@ bool Connection::host_owes() const {
   return stage_ != Stage::header || stash_bytes_ != 0 || receiving_ != 0;
 }
 
-// Called whenever one side begins to owe something; costs nothing while the timer runs. (It may still
-// run for a time-out that lies further ahead: that of Connect.)
+// Called whenever one side begins to owe something; costs nothing while the timer runs. (It may
+// still run for a time-out that lies further ahead: that of Connect.)
 void Connection::watch_for_stall() {
   if (options_.stall_timeout <= Duration{} || ending()) return;
   const Instant deadline = reactor_.now() + options_.stall_timeout;

@@ -124,8 +124,9 @@ bool Connection::abort_waiting(std::uint16_t command_id) {
   return false;
 }
 
-// A connection may always hold the floor; beyond it, up to the ceiling, as much as a quarter of what
-// nobody uses: so a host that takes buffers and does nothing with them leaves enough for the others.
+// A connection may always hold the floor; beyond it, up to the ceiling, as much as a quarter of
+// what nobody uses: so a host that takes buffers and does nothing with them leaves enough for the
+// others.
 bool Connection::may_hold(std::uint32_t bytes) const {
   const std::size_t wanted = held_buffer_bytes() + bytes;
   if (wanted <= options_.buffer_floor_bytes || held_buffer_bytes() == 0) return true;

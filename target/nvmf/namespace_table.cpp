@@ -10,7 +10,9 @@ namespace {
 // A volume that is late keeps its place and makes hosts wait; one that has failed is served for
 // what it can still do, and its errors say the rest.
 AnaState ana_state_of(engine::VolumeState state) {
-  return state == engine::VolumeState::late ? AnaState::inaccessible : AnaState::optimized;
+  const bool not_there =
+      state == engine::VolumeState::late || state == engine::VolumeState::refused;
+  return not_there ? AnaState::inaccessible : AnaState::optimized;
 }
 
 }  // namespace

@@ -204,7 +204,7 @@ class Reactor {
   std::size_t residents_ = 0;
   bool activity_ = false;        // somebody had work in this turn
   bool polled_in_vain_ = false;  // since the last activity or sleep
-  bool woken_ = false;           // by a handler that runs before the turn: now_ is of before the sleep
+  bool woken_ = false;  // by a handler that runs before the turn: now_ is of before the sleep
   engine::Instant now_{};
   engine::Instant last_activity_{};
   engine::Instant last_context_poll_{};

@@ -1,6 +1,8 @@
-"""tests/run names its suites, refuses an unknown one with the known ones, and its summary counts and judges."""
+"""tests/run names its suites, refuses an unknown one with the known ones, keeps its budgets within the cap, and its
+summary counts and judges, also after Ctrl-C."""
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -8,13 +10,39 @@ import time
 from pathlib import Path
 
 
+LOAD = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("suites", sys.argv.pop(1))
+suites = importlib.util.module_from_spec(spec)
+sys.modules["suites"] = suites
+spec.loader.exec_module(suites)
+"""
+# Ctrl-C in the second suite.
+INTERRUPTED = LOAD + """
+ran = iter([suites.Outcome("architecture", passed=3)])
+def execute(suite, long):
+    for outcome in ran:
+        return outcome
+    raise KeyboardInterrupt
+suites.execute, suites.prepare, suites.Guests = execute, lambda: None, lambda: None
+sys.exit(suites.main())
+"""
+WITHOUT_ROOT = LOAD + """
+suites.os.geteuid = lambda: 1000
+sys.exit(suites.main())
+"""
+
+
 def main() -> int:
     root = Path(sys.argv[1])
     script = root / "tests/suites.py"
-    listed = subprocess.run([sys.executable, script, "--list"], capture_output=True, text=True)
+    # Asking changes nothing: what would install packages is not even found.
+    bare = {"PATH": "/nonexistent"}
+    listed = subprocess.run([sys.executable, script, "--list"], capture_output=True, text=True, env=bare)
     assert listed.returncode == 0, listed.stderr
+    assert subprocess.run([sys.executable, script, "--help"], capture_output=True, env=bare).returncode == 0
     names = [line.split()[0] for line in listed.stdout.splitlines()]
-    for name in ("unit", "architecture", "protocol", "config", "end_to_end", "fuzz", "vm", "sanitize", "threads"):
+    for name in ("unit", "architecture", "protocol", "config", "end_to_end", "fuzz", "vm", "sanitize", "smoke", "threads"):
         assert name in names, f"{name} is not among {names}"
 
     refused = subprocess.run([sys.executable, script, "--only", "nonsense"], capture_output=True, text=True)
@@ -24,6 +52,31 @@ def main() -> int:
     suites = importlib.util.module_from_spec(spec)
     sys.modules["suites"] = suites
     spec.loader.exec_module(suites)
+
+    usual = [suite for suite in suites.SUITES if not suite.long_only]
+    running = sum(suite.budget_minutes for suite in usual)
+    assert running + suites.BUILD_MINUTES <= suites.CAP_MINUTES, \
+        f"budgets of {running} min leave no room for {suites.BUILD_MINUTES} min of building in {suites.CAP_MINUTES}"
+    smoke = next(suite for suite in usual if suite.name == "smoke")
+    assert smoke.quick and smoke.preset == "asan", "the run of the whole daemon under ASan is part of every run"
+
+    presets = json.loads((root / "CMakePresets.json").read_text())
+    base = next(preset for preset in presets["testPresets"] if preset["name"] == "base")
+    excluded = re.compile(base["filter"]["exclude"]["label"])
+    for suite in suites.SUITES:
+        for label in suite.labels + suite.long_labels:
+            wanted = suite.name in ("vm", "tidy")
+            assert bool(excluded.search(label)) == wanted, f"a workflow preset {'runs' if wanted else 'leaves out'} {label}"
+    for preset in presets["testPresets"]:
+        assert preset["name"] == "base" or preset["inherits"] == "base", preset
+
+    interrupted = subprocess.run([sys.executable, "-c", INTERRUPTED, script], capture_output=True, text=True)
+    assert interrupted.returncode == 130, interrupted
+    assert interrupted.stdout.rstrip().splitlines()[-1] == f"3 passed, {len(usual) - 1} failed, 0 skipped", interrupted.stdout
+    ordinary = subprocess.run([sys.executable, "-c", WITHOUT_ROOT, script], capture_output=True, text=True)
+    assert ordinary.returncode == 1 and "needs root" in ordinary.stderr, ordinary
+    assert ordinary.stderr.count("\n") == 1, ordinary.stderr
+
     good = suites.Outcome("a", passed=3)
     assert suites.summary([good], 1.0) == 0
     assert suites.summary([good, suites.Outcome("b", passed=1, failed=1)], 1.0) == 1, "a failure must fail the run"

@@ -33,8 +33,6 @@ TEST(Build, UnknownKeysAreNamedWithTheNearestKnownOne) {
       {"reactors: {cpu: 1, Count: 2}\n",
        {"f.yaml:3:12: reactors.cpu: unknown key; did you mean \"cpus\"?",
         "f.yaml:3:20: reactors.Count: unknown key; did you mean \"count\"?"}},
-      {"metrics: {address: 127.0.0.1, prot: 1}\n",
-       {"f.yaml:3:31: metrics.prot: unknown key; did you mean \"port\"?"}},
       {"control: {sockets: /run/s}\n",
        {"f.yaml:3:11: control.sockets: unknown key; did you mean \"socket\"?"}},
       {"hosts: {a: {ngn: x}}\n", {"f.yaml:3:13: hosts.a.ngn: unknown key; did you mean \"nqn\"?"}},
@@ -55,6 +53,8 @@ TEST(Build, KeysOfLaterFeaturesAreRefusedNotIgnored) {
       {"cache_devices:\n  pmem0: {path: /dev/dax0.0}\n",
        {"f.yaml:3:1: cache_devices: not supported by this version yet; remove it."}},
       {"targets: {}\n", {"f.yaml:3:1: targets: not supported by this version yet; remove it."}},
+      {"metrics: {address: 127.0.0.1, port: 9930}\n",
+       {"f.yaml:3:1: metrics: not supported by this version yet; remove it."}},
       {"listeners:\n  a: {protocol: iscsi, address: 10.0.0.1, port: 3260, portal_group: 1}\n",
        {"f.yaml:4:17: listeners.a.protocol: iscsi is not supported by this version yet; use "
         "nvme-tcp, or remove it."}},
@@ -116,7 +116,6 @@ TEST(Build, MissingKeysAreNamedWithAnExample) {
         "[NAME], or allow_any_host: true.",
         "f.yaml:8:18: subsystems.nqn.2026-11.com.example:a.namespaces.1: \"volume\" is missing; "
         "add volume: NAME."}},
-      {"metrics: {}\n", {"f.yaml:3:1: metrics: \"address\" is missing; add address: 127.0.0.1."}},
   });
 }
 
@@ -154,8 +153,8 @@ TEST(Build, ValuesOfTheWrongShapeAreRefused) {
         "brackets, for example [NAME], or [] for none.",
         "f.yaml:8:19: subsystems.nqn.2026-11.com.example:a.cntlid_range: is not a range; write two "
         "numbers in brackets, for example [1, 65519].",
-        "f.yaml:9:17: subsystems.nqn.2026-11.com.example:a.namespaces: is not a map; write \"NAME: "
-        "...\" entries below it."}},
+        "f.yaml:9:17: subsystems.nqn.2026-11.com.example:a.namespaces: is not a map; write \"1: "
+        "{volume: NAME}\" entries below it."}},
       {"listeners: {a: {protocol: nvme-tcp, address: 10.0.0.1}}\nsubsystems:\n  "
        "nqn.2026-11.com.example:a:\n"
        "    listeners:\n    hosts: [[a], ~, {b: 1}]\n    cntlid_range: [1, 2, 3]\n    namespaces: "
@@ -474,6 +473,97 @@ TEST(Build, TooManyNamespacesAreRefused) {
               ElementsAre("f.yaml:1035:5: subsystems.nqn.2026-11.com.example:a.namespaces: has "
                           "1025 namespaces; at most 1024 "
                           "are possible in one subsystem."));
+}
+
+// What a slip in one word must not hide, and what is said of words that mean something else.
+TEST(Build, AMistypedChoiceHidesNoOtherErrorOfItsEntry) {
+  expect_complaints({
+      {"listeners:\n  a: {protocol: nvmetcp, address: localhost, port: 0}\n",
+       {"f.yaml:4:17: listeners.a.protocol: unknown value \"nvmetcp\"; did you mean \"nvme-tcp\"?",
+        "f.yaml:4:35: listeners.a.address: \"localhost\" is not an IP address; write an IPv4 or "
+        "IPv6 "
+        "address, or \"*\" for every address.",
+        "f.yaml:4:52: listeners.a.port: \"0\" is not a whole number from 1 to 65535."}},
+      {"pools:\n  p: {kind: files, directory: bulk, warn: 1}\n",
+       {"f.yaml:4:13: pools.p.kind: unknown value \"files\"; did you mean \"file\"?",
+        "f.yaml:4:31: pools.p.directory: \"bulk\" is not an absolute path; begin with \"/\".",
+        "f.yaml:4:37: pools.p.warn: unknown key; known: kind, directory, uuid, provisioning."}},
+  });
+}
+
+TEST(Build, ABlockSizeThatIsNoneNamesTheTwo) {
+  expect_complaints({
+      {"pools: {p: {kind: file, directory: /p}}\nvolumes:\n  a: {pool: p, size: 1GiB, block_size: "
+       "4KiB}\n  b: {pool: p, size: 1GiB, block_size: \"512\"}\n",
+       {"f.yaml:5:40: volumes.a.block_size: 4KiB is not possible; use one of 512, 4096.",
+        "f.yaml:6:40: volumes.b.block_size: \"512\" is a string; write 512 without quotes."}},
+  });
+}
+
+TEST(Build, NamespacesAsAListAreShownAsAMap) {
+  expect_complaints({
+      {"listeners: {a: {protocol: nvme-tcp, address: 10.0.0.1}}\nsubsystems:\n  "
+       "nqn.2026-11.com.example:a:\n"
+       "    listeners: [a]\n    allow_any_host: true\n    namespaces: [db01]\n",
+       {"f.yaml:8:17: subsystems.nqn.2026-11.com.example:a.namespaces: is not a map; write \"1: "
+        "{volume: NAME}\" entries below it."}},
+  });
+}
+
+TEST(Build, AKeyThatMeansNoValueIsNamed) {
+  expect_complaints({
+      {"volumes:\n  null: {pool: p, size: 1GiB}\n",
+       {"f.yaml:4:3: null means no value in YAML; write \"null\" in quotes."}},
+      {"volumes: {~: {pool: p, size: 1GiB}}\n",
+       {"f.yaml:3:11: ~ means no value in YAML; write \"~\" in quotes."}},
+  });
+}
+
+TEST(Build, CapitalLettersInAHostsUuidAreWarnedOf) {
+  expect_complaints({
+      {"hosts: {h: {nqn: "
+       "\"nqn.2014-08.org.nvmexpress:uuid:1B4E28BA-2fa1-11d2-883f-0016d3cca427\"}}\n",
+       {"f.yaml:3:18: warning: hosts.h.nqn: capital letters count, and Linux hosts send the UUID "
+        "in "
+        "small ones; write nqn.2014-08.org.nvmexpress:uuid:1b4e28ba-2fa1-11d2-883f-0016d3cca427 if "
+        "the host's /etc/nvme/hostnqn does."}},
+  });
+}
+
+TEST(Build, NamesOfHostsAndAddressesAreToldWhereTheyGoWrong) {
+  const std::string long_name(64, 'a');
+  EXPECT_THAT(complaints("pools: {" + long_name + ": {kind: file, directory: /p}}\n"),
+              ElementsAre("f.yaml:3:9: pools." + long_name + ": the name \"" + long_name +
+                          "\" has 64 characters; at most 63 are allowed."));
+  expect_complaints({
+      {"hosts: {a: {nqn: \"nqn.26-11.com.example:x\"}}\n",
+       {"f.yaml:3:18: hosts.a.nqn: \"nqn.26-11.com.example:x\" has no year and month after "
+        "\"nqn.\"; write nqn.YYYY-MM.REVERSED.DOMAIN:NAME, for example "
+        "nqn.2026-11.com.example:store1.db."}},
+      {"hosts: {a: {nqn: \"nqn.2026-11.-:x\"}}\n",
+       {"f.yaml:3:18: hosts.a.nqn: \"nqn.2026-11.-:x\" has no reversed domain name after the date, "
+        "or no name after \":\"; write nqn.YYYY-MM.REVERSED.DOMAIN:NAME, for example "
+        "nqn.2026-11.com.example:store1.db."}},
+      {"listeners: {a: {protocol: nvme-tcp, address: \"10.0.0.1 x\"}}\n",
+       {"f.yaml:3:46: listeners.a.address: \"10.0.0.1 x\" is not an IP address; write only the "
+        "address."}},
+  });
+}
+
+TEST(Build, APoolsUuidIsRead) {
+  const ParseOutcome outcome = parse_text(
+      std::string(heading) +
+          "pools: {p: {kind: file, directory: /p, uuid: 6F0C7f9e-5a53-4b0e-9c51-2f4f4d1e7a10}}\n",
+      "f.yaml");
+  ASSERT_TRUE(outcome.config.has_value());
+  EXPECT_EQ(outcome.config->pools.at("p").uuid->value.text(),
+            "6f0c7f9e-5a53-4b0e-9c51-2f4f4d1e7a10");
+  EXPECT_EQ(outcome.config->pools.at("p").uuid->at, (Position{3, 46}));
+  expect_complaints({
+      {"pools: {p: {kind: file, directory: /p, uuid: 5c0e}}\n",
+       {"f.yaml:3:46: pools.p.uuid: \"5c0e\" is not a UUID; write one like "
+        "1b4e28ba-2fa1-11d2-883f-0016d3cca427."}},
+  });
 }
 
 }  // namespace

@@ -65,9 +65,6 @@ TEST(Example, EachValueArrives) {
   EXPECT_TRUE(vm.allow_any_host);
   EXPECT_EQ(vm.serial, "FB0001");
 
-  ASSERT_TRUE(config.metrics.has_value());
-  EXPECT_EQ(config.metrics->port.value, 9930);
-  EXPECT_TRUE(config.metrics->address.value.is_loopback());
   EXPECT_EQ(config.control.socket.value, "/run/forebay/control.sock");
   EXPECT_EQ(config.control.group->value, "forebay");
   EXPECT_EQ(config.log_level, LogLevel::info);
@@ -137,7 +134,6 @@ TEST(Example, NonDefaultsArriveToo) {
   EXPECT_EQ(subsystem.max_queue_depth, 3U);
   EXPECT_EQ(subsystem.mdts, 2_MiB);
   EXPECT_EQ(outcome.config->log_level, LogLevel::debug);
-  EXPECT_FALSE(outcome.config->metrics.has_value());
 }
 
 TEST(Example, TheSmallestFileHasTheDefaults) {

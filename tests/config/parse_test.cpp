@@ -53,7 +53,7 @@ TEST(Parse, DuplicateKeysAreFoundInEveryMap) {
       {"nonsense: [{a: 1, a: 2}]\n",
        {"f.yaml:3:1: nonsense: unknown key; known: apiVersion, node, reactors, memory, listeners, "
         "pools, volumes, "
-        "hosts, subsystems, metrics, control, log.",
+        "hosts, subsystems, control, log.",
         "f.yaml:3:19: nonsense[0].a: defined twice (first at line 3)."}},
   });
 }
@@ -145,9 +145,23 @@ TEST(Parse, BrokenYamlNamesTheUsualCause) {
        {"f.yaml:3:1: does not fit the lines above; check the indentation, and that each key ends "
         "in \": \"."}},
       {"log: ]\n", {"f.yaml:3:6: unexpected closing bracket or brace; remove it."}},
+      {"log: {level: & }\n",
+       {"f.yaml:3:15: log.level: & alone is not a value; write it in quotes."}},
+      {"reactors: {cpus: [1, 2\n",
+       {"f.yaml:4:1: a list in brackets is not closed, or lacks a comma or quotes; write [a, b]."}},
+      {"log: \"a\n---\nb\"\n",
+       {"f.yaml:4:1: the quote is not closed before the document ends; close it."}},
+      {"log: - a\n", {"f.yaml:3:6: unexpected \"- \"; check the indentation."}},
+      {"log: ? a\n", {"f.yaml:3:6: unexpected \"? \"; check the indentation."}},
+      {"log:\n  - 'a' 'b'\n",
+       {"f.yaml:4:9: does not fit the list above; check the indentation, and that each item begins "
+        "with \"- \"."}},
+      {"log: [[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]\n",
+       {"f.yaml:3:21: log[0][0][0][0][0][0][0][0][0][0][0][0][0][0][0]: is nested more than 16 "
+        "deep; check brackets and indentation."}},
       {"? [a, b]\n: c\n", {"f.yaml:3:3: a key is a single word; write \"KEY: VALUE\"."}},
       {"? {a: b}\n: c\n", {"f.yaml:3:3: a key is a single word; write \"KEY: VALUE\"."}},
-      {"~: c\n", {"f.yaml:3:1: a key is a single word; write \"KEY: VALUE\"."}},
+      {"~: c\n", {"f.yaml:3:1: ~ means no value in YAML; write \"~\" in quotes."}},
       {"log: {: info}\n", {"f.yaml:3:7: a key is a single word; write \"KEY: VALUE\"."}},
       {"log: \"\\q\"\n",
        {"f.yaml:3:9: not YAML (unknown escape character: q); check quotes, brackets and "
@@ -243,7 +257,7 @@ TEST(Parse, MessagesShowNoControlCharactersOfTheFile) {
       {"\"a\\e[31m\\n\": 1\n",
        {"f.yaml:3:1: a\\x1b[31m\\x0a: unknown key; known: apiVersion, node, reactors, memory, "
         "listeners, pools, volumes, "
-        "hosts, subsystems, metrics, control, log."}},
+        "hosts, subsystems, control, log."}},
       {"log: {level: \"\\x07\\u20ac\"}\n",
        {"f.yaml:3:14: log.level: unknown value \"\\x07\\xe2\\x82\\xac\"; use one of error, warn, "
         "info, debug."}},

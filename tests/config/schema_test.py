@@ -15,7 +15,6 @@ import yaml
 PATTERNS = {  # pattern in the parser's key table -> where the schema has it
     "": [],
     "reactors": ["properties", "reactors"],
-    "metrics": ["properties", "metrics"],
     "control": ["properties", "control"],
     "log": ["properties", "log"],
     "listeners.*": ["$defs", "listener"],

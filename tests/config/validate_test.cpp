@@ -110,14 +110,6 @@ TEST(Validate, SocketsThatCannotBothBeBoundAreRefused) {
       {"listeners:\n  a: {protocol: nvme-tcp, address: 10.0.0.1}\n  b: {protocol: nvme-tcp, "
        "address: 10.0.0.1, port: 8009}\n",
        {}},
-      {"listeners:\n  a: {protocol: nvme-tcp, address: 127.0.0.1, port: 9930}\nmetrics: {address: "
-       "127.0.0.1}\n",
-       {"f.yaml:5:20: metrics.address: 127.0.0.1 port 9930 is taken by listener \"a\" (line 4, "
-        "127.0.0.1); use another address or port."}},
-      {"metrics: {address: 127.0.0.1}\nlisteners:\n  a: {protocol: nvme-tcp, address: \"*\", port: "
-       "9930}\n",
-       {"f.yaml:5:36: listeners.a.address: * port 9930 is taken by metrics (line 3, 127.0.0.1); "
-        "use another address or port."}},
       {"listeners:\n  a: {protocol: nvme-tcp, address: 10.0.0.1, port: x}\n  b: {protocol: "
        "nvme-tcp, address: 10.0.0.1}\n",
        {"f.yaml:4:52: listeners.a.port: \"x\" is not a whole number from 1 to 65535."}},
@@ -243,6 +235,21 @@ TEST(Validate, AllMessagesComeAtOnceSortedByLine) {
         "f.yaml:7:9: memory: \"1\" has no unit; write 1MiB, 1GiB ... (KiB MiB GiB TiB, or KB MB GB "
         "TB)."}},
   });
+}
+
+TEST(Validate, MemoryThatCannotServeTheReactorsIsRefused) {
+  constexpr std::string_view subsystem =
+      "listeners: {l: {protocol: nvme-tcp, address: 10.0.0.1}}\nsubsystems:\n  "
+      "nqn.2026-11.com.example:a: {listeners: [l], allow_any_host: true, mdts: 2MiB}\n";
+  const auto with = [&](std::string_view head) {
+    return complaints(std::string(head) + std::string(subsystem));
+  };
+  EXPECT_THAT(with("reactors: {count: 17}\nmemory: 64MiB\n"),
+              testing::ElementsAre("f.yaml:4:9: memory: 64MiB cannot serve 17 reactors with "
+                                   "transfers of 2MiB (mdts); write 68MiB or more, or lower "
+                                   "reactors.count."));
+  EXPECT_THAT(with("reactors: {count: 16}\nmemory: 64MiB\n"), testing::IsEmpty());
+  EXPECT_THAT(with("reactors: {count: 256}\n"), testing::IsEmpty()) << "the default is enough";
 }
 
 }  // namespace

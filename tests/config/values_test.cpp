@@ -122,18 +122,6 @@ TEST(Values, DurationsThatAreNoneAreRefusedWithWhatToWrite) {
   }
 }
 
-TEST(Values, PercentagesAreWholeAndHaveTheirSign) {
-  EXPECT_EQ(parse_percentage("0%").value(), 0U);
-  EXPECT_EQ(parse_percentage("80%").value(), 80U);
-  EXPECT_EQ(parse_percentage("100%").value(), 100U);
-  EXPECT_EQ(parse_percentage("80").error().text, "\"80\" has no unit; write 80%.");
-  for (const char* text : {"101%", "-1%", "8.5%", "%", "", "80 %", "99999999999999999999%"}) {
-    EXPECT_EQ(
-        parse_percentage(text).error().text,
-        '"' + std::string(text) + "\" is not a percentage; write a whole number from 0% to 100%.");
-  }
-}
-
 TEST(Values, CpuListsAreReadAsTheKernelWritesThem) {
   EXPECT_EQ(parse_cpus("0").value(), std::vector<std::uint32_t>({0}));
   EXPECT_EQ(parse_cpus("2-4,7,6").value(), std::vector<std::uint32_t>({2, 3, 4, 7, 6}));

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "tests/end_to_end/harness/daemon.h"
 #include "tests/end_to_end/harness/host.h"
@@ -14,6 +15,8 @@
 namespace end_to_end {
 namespace {
 
+// Path related status (SCT 3): Asymmetric Access Inaccessible. A host with multipath queues on it.
+constexpr std::uint16_t ana_inaccessible = 0x302;
 // Everything that is refused is refused soon.
 constexpr Milliseconds refusal_time_out{20'000};
 
@@ -44,9 +47,13 @@ TEST(Startup, AMissingFileIsNamed) {
 }
 
 TEST(Startup, WithoutAFileItSaysHowItIsCalled) {
-  const Outcome outcome = forebayd({});
-  EXPECT_NE(outcome.exit.code, 0);
-  EXPECT_NE(outcome.output.find("file"), std::string::npos) << outcome.output;
+  for (const auto& arguments : std::vector<std::vector<std::string>>{
+           {}, {"--nonsense", "forebay.yaml"}, {"one.yaml", "two.yaml"}}) {
+    const Outcome outcome = forebayd(arguments);
+    EXPECT_EQ(outcome.exit.code, 2) << outcome.output;
+    EXPECT_NE(outcome.output.find("--help"), std::string::npos) << outcome.output;
+  }
+  for (const char* asked : {"--help", "--version"}) EXPECT_EQ(forebayd({asked}).exit.code, 0);
 }
 
 TEST(Startup, AllErrorsOfTheFileAtOnceWithTheirPlaces) {
@@ -94,7 +101,53 @@ TEST(Startup, CheckTouchesNothingOfTheMachine) {
   const Outcome outcome = forebayd({"--check", path});
   EXPECT_EQ(outcome.exit.code, 0) << outcome.output;
   EXPECT_NE(outcome.output.find("valid"), std::string::npos) << outcome.output;
+  EXPECT_EQ(outcome.output.find(path + ":"), 0U) << outcome.output;
+  EXPECT_NE(outcome.output.find(": warning: pools.disk.directory: " + workplace.path("not-there") +
+                                " does not exist"),
+            std::string::npos)
+      << outcome.output;
   EXPECT_NE(::access(workplace.path("not-there").c_str(), F_OK), 0);
+}
+
+// Beside a daemon that serves the pool, whose volumes it says more of than the file could.
+TEST(Startup, CheckWarnsOfWhatThisMachineCannotServe) {
+  Workplace workplace;
+  Daemon daemon(workplace, file_config(workplace.make_pool("pool")));
+  ASSERT_TRUE(daemon.start());
+  ConfigText changed = daemon.config();
+  changed.volumes[0].size = "32MiB";
+  changed.volumes[1].block_size = 4096;
+  const std::string path = workplace.path("changed.yaml");
+  write_file(path, changed.yaml());
+  const Outcome outcome = forebayd({"--check", path});
+  EXPECT_EQ(outcome.exit.code, 0) << outcome.output;
+  EXPECT_NE(outcome.output.find(
+                ": warning: volumes.big.size: 32MiB is smaller than the existing 64MiB; shrinking "
+                "is refused."),
+            std::string::npos)
+      << outcome.output;
+  EXPECT_NE(
+      outcome.output.find(": warning: volumes.small.block_size: 4096 is not the existing 512"),
+      std::string::npos)
+      << outcome.output;
+  EXPECT_EQ(lines_with(outcome.output, "\n"), 3U) << outcome.output;
+}
+
+TEST(Startup, WithoutAPlaceToRememberItWarnsOnceAndServes) {
+  Workplace workplace;
+  Daemon daemon(workplace, file_config(workplace.make_pool("pool")));
+  daemon.state_directory = "/nonexistent";
+  ASSERT_TRUE(daemon.start());
+  EXPECT_TRUE(daemon.await_log({"nothing is remembered of volumes", "/nonexistent", "No such file",
+                                "StateDirectory=forebay"}));
+  EXPECT_EQ(lines_with(daemon.log(), "nothing is remembered"), 1U) << daemon.log();
+  daemon.stop();
+  daemon.state_directory = workplace.directory();
+  std::filesystem::create_directories(workplace.path("known-volumes/in-the-way"));
+  ASSERT_TRUE(daemon.start());
+  EXPECT_TRUE(daemon.await_log({workplace.path("known-volumes"), "cannot be written"}));
+  daemon.stop();
+  EXPECT_EQ(lines_with(daemon.log(), "cannot be written"), 1U) << daemon.log();
 }
 
 TEST(Startup, TheExampleConfigurationIsValid) {
@@ -140,26 +193,20 @@ TEST(Startup, TwoDaemonsOnOnePoolAreRefusedWithTheOthersPid) {
   Daemon first(first_place, file_config(pool));
   ASSERT_TRUE(first.start());
   Daemon second(second_place, file_config(pool));
-  second.launch();
+  ASSERT_TRUE(second.start()) << "a pool that is served elsewhere is like a disk that is late";
   const std::string pid = std::to_string(first.process().pid());
-  if (second.notify().await("READY=1", second.process(), refusal_time_out)) {
-    const auto refused = named(second.status(), "pools", "disk");
-    EXPECT_FALSE(refused.at("open").as_bool());
-    EXPECT_NE(refused.at("reason").as_string().find(pid), std::string::npos)
-        << refused.at("reason");
-    Host host(second.endpoint());
-    ASSERT_TRUE(host.connected());
-    EXPECT_NE(status_of(*host.queue, client::io::write(1, 0, Bytes(4096), 4096)), 0);
-    EXPECT_TRUE(second.await_log({"disk", pid}));
-    // And once the first is gone, the pool is the second's.
-    first.kill();
-    EXPECT_TRUE(second.await_status([](const boost::json::value& status) {
-      return named(status, "volumes", "big").at("state").as_string() == "online";
-    }));
-  } else {
-    EXPECT_TRUE(second.await_log({"disk", pid}));
-    second.kill();
-  }
+  const auto refused = named(second.status(), "pools", "disk");
+  EXPECT_FALSE(refused.at("open").as_bool());
+  EXPECT_NE(refused.at("reason").as_string().find(pid), std::string::npos) << refused.at("reason");
+  EXPECT_TRUE(second.await_log({second.config_path() + ":", ": pools.disk.directory: ", pid}));
+  Host host(second.endpoint());
+  ASSERT_TRUE(host.connected());
+  EXPECT_EQ(status_of(*host.queue, client::io::write(1, 0, Bytes(4096), 4096)), ana_inaccessible);
+  // And once the first is gone, the pool is the second's.
+  first.kill();
+  EXPECT_TRUE(second.await_status([](const boost::json::value& status) {
+    return named(status, "volumes", "big").at("state").as_string() == "online";
+  }));
 }
 
 TEST(Startup, AControlSocketInUseIsRefusedAndAStaleOneIsReplaced) {
@@ -202,16 +249,14 @@ TEST(Startup, MemoryThatCannotServeIsRefused) {
   config.memory = "64MiB";
   config.reactors = 64;
   Daemon daemon(workplace, config);
-  daemon.launch();
-  // A start that cannot fit is refused, and one that fits serves.
-  if (daemon.notify().await("READY=1", daemon.process(), refusal_time_out)) {
-    Host host(daemon.endpoint());
-    ASSERT_TRUE(host.connected());
-    write_and_read_back(*host.queue, 1, 0, 256, 4096, 1);
-  } else {
-    EXPECT_TRUE(daemon.await_log({"memory"}));
-    daemon.kill();
-  }
+  expect_refused(daemon, {daemon.config_path() + ":", ": memory: 64MiB cannot serve 64 reactors",
+                          "write 128MiB or more"});
+  EXPECT_EQ(lines_with(daemon.log(), "cannot serve"), 1U) << daemon.log();
+  daemon.config().reactors = 2;
+  ASSERT_TRUE(daemon.start());
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  write_and_read_back(*host.queue, 1, 0, 256, 4096, 1);
 }
 
 }  // namespace

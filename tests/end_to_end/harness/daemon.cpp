@@ -36,7 +36,8 @@ std::string tail(const std::string& text) {
 }  // namespace
 
 Daemon::Daemon(Workplace& workplace, ConfigText config)
-    : workplace_(workplace),
+    : state_directory(workplace.directory()),
+      workplace_(workplace),
       config_(std::move(config)),
       config_path_(workplace.path("forebay.yaml")),
       notify_(workplace.path("notify")) {
@@ -58,7 +59,7 @@ void Daemon::launch() {
   notify_.forget();
   std::vector<std::string> variables = environment;
   variables.push_back("NOTIFY_SOCKET=" + notify_.path());
-  variables.push_back("STATE_DIRECTORY=" + workplace_.directory());
+  variables.push_back("STATE_DIRECTORY=" + state_directory);
   process_ = std::make_unique<Process>(Started{.arguments = {FOREBAYD, config_path_},
                                                .environment = std::move(variables),
                                                .without_io_uring = without_io_uring,

@@ -40,6 +40,8 @@ class Daemon {
   }
   // NAME=VALUE for the next start.
   std::vector<std::string> environment;
+  // Where it remembers volumes: the workplace, if not set otherwise.
+  std::string state_directory;
   bool without_io_uring = false;
   bool as_nobody = false;
 

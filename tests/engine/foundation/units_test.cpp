@@ -8,7 +8,9 @@ namespace engine {
 namespace {
 
 template <class A, class B>
-concept Addable = requires(A a, B b) { a + b; };
+concept Addable = requires(A a, B b) {
+  a + b;
+};
 
 static_assert(Addable<Lba, BlockCount>);
 static_assert(!Addable<Lba, Lba>, "two addresses have no sum");

@@ -36,7 +36,7 @@ TEST(Status, OneThingAmissIsNotHealthy) {
   status = all_well();
   status.pools[0].open = false;
   EXPECT_FALSE(status.healthy());
-  for (const char* state : {"late", "failed"}) {
+  for (const char* state : {"late", "failed", "refused"}) {
     status = all_well();
     status.volumes[0].state = state;
     EXPECT_FALSE(status.healthy()) << state;

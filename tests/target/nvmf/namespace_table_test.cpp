@@ -119,6 +119,13 @@ TEST_F(NamespaceTableTest, ChangeCountOfAGroupGoesOnWhenItComesBack) {
   EXPECT_LE(after.groups[1].changes, after.changes);
 }
 
+TEST_F(NamespaceTableTest, RefusedVolumeIsInaccessible) {
+  auto& volume = add(1);
+  volume.now_state = engine::VolumeState::refused;
+  ASSERT_EQ(table.refresh().size(), 1U);
+  EXPECT_EQ(table.view_for("h")->find(1)->ana_state, AnaState::inaccessible);
+}
+
 TEST_F(NamespaceTableTest, FailedVolumeIsServedForWhatItCanDo) {
   auto& volume = add(1);
   volume.now_state = engine::VolumeState::failed;

@@ -1,0 +1,67 @@
+#include "target/troubles.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "config/parse.h"
+
+namespace target {
+namespace {
+
+using About = engine::Finding::About;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+config::Config configuration() {
+  auto outcome = config::parse_text(
+      "apiVersion: forebay/v1\n"
+      "node: store1\n"
+      "listeners:\n"
+      "  san: {protocol: nvme-tcp, address: 192.0.2.1}\n"
+      "pools:\n"
+      "  bulk: {kind: file, directory: /p, uuid: 6f0c7f9e-5a53-4b0e-9c51-2f4f4d1e7a10}\n"
+      "volumes:\n"
+      "  db01:\n"
+      "    pool: bulk\n"
+      "    size: 1TiB\n"
+      "  logs: {pool: bulk, size: 1GiB, block_size: 512}\n",
+      "forebay.yaml");
+  EXPECT_TRUE(outcome.config.has_value());
+  return std::move(*outcome.config);
+}
+
+TEST(Troubles, EachIsToldAtTheKeyThatItIsAbout) {
+  const config::Config config = configuration();
+  const auto line = [&](About about, const char* name) {
+    return config::format(trouble_of(config, {.about = about, .name = name, .text = "why."},
+                                     config::Severity::error));
+  };
+  EXPECT_EQ(line(About::pool_directory, "bulk"), "forebay.yaml:6:33: pools.bulk.directory: why.");
+  EXPECT_EQ(line(About::pool_uuid, "bulk"), "forebay.yaml:6:43: pools.bulk.uuid: why.");
+  EXPECT_EQ(line(About::volume, "db01"), "forebay.yaml:8:3: volumes.db01: why.");
+  EXPECT_EQ(line(About::volume_size, "db01"), "forebay.yaml:10:11: volumes.db01.size: why.");
+  EXPECT_EQ(line(About::volume_block_size, "logs"),
+            "forebay.yaml:11:46: volumes.logs.block_size: why.");
+  EXPECT_EQ(line(About::volume_block_size, "db01"),
+            "forebay.yaml:8:3: volumes.db01.block_size: why.")
+      << "a default has no place of its own";
+  EXPECT_EQ(line(About::known_volumes, ""), "forebay.yaml: why.");
+  EXPECT_EQ(
+      config::format(trouble_of(config, {.about = About::volume, .name = "db01", .text = "why."},
+                                config::Severity::warning)),
+      "forebay.yaml:8:3: warning: volumes.db01: why.");
+  EXPECT_EQ(listener_trouble(config, config.listeners.at("san"), "why."),
+            "forebay.yaml:4:38: listeners.san.address: why.");
+}
+
+TEST(Troubles, ALineIsToldOnceUntilItWasGone) {
+  TroubleLog log;
+  EXPECT_THAT(log.news({"b", "a"}), ElementsAre("b", "a"));
+  EXPECT_THAT(log.news({"a", "b"}), IsEmpty());
+  EXPECT_THAT(log.news({"b", "c"}), ElementsAre("c"));
+  EXPECT_THAT(log.news({}), IsEmpty());
+  EXPECT_THAT(log.news({"a"}), ElementsAre("a"));
+}
+
+}  // namespace
+}  // namespace target
