@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "engine/format/pool_format.h"
 #include "engine/foundation/check.h"
 #include "engine/pool/pool_files.h"
 
@@ -14,6 +15,8 @@ using Kind = PoolError::Kind;
 
 // File systems differ in how a file may end; whole blocks suit all of them.
 constexpr std::uint64_t image_granularity = 4096;
+// Stays free when images are made or grown: for the table, the lock, the file system's own needs.
+constexpr std::uint64_t reserve_bytes = std::uint64_t{16} << 20;
 
 ByteCount image_length(ByteCount size) {
   return {(size.value + image_granularity - 1) / image_granularity * image_granularity};
@@ -41,14 +44,16 @@ PoolError shrink_error(const VolumeRecord& record, ByteCount wanted) {
 }  // namespace
 
 Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(const std::string& directory,
-                                                            std::optional<Uuid> expected) {
+                                                            std::optional<Uuid> expected,
+                                                            const FilePool* predecessor) {
   auto opened = open_pool_directory(directory);
   if (!opened) return pool_opening_error(directory, opened.error());
-  return open(std::move(opened.value()), expected);
+  return open(std::move(opened.value()), expected, predecessor);
 }
 
 Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(
-    std::unique_ptr<PoolDirectory> directory, std::optional<Uuid> expected) {
+    std::unique_ptr<PoolDirectory> directory, std::optional<Uuid> expected,
+    const FilePool* predecessor) {
   // The label first: nothing is written, not even a lock file, into what may be a bare mount point.
   TRY(const auto label, read_pool_label(*directory));
   if (expected && *expected != label.pool_uuid) {
@@ -56,7 +61,8 @@ Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(
                                            ", expected " + expected->text() +
                                            "; is the right file system mounted?"};
   }
-  const auto holder = directory->lock(pool_lock_name);
+  const auto holder = directory->lock(
+      pool_lock_name, predecessor != nullptr ? predecessor->directory_.get() : nullptr);
   if (!holder) return pool_io_error(*directory, "cannot be locked", holder.error());
   if (!holder.value().locked) {
     const pid_t process = holder.value().holder;
@@ -68,6 +74,7 @@ Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(
   TRY(auto table, read_volume_table(*directory, label.pool_uuid));
   std::unique_ptr<FilePool> pool(new FilePool(std::move(directory), std::move(table)));
   pool->tried_sequence_ = pool->table_.sequence;
+  pool->inherited_lock_ = holder.value().inherited;
   TRY(pool->remove_leftovers());
   return pool;
 }
@@ -156,23 +163,58 @@ Result<VolumeRecord, PoolError> FilePool::plan_new(const VolumeWish& wish) {
   return record;
 }
 
+Result<VolumeRecord, PoolError> FilePool::plan_again(const VolumeRecord& known,
+                                                     const VolumeWish& wish) {
+  VolumeRecord changed = known;
+  changed.size = wish.size;
+  changed.block_size = wish.block_size;
+  if (!valid(changed)) return bad_wish(wish);
+  return changed;
+}
+
+Result<void, PoolError> FilePool::reserve_space(const VolumeRecord& record, ByteCount& promised) {
+  TRY(const ByteCount more, missing_space(record));
+  TRY(check_space(size_text(record.size), more, promised));
+  promised = promised + more;
+  return success();
+}
+
 // Before trying: allocating until the file system is full would hurt everybody else on it
 // meanwhile.
-Result<void, PoolError> FilePool::check_space(const std::string& what, ByteCount more) {
+Result<void, PoolError> FilePool::check_space(const std::string& what, ByteCount more,
+                                              ByteCount promised) {
   const auto space = directory_->space();
   if (!space) return pool_io_error(*directory_, "its space cannot be determined", space.error());
-  if (more <= space.value().free) return success();
+  const std::uint64_t taken = promised.value + reserve().value;
+  const ByteCount free{space.value().free.value - std::min(space.value().free.value, taken)};
+  if (more <= free) return success();
   return PoolError{Kind::no_space, "there is no space for " + what + " in " + directory_->path() +
-                                       " (" + size_text(space.value().free) +
+                                       " (" + size_text(free) +
                                        " free); volumes are fully allocated"};
+}
+
+ByteCount FilePool::reserve() const {
+  // Both replicas are rewritten beside the old ones, one after the other.
+  const std::uint64_t table =
+      sizeof(format::VolumeTableHeader) + (table_.records.size() + 1) * sizeof(format::VolumeEntry);
+  return {2 * table + reserve_bytes};
+}
+
+Result<ByteCount, PoolError> FilePool::missing_space(const VolumeRecord& record) {
+  const auto has = directory_->allocated(record.image);
+  if (!has) return pool_io_error(*directory_, record.image, has.error());
+  const std::uint64_t wanted = image_length(record.size).value;
+  return ByteCount{wanted - std::min(wanted, has.value().value)};
 }
 
 Result<void, PoolError> FilePool::allocate_image(const VolumeRecord& record) {
   CHECK(!record.ready);
   const std::string temporary = temporary_name(record.image);
-  TRY(check_space(size_text(record.size), image_length(record.size)));
   auto made = directory_->remove(temporary);
-  if (made) made = directory_->allocate(temporary, image_length(record.size));
+  if (made) {
+    TRY(check_space(size_text(record.size), image_length(record.size)));
+    made = directory_->allocate(temporary, image_length(record.size));
+  }
   if (made) return success();
   if (made.error().code == EOPNOTSUPP) {
     return PoolError{Kind::io, directory_->path() +
@@ -224,6 +266,7 @@ Result<void, PoolError> FilePool::make_images(std::vector<Result<VolumeRecord, P
 std::vector<Result<VolumeRecord, PoolError>> FilePool::ensure(std::span<const VolumeWish> wishes) {
   std::vector<Result<VolumeRecord, PoolError>> answers;
   std::vector<std::size_t> missing;  // indices of wishes whose volume is to be made
+  ByteCount promised;                // to the images of those
   VolumeTable planned = table_;
   for (const VolumeWish& wish : wishes) {
     VolumeRecord* known = planned.find(wish.name);
@@ -236,21 +279,21 @@ std::vector<Result<VolumeRecord, PoolError>> FilePool::ensure(std::span<const Vo
       if (answers.back()) *known = answers.back().value();
       continue;
     }
-    if (known != nullptr) {  // half made; nobody has seen it, so it becomes what is wanted now
-      VolumeRecord changed = *known;
-      changed.size = wish.size;
-      changed.block_size = wish.block_size;
-      if (valid(changed)) {
-        *known = changed;
-        answers.push_back(changed);
-      } else {
-        answers.push_back(bad_wish(wish));
-      }
-    } else {
-      answers.push_back(plan_new(wish));
-      if (answers.back()) planned.records.push_back(answers.back().value());
+    // Half made: nobody has seen it, so it becomes what is wanted now.
+    answers.push_back(known != nullptr ? plan_again(*known, wish) : plan_new(wish));
+    if (answers.back()) {
+      // Before anything of it is written: a volume that does not fit costs nothing at each attempt.
+      const VolumeRecord record = answers.back().value();
+      const auto fits = reserve_space(record, promised);
+      if (!fits) answers.back() = fits.error();
     }
-    if (answers.back()) missing.push_back(answers.size() - 1);
+    if (!answers.back()) continue;
+    if (known != nullptr) {
+      *known = answers.back().value();
+    } else {
+      planned.records.push_back(answers.back().value());
+    }
+    missing.push_back(answers.size() - 1);
   }
   if (missing.empty()) return answers;
 
@@ -298,7 +341,8 @@ Result<VolumeRecord, PoolError> FilePool::grow(const std::string& name, ByteCoun
                                          std::to_string(record->block_size.bytes) + "-byte blocks"};
   }
   if (size == record->size) return grown;
-  TRY(check_space(size_text(size) + " of volume " + name, size - record->size));
+  TRY(const ByteCount more, missing_space(grown));
+  TRY(check_space(size_text(size) + " of volume " + name, std::min(more, size - record->size)));
   // From the first byte that hosts have not seen. Space first: the table never promises more than
   // there is.
   const auto extended = directory_->extend(record->image, record->size, image_length(size));
