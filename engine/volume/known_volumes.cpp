@@ -31,7 +31,16 @@ KnownVolumes::KnownVolumes(std::string path) : path_(std::move(path)) {
   if (table) table_ = std::move(table.value());
 }
 
+std::optional<VolumeRecord> KnownVolumes::find(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found =
+      std::find_if(table_.records.begin(), table_.records.end(),
+                   [&name](const VolumeRecord& record) { return record.name == name; });
+  return found == table_.records.end() ? std::nullopt : std::optional(*found);
+}
+
 void KnownVolumes::remember(const VolumeRecord& record) {
+  const std::lock_guard lock(mutex_);
   VolumeRecord* known = table_.find(record.name);
   if (known != nullptr && *known == record) return;
   changed_ = true;
@@ -43,17 +52,29 @@ void KnownVolumes::remember(const VolumeRecord& record) {
 }
 
 bool KnownVolumes::save() {
-  if (path_.empty() || !changed_) return true;
+  if (path_.empty()) return true;
+  const std::lock_guard saving(save_mutex_);
+  std::vector<std::byte> bytes;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!changed_) return true;
+    changed_ = false;
+    ++table_.sequence;
+    bytes = encode(table_);
+  }
+  if (write(bytes)) return true;
+  const std::lock_guard lock(mutex_);
+  changed_ = true;
+  return false;
+}
+
+bool KnownVolumes::write(std::span<const std::byte> bytes) const {
   const auto place = open_place(path_);
   if (!place) return false;
-  auto& [directory, name] = *place;
-  ++table_.sequence;
+  const auto& [directory, name] = *place;
   const std::string temporary = "." + name + ".new";
-  auto written = directory->write(temporary, encode(table_));
-  if (written) written = directory->rename(temporary, name, /*replace=*/true);
-  if (written) written = directory->sync();
-  changed_ = !written;
-  return !changed_;
+  return directory->write(temporary, bytes) &&
+         directory->rename(temporary, name, /*replace=*/true) && directory->sync();
 }
 
 }  // namespace engine

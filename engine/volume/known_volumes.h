@@ -1,7 +1,9 @@
 // KnownVolumes: what the pools last said of their volumes, for the time when a pool is late.
 #pragma once
 
+#include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "engine/pool/volume_table.h"
@@ -9,7 +11,7 @@
 namespace engine {
 
 // A file in the volume table's format. Never a source of truth: an unreadable one is as good as
-// none, and the pool decides when it is there.
+// none, and the pool decides when it is there. Any thread.
 class KnownVolumes {
  public:
   // Empty path: remembers nothing.
@@ -17,14 +19,18 @@ class KnownVolumes {
 
   [[nodiscard]] const std::string& path() const { return path_; }
 
-  [[nodiscard]] const VolumeRecord* find(const std::string& name) { return table_.find(name); }
+  [[nodiscard]] std::optional<VolumeRecord> find(const std::string& name) const;
   // In memory; save() makes it last.
   void remember(const VolumeRecord& record);
   // Writes the file if anything is new. False: it could not be written.
   bool save();
 
  private:
+  [[nodiscard]] bool write(std::span<const std::byte> bytes) const;
+
   const std::string path_;
+  std::mutex save_mutex_;     // one writes at a time; held over the file, before mutex_
+  mutable std::mutex mutex_;  // guards what follows; a leaf
   VolumeTable table_;
   bool changed_ = false;
 };

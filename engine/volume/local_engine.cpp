@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/foundation/check.h"
-
 namespace engine {
 namespace {
 
-BlockCount blocks_of(ByteCount size, BlockSize block) { return {size.value / block.bytes}; }
-
-bool is_file(const PoolSpec& spec) { return spec.kind == PoolSpec::Kind::file; }
+Instant deadline_after(Duration patience) {
+  const Instant now = SystemClock().now();
+  return patience >= Duration::max() - now.since_start ? Instant{Duration::max()} : now + patience;
+}
 
 }  // namespace
 
@@ -23,136 +22,26 @@ LocalEngine::LocalEngine(std::vector<PoolSpec> pools, std::vector<VolumeSpec> vo
                          EngineOptions options)
     : known_(std::move(options.known_volumes_file)) {
   for (PoolSpec& spec : pools) {
-    auto pool = std::make_unique<Pool>();
-    pool->spec = std::move(spec);
-    if (is_file(pool->spec)) pool->backing_number = IoSource::new_backing();
-    pools_.push_back(std::move(pool));
+    pools_.push_back(std::make_unique<PoolKeeper>(std::move(spec), known_));
   }
-  for (VolumeSpec& spec : volumes) {
+  for (const VolumeSpec& spec : volumes) {
     auto slot = std::make_unique<Slot>();
-    slot->spec = std::move(spec);
     slot->volume = std::make_unique<BackedVolume>(
-        VolumeIdentity{.name = slot->spec.name, .uuid = {}, .block_size = slot->spec.block_size},
-        blocks_of(slot->spec.size, slot->spec.block_size),
-        "pool " + slot->spec.pool + " is not configured");
-    slots_by_name_[slot->spec.name] = slot.get();
-    if (Pool* pool = pool_of(*slot)) pool->slots.push_back(slot.get());
+        VolumeIdentity{.name = spec.name, .uuid = {}, .block_size = spec.block_size},
+        BlockCount{spec.size.value / spec.block_size.bytes},
+        "pool " + spec.pool + " is not configured");
+    const auto pool = std::find_if(pools_.begin(), pools_.end(), [&spec](const auto& keeper) {
+      return keeper->name() == spec.pool;
+    });
+    if (pool != pools_.end()) {
+      slot->pool = pool->get();
+      slot->pool->add(spec, *slot->volume);
+    }
+    slots_by_name_[spec.name] = slot.get();
     slots_.push_back(std::move(slot));
   }
-  for (auto& pool : pools_) {
-    for (Slot* slot : pool->slots) {
-      if (is_file(pool->spec)) learn_identity(*slot, known_.find(slot->spec.name));
-    }
-    bring_up(*pool);
-  }
-  known_.save();
-}
-
-LocalEngine::Pool* LocalEngine::pool_of(const Slot& slot) {
-  const auto found = std::find_if(pools_.begin(), pools_.end(), [&slot](const auto& pool) {
-    return pool->spec.name == slot.spec.pool;
-  });
-  return found == pools_.end() ? nullptr : found->get();
-}
-
-void LocalEngine::stay_down(Slot& slot, const std::string& reason) {
-  if (slot.volume->state() == VolumeState::late) {
-    slot.volume->stay_late(reason);
-  } else {
-    slot.volume->stay_failed(reason);
-  }
-}
-
-void LocalEngine::learn_identity(Slot& slot, const VolumeRecord* record) {
-  if (slot.volume->state() != VolumeState::late || !slot.volume->identity().uuid.is_nil()) return;
-  if (record == nullptr || record->block_size != slot.spec.block_size) return;
-  slot.volume->learn(record->uuid, blocks_of(record->size, record->block_size));
-}
-
-void LocalEngine::bring_up(Pool& pool) {
-  std::vector<Slot*> down;
-  bool any_failed = false;
-  for (Slot* slot : pool.slots) {
-    const VolumeState state = slot->volume->state();
-    if (state != VolumeState::online) down.push_back(slot);
-    any_failed = any_failed || state == VolumeState::failed;
-  }
-  if (!is_file(pool.spec)) {
-    for (Slot* slot : down) bring_up_memory(*slot);
-    return;
-  }
-  // After a failure the directory may be another one, or bare: everything is looked at afresh.
-  if (any_failed) pool.files.reset();
-  if (pool.files == nullptr) {
-    auto opened = FilePool::open(pool.spec.directory, pool.spec.uuid);
-    if (!opened) {
-      pool.reason = opened.error().text;
-      for (Slot* slot : down) stay_down(*slot, pool.reason);
-      return;
-    }
-    pool.files = std::move(opened.value());
-    pool.reason.clear();
-  }
-  std::vector<VolumeWish> wishes;
-  for (const Slot* slot : down) {
-    // An online grow may be ahead of the specification.
-    const ByteCount now = slot->volume->state() == VolumeState::late
-                              ? ByteCount{}
-                              : slot->volume->size() * slot->spec.block_size;
-    const Uuid& uuid = slot->volume->identity().uuid;
-    wishes.push_back({.name = slot->spec.name,
-                      .size = std::max(slot->spec.size, now),
-                      .block_size = slot->spec.block_size,
-                      .uuid = uuid.is_nil() ? std::nullopt : std::optional(uuid)});
-  }
-  const auto answers = pool.files->ensure(wishes);
-  for (std::size_t at = 0; at < down.size(); ++at) {
-    if (answers[at]) {
-      bring_up_file(pool, *down[at], answers[at].value());
-    } else {
-      const PoolError& error = answers[at].error();
-      std::string reason = "volume " + down[at]->spec.name + ": " + error.text;
-      if (error.kind == PoolError::Kind::other_volume && !known_.path().empty()) {
-        reason += " (A new, empty one is made only if " + known_.path() + " is removed.)";
-      }
-      stay_down(*down[at], reason);
-      const auto& records = pool.files->volumes();
-      const auto known = std::find_if(records.begin(), records.end(), [&](const auto& record) {
-        return record.ready && record.name == down[at]->spec.name;
-      });
-      if (known != records.end()) learn_identity(*down[at], &*known);
-    }
-  }
-}
-
-void LocalEngine::bring_up_memory(Slot& slot) {
-  auto device = MemoryDevice::create(slot.spec.size);
-  if (!device) return stay_down(slot, device.error());
-  slot.memory = device.value().get();
-  // Its contents are new at each start, so it is another volume each time.
-  slot.volume->go_online(std::move(device.value()), Uuid::random(),
-                         blocks_of(slot.spec.size, slot.spec.block_size));
-}
-
-void LocalEngine::bring_up_file(Pool& pool, Slot& slot, const VolumeRecord& record) {
-  const std::string path = pool.files->image_path(record);
-  auto file = OpenFile::open(path, record.size);
-  if (!file) return stay_down(slot, path + ": " + file.error());
-  if (slot.file != nullptr) {
-    auto reopened = slot.file->reopen(std::move(file.value()));
-    if (!reopened) return stay_down(slot, path + ": " + reopened.error());
-    slot.file->grow(record.size);
-    slot.volume->grow(blocks_of(record.size, record.block_size));
-    slot.volume->recover();
-  } else {
-    auto device = std::make_unique<FileDevice>(std::move(file.value()), record.size,
-                                               IoSource::new_file(pool.backing_number));
-    slot.file = device.get();
-    pool.note = device->note();
-    slot.volume->go_online(std::move(device), record.uuid,
-                           blocks_of(record.size, record.block_size));
-  }
-  known_.remember(record);
+  for (const auto& pool : pools_) pool->start();
+  (void)settle(options.patience);
 }
 
 std::vector<Volume*> LocalEngine::volumes() const {
@@ -168,82 +57,38 @@ Volume* LocalEngine::find(const std::string& name) const {
 
 std::vector<PoolStatus> LocalEngine::pools() const {
   std::vector<PoolStatus> all;
-  for (const auto& pool : pools_) {
-    PoolStatus status{.name = pool->spec.name,
-                      .kind = pool->spec.kind,
-                      .open = !is_file(pool->spec) || pool->files != nullptr,
-                      .reason = pool->reason,
-                      .note = is_file(pool->spec)
-                                  ? pool->note
-                                  : "in memory: contents are gone when the daemon stops",
-                      .uuid = {},
-                      .size = {},
-                      .free = {}};
-    if (pool->files != nullptr) {
-      status.uuid = pool->files->uuid();
-      if (const auto space = pool->files->space()) {
-        status.size = space.value().size;
-        status.free = space.value().free;
-      }
-    }
-    all.push_back(std::move(status));
-  }
+  for (const auto& pool : pools_) all.push_back(pool->status());
   return all;
 }
 
 void LocalEngine::observe(VolumeObserver* observer) {
-  for (const auto& slot : slots_) slot->volume->observe(observer);
+  for (const auto& pool : pools_) pool->observe(observer);
 }
 
-bool LocalEngine::retry_late() {
-  std::vector<std::uint64_t> before;
-  for (const auto& slot : slots_) before.push_back(slot->volume->changes());
-  for (auto& pool : pools_) {
-    const bool all_online =
-        std::all_of(pool->slots.begin(), pool->slots.end(),
-                    [](const Slot* slot) { return slot->volume->state() == VolumeState::online; });
-    if (!all_online || (is_file(pool->spec) && pool->files == nullptr)) bring_up(*pool);
-  }
-  known_.save();
-  bool any_changed = false;
-  for (std::size_t at = 0; at < slots_.size(); ++at) {
-    any_changed = any_changed || slots_[at]->volume->changes() != before[at];
-  }
-  return any_changed;
+void LocalEngine::retry_now() {
+  for (const auto& pool : pools_) pool->try_now();
 }
 
-Result<void, std::string> LocalEngine::grow(const std::string& name, ByteCount new_size) {
+bool LocalEngine::settle(Duration patience) {
+  const Instant deadline = deadline_after(patience);
+  bool all_idle = true;
+  for (const auto& pool : pools_) all_idle = pool->await_idle(deadline) && all_idle;
+  return all_idle;
+}
+
+void LocalEngine::grow(const std::string& name, ByteCount new_size, GrowDone done) {
   const auto found = slots_by_name_.find(name);
-  if (found == slots_by_name_.end()) return "there is no volume " + name;
+  if (found == slots_by_name_.end()) return done("there is no volume " + name);
   Slot& slot = *found->second;
-  BackedVolume& volume = *slot.volume;
-  if (volume.state() != VolumeState::online) {
-    return "volume " + name + " is not online: " + volume.state_reason();
-  }
-  const BlockSize block = slot.spec.block_size;
-  const ByteCount old_size = volume.size() * block;
-  if (new_size.value % block.bytes != 0) {
-    return "volume " + name + ": " + std::to_string(new_size.value) +
-           " bytes are not a whole number of blocks";
-  }
-  if (new_size < old_size) {
-    return "volume " + name + ": " + size_text(new_size) + " is smaller than the existing " +
-           size_text(old_size) + "; shrinking is refused. (To serve less, make a new volume.)";
-  }
-  if (slot.memory != nullptr) {
-    TRY(slot.memory->grow(new_size));
-  } else {
-    Pool* pool = pool_of(slot);
-    CHECK(pool != nullptr && slot.file != nullptr);
-    if (pool->files == nullptr) return "volume " + name + ": " + pool->reason;
-    auto grown = pool->files->grow(name, new_size);
-    if (!grown) return "volume " + name + ": " + grown.error().text;
-    slot.file->grow(new_size);
-    known_.remember(grown.value());
-    known_.save();
-  }
-  volume.grow(blocks_of(new_size, block));
-  return boost::outcome_v2::success();
+  if (slot.pool == nullptr) return done("volume " + name + ": " + slot.volume->state_reason());
+  slot.pool->grow(name, new_size, std::move(done));
+}
+
+bool LocalEngine::stop(Duration patience) {
+  const Instant deadline = deadline_after(patience);
+  bool all_ended = true;
+  for (const auto& pool : pools_) all_ended = pool->stop(deadline) && all_ended;
+  return all_ended;
 }
 
 }  // namespace engine
