@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 
 #include "engine/media/uring_lane.h"
 #include "target/process_limits.h"
@@ -17,7 +18,14 @@ namespace {
 
 // SIGTERM is answered within 10 s; the rest is for closing what is left.
 constexpr std::chrono::seconds stop_patience{8};
-constexpr std::chrono::seconds late_period{1};
+// Nobody waits for what a pool's thread is doing: it only should not be cut off needlessly.
+constexpr std::chrono::seconds pool_stop_patience{3};
+// As in the configuration, which is to say the same afterwards.
+constexpr engine::ByteCount size_granularity{4096};
+constexpr engine::ByteCount largest_volume{std::uint64_t{1024} << 40};
+// What is not open by then is late, and comes when it comes.
+constexpr std::chrono::milliseconds pool_patience{1500};
+constexpr std::chrono::seconds listener_period{1};
 constexpr std::chrono::seconds memory_period{5};
 
 // What a volume that has been online once is remembered by while its pool is late.
@@ -44,6 +52,13 @@ const char* name_of(engine::PoolSpec::Kind kind) {
   return kind == engine::PoolSpec::Kind::file ? "file" : "memory";
 }
 
+// " (3 retries, next in 8 s)"; empty while the next one is only a look away.
+std::string retry_text(const engine::PoolStatus& pool) {
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(pool.next_try_in).count();
+  if (pool.tries < 2 || seconds < 2) return {};
+  return fmt::format(" ({} retries, next in {} s)", pool.tries - 1, seconds);
+}
+
 }  // namespace
 
 Daemon::Daemon(config::Config config, std::string config_hash)
@@ -62,7 +77,7 @@ engine::Result<void, std::string> Daemon::start() {
   // Only now: a host that connects earlier would be told for good that its subsystem does not
   // exist.
   TRY(listen());
-  announce_listeners();
+  start_chores();
   log_what_is_late();
   if (config_.metrics) log_warn("metrics: this version serves none; the section is ignored");
   log_info("serving node={} volumes={} subsystems={} listeners={} config={} hash={}", config_.node,
@@ -81,8 +96,9 @@ void Daemon::check_descriptor_limit() const {
 }
 
 void Daemon::open_engine() {
-  engine_ = engine::Engine::open(pool_specs(config_), volume_specs(config_),
-                                 {.known_volumes_file = known_volumes_file()});
+  engine_ =
+      engine::Engine::open(pool_specs(config_), volume_specs(config_),
+                           {.known_volumes_file = known_volumes_file(), .patience = pool_patience});
   volumes_ = block_volumes(*engine_);
 }
 
@@ -132,18 +148,33 @@ void Daemon::make_listeners() {
 
 engine::Result<void, std::string> Daemon::start_control() {
   const std::string group = config_.control.group ? config_.control.group->value : std::string();
-  TRY(control_, control::ControlServer::start(config_.control.socket.value, group,
-                                              {.status = [this] { return to_json(status()); }}));
+  control::ControlRoutes routes;
+  routes.status = [this] { return to_json(status()); };
+  routes.grow = [this](const std::string& volume, std::uint64_t size_bytes,
+                       control::ControlRoutes::Done done) {
+    if (size_bytes % size_granularity.value != 0) {
+      return done("volume " + volume + ": the size must be a multiple of 4KiB");
+    }
+    if (size_bytes > largest_volume.value) {
+      return done("volume " + volume + ": a volume has at most 1024TiB");
+    }
+    engine_->grow(volume, {size_bytes}, std::move(done));
+  };
+  TRY(control_,
+      control::ControlServer::start(config_.control.socket.value, group, std::move(routes)));
   engine_->observe(this);
-  control_->every(late_period, [this] {
-    look_after_volumes();
-    announce_listeners();
-  });
+  // Whatever has come since the hosts' side was made.
+  volumes_changed_.store(true, std::memory_order_release);
+  control_->post([this] { refresh_changed_volumes(); });
+  return engine::success();
+}
+
+void Daemon::start_chores() {
+  control_->every(listener_period, [this] { announce_listeners(); });
   control_->every(memory_period, [this] { give_back_memory(); });
   if (const auto period = service_manager::watchdog_period(); period.count() > 0) {
     control_->every(period, [this] { answer_watchdog(); });
   }
-  return engine::success();
 }
 
 engine::Result<void, std::string> Daemon::listen() {
@@ -174,17 +205,17 @@ void Daemon::log_what_is_late() const {
 }
 
 void Daemon::volume_changed(engine::Volume& volume) noexcept {
+  const std::string more =
+      volume.state() == engine::VolumeState::online ? volume.note() : volume.state_reason();
   log_warn("volume={} {}{}{}", volume.identity().name, name_of(volume.state()),
-           volume.state_reason().empty() ? "" : ": ", volume.state_reason());
+           more.empty() ? "" : ": ", more);
   // The hosts are told now, not at the next look: their I/O must agree with what they hear.
   volumes_changed_.store(true, std::memory_order_release);
-  control_->post([this] {
-    if (volumes_changed_.exchange(false, std::memory_order_acq_rel)) nvmf_->refresh_volumes();
-  });
+  control_->post([this] { refresh_changed_volumes(); });
 }
 
-void Daemon::look_after_volumes() {
-  if (engine_->retry_late()) nvmf_->refresh_volumes();
+void Daemon::refresh_changed_volumes() {
+  if (volumes_changed_.exchange(false, std::memory_order_acq_rel)) nvmf_->refresh_volumes();
 }
 
 void Daemon::announce_listeners() {
@@ -239,7 +270,9 @@ control::Status Daemon::status() const {
                                 .reason = now.reason,
                                 .connections = now.connections});
   }
+  std::map<std::string, std::string> retries;
   for (const auto& pool : engine_->pools()) {
+    retries[pool.name] = retry_text(pool);
     status.pools.push_back({.name = pool.name,
                             .kind = name_of(pool.kind),
                             .open = pool.open,
@@ -257,8 +290,11 @@ control::Status Daemon::status() const {
          .size_bytes = (volume->size() * identity.block_size).value,
          .block_size = identity.block_size.bytes,
          .state = name_of(volume->state()),
-         .reason = volume->state_reason(),
-         .durable = config_.pools.at(wish.pool.value).kind == config::Pool::Kind::file});
+         .reason = volume->state() == engine::VolumeState::online
+                       ? std::string()
+                       : volume->state_reason() + retries[wish.pool.value],
+         .note = volume->note(),
+         .durable = volume->durable()});
   }
   for (const auto& controller : nvmf_->status().controllers) {
     status.hosts.push_back(
@@ -293,6 +329,14 @@ bool Daemon::stop() {
     clean = false;
     log_warn("reactor={} a disk did not answer in time; ending anyway: what was answered is safe",
              core->reactor->options().name);
+  }
+  // Before the control thread, which the pools' threads tell of changes.
+  const auto left =
+      std::clamp(deadline - clock_.now(), engine::Duration(std::chrono::milliseconds(200)),
+                 engine::Duration(pool_stop_patience));
+  if (engine_ && !engine_->stop(left)) {
+    clean = false;
+    log_warn("a pool's disk did not answer in time; ending anyway: what was answered is safe");
   }
   if (!clean) return false;
   control_.reset();
