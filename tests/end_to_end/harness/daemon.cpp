@@ -74,6 +74,19 @@ bool Daemon::ready(Milliseconds time_out) {
   return false;
 }
 
+bool Daemon::settled() {
+  const bool on_disk = std::any_of(config_.pools.begin(), config_.pools.end(),
+                                   [](const PoolText& pool) { return !pool.directory.empty(); });
+  return !on_disk || await_status(
+                         [](const boost::json::value& now) {
+                           for (const auto& pool : now.at("pools").as_array()) {
+                             if (pool.at("reason").as_string().starts_with("opening")) return false;
+                           }
+                           return true;
+                         },
+                         start_time_out);
+}
+
 void Daemon::stop() {
   expected_to_run_ = false;
   if (const auto before = process_->await_exit(Milliseconds{0})) {
