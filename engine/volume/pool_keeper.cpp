@@ -14,6 +14,7 @@ namespace {
 // A disk that takes longer for one request is named in the status.
 constexpr Duration slow_answer = std::chrono::seconds(1);
 constexpr Duration measure_period = std::chrono::seconds(5);
+constexpr const char* stopping_answer = "the daemon is stopping";
 constexpr const char* memory_note = "in memory: contents are gone when the daemon stops";
 
 BlockCount blocks_of(ByteCount size, BlockSize block) { return {size.value / block.bytes}; }
@@ -84,7 +85,7 @@ PoolStatus PoolKeeper::status() const {
   const Instant now = clock_.now();
   if (doing_ != nullptr && now - busy_since_ > slow_answer) {
     const auto busy = std::chrono::duration_cast<std::chrono::milliseconds>(now - busy_since_);
-    status.reason = since(doing_, clock_.wall() - busy) + ": its disk does not answer";
+    status.reason = since(doing_, clock_.wall() - busy) + ": its disk has not answered yet";
   } else if (pace_.next() != RetryPace::never) {
     status.tries = pace_.tries();
     status.next_try_in = std::max(pace_.next() - now, Duration{});
@@ -111,9 +112,13 @@ bool PoolKeeper::await_idle(Instant deadline) {
 void PoolKeeper::grow(const std::string& volume, ByteCount size, GrowDone done) {
   {
     const std::lock_guard lock(mutex_);
-    grows_.push_back({.volume = volume, .size = size, .done = std::move(done)});
+    if (!ended_) {
+      grows_.push_back({.volume = volume, .size = size, .done = std::move(done)});
+      wake_.notify_all();
+      return;
+    }
   }
-  wake_.notify_all();
+  done(std::string(stopping_answer));
 }
 
 bool PoolKeeper::stop(Instant deadline) {
@@ -183,7 +188,7 @@ void PoolKeeper::run() {
   doing_ = nullptr;
   const auto left = std::exchange(grows_, {});
   lock.unlock();
-  for (const GrowRequest& request : left) request.done(std::string("the daemon is stopping"));
+  for (const GrowRequest& request : left) request.done(std::string(stopping_answer));
   lock.lock();
   ended_ = true;
   idle_.notify_all();

@@ -79,8 +79,9 @@ bool Daemon::settled() {
                                    [](const PoolText& pool) { return !pool.directory.empty(); });
   return !on_disk || await_status(
                          [](const boost::json::value& now) {
-                           for (const auto& pool : now.at("pools").as_array()) {
-                             if (pool.at("reason").as_string().starts_with("opening")) return false;
+                           for (const auto& volume : now.at("volumes").as_array()) {
+                             const auto& reason = volume.at("reason").as_string();
+                             if (reason.find("opening since") != std::string::npos) return false;
                            }
                            return true;
                          },

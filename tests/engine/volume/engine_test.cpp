@@ -369,7 +369,7 @@ TEST_F(EngineTest, HangingPoolHoldsUpNobodyElse) {
   write(*engine->find("b"), 0, 1);
   EXPECT_TRUE(grow(*engine, "b", 2_MiB));
   const auto pools = engine->pools();
-  EXPECT_NE(pools[0].reason.find("does not answer"), std::string::npos) << pools[0].reason;
+  EXPECT_NE(pools[0].reason.find("has not answered yet"), std::string::npos) << pools[0].reason;
   EXPECT_TRUE(pools[1].open);
   EXPECT_EQ(pools[1].reason, "");
   EXPECT_FALSE(engine->stop(std::chrono::milliseconds(100)));
@@ -377,6 +377,7 @@ TEST_F(EngineTest, HangingPoolHoldsUpNobodyElse) {
   ::close(leased);
   EXPECT_TRUE(engine->stop(patience));
   EXPECT_EQ(engine->find("a")->state(), VolumeState::online) << "what was begun is finished";
+  EXPECT_EQ(grow(*engine, "b", 4_MiB).error(), "the daemon is stopping");
 }
 
 TEST_F(EngineTest, EachVolumeSaysWhatItDoesNotPromise) {
