@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <map>
 #include <system_error>
 
 #include "engine/media/uring_lane.h"
@@ -19,7 +20,14 @@ namespace {
 
 // SIGTERM is answered within 10 s; the rest is for closing what is left.
 constexpr std::chrono::seconds stop_patience{8};
-constexpr std::chrono::seconds late_period{1};
+// Nobody waits for what a pool's thread is doing: it only should not be cut off needlessly.
+constexpr std::chrono::seconds pool_stop_patience{3};
+// As in the configuration, which is to say the same afterwards.
+constexpr engine::ByteCount size_granularity{4096};
+constexpr engine::ByteCount largest_volume{std::uint64_t{1024} << 40};
+// What is not open by then is late, and comes when it comes.
+constexpr std::chrono::milliseconds pool_patience{1500};
+constexpr std::chrono::seconds look_period{1};
 constexpr std::chrono::seconds memory_period{5};
 
 // What a volume that has been online once is remembered by while its pool is late. Empty, and a
@@ -62,6 +70,13 @@ const char* name_of(engine::PoolSpec::Kind kind) {
   return kind == engine::PoolSpec::Kind::file ? "file" : "memory";
 }
 
+// " (3 retries, next in 8 s)"; empty while the next one is only a look away.
+std::string retry_text(const engine::PoolStatus& pool) {
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(pool.next_try_in).count();
+  if (pool.tries < 2 || seconds < 2) return {};
+  return fmt::format(" ({} retries, next in {} s)", pool.tries - 1, seconds);
+}
+
 }  // namespace
 
 Daemon::Daemon(config::Config config, std::string config_hash)
@@ -82,7 +97,7 @@ engine::Result<void, std::string> Daemon::start() {
   // Only now: a host that connects earlier would be told for good that its subsystem does not
   // exist.
   TRY(listen());
-  announce_listeners();
+  start_chores();
   log_info("serving node={} volumes={} subsystems={} listeners={} config={} hash={}", config_.node,
            config_.volumes.size(), config_.subsystems.size(), config_.listeners.size(),
            config_.file, config_hash_);
@@ -101,7 +116,8 @@ void Daemon::check_descriptor_limit() const {
 void Daemon::open_engine() {
   engine_ = engine::Engine::open(
       pool_specs(config_), volume_specs(config_),
-      {.known_volumes_file = has_file_pool(config_) ? known_volumes_file() : std::string()});
+      {.known_volumes_file = has_file_pool(config_) ? known_volumes_file() : std::string(),
+       .patience = pool_patience});
   volumes_ = block_volumes(*engine_);
 }
 
@@ -154,18 +170,36 @@ void Daemon::make_listeners() {
 
 engine::Result<void, std::string> Daemon::start_control() {
   const std::string group = config_.control.group ? config_.control.group->value : std::string();
-  TRY(control_, control::ControlServer::start(config_.control.socket.value, group,
-                                              {.status = [this] { return to_json(status()); }}));
+  control::ControlRoutes routes;
+  routes.status = [this] { return to_json(status()); };
+  routes.grow = [this](const std::string& volume, std::uint64_t size_bytes,
+                       control::ControlRoutes::Done done) {
+    if (size_bytes % size_granularity.value != 0) {
+      return done("volume " + volume + ": the size must be a multiple of 4KiB");
+    }
+    if (size_bytes > largest_volume.value) {
+      return done("volume " + volume + ": a volume has at most 1024TiB");
+    }
+    engine_->grow(volume, {size_bytes}, std::move(done));
+  };
+  TRY(control_,
+      control::ControlServer::start(config_.control.socket.value, group, std::move(routes)));
   engine_->observe(this);
-  control_->every(late_period, [this] {
-    look_after_volumes();
+  // Whatever has come since the hosts' side was made.
+  volumes_changed_.store(true, std::memory_order_release);
+  control_->post([this] { refresh_changed_volumes(); });
+  return engine::success();
+}
+
+void Daemon::start_chores() {
+  control_->every(look_period, [this] {
     announce_listeners();
+    log_troubles();
   });
   control_->every(memory_period, [this] { give_back_memory(); });
   if (const auto period = service_manager::watchdog_period(); period.count() > 0) {
     control_->every(period, [this] { answer_watchdog(); });
   }
-  return engine::success();
 }
 
 engine::Result<void, std::string> Daemon::listen() {
@@ -197,19 +231,18 @@ void Daemon::volume_changed(engine::Volume& volume) noexcept {
   const bool told_as_trouble =
       state == engine::VolumeState::late || state == engine::VolumeState::refused;
   if (!told_as_trouble) {
-    log_warn("volume={} {}{}{}", volume.identity().name, name_of(state),
-             volume.state_reason().empty() ? "" : ": ", volume.state_reason());
+    const std::string more =
+        state == engine::VolumeState::online ? volume.note() : volume.state_reason();
+    log_warn("volume={} {}{}{}", volume.identity().name, name_of(state), more.empty() ? "" : ": ",
+             more);
   }
   // The hosts are told now, not at the next look: their I/O must agree with what they hear.
   volumes_changed_.store(true, std::memory_order_release);
-  control_->post([this] {
-    if (volumes_changed_.exchange(false, std::memory_order_acq_rel)) nvmf_->refresh_volumes();
-  });
+  control_->post([this] { refresh_changed_volumes(); });
 }
 
-void Daemon::look_after_volumes() {
-  if (engine_->retry_late()) nvmf_->refresh_volumes();
-  log_troubles();
+void Daemon::refresh_changed_volumes() {
+  if (volumes_changed_.exchange(false, std::memory_order_acq_rel)) nvmf_->refresh_volumes();
 }
 
 void Daemon::announce_listeners() {
@@ -264,7 +297,9 @@ control::Status Daemon::status() const {
                                 .reason = now.reason,
                                 .connections = now.connections});
   }
+  std::map<std::string, std::string> retries;
   for (const auto& pool : engine_->pools()) {
+    retries[pool.name] = retry_text(pool);
     status.pools.push_back({.name = pool.name,
                             .kind = name_of(pool.kind),
                             .open = pool.open,
@@ -282,8 +317,11 @@ control::Status Daemon::status() const {
          .size_bytes = (volume->size() * identity.block_size).value,
          .block_size = identity.block_size.bytes,
          .state = name_of(volume->state()),
-         .reason = volume->state_reason(),
-         .durable = config_.pools.at(wish.pool.value).kind == config::Pool::Kind::file});
+         .reason = volume->state() == engine::VolumeState::online
+                       ? std::string()
+                       : volume->state_reason() + retries[wish.pool.value],
+         .note = volume->note(),
+         .durable = volume->durable()});
   }
   for (const auto& controller : nvmf_->status().controllers) {
     status.hosts.push_back(
@@ -318,6 +356,14 @@ bool Daemon::stop() {
     clean = false;
     log_warn("reactor={} a disk did not answer in time; ending anyway: what was answered is safe",
              core->reactor->options().name);
+  }
+  // Before the control thread, which the pools' threads tell of changes.
+  const auto left =
+      std::clamp(deadline - clock_.now(), engine::Duration(std::chrono::milliseconds(200)),
+                 engine::Duration(pool_stop_patience));
+  if (engine_ && !engine_->stop(left)) {
+    clean = false;
+    log_warn("a pool's disk did not answer in time; ending anyway: what was answered is safe");
   }
   if (!clean) return false;
   control_.reset();

@@ -21,7 +21,8 @@
 
 namespace target {
 
-// Main thread only, but for what runs on the control thread: retries, status, the watchdog.
+// Main thread only, but for what runs on the control thread: status, the watchdog. No disk is
+// touched on either from start() to stop(): pools have threads of their own.
 class Daemon final : private engine::VolumeObserver {
  public:
   // `config_hash` names the file's content in status. Nothing happens before start().
@@ -36,8 +37,8 @@ class Daemon final : private engine::VolumeObserver {
   [[nodiscard]] engine::Result<void, std::string> start();
 
   // Finishes what was accepted. False if a disk did not answer in time: the process must then end
-  // without destructors, because the kernel may still write into its buffers. (Killing it hard is
-  // equally safe.)
+  // without destructors, because the kernel may still write into its buffers, or a thread waits for
+  // it. (Killing it hard is equally safe.)
   [[nodiscard]] bool stop();
 
  private:
@@ -56,14 +57,15 @@ class Daemon final : private engine::VolumeObserver {
   void make_listeners();
   [[nodiscard]] engine::Result<void, std::string> start_control();
   [[nodiscard]] engine::Result<void, std::string> listen();
-  // Main thread before there is a control thread's work, then control.
+  void start_chores();
+  // Main thread before start_chores(), then control.
   void log_troubles();
   void log_notes() const;
   // Any thread, from listen() on.
   void announce_listeners();
 
   // Control thread.
-  void look_after_volumes();
+  void refresh_changed_volumes();
   void answer_watchdog();
   void give_back_memory();
   [[nodiscard]] control::Status status() const;

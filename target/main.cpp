@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 
@@ -12,6 +12,7 @@
 #include "target/assembly.h"
 #include "target/daemon.h"
 #include "target/reactor/log.h"
+#include "target/termination_watch.h"
 #include "target/troubles.h"
 
 namespace {
@@ -51,31 +52,14 @@ void warn_of_this_machine(const config::Config& config) {
   }
 }
 
-// Signals are taken by sigwait in the main thread, so every other thread is started with them
-// blocked.
-sigset_t block_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGHUP);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  return signals;
-}
-
 int serve(config::Config config, const std::string& path) {
-  const sigset_t signals = block_signals();
+  target::TerminationWatch watch(
+      [path] { target::log_warn("this version does not reload: restart to apply {}", path); });
   target::open_log(target::LogSink::automatic, log_level(config.log_level));
   target::Daemon daemon(std::move(config), content_hash(path));
   const auto started = daemon.start();
   if (!started) target::log_error("{}", started.error());
-  int received = 0;
-  while (started && received != SIGTERM && received != SIGINT) {
-    sigwait(&signals, &received);
-    if (received == SIGHUP)
-      target::log_warn("this version does not reload: restart to apply {}", path);
-  }
+  if (started) watch.await_termination();
   if (!daemon.stop()) std::_Exit(exit_failed);
   return started ? exit_ok : exit_failed;
 }

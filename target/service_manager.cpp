@@ -16,10 +16,10 @@ void status(const std::string& status_line) {
 }
 void alive() { sd_notify(0, "WATCHDOG=1"); }
 
-std::chrono::seconds watchdog_period() {
+std::chrono::milliseconds watchdog_period() {
   std::uint64_t microseconds = 0;
-  if (sd_watchdog_enabled(0, &microseconds) <= 0) return std::chrono::seconds(0);
-  return std::chrono::seconds(std::max<std::uint64_t>(1, microseconds / 2'000'000));
+  if (sd_watchdog_enabled(0, &microseconds) <= 0) return std::chrono::milliseconds(0);
+  return std::chrono::milliseconds(std::max<std::uint64_t>(1, microseconds / 2'000));
 }
 
 }  // namespace target::service_manager

@@ -13,6 +13,6 @@ void stopping();
 void status(const std::string& status_line);
 void alive();  // feeds the watchdog
 // How often alive() must come, already halved; zero when no watchdog is set.
-[[nodiscard]] std::chrono::seconds watchdog_period();
+[[nodiscard]] std::chrono::milliseconds watchdog_period();
 
 }  // namespace target::service_manager

@@ -12,4 +12,9 @@ namespace cli {
 [[nodiscard]] engine::Result<boost::json::value, std::string> get(const std::string& socket,
                                                                   const std::string& resource);
 
+// The same with `body`.
+[[nodiscard]] engine::Result<boost::json::value, std::string> post(const std::string& socket,
+                                                                   const std::string& resource,
+                                                                   const boost::json::value& body);
+
 }  // namespace cli

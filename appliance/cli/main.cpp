@@ -10,6 +10,7 @@
 #include "appliance/cli/control_client.h"
 #include "appliance/cli/pool_command.h"
 #include "appliance/cli/status_screen.h"
+#include "appliance/cli/volume_command.h"
 
 namespace {
 
@@ -67,7 +68,17 @@ int main(int argc, char** argv) {
                    "An empty directory on the file system that is to hold the volumes")
       ->required();
 
+  std::string socket = status_options.socket;
+  std::string volume_name;
+  std::string size;
+  auto* volume = app.add_subcommand("volume", "Volumes of a running daemon")->require_subcommand(1);
+  auto* grow = volume->add_subcommand("grow", "Make a volume larger while hosts use it");
+  grow->add_option("name", volume_name, "As the configuration calls it")->required();
+  grow->add_option("size", size, "The new size: 2TiB, 1536GiB ...")->required();
+  grow->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+
   CLI11_PARSE(app, argc, argv);
+  if (grow->parsed()) return cli::volume_grow(socket, volume_name, size);
   if (status->parsed()) return show_status(status_options);
   return cli::pool_init(directory);
 }

@@ -56,7 +56,7 @@ class Table {
 std::string troubles(const json::value& status) {
   std::string out;
   for (const auto& pool : list(status, "pools")) {
-    if (!flag(pool, "open"))
+    if (!text(pool, "reason").empty())
       out += fmt::format("! pool {}: {}\n", text(pool, "name"), text(pool, "reason"));
   }
   for (const auto& volume : list(status, "volumes")) {
@@ -68,6 +68,16 @@ std::string troubles(const json::value& status) {
     if (flag(listener, "listening")) continue;
     out += fmt::format("! listener {} ({}): {}\n", text(listener, "name"),
                        text(listener, "address"), text(listener, "reason"));
+  }
+  return out;
+}
+
+// What is no trouble, and yet to be known.
+std::string notes(const json::value& status) {
+  std::string out;
+  for (const auto& volume : list(status, "volumes")) {
+    if (text(volume, "note").empty()) continue;
+    out += fmt::format("- volume {}: {}\n", text(volume, "name"), text(volume, "note"));
   }
   return out;
 }
@@ -93,7 +103,10 @@ std::string pools_table(const json::value& status) {
     const auto free = number(p, "free_bytes");
     table.add({text(p, "name"), text(p, "kind"),
                size == 0 ? "-" : fmt::format("{} of {}", size_text(free), size_text(size)),
-               percent_used(size, free), flag(p, "open") ? "ok" : "not open"});
+               percent_used(size, free),
+               !flag(p, "open")            ? "not open"
+               : text(p, "reason").empty() ? "ok"
+                                           : "no answer"});
   }
   return table.text();
 }
@@ -119,14 +132,24 @@ std::string hosts_table(const json::value& status) {
 }
 
 std::string durability_line(const json::value& status) {
+  std::string forgetful;
+  bool any_durable = list(status, "volumes").empty();
   for (const auto& v : list(status, "volumes")) {
-    if (!flag(v, "durable")) {
-      return fmt::format(
-          "\nVolume {} is in memory: its data is gone when forebayd ends. For tests only.\n",
-          text(v, "name"));
+    if (flag(v, "durable")) {
+      any_durable = true;
+    } else {
+      forgetful += (forgetful.empty() ? "" : ", ") + text(v, "name");
     }
   }
-  return "\nAcknowledged means: on the pool's disks (flushed). Volatile write cache: none.\n";
+  std::string out = "\n";
+  if (any_durable) {
+    out += "Acknowledged means: on the pool's disks (flushed). Volatile write cache: none.\n";
+  }
+  if (!forgetful.empty()) {
+    out +=
+        fmt::format("In memory, gone at a power loss or earlier, for tests only: {}.\n", forgetful);
+  }
+  return out;
 }
 
 }  // namespace
@@ -156,6 +179,7 @@ std::string status_screen(const json::value& status) {
                   text(status, "version"), duration_text(number(status, "uptime_seconds")),
                   flag(status, "healthy") ? "HEALTHY" : "DEGRADED", text(status, "config_hash"));
   out += troubles(status);
+  out += notes(status);
   out += volumes_table(status);
   out += pools_table(status);
   out += listeners_table(status);

@@ -75,14 +75,18 @@ struct VolumeEntry {
   little_uint16_t image_length;
   std::array<char, 128> name;   // the rest zero
   std::array<char, 140> image;  // file name in the pool's directory; the rest zero
-  std::array<std::byte, 704>
+  // What the configuration asked for when a host's volume was last grown beyond it; 0: never was.
+  little_uint64_t configured_bytes;
+  std::array<std::byte, 696>
       reserved;  // cache binding, reservations, lost ranges: with their features
 };
 static_assert(sizeof(VolumeEntry) == 1024 && alignof(VolumeEntry) == 1);
 static_assert(offsetof(VolumeEntry, uuid) == 8 && offsetof(VolumeEntry, size_bytes) == 24);
 static_assert(offsetof(VolumeEntry, block_bytes) == 32 && offsetof(VolumeEntry, created_ms) == 40);
 static_assert(offsetof(VolumeEntry, name_length) == 48 && offsetof(VolumeEntry, name) == 52);
-static_assert(offsetof(VolumeEntry, image) == 180 && offsetof(VolumeEntry, reserved) == 320);
+static_assert(offsetof(VolumeEntry, image) == 180 &&
+              offsetof(VolumeEntry, configured_bytes) == 320);
+static_assert(offsetof(VolumeEntry, reserved) == 328);
 static_assert(std::is_trivially_copyable_v<VolumeEntry> && std::is_standard_layout_v<VolumeEntry>);
 
 }  // namespace engine::format

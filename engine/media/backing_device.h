@@ -45,6 +45,7 @@ struct BackingIo {
   void* device_state = nullptr;
   std::uint64_t progress = 0;
   std::uint32_t generation = 0;
+  std::uint32_t repeats = 0;
 };
 
 class BackingDevice {
@@ -57,10 +58,11 @@ class BackingDevice {
 
   [[nodiscard]] virtual ByteCount size() const = 0;
   // Starts `io`; any thread, each with its own lane. zero_range and discard both leave zeros to
-  // read. After a failed sync (or failed durable write) every later write, sync, zero_range and
-  // discard answers sync_failed until the device is reopened: the kernel forgets dirty pages after
-  // it has reported them once. (A write refused for lack of space alone, on a file without page
-  // cache, does not count: nothing was lost.)
+  // read. After a failed sync (or failed durable write) nothing is acknowledged until the device is
+  // reopened: the kernel forgets dirty pages after it has reported them once. A sync, and what was
+  // begun before the failure, answers sync_failed; a write, zero_range or discard that is refused
+  // without having been begun answers unavailable. (A write refused for lack of space alone, on a
+  // file without page cache, does not count: nothing was lost.)
   virtual void submit(IoLane& lane, BackingIo& io) = 0;
   // True from a failed sync until the reopen. Any thread.
   [[nodiscard]] virtual bool needs_reopen() const { return false; }

@@ -9,6 +9,9 @@
 namespace engine {
 namespace {
 
+// Each is a turn of the lane later. Then the host is told, and may try again.
+constexpr std::uint32_t most_repeats = 32;
+
 std::uint64_t length_of(const BackingIo& io) {
   switch (io.kind) {
     case BackingIo::Kind::read:
@@ -44,8 +47,13 @@ void FileDevice::submit(IoLane& lane, BackingIo& io) {
   io.lane = &lane;
   io.device_state = this;
   io.progress = 0;
+  io.repeats = 0;
   io.generation = generation_.load(std::memory_order_acquire);
-  if (io.kind != BackingIo::Kind::read && needs_reopen()) return io.done(io, IoStatus::sync_failed);
+  if (io.kind != BackingIo::Kind::read && needs_reopen()) {
+    // What is not begun has lost nothing: the same request will do after the reopen.
+    return io.done(
+        io, io.kind == BackingIo::Kind::sync ? IoStatus::sync_failed : IoStatus::unavailable);
+  }
   if (io.kind == BackingIo::Kind::sync) {
     io.file.kind = FileOperation::Kind::sync;
     io.buffer = {};
@@ -81,10 +89,8 @@ void FileDevice::direct_done(FileOperation& operation, int result) noexcept {
   if (result == -EINTR) return device.start_direct(io);
   const bool is_sync = operation.kind == FileOperation::Kind::sync;
   if (result < 0) {
-    if (is_sync || operation.kind == FileOperation::Kind::write_durable) {
-      device.durability_failed(-result);
-    }
-    return device.finish(io, is_sync ? IoStatus::sync_failed : io_status_of_errno(-result));
+    if (device.may_repeat(operation.kind, -result, io.repeats)) return device.start_direct(io);
+    return device.finish(io, device.status_of_failure(operation.kind, -result));
   }
   if (!is_sync) {
     // A short transfer goes on where it stopped, but on a boundary that O_DIRECT takes.
@@ -109,10 +115,28 @@ void FileDevice::finish(BackingIo& io, IoStatus status) {
   io.done(io, status);
 }
 
-void FileDevice::durability_failed(int error) {
-  // Without a page cache, a write that found no space has lost nothing that was written before.
-  if (geometry_.direct && (error == ENOSPC || error == EDQUOT)) return;
-  poisoned_.store(true, std::memory_order_release);
+// Nothing has been done and nothing forgotten: the kernel gave the request back as it was.
+bool FileDevice::was_not_begun(FileOperation::Kind kind, int error) const {
+  if (error == EAGAIN || error == ECANCELED) return true;
+  // Whatever was written in part is written again. A sync may report with it what pages it lost.
+  return error == ENOMEM && (kind != FileOperation::Kind::write_durable || never_cached()) &&
+         kind != FileOperation::Kind::sync;
+}
+
+bool FileDevice::may_repeat(FileOperation::Kind kind, int error, std::uint32_t& repeats) const {
+  return kind != FileOperation::Kind::read && was_not_begun(kind, error) &&
+         ++repeats <= most_repeats;
+}
+
+IoStatus FileDevice::status_of_failure(FileOperation::Kind kind, int error) {
+  const bool is_sync = kind == FileOperation::Kind::sync;
+  const bool meant_durable = is_sync || kind == FileOperation::Kind::write_durable;
+  if (meant_durable && was_not_begun(kind, error)) return IoStatus::unavailable;
+  // A direct write that found no space has lost nothing that was written before. Of a sync nobody
+  // knows what it has lost.
+  const bool lost_nothing = !is_sync && never_cached() && (error == ENOSPC || error == EDQUOT);
+  if (meant_durable && !lost_nothing) poisoned_.store(true, std::memory_order_release);
+  return is_sync ? IoStatus::sync_failed : io_status_of_errno(error);
 }
 
 void FileDevice::grow(ByteCount size) {
@@ -126,6 +150,9 @@ Result<void, std::string> FileDevice::reopen(OpenFile file) {
   }
   if (!file_.replace_by(std::move(file))) {
     return "cannot be reopened: " + std::generic_category().message(errno);
+  }
+  if (!file_.lock()) {
+    return std::string("I/O from before the failure has not ended; writes wait for it");
   }
   // In this order: whoever sees the device usable again also has the new generation.
   generation_.fetch_add(1, std::memory_order_acq_rel);

@@ -16,6 +16,8 @@ struct FileGeometry {
   std::uint32_t offset_alignment = 1;  // of offsets and lengths, bytes; a power of two
   std::uint32_t memory_alignment = 1;  // of buffers, bytes; a power of two
   bool direct = false;  // O_DIRECT: errors are each operation's own, nothing is in a page cache
+  // The file system never writes an O_DIRECT request through the page cache instead.
+  bool never_buffered = false;
   bool survives_power_loss = true;  // false on tmpfs and ramfs
   bool durable_by_sync = false;     // no RWF_DSYNC: write, then fdatasync
   friend bool operator==(const FileGeometry&, const FileGeometry&) = default;
@@ -36,6 +38,11 @@ class OpenFile {
 
   [[nodiscard]] int fd() const { return fd_; }
   [[nodiscard]] const FileGeometry& geometry() const { return geometry_; }
+  // Locks this description of the file (flock) until it is closed and the last request on it has
+  // ended, even if its process was killed before: a request that hangs in the kernel keeps the
+  // description, and could otherwise land on top of what a restarted daemon has acknowledged.
+  // Error: a sentence about the path, without the path.
+  [[nodiscard]] Result<void, std::string> lock() const;
   // Puts `other` in the place of this descriptor, keeping its number; what is under way ends on the
   // old file. False with errno when the kernel refuses.
   [[nodiscard]] bool replace_by(OpenFile other);
@@ -54,7 +61,8 @@ class OpenFile {
 //
 // Durable writes use RWF_DSYNC. A failed sync or durable write poisons the device until reopen():
 // from then on nothing is acknowledged, nor is what was under way (`generation_` tells it from what
-// was started later).
+// was started later). What the kernel could not even begin (EAGAIN, ECANCELED; ENOMEM of a direct
+// write) is repeated instead, a few times.
 class FileDevice final : public BackingDevice {
  public:
   FileDevice(OpenFile file, ByteCount size, IoSource source)
@@ -68,8 +76,8 @@ class FileDevice final : public BackingDevice {
 
   // The file is at least as long already. Any thread; never smaller than before.
   void grow(ByteCount size);
-  // Goes on with a newly opened description of the same file. One thread at a time, while others
-  // submit. Error: a sentence; the device is as before.
+  // Goes on with a newly opened description of the same file, and locks it. One thread at a time,
+  // while others submit. Error: a sentence; the device goes on refusing writes.
   [[nodiscard]] Result<void, std::string> reopen(OpenFile file);
 
   [[nodiscard]] const FileGeometry& geometry() const { return geometry_; }
@@ -85,8 +93,12 @@ class FileDevice final : public BackingDevice {
   static void direct_done(FileOperation& operation, int result) noexcept;
   // Ends `io`: a success that came too late to be believed becomes sync_failed.
   void finish(BackingIo& io, IoStatus status);
-  // An operation whose success would have meant durability failed with `error`.
-  void durability_failed(int error);
+  [[nodiscard]] bool never_cached() const { return geometry_.direct && geometry_.never_buffered; }
+  [[nodiscard]] bool was_not_begun(FileOperation::Kind kind, int error) const;
+  // True: the operation may be given to the kernel again; counts in `repeats`.
+  [[nodiscard]] bool may_repeat(FileOperation::Kind kind, int error, std::uint32_t& repeats) const;
+  // How a request ends whose operation has failed; poisons the device if durability is in doubt.
+  [[nodiscard]] IoStatus status_of_failure(FileOperation::Kind kind, int error);
 
   OpenFile file_;
   const FileGeometry geometry_;

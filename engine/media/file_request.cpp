@@ -61,7 +61,7 @@ FileOperation::Kind FileRequest::write_kind() const {
 
 void FileRequest::advance() {
   if (io_.kind != BackingIo::Kind::read && device_.needs_reopen()) {
-    finish(IoStatus::sync_failed);
+    finish(begun_ ? IoStatus::sync_failed : IoStatus::unavailable);
   } else if (at_ == end_) {
     if (io_.durable && unsynced_) {
       start_operation(Step::sync, FileOperation::Kind::sync);
@@ -188,11 +188,12 @@ void FileRequest::start_operation(Step step, FileOperation::Kind kind) {
   if (step == Step::allocate_zeros || step == Step::sync) operation_.buffer = {};
   operation_.offset = {piece_.media_begin + (operation_.buffer.empty() ? 0 : transferred_)};
   operation_.length = {piece_.media_length};
+  begun_ = begun_ || kind != FileOperation::Kind::read;
   lane_.start(operation_);
 }
 
 void FileRequest::operation_done(int result) {
-  if (result == -EINTR) {
+  if (result == -EINTR || (result < 0 && device_.may_repeat(operation_.kind, -result, repeats_))) {
     lane_.start(operation_);
     return;
   }
@@ -265,12 +266,7 @@ void FileRequest::transfer_done() {
   advance();
 }
 
-void FileRequest::fail(int error) {
-  const bool meant_durable = operation_.kind == FileOperation::Kind::write_durable ||
-                             operation_.kind == FileOperation::Kind::sync;
-  if (meant_durable) device_.durability_failed(error);
-  finish(step_ == Step::sync ? IoStatus::sync_failed : io_status_of_errno(error));
-}
+void FileRequest::fail(int error) { finish(device_.status_of_failure(operation_.kind, error)); }
 
 void FileRequest::finish(IoStatus status) {
   if (lock_held_) device_.block_locks_.unlock(lock_);

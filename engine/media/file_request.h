@@ -72,6 +72,8 @@ class FileRequest final : private BufferWaiter {
   FileOperation operation_;
   std::uint64_t transferred_ = 0;  // of the piece
   std::span<std::byte> memory_;    // of the piece
+  std::uint32_t repeats_ = 0;      // of operations that the kernel gave back
+  bool begun_ = false;             // something may have been changed
   bool unsynced_ = false;          // something durable is wanted and only written
   bool lock_held_ = false;
   BufferLease bounce_;

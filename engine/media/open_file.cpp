@@ -1,6 +1,7 @@
 // OpenFile: opening a backing file and finding out how it may be accessed.
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -9,7 +10,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
-#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -24,22 +24,28 @@ std::string because(const char* what, int error) {
   return std::string(what) + ": " + std::generic_category().message(error);
 }
 
-// By trial, where the kernel does not tell: the smallest block that can be read. nullopt: none.
-std::optional<std::uint32_t> probe_alignment(int fd) {
+// By trial, where the kernel does not tell: the smallest block that can be read; 0: none. An error
+// of the disk says nothing about alignment, and is returned.
+Result<std::uint32_t, std::errc> probe_alignment(int fd) {
   const std::unique_ptr<void, decltype(&std::free)> memory(
       std::aligned_alloc(largest_alignment, 2 * largest_alignment), &std::free);
-  if (!memory) return std::nullopt;
+  if (!memory) return std::errc::not_enough_memory;
   for (std::uint32_t alignment = 512; alignment <= largest_alignment; alignment *= 2) {
     // Memory aligned to no more than `alignment`, so that one number answers for both.
     std::byte* at = static_cast<std::byte*>(memory.get()) + alignment;
-    if (pread(fd, at, alignment, 0) >= 0) return alignment;
-    if (errno != EINVAL) return std::nullopt;
+    ssize_t count = 0;
+    do {
+      count = pread(fd, at, alignment, 0);
+    } while (count < 0 && errno == EINTR);
+    if (count >= 0) return alignment;
+    if (errno == EOPNOTSUPP) return std::uint32_t{0};
+    if (errno != EINVAL) return std::errc{errno};
   }
-  return std::nullopt;
+  return std::uint32_t{0};
 }
 
 // False: the file cannot be read and written directly at all.
-bool find_alignment(int fd, FileGeometry& geometry) {
+Result<bool, std::errc> find_alignment(int fd, FileGeometry& geometry) {
   struct statx status {};
   if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) == 0 &&
       (status.stx_mask & STATX_DIOALIGN) != 0) {
@@ -48,11 +54,17 @@ bool find_alignment(int fd, FileGeometry& geometry) {
     return status.stx_dio_offset_align != 0 && status.stx_dio_mem_align != 0 &&
            status.stx_dio_offset_align <= largest_alignment;
   }
-  const auto alignment = probe_alignment(fd);
-  if (!alignment) return false;
-  geometry.offset_alignment = *alignment;
-  geometry.memory_alignment = *alignment;
-  return true;
+  TRY(const std::uint32_t alignment, probe_alignment(fd));
+  geometry.offset_alignment = alignment;
+  geometry.memory_alignment = alignment;
+  return alignment != 0;
+}
+
+// Extent-based files of these are never written through the page cache when asked directly; others
+// (btrfs with checksums, network file systems) may do so behind our back.
+bool writes_directly(const struct stat& status, const struct statfs& file_system) {
+  return S_ISBLK(status.st_mode) || file_system.f_type == EXT4_SUPER_MAGIC ||
+         file_system.f_type == XFS_SUPER_MAGIC;
 }
 
 }  // namespace
@@ -64,6 +76,14 @@ OpenFile::~OpenFile() {
   if (owned_ && fd_ >= 0) close(fd_);
 }
 
+Result<void, std::string> OpenFile::lock() const {
+  if (!owned_ || flock(fd_, LOCK_EX | LOCK_NB) == 0) return boost::outcome_v2::success();
+  if (errno != EWOULDBLOCK) return because("cannot be locked", errno);
+  return std::string(
+      "an earlier daemon's I/O has not ended: its disk still holds requests of a process that is "
+      "gone; waiting for them");
+}
+
 bool OpenFile::replace_by(OpenFile other) {
   if (!owned_ || !other.owned_) return true;  // simulated: the test has replaced what is beneath
   return dup3(other.fd_, fd_, O_CLOEXEC) >= 0;
@@ -73,7 +93,13 @@ Result<OpenFile, std::string> OpenFile::open(const std::string& path, ByteCount 
   constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
   OpenFile file(::open(path.c_str(), flags | O_DIRECT), FileGeometry{.direct = true}, true);
   if (file.fd_ < 0 && errno != EINVAL) return because("cannot be opened", errno);
-  if (file.fd_ < 0 || !find_alignment(file.fd_, file.geometry_)) {
+  bool direct = false;
+  if (file.fd_ >= 0) {
+    const auto aligned = find_alignment(file.fd_, file.geometry_);
+    if (!aligned) return because("cannot be read", static_cast<int>(aligned.error()));
+    direct = aligned.value();
+  }
+  if (!direct) {
     OpenFile buffered(::open(path.c_str(), flags), FileGeometry{}, true);
     if (buffered.fd_ < 0) return because("cannot be opened", errno);
     std::swap(file.fd_, buffered.fd_);
@@ -94,8 +120,11 @@ Result<OpenFile, std::string> OpenFile::open(const std::string& path, ByteCount 
     return "holds only " + std::to_string(length) + " of " + std::to_string(size.value) +
            " bytes: it has been truncated or replaced";
   }
+  // After a flush that failed the page cache may hold what the disk never got.
+  if (!direct) (void)posix_fadvise(file.fd_, 0, 0, POSIX_FADV_DONTNEED);
   struct statfs file_system {};
   if (fstatfs(file.fd_, &file_system) == 0) {
+    file.geometry_.never_buffered = direct && writes_directly(status, file_system);
     file.geometry_.survives_power_loss =
         file_system.f_type != TMPFS_MAGIC && file_system.f_type != RAMFS_MAGIC;
   }

@@ -70,6 +70,12 @@ struct UringLane::Ring {
   }
 };
 
+KernelRequest kernel_request_of(FileOperation& operation) {
+  io_uring_sqe sqe{};
+  prepare(&sqe, operation);
+  return {.opcode = sqe.opcode, .flags = sqe.fsync_flags};  // one field with rw_flags
+}
+
 LaneError lane_error_of_setup(int error, int disabled) {
   using Kind = LaneError::Kind;
   const std::string cause =

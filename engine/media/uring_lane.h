@@ -82,6 +82,14 @@ class UringLane final : public IoLane {
   std::atomic<bool> has_posted_{false};
 };
 
+// What the kernel is asked for: io_uring's opcode, and the flags of a write or sync. Exposed for
+// its test.
+struct KernelRequest {
+  unsigned opcode = 0;
+  unsigned flags = 0;
+};
+[[nodiscard]] KernelRequest kernel_request_of(FileOperation& operation);
+
 // The one line for an errno of io_uring_setup(2). `disabled` is the value of
 // kernel.io_uring_disabled, -1 if there is none. Exposed for its test.
 [[nodiscard]] LaneError lane_error_of_setup(int error, int disabled);

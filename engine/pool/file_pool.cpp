@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "engine/format/pool_format.h"
 #include "engine/foundation/check.h"
 #include "engine/pool/pool_check.h"
 #include "engine/pool/pool_files.h"
@@ -15,6 +16,8 @@ using Kind = PoolError::Kind;
 
 // File systems differ in how a file may end; whole blocks suit all of them.
 constexpr std::uint64_t image_granularity = 4096;
+// Stays free when images are made or grown: for the table, the lock, the file system's own needs.
+constexpr std::uint64_t reserve_bytes = std::uint64_t{16} << 20;
 
 ByteCount image_length(ByteCount size) {
   return {(size.value + image_granularity - 1) / image_granularity * image_granularity};
@@ -36,17 +39,20 @@ PoolError other_volume(const PoolDirectory& directory, const Uuid& pool, const V
 }  // namespace
 
 Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(const std::string& directory,
-                                                            std::optional<Uuid> expected) {
+                                                            std::optional<Uuid> expected,
+                                                            const FilePool* predecessor) {
   auto opened = open_pool_directory(directory);
   if (!opened) return pool_opening_error(directory, opened.error());
-  return open(std::move(opened.value()), expected);
+  return open(std::move(opened.value()), expected, predecessor);
 }
 
 Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(
-    std::unique_ptr<PoolDirectory> directory, std::optional<Uuid> expected) {
+    std::unique_ptr<PoolDirectory> directory, std::optional<Uuid> expected,
+    const FilePool* predecessor) {
   // The label first: nothing is written, not even a lock file, into what may be a bare mount point.
   TRY(const auto label, read_pool_label(*directory, expected));
-  const auto holder = directory->lock(pool_lock_name);
+  const auto holder = directory->lock(
+      pool_lock_name, predecessor != nullptr ? predecessor->directory_.get() : nullptr);
   if (!holder) return pool_io_error(*directory, "cannot be locked", holder.error());
   if (!holder.value().locked) {
     const pid_t process = holder.value().holder;
@@ -58,6 +64,7 @@ Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(
   TRY(auto table, read_volume_table(*directory, label.pool_uuid));
   std::unique_ptr<FilePool> pool(new FilePool(std::move(directory), std::move(table)));
   pool->tried_sequence_ = pool->table_.sequence;
+  pool->inherited_lock_ = holder.value().inherited;
   TRY(pool->remove_leftovers());
   return pool;
 }
@@ -113,7 +120,7 @@ Result<VolumeRecord, PoolError> FilePool::find_existing(const VolumeRecord& reco
                                               size_text(record.size) +
                                               ": it has been truncated or replaced; put it back"};
   }
-  if (wish.size == record.size) return record;
+  if (wish.size <= record.size) return record;  // less: the wish has not followed a grow
   return grow(record.name, wish.size);
 }
 
@@ -140,23 +147,58 @@ Result<VolumeRecord, PoolError> FilePool::plan_new(const VolumeWish& wish) {
   return record;
 }
 
+Result<VolumeRecord, PoolError> FilePool::plan_again(const VolumeRecord& known,
+                                                     const VolumeWish& wish) {
+  VolumeRecord changed = known;
+  changed.size = wish.size;
+  changed.block_size = wish.block_size;
+  if (!valid(changed)) return bad_wish(wish);
+  return changed;
+}
+
+Result<void, PoolError> FilePool::reserve_space(const VolumeRecord& record, ByteCount& promised) {
+  TRY(const ByteCount more, missing_space(record));
+  TRY(check_space(size_text(record.size), more, promised));
+  promised = promised + more;
+  return success();
+}
+
 // Before trying: allocating until the file system is full would hurt everybody else on it
 // meanwhile.
-Result<void, PoolError> FilePool::check_space(const std::string& what, ByteCount more) {
+Result<void, PoolError> FilePool::check_space(const std::string& what, ByteCount more,
+                                              ByteCount promised) {
   const auto space = directory_->space();
   if (!space) return pool_io_error(*directory_, "its space cannot be determined", space.error());
-  if (more <= space.value().free) return success();
+  const std::uint64_t taken = promised.value + reserve().value;
+  const ByteCount free{space.value().free.value - std::min(space.value().free.value, taken)};
+  if (more <= free) return success();
   return PoolError{Kind::no_space, "there is no space for " + what + " in " + directory_->path() +
-                                       " (" + size_text(space.value().free) +
+                                       " (" + size_text(free) +
                                        " free); volumes are fully allocated"};
+}
+
+ByteCount FilePool::reserve() const {
+  // Both replicas are rewritten beside the old ones, one after the other.
+  const std::uint64_t table =
+      sizeof(format::VolumeTableHeader) + (table_.records.size() + 1) * sizeof(format::VolumeEntry);
+  return {2 * table + reserve_bytes};
+}
+
+Result<ByteCount, PoolError> FilePool::missing_space(const VolumeRecord& record) {
+  const auto has = directory_->allocated(record.image);
+  if (!has) return pool_io_error(*directory_, record.image, has.error());
+  const std::uint64_t wanted = image_length(record.size).value;
+  return ByteCount{wanted - std::min(wanted, has.value().value)};
 }
 
 Result<void, PoolError> FilePool::allocate_image(const VolumeRecord& record) {
   CHECK(!record.ready);
   const std::string temporary = temporary_name(record.image);
-  TRY(check_space(size_text(record.size), image_length(record.size)));
   auto made = directory_->remove(temporary);
-  if (made) made = directory_->allocate(temporary, image_length(record.size));
+  if (made) {
+    TRY(check_space(size_text(record.size), image_length(record.size)));
+    made = directory_->allocate(temporary, image_length(record.size));
+  }
   if (made) return success();
   if (made.error().code == EOPNOTSUPP) {
     return PoolError{Kind::io, directory_->path() +
@@ -208,6 +250,7 @@ Result<void, PoolError> FilePool::make_images(std::vector<Result<VolumeRecord, P
 std::vector<Result<VolumeRecord, PoolError>> FilePool::ensure(std::span<const VolumeWish> wishes) {
   std::vector<Result<VolumeRecord, PoolError>> answers;
   std::vector<std::size_t> missing;  // indices of wishes whose volume is to be made
+  ByteCount promised;                // to the images of those
   VolumeTable planned = table_;
   for (const VolumeWish& wish : wishes) {
     VolumeRecord* known = planned.find(wish.name);
@@ -220,21 +263,21 @@ std::vector<Result<VolumeRecord, PoolError>> FilePool::ensure(std::span<const Vo
       if (answers.back()) *known = answers.back().value();
       continue;
     }
-    if (known != nullptr) {  // half made; nobody has seen it, so it becomes what is wanted now
-      VolumeRecord changed = *known;
-      changed.size = wish.size;
-      changed.block_size = wish.block_size;
-      if (valid(changed)) {
-        *known = changed;
-        answers.push_back(changed);
-      } else {
-        answers.push_back(bad_wish(wish));
-      }
-    } else {
-      answers.push_back(plan_new(wish));
-      if (answers.back()) planned.records.push_back(answers.back().value());
+    // Half made: nobody has seen it, so it becomes what is wanted now.
+    answers.push_back(known != nullptr ? plan_again(*known, wish) : plan_new(wish));
+    if (answers.back()) {
+      // Before anything of it is written: a volume that does not fit costs nothing at each attempt.
+      const VolumeRecord record = answers.back().value();
+      const auto fits = reserve_space(record, promised);
+      if (!fits) answers.back() = fits.error();
     }
-    if (answers.back()) missing.push_back(answers.size() - 1);
+    if (!answers.back()) continue;
+    if (known != nullptr) {
+      *known = answers.back().value();
+    } else {
+      planned.records.push_back(answers.back().value());
+    }
+    missing.push_back(answers.size() - 1);
   }
   if (missing.empty()) return answers;
 
@@ -267,23 +310,25 @@ std::vector<Result<VolumeRecord, PoolError>> FilePool::ensure(std::span<const Vo
   return answers;
 }
 
-Result<VolumeRecord, PoolError> FilePool::grow(const std::string& name, ByteCount size) {
+Result<VolumeRecord, PoolError> FilePool::grow(const std::string& name, ByteCount size,
+                                               ByteCount configured) {
   VolumeTable planned = table_;
   VolumeRecord* record = planned.find(name);
   if (record == nullptr || !record->ready) {
     return PoolError{Kind::image_missing, "the pool has no volume " + name};
   }
-  const VolumeWish wish{.name = name, .size = size, .block_size = record->block_size, .uuid = {}};
-  if (auto refused = refusal_of(*record, wish)) return std::move(*refused);
+  if (size < record->size) return shrink_error(record->size, size);
   VolumeRecord grown = *record;
   grown.size = size;
+  grown.configured = configured < size ? configured : ByteCount{};
   if (!valid(grown)) {
     return PoolError{Kind::bad_name, std::to_string(size.value) +
                                          " bytes are not a whole number of " +
                                          std::to_string(record->block_size.bytes) + "-byte blocks"};
   }
-  if (size == record->size) return grown;
-  TRY(check_space(size_text(size) + " of volume " + name, size - record->size));
+  if (size == record->size) return *record;
+  TRY(const ByteCount more, missing_space(grown));
+  TRY(check_space(size_text(size) + " of volume " + name, std::min(more, size - record->size)));
   // From the first byte that hosts have not seen. Space first: the table never promises more than
   // there is.
   const auto extended = directory_->extend(record->image, record->size, image_length(size));

@@ -40,12 +40,18 @@ struct VolumeWish {
 // nothing depends on the change before both are durable.
 class FilePool {
  public:
-  // `expected`: refuse any other pool. Errors: missing, not_labelled, damaged, unsupported,
-  // wrong_pool, in_use, io.
+  // `expected`: refuse any other pool. `predecessor`: what this process has opened there before,
+  // whose lock counts as our own; no longer used for anything but its lock, whatever is returned.
+  // Errors: missing, not_labelled, damaged, unsupported, wrong_pool, in_use, io.
   [[nodiscard]] static Result<std::unique_ptr<FilePool>, PoolError> open(
-      const std::string& directory, std::optional<Uuid> expected = std::nullopt);
+      const std::string& directory, std::optional<Uuid> expected = std::nullopt,
+      const FilePool* predecessor = nullptr);
   [[nodiscard]] static Result<std::unique_ptr<FilePool>, PoolError> open(
-      std::unique_ptr<PoolDirectory> directory, std::optional<Uuid> expected = std::nullopt);
+      std::unique_ptr<PoolDirectory> directory, std::optional<Uuid> expected = std::nullopt,
+      const FilePool* predecessor = nullptr);
+
+  // Ours is the predecessor's lock: it may end.
+  [[nodiscard]] bool has_inherited_lock() const { return inherited_lock_; }
 
   [[nodiscard]] Uuid uuid() const { return table_.pool_uuid; }
   // Every volume of the table, also those that no configuration names any more (their data stays).
@@ -54,12 +60,14 @@ class FilePool {
   [[nodiscard]] FileResult<PoolDirectory::Space> space() { return directory_->space(); }
 
   // Finds, grows or makes each wished volume; one answer for each wish, in order. An answer that is
-  // a record is durable. Errors: no_space, image_missing, image_foreign, other_volume, shrink,
-  // block_size_changed, bad_name, io.
+  // a record is durable; it is larger than wished where the wish has not followed a grow. Errors:
+  // no_space, image_missing, image_foreign, other_volume, shrink, block_size_changed, bad_name, io.
   [[nodiscard]] std::vector<Result<VolumeRecord, PoolError>> ensure(
       std::span<const VolumeWish> wishes);
-  // Errors: as ensure(), image_missing for an unknown name.
-  [[nodiscard]] Result<VolumeRecord, PoolError> grow(const std::string& name, ByteCount size);
+  // `configured`: the wish that does not know of it, and will still be served as large as it is
+  // then; zero: none. Errors: as ensure(), image_missing for an unknown name.
+  [[nodiscard]] Result<VolumeRecord, PoolError> grow(const std::string& name, ByteCount size,
+                                                     ByteCount configured = {});
 
  private:
   FilePool(std::unique_ptr<PoolDirectory> directory, VolumeTable table)
@@ -71,6 +79,15 @@ class FilePool {
   [[nodiscard]] Result<VolumeRecord, PoolError> find_existing(const VolumeRecord& record,
                                                               const VolumeWish& wish);
   [[nodiscard]] Result<VolumeRecord, PoolError> plan_new(const VolumeWish& wish);
+  [[nodiscard]] static Result<VolumeRecord, PoolError> plan_again(const VolumeRecord& known,
+                                                                  const VolumeWish& wish);
+  // Adds what `record` needs to `promised`, if it fits.
+  [[nodiscard]] Result<void, PoolError> reserve_space(const VolumeRecord& record,
+                                                      ByteCount& promised);
+  // Stays free whatever is made.
+  [[nodiscard]] ByteCount reserve() const;
+  // What the image of `record` will take of the file system beside what it has.
+  [[nodiscard]] Result<ByteCount, PoolError> missing_space(const VolumeRecord& record);
   // For records that the table calls `creating`: afterwards each image is there and durable under
   // its name, or its answer is an error and nothing of it is left. Errors of all of them together:
   // io.
@@ -78,11 +95,14 @@ class FilePool {
       std::vector<Result<VolumeRecord, PoolError>>& answers,
       const std::vector<std::size_t>& indices);
   [[nodiscard]] Result<void, PoolError> allocate_image(const VolumeRecord& record);
-  [[nodiscard]] Result<void, PoolError> check_space(const std::string& what, ByteCount more);
+  // `more` beside what is promised already, and the pool's own files can still be written.
+  [[nodiscard]] Result<void, PoolError> check_space(const std::string& what, ByteCount more,
+                                                    ByteCount promised = {});
 
   std::unique_ptr<PoolDirectory> directory_;
   VolumeTable table_;
   std::uint64_t tried_sequence_ = 0;  // the highest that may be on the media
+  bool inherited_lock_ = false;
 };
 
 }  // namespace engine

@@ -13,13 +13,21 @@ std::optional<PoolError> refusal_of(const VolumeRecord& record, const VolumeWish
                          std::to_string(record.block_size.bytes) +
                          "; the block size of a volume cannot be changed. (Make a new volume.)"};
   }
-  if (wish.size < record.size) {
-    return PoolError{Kind::shrink,
-                     size_text(wish.size) + " is smaller than the existing " +
-                         size_text(record.size) +
-                         "; shrinking is refused. (To serve less, make a new volume.)"};
-  }
+  const bool lags_behind = record.configured.value != 0 && wish.size >= record.configured;
+  if (wish.size < record.size && !lags_behind) return shrink_error(record.size, wish.size);
   return std::nullopt;
+}
+
+PoolError shrink_error(ByteCount existing, ByteCount wished) {
+  return {Kind::shrink, size_text(wished) + " is smaller than the existing " + size_text(existing) +
+                            "; shrinking is refused. (To serve less, make a new volume.)"};
+}
+
+std::string larger_than_configured(ByteCount existing, ByteCount configured) {
+  return "the configured " + size_text(configured) + " is smaller than the existing " +
+         size_text(existing) +
+         ", which is served; shrinking is refused. Write size: " + size_text(existing) +
+         " into the configuration. (To serve less, make a new volume.)";
 }
 
 PoolFindings inspect_file_pool(const std::string& directory, std::optional<Uuid> expected,
@@ -44,7 +52,12 @@ PoolFindings inspect_file_pool(const std::string& directory, std::optional<Uuid>
   }
   for (std::size_t at = 0; at < wishes.size(); ++at) {
     const VolumeRecord* record = table.value().find(wishes[at].name);
-    if (record != nullptr && record->ready) findings.volumes[at] = refusal_of(*record, wishes[at]);
+    if (record == nullptr || !record->ready) continue;
+    const ByteCount wished = wishes[at].size;
+    findings.volumes[at] = refusal_of(*record, wishes[at]);
+    if (!findings.volumes[at] && wished < record->size) {
+      findings.volumes[at] = PoolError{Kind::shrink, larger_than_configured(record->size, wished)};
+    }
   }
   return findings;
 }

@@ -10,11 +10,16 @@
 
 namespace engine {
 
-// Why `record` cannot become what is wished; nullopt if it can. Kinds: shrink, block_size_changed.
+// Why `record` cannot become what is wished; nullopt if it can, or if the wish only has not
+// followed an online grow (then it is served as it is). Kinds: shrink, block_size_changed.
 [[nodiscard]] std::optional<PoolError> refusal_of(const VolumeRecord& record,
                                                   const VolumeWish& wish);
+[[nodiscard]] PoolError shrink_error(ByteCount existing, ByteCount wished);
+// What to tell of a volume that is served although `configured` says less.
+[[nodiscard]] std::string larger_than_configured(ByteCount existing, ByteCount configured);
 
-// What FilePool::open() and ensure() would say, as far as reading alone can tell.
+// What FilePool::open() and ensure() would say, as far as reading alone can tell, and which volumes
+// are larger than wished (kind shrink).
 struct PoolFindings {
   std::optional<PoolError> pool;
   std::vector<std::optional<PoolError>> volumes;  // in the order of the wishes

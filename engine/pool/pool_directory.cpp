@@ -67,13 +67,18 @@ class PosixPoolDirectory final : public PoolDirectory {
   FileResult<void> remove(const std::string& name) override;
   FileResult<void> sync() override;
   FileResult<void> sync_allocated() override;
-  FileResult<LockAnswer> lock(const std::string& name) override;
+  FileResult<ByteCount> allocated(const std::string& name) override;
+  FileResult<LockAnswer> lock(const std::string& name, const PoolDirectory* predecessor) override;
   FileResult<Space> space() override;
 
  private:
+  // Without waiting: what stands there may be a pipe, or leased to somebody.
   [[nodiscard]] Descriptor open_file(const std::string& name, int flags) const {
-    return Descriptor(openat(directory_.get(), name.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, 0600));
+    constexpr int always = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    return Descriptor(openat(directory_.get(), name.c_str(), flags | always, 0600));
   }
+  // True: `file` is the lock file that `predecessor` has locked, and its lock is ours as well now.
+  [[nodiscard]] bool inherit_lock(int file, const PoolDirectory* predecessor);
 
   const std::string path_;
   const Descriptor directory_;
@@ -203,22 +208,47 @@ FileResult<void> PosixPoolDirectory::sync_allocated() {
   return success();
 }
 
-FileResult<PoolDirectory::LockAnswer> PosixPoolDirectory::lock(const std::string& name) {
+FileResult<ByteCount> PosixPoolDirectory::allocated(const std::string& name) {
+  struct stat status {};
+  if (fstatat(directory_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (errno == ENOENT) return ByteCount{};
+    return last_error();
+  }
+  return ByteCount{static_cast<std::uint64_t>(status.st_blocks) * 512};
+}
+
+bool PosixPoolDirectory::inherit_lock(int file, const PoolDirectory* predecessor) {
+  const auto* earlier = dynamic_cast<const PosixPoolDirectory*>(predecessor);
+  struct stat found {};
+  struct stat held {};
+  if (earlier == nullptr || !earlier->lock_ || fstat(file, &found) != 0 ||
+      fstat(earlier->lock_.get(), &held) != 0 || found.st_dev != held.st_dev ||
+      found.st_ino != held.st_ino) {
+    return false;
+  }
+  // The same open file description: the lock is gone when both descriptors are.
+  lock_ = Descriptor(fcntl(earlier->lock_.get(), F_DUPFD_CLOEXEC, 0));
+  return static_cast<bool>(lock_);
+}
+
+FileResult<PoolDirectory::LockAnswer> PosixPoolDirectory::lock(const std::string& name,
+                                                               const PoolDirectory* predecessor) {
   Descriptor file = open_file(name, O_RDWR | O_CREAT);
   if (!file) return last_error();
   char text[16] = {};
   if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return last_error();
+    if (inherit_lock(file.get(), predecessor)) return LockAnswer{.locked = true, .inherited = true};
     pid_t holder = 0;
     const ssize_t length = pread(file.get(), text, sizeof(text) - 1, 0);
     if (length > 0) std::from_chars(text, text + length, holder);
     return LockAnswer{.locked = false, .holder = holder};
   }
-  // The lock is what counts; the number is only for the message of whoever is refused.
+  // The lock is what counts; the number is only for the message of whoever is refused, and a full
+  // file system may have no room for it. Written before the rest is cut off: an old block is there.
   const int length = std::snprintf(text, sizeof(text), "%d\n", static_cast<int>(getpid()));
-  if (ftruncate(file.get(), 0) != 0 ||
-      pwrite(file.get(), text, static_cast<std::size_t>(length), 0) != length) {
-    return last_error();
+  if (pwrite(file.get(), text, static_cast<std::size_t>(length), 0) == length) {
+    (void)!ftruncate(file.get(), length);
   }
   lock_ = std::move(file);
   return LockAnswer{.locked = true};

@@ -62,12 +62,18 @@ class PoolDirectory {
   [[nodiscard]] virtual FileResult<void> sync() = 0;
   [[nodiscard]] virtual FileResult<void> sync_allocated() = 0;
 
+  // What the file's space takes of the file system now, also beyond its end; 0 when missing.
+  [[nodiscard]] virtual FileResult<ByteCount> allocated(const std::string& name) = 0;
+
   struct LockAnswer {
     bool locked = false;
-    pid_t holder = 0;  // when not locked: who holds it, 0 if unknown
+    bool inherited = false;  // locked: it is the predecessor's very lock
+    pid_t holder = 0;        // when not locked: who holds it, 0 if unknown
   };
-  // Locks the pool for this process until the object ends.
-  [[nodiscard]] virtual FileResult<LockAnswer> lock(const std::string& name) = 0;
+  // Locks the pool for this process until the object ends. `predecessor`: an earlier opening of
+  // perhaps the same directory; the lock it holds is shared, and held until both have ended.
+  [[nodiscard]] virtual FileResult<LockAnswer> lock(const std::string& name,
+                                                    const PoolDirectory* predecessor = nullptr) = 0;
   struct Space {
     ByteCount size;
     ByteCount free;

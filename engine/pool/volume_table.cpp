@@ -52,6 +52,7 @@ format::VolumeEntry encode_entry(const VolumeRecord& record) {
   entry.block_bytes = record.block_size.bytes;
   entry.provisioning = static_cast<std::uint32_t>(format::Provisioning::thick);
   entry.created_ms = record.created_ms;
+  entry.configured_bytes = record.configured.value;
   entry.name_length = static_cast<std::uint16_t>(record.name.size());
   entry.image_length = static_cast<std::uint16_t>(record.image.size());
   std::copy(record.name.begin(), record.name.end(), entry.name.begin());
@@ -78,7 +79,8 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
                       .size = {entry.size_bytes},
                       .block_size = {entry.block_bytes},
                       .created_ms = entry.created_ms,
-                      .ready = state == format::VolumeEntryState::ready};
+                      .ready = state == format::VolumeEntryState::ready,
+                      .configured = {entry.configured_bytes}};
   if (!valid(record)) return damaged("an entry has impossible values");
   return record;
 }
@@ -100,7 +102,7 @@ bool valid(const VolumeRecord& record) {
   const std::uint32_t block = record.block_size.bytes;
   return is_volume_name(record.name) && is_file_name(record.image, VolumeTable::longest_image) &&
          !record.uuid.is_nil() && (block == 512 || block == 4096) && record.size.value != 0 &&
-         record.size.value % block == 0 &&
+         record.size.value % block == 0 && record.configured <= record.size &&
          record.size.value <=
              static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) / 2;
 }

@@ -22,6 +22,9 @@ struct VolumeRecord {
   BlockSize block_size;
   std::uint64_t created_ms = 0;  // since 1970-01-01 UTC
   bool ready = false;            // false: being made, no host has seen it
+  // What the configuration asked for when it was grown online, beyond that; zero: never was. A
+  // configuration that still says so (or more) lags behind; one that says less wants it shrunk.
+  ByteCount configured{};
   friend bool operator==(const VolumeRecord&, const VolumeRecord&) = default;
 };
 

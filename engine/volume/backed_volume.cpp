@@ -34,6 +34,17 @@ std::string BackedVolume::state_reason() const {
   return reason_;
 }
 
+std::string BackedVolume::note() const {
+  const std::lock_guard lock(mutex_);
+  return note_;
+}
+
+void BackedVolume::promise(bool durable, const std::string& note) {
+  durable_.store(durable, std::memory_order_release);
+  const std::lock_guard lock(mutex_);
+  note_ = note;
+}
+
 void BackedVolume::changed() {
   changes_.fetch_add(1, std::memory_order_acq_rel);
   if (VolumeObserver* observer = observer_.load(std::memory_order_acquire)) {

@@ -15,7 +15,7 @@ namespace engine {
 
 // Every write, zeroing and deallocation is asked of the backing as durable. Starts late; its
 // backing comes once and stays. State, size and identity are set by one thread at a time
-// (Engine's), but for online -> failed, which the reactor does that meets the failed flush.
+// (its pool's), but for online -> failed, which the reactor does that meets the failed flush.
 class BackedVolume final : public Volume {
  public:
   // `identity.uuid` may be nil while it is not known; `size` is what is configured.
@@ -32,6 +32,8 @@ class BackedVolume final : public Volume {
     return state_.load(std::memory_order_acquire);
   }
   [[nodiscard]] std::string state_reason() const override;
+  [[nodiscard]] bool durable() const override { return durable_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::string note() const override;
   [[nodiscard]] std::uint64_t changes() const override {
     return changes_.load(std::memory_order_acquire);
   }
@@ -39,6 +41,8 @@ class BackedVolume final : public Volume {
 
   // Before the first request.
   void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
+  // What durable() and note() say from now on.
+  void promise(bool durable, const std::string& note);
   // What is known of a volume that is not there: a nil UUID becomes the real one, never another.
   void learn(const Uuid& uuid, BlockCount size);
   void stay_late(const std::string& reason);
@@ -70,10 +74,12 @@ class BackedVolume final : public Volume {
   std::atomic<std::uint64_t> changes_{0};
   std::atomic<BackingDevice*> backing_{nullptr};
   std::atomic<VolumeObserver*> observer_{nullptr};
+  std::atomic<bool> durable_{true};
   const std::uint32_t block_bytes_;
 
-  mutable std::mutex mutex_;  // guards reason_ and transitions of state_; a leaf
+  mutable std::mutex mutex_;  // guards reason_, note_ and transitions of state_; a leaf
   std::string reason_;
+  std::string note_;
   std::vector<std::unique_ptr<const VolumeIdentity>> identities_;  // readers may hold older ones
   std::unique_ptr<BackingDevice> owned_backing_;
 };

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/foundation/clock.h"
 #include "engine/foundation/result.h"
 #include "engine/volume/volume.h"
 
@@ -33,19 +34,24 @@ struct EngineOptions {
   // another pool in its place. Only a memory of what the pools say: may be lost, and is removed by
   // an operator who wants to begin anew. Empty: none.
   std::string known_volumes_file;
+  // How long open() waits for pools whose disks do not answer; they stay late and come later.
+  Duration patience = Duration::max();
 };
 
-// What a pool looks like to an operator.
+// What a pool looks like to an operator, as it was last seen.
 struct PoolStatus {
   std::string name;
   PoolSpec::Kind kind = PoolSpec::Kind::file;
   bool open = false;
-  std::string reason;  // why it is not open, and what to do; empty when open
+  std::string reason;  // why it is not open, or does not answer, and what to do; else empty
   std::string
       note;        // what an open pool does not promise (a file system that forgets at power loss)
   Uuid uuid;       // nil while not open and for memory pools
   ByteCount size;  // of the file system; 0 while not open
   ByteCount free;
+  // While something of it is late or failed: attempts so far, and when the next one comes.
+  unsigned tries = 0;
+  Duration next_try_in{};
 };
 
 // Something that is not served as specified, for the operator.
@@ -64,8 +70,8 @@ struct Finding {
 };
 
 // Told of each change of a volume's state or size. Called on the thread that changed it (a reactor
-// when a flush failed, else the one that called the Engine), after the change is visible: hand it
-// on, do not work in it.
+// when a flush failed, else the pool's), after the change is visible: hand it on, do not work in
+// it.
 class VolumeObserver {
  public:
   virtual void volume_changed(Volume& volume) noexcept = 0;
@@ -74,33 +80,45 @@ class VolumeObserver {
   ~VolumeObserver() = default;
 };
 
-// One thread at a time (main, later control), except what Volume says of itself. Destroyed after
-// every lane that has carried its requests has nothing in flight.
+// Any thread. Nothing here waits for a disk but open(), settle() and stop(), and those no longer
+// than they are told to; the destructor does, so it comes after a stop() that has succeeded, and
+// after every lane that has carried its requests has nothing in flight.
 class Engine {
  public:
-  // Opens what can be opened; what cannot stays late with its reason. Never fails as a whole.
+  using GrowDone = std::function<void(Result<void, std::string>)>;
+
+  // Opens what can be opened; what cannot stays late with its reason and is tried again: pools that
+  // are not there once a second, everything else ever more slowly. Never fails as a whole.
   static std::unique_ptr<Engine> open(std::vector<PoolSpec> pools, std::vector<VolumeSpec> volumes,
                                       EngineOptions options = {});
   // What open() would find amiss, by reading alone: nothing is written or locked. Of volumes only
-  // what no waiting helps (size, block size).
+  // what no waiting helps (size, block size). A pool whose disk does not answer within `patience`
+  // is a finding, and a thread that waits for it is left behind.
   [[nodiscard]] static std::vector<Finding> inspect(const std::vector<PoolSpec>& pools,
-                                                    const std::vector<VolumeSpec>& volumes);
+                                                    const std::vector<VolumeSpec>& volumes,
+                                                    Duration patience = std::chrono::seconds(5));
   virtual ~Engine() = default;
 
   // In the order of the specification; stable addresses for the Engine's life.
   [[nodiscard]] virtual std::vector<Volume*> volumes() const = 0;
   [[nodiscard]] virtual Volume* find(const std::string& name) const = 0;
   [[nodiscard]] virtual std::vector<PoolStatus> pools() const = 0;
-  // Each trouble once: pools that are not open, and volumes that are late or refused for another
-  // reason than their pool's.
+  // Each trouble once: pools that are not open or do not answer, volumes that are late or refused
+  // for another reason than their pool's or larger than specified, and what cannot be remembered.
   [[nodiscard]] virtual std::vector<Finding> findings() const = 0;
-  // Set before the first request; lives as long as requests may end. Null: nobody is told.
+  // Lives until stop(). Null: nobody is told.
   virtual void observe(VolumeObserver* observer) = 0;
 
-  // Tries again whatever is late or failed; true if any volume's state changed.
-  virtual bool retry_late() = 0;
-  // Grows a volume that is online. The error is a sentence for the operator; nothing changed then.
-  virtual Result<void, std::string> grow(const std::string& name, ByteCount new_size) = 0;
+  // Whatever is late or failed is tried now, not when its time comes.
+  virtual void retry_now() = 0;
+  // Waits until all that has been asked for is done; false if a disk has not answered by then.
+  [[nodiscard]] virtual bool settle(Duration patience) = 0;
+  // Grows a volume that is online. `done` runs on the pool's thread, or in here; its error is a
+  // sentence for the operator, and nothing has changed then.
+  virtual void grow(const std::string& name, ByteCount new_size, GrowDone done) = 0;
+  // Ends the threads. False: a disk still holds one of them, and the process must end without
+  // destructors.
+  [[nodiscard]] virtual bool stop(Duration patience) = 0;
 };
 
 }  // namespace engine

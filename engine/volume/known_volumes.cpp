@@ -32,7 +32,16 @@ KnownVolumes::KnownVolumes(std::string path) : path_(std::move(path)) {
   if (table) table_ = std::move(table.value());
 }
 
+std::optional<VolumeRecord> KnownVolumes::find(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found =
+      std::find_if(table_.records.begin(), table_.records.end(),
+                   [&name](const VolumeRecord& record) { return record.name == name; });
+  return found == table_.records.end() ? std::nullopt : std::optional(*found);
+}
+
 void KnownVolumes::remember(const VolumeRecord& record) {
+  const std::lock_guard lock(mutex_);
   VolumeRecord* known = table_.find(record.name);
   if (known != nullptr && *known == record) return;
   changed_ = true;
@@ -44,18 +53,39 @@ void KnownVolumes::remember(const VolumeRecord& record) {
 }
 
 Result<void, std::string> KnownVolumes::save() {
-  if (path_.empty() || !changed_) return boost::outcome_v2::success();
+  if (path_.empty()) return boost::outcome_v2::success();
+  const std::lock_guard saving(save_mutex_);
+  std::vector<std::byte> bytes;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!changed_) return boost::outcome_v2::success();
+    changed_ = false;
+    ++table_.sequence;
+    bytes = encode(table_);
+  }
+  const auto written = write(bytes);
+  const std::lock_guard lock(mutex_);
+  save_error_.clear();
+  if (written) return boost::outcome_v2::success();
+  changed_ = true;
+  save_error_ = written.error().text();
+  return save_error_;
+}
+
+std::string KnownVolumes::save_error() const {
+  const std::lock_guard lock(mutex_);
+  return save_error_;
+}
+
+FileResult<void> KnownVolumes::write(std::span<const std::byte> bytes) const {
   const auto place = open_place(path_);
-  if (!place) return place.error().text();
-  auto& [directory, name] = place.value();
-  ++table_.sequence;
+  if (!place) return place.error();
+  const auto& [directory, name] = place.value();
   const std::string temporary = "." + name + ".new";
-  auto written = directory->write(temporary, encode(table_));
+  auto written = directory->write(temporary, bytes);
   if (written) written = directory->rename(temporary, name, /*replace=*/true);
   if (written) written = directory->sync();
-  if (!written) return written.error().text();
-  changed_ = false;
-  return boost::outcome_v2::success();
+  return written;
 }
 
 }  // namespace engine

@@ -43,7 +43,7 @@ enum class VolumeState : std::uint8_t {
          // possible
   online,
   failed,   // a flush failed or the backing is gone; reads may work, writes do not
-  refused,  // it is there, but not as configured (larger, other blocks): not served until a restart
+  refused,  // it is there, but asked to shrink or to have other blocks: not served until a restart
 };
 
 // What a host is shown; never changes for a UUID, but that the volume may grow.
@@ -67,6 +67,10 @@ class Volume {
   [[nodiscard]] virtual VolumeState state() const = 0;
   // One sentence for the operator: why the state is what it is and what to do; empty when online.
   [[nodiscard]] virtual std::string state_reason() const = 0;
+  // False: what is answered is gone at a power loss (tmpfs) or when the daemon ends (memory).
+  [[nodiscard]] virtual bool durable() const { return true; }
+  // What the operator should know of an online volume; one sentence or two, mostly empty.
+  [[nodiscard]] virtual std::string note() const { return {}; }
   // Counts changes of state and size; any thread. Who remembers the last value sees that something
   // changed even if it was changed back. (To be told instead of asking: Engine::observe.)
   [[nodiscard]] virtual std::uint64_t changes() const = 0;

@@ -14,7 +14,9 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <boost/json.hpp>
 #include <cstring>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -28,12 +30,13 @@ using Local = asio::local::stream_protocol;
 
 constexpr std::size_t largest_request_bytes = 64 << 10;
 constexpr std::chrono::seconds request_timeout{10};
+constexpr std::chrono::seconds grow_timeout{30};
 
 // One request, one answer, then closed: clients are command lines.
 class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
   Exchange(Local::socket socket, const ControlRoutes& routes)
-      : stream_(std::move(socket)), routes_(routes) {
+      : stream_(std::move(socket)), routes_(routes), patience_(stream_.get_executor()) {
     parser_.body_limit(largest_request_bytes);
   }
 
@@ -48,20 +51,71 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
  private:
   void answer() {
     const auto& request = parser_.get();
-    response_.version(request.version());
+    const std::string_view target(request.target().data(), request.target().size());
+    if (target == "/v1/status") {
+      if (request.method() != http::verb::get) return refuse_method("GET");
+      return respond(http::status::ok, routes_.status());
+    }
+    if (target.size() > volumes.size() + grow.size() && target.starts_with(volumes) &&
+        target.ends_with(grow)) {
+      if (request.method() != http::verb::post) return refuse_method("POST");
+      target_volume_ = target.substr(volumes.size(), target.size() - volumes.size() - grow.size());
+      return grow_volume(request.body());
+    }
+    respond(http::status::not_found,
+            error_body("no such resource; known: /v1/status, /v1/volumes/NAME/grow"));
+  }
+
+  void grow_volume(const std::string& body) {
+    boost::system::error_code error;
+    const auto value = boost::json::parse(body, error);
+    const auto* object = error ? nullptr : value.if_object();
+    const auto* wanted = object == nullptr ? nullptr : object->if_contains("size_bytes");
+    const auto size = wanted == nullptr ? 0 : wanted->to_number<std::uint64_t>(error);
+    if (wanted == nullptr || error) {
+      return respond(http::status::bad_request,
+                     error_body(R"(the body must be {"size_bytes": N})"));
+    }
+    // Whichever comes first answers: the pool, or the end of patience.
+    patience_.expires_after(grow_timeout);
+    patience_.async_wait([self = shared_from_this()](beast::error_code stopped) {
+      if (stopped) return;
+      self->respond(http::status::gateway_timeout,
+                    error_body("the disk of volume " + self->target_volume_ +
+                               " has not answered yet; the volume may still grow"));
+    });
+    routes_.grow(target_volume_, size, [self = shared_from_this()](auto grown) {
+      asio::post(self->stream_.get_executor(), [self, grown = std::move(grown)] {
+        self->patience_.cancel();
+        if (grown) {
+          self->respond(http::status::ok, "{}");
+        } else {
+          self->respond(http::status::conflict, error_body(grown.error()));
+        }
+      });
+    });
+  }
+
+  static std::string error_body(const std::string& text) {
+    return boost::json::serialize(boost::json::object{{"error", text}});
+  }
+
+  void refuse_method(const char* allowed) {
+    respond(http::status::method_not_allowed,
+            error_body(fmt::format("only {} is allowed here", allowed)));
+  }
+
+  // Only the first answer counts.
+  void respond(http::status status, std::string body) {
+    if (responded_) return;
+    responded_ = true;
+    response_.version(parser_.get().version());
     response_.keep_alive(false);
     response_.set(http::field::content_type, "application/json");
-    if (request.target() != "/v1/status") {
-      response_.result(http::status::not_found);
-      response_.body() = R"({"error":"no such resource; known: /v1/status"})";
-    } else if (request.method() != http::verb::get) {
-      response_.result(http::status::method_not_allowed);
-      response_.body() = R"({"error":"only GET is allowed here"})";
-    } else {
-      response_.result(http::status::ok);
-      response_.body() = routes_.status();
-    }
+    response_.result(status);
+    response_.body() = std::move(body);
     response_.prepare_payload();
+    stream_.expires_after(request_timeout);
     http::async_write(stream_, response_,
                       [self = shared_from_this()](beast::error_code, std::size_t) {
                         beast::error_code ignored;
@@ -69,8 +123,14 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
                       });
   }
 
+  static constexpr std::string_view volumes = "/v1/volumes/";
+  static constexpr std::string_view grow = "/grow";
+
   beast::basic_stream<Local, asio::any_io_executor> stream_;
   const ControlRoutes& routes_;
+  asio::steady_timer patience_;
+  std::string target_volume_;
+  bool responded_ = false;
   beast::flat_buffer buffer_{largest_request_bytes};
   http::request_parser<http::string_body> parser_;
   http::response<http::string_body> response_;
@@ -134,7 +194,7 @@ class UnixControlServer final : public ControlServer {
 
   void post(std::function<void()> task) override { asio::post(io_, std::move(task)); }
 
-  void every(std::chrono::seconds period, std::function<void()> task) override {
+  void every(std::chrono::milliseconds period, std::function<void()> task) override {
     auto chore = std::make_shared<Chore>(Chore{asio::steady_timer(io_), period, std::move(task)});
     asio::post(io_, [chore] { repeat(chore); });
   }
@@ -142,7 +202,7 @@ class UnixControlServer final : public ControlServer {
  private:
   struct Chore {
     asio::steady_timer timer;
-    std::chrono::seconds period;
+    std::chrono::milliseconds period;
     std::function<void()> task;
   };
 

@@ -1,5 +1,5 @@
-// ControlServer: HTTP/JSON on a Unix socket, for forebayctl and nothing else. API v1: GET
-// /v1/status.
+// ControlServer: HTTP/JSON on a Unix socket, for forebayctl and nothing else. API v1:
+// GET /v1/status; POST /v1/volumes/NAME/grow with {"size_bytes": N}.
 #pragma once
 
 #include <chrono>
@@ -13,10 +13,14 @@ namespace target::control {
 
 // What a request is answered from; called on the control thread, one at a time.
 struct ControlRoutes {
+  using Done = std::function<void(engine::Result<void, std::string>)>;
+
   std::function<std::string()> status;  // a JSON object
+  // Grows `volume`. `done` may be called on any thread, or never; its error is a sentence.
+  std::function<void(const std::string& volume, std::uint64_t size_bytes, Done done)> grow;
 };
 
-// Owns the control thread; it may block in the routes, never touching a reactor.
+// Owns the control thread, which feeds the watchdog: nothing that runs on it may wait for a disk.
 class ControlServer {
  public:
   // `group`: may use the socket beside its owner; empty: the owner only. A stale socket file is
@@ -29,8 +33,8 @@ class ControlServer {
 
   // Any thread. Runs `task` on the control thread soon.
   virtual void post(std::function<void()> task) = 0;
-  // Runs `task` on the control thread every `seconds`, from now on.
-  virtual void every(std::chrono::seconds period, std::function<void()> task) = 0;
+  // Runs `task` on the control thread every `period`, from now on.
+  virtual void every(std::chrono::milliseconds period, std::function<void()> task) = 0;
 };
 
 }  // namespace target::control

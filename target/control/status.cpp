@@ -10,7 +10,8 @@ namespace json = boost::json;
 bool Status::healthy() const {
   return std::all_of(listeners.begin(), listeners.end(),
                      [](const auto& l) { return l.listening; }) &&
-         std::all_of(pools.begin(), pools.end(), [](const auto& p) { return p.open; }) &&
+         std::all_of(pools.begin(), pools.end(),
+                     [](const auto& p) { return p.open && p.reason.empty(); }) &&
          std::all_of(volumes.begin(), volumes.end(),
                      [](const auto& v) { return v.state == "online"; });
 }
@@ -42,6 +43,7 @@ json::object value_of(const VolumeStatus& v) {
           {"block_size", v.block_size},
           {"state", v.state},
           {"reason", v.reason},
+          {"note", v.note},
           {"durable", v.durable}};
 }
 

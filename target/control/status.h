@@ -20,7 +20,7 @@ struct PoolStatus {
   std::string name;
   std::string kind;
   bool open = false;
-  std::string reason;
+  std::string reason;  // why it is not open, or does not answer
   std::uint64_t size_bytes = 0;
   std::uint64_t free_bytes = 0;
 };
@@ -33,7 +33,8 @@ struct VolumeStatus {
   std::uint32_t block_size = 0;
   std::string state;  // online, late, failed, refused
   std::string reason;
-  bool durable = true;  // false: the pool keeps nothing over a restart (memory)
+  std::string note;     // what to know of it while it is online
+  bool durable = true;  // false: gone at a power loss (tmpfs) or when the daemon ends (memory)
 };
 
 struct HostStatus {

@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <thread>
 
 #include "tests/end_to_end/harness/daemon.h"
 #include "tests/end_to_end/harness/host.h"
+#include "tests/end_to_end/harness/leased_file.h"
 
 namespace end_to_end {
 namespace {
@@ -155,6 +157,18 @@ TEST(Startup, TheExampleConfigurationIsValid) {
   EXPECT_EQ(outcome.exit.code, 0) << outcome.output;
 }
 
+bool listens(const client::Endpoint& endpoint) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(endpoint.port);
+  const bool connected =
+      ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  ::close(fd);
+  return connected;
+}
+
 // The one line of an unsuccessful start.
 void expect_refused(Daemon& daemon, const std::vector<std::string>& words) {
   daemon.launch();
@@ -183,6 +197,30 @@ TEST(Startup, AnAddressInUseIsNamedWithItsListener) {
       daemon, {"san-a", fmt::format("127.0.0.1:{}", config.listeners[0].port), "another process"});
   ::close(taken);
   EXPECT_TRUE(daemon.start());
+}
+
+// A host that connects before would be told that its subsystem, or its volume, does not exist.
+// While a pool hangs, loading takes as long as the daemon waits for pools: until then nobody
+// listens.
+TEST(Startup, NobodyListensBeforeTheWholeConfigurationIsLoaded) {
+  Workplace workplace;
+  Daemon daemon(workplace, file_config(workplace.make_pool("pool")));
+  ASSERT_TRUE(daemon.start());
+  daemon.stop();
+  LeasedFile stuck(workplace.path("pool/big.raw"));
+  const auto begin = SteadyClock::now();
+  daemon.launch();
+  while (!listens(daemon.endpoint())) {
+    ASSERT_LT(SteadyClock::now() - begin, start_time_out) << daemon.log();
+    std::this_thread::sleep_for(Milliseconds{1});  // an open port can only be tried
+  }
+  EXPECT_GE(SteadyClock::now() - begin, Milliseconds{1'500}) << "it has not waited for its pool";
+  Host host(daemon.endpoint());  // at once, not at READY=1
+  ASSERT_TRUE(host.connected());
+  const auto namespaces = host.controller->active_namespaces();
+  ASSERT_GOOD(namespaces);
+  EXPECT_EQ(namespaces.value(), (std::vector<std::uint32_t>{1, 2}));
+  stuck.give_back();
 }
 
 // The second daemon serves nothing of the pool, and says whose it is.

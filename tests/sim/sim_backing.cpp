@@ -67,7 +67,9 @@ void SimBacking::release_at(std::size_t position) {
 
 IoStatus SimBacking::perform(BackingIo& io) {
   const bool promises_durability = io.durable || io.kind == BackingIo::Kind::sync;
-  if (io.kind != BackingIo::Kind::read && poisoned_) return IoStatus::sync_failed;
+  if (io.kind != BackingIo::Kind::read && poisoned_) {
+    return io.kind == BackingIo::Kind::sync ? IoStatus::sync_failed : IoStatus::unavailable;
+  }
   if (promises_durability && syncs_fail_) {
     poisoned_ = true;
     return IoStatus::sync_failed;

@@ -75,6 +75,20 @@ bool Daemon::ready(Milliseconds time_out) {
   return false;
 }
 
+bool Daemon::settled() {
+  const bool on_disk = std::any_of(config_.pools.begin(), config_.pools.end(),
+                                   [](const PoolText& pool) { return !pool.directory.empty(); });
+  return !on_disk || await_status(
+                         [](const boost::json::value& now) {
+                           for (const auto& volume : now.at("volumes").as_array()) {
+                             const auto& reason = volume.at("reason").as_string();
+                             if (reason.find("opening since") != std::string::npos) return false;
+                           }
+                           return true;
+                         },
+                         start_time_out);
+}
+
 void Daemon::stop() {
   expected_to_run_ = false;
   if (const auto before = process_->await_exit(Milliseconds{0})) {

@@ -49,9 +49,11 @@ class Daemon {
   void launch();
   // Waits for READY=1. False (and a test failure with its output) when it ends before.
   bool ready(Milliseconds time_out = start_time_out);
+  // And until no pool is being opened any more: on a busy machine that may take longer than the
+  // daemon waits for it.
   bool start() {
     launch();
-    return ready();
+    return ready() && settled();
   }
   // SIGTERM; a test failure when it does not end with code 0 in time.
   void stop();
@@ -74,6 +76,8 @@ class Daemon {
   [[nodiscard]] const std::string& config_path() const { return config_path_; }
 
  private:
+  bool settled();
+
   Workplace& workplace_;
   ConfigText config_;
   std::string config_path_;

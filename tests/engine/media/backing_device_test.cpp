@@ -196,13 +196,13 @@ class PoisonContract : public testing::Test {
   void expect_poisoned(Kit& kit) {
     std::vector<std::byte> buffer(4096);
     EXPECT_TRUE(kit.device().needs_reopen());
-    EXPECT_EQ(kit.run(Kind::write, 0, buffer, 0, true), IoStatus::sync_failed);
-    EXPECT_EQ(kit.run(Kind::write, 0, buffer, 0, false), IoStatus::sync_failed);
+    EXPECT_EQ(kit.run(Kind::write, 0, buffer, 0, true), IoStatus::unavailable);
+    EXPECT_EQ(kit.run(Kind::write, 0, buffer, 0, false), IoStatus::unavailable);
     EXPECT_EQ(kit.run(Kind::write, 512, std::span(buffer).first(512), 0, true),
-              IoStatus::sync_failed);
+              IoStatus::unavailable);
     EXPECT_EQ(kit.run(Kind::sync, 0, {}), IoStatus::sync_failed);
-    EXPECT_EQ(kit.run(Kind::discard, 0, {}, 4096, true), IoStatus::sync_failed);
-    EXPECT_EQ(kit.run(Kind::zero_range, 0, {}, 4096, true), IoStatus::sync_failed);
+    EXPECT_EQ(kit.run(Kind::discard, 0, {}, 4096, true), IoStatus::unavailable);
+    EXPECT_EQ(kit.run(Kind::zero_range, 0, {}, 4096, true), IoStatus::unavailable);
     EXPECT_EQ(kit.run(Kind::read, 0, buffer), IoStatus::ok) << "reads are still served";
   }
 };
@@ -273,7 +273,7 @@ TEST_F(PoisonContract, WriteUnderWayWhenASyncFailsIsNotAcknowledgedAfterIt) {
     drive_until(kit.lane(), [&] { return kit.lane().in_flight() == 0; });
     EXPECT_EQ(answer.status, answer.poisoned_before ? IoStatus::sync_failed : IoStatus::ok) << seed;
     ++(answer.poisoned_before ? refused : acknowledged);
-    EXPECT_EQ(kit.run(Kind::write, 0, buffer, 0, true), IoStatus::sync_failed);
+    EXPECT_EQ(kit.run(Kind::write, 0, buffer, 0, true), IoStatus::unavailable);
   }
   EXPECT_GT(refused, 0);
   EXPECT_GT(acknowledged, 0);
@@ -297,6 +297,68 @@ TEST_F(PoisonContract, WriteStartedBeforeAReopenIsNotAcknowledgedAfterIt) {
     ASSERT_TRUE(kit.device().reopen(OpenFile::borrowed(1001, native_512)));
     drive_until(kit.lane(), [&] { return answer.here; });
     EXPECT_EQ(answer.status, IoStatus::sync_failed);
+  }
+}
+
+// What the kernel gave back as it was is given to it again, and nobody hears of it.
+TEST_F(PoisonContract, WhatWasNotBegunIsRepeatedWithoutPoison) {
+  std::vector<std::byte> buffer(4096, std::byte{7});
+  for (const int error : {EAGAIN, ECANCELED, ENOMEM}) {
+    SimFileKit kit(1_MiB, native_4k);
+    for (int times = 0; times < 3; ++times) {
+      kit.lane().fail_next(FileOperation::Kind::write_durable, error);
+    }
+    EXPECT_EQ(kit.run(Kind::write, 0, buffer, 0, true), IoStatus::ok) << error;
+    EXPECT_EQ(kit.disk().durable()[4095], std::byte{7});
+    kit.lane().fail_next(FileOperation::Kind::write_durable, error);
+    EXPECT_EQ(kit.run(Kind::write, 512, std::span(buffer).first(512), 0, true), IoStatus::ok);
+    kit.lane().fail_next(FileOperation::Kind::punch_hole, error);
+    EXPECT_EQ(kit.run(Kind::discard, 0, {}, 65536, true), IoStatus::ok);
+    EXPECT_FALSE(kit.device().needs_reopen());
+  }
+  for (const int error : {EAGAIN, ECANCELED}) {
+    SimFileKit kit(1_MiB, native_4k);
+    kit.lane().fail_next(FileOperation::Kind::sync, error);
+    EXPECT_EQ(kit.run(Kind::sync, 0, {}), IoStatus::ok);
+    kit.lane().fail_next(FileOperation::Kind::sync, error);
+    EXPECT_EQ(kit.run(Kind::discard, 0, {}, 65536, true), IoStatus::ok);
+    EXPECT_FALSE(kit.device().needs_reopen());
+  }
+}
+
+TEST_F(PoisonContract, WhatIsNeverBegunEndsAndMayBeTriedAgain) {
+  std::vector<std::byte> buffer(4096);
+  for (const int error : {EAGAIN, ENOMEM, ECANCELED}) {
+    SimFileKit kit(1_MiB, native_4k);
+    kit.lane().fail_all(FileOperation::Kind::write_durable, error);
+    EXPECT_EQ(kit.run(Kind::write, 0, buffer, 0, true), IoStatus::unavailable) << error;
+    EXPECT_EQ(kit.run(Kind::write, 512, std::span(buffer).first(512), 0, true),
+              IoStatus::unavailable);
+    EXPECT_FALSE(kit.device().needs_reopen());
+    kit.lane().fail_all(FileOperation::Kind::write_durable, 0);
+    EXPECT_EQ(kit.run(Kind::write, 0, buffer, 0, true), IoStatus::ok);
+  }
+}
+
+// Of a flush nobody knows what it has lost, whatever the error; nor of a write that may have gone
+// through the page cache.
+TEST_F(PoisonContract, NoSpaceOrMemoryPoisonsWhereSomethingMayBeLost) {
+  std::vector<std::byte> buffer(4096);
+  for (const int error : {ENOSPC, EDQUOT, ENOMEM}) {
+    SimFileKit flushed(1_MiB, native_4k);
+    flushed.lane().fail_next(FileOperation::Kind::sync, error);
+    EXPECT_EQ(flushed.run(Kind::sync, 0, {}), IoStatus::sync_failed);
+    expect_poisoned(flushed);
+    SimFileKit discarded(1_MiB, native_4k);
+    discarded.lane().fail_next(FileOperation::Kind::sync, error);
+    EXPECT_EQ(discarded.run(Kind::discard, 0, {}, 65536, true), IoStatus::sync_failed);
+    expect_poisoned(discarded);
+    FileGeometry sometimes_buffered = native_4k;
+    sometimes_buffered.never_buffered = false;
+    SimFileKit written(1_MiB, sometimes_buffered);
+    written.lane().fail_next(FileOperation::Kind::write_durable, error);
+    EXPECT_NE(written.run(Kind::write, 0, buffer, 0, true), IoStatus::ok);
+    expect_poisoned(written);
   }
 }
 

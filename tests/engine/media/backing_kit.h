@@ -123,8 +123,8 @@ class SimBackingKit : public BackingKit {
 
 // What a 4096-byte-sector disk and a 512-byte-sector disk ask of a file.
 inline constexpr FileGeometry native_4k{
-    .offset_alignment = 4096, .memory_alignment = 512, .direct = true};
+    .offset_alignment = 4096, .memory_alignment = 512, .direct = true, .never_buffered = true};
 inline constexpr FileGeometry native_512{
-    .offset_alignment = 512, .memory_alignment = 4, .direct = true};
+    .offset_alignment = 512, .memory_alignment = 4, .direct = true, .never_buffered = true};
 
 }  // namespace engine

@@ -14,6 +14,7 @@
 
 #include "engine/foundation/random.h"
 #include "tests/engine/media/backing_kit.h"
+#include "tests/engine/media/hung_memory.h"
 
 namespace engine {
 namespace {
@@ -215,6 +216,60 @@ TEST(FileDevice, ReopenGoesOnWithTheFileThatIsThereNow) {
   EXPECT_EQ(kit.run(Kind::read, 0, now), IoStatus::ok);
   EXPECT_EQ(now, buffer);
   EXPECT_EQ(kit.run(Kind::write, 0, buffer, 0, true), IoStatus::ok);
+}
+
+struct HungWrite {
+  bool ended = false;
+  FileOperation operation{.kind = FileOperation::Kind::write};
+  explicit HungWrite(int fd, std::span<std::byte> memory) {
+    operation.fd = fd;
+    operation.buffer = memory;
+    operation.context = this;
+    operation.done = [](FileOperation& done, int) noexcept {
+      static_cast<HungWrite*>(done.context)->ended = true;
+    };
+  }
+};
+
+// A killed daemon's descriptors are closed, its writes are not over: whoever opens the file next
+// must wait for them, or they land on top of what it has acknowledged.
+TEST(FileDevice, LockOfAClosedFileLastsUntilItsLastWriteHasEnded) {
+  FileKit kit(1_MiB, "/dev/shm");
+  HungMemory memory;
+  auto earlier = std::make_unique<OpenFile>(std::move(OpenFile::open(kit.path(), 1_MiB).value()));
+  ASSERT_TRUE(earlier->lock());
+  HungWrite write(earlier->fd(), memory.bytes());
+  kit.lane().start(write.operation);
+  kit.lane().submit();
+  memory.await_blocked(1);
+  earlier.reset();
+  auto later = OpenFile::open(kit.path(), 1_MiB);
+  ASSERT_TRUE(later);
+  const auto refused = later.value().lock();
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().find("an earlier daemon's I/O has not ended"), std::string::npos);
+  memory.release();
+  drive_until(kit.lane(), [&write] { return write.ended; });
+  EXPECT_TRUE(later.value().lock());
+}
+
+TEST(FileDevice, ReopenWaitsForTheWritesOfTheFileBefore) {
+  FileKit kit(1_MiB, "/dev/shm");
+  HungMemory memory;
+  auto first = OpenFile::open(kit.path(), 1_MiB);
+  ASSERT_TRUE(first && first.value().lock());
+  HungWrite write(first.value().fd(), memory.bytes());
+  FileDevice device(std::move(first.value()), 1_MiB, IoSource::new_file(IoSource::new_backing()));
+  kit.lane().start(write.operation);
+  kit.lane().submit();
+  memory.await_blocked(1);
+  const auto refused = device.reopen(std::move(OpenFile::open(kit.path(), 1_MiB).value()));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().find("has not ended"), std::string::npos) << refused.error();
+  memory.release();
+  drive_until(kit.lane(), [&write] { return write.ended; });
+  EXPECT_TRUE(device.reopen(std::move(OpenFile::open(kit.path(), 1_MiB).value())));
+  EXPECT_FALSE(OpenFile::open(kit.path(), 1_MiB).value().lock()) << "it holds the lock again";
 }
 
 TEST(FileDevice, OpeningTheWrongThingSaysWhat) {

@@ -2,11 +2,11 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <linux/userfaultfd.h>
+#include <linux/io_uring.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,9 +14,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <optional>
 #include <thread>
 #include <vector>
 
+#include "tests/engine/media/hung_memory.h"
 #include "tests/engine/media/lane_driver.h"
 
 namespace engine {
@@ -82,6 +84,59 @@ TEST_F(LaneTest, WritesSyncsAndReadsBack) {
   }
   EXPECT_TRUE(std::equal(out->bytes().begin(), out->bytes().end(), in->bytes().begin()));
   EXPECT_EQ(done.calls, 3);
+}
+
+// Dirty pages of the file in the page cache; nullopt before Linux 6.5.
+std::optional<std::uint64_t> dirty_pages(int fd) {
+  constexpr long cachestat = 451;
+  struct {
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;  // to the end
+  } range;
+  struct {
+    std::uint64_t cached, dirty, writeback, evicted, recently_evicted;
+  } found{};
+  if (syscall(cachestat, fd, &range, &found, 0) != 0) return std::nullopt;
+  return found.dirty + found.writeback;
+}
+
+// Everything the product promises hangs on this one flag.
+TEST_F(LaneTest, DurableWriteLeavesNothingToBeFlushed) {
+  const ScratchFile file(1 << 20);  // buffered
+  std::vector<std::byte> bytes(65536, std::byte{1});
+  Done done;
+  FileOperation operation{.kind = Kind::write_durable, .fd = file.fd(), .buffer = bytes};
+  operation.done = note_done;
+  operation.context = &done;
+  lane->start(operation);
+  drive_until(*lane, [&] { return lane->in_flight() == 0; });
+  EXPECT_EQ(done.result, 65536);
+  const auto after_durable = dirty_pages(file.fd());
+  operation.kind = Kind::write;
+  lane->start(operation);
+  drive_until(*lane, [&] { return lane->in_flight() == 0; });
+  const auto after_plain = dirty_pages(file.fd());
+  if (after_durable) {
+    EXPECT_EQ(*after_durable, 0U);
+    EXPECT_GT(*after_plain, 0U) << "or this test proves nothing";
+  }
+}
+
+TEST_F(LaneTest, EachKindAsksTheKernelForWhatItMeans) {
+  struct Row {
+    Kind kind;
+    unsigned opcode;
+    unsigned flags;
+  };
+  const std::array rows{Row{Kind::read, IORING_OP_READ, 0}, Row{Kind::write, IORING_OP_WRITE, 0},
+                        Row{Kind::write_durable, IORING_OP_WRITE, RWF_DSYNC},
+                        Row{Kind::sync, IORING_OP_FSYNC, IORING_FSYNC_DATASYNC}};
+  for (const Row& row : rows) {
+    FileOperation operation{.kind = row.kind};
+    const auto asked = kernel_request_of(operation);
+    EXPECT_EQ(asked.opcode, row.opcode) << static_cast<int>(row.kind);
+    EXPECT_EQ(asked.flags, row.flags) << static_cast<int>(row.kind);
+  }
 }
 
 TEST_F(LaneTest, ZeroRangeAndPunchHoleZero) {
@@ -193,50 +248,6 @@ TEST_F(LaneTest, BufferGivenBackElsewhereWakesTheWaitersLane) {
   waiting.value()->reap();
   EXPECT_TRUE(waiter.called);
 }
-
-// Memory whose pages never come until release(): a write from it blocks a kernel worker, as a hung
-// disk does.
-class HungMemory {
- public:
-  HungMemory() {
-    descriptor_ = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK));
-    EXPECT_GE(descriptor_, 0)
-        << "userfaultfd is needed (as root, or vm.unprivileged_userfaultfd=1)";
-    uffdio_api api{.api = UFFD_API, .features = 0, .ioctls = 0};
-    EXPECT_EQ(ioctl(descriptor_, UFFDIO_API, &api), 0);
-    memory_ = mmap(nullptr, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    uffdio_register range{};
-    range.range = {.start = reinterpret_cast<std::uintptr_t>(memory_), .len = page_bytes};
-    range.mode = UFFDIO_REGISTER_MODE_MISSING;
-    EXPECT_EQ(ioctl(descriptor_, UFFDIO_REGISTER, &range), 0);
-  }
-  ~HungMemory() {
-    munmap(memory_, page_bytes);
-    close(descriptor_);
-  }
-  [[nodiscard]] std::span<std::byte> bytes() const {
-    return {static_cast<std::byte*>(memory_), page_bytes};
-  }
-  // Until so many kernel workers wait for the page.
-  void await_blocked(int count) const {
-    while (count > 0) {
-      pollfd event{.fd = descriptor_, .events = POLLIN, .revents = 0};
-      ASSERT_EQ(poll(&event, 1, 60000), 1);
-      uffd_msg message{};
-      if (read(descriptor_, &message, sizeof(message)) == sizeof(message)) --count;
-    }
-  }
-  void release() {
-    uffdio_zeropage zero{};
-    zero.range = {.start = reinterpret_cast<std::uintptr_t>(memory_), .len = page_bytes};
-    EXPECT_EQ(ioctl(descriptor_, UFFDIO_ZEROPAGE, &zero), 0);
-  }
-
- private:
-  static constexpr std::size_t page_bytes = 4096;
-  int descriptor_ = -1;
-  void* memory_ = nullptr;
-};
 
 constexpr std::uint32_t few_workers = 8;
 

@@ -1,16 +1,21 @@
 // FilePool over a real directory: what an operator may do to it, and what it says.
 #include "engine/pool/file_pool.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <csignal>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace engine {
@@ -204,6 +209,18 @@ TEST_F(PoolTest, GrowsAndRefusesToShrinkOrToChangeTheBlock) {
   EXPECT_EQ(ensure(*open(), "db01", 4_MiB).value().size, 4_MiB);
 }
 
+TEST_F(PoolTest, WishThatHasNotFollowedAGrowIsServedWhole) {
+  make();
+  ASSERT_TRUE(ensure(*open(), "db01", 2_MiB));
+  ASSERT_TRUE(open()->grow("db01", 4_MiB, 2_MiB));
+  EXPECT_EQ(ensure(*open(), "db01", 2_MiB).value().size, 4_MiB);
+  EXPECT_EQ(ensure(*open(), "db01", 3_MiB).value().size, 4_MiB);
+  EXPECT_EQ(ensure(*open(), "db01", 1_MiB).error().kind, ErrorKind::shrink);
+  EXPECT_EQ(open()->grow("db01", 3_MiB, 2_MiB).error().kind, ErrorKind::shrink);
+  ASSERT_TRUE(ensure(*open(), "db01", 5_MiB)) << "the wish has followed, and further";
+  EXPECT_EQ(ensure(*open(), "db01", 2_MiB).error().kind, ErrorKind::shrink);
+}
+
 TEST_F(PoolTest, WhatStoodBehindTheEndIsNotShownByGrowing) {
   make();
   ASSERT_TRUE(ensure(*open(), "db01", 1_MiB));
@@ -242,6 +259,85 @@ TEST_F(PoolTest, NoSpaceIsSaidAndLeavesNothing) {
   EXPECT_EQ(pool->grow("small", too_much).error().kind, ErrorKind::no_space);
   EXPECT_EQ(fs::file_size(at("small.raw")), 1U << 20);
   EXPECT_EQ(pool->volumes()[0].size, 1_MiB);
+}
+
+// A file system of `size` over `directory`, seen by the thread that runs `body` and by nobody else.
+template <class Body>
+void on_small_file_system(const std::string& directory, const std::string& size, const Body& body) {
+  std::thread([&] {
+    ASSERT_EQ(::unshare(CLONE_NEWNS), 0) << "needs CAP_SYS_ADMIN, as root has";
+    ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+    ASSERT_EQ(::mount("none", directory.c_str(), "tmpfs", 0, ("size=" + size).c_str()), 0);
+    body();
+    EXPECT_EQ(::umount2(directory.c_str(), MNT_DETACH), 0);
+  }).join();
+}
+
+void fill(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  const std::vector<char> bytes(4096, 1);
+  while (::write(fd, bytes.data(), bytes.size()) > 0) {
+  }
+  EXPECT_EQ(errno, ENOSPC);
+  ::close(fd);
+}
+
+TEST_F(PoolTest, FullFileSystemIsOpenedAndServesWhatItHas) {
+  on_small_file_system(directory, "64m", [this] {
+    make();
+    ASSERT_TRUE(ensure(*open(), "db01", 1_MiB));
+    fs::remove(at("forebay-pool.lock"));  // as on the first start: its one block is not there yet
+    fill(at("somebody-elses"));
+    auto pool = open();
+    ASSERT_NE(pool, nullptr);
+    EXPECT_TRUE(ensure(*pool, "db01", 1_MiB));
+    EXPECT_EQ(ensure(*pool, "db02", 1_MiB).error().kind, ErrorKind::no_space);
+    EXPECT_EQ(FilePool::open(directory).error().kind, ErrorKind::in_use);
+  });
+}
+
+TEST_F(PoolTest, RoomForThePoolsOwnFilesStaysFree) {
+  on_small_file_system(directory, "64m", [this] {
+    make();
+    auto pool = open();
+    ASSERT_NE(pool, nullptr);
+    EXPECT_EQ(ensure(*pool, "large", 50_MiB).error().kind, ErrorKind::no_space);
+    ASSERT_TRUE(ensure(*pool, "large", 40_MiB));
+    EXPECT_GE(pool->space().value().free, 16_MiB);
+    EXPECT_EQ(pool->grow("large", 50_MiB).error().kind, ErrorKind::no_space);
+    EXPECT_TRUE(pool->grow("large", 44_MiB)) << "it has most of that already";
+  });
+}
+
+TEST_F(PoolTest, VolumesThatFitTogetherOnlyInPartAreMadeInPart) {
+  on_small_file_system(directory, "64m", [this] {
+    make();
+    auto pool = open();
+    ASSERT_NE(pool, nullptr);
+    const VolumeWish wishes[] = {
+        {"a", 30_MiB, {4096}}, {"b", 30_MiB, {4096}}, {"c", 8_MiB, {4096}}};
+    const auto answers = pool->ensure(wishes);
+    EXPECT_TRUE(answers[0]);
+    ASSERT_FALSE(answers[1]);
+    EXPECT_EQ(answers[1].error().kind, ErrorKind::no_space);
+    EXPECT_TRUE(answers[2]) << answers[2].error().text;
+  });
+}
+
+// Grown, and then the power failed before the table said so: the space is there already.
+TEST_F(PoolTest, SpaceThatAnImageHasAlreadyIsNotAskedForAgain) {
+  on_small_file_system(directory, "64m", [this] {
+    make();
+    auto pool = open();
+    ASSERT_NE(pool, nullptr);
+    const auto made = ensure(*pool, "db01", 20_MiB);
+    ASSERT_TRUE(made);
+    const int image = ::open(pool->image_path(made.value()).c_str(), O_RDWR | O_CLOEXEC);
+    ASSERT_EQ(::fallocate(image, 0, 0, 40 << 20), 0);
+    ::close(image);
+    const auto grown = pool->grow("db01", 40_MiB);
+    EXPECT_TRUE(grown) << grown.error().text;
+  });
 }
 
 TEST_F(PoolTest, DamagedReplicaIsRepairedFromTheOther) {

@@ -202,7 +202,12 @@ class Unsynced final : public PoolDirectory {
     return forgets_ == Forgets::allocations ? boost::outcome_v2::success()
                                             : below_->sync_allocated();
   }
-  FileResult<LockAnswer> lock(const std::string& name) override { return below_->lock(name); }
+  FileResult<ByteCount> allocated(const std::string& name) override {
+    return below_->allocated(name);
+  }
+  FileResult<LockAnswer> lock(const std::string& name, const PoolDirectory* predecessor) override {
+    return below_->lock(name, predecessor);
+  }
   FileResult<Space> space() override { return below_->space(); }
 
  private:

@@ -154,7 +154,13 @@ FileResult<void> SimDirectory::sync_allocated() {
   return success();
 }
 
-FileResult<PoolDirectory::LockAnswer> SimDirectory::lock(const std::string& name) {
+FileResult<ByteCount> SimDirectory::allocated(const std::string& name) {
+  TRY(const auto size, size_of(name));
+  return size.value_or(ByteCount{});
+}
+
+FileResult<PoolDirectory::LockAnswer> SimDirectory::lock(const std::string& name,
+                                                         const PoolDirectory*) {
   TRY(step());
   if (disk_.locked) return LockAnswer{.locked = false, .holder = 4711};
   if (!disk_.names.contains(name)) (void)create(name);

@@ -69,7 +69,8 @@ class SimDirectory final : public PoolDirectory {
   FileResult<void> remove(const std::string& name) override;
   FileResult<void> sync() override;
   FileResult<void> sync_allocated() override;
-  FileResult<LockAnswer> lock(const std::string& name) override;
+  FileResult<ByteCount> allocated(const std::string& name) override;
+  FileResult<LockAnswer> lock(const std::string& name, const PoolDirectory* predecessor) override;
   FileResult<Space> space() override { return Space{{std::uint64_t{1} << 40}, {disk_.free_bytes}}; }
 
  private:

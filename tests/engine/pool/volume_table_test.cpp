@@ -62,6 +62,14 @@ TEST(VolumeTable, GoldenBytes) {
   expect_at(bytes, 1536, {129, 96, 106, 34});
 }
 
+TEST(VolumeTable, GrownBeyondTheConfiguration) {
+  VolumeTable table = two_volumes();
+  table.records[0].configured = {1ULL << 39};
+  const auto bytes = encode(table);
+  expect_at(bytes, 512 + 320, {0, 0, 0, 0, 0x80, 0, 0, 0, 0});
+  EXPECT_EQ(decode_volume_table(bytes).value(), table);
+}
+
 TEST(VolumeTable, RoundTrips) {
   for (const std::size_t count : {0U, 1U, 2U, 1000U}) {
     VolumeTable table = two_volumes();
@@ -136,6 +144,8 @@ TEST(VolumeTable, ImpossibleContentsAreRefusedByKind) {
          e.name = {};
        },
        ErrorKind::damaged},
+      {"configured larger than it is",
+       [](VolumeEntry& e) { e.configured_bytes = e.size_bytes + 1; }, ErrorKind::damaged},
       {"image longer than its field", [](VolumeEntry& e) { e.image_length = 141; },
        ErrorKind::damaged},
       {"image elsewhere", [](VolumeEntry& e) { e.image[2] = '/'; }, ErrorKind::damaged},

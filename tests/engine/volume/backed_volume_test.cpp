@@ -142,7 +142,7 @@ TEST_F(VolumeOverSim, EachChangeIsToldAfterItIsVisibleAndBeforeTheAnswer) {
   volume.submit(lane, io);
   drive_until(lane, [] { return seen != VolumeState::late; });
   EXPECT_EQ(seen, VolumeState::failed);
-  EXPECT_EQ(ask(Kind::write, 0, 1, data), IoStatus::sync_failed);
+  EXPECT_EQ(ask(Kind::write, 0, 1, data), IoStatus::unavailable);
   backing->fail_syncs(false);
   backing->reopen();
   volume.recover();

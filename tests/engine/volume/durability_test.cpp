@@ -225,7 +225,7 @@ TEST(Durability, NothingIsAcknowledgedAfterAFailedFlushUntilReopen) {
          {VolumeIo::Kind::write, VolumeIo::Kind::write_zeroes, VolumeIo::Kind::deallocate}) {
       EXPECT_EQ(run(stack.volume(), stack.lane(), kind, 0, 8,
                     kind == VolumeIo::Kind::write ? std::span(bytes) : std::span<std::byte>()),
-                IoStatus::sync_failed);
+                IoStatus::unavailable);
     }
     EXPECT_EQ(run(stack.volume(), stack.lane(), VolumeIo::Kind::flush, 0, 0),
               IoStatus::sync_failed);

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <future>
 #include <string>
+#include <thread>
 
 namespace target::control {
 namespace {
@@ -22,11 +23,30 @@ class ControlServerTest : public testing::Test {
     directory = ::mkdtemp(pattern.data());
     path = directory / "control.sock";
   }
-  ~ControlServerTest() override { std::filesystem::remove_all(directory); }
+  ~ControlServerTest() override {
+    if (answering.joinable()) answering.join();
+    std::filesystem::remove_all(directory);
+  }
 
   auto start() {
-    return ControlServer::start(path, "",
-                                {.status = [] { return std::string(R"({"node":"n"})"); }});
+    return ControlServer::start(
+        path, "",
+        {.status = [] { return std::string(R"({"node":"n"})"); },
+         .grow =
+             [this](const std::string& volume, std::uint64_t size, ControlRoutes::Done done) {
+               asked = volume + " " + std::to_string(size);
+               if (volume == "slow") {  // on another thread, later
+                 answering = std::thread([done] { done(engine::success()); });
+               } else if (volume == "db01") {
+                 done(engine::success());
+               } else {
+                 done("there is no volume \"" + volume + "\"");
+               }
+             }});
+  }
+  std::string grow(const std::string& volume, const std::string& body) const {
+    return exchange("POST /v1/volumes/" + volume + "/grow HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+                    std::to_string(body.size()) + "\r\n\r\n" + body);
   }
   // Sends `request`, and returns what comes back until the server closes.
   std::string exchange(const std::string& request) const {
@@ -46,6 +66,8 @@ class ControlServerTest : public testing::Test {
     return answer;
   }
 
+  std::string asked;
+  std::thread answering;
   std::filesystem::path directory;
   std::filesystem::path path;
 };
@@ -59,6 +81,28 @@ TEST_F(ControlServerTest, AnswersStatusAndRefusesTheRest) {
   EXPECT_NE(
       exchange("POST /v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").find(" 405 "),
       std::string::npos);
+}
+
+TEST_F(ControlServerTest, GrowsAVolumeAndSaysWhyNot) {
+  const auto server = start();
+  ASSERT_TRUE(server) << server.error();
+  EXPECT_NE(grow("db01", R"({"size_bytes":1048576})").find(" 200 "), std::string::npos);
+  EXPECT_EQ(asked, "db01 1048576");
+  EXPECT_NE(grow("slow", R"({"size_bytes":4096})").find(" 200 "), std::string::npos);
+  const std::string refused = grow("none", R"({"size_bytes":4096})");
+  EXPECT_NE(refused.find(" 409 "), std::string::npos) << refused;
+  EXPECT_NE(refused.find(R"({"error":"there is no volume \"none\""})"), std::string::npos)
+      << refused;
+  asked.clear();
+  for (const char* body : {"", "{", "[]", "{}", R"({"size_bytes":-1})", R"({"size_bytes":"1"})",
+                           R"({"size_bytes":1.5})", R"({"size_bytes":1e40})"}) {
+    EXPECT_NE(grow("db01", body).find(" 400 "), std::string::npos) << body;
+  }
+  EXPECT_EQ(asked, "");
+  EXPECT_NE(exchange("GET /v1/volumes/db01/grow HTTP/1.1\r\nHost: x\r\n\r\n").find(" 405 "),
+            std::string::npos);
+  EXPECT_NE(exchange("GET /v1/volumes/grow HTTP/1.1\r\nHost: x\r\n\r\n").find(" 40"),
+            std::string::npos);
 }
 
 TEST_F(ControlServerTest, GarbageEndsOnlyItsOwnConnection) {

@@ -36,6 +36,9 @@ TEST(Status, OneThingAmissIsNotHealthy) {
   status = all_well();
   status.pools[0].open = false;
   EXPECT_FALSE(status.healthy());
+  status = all_well();
+  status.pools[0].reason = "measuring since 10:00:00 UTC: its disk does not answer";
+  EXPECT_FALSE(status.healthy());
   for (const char* state : {"late", "failed", "refused"}) {
     status = all_well();
     status.volumes[0].state = state;
@@ -46,6 +49,8 @@ TEST(Status, OneThingAmissIsNotHealthy) {
 TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   auto status = all_well();
   status.volumes[0].reason = "quote \" and\nnewline";
+  status.volumes[0].note = "in memory (tmpfs)";
+  status.volumes[0].durable = false;
   status.hosts.push_back({.nqn = "nqn.x",
                           .address = "192.0.2.20:5",
                           .subsystem = "nqn.y",
@@ -56,6 +61,8 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   const auto json = boost::json::parse(to_json(status));
   EXPECT_TRUE(json.at("healthy").as_bool());
   EXPECT_EQ(json.at("volumes").at(0).at("reason").as_string(), "quote \" and\nnewline");
+  EXPECT_EQ(json.at("volumes").at(0).at("note").as_string(), "in memory (tmpfs)");
+  EXPECT_FALSE(json.at("volumes").at(0).at("durable").as_bool());
   EXPECT_EQ(json.at("hosts").at(0).at("io_queues").to_number<int>(), 2);
   EXPECT_EQ(json.at("pools").at(0).at("free_bytes").to_number<int>(), 60);
   EXPECT_EQ(json.at("listeners").at(0).at("connections").to_number<int>(), 2);

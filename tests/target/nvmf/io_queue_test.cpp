@@ -248,6 +248,9 @@ TEST_F(IoQueueTest, EveryOutcomeOfTheVolumeHasOneStatus) {
     write(path, 2, 0, 1);
     EXPECT_TRUE(path.status_of(1).is(on_read)) << int(outcome);
     EXPECT_TRUE(path.status_of(2).is(on_write)) << int(outcome);
+    // A write that was refused before it began may be tried again; one that may be lost not.
+    if (outcome == IoStatus::unavailable) EXPECT_FALSE(path.status_of(2).do_not_retry);
+    if (outcome == IoStatus::sync_failed) EXPECT_TRUE(path.status_of(2).do_not_retry);
     EXPECT_TRUE(block_volume.write_order().idle());
   }
   EXPECT_EQ(owner.counters().media_errors.load(), 2U);

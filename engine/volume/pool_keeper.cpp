@@ -1,0 +1,457 @@
+#include "engine/volume/pool_keeper.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+#include "engine/foundation/check.h"
+#include "engine/pool/pool_check.h"
+#include "engine/volume/finding.h"
+
+namespace engine {
+namespace {
+
+// A disk that takes longer for one request is named in the status.
+constexpr Duration slow_answer = std::chrono::seconds(1);
+constexpr Duration measure_period = std::chrono::seconds(5);
+constexpr const char* stopping_answer = "the daemon is stopping";
+constexpr const char* memory_note = "in memory: contents are gone when the daemon stops";
+
+BlockCount blocks_of(ByteCount size, BlockSize block) { return {size.value / block.bytes}; }
+
+std::chrono::steady_clock::time_point time_point(Instant at) {
+  return std::chrono::steady_clock::time_point(
+      std::chrono::duration_cast<std::chrono::steady_clock::duration>(at.since_start));
+}
+
+// "opening since 14:02:11 UTC"
+std::string since(const char* doing, std::chrono::milliseconds wall) {
+  const std::time_t seconds = std::chrono::duration_cast<std::chrono::seconds>(wall).count();
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[32] = {};
+  (void)std::strftime(text, sizeof(text), "%H:%M:%S UTC", &parts);
+  return std::string(doing) + " since " + text;
+}
+
+// No waiting helps.
+bool is_settled(VolumeState state) {
+  return state == VolumeState::online || state == VolumeState::refused;
+}
+
+}  // namespace
+
+PoolKeeper::PoolKeeper(PoolSpec spec, KnownVolumes& known)
+    : spec_(std::move(spec)),
+      backing_number_(is_file() ? IoSource::new_backing() : 0),
+      known_(known) {
+  status_.name = spec_.name;
+  status_.kind = spec_.kind;
+  if (!is_file()) status_.note = memory_note;
+}
+
+PoolKeeper::~PoolKeeper() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void PoolKeeper::add(const VolumeSpec& spec, BackedVolume& volume) {
+  slots_.push_back(std::make_unique<Slot>(Slot{.spec = spec, .volume = volume}));
+  if (is_file()) {
+    const auto known = known_.find(spec.name);
+    learn_identity(*slots_.back(), known ? &*known : nullptr);
+  }
+  volume.observe(this);
+}
+
+void PoolKeeper::start() {
+  opening_ = since("opening", clock_.wall());
+  status_.reason = opening_;
+  for (const auto& slot : slots_) slot->volume.stay_late("pool " + spec_.name + ": " + opening_);
+  thread_ = std::thread([this] { run(); });
+  // The kernel takes 15 characters.
+  (void)pthread_setname_np(thread_.native_handle(), ("pool " + spec_.name).substr(0, 15).c_str());
+}
+
+PoolStatus PoolKeeper::status() const {
+  const std::lock_guard lock(mutex_);
+  PoolStatus status = status_;
+  const Instant now = clock_.now();
+  if (doing_ != nullptr && now - busy_since_ > slow_answer) {
+    const auto busy = std::chrono::duration_cast<std::chrono::milliseconds>(now - busy_since_);
+    status.reason = since(doing_, clock_.wall() - busy) + ": its disk has not answered yet";
+  } else if (pace_.next() != RetryPace::never) {
+    status.tries = pace_.tries();
+    status.next_try_in = std::max(pace_.next() - now, Duration{});
+  }
+  return status;
+}
+
+std::vector<Finding> PoolKeeper::findings() const {
+  std::vector<Finding> all;
+  const std::lock_guard lock(mutex_);
+  if (error_) return {pool_finding(spec_, *error_)};
+  for (const auto& slot : slots_) {
+    const VolumeState state = slot->volume.state();
+    const ByteCount size = slot->volume.size() * slot->spec.block_size;
+    if (state == VolumeState::late && !slot->reason_about) {
+      return {{.about = Finding::About::pool_directory,
+               .name = spec_.name,
+               .text = opening_ + "; its volumes come when its disk has answered"}};
+    }
+    if (state == VolumeState::late || state == VolumeState::refused) {
+      all.push_back({.about = slot->reason_about.value_or(Finding::About::volume),
+                     .name = slot->spec.name,
+                     .text = slot->volume.state_reason()});
+    } else if (slot->spec.size < size) {
+      all.push_back({.about = Finding::About::volume_size,
+                     .name = slot->spec.name,
+                     .text = larger_than_configured(size, slot->spec.size)});
+    }
+  }
+  return all;
+}
+
+void PoolKeeper::try_now() {
+  {
+    const std::lock_guard lock(mutex_);
+    trying_now_ = true;
+  }
+  wake_.notify_all();
+}
+
+bool PoolKeeper::await_idle(Instant deadline) {
+  std::unique_lock lock(mutex_);
+  return idle_.wait_until(lock, time_point(deadline), [this] {
+    return ended_ ||
+           (doing_ == nullptr && !trying_now_ && grows_.empty() && pace_.next() > clock_.now());
+  });
+}
+
+void PoolKeeper::grow(const std::string& volume, ByteCount size, GrowDone done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!ended_) {
+      grows_.push_back({.volume = volume, .size = size, .done = std::move(done)});
+      wake_.notify_all();
+      return;
+    }
+  }
+  done(std::string(stopping_answer));
+}
+
+bool PoolKeeper::stop(Instant deadline) {
+  std::unique_lock lock(mutex_);
+  stopping_ = true;
+  wake_.notify_all();
+  return !thread_.joinable() ||
+         idle_.wait_until(lock, time_point(deadline), [this] { return ended_; });
+}
+
+void PoolKeeper::volume_changed(Volume& volume) noexcept {
+  if (volume.state() == VolumeState::failed) {
+    {
+      const std::lock_guard lock(mutex_);
+      pace_.failed(clock_.now());
+    }
+    wake_.notify_all();
+  }
+  if (VolumeObserver* observer = observer_.load(std::memory_order_acquire)) {
+    observer->volume_changed(volume);
+  }
+}
+
+void PoolKeeper::begin(const char* what) {
+  const std::lock_guard lock(mutex_);
+  doing_ = what;
+  busy_since_ = clock_.now();
+}
+
+Instant PoolKeeper::next_wake() const {
+  const Instant latest = clock_.now() + measure_period;
+  return std::min({latest, pace_.next(), status_.open && is_file() ? next_measure_ : latest});
+}
+
+void PoolKeeper::run() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    const Instant now = clock_.now();
+    if (!grows_.empty()) {
+      GrowRequest request = std::move(grows_.front());
+      grows_.pop_front();
+      doing_ = "growing";
+      busy_since_ = now;
+      lock.unlock();
+      const auto grown = grow_now(request);
+      measure();
+      request.done(grown);
+      lock.lock();
+    } else if (trying_now_ || pace_.next() <= now) {
+      trying_now_ = false;
+      doing_ = "opening";
+      busy_since_ = now;
+      lock.unlock();
+      attempt();
+      lock.lock();
+    } else if (status_.open && is_file() && next_measure_ <= now) {
+      lock.unlock();
+      (void)known_.save();  // again, should it have failed
+      measure();
+      lock.lock();
+    } else {
+      doing_ = nullptr;
+      idle_.notify_all();
+      wake_.wait_until(lock, time_point(next_wake()));
+    }
+  }
+  doing_ = nullptr;
+  const auto left = std::exchange(grows_, {});
+  lock.unlock();
+  for (const GrowRequest& request : left) request.done(std::string(stopping_answer));
+  lock.lock();
+  ended_ = true;
+  idle_.notify_all();
+}
+
+void PoolKeeper::attempt() {
+  std::vector<Slot*> down;
+  bool any_failed = false;
+  for (const auto& slot : slots_) {
+    const VolumeState state = slot->volume.state();
+    if (!is_settled(state)) down.push_back(slot.get());
+    any_failed = any_failed || state == VolumeState::failed;
+  }
+  bool open = true;
+  // After a failure the directory may be another one, or bare: everything is looked at afresh.
+  if (is_file() && (files_ == nullptr || any_failed)) {
+    if (auto opened = open_files(); !opened) {
+      open = false;
+      publish_error(opened.error());
+      for (Slot* slot : down) stay_down(*slot, opened.error());
+    }
+  }
+  if (open) {
+    publish_open();
+    bring_up(down);
+  }
+  (void)known_.save();
+  measure();
+  const std::lock_guard lock(mutex_);
+  // Looked at under the lock: a failure from here on is told to `pace_` after this.
+  const bool all_settled = std::all_of(slots_.begin(), slots_.end(), [](const auto& slot) {
+    return is_settled(slot->volume.state());
+  });
+  pace_.tried(clock_.now(), !open         ? RetryPace::Outcome::not_there
+                            : all_settled ? RetryPace::Outcome::well
+                                          : RetryPace::Outcome::still_down);
+}
+
+Result<void, PoolError> PoolKeeper::open_files() {
+  auto opened = FilePool::open(spec_.directory, spec_.uuid, files_.get());
+  if (!opened) return std::move(opened.error());
+  if (files_ != nullptr && !opened.value()->has_inherited_lock()) {
+    former_.push_back(std::move(files_));
+  }
+  files_ = std::move(opened.value());
+  return boost::outcome_v2::success();
+}
+
+void PoolKeeper::publish_error(const PoolError& error) {
+  const std::lock_guard lock(mutex_);
+  status_.open = false;
+  status_.reason = error.text;
+  status_.size = status_.free = {};
+  error_ = error;
+}
+
+void PoolKeeper::publish_open() {
+  const std::lock_guard lock(mutex_);
+  if (error_) {
+    // What its volumes wait for is another thing now.
+    error_.reset();
+    opening_ = since("opening", clock_.wall());
+    for (const auto& slot : slots_) {
+      if (slot->volume.state() == VolumeState::late) slot->reason_about.reset();
+    }
+  }
+  status_.open = true;
+  status_.reason.clear();
+  if (files_ != nullptr) status_.uuid = files_->uuid();
+}
+
+void PoolKeeper::measure() {
+  if (files_ == nullptr) return;
+  begin("measuring");
+  const auto space = files_->space();
+  const std::lock_guard lock(mutex_);
+  next_measure_ = clock_.now() + measure_period;
+  if (!space || !status_.open) return;
+  status_.size = space.value().size;
+  status_.free = space.value().free;
+}
+
+const VolumeRecord* PoolKeeper::record_of(const std::string& volume) const {
+  const auto& records = files_->volumes();
+  const auto found = std::find_if(records.begin(), records.end(), [&](const VolumeRecord& record) {
+    return record.ready && record.name == volume;
+  });
+  return found == records.end() ? nullptr : &*found;
+}
+
+// An online grow may be ahead of the specification; of one before the start the pool knows.
+VolumeWish PoolKeeper::wish_for(const Slot& slot) {
+  ByteCount size = slot.spec.size;
+  if (slot.volume.state() != VolumeState::late) {
+    size = std::max(size, slot.volume.size() * slot.spec.block_size);
+  }
+  const Uuid& uuid = slot.volume.identity().uuid;
+  return {.name = slot.spec.name,
+          .size = size,
+          .block_size = slot.spec.block_size,
+          .uuid = uuid.is_nil() ? std::nullopt : std::optional(uuid)};
+}
+
+void PoolKeeper::bring_up(const std::vector<Slot*>& down) {
+  if (!is_file()) {
+    for (Slot* slot : down) bring_up_memory(*slot);
+    return;
+  }
+  begin("opening images");
+  std::vector<VolumeWish> wishes;
+  for (const Slot* slot : down) wishes.push_back(wish_for(*slot));
+  const auto answers = files_->ensure(wishes);
+  for (std::size_t at = 0; at < down.size(); ++at) {
+    Slot& slot = *down[at];
+    if (answers[at]) {
+      bring_up_file(slot, answers[at].value());
+      continue;
+    }
+    PoolError error = answers[at].error();
+    if (error.kind == PoolError::Kind::other_volume && !known_.path().empty()) {
+      error.text += " (A new, empty one is made only if " + known_.path() + " is removed.)";
+    }
+    learn_identity(slot, record_of(slot.spec.name));
+    stay_down(slot, error);
+  }
+}
+
+void PoolKeeper::bring_up_memory(Slot& slot) {
+  auto device = MemoryDevice::create(slot.spec.size);
+  if (!device) return stay_down(slot, device.error());
+  slot.memory = device.value().get();
+  slot.volume.promise(/*durable=*/false, memory_note);
+  // Its contents are new at each start, so it is another volume each time.
+  slot.volume.go_online(std::move(device.value()), Uuid::random(),
+                        blocks_of(slot.spec.size, slot.spec.block_size));
+}
+
+void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
+  const std::string path = files_->image_path(record);
+  auto file = OpenFile::open(path, record.size);
+  if (!file) return stay_down(slot, path + ": " + file.error());
+  const BlockCount blocks = blocks_of(record.size, record.block_size);
+  if (slot.file != nullptr) {
+    auto reopened = slot.file->reopen(std::move(file.value()));
+    if (!reopened) return stay_down(slot, path + ": " + reopened.error());
+    slot.file->grow(record.size);
+    slot.volume.grow(blocks);
+    say_promises(slot, record.size);
+    slot.volume.recover();
+  } else {
+    // Before the first request: the lock is of this very description, which requests hold on to.
+    if (auto locked = file.value().lock(); !locked) {
+      learn_identity(slot, &record);
+      return stay_down(slot, path + ": " + locked.error());
+    }
+    auto device = std::make_unique<FileDevice>(std::move(file.value()), record.size,
+                                               IoSource::new_file(backing_number_));
+    slot.file = device.get();
+    say_promises(slot, record.size);
+    slot.volume.go_online(std::move(device), record.uuid, blocks);
+  }
+  known_.remember(record);
+}
+
+void PoolKeeper::say_promises(Slot& slot, ByteCount size) {
+  std::string note = slot.file != nullptr ? slot.file->note() : memory_note;
+  const bool durable = slot.file != nullptr && slot.file->geometry().survives_power_loss;
+  if (slot.file != nullptr && !note.empty()) {
+    const std::lock_guard lock(mutex_);
+    status_.note = note;  // all images of a directory are on one file system
+  }
+  if (slot.spec.size < size) {
+    if (!note.empty()) note += "; ";
+    note += larger_than_configured(size, slot.spec.size);
+  }
+  slot.volume.promise(durable, note);
+}
+
+void PoolKeeper::stay_down(Slot& slot, const PoolError& error) {
+  const Finding::About found = about(error.kind);
+  {
+    const std::lock_guard lock(mutex_);
+    slot.reason_about = found;
+  }
+  if (found != Finding::About::volume && slot.volume.state() == VolumeState::late) {
+    slot.volume.refuse(error.text);
+  } else if (slot.volume.state() == VolumeState::late) {
+    slot.volume.stay_late(error.text);
+  } else {
+    slot.volume.stay_failed(error.text);
+  }
+}
+
+void PoolKeeper::stay_down(Slot& slot, const std::string& reason) {
+  stay_down(slot, PoolError{PoolError::Kind::io, reason});
+}
+
+// Gives a late volume the identity and size of `record`, unless it has one.
+void PoolKeeper::learn_identity(Slot& slot, const VolumeRecord* record) {
+  if (slot.volume.state() != VolumeState::late || !slot.volume.identity().uuid.is_nil()) return;
+  if (record == nullptr || record->block_size != slot.spec.block_size) return;
+  slot.volume.learn(record->uuid, blocks_of(record->size, record->block_size));
+}
+
+Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {
+  const std::string& name = request.volume;
+  const ByteCount size = request.size;
+  const auto found = std::find_if(slots_.begin(), slots_.end(),
+                                  [&](const auto& slot) { return slot->spec.name == name; });
+  CHECK(found != slots_.end());
+  Slot& slot = **found;
+  if (slot.volume.state() != VolumeState::online) {
+    return "volume " + name + " is not online: " + slot.volume.state_reason();
+  }
+  const BlockSize block = slot.spec.block_size;
+  const ByteCount existing = slot.volume.size() * block;
+  if (size.value % block.bytes != 0) {
+    return "volume " + name + ": " + std::to_string(size.value) +
+           " bytes are not a whole number of blocks";
+  }
+  if (size < existing) {
+    return "volume " + name + ": " + size_text(size) + " is smaller than the existing " +
+           size_text(existing) + "; shrinking is refused. (To serve less, make a new volume.)";
+  }
+  if (slot.memory != nullptr) {
+    TRY(slot.memory->grow(size));
+  } else {
+    CHECK(slot.file != nullptr);
+    if (const PoolStatus now = status(); !now.open) return "volume " + name + ": " + now.reason;
+    auto grown = files_->grow(name, size, slot.spec.size);
+    if (!grown) return "volume " + name + ": " + grown.error().text;
+    slot.file->grow(size);
+    known_.remember(grown.value());
+    (void)known_.save();
+  }
+  say_promises(slot, size);
+  slot.volume.grow(blocks_of(size, block));
+  return boost::outcome_v2::success();
+}
+
+}  // namespace engine

@@ -1,0 +1,136 @@
+// PoolKeeper: one pool and its volumes, kept open by a thread of its own.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/foundation/clock.h"
+#include "engine/media/file_device.h"
+#include "engine/media/memory_device.h"
+#include "engine/pool/file_pool.h"
+#include "engine/volume/backed_volume.h"
+#include "engine/volume/engine.h"
+#include "engine/volume/known_volumes.h"
+#include "engine/volume/retry_pace.h"
+
+namespace engine {
+
+// Everything that may wait for the pool's disk (opening, making, growing, measuring) happens on the
+// keeper's own thread, which is the only one that brings volumes of the pool up. Others ask, are
+// told what was last found, and never wait for the disk: a pool that hangs holds up nothing but
+// itself.
+class PoolKeeper final : private VolumeObserver {
+ public:
+  using GrowDone = std::function<void(Result<void, std::string>)>;
+
+  // `known` outlives it. Nothing happens before start().
+  PoolKeeper(PoolSpec spec, KnownVolumes& known);
+  PoolKeeper(const PoolKeeper&) = delete;
+  PoolKeeper& operator=(const PoolKeeper&) = delete;
+  // Waits for the disk if it must; see stop().
+  ~PoolKeeper();
+
+  // Before start(). The volume is late, and outlives the keeper.
+  void add(const VolumeSpec& spec, BackedVolume& volume);
+  // Makes the first attempt, on the keeper's thread.
+  void start();
+
+  // Any thread, from here on.
+  [[nodiscard]] const std::string& name() const { return spec_.name; }
+  void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
+  [[nodiscard]] PoolStatus status() const;
+  // Why it is not open, or else which of its volumes are not as specified.
+  [[nodiscard]] std::vector<Finding> findings() const;
+  // Whatever is late or failed is tried at once, whenever it would have been.
+  void try_now();
+  // True when all that was asked for before has been done.
+  [[nodiscard]] bool await_idle(Instant deadline);
+  void grow(const std::string& volume, ByteCount size, GrowDone done);
+  // Ends the thread. False: it still waits for the disk at `deadline`.
+  [[nodiscard]] bool stop(Instant deadline);
+
+ private:
+  struct Slot {
+    VolumeSpec spec;
+    BackedVolume& volume;
+    // Which kind of backing it has, once online; owned by the volume.
+    FileDevice* file = nullptr;
+    MemoryDevice* memory = nullptr;
+    // What the reason speaks of that was found for it in the open pool; null: not looked at yet.
+    // Under mutex_.
+    std::optional<Finding::About> reason_about;
+  };
+  struct GrowRequest {
+    std::string volume;
+    ByteCount size;
+    GrowDone done;
+  };
+
+  // A reactor's thread when a flush has failed; else the keeper's.
+  void volume_changed(Volume& volume) noexcept override;
+
+  void run();
+  [[nodiscard]] Instant next_wake() const;  // under mutex_
+  void begin(const char* what);             // what the disk is asked for from now on
+
+  // The keeper's thread, without the lock.
+  void attempt();
+  [[nodiscard]] Result<void, PoolError> open_files();
+  void publish_error(const PoolError& error);
+  void publish_open();
+  void bring_up(const std::vector<Slot*>& down);
+  void bring_up_memory(Slot& slot);
+  void bring_up_file(Slot& slot, const VolumeRecord& record);
+  void measure();
+  [[nodiscard]] Result<void, std::string> grow_now(const GrowRequest& request);
+  // What trying found; a volume that cannot be as configured is refused.
+  void stay_down(Slot& slot, const PoolError& error);
+  void stay_down(Slot& slot, const std::string& reason);
+  // What the volume does not promise, and where it differs from the configuration.
+  void say_promises(Slot& slot, ByteCount size);
+  static void learn_identity(Slot& slot, const VolumeRecord* record);
+  [[nodiscard]] static VolumeWish wish_for(const Slot& slot);
+  [[nodiscard]] const VolumeRecord* record_of(const std::string& volume) const;
+  [[nodiscard]] bool is_file() const { return spec_.kind == PoolSpec::Kind::file; }
+
+  const PoolSpec spec_;
+  const std::uint32_t backing_number_;  // IoSource::backing: what hangs together
+  const SystemClock clock_;
+  KnownVolumes& known_;
+  std::vector<std::unique_ptr<Slot>> slots_;  // the list: set before start()
+  std::atomic<VolumeObserver*> observer_{nullptr};
+
+  // The keeper's thread alone. `files_` stays once it is there: its lock is held as long as a
+  // volume may have I/O under way. `former_` are those whose lock a newly opened directory does not
+  // have (another file system stands there now).
+  std::unique_ptr<FilePool> files_;
+  std::vector<std::unique_ptr<FilePool>> former_;
+
+  // Guards what follows; a leaf but for a volume's reason, never held while the disk is asked.
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable idle_;
+  PoolStatus status_;
+  std::optional<PoolError> error_;  // why it is not open
+  std::string opening_;             // since when its volumes have been waited for
+  std::deque<GrowRequest> grows_;
+  RetryPace pace_;
+  Instant next_measure_{};
+  bool trying_now_ = true;
+  bool stopping_ = false;
+  bool ended_ = false;
+  const char* doing_ = nullptr;  // null: idle
+  Instant busy_since_{};
+
+  std::thread thread_;
+};
+
+}  // namespace engine

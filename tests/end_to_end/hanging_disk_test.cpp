@@ -1,0 +1,146 @@
+// A disk that does not answer hurts its own pool and nothing else: not the start, not other pools,
+// not status, watchdog or the end.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "tests/end_to_end/harness/daemon.h"
+#include "tests/end_to_end/harness/host.h"
+#include "tests/end_to_end/harness/leased_file.h"
+#include "tests/end_to_end/harness/suspended_thread.h"
+
+namespace end_to_end {
+namespace {
+
+// NSID 1 and 2 on the pool "stuck", 3 on "good".
+ConfigText two_pools(Workplace& workplace) {
+  ConfigText config = file_config(workplace.make_pool("stuck"));
+  config.pools.push_back({.name = "good", .directory = workplace.make_pool("good")});
+  config.volumes.push_back({.name = "other", .pool = "good"});
+  config.subsystems[0].namespaces.push_back({.nsid = 3, .volume = "other"});
+  return config;
+}
+
+TEST(HangingDisk, HoldsUpNobodyButItsOwnPool) {
+  Workplace workplace;
+  Daemon daemon(workplace, two_pools(workplace));
+  ASSERT_TRUE(daemon.start());  // makes the volumes
+  daemon.stop();
+  LeasedFile stuck(workplace.path("stuck/big.raw"));
+  daemon.environment = {"WATCHDOG_USEC=1000000"};
+  daemon.launch();
+  ASSERT_TRUE(daemon.ready());
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    write_and_read_back(*host.queue, 3, 0, 8, 4096, 1);
+    EXPECT_EQ(status_of(*host.queue, client::io::read(1, 0, 1, 4096)), 0x302) << "hosts queue";
+  }
+  const std::size_t heard = daemon.notify().count("WATCHDOG=1");
+  EXPECT_TRUE(
+      daemon.notify().await("WATCHDOG=1", daemon.process(), Milliseconds{15'000}, heard + 6));
+  const auto asked = SteadyClock::now();
+  const auto status = daemon.status();
+  EXPECT_LT(SteadyClock::now() - asked, Milliseconds{1'000 * sanitizer_slowness});
+  EXPECT_FALSE(status.at("healthy").as_bool());
+  EXPECT_EQ(named(status, "volumes", "big").at("state").as_string(), "late");
+  EXPECT_NE(named(status, "volumes", "big").at("reason").as_string().find("opening since "),
+            std::string::npos);
+  EXPECT_NE(named(status, "pools", "stuck").at("reason").as_string().find("has not answered yet"),
+            std::string::npos);
+  EXPECT_EQ(named(status, "volumes", "other").at("state").as_string(), "online");
+  EXPECT_EQ(named(status, "pools", "good").at("reason").as_string(), "");
+
+  daemon.process().signal(SIGTERM);
+  const auto exit = daemon.process().await_exit(stop_time_out);
+  ASSERT_TRUE(exit) << daemon.log();
+  EXPECT_EQ(exit->describe(), "exit code 1") << "it says that a disk was left behind";
+  daemon.kill();
+}
+
+TEST(HangingDisk, ItsVolumesComeWhenItAnswers) {
+  Workplace workplace;
+  Daemon daemon(workplace, two_pools(workplace));
+  ASSERT_TRUE(daemon.start());
+  daemon.stop();
+  LeasedFile stuck(workplace.path("stuck/big.raw"));
+  daemon.launch();
+  ASSERT_TRUE(daemon.ready());
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  EXPECT_EQ(status_of(*host.queue, client::io::read(1, 0, 1, 4096)), 0x302);
+  stuck.give_back();
+  EXPECT_TRUE(daemon.await_status(
+      [](const boost::json::value& now) { return now.at("healthy").as_bool(); }));
+  write_and_read_back(*host.queue, 1, 0, 8, 4096, 1);
+}
+
+bool has_thread(pid_t process, const std::string& name) {
+  std::error_code error;
+  for (const auto& task :
+       std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process), error)) {
+    std::ifstream file(task.path() / "comm");
+    std::string found;
+    if (std::getline(file, found) && found == name) return true;
+  }
+  return false;
+}
+
+TEST(HangingDisk, SigtermCountsAlsoWhileTheDaemonStarts) {
+  Workplace workplace;
+  Daemon daemon(workplace, two_pools(workplace));
+  ASSERT_TRUE(daemon.start());
+  daemon.stop();
+  const LeasedFile stuck(workplace.path("stuck/big.raw"));
+  daemon.launch();
+  const auto begin = SteadyClock::now();
+  while (!has_thread(daemon.process().pid(), "pool stuck")) {
+    ASSERT_LT(SteadyClock::now() - begin, start_time_out) << daemon.log();
+    std::this_thread::sleep_for(Milliseconds{1});  // threads can only be looked for
+  }
+  daemon.process().signal(SIGTERM);
+  const auto exit = daemon.process().await_exit(stop_time_out);
+  ASSERT_TRUE(exit) << daemon.log();
+  EXPECT_EQ(exit->describe(), "exit code 1");
+  daemon.kill();
+}
+
+// Whatever else may hang: here the thread that would stop everything in order.
+TEST(HangingDisk, SigtermEndsTheProcessEvenIfTheMainThreadHangs) {
+  Workplace workplace;
+  Daemon daemon(workplace, memory_config());
+  ASSERT_TRUE(daemon.start());
+  const SuspendedThread stuck(daemon.process().pid(), "forebayd");
+  ASSERT_TRUE(stuck.suspended());
+  daemon.process().signal(SIGTERM);
+  const auto exit = daemon.process().await_exit(stop_time_out);
+  ASSERT_TRUE(exit) << daemon.log();
+  EXPECT_EQ(exit->describe(), "exit code 1");
+  daemon.kill();
+}
+
+// What is not a file where the label should be must not make anybody wait for its other end.
+TEST(HangingDisk, APipeInPlaceOfTheLabelIsRefused) {
+  Workplace workplace;
+  Daemon daemon(workplace, two_pools(workplace));
+  const std::string label = workplace.path("stuck/forebay-pool.label");
+  std::filesystem::rename(label, label + ".kept");
+  ASSERT_EQ(::mkfifo(label.c_str(), 0600), 0);
+  ASSERT_TRUE(daemon.start());
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  write_and_read_back(*host.queue, 3, 0, 8, 4096, 1);
+  EXPECT_NE(named(daemon.status(), "pools", "stuck").at("reason").as_string().find("label"),
+            std::string::npos);
+  std::filesystem::rename(label + ".kept", label);
+  EXPECT_TRUE(daemon.await_status(
+      [](const boost::json::value& now) { return now.at("healthy").as_bool(); }));
+}
+
+}  // namespace
+}  // namespace end_to_end
