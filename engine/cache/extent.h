@@ -68,7 +68,7 @@ struct Piece {
 // extent.
 struct Owner {
   ExtentKind kind = ExtentKind::data;
-  Place place{};              // data: where the first sector of the range lies; zero: the stamp
+  Place place{};            // data: where the first sector of the range lies; zero: the stamp
   bool clean_only = false;  // dirty fragments do not count: what re-log, move and eviction ask for
 };
 

@@ -91,8 +91,7 @@ ExtentIndex::~ExtentIndex() {
   }
 }
 
-void ExtentIndex::tidy(StripeShard& shard, StripeSlot& slot) {
-  Stripe stripe = shard.stripe(memory_, slot);
+void ExtentIndex::tidy(StripeShard& shard, StripeSlot& slot, Stripe& stripe) {
   stripe.settle();
   if (stripe.disposable()) shard.remove(slot);
 }
@@ -176,14 +175,20 @@ void ExtentIndex::erase_if(SectorRange range, const Owner& owner, FragmentVisito
   });
 }
 
-void ExtentIndex::prefetch(Sector sector) {
+void ExtentIndex::prefetch(Sector sector, Prefetch what) {
   const std::uint64_t number = sector.value / stripe_sectors;
   StripeShard& shard = shard_of(number);
   if (!shard.lock.try_lock()) return;
   const std::lock_guard guard(shard.lock, std::adopt_lock);
   StripeSlot* slot = shard.find(number);
   if (slot == nullptr) return;
-  shard.stripe(memory_, *slot).prefetch(static_cast<std::uint32_t>(sector.value % stripe_sectors));
+  const auto at = static_cast<std::uint32_t>(sector.value % stripe_sectors);
+  const Stripe stripe = shard.stripe(memory_, *slot);
+  if (what == Prefetch::reference) {
+    stripe.prefetch_reference(at);
+  } else {
+    stripe.prefetch_run(at);
+  }
 }
 
 }  // namespace engine

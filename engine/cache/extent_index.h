@@ -58,7 +58,7 @@ class ExtentIndex {
     publish_if,  // as many as there are holes or fragments
   };
   // nullopt: no memory; wait or give something up. Maps and allocates memory: no lock may be held.
-  // Also does what prefetch does. The range is not empty.
+  // Also does the second step of prefetch. The range is not empty.
   [[nodiscard]] std::optional<PublishPermit> prepare(SectorRange range,
                                                      Intent intent = Intent::publish);
 
@@ -83,8 +83,11 @@ class ExtentIndex {
   // Eviction: forgets what still belongs to the owner.
   void erase_if(SectorRange range, const Owner& owner, FragmentVisitor on_displaced);
 
-  // Starts loading what an operation at `sector` will touch. Never waits for a lock.
-  void prefetch(Sector sector);
+  // Starts loading what an operation at `sector` will touch: two steps, because the second needs
+  // what the first loads. Call the first where the address is known, the second (prepare does it
+  // too) some commands later. Never waits for a lock.
+  enum class Prefetch : std::uint8_t { reference, extent };
+  void prefetch(Sector sector, Prefetch what);
 
   // Recovery: publishes keys in the order given, grouping them by stripe, so that each stripe is
   // filled while it is in the CPU's cache. Give it keys by the hundred thousand: parallel calls
@@ -134,7 +137,7 @@ class ExtentIndex {
   [[nodiscard]] Pinning try_pin(const Part& part, Intent intent, bool& leaves_promised);
   void unpin(SectorRange range);
   [[nodiscard]] static bool make_room(StripeShard& shard);
-  void tidy(StripeShard& shard, StripeSlot& slot);
+  void tidy(StripeShard& shard, StripeSlot& slot, Stripe& stripe);
   [[nodiscard]] bool replay_part(std::span<const ReplayKey> keys,
                                  std::span<const std::uint64_t> order,
                                  FragmentVisitor on_displaced);

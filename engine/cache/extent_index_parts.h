@@ -47,7 +47,7 @@ void ExtentIndex::change(SectorRange range, Function function) {
     if (slot == nullptr) return;
     Stripe stripe = shard.stripe(memory_, *slot);
     function(stripe, part);
-    tidy(shard, *slot);
+    tidy(shard, *slot, stripe);
   });
 }
 
@@ -63,7 +63,7 @@ void ExtentIndex::spend(PublishPermit& permit, Function function) {
     Stripe stripe = shard.stripe(memory_, *slot);
     function(stripe, part);
     --slot->pins;
-    tidy(shard, *slot);
+    tidy(shard, *slot, stripe);
   });
   memory_.unpromise(permit.slabs_);
   permit.index_ = nullptr;

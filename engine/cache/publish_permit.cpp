@@ -82,7 +82,7 @@ ExtentIndex::Pinning ExtentIndex::try_pin(const Part& part, Intent intent, bool&
     leaves_promised = false;
   }
   ++slot->pins;
-  shard.stripe(memory_, *slot).prefetch(part.begin);
+  shard.stripe(memory_, *slot).prefetch_run(part.begin);
   return Pinning::done;
 }
 
@@ -93,7 +93,8 @@ void ExtentIndex::unpin(SectorRange range) {
     StripeSlot* slot = shard.find(part.number);
     CHECK(slot != nullptr);
     --slot->pins;
-    tidy(shard, *slot);
+    Stripe stripe = shard.stripe(memory_, *slot);
+    tidy(shard, *slot, stripe);
   });
 }
 

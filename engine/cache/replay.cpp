@@ -112,7 +112,7 @@ bool ExtentIndex::replay_part(std::span<const ReplayKey> keys, std::span<const s
       stripe.publish(begin, end, value, on_displaced);
     }
   }
-  tidy(shard, *slot);
+  tidy(shard, *slot, stripe);
   lock.unlock();
   memory_.unpromise(slabs);
   return true;

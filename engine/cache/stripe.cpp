@@ -113,6 +113,8 @@ void Stripe::put_in_leaf(std::uint32_t leaf, std::uint32_t begin, std::uint32_t 
   if (cut.first == cut.last && cut.with_count == 0) return;
   report(run, cut, begin, end, on_displaced);
   const std::uint32_t size = cut.new_size(old.size);
+  filled_ = filled_ || inserted != nullptr;
+  shrank_ = shrank_ || size < old.size;
   const IndexMemory::Handle handle = store_.splice(old.handle, run, cut);
   if (handle == old.handle && size == old.size)
     return;  // an exact overwrite leaves the table alone
@@ -177,7 +179,7 @@ void Stripe::settle() {
     slot_.leaves_promised = 0;
     store_.memory().unpromise(leaves_slabs);
   }
-  if (in_leaves()) leave_leaves();
+  if (in_leaves() && (shrank_ || !filled_)) leave_leaves();
 }
 
 // Far below most_flat, so that a stripe at the border does not go back and forth. Not while pinned:
@@ -239,7 +241,13 @@ void Stripe::visit(std::uint32_t begin, std::uint32_t end,
   }
 }
 
-void Stripe::prefetch(std::uint32_t sector) const {
+void Stripe::prefetch_reference(std::uint32_t sector) const {
+  if (!in_leaves()) return prefetch_run(sector);
+  __builtin_prefetch(
+      table().references + std::size_t{sector / leaf_sectors} * LeafTable::reference_bytes, 1);
+}
+
+void Stripe::prefetch_run(std::uint32_t sector) const {
   if (slot_.shape < 2) return;
   LeafTable::Leaf run{.handle = slot_.handle, .size = slot_.shape};
   RunWindow window;

@@ -109,8 +109,10 @@ class Stripe {
   // After every operation that may have removed entries, and after unpinning.
   void settle();
   [[nodiscard]] bool disposable() const { return slot_.shape == 0 && slot_.pins == 0; }
-  // Asks the CPU for the memory that an operation at `sector` will need.
-  void prefetch(std::uint32_t sector) const;
+  // Ask the CPU for what an operation at `sector` will need: first where its run is, if that has to
+  // be looked up, then the run itself.
+  void prefetch_reference(std::uint32_t sector) const;
+  void prefetch_run(std::uint32_t sector) const;
   void check_invariants() const;
 
  private:
@@ -146,6 +148,9 @@ class Stripe {
 
   mutable RunStore store_;
   StripeSlot& slot_;
+  // What this operation did to leaves, so that settle need not look (another cache miss).
+  bool filled_ = false;
+  bool shrank_ = false;
 };
 
 }  // namespace engine

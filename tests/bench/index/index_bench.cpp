@@ -85,7 +85,7 @@ void publish_one_by_one(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 
-// As a turn does it: permits at admission, one after the other; then all are published.
+// As a turn does it: addresses as they are parsed, permits at admission, then all are published.
 void publish_in_turns(benchmark::State& state) {
   const auto extents = static_cast<std::uint64_t>(state.range(0));
   ExtentIndex& index = dense(extents).index;
@@ -93,10 +93,13 @@ void publish_in_turns(benchmark::State& state) {
   std::uint64_t place = 0;
   std::vector<PublishPermit> permits;
   permits.reserve(turn);
+  std::array<SectorRange, turn> ranges;
   for (auto _ : state) {
-    for (std::size_t i = 0; i < turn; ++i) {
-      permits.push_back(*index.prepare(block_at(random.below(extents))));
+    for (SectorRange& range : ranges) {
+      range = block_at(random.below(extents));
+      index.prefetch(range.begin, ExtentIndex::Prefetch::reference);
     }
+    for (const SectorRange& range : ranges) permits.push_back(*index.prepare(range));
     for (PublishPermit& permit : permits) {
       index.publish(std::move(permit), value_at(++place & 0xffff'ffff), nothing);
     }
@@ -127,7 +130,10 @@ void look_up_in_turns(benchmark::State& state) {
   for (auto _ : state) {
     for (SectorRange& range : ranges) {
       range = block_at(random.below(extents));
-      index.prefetch(range.begin);
+      index.prefetch(range.begin, ExtentIndex::Prefetch::reference);
+    }
+    for (const SectorRange& range : ranges) {
+      index.prefetch(range.begin, ExtentIndex::Prefetch::extent);
     }
     for (const SectorRange& range : ranges) {
       index.look_up(range, ExtentIndex::Heat::warm,
