@@ -98,6 +98,12 @@ void CacheDevice::load() {
     }
   }
   for (const MediaOffset place : scan.kept) chunks_.occupy(place);
+  // A lost chunk may lie in any place that seems free: none is given away before a repair.
+  const auto is_gap = [](const CacheFinding& finding) {
+    return finding.kind == CacheFinding::Kind::chunk_gap ||
+           finding.kind == CacheFinding::Kind::stray_kset;
+  };
+  if (std::ranges::any_of(findings_, is_gap)) chunks_.occupy_all();
   volume_chunks_ = std::move(scan.volumes);
   missing_ = std::move(scan.missing);
 }

@@ -44,6 +44,8 @@ const char* what_of(CacheFinding::Kind kind) {
       return "it is missing between others: the volume's log is damaged there";
     case Kind::chunk_disorder:
       return "it does not continue the chunk before it: the volume's log is damaged there";
+    case Kind::stray_kset:
+      return "a kset lies where no chunk is: both headers of its chunk are lost, and it is kept";
     case Kind::unknown_chunk:
       return "no known volume has its tag while an entry is lost: it is kept";
   }

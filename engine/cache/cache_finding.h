@@ -28,7 +28,8 @@ struct CacheFinding {
                            // together
     chunk_gap,             // an ordinal between others is missing: `index` is the first missing
     chunk_disorder,        // epoch or sequence goes back from one chunk to the next
-    unknown_chunk,         // of a tag that no slot has, while a slot is lost: kept
+    stray_kset,  // in a place whose headers are gone, and it matters: kept; `index` is its sequence
+    unknown_chunk,  // of a tag that no slot has, while a slot is lost: kept
   };
   enum class Subject : std::uint8_t { superblock, volume_entry, segment_entry, chunk };
 

@@ -1,9 +1,13 @@
 #include "engine/cache/chunk_scan.h"
 
+#include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
 #include <utility>
+
+#include "engine/cache/kset.h"
 
 namespace engine {
 namespace {
@@ -49,15 +53,24 @@ class Scanner {
       }
     }
     for (std::uint32_t slot = 0; slot < volumes_.slots(); ++slot) put_in_order(slot);
+    for (const MediaOffset place : unowned_) {
+      if (!owned_.contains(place.value)) look_for_stray(place);
+    }
     return std::move(scan_);
   }
 
  private:
   void look_at(MediaOffset place, std::uint32_t generation) {
     format::ChunkHeader header;
-    if (!region_.read(place, std::as_writable_bytes(std::span(&header, 1)))) return;
+    if (!region_.read(place, std::as_writable_bytes(std::span(&header, 1)))) {
+      unowned_.push_back(place);
+      return;
+    }
     const auto found = decode_chunk_header(layout_, seal_, header, place);
-    if (!found || found->chunk.generations[found->copy] != generation) return;
+    if (!found || found->chunk.generations[found->copy] != generation) {
+      unowned_.push_back(place);
+      return;
+    }
     const auto slot = slots_.find(found->chunk.volume_tag);
     if (slot == slots_.end()) {
       if (leaving_.contains(found->chunk.volume_tag) || !volumes_.any_identity_lost()) return;
@@ -79,6 +92,35 @@ class Scanner {
     candidate.contradicts = true;
     scan_.kept.push_back(place);
     report(CacheFinding::Kind::contradicting_chunks, found->chunk, place);
+  }
+
+  // A place without a header, of a chunk that nobody names: its first kset tells whose it was.
+  void look_for_stray(MediaOffset place) {
+    const ByteCount first{layout_.first_kset()};
+    std::array<std::byte, largest_kset_bytes> space;
+    const auto header = std::span(space).first(sizeof(format::KsetHeader));
+    if (!region_.read(place + first, header)) return;
+    const auto length = claimed_kset_bytes(header);
+    if (!length || first.value + length.value().value > layout_.chunk_bytes) return;
+    const auto bytes = std::span(space).first(length.value().value);
+    if (!region_.read(place + first, bytes)) return;
+    const auto kset = decode_kset(seal_, bytes);
+    if (!kset) return;
+    const KsetStamp& stamp = kset.value().stamp;
+    const auto slot = slots_.find(stamp.volume_tag);
+    if (slot == slots_.end()) return;
+    const CacheVolume& volume = volumes_[slot->second];
+    // In a place that was given back every kset is below the tail.
+    if (volume.damaged || stamp.sequence <= volume.tails.key_tail) return;
+    if (stamp.epoch != static_cast<std::uint32_t>(volume.epoch.epoch)) return;
+    VolumeChunks& to = scan_.volumes[slot->second];
+    to.stray_sequence = std::max(to.stray_sequence, stamp.sequence);
+    scan_.kept.push_back(place);
+    findings_.push_back({.kind = CacheFinding::Kind::stray_kset,
+                         .subject = CacheFinding::Subject::chunk,
+                         .place = place,
+                         .index = stamp.sequence,
+                         .tag = stamp.volume_tag});
   }
 
   void put_in_order(std::uint32_t slot) {
@@ -161,7 +203,8 @@ class Scanner {
   CacheFindings& findings_;
   std::map<std::uint32_t, std::uint32_t> slots_;  // tag -> slot
   std::map<std::uint32_t, std::uint32_t> leaving_;
-  std::set<std::uint64_t> owned_;  // places of chunks that are somebody's
+  std::vector<MediaOffset> unowned_;  // places without a header of now
+  std::set<std::uint64_t> owned_;     // places of chunks that are somebody's
   std::vector<std::map<std::uint64_t, Candidate>> candidates_;  // by slot, then ordinal
   ChunkScan scan_;
 };

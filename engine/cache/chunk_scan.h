@@ -1,7 +1,6 @@
 // The log chunks that an opened device has, volume by volume.
 #pragma once
 
-#include <deque>
 #include <vector>
 
 #include "engine/cache/cache_finding.h"
@@ -10,13 +9,6 @@
 #include "engine/cache/segment_table.h"
 
 namespace engine {
-
-// What belongs to a volume, in order. It may have gaps and contradictions, which findings name and
-// the log reader meets again.
-struct VolumeChunks {
-  std::deque<LogChunk> chunks;  // ordinals ascending
-  bool contradicts = false;     // chunk_disorder or contradicting_chunks: the log cannot be trusted
-};
 
 // A header that is bad while the chunk's other one is good.
 struct MissingHeader {
@@ -31,7 +23,8 @@ struct ChunkScan {
 };
 
 // Reads the header of every chunk place of every log segment. Chunks of volumes that are not
-// attached, and below a volume's tails, are nobody's.
+// attached, and below a volume's tails, are nobody's. A place that is nobody's is searched for a
+// kset that matters: both headers of its chunk are lost.
 [[nodiscard]] ChunkScan scan_chunks(const PmemRegion& region, const CacheLayout& layout,
                                     const DeviceSeal& seal, const SegmentTable& segments,
                                     const CacheVolumeTable& volumes, CacheFindings& findings);

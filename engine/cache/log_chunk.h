@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <optional>
 
 #include "engine/cache/cache_layout.h"
@@ -25,6 +26,16 @@ struct LogChunk {
   bool contradicted =
       false;  // found so: other headers claim to be this chunk, or lie where it does
   friend bool operator==(const LogChunk&, const LogChunk&) = default;
+};
+
+// What belongs to a volume, in order. It may have gaps and contradictions, which findings name and
+// the log reader meets again.
+struct VolumeChunks {
+  std::deque<LogChunk> chunks;  // ordinals ascending
+  bool contradicts = false;     // some do not fit together: the log cannot be trusted as a whole
+  // The highest first kset of the current epoch in a place whose headers are gone, if it matters
+  // still; else 0. A log that ends before it has lost a chunk.
+  std::uint64_t stray_sequence = 0;
 };
 
 // The header of one copy (0 or 1), sealed.

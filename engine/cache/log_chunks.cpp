@@ -68,6 +68,15 @@ void LogChunks::occupy(MediaOffset place) {
   if (!of->second.taken[index]) take(segment, index);
 }
 
+void LogChunks::occupy_all() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [segment, of] : segments_) {
+    of.taken.assign(of.taken.size(), true);
+    of.count = static_cast<std::uint32_t>(of.taken.size());
+    with_room_.erase(segment);
+  }
+}
+
 Result<void, CacheError> LogChunks::free_empty_segments(DurableWriter& writer) {
   std::vector<std::uint32_t> empty;
   {

@@ -30,6 +30,7 @@ class LogChunks {
   // (a place may be named more than once).
   void take_segments();
   void occupy(MediaOffset place);
+  void occupy_all();
   // Opening for writing: gives log segments back in which nothing is taken. Error: io.
   [[nodiscard]] Result<void, CacheError> free_empty_segments(DurableWriter& writer);
 

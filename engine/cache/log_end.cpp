@@ -19,12 +19,14 @@ LogDamage damage_at(Kind kind, const ChunkReader& reader, std::uint64_t evidence
 }
 
 // The end is at `last`; what the volume's entries have to say to that.
-std::optional<std::pair<Kind, std::uint64_t>> contradiction(const CacheVolume& volume,
+std::optional<std::pair<Kind, std::uint64_t>> contradiction(const LogView& log,
                                                             std::uint64_t last) {
+  const CacheVolume& volume = log.volume;
   if (last < volume.durable_floor()) return std::pair(Kind::ends_early, volume.durable_floor());
   if (volume.epoch.clean_end != 0 && last > volume.epoch.clean_end) {
     return std::pair(Kind::beyond_clean_end, last);
   }
+  if (last < log.of.stray_sequence) return std::pair(Kind::missing_chunk, log.of.stray_sequence);
   return std::nullopt;
 }
 
@@ -32,15 +34,15 @@ std::optional<std::pair<Kind, std::uint64_t>> contradiction(const CacheVolume& v
 
 std::optional<std::uint64_t> LogView::limit_of(std::size_t index) const {
   std::optional<std::uint64_t> limit;
-  if (index + 1 < chunks.size()) limit = chunks[index + 1].first_sequence;
-  if (chunks[index].epoch < volume.epoch.epoch) {
+  if (index + 1 < chunks().size()) limit = chunks()[index + 1].first_sequence;
+  if (chunks()[index].epoch < volume.epoch.epoch) {
     limit = std::min(limit.value_or(volume.epoch.first_sequence), volume.epoch.first_sequence);
   }
   return limit;
 }
 
 std::optional<LogDamage> LogView::misplaced(std::size_t index, std::uint64_t expected) const {
-  const LogChunk& chunk = chunks[index];
+  const LogChunk& chunk = chunks()[index];
   LogDamage damage{.kind = Kind::chunk_disorder,
                    .chunk = chunk.ordinal,
                    .place = chunk.places[0],
@@ -55,7 +57,7 @@ std::optional<LogDamage> LogView::misplaced(std::size_t index, std::uint64_t exp
     return damage;
   }
   if (index == 0) return std::nullopt;
-  const LogChunk& before = chunks[index - 1];
+  const LogChunk& before = chunks()[index - 1];
   if (chunk.ordinal != before.ordinal + 1) {
     damage.kind = Kind::missing_chunk;
     damage.chunk = before.ordinal + 1;
@@ -67,8 +69,8 @@ std::optional<LogDamage> LogView::misplaced(std::size_t index, std::uint64_t exp
 
 StopVerdict judge_stop(const LogView& log, std::size_t index, const ChunkReader& reader) {
   const std::uint64_t expected = reader.expected();
-  if (index + 1 < log.chunks.size()) {
-    const LogChunk& next = log.chunks[index + 1];
+  if (index + 1 < log.chunks().size()) {
+    const LogChunk& next = log.chunks()[index + 1];
     if (const auto damage = log.misplaced(index + 1, expected)) return *damage;
     if (next.first_sequence == expected) return FollowChunk{};
     // Its header was written when everything before its first kset was durable.
@@ -89,7 +91,7 @@ StopVerdict judge_stop(const LogView& log, std::size_t index, const ChunkReader&
       }
     }
   }
-  if (const auto found = contradiction(log.volume, last)) {
+  if (const auto found = contradiction(log, last)) {
     return damage_at(found->first, reader, found->second);
   }
   return LogEnd{.sequence = last,
@@ -99,7 +101,7 @@ StopVerdict judge_stop(const LogView& log, std::size_t index, const ChunkReader&
 }
 
 StopVerdict judge_no_chunk(const LogView& log, std::uint64_t last) {
-  if (const auto found = contradiction(log.volume, last)) {
+  if (const auto found = contradiction(log, last)) {
     LogDamage damage{};
     damage.kind = found->first;
     damage.sequence = last + 1;

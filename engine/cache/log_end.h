@@ -16,7 +16,9 @@ namespace engine {
 // A volume's log as opening found it. Both outlive the view.
 struct LogView {
   const CacheVolume& volume;
-  const std::deque<LogChunk>& chunks;
+  const VolumeChunks& of;
+
+  [[nodiscard]] const std::deque<LogChunk>& chunks() const { return of.chunks; }
 
   // What certainly does not lie in chunks[index]: see ChunkReader::start().
   [[nodiscard]] std::optional<std::uint64_t> limit_of(std::size_t index) const;

@@ -27,7 +27,7 @@ void LogReader::note(const LogNote& note) {
 // Finds the chunk to start with.
 std::optional<LogDamage> LogReader::begin() {
   begun_ = true;
-  const auto& chunks = log_.chunks;
+  const auto& chunks = log_.chunks();
   while (index_ < chunks.size() && chunks[index_].ordinal < start_.chunk) ++index_;
   if (index_ == chunks.size()) {
     auto verdict = judge_no_chunk(log_, start_.sequence);
@@ -45,7 +45,7 @@ std::optional<LogDamage> LogReader::begin() {
                      .evidence = first.first_sequence};
   }
   // What comes before it does not matter, so neither does how it follows that.
-  const std::deque<LogChunk> alone{first};
+  const VolumeChunks alone{.chunks = {first}};
   if (const auto damage = LogView{log_.volume, alone}.misplaced(0, start_.sequence + 1)) {
     return damage;
   }
@@ -85,13 +85,19 @@ std::optional<LogDamage> LogReader::accept(const ReadKset& kset) {
           .copy = copy,
           .state = kset.copies[copy]});
   }
+  LogDamage damage{.chunk = kset.chunk,
+                   .offset = kset.offset,
+                   .place = chunk.places[0] + ByteCount{kset.offset},
+                   .other_place = chunk.places[1] + ByteCount{kset.offset},
+                   .sequence = stamp.sequence};
+  if (log_.volume.epoch.clean_end != 0 && stamp.sequence > log_.volume.epoch.clean_end) {
+    damage.kind = LogDamage::Kind::beyond_clean_end;
+    damage.evidence = stamp.sequence;
+    return damage;
+  }
   if (stamp.time_ms < last_time_ms_) {
-    return LogDamage{.kind = LogDamage::Kind::time_went_back,
-                     .chunk = kset.chunk,
-                     .offset = kset.offset,
-                     .place = chunk.places[0] + ByteCount{kset.offset},
-                     .other_place = chunk.places[1] + ByteCount{kset.offset},
-                     .sequence = stamp.sequence};
+    damage.kind = LogDamage::Kind::time_went_back;
+    return damage;
   }
   last_time_ms_ = stamp.time_ms;
   return std::nullopt;
@@ -101,7 +107,7 @@ Result<bool, LogDamage> LogReader::pass_stop() {
   auto verdict = judge_stop(log_, index_, reader_);
   if (std::holds_alternative<FollowChunk>(verdict)) {
     ++index_;
-    reader_.start(log_.chunks[index_], log_.limit_of(index_));
+    reader_.start(log_.chunks()[index_], log_.limit_of(index_));
     return true;
   }
   if (const auto* damage = std::get_if<LogDamage>(&verdict)) {
@@ -135,9 +141,9 @@ bool LogReader::skip_forgotten() {
     note(forgotten);
     return true;
   }
-  if (index_ + 1 < log_.chunks.size() && log_.chunks[index_ + 1].first_sequence <= wanted) {
+  if (index_ + 1 < log_.chunks().size() && log_.chunks()[index_ + 1].first_sequence <= wanted) {
     ++index_;
-    reader_.start(log_.chunks[index_], log_.limit_of(index_));
+    reader_.start(log_.chunks()[index_], log_.limit_of(index_));
     note(forgotten);
     return true;
   }
