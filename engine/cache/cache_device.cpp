@@ -47,14 +47,14 @@ Result<std::unique_ptr<CacheDevice>, CacheError> CacheDevice::open(PmemRegion& r
   }
   std::unique_ptr<CacheDevice> device(new CacheDevice(region, superblock, std::move(findings)));
   if (options.access == Access::inspect) {
-    device->load();
+    device->load(options.access);
     return device;
   }
   auto writer = DurableWriter::make(region);
   if (!writer) return io_error(writer.error());
   const auto tables = device->heal_tables(writer.value(), superblock);
   if (!tables) return io_error(tables.error());
-  device->load();
+  device->load(options.access);
   const auto headers = device->heal_headers(writer.value());
   if (!headers) return io_error(headers.error());
   TRY(device->chunks_.free_empty_segments(writer.value()));
@@ -67,6 +67,8 @@ Result<void, PmemError> CacheDevice::heal_tables(DurableWriter& writer,
                                                  const SuperblockReading& superblock) {
   const ReplicatedTable volumes(region_, layout_, seal_, ReplicatedTable::Kind::volumes);
   const ReplicatedTable segments(region_, layout_, seal_, ReplicatedTable::Kind::segments);
+  volumes.report(findings_);
+  segments.report(findings_);
   for (const MediaOffset place : layout_.superblock) {
     TRY(writer.flush(place, ByteCount{format::superblock_bytes}));
   }
@@ -82,12 +84,14 @@ Result<void, PmemError> CacheDevice::heal_tables(DurableWriter& writer,
   return segments.heal(writer);
 }
 
-void CacheDevice::load() {
+void CacheDevice::load(Access access) {
   const ReplicatedTable volumes(region_, layout_, seal_, ReplicatedTable::Kind::volumes);
-  volumes.report(findings_);
-  volumes_.load(volumes, findings_);
   const ReplicatedTable segments(region_, layout_, seal_, ReplicatedTable::Kind::segments);
-  segments.report(findings_);
+  if (access == Access::inspect) {
+    volumes.report(findings_);
+    segments.report(findings_);
+  }
+  volumes_.load(volumes, findings_);
   segments_.load(segments, findings_);
   report_orphans();
   ChunkScan scan = scan_chunks(region_, layout_, seal_, segments_, volumes_, findings_);

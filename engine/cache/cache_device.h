@@ -74,7 +74,8 @@ class CacheDevice {
  private:
   CacheDevice(PmemRegion& region, const SuperblockReading& superblock, CacheFindings findings);
 
-  void load();
+  // Healing reports what it heals by itself.
+  void load(Access access);
   [[nodiscard]] Result<void, PmemError> heal_tables(DurableWriter& writer,
                                                     const SuperblockReading& superblock);
   [[nodiscard]] Result<void, PmemError> heal_headers(DurableWriter& writer);

@@ -106,6 +106,21 @@ Result<SuperblockReading, CacheError> read_superblocks(const PmemRegion& region,
   return *newest;
 }
 
+Result<void, PmemError> write_first_superblocks(DurableWriter& writer, const CacheLayout& layout,
+                                                const format::CacheSuperblock& block) {
+  format::CacheSuperblock rest = block;
+  rest.magic = {};
+  for (const MediaOffset place : layout.superblock) {
+    TRY(writer.write(place, bytes_of(rest)));
+  }
+  TRY(writer.settle());
+  for (const MediaOffset place : layout.superblock) {
+    TRY(writer.write(place, bytes_of(block.magic)));
+    TRY(writer.settle());
+  }
+  return success();
+}
+
 Result<void, PmemError> write_superblocks(DurableWriter& writer, const CacheLayout& layout,
                                           const format::CacheSuperblock& block) {
   for (const std::size_t replica : {1U, 0U}) {

@@ -22,7 +22,13 @@ struct SuperblockReading {
 [[nodiscard]] Result<SuperblockReading, CacheError> read_superblocks(const PmemRegion& region,
                                                                      CacheFindings& findings);
 
-// Writes both replicas, the far one first, each settled.
+// Writes both replicas of a region that is no cache yet: everything but the magic, settled; then
+// each magic, whose eight bytes are written or not. So a crash leaves no half superblock behind.
+[[nodiscard]] Result<void, PmemError> write_first_superblocks(DurableWriter& writer,
+                                                              const CacheLayout& layout,
+                                                              const format::CacheSuperblock& block);
+
+// Replaces both replicas, the far one first, each settled.
 [[nodiscard]] Result<void, PmemError> write_superblocks(DurableWriter& writer,
                                                         const CacheLayout& layout,
                                                         const format::CacheSuperblock& block);

@@ -108,7 +108,7 @@ Result<void, PmemError> write_cache(DurableWriter& writer, const CacheLayout& la
   block.sequence = 1;
   block.created_ms = options.created_ms;
   describe_layout(block, layout);
-  return write_superblocks(writer, layout, block);
+  return write_first_superblocks(writer, layout, block);
 }
 
 }  // namespace

@@ -34,7 +34,10 @@ std::optional<std::pair<Kind, std::uint64_t>> contradiction(const LogView& log,
 
 std::optional<std::uint64_t> LogView::limit_of(std::size_t index) const {
   std::optional<std::uint64_t> limit;
-  if (index + 1 < chunks().size()) limit = chunks()[index + 1].first_sequence;
+  // Inside an epoch nothing stale can have the right sequence, so the chunk has to stop by itself.
+  if (index + 1 < chunks().size() && chunks()[index + 1].epoch != chunks()[index].epoch) {
+    limit = chunks()[index + 1].first_sequence;
+  }
   if (chunks()[index].epoch < volume.epoch.epoch) {
     limit = std::min(limit.value_or(volume.epoch.first_sequence), volume.epoch.first_sequence);
   }
