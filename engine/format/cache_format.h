@@ -76,16 +76,20 @@ enum class EntryType : std::uint16_t {
   chunk = 6,
 };
 
-// Begins every replicated 64-byte entry. The CRC-32C is of the device's UUID, then the entry with
-// this field zero: an entry of another device is not valid here. The replica with the higher
+// Begins every replicated 64-byte entry. The CRC-32C is of the device's UUID, then the entry's
+// position (8 bytes, little-endian), then the entry with this field zero: an entry of another
+// device, or one that was written to the wrong place, is not valid here. The position is the
+// segment's index, the volume's slot, or the byte offset of the chunk. The replica with the higher
 // sequence counts.
 struct EntryHeader {
   little_uint32_t crc;
-  little_uint16_t type;  // EntryType
-  little_uint16_t flags;
-  little_uint64_t sequence;
+  little_uint16_t type;      // EntryType
+  little_uint16_t flags;     // 0
+  little_uint64_t sequence;  // one more with every change of the entry
 };
 static_assert(sizeof(EntryHeader) == 16 && alignof(EntryHeader) == 1);
+static_assert(offsetof(EntryHeader, type) == 4 && offsetof(EntryHeader, flags) == 6);
+static_assert(offsetof(EntryHeader, sequence) == 8);
 
 enum class SegmentUse : std::uint32_t {
   free = 0,
@@ -127,20 +131,22 @@ static_assert(offsetof(VolumeIdentityEntry, size_bytes) == 48);
 static_assert(offsetof(VolumeIdentityEntry, state) == 56);
 static_assert(offsetof(VolumeIdentityEntry, volume_tag) == 60);
 
-// Written at every opening for writing, before the first kset of the new epoch.
+// Written at every opening for writing, before the first chunk of the new epoch.
 struct VolumeEpochEntry {
   EntryHeader header;
   little_uint64_t epoch;  // ksets from first_sequence on carry exactly this one
   little_uint64_t first_sequence;
   little_uint64_t first_chunk;    // ordinal of the first chunk of this epoch
   little_uint64_t known_durable;  // a lower bound of the log's end, from time to time
-  little_uint64_t clean_end;      // the exact last sequence after a clean stop; else 0
+  little_uint64_t clean_end;  // the exact last sequence after a clean stop; else 0 (and if empty)
   std::array<std::byte, 8> reserved;
 };
 static_assert(sizeof(VolumeEpochEntry) == entry_bytes && alignof(VolumeEpochEntry) == 1);
 static_assert(offsetof(VolumeEpochEntry, epoch) == 16);
 static_assert(offsetof(VolumeEpochEntry, first_sequence) == 24);
+static_assert(offsetof(VolumeEpochEntry, first_chunk) == 32);
 static_assert(offsetof(VolumeEpochEntry, known_durable) == 40);
+static_assert(offsetof(VolumeEpochEntry, clean_end) == 48);
 
 // Where the log begins to matter. Sequences name the last kset that does not: K (key_tail) has been
 // forgotten, D (dirty_tail) is on the backing. K <= D <= target unless target is 0.
@@ -155,19 +161,34 @@ struct VolumeTailsEntry {
 };
 static_assert(sizeof(VolumeTailsEntry) == entry_bytes && alignof(VolumeTailsEntry) == 1);
 static_assert(offsetof(VolumeTailsEntry, key_tail) == 16);
+static_assert(offsetof(VolumeTailsEntry, key_tail_chunk) == 24);
 static_assert(offsetof(VolumeTailsEntry, dirty_tail) == 32);
+static_assert(offsetof(VolumeTailsEntry, dirty_tail_chunk) == 40);
 static_assert(offsetof(VolumeTailsEntry, writeback_target) == 48);
+static_assert(offsetof(VolumeTailsEntry, consistent_time_ms) == 56);
+
+enum class CacheMode : std::uint32_t {
+  write_back = 1,
+  write_through = 2,
+  write_around = 3,
+  pass_through = 4,
+  read_only = 5,
+};
 
 // What the pool's record of this volume must say too.
 struct VolumeBindingEntry {
   EntryHeader header;
   little_uint64_t attach_epoch;  // one more at every attachment of the volume, to whichever device
-  little_uint32_t mode;
-  little_uint32_t block_bytes;
+  little_uint32_t mode;          // CacheMode
+  little_uint32_t block_bytes;   // of the volume: 512 or 4096
   std::array<char, 32>
       name;  // for people who read the device without a configuration; cut, zero filled
 };
 static_assert(sizeof(VolumeBindingEntry) == entry_bytes && alignof(VolumeBindingEntry) == 1);
+static_assert(offsetof(VolumeBindingEntry, attach_epoch) == 16);
+static_assert(offsetof(VolumeBindingEntry, mode) == 24);
+static_assert(offsetof(VolumeBindingEntry, block_bytes) == 28);
+static_assert(offsetof(VolumeBindingEntry, name) == 32);
 
 struct VolumeSlot {
   VolumeIdentityEntry identity;
@@ -176,22 +197,30 @@ struct VolumeSlot {
   VolumeBindingEntry binding;
 };
 static_assert(sizeof(VolumeSlot) == 256 && alignof(VolumeSlot) == 1);
+static_assert(offsetof(VolumeSlot, epoch) == 64 && offsetof(VolumeSlot, tails) == 128);
+static_assert(offsetof(VolumeSlot, binding) == 192);
 
-// Begins a log chunk. A chunk is a volume's iff its header is valid, its segment is a log segment
-// of this generation, the tag is an attached volume's, and the ordinal is not below the tails'
-// chunk.
+// Begins a log chunk, in both of its copies. A chunk is a volume's iff a header is valid, its
+// segment is a log segment of this generation, the tag is an attached volume's, and the ordinal is
+// not below the tails' chunk. One valid header is enough to find both copies.
 struct ChunkHeader {
-  EntryHeader header;  // sequence: first_sequence
+  EntryHeader header;  // sequence: of the first kset that goes into the chunk
   little_uint32_t volume_tag;
   little_uint32_t segment_generation;  // the low half
   little_uint64_t ordinal;             // counts the volume's chunks from 1
-  little_uint64_t epoch;
-  little_uint16_t copy;  // 0 or 1: which of the two
-  std::array<std::byte, 22> reserved;
+  little_uint64_t epoch;               // of all its ksets
+  little_uint64_t other_copy;          // byte offset of the chunk's other copy, in another segment
+  little_uint32_t other_generation;    // of that segment, the low half
+  little_uint16_t copy;                // 0 or 1: which of the two this is
+  std::array<std::byte, 10> reserved;
 };
 static_assert(sizeof(ChunkHeader) == entry_bytes && alignof(ChunkHeader) == 1);
-static_assert(offsetof(ChunkHeader, volume_tag) == 16 && offsetof(ChunkHeader, ordinal) == 24);
-static_assert(offsetof(ChunkHeader, epoch) == 32 && offsetof(ChunkHeader, copy) == 40);
+static_assert(offsetof(ChunkHeader, volume_tag) == 16);
+static_assert(offsetof(ChunkHeader, segment_generation) == 20);
+static_assert(offsetof(ChunkHeader, ordinal) == 24 && offsetof(ChunkHeader, epoch) == 32);
+static_assert(offsetof(ChunkHeader, other_copy) == 40);
+static_assert(offsetof(ChunkHeader, other_generation) == 48);
+static_assert(offsetof(ChunkHeader, copy) == 52 && offsetof(ChunkHeader, reserved) == 54);
 
 inline constexpr std::uint16_t kset_magic = 0x4b46;  // "FK"
 inline constexpr std::size_t most_keys = 128;
@@ -203,12 +232,14 @@ struct KsetHeader {
   little_uint16_t magic;
   little_uint16_t keys;  // 1..most_keys
   little_uint32_t volume_tag;
-  little_uint32_t epoch;     // the low half
+  little_uint32_t epoch;     // of its chunk, the low half
   little_uint64_t sequence;  // exactly one more than the kset before
   little_uint64_t time_ms;   // never before the kset before
 };
 static_assert(sizeof(KsetHeader) == 32 && alignof(KsetHeader) == 1);
-static_assert(offsetof(KsetHeader, keys) == 6 && offsetof(KsetHeader, sequence) == 16);
+static_assert(offsetof(KsetHeader, magic) == 4 && offsetof(KsetHeader, keys) == 6);
+static_assert(offsetof(KsetHeader, volume_tag) == 8 && offsetof(KsetHeader, epoch) == 12);
+static_assert(offsetof(KsetHeader, sequence) == 16 && offsetof(KsetHeader, time_ms) == 24);
 
 enum class KeyKind : std::uint8_t {
   data = 1,   // dirty: a host's write
@@ -232,7 +263,8 @@ struct Key {
 static_assert(sizeof(Key) == 32 && alignof(Key) == 1);
 static_assert(offsetof(Key, sectors) == 8 && offsetof(Key, crc) == 12);
 static_assert(offsetof(Key, place) == 16 && offsetof(Key, kind) == 22);
-static_assert(offsetof(Key, generation) == 24);
+static_assert(offsetof(Key, flags) == 23 && offsetof(Key, generation) == 24);
+static_assert(offsetof(Key, reserved) == 28);
 static_assert(std::is_trivially_copyable_v<Key> && std::is_standard_layout_v<Key>);
 
 }  // namespace engine::format

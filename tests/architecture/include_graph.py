@@ -49,7 +49,7 @@ SCANNED = ("engine", "protocol", "config", "target", "appliance", "tests/client"
 # A package's headers may be included from these files only (regular expressions over the path).
 PACKAGES = {
     r"liburing\.h": r"^engine/media/uring_lane\.cpp$",
-    r"libpmem2\.h": r"^engine/media/",
+    r"libpmem2\.h": r"^engine/media/open_pmem\.cpp$",
     r"yaml-cpp/": r"^config/parse\w*\.cpp$",
     r"openssl/": r"^(target/net/tls_\w+|protocol/auth/\w+)\.(cpp|h)$",
     r"prometheus/": r"^target/metrics/",

@@ -1,0 +1,38 @@
+// Making, opening and closing regions of persistent memory.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/media/pmem_region.h"
+
+namespace engine {
+
+struct PmemOpenOptions {
+  // The coarsest that will do; page accepts everything.
+  PmemGranularity required = PmemGranularity::page;
+  ByteCount at_least{};     // refuse anything smaller
+  bool lock_memory = true;  // as far as the system allows; see PmemRegion::note()
+};
+
+// Opens a devdax device, a file on an fsdax mount or on tmpfs, or an ordinary file, for this
+// process alone while the region lives. What the mapping guarantees is detected; the environment
+// variable PMEM2_FORCE_GRANULARITY overrides it, and shows as `emulated`. Its size is rounded down
+// to whole pages. Byte and cache-line regions are faulted in for writing, which takes a second for
+// some tens of GiB and spares every first store a journal commit of an fsdax file system. Errors:
+// not_found, no_permission, not_supported, sparse, too_small, granularity_insufficient, in_use, io.
+[[nodiscard]] Result<std::unique_ptr<PmemRegion>, PmemOpenError> open_pmem_region(
+    const std::string& path, const PmemOpenOptions& options);
+
+// Makes a file of `size` zeros, a multiple of 4096, for open_pmem_region(). Every block is
+// allocated and written (an allocated block that was never written still costs a journal commit at
+// its first store), and both file and name are durable on return. Leaves nothing behind on failure;
+// what a crash leaves is refused as sparse when it is opened. Errors: already_there, not_found (the
+// directory), no_permission, no_space, too_small, not_supported, io.
+[[nodiscard]] Result<void, PmemOpenError> create_pmem_file(const std::string& path, ByteCount size);
+
+// Memory of this process, for tests and benchmarks; any granularity but page. Error: io.
+[[nodiscard]] Result<std::unique_ptr<PmemRegion>, PmemOpenError> make_anonymous_pmem(
+    ByteCount size, PmemGranularity granularity = PmemGranularity::cache_line);
+
+}  // namespace engine
