@@ -63,7 +63,10 @@ int serve(config::Config config, const std::string& path) {
     if (received == SIGHUP)
       target::log_warn("this version does not reload: restart to apply {}", path);
   }
-  if (!daemon.stop()) std::_Exit(exit_failed);
+  if (!daemon.stop()) {
+    target::flush_log();
+    std::_Exit(exit_failed);
+  }
   return started ? exit_ok : exit_failed;
 }
 
