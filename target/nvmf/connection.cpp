@@ -63,6 +63,7 @@ void Connection::bind(const QueueBinding& binding) {
   bound_ = true;
   answering_connect_ = true;
   binding_ = binding;
+  stream_->settle();
   timer_.disarm();  // it watched over Connect
   slots_.grow(binding.entries);
   if (binding.qid != 0) decoder_.limit_in_capsule(options_.in_capsule_bytes);
@@ -181,8 +182,10 @@ void Connection::begin_end(EndReason reason, Phase phase) {
 }
 
 void Connection::lost(StreamError error) {
-  begin_end(error == StreamError::closed ? EndReason::closed_by_host : EndReason::connection_lost,
-            Phase::closed);
+  EndReason reason = EndReason::connection_lost;
+  if (error == StreamError::closed) reason = EndReason::closed_by_host;
+  if (error == StreamError::evicted) reason = EndReason::connect_timeout;
+  begin_end(reason, Phase::closed);
 }
 
 void Connection::close() {
