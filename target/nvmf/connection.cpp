@@ -241,6 +241,11 @@ void Connection::time_passed() {
   if (!deadline) return;
   if (*deadline > now) return reactor_.timers().arm(timer_, *deadline);
   registry_.counters_.timeouts.fetch_add(1, std::memory_order_relaxed);
+  if (stage_ == Stage::header && output_.empty()) {
+    // Something may be wrong with what has come, and only the rest of its header was waited for.
+    const auto front = std::span<const std::byte>(stash_).first(stash_bytes_);
+    if (const auto error = decoder_.error_at_end(front)) return fail(*error, front);
+  }
   begin_end(reason, Phase::closed);
 }
 
