@@ -27,8 +27,9 @@ struct ConnectionOptions {
   std::uint32_t in_capsule_bytes = 8192;
   // R2Ts that one command may have outstanding, at most 8; the host's MAXR2T also bounds it.
   std::uint32_t max_r2t = 4;
-  // Most bytes asked for by one R2T; 0: everything that is missing.
-  std::uint32_t r2t_bytes = 0;
+  // Most bytes asked for by one R2T where several may be outstanding; 0: everything that is
+  // missing.
+  std::uint32_t r2t_bytes = 256 * 1024;
   std::uint32_t max_h2c_data_bytes = 128 * 1024;  // MAXH2CDATA; at least 4096, a multiple of 4
 
   // Replies waiting for the host to read them; beyond it the host's commands are not read either.

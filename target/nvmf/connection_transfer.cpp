@@ -138,7 +138,8 @@ void Connection::begin_receiving(CommandSlot& slot) {
   const auto windows =
       std::min<std::uint64_t>(decoder_.link().outstanding_r2t, std::max(options_.max_r2t, 1U));
   slot.state = State::receiving;
-  slot.transfer.begin(slot.transfer_bytes, options_.r2t_bytes, windows);
+  // One at a time asks for everything: pieces would only cost round trips.
+  slot.transfer.begin(slot.transfer_bytes, windows > 1 ? options_.r2t_bytes : 0, windows);
   if (receiving_++ == 0) last_received_ = reactor_.now();
   request_data(slot);
   watch_for_stall();

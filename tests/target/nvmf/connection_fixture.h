@@ -307,6 +307,21 @@ class SimHost {
   SimReactor& sim_;
 };
 
+// Answers an R2T with H2CData of at most `piece` bytes.
+inline void answer_r2t(SimHost& peer, const ReceivedPdu& r2t, const Bytes& data,
+                       std::size_t piece) {
+  const std::size_t end = r2t.offset() + r2t.length();
+  for (std::size_t at = r2t.offset(); at < end; at += piece) {
+    const std::size_t length = std::min(piece, end - at);
+    peer.send(host::h2c_data(peer.link,
+                             {.cccid = r2t.cccid(),
+                              .ttag = r2t.ttag(),
+                              .offset = static_cast<std::uint32_t>(at),
+                              .last = at + length == end},
+                             std::span(data).subspan(at, length)));
+  }
+}
+
 class ConnectionTest : public testing::Test {
  protected:
   SimReactor sim;
