@@ -62,7 +62,7 @@ constexpr Key listener_keys[] = {
     {"c2h_success", Kind::boolean},
     {"digests", Kind::choice, optional, 0, 0, digests},
     {"in_capsule_data", Kind::size, optional, 4 * kib, 64 * kib},
-    {"max_r2t", Kind::integer, optional, 1, 64},
+    {"max_r2t", Kind::integer, optional, 1, 8},
     {"max_h2c_data", Kind::size, optional, 4 * kib, mib},
     {"max_connections", Kind::integer, optional, 1, 65535},
     {"icreq_timeout", Kind::duration, optional, 100, hour},

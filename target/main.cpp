@@ -60,7 +60,10 @@ int serve(config::Config config, const std::string& path) {
   const auto started = daemon.start();
   if (!started) target::log_error("{}", started.error());
   if (started) watch.await_termination();
-  if (!daemon.stop()) std::_Exit(exit_failed);
+  if (!daemon.stop()) {
+    target::flush_log();
+    std::_Exit(exit_failed);
+  }
   return started ? exit_ok : exit_failed;
 }
 

@@ -6,6 +6,8 @@ namespace engine {
 // Prints where and what to stderr, then aborts (the kernel's core dump and kill -9 are equally safe
 // for data).
 [[noreturn]] void check_failed(const char* condition, const char* file, int line) noexcept;
+// `call` runs between the two, on the thread that failed: it must not take anything for granted.
+void before_abort(void (*call)() noexcept);
 }  // namespace engine
 
 #define CHECK(condition) \

@@ -1,19 +1,13 @@
 #include "engine/media/buffer_pool.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "engine/foundation/check.h"
 
 namespace engine {
 namespace {
 
-constexpr std::size_t page_bytes = 4096;
 constexpr std::uint64_t most_kept_bytes = std::uint64_t{32} << 20;
-
-std::byte* allocate(std::size_t length) {
-  return static_cast<std::byte*>(std::aligned_alloc(page_bytes, length));
-}
 
 }  // namespace
 
@@ -31,7 +25,22 @@ void MemoryBudget::give_back(ByteCount bytes) {
   // Sequentially consistent against begin_waiting(): either it sees this release or we see it
   // waiting.
   releases_.fetch_add(1);
-  if (waiting_pools_.load() != 0) wake_all();
+  if (waiting_pools_.load() != 0) {
+    wake_all();
+  } else if (watching_pools_.load() != 0) {
+    wake_watching();
+  }
+}
+
+bool MemoryBudget::has_free(ByteCount bytes) const {
+  if (bytes.value > limit_) return false;
+  if (used_.load(std::memory_order_relaxed) <= limit_ - bytes.value) return true;
+  const std::lock_guard lock(mutex_);
+  std::uint64_t kept = 0;
+  for (const BufferPool* pool : pools_) kept += pool->kept_bytes_.load(std::memory_order_relaxed);
+  // A pool may be on the way between keeping and giving back.
+  const std::uint64_t used = used_.load(std::memory_order_relaxed);
+  return used <= limit_ - bytes.value + std::min(kept, used);
 }
 
 void MemoryBudget::add(BufferPool& pool) {
@@ -54,6 +63,31 @@ void MemoryBudget::begin_waiting(BufferPool& pool) {
 
 void MemoryBudget::end_waiting() { waiting_pools_.fetch_sub(1); }
 
+// What came free just before has told nobody: every other pool is asked to tell once.
+void MemoryBudget::begin_watching(BufferPool& pool) {
+  watching_pools_.fetch_add(1);
+  const std::lock_guard lock(mutex_);
+  for (BufferPool* other : pools_) {
+    if (other == &pool) continue;
+    other->asked_to_tell_.store(true);
+    other->wake_from_any_thread();
+  }
+}
+
+void MemoryBudget::end_watching() { watching_pools_.fetch_sub(1); }
+
+void MemoryBudget::tell_watching() {
+  releases_.fetch_add(1);
+  wake_watching();
+}
+
+void MemoryBudget::wake_watching() {
+  const std::lock_guard lock(mutex_);
+  for (BufferPool* pool : pools_) {
+    if (pool->watching_.load(std::memory_order_relaxed)) pool->wake_from_any_thread();
+  }
+}
+
 void MemoryBudget::wake_all() {
   const std::lock_guard lock(mutex_);
   for (BufferPool* pool : pools_) pool->wake_from_any_thread();
@@ -69,23 +103,24 @@ BufferPool::BufferPool(MemoryBudget& budget, std::function<void()> wake)
 BufferPool::~BufferPool() {
   CHECK(outstanding_ == 0);
   waiters_.clear();
+  watchers_.clear();
   reserve_waiters_.clear();
   stop_waiting_if_empty();
   budget_.remove(*this);
   give_up_kept();
-  std::free(reserve_);
+  if (reserve_ != nullptr) budget_.arena_.release(reserve_, reserve_class);
 }
 
 std::optional<BufferLease> BufferPool::lease_new(std::size_t size_class) {
   CHECK(size_class < class_count);
-  const std::size_t length = page_bytes << size_class;
+  const std::size_t length = BufferArena::page_bytes << size_class;
   seen_releases_ = budget_.releases_.load();
   if (!budget_.try_take({length})) {
-    if (kept_bytes_ == 0) return std::nullopt;
+    if (kept_bytes_.load(std::memory_order_relaxed) == 0) return std::nullopt;
     give_up_kept();
     if (!budget_.try_take({length})) return std::nullopt;
   }
-  std::byte* memory = allocate(length);
+  std::byte* memory = budget_.arena_.allocate(size_class);
   if (memory == nullptr) {
     budget_.give_back({length});
     return std::nullopt;
@@ -103,31 +138,39 @@ void BufferPool::take_back(std::span<std::byte> bytes) noexcept {
     if (!reserve_waiters_.empty()) wake_from_any_thread();
     return;
   }
-  if (!budget_.someone_waits() && kept_bytes_ + bytes.size() <= keep_limit_bytes_) {
-    free_[static_cast<std::size_t>(std::bit_width((bytes.size() - 1) >> 12))].push_back(
-        bytes.data());
-    kept_bytes_ += bytes.size();
+  freed_ = true;
+  const auto size_class = static_cast<std::size_t>(std::bit_width((bytes.size() - 1) >> 12));
+  const std::uint64_t kept = kept_bytes_.load(std::memory_order_relaxed);
+  if (!budget_.someone_waits() && kept + bytes.size() <= keep_limit_bytes_) {
+    free_[size_class].push_back(bytes.data());
+    kept_bytes_.store(kept + bytes.size(), std::memory_order_relaxed);
+    if (budget_.someone_watches()) budget_.tell_watching();
     return;
   }
-  std::free(bytes.data());
+  budget_.arena_.release(bytes.data(), size_class);
   budget_.give_back({bytes.size()});
 }
 
 // The largest go first.
 void BufferPool::give_up_kept(std::uint64_t remaining_bytes) noexcept {
-  const std::uint64_t before = kept_bytes_;
+  const std::uint64_t before = kept_bytes_.load(std::memory_order_relaxed);
+  std::uint64_t kept = before;
   for (std::size_t size_class = class_count; size_class-- > 0;) {
     auto& memories = free_[size_class];
-    while (!memories.empty() && kept_bytes_ > remaining_bytes) {
-      std::free(memories.back());
+    while (!memories.empty() && kept > remaining_bytes) {
+      budget_.arena_.release(memories.back(), size_class);
       memories.pop_back();
-      kept_bytes_ -= page_bytes << size_class;
+      kept -= BufferArena::page_bytes << size_class;
     }
   }
-  if (kept_bytes_ != before) budget_.give_back({before - kept_bytes_});
+  kept_bytes_.store(kept, std::memory_order_relaxed);
+  if (kept != before) budget_.give_back({before - kept});
 }
 
-void BufferPool::trim() noexcept { give_up_kept(kept_bytes_ / 2); }
+void BufferPool::trim() noexcept {
+  give_up_kept(kept_bytes_.load(std::memory_order_relaxed) / 2);
+  budget_.arena_.trim();
+}
 
 void BufferPool::wait(BufferWaiter& waiter) {
   // Whoever is being served and got nothing keeps its place; whoever got something queues again
@@ -144,9 +187,17 @@ void BufferPool::wait(BufferWaiter& waiter) {
   if (budget_.releases_.load() != seen_releases_) wake_from_any_thread();
 }
 
+void BufferPool::watch(BufferWaiter& waiter) {
+  watchers_.push_back(waiter);
+  if (watching_.load(std::memory_order_relaxed)) return;
+  told_releases_ = budget_.releases_.load();
+  watching_.store(true, std::memory_order_relaxed);
+  budget_.begin_watching(*this);
+}
+
 std::optional<BufferLease> BufferPool::lease_reserve() {
   if (reserve_out_) return std::nullopt;
-  if (reserve_ == nullptr) reserve_ = allocate(reserve_length.value);
+  if (reserve_ == nullptr) reserve_ = budget_.arena_.allocate(reserve_class);
   CHECK(reserve_ != nullptr);
   reserve_out_ = true;
   ++outstanding_;
@@ -163,8 +214,29 @@ void BufferPool::wake_waiters() {
     waiter.buffer_available();
   }
   if (!waiters_.empty()) serve();
+  if (!watchers_.empty()) tell_watchers();
   stop_waiting_if_empty();
-  if (!waiting_ && kept_bytes_ != 0 && budget_.someone_waits()) give_up_kept();
+  if (!waiting_ && kept_bytes_.load(std::memory_order_relaxed) != 0 && budget_.someone_waits()) {
+    give_up_kept();
+  }
+  if (asked_to_tell_.load(std::memory_order_relaxed) && asked_to_tell_.exchange(false)) {
+    budget_.tell_watching();
+  }
+}
+
+// Each of those queued now once, in the order they came.
+void BufferPool::tell_watchers() {
+  const std::uint64_t releases = budget_.releases_.load();
+  if (!freed_ && releases == told_releases_) return;
+  freed_ = false;
+  told_releases_ = releases;
+  Waiters told;
+  told.swap(watchers_);
+  while (!told.empty()) {
+    BufferWaiter& waiter = told.front();
+    told.pop_front();
+    waiter.buffer_available();
+  }
 }
 
 void BufferPool::serve() {
@@ -183,9 +255,14 @@ void BufferPool::serve() {
 }
 
 void BufferPool::stop_waiting_if_empty() {
-  if (!waiting_ || !waiters_.empty()) return;
-  waiting_ = false;
-  budget_.end_waiting();
+  if (waiting_ && waiters_.empty()) {
+    waiting_ = false;
+    budget_.end_waiting();
+  }
+  if (watching_.load(std::memory_order_relaxed) && watchers_.empty()) {
+    watching_.store(false, std::memory_order_relaxed);
+    budget_.end_watching();
+  }
 }
 
 void BufferPool::wake_from_any_thread() {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "engine/foundation/units.h"
+#include "engine/media/buffer_arena.h"
 
 namespace engine {
 
@@ -33,6 +34,9 @@ class MemoryBudget {
   void give_back(ByteCount bytes);
   [[nodiscard]] ByteCount used() const { return {used_.load(std::memory_order_relaxed)}; }
   [[nodiscard]] ByteCount limit() const { return {limit_}; }
+  // True if at least so much is free, or kept by pools for nothing but reuse. Cheap as long as
+  // memory is not short.
+  [[nodiscard]] bool has_free(ByteCount bytes) const;
 
  private:
   friend class BufferPool;
@@ -44,14 +48,25 @@ class MemoryBudget {
   [[nodiscard]] bool someone_waits() const {
     return waiting_pools_.load(std::memory_order_relaxed) != 0;
   }
+  // `pool` has watchers now: it is woken whenever a buffer comes free in any pool.
+  void begin_watching(BufferPool& pool);
+  void end_watching();
+  [[nodiscard]] bool someone_watches() const {
+    return watching_pools_.load(std::memory_order_relaxed) != 0;
+  }
+  // A buffer has come free that is kept for reuse.
+  void tell_watching();
+  void wake_watching();
   void wake_all();
 
   const std::uint64_t limit_;
   std::atomic<std::uint64_t> used_{0};
   std::atomic<std::uint64_t> releases_{0};  // counts give_back(): tells a waiter that it missed one
   std::atomic<std::uint32_t> waiting_pools_{0};
-  std::mutex mutex_;  // guards pools_; a leaf but for the pools' wake functions
+  std::atomic<std::uint32_t> watching_pools_{0};
+  mutable std::mutex mutex_;  // guards pools_; a leaf but for the pools' wake functions
   std::vector<BufferPool*> pools_;
+  BufferArena arena_;
 };
 
 // A move-only duty: one buffer of a pool, given back when the lease ends. Only on the pool's
@@ -118,6 +133,9 @@ class BufferPool {
   [[nodiscard]] std::optional<BufferLease> lease(ByteCount bytes);
   // Queues `waiter` to be told when lease() may succeed again. Unlinks itself when destroyed.
   void wait(BufferWaiter& waiter);
+  // Queues `waiter`, who does not want to lease as long as so little is free, to be told when more
+  // is. Nobody waits behind it.
+  void watch(BufferWaiter& waiter);
 
   // The one buffer for those on whom holders of all others depend (bouncing a write out): outside
   // of the cap, made at its first use. nullopt while it is out.
@@ -130,7 +148,9 @@ class BufferPool {
 
   // Tells waiters if space has come free, also by other threads' pools; lanes call it in reap().
   void wake_waiters();
-  [[nodiscard]] bool has_waiters() const { return !waiters_.empty(); }
+  // Memory is short: somebody waits or watches.
+  [[nodiscard]] bool has_waiters() const { return !waiters_.empty() || !watchers_.empty(); }
+  [[nodiscard]] const MemoryBudget& budget() const { return budget_; }
 
  private:
   friend class BufferLease;
@@ -142,16 +162,20 @@ class BufferPool {
   void give_up_kept() noexcept { give_up_kept(0); }
   void give_up_kept(std::uint64_t remaining_bytes) noexcept;
   void serve();
+  void tell_watchers();
   void stop_waiting_if_empty();
   void wake_from_any_thread();
 
-  static constexpr std::size_t class_count = 10;  // 4 KiB << 0 .. 4 KiB << 9
+  static constexpr std::size_t class_count = BufferArena::class_count;
+  static constexpr std::size_t reserve_class = 5;
+  static_assert(BufferArena::page_bytes << reserve_class == reserve_length.value);
+
   MemoryBudget& budget_;
   const std::function<void()> wake_;
   std::atomic<bool> wake_sent_{false};
 
   std::array<std::vector<std::byte*>, class_count> free_;
-  std::uint64_t kept_bytes_ = 0;
+  std::atomic<std::uint64_t> kept_bytes_{0};  // written by this thread alone
   const std::uint64_t keep_limit_bytes_;
   std::uint64_t outstanding_ = 0;  // leases, the reserve included
 
@@ -160,6 +184,12 @@ class BufferPool {
   bool serving_ = false;  // a waiter is being called: it may lease ahead of the others
   bool served_ = false;   // ... and has got something
   std::uint64_t seen_releases_ = 0;
+
+  Waiters watchers_;
+  std::atomic<bool> watching_{false};       // counted in the budget's watching_pools_
+  std::atomic<bool> asked_to_tell_{false};  // another pool has begun to watch
+  bool freed_ = false;                      // a buffer has come free since watchers were told
+  std::uint64_t told_releases_ = 0;         // releases_ when watchers were told
 
   std::byte* reserve_ = nullptr;
   bool reserve_out_ = false;
@@ -180,8 +210,9 @@ inline std::optional<BufferLease> BufferPool::lease(ByteCount bytes) {
   if (size_class >= class_count || free_[size_class].empty()) return lease_new(size_class);
   std::byte* memory = free_[size_class].back();
   free_[size_class].pop_back();
-  const std::size_t length = std::size_t{4096} << size_class;
-  kept_bytes_ -= length;
+  const std::size_t length = BufferArena::page_bytes << size_class;
+  kept_bytes_.store(kept_bytes_.load(std::memory_order_relaxed) - length,
+                    std::memory_order_relaxed);
   ++outstanding_;
   served_ = true;
   return BufferLease(*this, {memory, length});

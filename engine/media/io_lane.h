@@ -2,6 +2,7 @@
 // it started on.
 #pragma once
 
+#include <boost/intrusive/list.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -49,6 +50,18 @@ struct FileOperation {
   FileOperation* next = nullptr;
 };
 
+// Something of the engine to be done once at the end of the lane's turn, in front of submit(): a
+// group commit. Leaves the queue by itself when destroyed.
+class LaneTask : public boost::intrusive::list_base_hook<
+                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  // May start operations, and run the `done` of what it has committed.
+  virtual void end_of_turn() = 0;
+
+ protected:
+  ~LaneTask() = default;
+};
+
 class IoLane {
  public:
   IoLane() = default;
@@ -60,9 +73,26 @@ class IoLane {
   // Queues `operation`; the kernel sees it at the next submit(). Never blocks, never fails: an
   // operation that cannot be queued now waits inside the lane.
   virtual void start(FileOperation& operation) = 0;
-  // Hands everything queued to the kernel: once at the end of a reactor turn, after reap(), which
-  // may have started more.
+  // Hands everything queued to the kernel. finish_turn() calls it.
   virtual void submit() = 0;
+  // Runs task.end_of_turn() once in the next finish_turn(); nothing if it is queued already.
+  void at_turn_end(LaneTask& task) {
+    if (!task.is_linked()) tasks_.push_back(task);
+  }
+  // Whoever runs the lane may not sleep.
+  [[nodiscard]] bool has_tasks() const { return !tasks_.empty(); }
+  // Runs the tasks queued now (one that is queued meanwhile waits for the next call), then submits
+  // what they and all others have started.
+  void finish_turn() {
+    decltype(tasks_) tasks;
+    tasks.swap(tasks_);
+    while (!tasks.empty()) {
+      LaneTask& task = tasks.front();
+      tasks.pop_front();
+      task.end_of_turn();
+    }
+    submit();
+  }
   // Runs the `done` of everything that finished or was posted, and wakes those who wait for
   // buffers; returns how many operations that were. No system call when there is nothing.
   virtual std::size_t reap() = 0;
@@ -78,6 +108,9 @@ class IoLane {
   virtual void clear_wake() = 0;
   // This thread's transfer buffers.
   [[nodiscard]] virtual BufferPool& buffers() = 0;
+
+ private:
+  boost::intrusive::list<LaneTask, boost::intrusive::constant_time_size<false>> tasks_;
 };
 
 }  // namespace engine

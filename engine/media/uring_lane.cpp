@@ -137,10 +137,9 @@ UringLane::UringLane(MemoryBudget& budget, Options options, std::unique_ptr<Ring
       buffers_(budget, [this] { wake(); }),
       limiter_(options.caps) {}
 
-UringLane::~UringLane() {
-  CHECK(in_flight_ == 0);
-  close(wake_descriptor_);
-}
+UringLane::~UringLane() { CHECK(in_flight_ == 0); }
+
+UringLane::WakeDescriptor::~WakeDescriptor() { close(number); }
 
 void UringLane::start(FileOperation& operation) {
   CHECK(operation.buffer.size() <= FileOperation::largest_transfer.value);
@@ -239,12 +238,12 @@ std::size_t UringLane::take_posted() {
 void UringLane::wake() const {
   const std::uint64_t one = 1;
   // Fails only when the counter is full, and then the descriptor is readable anyway.
-  (void)!write(wake_descriptor_, &one, sizeof(one));
+  (void)!write(wake_descriptor_.number, &one, sizeof(one));
 }
 
 void UringLane::clear_wake() {
   std::uint64_t count = 0;
-  (void)!read(wake_descriptor_, &count, sizeof(count));
+  (void)!read(wake_descriptor_.number, &count, sizeof(count));
 }
 
 }  // namespace engine

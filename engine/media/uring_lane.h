@@ -52,12 +52,21 @@ class UringLane final : public IoLane {
   std::size_t reap() override;
   void post(FileOperation& operation) override;
   [[nodiscard]] std::size_t in_flight() const override { return in_flight_; }
-  [[nodiscard]] int wake_descriptor() const override { return wake_descriptor_; }
+  [[nodiscard]] int wake_descriptor() const override { return wake_descriptor_.number; }
   void clear_wake() override;
   [[nodiscard]] BufferPool& buffers() override { return buffers_; }
 
  private:
   struct Ring;  // liburing's
+  // Closes last of all: until buffers_ has left the budget, other threads' pools may wake it, and
+  // the number must not be another file's by then.
+  struct WakeDescriptor {
+    explicit WakeDescriptor(int descriptor) : number(descriptor) {}
+    WakeDescriptor(const WakeDescriptor&) = delete;
+    WakeDescriptor& operator=(const WakeDescriptor&) = delete;
+    ~WakeDescriptor();
+    const int number;
+  };
 
   UringLane(MemoryBudget& budget, Options options, std::unique_ptr<Ring> ring, int wake_descriptor);
   void wake() const;
@@ -69,7 +78,7 @@ class UringLane final : public IoLane {
 
   const Options options_;
   const std::unique_ptr<Ring> ring_;
-  const int wake_descriptor_;
+  const WakeDescriptor wake_descriptor_;
   BufferPool buffers_;
   InFlightLimiter limiter_;
   OperationQueue admitted_;       // may go to the kernel, not yet in the ring

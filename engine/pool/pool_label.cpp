@@ -25,9 +25,8 @@ std::vector<std::byte> encode(const PoolLabel& label) {
   media.created_ms = label.created_ms;
   media.kind = format::pool_kind_file;
   seal(media);
-  std::vector<std::byte> bytes;
-  append(bytes, media);
-  return bytes;
+  const auto bytes = bytes_of(media);
+  return {bytes.begin(), bytes.end()};
 }
 
 Result<PoolLabel, PoolError> decode_pool_label(std::span<const std::byte> bytes) {

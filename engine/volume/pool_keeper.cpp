@@ -62,7 +62,8 @@ PoolKeeper::~PoolKeeper() {
 }
 
 void PoolKeeper::add(const VolumeSpec& spec, BackedVolume& volume) {
-  slots_.push_back(std::make_unique<Slot>(Slot{.spec = spec, .volume = volume}));
+  slots_.push_back(
+      std::make_unique<Slot>(Slot{.spec = spec, .volume = volume, .reason_about = {}}));
   if (is_file()) {
     const auto known = known_.find(spec.name);
     learn_identity(*slots_.back(), known ? &*known : nullptr);

@@ -39,6 +39,20 @@ Header copy_header(std::span<const std::byte> bytes) {
   return header;
 }
 
+// Of the types that a controller takes, but for H2CTermReq; 0 for all others.
+std::size_t header_bytes_of(PduType type) {
+  switch (type) {
+    case PduType::ic_req:
+      return sizeof(IcReq);
+    case PduType::capsule_cmd:
+      return sizeof(CapsuleCmd);
+    case PduType::h2c_data:
+      return sizeof(H2cData);
+    default:
+      return 0;
+  }
+}
+
 InitializeRequest initialize_request(std::span<const std::byte> bytes) {
   const auto request = copy_header<IcReq>(bytes);
   return {.pfv = request.pfv, .hpda = request.hpda, .dgst = request.dgst, .maxr2t = request.maxr2t};
@@ -146,19 +160,37 @@ Result<PduDecoder::Frame, PduError> PduDecoder::frame(const CommonHeader& common
 }
 
 Result<std::optional<Pdu>, PduError> PduDecoder::next(std::span<const std::byte> bytes) const {
+  auto pdu = decode(bytes);
+  // What is wrong shows early; what goes back to the host is the whole header.
+  if (!pdu && !pdu.error().closes_silently() && bytes.size() < offending_header_bytes(bytes)) {
+    return std::nullopt;
+  }
+  return pdu;
+}
+
+std::optional<PduError> PduDecoder::error_at_end(std::span<const std::byte> bytes) const {
+  if (const auto pdu = decode(bytes); !pdu) return pdu.error();
+  if (bytes.size() < sizeof(CommonHeader)) return std::nullopt;
+  if (const auto parts = frame(copy_header<CommonHeader>(bytes)); !parts) return parts.error();
+  return std::nullopt;
+}
+
+Result<std::optional<Pdu>, PduError> PduDecoder::decode(std::span<const std::byte> bytes) const {
   if (bytes.size() < sizeof(CommonHeader)) return std::nullopt;
   const auto common = copy_header<CommonHeader>(bytes);
-  TRY(const Frame parts, frame(common));
-  if (bytes.size() < parts.header_bytes) return std::nullopt;
-
   const auto type = static_cast<PduType>(common.type);
   if (link_.hdgst && (type == PduType::capsule_cmd || type == PduType::h2c_data)) {
-    const auto received = copy_header<wire::le32>(bytes.subspan(parts.hlen));
-    if (received != engine::crc32c(bytes.first(parts.hlen))) {
+    // Where it lies follows from the type alone: nothing else of the header is believed before.
+    const std::size_t hlen = header_bytes_of(type);
+    if (bytes.size() < hlen + digest_bytes) return std::nullopt;
+    const auto received = copy_header<wire::le32>(bytes.subspan(hlen));
+    if (received != engine::crc32c(bytes.first(hlen))) {
       return PduError{FatalErrorStatus::header_digest_error, received,
                       PduFault::header_digest_mismatch};
     }
   }
+  TRY(const Frame parts, frame(common));
+  if (bytes.size() < parts.header_bytes) return std::nullopt;
 
   const auto pdu = [&parts](const auto& header) {
     return Pdu{.header = header,
@@ -186,14 +218,19 @@ Result<std::optional<Pdu>, PduError> PduDecoder::next(std::span<const std::byte>
   return pdu(host_termination(bytes, parts.header_bytes));
 }
 
+std::size_t offending_header_bytes(std::span<const std::byte> bytes) {
+  if (bytes.size() < sizeof(CommonHeader)) return sizeof(CommonHeader);
+  const auto common = copy_header<CommonHeader>(bytes);
+  const std::size_t expected = header_bytes_of(static_cast<PduType>(common.type));
+  // HLEN may itself be what is wrong: it never shortens the common header, nor makes the header of
+  // a known type longer.
+  if (expected != 0) return std::clamp<std::size_t>(common.hlen, sizeof(CommonHeader), expected);
+  if (common.hlen > largest_term_req_data_bytes) return sizeof(CommonHeader);
+  return std::max<std::size_t>(common.hlen, sizeof(CommonHeader));
+}
+
 std::span<const std::byte> offending_header(std::span<const std::byte> bytes) {
-  std::size_t length = std::min(bytes.size(), sizeof(CommonHeader));
-  if (bytes.size() >= sizeof(CommonHeader)) {
-    // HLEN may itself be what is wrong: it never shortens the common header.
-    const auto hlen = static_cast<std::size_t>(bytes[offsetof(CommonHeader, hlen)]);
-    length = std::max(length, std::min(bytes.size(), hlen));
-  }
-  return bytes.first(std::min(length, largest_term_req_data_bytes));
+  return bytes.first(std::min(bytes.size(), offending_header_bytes(bytes)));
 }
 
 }  // namespace protocol::nvme_tcp

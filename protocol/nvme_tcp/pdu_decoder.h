@@ -90,14 +90,23 @@ class PduDecoder {
   // Decodes the header of the PDU at the front of `bytes`; nullopt if more bytes are needed (at
   // most largest_pdu_header_bytes in all). Its views are into `bytes`. The same stream gives the
   // same answer however it is cut. Errors are final for the connection: answer with C2HTermReq
-  // unless closes_silently(). Order of checks: the common header's fields in their order, the
-  // header digest, the remaining fields, the limits; so FEI names the first bad field. Reserved
-  // fields other than FLAGS are ignored, as the Base specification allows.
+  // unless closes_silently(). Order of checks: the header digest where it is in use (behind it,
+  // damage on the way and a host's mistakes are told apart), the common header's fields in their
+  // order, the remaining fields, the limits; so FEI names the first bad field. An error is told
+  // when the whole offending header is there. Reserved fields other than FLAGS are ignored, as the
+  // Base specification allows.
   [[nodiscard]] engine::Result<std::optional<Pdu>, PduError> next(
       std::span<const std::byte> bytes) const;
 
+  // The error of a PDU of which `bytes` is all that has come, after next() wanted more; nullopt if
+  // they are the front of a good one.
+  [[nodiscard]] std::optional<PduError> error_at_end(std::span<const std::byte> bytes) const;
+
  private:
   struct Frame;
+
+  [[nodiscard]] engine::Result<std::optional<Pdu>, PduError> decode(
+      std::span<const std::byte> bytes) const;
 
   [[nodiscard]] engine::Result<Frame, PduError> frame(const CommonHeader& common) const;
   [[nodiscard]] engine::Result<Frame, PduError> frame_with_data(const CommonHeader& common,
@@ -108,8 +117,12 @@ class PduDecoder {
   bool established_ = false;
 };
 
+// Length of the header of the failed PDU at the front of `bytes`, 8..128: as HLEN says, if that can
+// be.
+[[nodiscard]] std::size_t offending_header_bytes(std::span<const std::byte> bytes);
+
 // The part of the failed PDU that C2HTermReq returns to the host: its header as far as it was
-// received, at most 128 bytes. `bytes` is what next() was given.
+// received. `bytes` is what next() was given.
 [[nodiscard]] std::span<const std::byte> offending_header(std::span<const std::byte> bytes);
 
 }  // namespace protocol::nvme_tcp

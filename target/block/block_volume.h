@@ -1,8 +1,9 @@
-// BlockVolume: what NVMe namespaces and SCSI LUNs share of one volume: its handle, identity and
-// write order.
+// BlockVolume: what NVMe namespaces and SCSI LUNs share of one volume: its handle, identity, write
+// order and share of the transfer buffers.
 #pragma once
 
 #include "engine/volume/volume.h"
+#include "target/block/buffer_share.h"
 #include "target/block/write_order.h"
 
 namespace target::block {
@@ -25,10 +26,13 @@ class BlockVolume {
   [[nodiscard]] engine::Volume& volume() { return volume_; }
   [[nodiscard]] const engine::Volume& volume() const { return volume_; }
   [[nodiscard]] WriteOrder& write_order() { return write_order_; }
+  [[nodiscard]] BufferShare& buffers() { return buffers_; }
+  [[nodiscard]] const BufferShare& buffers() const { return buffers_; }
 
  private:
   engine::Volume& volume_;
   WriteOrder write_order_;
+  BufferShare buffers_;
 };
 
 }  // namespace target::block

@@ -18,6 +18,7 @@ enum class StreamError : std::uint8_t {
   would_block,  // nothing to read, or no room to write, right now
   closed,       // the peer ended the stream in order
   broken,       // reset, timed out or otherwise unusable
+  evicted,      // its place was needed, and the peer had not settled
 };
 
 // Readiness, not completion: a reactor turn reads and writes what it can without waiting, and asks
@@ -41,6 +42,8 @@ class ByteStream {
   // Nothing more will be written: the peer sees the end of the stream behind what was. read() goes
   // on.
   virtual void finish_writing() = 0;
+  // The peer has shown what it came for: its place is not taken away for another's.
+  virtual void settle() = 0;
   // Ends the stream now; pending callbacks are dropped. Safe to call twice.
   virtual void close() = 0;
 

@@ -32,10 +32,15 @@ void watch_for_vanished_peers(int socket) {
   const int idle_seconds = 60;
   const int interval_seconds = 10;
   const int probes = 6;
+  // What was sent and is not acknowledged (keep-alive is silent then), or an idle peer that does
+  // not answer probes. It must be longer than a network may be down without hurting anybody.
+  const unsigned unacknowledged_ms = 120'000;
   ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
   ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof(idle_seconds));
   ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &interval_seconds, sizeof(interval_seconds));
   ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+  ::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms,
+               sizeof(unacknowledged_ms));
 }
 
 // A listening socket, or errno. Accepted sockets inherit its options.
@@ -142,6 +147,7 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
     const std::lock_guard lock(status_mutex_);
     ListenerStatus status = status_;
     status.connections = limit_->open();
+    status.evicted = limit_->evicted();
     return status;
   }
 
@@ -248,7 +254,7 @@ class Listener::Acceptor : public std::enable_shared_from_this<Acceptor> {
     count(place ? &ListenerStatus::accepted : &ListenerStatus::turned_away);
     if (!place) {
       if (refusals_.allows(reactor().now())) {
-        log_warn("listener {} turns {} away: {} connections are open (max_connections), more={}",
+        log_warn("listener {} turns {} away: {} hosts are connected (max_connections), more={}",
                  options_.name, SocketAddress::peer_of(socket.get()).text(), limit_->most(),
                  refusals_.suppressed());
       }

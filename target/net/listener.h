@@ -38,6 +38,7 @@ struct ListenerStatus {
   std::uint32_t connections = 0;
   std::uint64_t accepted = 0;
   std::uint64_t turned_away = 0;  // more than max_connections
+  std::uint64_t evicted = 0;      // had to go for others, before they had shown to be hosts
 };
 
 struct ListenError {

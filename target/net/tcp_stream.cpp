@@ -20,6 +20,7 @@ struct TcpStream::Readiness {
   asio::posix::stream_descriptor descriptor;
   std::function<void()> readable;  // empty: nobody waits
   std::function<void()> writable;
+  bool evicted = false;
 };
 
 TcpStream::TcpStream(Reactor& reactor, UniqueFd socket, ConnectionLimit::Place place)
@@ -37,11 +38,22 @@ TcpStream::TcpStream(Reactor& reactor, UniqueFd socket, ConnectionLimit::Place p
   } else {
     socket_ = -1;  // no room for it in the kernel's set: the first read says that it is broken
   }
+  place_.when_evicted([&reactor, stream = std::weak_ptr(readiness_)] {
+    reactor.post([stream] {
+      const auto evicted = stream.lock();
+      if (evicted == nullptr) return;
+      // Whoever waits finds out by trying.
+      evicted->evicted = true;
+      if (const auto call = std::exchange(evicted->readable, {})) call();
+      if (const auto call = std::exchange(evicted->writable, {})) call();
+    });
+  });
 }
 
 TcpStream::~TcpStream() { close(); }
 
 engine::Result<std::size_t, StreamError> TcpStream::read(std::span<const iovec> into) {
+  if (readiness_->evicted) return StreamError::evicted;
   if (socket_ < 0) return StreamError::broken;
   for (;;) {
     ssize_t got = 0;
@@ -61,6 +73,7 @@ engine::Result<std::size_t, StreamError> TcpStream::read(std::span<const iovec> 
 }
 
 engine::Result<std::size_t, StreamError> TcpStream::write(std::span<const iovec> from) {
+  if (readiness_->evicted) return StreamError::evicted;
   if (socket_ < 0) return StreamError::broken;
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(from.data());
@@ -103,6 +116,9 @@ void TcpStream::close() {
   readiness_->writable = {};
   boost::system::error_code ignored;
   readiness_->descriptor.close(ignored);
+  // Now, not when the stream is destroyed: commands of a connection that has ended may keep it for
+  // long.
+  place_.give_back();
 }
 
 }  // namespace target

@@ -2,51 +2,14 @@
 // reactor's io_context only tells of readiness.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
 #include <memory>
 
 #include "target/net/byte_stream.h"
+#include "target/net/connection_limit.h"
 #include "target/net/unique_fd.h"
 #include "target/reactor/reactor.h"
 
 namespace target {
-
-// How many connections a listener has open; outlives it with its last stream. Any thread.
-class ConnectionLimit {
- public:
-  explicit ConnectionLimit(std::uint32_t most) : most_(most) {}
-
-  // A place among the connections, given back when destroyed.
-  class Place {
-   public:
-    Place() = default;
-    explicit Place(std::shared_ptr<ConnectionLimit> limit) : limit_(std::move(limit)) {}
-    Place(Place&&) = default;
-    Place& operator=(Place&&) = delete;
-    ~Place() {
-      if (limit_ != nullptr) limit_->open_.fetch_sub(1, std::memory_order_relaxed);
-    }
-
-   private:
-    std::shared_ptr<ConnectionLimit> limit_;
-  };
-
-  // nullopt: there are as many as there may be.
-  [[nodiscard]] static std::optional<Place> take(const std::shared_ptr<ConnectionLimit>& limit) {
-    if (limit->open_.fetch_add(1, std::memory_order_relaxed) >= limit->most_) {
-      limit->open_.fetch_sub(1, std::memory_order_relaxed);
-      return std::nullopt;
-    }
-    return Place(limit);
-  }
-  [[nodiscard]] std::uint32_t open() const { return open_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::uint32_t most() const { return most_; }
-
- private:
-  const std::uint32_t most_;
-  std::atomic<std::uint32_t> open_{0};
-};
 
 class TcpStream final : public ByteStream {
  public:
@@ -60,6 +23,7 @@ class TcpStream final : public ByteStream {
   void when_readable(std::function<void()> callback) override;
   void when_writable(std::function<void()> callback) override;
   void finish_writing() override;
+  void settle() override { place_.settle(); }
   void close() override;
   [[nodiscard]] const std::string& peer_address() const override { return peer_address_; }
   [[nodiscard]] const std::string& local_address() const override { return local_address_; }
@@ -67,7 +31,6 @@ class TcpStream final : public ByteStream {
  private:
   struct Readiness;  // shared with waits under way, which may end after the stream
 
-  // Declared first, destroyed last: the place is free when the descriptor is.
   ConnectionLimit::Place place_;
   std::string peer_address_;
   std::string local_address_;

@@ -35,6 +35,7 @@ struct Command {
   // The executor's: the request to the volume, and its place among overlapping writes.
   engine::VolumeIo io;
   block::OrderedWrite order;
+  // Set before data is asked for: the connection counts the buffer towards what this volume holds.
   block::BlockVolume* volume = nullptr;
   void* context = nullptr;       // the executor's pointer back to itself
   std::uint64_t started_ns = 0;  // when the capsule was decoded, for latency metrics
@@ -144,6 +145,9 @@ class CommandExecutor {
   CommandExecutor& operator=(const CommandExecutor&) = delete;
   virtual ~CommandExecutor() = default;
 
+  // The volume that the data of a command is for, as far as its entry tells; nullptr: none. Asked
+  // before in-capsule data is read, so that it counts towards what the volume may hold.
+  [[nodiscard]] virtual block::BlockVolume* volume_of(const Command& command) = 0;
   // A command capsule arrived; its in-capsule data, if any, is in command.buffer already.
   virtual void execute(CommandPermit permit) = 0;
   // What receive_from_host() or lease_for_host() asked for is there.

@@ -50,6 +50,7 @@ void CommandSlots::give_back(CommandSlot& slot) {
   slot.capsule_bytes = 0;
   slot.data_bytes = 0;
   slot.step = 0;
+  slot.volume = nullptr;
   --outstanding_;
   if (&slot == &first_ && used_ids_ != nullptr) return;
   slot.next = free_;

@@ -25,8 +25,12 @@ struct CommandSlot : Command {
   std::uint16_t index = 0;           // of this slot; part of the transfer tag
   std::uint32_t capsule_bytes = 0;   // in-capsule data in `buffer`
   std::uint32_t transfer_bytes = 0;  // waiting, receiving: what the executor asked for
-  std::size_t held_bytes = 0;        // length of the lease, as counted by the connection
-  CommandSlot* next = nullptr;       // in the free list, or among the waiting
+  // How the connection counts the lease: its length, towards which volume, and whether it is still
+  // the host on whom it depends, or that volume.
+  std::size_t held_bytes = 0;
+  block::BlockVolume* held_for = nullptr;
+  bool with_volume = false;
+  CommandSlot* next = nullptr;  // in the free list, or among the waiting
   HostTransfer transfer;
 };
 

@@ -29,8 +29,9 @@ Connection::Connection(ConnectionRegistry& registry, std::unique_ptr<ByteStream>
       reactor_(registry.reactor()),
       options_(options),
       stream_(std::move(stream)),
-      transfer_wait_(*this, &Connection::serve_waiting),
-      capsule_wait_(*this, &Connection::capsule_buffer_available),
+      pool_wait_(*this),
+      memory_wait_(*this),
+      reserve_wait_(*this),
       timer_([this] { time_passed(); }),
       opened_(reactor_.clock().now()),
       last_received_(opened_),
@@ -63,7 +64,9 @@ void Connection::bind(const QueueBinding& binding) {
   bound_ = true;
   answering_connect_ = true;
   binding_ = binding;
+  stream_->settle();
   timer_.disarm();  // it watched over Connect
+  if (host_owes() || !output_.empty()) watch_for_stall();
   slots_.grow(binding.entries);
   if (binding.qid != 0) decoder_.limit_in_capsule(options_.in_capsule_bytes);
 }
@@ -132,7 +135,7 @@ void Connection::after_flush() {
     if (host_owes()) watch_for_stall();
     if (may_read()) reactor_.keep_polling(*this);
   }
-  if (first_waiting_ != nullptr) serve_waiting();
+  if (waits_for_buffers()) serve_waiting();
 }
 
 // The host broke the protocol; `bytes` is the front of the stream from the offending PDU on.
@@ -181,8 +184,10 @@ void Connection::begin_end(EndReason reason, Phase phase) {
 }
 
 void Connection::lost(StreamError error) {
-  begin_end(error == StreamError::closed ? EndReason::closed_by_host : EndReason::connection_lost,
-            Phase::closed);
+  EndReason reason = EndReason::connection_lost;
+  if (error == StreamError::closed) reason = EndReason::closed_by_host;
+  if (error == StreamError::evicted) reason = EndReason::connect_timeout;
+  begin_end(reason, Phase::closed);
 }
 
 void Connection::close() {
@@ -191,6 +196,7 @@ void Connection::close() {
   timer_.disarm();
   stream_->close();
   output_.clear();
+  tell_reserve_waiters();
   held_input_ = {};
 }
 
@@ -212,9 +218,12 @@ bool Connection::host_owes() const {
 // Called whenever one side begins to owe something; costs nothing while the timer runs. (It may
 // still run for a time-out that lies further ahead: that of Connect.)
 void Connection::watch_for_stall() {
-  if (options_.stall_timeout <= Duration{} || ending()) return;
-  const Instant deadline = reactor_.now() + options_.stall_timeout;
-  if (timer_.armed() && timer_.deadline() <= deadline) return;
+  if (options_.stall_timeout > Duration{}) look_again(reactor_.now() + options_.stall_timeout);
+}
+
+// time_passed() will be called no later.
+void Connection::look_again(Instant deadline) {
+  if (ending() || (timer_.armed() && timer_.deadline() <= deadline)) return;
   reactor_.timers().arm(timer_, deadline);
 }
 
@@ -235,9 +244,17 @@ void Connection::time_passed() {
   }
   if (host_owes()) watch(last_received_, options_.stall_timeout, EndReason::idle_timeout);
   if (!output_.empty()) watch(last_sent_, options_.stall_timeout, EndReason::idle_timeout);
-  if (!deadline) return;
-  if (*deadline > now) return reactor_.timers().arm(timer_, *deadline);
+  if (!deadline || *deadline > now) {
+    if (deadline) reactor_.timers().arm(timer_, *deadline);
+    if (blocked_slot_ != nullptr) serve_waiting();  // does its volume hang?
+    return;
+  }
   registry_.counters_.timeouts.fetch_add(1, std::memory_order_relaxed);
+  if (stage_ == Stage::header && output_.empty()) {
+    // Something may be wrong with what has come, and only the rest of its header was waited for.
+    const auto front = std::span<const std::byte>(stash_).first(stash_bytes_);
+    if (const auto error = decoder_.error_at_end(front)) return fail(*error, front);
+  }
   begin_end(reason, Phase::closed);
 }
 

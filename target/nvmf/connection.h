@@ -66,13 +66,29 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
  private:
   // Told when a transfer buffer has come free.
   struct BufferWait final : engine::BufferWaiter {
-    BufferWait(Connection& owner, void (Connection::*call)()) : connection(owner), told(call) {}
-    void buffer_available() override { (connection.*told)(); }
+    explicit BufferWait(Connection& owner) : connection(owner) {}
+    void buffer_available() override { connection.serve_waiting(); }
     void stop() {
       if (is_linked()) unlink();
     }
     Connection& connection;
-    void (Connection::*told)();
+  };
+
+  // Whether a command gets a buffer now.
+  enum class Grant : std::uint8_t {
+    yes,
+    volume_over_share,      // its volume holds too much
+    connection_over_share,  // the connection does
+    memory_short,           // little is free, and the connection has something
+    no_buffer,              // the pool has none: others wait, or all is taken
+  };
+
+  // What this connection has going on one volume.
+  struct VolumeUse {
+    block::BlockVolume* volume = nullptr;  // nullptr: commands without one
+    std::size_t bytes = 0;                 // of buffers that are with the volume
+    CommandSlot* first = nullptr;          // of those that wait for a buffer
+    CommandSlot* last = nullptr;
   };
 
   enum class Phase : std::uint8_t {
@@ -107,7 +123,6 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   void data_received(std::size_t bytes);
   void finish_data(bool digest_matches);
   [[nodiscard]] bool lease_for_capsule();
-  void capsule_buffer_available();
 
   // connection_transfer.cpp: from commands to bytes.
   void execute(CommandSlot& slot);
@@ -117,8 +132,19 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   [[nodiscard]] std::uint16_t reported_sq_head();
   void wait_for_buffer(CommandSlot& slot, std::uint32_t bytes, bool to_host);
   void serve_waiting();
-  [[nodiscard]] bool lease(CommandSlot& slot, std::uint32_t bytes, bool use_reserve);
-  [[nodiscard]] bool may_hold(std::uint32_t bytes) const;
+  void stop_needless_waits();
+  void serve_capsule();
+  void serve_transfers();
+  [[nodiscard]] bool serve_volume(std::size_t at);
+  [[nodiscard]] Grant lease(CommandSlot& slot, std::uint32_t bytes, bool use_reserve);
+  [[nodiscard]] Grant may_hold(const CommandSlot& slot, std::uint32_t bytes) const;
+  void wait_after(Grant denied, std::uint32_t bytes, bool use_reserve);
+  [[nodiscard]] VolumeUse& use_of(block::BlockVolume* volume);
+  [[nodiscard]] std::size_t bytes_with(const block::BlockVolume* volume) const;
+  void give_to_volume(CommandSlot& slot);
+  void stop_counting(CommandSlot& slot);
+  [[nodiscard]] bool is_admin() const { return !bound_ || binding_.qid == 0; }
+  [[nodiscard]] bool waits_for_buffers() const { return waiting_ != 0 || blocked_slot_ != nullptr; }
   void begin_receiving(CommandSlot& slot);
   void request_data(CommandSlot& slot);
   void deliver(CommandSlot& slot);
@@ -138,6 +164,7 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   void log_end();
   void time_passed();
   void watch_for_stall();
+  void look_again(engine::Instant deadline);
   [[nodiscard]] bool host_owes() const;
   [[nodiscard]] bool ending() const { return phase_ >= Phase::draining; }
   [[nodiscard]] bool may_answer() const {
@@ -154,6 +181,10 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   static constexpr std::size_t most_iovecs = 256;
   // What one command may take of the registry's reserve.
   static constexpr std::uint32_t largest_reserve_bytes = 64U << 10;
+  // What a connection may hold of buffers when memory is short.
+  static constexpr std::uint32_t small_bytes = 64U << 10;
+  // A capsule that waits for its volume is looked at no more often.
+  static constexpr engine::Duration shortest_look = std::chrono::milliseconds(10);
 
   ConnectionRegistry& registry_;
   Reactor& reactor_;
@@ -185,6 +216,7 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   protocol::nvme_tcp::DataDigest digest_;
   CommandSlot* blocked_slot_ =
       nullptr;  // a capsule whose data waits for a buffer: input stands still
+  CommandSlot* refused_slot_ = nullptr;  // a capsule whose data is thrown away, then it is answered
   std::size_t stash_bytes_ = 0;
   std::array<std::byte, protocol::nvme_tcp::largest_pdu_header_bytes> stash_;
   std::vector<std::byte> held_input_;  // received while blocked
@@ -194,12 +226,18 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   std::uint32_t executing_ = 0;
   std::uint32_t receiving_ = 0;  // slots with outstanding R2Ts
   std::uint64_t bulk_expected_ = 0;
-  std::size_t held_bytes_ = 0;
-  CommandSlot* first_waiting_ = nullptr;
-  CommandSlot* last_waiting_ = nullptr;
+
+  // Buffers.
+  std::size_t held_bytes_ = 0;          // by commands; what is being sent is counted by the output
+  std::size_t bytes_with_volumes_ = 0;  // of held_bytes_: they depend on a disk, not on the host
+  std::vector<VolumeUse> uses_;         // those that are not in use are used again
+  std::size_t first_served_ = 0;        // of uses_: each is the first in turn
+  std::uint32_t waiting_ = 0;           // commands that wait for a buffer
   bool serving_waiting_ = false;
-  BufferWait transfer_wait_;
-  BufferWait capsule_wait_;
+  bool serve_again_ = false;
+  BufferWait pool_wait_;     // for any buffer at all
+  BufferWait memory_wait_;   // until more is free
+  BufferWait reserve_wait_;  // for the reserve
 
   // Sending.
   OutputQueue output_;

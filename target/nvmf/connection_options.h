@@ -27,16 +27,16 @@ struct ConnectionOptions {
   std::uint32_t in_capsule_bytes = 8192;
   // R2Ts that one command may have outstanding, at most 8; the host's MAXR2T also bounds it.
   std::uint32_t max_r2t = 4;
-  // Most bytes asked for by one R2T; 0: everything that is missing.
-  std::uint32_t r2t_bytes = 0;
+  // Most bytes asked for by one R2T where several may be outstanding; 0: everything that is
+  // missing.
+  std::uint32_t r2t_bytes = 256 * 1024;
   std::uint32_t max_h2c_data_bytes = 128 * 1024;  // MAXH2CDATA; at least 4096, a multiple of 4
 
   // Replies waiting for the host to read them; beyond it the host's commands are not read either.
   std::size_t output_bound_bytes = 4U << 20;
-  // Transfer buffers that one connection may always hold; beyond it only a share of what is free.
-  std::size_t buffer_floor_bytes = 2U << 20;
-  // ... and never more than this beside one command: what a host that does not read its replies, or
-  // does not send its data, can tie up.
+  // Transfer buffers that a host which does not read its replies, or does not send its data, can
+  // tie up, and as much again with each volume; less when memory is short. One command beside
+  // nothing else may have more.
   std::size_t buffer_ceiling_bytes = 4U << 20;
 
   // 0: no limit.
@@ -60,7 +60,8 @@ struct ConnectionCounters {
   std::atomic<std::uint64_t> protocol_errors{0};  // C2HTermReqs sent, header digest errors included
   std::atomic<std::uint64_t> host_terminations{0};
   std::atomic<std::uint64_t> timeouts{0};
-  std::atomic<std::uint64_t> buffer_waits{0};  // commands that had to wait for a transfer buffer
+  std::atomic<std::uint64_t> buffer_waits{0};   // commands that had to wait for a transfer buffer
+  std::atomic<std::uint64_t> hang_refusals{0};  // sent back because their volume hangs
   // By EndReason: why connections ended.
   std::array<std::atomic<std::uint64_t>, end_reason_count> ended{};
 };

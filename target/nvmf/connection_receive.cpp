@@ -76,7 +76,9 @@ bool Connection::receive() {
 // straight to where it belongs.
 std::size_t Connection::read_limit() const {
   // While buffers are short, what is read may have to be kept until there is one.
-  if (reactor_.lane().buffers().has_waiters()) return read_beside_bulk_bytes;
+  if (reactor_.lane().buffers().has_waiters() || registry_.reserve_.has_waiters()) {
+    return read_beside_bulk_bytes;
+  }
   return bulk_expected_ >= 2 * read_beside_bulk_bytes ? read_beside_bulk_bytes
                                                       : registry_.scratch_.size();
 }
@@ -230,29 +232,37 @@ void Connection::handle_capsule(const nvme_tcp::CommandCapsule& capsule,
   slot.context = nullptr;
   slot.started_ns = static_cast<std::uint64_t>(reactor_.now().since_start.count());
   if (data_left_ == 0) return execute(slot);
+  slot.volume = executor_->volume_of(slot);
   blocked_slot_ = &slot;
-  if (!lease_for_capsule())
+  if (!lease_for_capsule()) {
     registry_.counters_.buffer_waits.fetch_add(1, std::memory_order_relaxed);
+  }
 }
 
 // Gets a buffer for the capsule at which the input stands, or waits for one; true if it goes on.
 bool Connection::lease_for_capsule() {
+  CommandSlot& slot = *blocked_slot_;
   // Buffers given out for R2Ts come back only when their data, which lies behind this capsule, has
   // been read: then, and for Admin queues, the reserve helps.
-  const bool use_reserve = receiving_ != 0 || !bound_ || binding_.qid == 0;
-  if (!lease(*blocked_slot_, data_left_, use_reserve)) {
-    (use_reserve ? registry_.reserve_ : reactor_.lane().buffers()).wait(capsule_wait_);
-    return false;
+  const bool use_reserve = receiving_ != 0 || is_admin();
+  const Grant grant = lease(slot, data_left_, use_reserve);
+  if (grant == Grant::yes) {
+    data_slot_ = std::exchange(blocked_slot_, nullptr);
+    return true;
   }
-  data_slot_ = std::exchange(blocked_slot_, nullptr);
-  return true;
-}
-
-void Connection::capsule_buffer_available() {
-  if (blocked_slot_ == nullptr || ending() || !lease_for_capsule()) return;
-  last_received_ = reactor_.now();  // until now it was us who did not read
-  send_soon();  // what is held goes on at the end of the turn, not inside the pool's call
-  if (may_read()) reactor_.keep_polling(*this);
+  if (slot.volume != nullptr && (grant == Grant::volume_over_share ||
+                                 (grant == Grant::memory_short && bytes_with(slot.volume) != 0))) {
+    // It waits for its volume, and commands to others wait behind it in the stream. If the volume
+    // hangs, this one is sent back instead.
+    const block::BufferShare& share = slot.volume->buffers();
+    if (share.hangs(reactor_.now())) {
+      refused_slot_ = std::exchange(blocked_slot_, nullptr);
+      return true;
+    }
+    look_again(std::max(share.hangs_from(), reactor_.now() + shortest_look));
+  }
+  wait_after(grant, data_left_, use_reserve);
+  return false;
 }
 
 void Connection::handle_host_data(const nvme_tcp::HostData& data,
@@ -308,6 +318,10 @@ std::span<const std::byte> Connection::take_digest(std::span<const std::byte> by
 // The PDU is complete. A wrong data digest ends the command, not the connection.
 void Connection::finish_data(bool digest_matches) {
   stage_ = Stage::header;
+  if (CommandSlot* refused = std::exchange(refused_slot_, nullptr)) {
+    registry_.counters_.hang_refusals.fetch_add(1, std::memory_order_relaxed);
+    return answer(*refused, nvme::status::command_interrupted, 0);
+  }
   CommandSlot* slot = std::exchange(data_slot_, nullptr);
   if (slot == nullptr) return;
   if (!digest_matches) {
@@ -326,6 +340,7 @@ void Connection::finish_data(bool digest_matches) {
   if (slot->transfer.failed()) return answer(*slot, nvme::status::transient_transport_error, 0);
   slot->data_bytes = slot->transfer_bytes;
   deliver(*slot);
+  if (waits_for_buffers()) send_soon();  // the connection may hold more for other volumes
 }
 
 }  // namespace target::nvmf

@@ -1,6 +1,7 @@
 // From commands to bytes: buffers, R2Ts, data to the host and completions.
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "engine/foundation/byte_cursor.h"
@@ -16,6 +17,7 @@ namespace nvme_tcp = protocol::nvme_tcp;
 using State = CommandSlot::State;
 
 void Connection::execute(CommandSlot& slot) {
+  give_to_volume(slot);
   slot.state = State::executing;
   ++executing_;
   executor_->execute(CommandPermit(slot));
@@ -23,6 +25,7 @@ void Connection::execute(CommandSlot& slot) {
 
 // What the executor waited for is in the buffer, or is an empty buffer to fill.
 void Connection::deliver(CommandSlot& slot) {
+  give_to_volume(slot);
   slot.state = State::executing;
   ++executing_;
   executor_->data_ready(CommandPermit(slot));
@@ -77,83 +80,196 @@ void Connection::wait_for_buffer(CommandSlot& slot, std::uint32_t bytes, bool to
   slot.to_host = to_host;
   slot.transfer_bytes = bytes;
   slot.next = nullptr;
-  (last_waiting_ != nullptr ? last_waiting_->next : first_waiting_) = &slot;
-  last_waiting_ = &slot;
-  if (first_waiting_ == &slot) serve_waiting();
+  VolumeUse& use = use_of(slot.volume);
+  (use.last != nullptr ? use.last->next : use.first) = &slot;
+  use.last = &slot;
+  ++waiting_;
+  serve_again_ = true;
+  if (use.first == &slot) serve_waiting();
 }
 
-// First come, first served; also told by the pool when a buffer has come free.
+// Whoever waits for a buffer tries again: told by the pool, or because this connection holds less.
 void Connection::serve_waiting() {
-  if (serving_waiting_) return;  // a command that was just served asks again: the loop goes on
+  if (serving_waiting_ || ending()) return;
   serving_waiting_ = true;
-  while (first_waiting_ != nullptr && !ending()) {
-    CommandSlot& slot = *first_waiting_;
-    // Over its share a connection waits for its own buffers: flush() and release() call again.
-    if (!may_hold(slot.transfer_bytes)) break;
-    const bool use_reserve = !bound_ || binding_.qid == 0;
-    if (!lease(slot, slot.transfer_bytes, use_reserve)) {
-      if (!transfer_wait_.is_linked()) {
-        registry_.counters_.buffer_waits.fetch_add(1, std::memory_order_relaxed);
-        reactor_.lane().buffers().wait(transfer_wait_);
-      }
-      break;
+  serve_capsule();
+  const std::uint32_t before = receiving_;
+  do {
+    serve_again_ = false;
+    serve_transfers();
+  } while (serve_again_);  // a command that was just served has asked again
+  // R2Ts have gone out whose data lies behind the capsule: now it may have the reserve.
+  if (receiving_ > before) serve_capsule();
+  stop_needless_waits();
+  serving_waiting_ = false;
+}
+
+void Connection::stop_needless_waits() {
+  if (waits_for_buffers()) return;
+  pool_wait_.stop();
+  memory_wait_.stop();
+  reserve_wait_.stop();
+}
+
+void Connection::serve_capsule() {
+  if (blocked_slot_ == nullptr || !lease_for_capsule()) return;
+  last_received_ = reactor_.now();  // until now it was us who did not read
+  send_soon();  // what is held goes on at the end of the turn, not inside the pool's call
+  if (may_read()) reactor_.keep_polling(*this);
+}
+
+// First come, first served among the commands of one volume. What one volume is denied, because it
+// is slow or wants much, another may get.
+void Connection::serve_transfers() {
+  if (waiting_ == 0) return;
+  const std::size_t first = first_served_++;
+  for (std::size_t i = 0; i < uses_.size(); ++i) {
+    if (!serve_volume((first + i) % uses_.size())) return;
+  }
+}
+
+// False if there is no buffer for anybody.
+bool Connection::serve_volume(std::size_t at) {
+  const bool use_reserve = is_admin();
+  while (uses_[at].first != nullptr && !ending()) {
+    CommandSlot& slot = *uses_[at].first;
+    const Grant grant = lease(slot, slot.transfer_bytes, use_reserve);
+    if (grant != Grant::yes) {
+      wait_after(grant, slot.transfer_bytes, use_reserve);
+      return grant != Grant::no_buffer;
     }
-    first_waiting_ = slot.next;
-    if (first_waiting_ == nullptr) last_waiting_ = nullptr;
-    slot.next = nullptr;
+    uses_[at].first = std::exchange(slot.next, nullptr);
+    if (uses_[at].first == nullptr) uses_[at].last = nullptr;
+    --waiting_;
     if (slot.to_host) {
       deliver(slot);
     } else {
       begin_receiving(slot);
     }
   }
-  serving_waiting_ = false;
+  return true;
 }
 
 bool Connection::abort_waiting(std::uint16_t command_id) {
   if (ending()) return false;
-  CommandSlot* before = nullptr;
-  for (CommandSlot* slot = first_waiting_; slot != nullptr; before = slot, slot = slot->next) {
-    if (slot->entry.command_id != command_id) continue;
-    (before != nullptr ? before->next : first_waiting_) = slot->next;
-    if (last_waiting_ == slot) last_waiting_ = before;
-    slot->next = nullptr;
-    answer(*slot, nvme::status::abort_requested, 0);
-    return true;
+  for (VolumeUse& use : uses_) {
+    CommandSlot* before = nullptr;
+    for (CommandSlot* slot = use.first; slot != nullptr; before = slot, slot = slot->next) {
+      if (slot->entry.command_id != command_id) continue;
+      (before != nullptr ? before->next : use.first) = slot->next;
+      if (use.last == slot) use.last = before;
+      slot->next = nullptr;
+      --waiting_;
+      answer(*slot, nvme::status::abort_requested, 0);
+      stop_needless_waits();
+      return true;
+    }
   }
   return false;
 }
 
-// A connection may always hold the floor; beyond it, up to the ceiling, as much as a quarter of
-// what nobody uses: so a host that takes buffers and does nothing with them leaves enough for the
-// others.
-bool Connection::may_hold(std::uint32_t bytes) const {
-  const std::size_t wanted = held_buffer_bytes() + bytes;
-  if (wanted <= options_.buffer_floor_bytes || held_buffer_bytes() == 0) return true;
-  if (wanted > options_.buffer_ceiling_bytes) return false;
+// Two bounds. What a volume may hold, over all connections: a disk that hangs gives nothing back.
+// And what a connection may hold because of its host, with what it has going on the same volume: a
+// host may not send or not read. Both shrink with what is free, so that some always is, however
+// many there are; buffers that another volume sits on do not count against this one.
+Connection::Grant Connection::may_hold(const CommandSlot& slot, std::uint32_t bytes) const {
   const engine::MemoryBudget& budget = registry_.budget_;
-  const std::uint64_t used = std::min(budget.used(), budget.limit()).value;
-  return wanted <= (budget.limit().value - used) / 4;
+  if (slot.volume != nullptr && !slot.volume->buffers().admits(bytes, budget)) {
+    return Grant::volume_over_share;
+  }
+  const std::uint64_t held =
+      held_bytes_ - bytes_with_volumes_ + output_.leased_bytes() + bytes_with(slot.volume);
+  const std::uint64_t wanted = held + bytes;
+  if (held == 0 || wanted <= small_bytes) {
+    return budget.has_free({std::uint64_t{2} * bytes}) ? Grant::yes : Grant::memory_short;
+  }
+  // The data of a capsule is bounded by the queue's depth, and the stream would stand still.
+  if (wanted > options_.buffer_ceiling_bytes && slot.state != State::capsule) {
+    return Grant::connection_over_share;
+  }
+  return budget.has_free({4 * wanted}) ? Grant::yes : Grant::memory_short;
 }
 
-bool Connection::lease(CommandSlot& slot, std::uint32_t bytes, bool use_reserve) {
+Connection::Grant Connection::lease(CommandSlot& slot, std::uint32_t bytes, bool use_reserve) {
   release_buffer(slot);
-  auto lease = reactor_.lane().buffers().lease({bytes});
-  if (!lease && use_reserve && bytes <= largest_reserve_bytes) {
-    lease = registry_.reserve_.lease({bytes});
+  const Grant allowed = may_hold(slot, bytes);
+  std::optional<engine::BufferLease> got;
+  if (allowed == Grant::yes) got = reactor_.lane().buffers().lease({bytes});
+  if (!got && allowed != Grant::volume_over_share && use_reserve &&
+      bytes <= largest_reserve_bytes) {
+    got = registry_.reserve_.lease({bytes});
   }
-  if (!lease) return false;
-  slot.buffer = std::move(*lease);
+  if (!got) return allowed == Grant::yes ? Grant::no_buffer : allowed;
+  slot.buffer = std::move(*got);
   slot.held_bytes = slot.buffer.bytes().size();
+  slot.held_for = slot.volume;
   held_bytes_ += slot.held_bytes;
-  return true;
+  if (slot.held_for != nullptr) slot.held_for->buffers().take(slot.held_bytes, reactor_.now());
+  return Grant::yes;
+}
+
+// Sees to it that serve_waiting() is called when it is worth trying again.
+void Connection::wait_after(Grant denied, std::uint32_t bytes, bool use_reserve) {
+  if (denied == Grant::no_buffer) {
+    if (!pool_wait_.is_linked()) {
+      registry_.counters_.buffer_waits.fetch_add(1, std::memory_order_relaxed);
+      reactor_.lane().buffers().wait(pool_wait_);
+    }
+  } else if (denied != Grant::connection_over_share) {  // flush(), release() and finish_data() call
+    if (!memory_wait_.is_linked()) reactor_.lane().buffers().watch(memory_wait_);
+  }
+  if (use_reserve && bytes <= largest_reserve_bytes && !reserve_wait_.is_linked()) {
+    registry_.reserve_.wait(reserve_wait_);
+  }
+}
+
+Connection::VolumeUse& Connection::use_of(block::BlockVolume* volume) {
+  VolumeUse* unused = nullptr;
+  for (VolumeUse& use : uses_) {
+    if (use.volume == volume) return use;
+    if (use.bytes == 0 && use.first == nullptr) unused = &use;
+  }
+  if (unused == nullptr) {
+    unused = &uses_.emplace_back();
+    serve_again_ = true;  // who walks through them has lost count
+  }
+  unused->volume = volume;
+  return *unused;
+}
+
+std::size_t Connection::bytes_with(const block::BlockVolume* volume) const {
+  for (const VolumeUse& use : uses_) {
+    if (use.volume == volume) return use.bytes;
+  }
+  return 0;
+}
+
+// From here on it is not the host on whom the buffer depends.
+void Connection::give_to_volume(CommandSlot& slot) {
+  if (slot.held_for == nullptr || slot.with_volume) return;
+  slot.with_volume = true;
+  use_of(slot.held_for).bytes += slot.held_bytes;
+  bytes_with_volumes_ += slot.held_bytes;
+}
+
+// The buffer is given back, or is the output's from here on.
+void Connection::stop_counting(CommandSlot& slot) {
+  const std::size_t bytes = std::exchange(slot.held_bytes, 0);
+  held_bytes_ -= bytes;
+  block::BlockVolume* volume = std::exchange(slot.held_for, nullptr);
+  if (volume == nullptr) return;
+  volume->buffers().give_back(bytes, reactor_.now());
+  if (!std::exchange(slot.with_volume, false)) return;
+  use_of(volume).bytes -= bytes;
+  bytes_with_volumes_ -= bytes;
 }
 
 void Connection::begin_receiving(CommandSlot& slot) {
   const auto windows =
       std::min<std::uint64_t>(decoder_.link().outstanding_r2t, std::max(options_.max_r2t, 1U));
   slot.state = State::receiving;
-  slot.transfer.begin(slot.transfer_bytes, options_.r2t_bytes, windows);
+  // One at a time asks for everything: pieces would only cost round trips.
+  slot.transfer.begin(slot.transfer_bytes, windows > 1 ? options_.r2t_bytes : 0, windows);
   if (receiving_++ == 0) last_received_ = reactor_.now();
   request_data(slot);
   watch_for_stall();
@@ -206,7 +322,7 @@ void Connection::respond_with_data(Command& command, std::uint32_t bytes, std::u
   const std::span<const std::byte> data = command.buffer.bytes().first(bytes);
   nvme_tcp::DataDigest digest;
   if (link.ddgst) digest.update(data);
-  held_bytes_ -= std::exchange(slot.held_bytes, 0);  // counted by the output from here on
+  stop_counting(slot);
   output_.append_payload(data, std::move(command.buffer));
   if (link.ddgst) digest.write(output_.append(nvme_tcp::digest_bytes).first<4>());
   if (!elide) append_completion(slot.entry.command_id, nvme::status::success, result);
@@ -234,8 +350,9 @@ std::uint16_t Connection::reported_sq_head() {
 }
 
 void Connection::release_buffer(CommandSlot& slot) {
-  held_bytes_ -= std::exchange(slot.held_bytes, 0);
+  if (!slot.buffer) return;
   slot.buffer.release();
+  stop_counting(slot);
   tell_reserve_waiters();
 }
 
@@ -248,15 +365,17 @@ void Connection::tell_reserve_waiters() {
 void Connection::release(CommandSlot& slot) {
   release_buffer(slot);
   slots_.give_back(slot);
-  if (first_waiting_ != nullptr || ending()) send_soon();
+  if (waits_for_buffers() || ending()) send_soon();
 }
 
 // The connection ends: what the executor does not hold is not executed any more.
 void Connection::drop_transfers() {
-  transfer_wait_.stop();
-  capsule_wait_.stop();
-  first_waiting_ = last_waiting_ = nullptr;
-  blocked_slot_ = data_slot_ = nullptr;
+  pool_wait_.stop();
+  memory_wait_.stop();
+  reserve_wait_.stop();
+  for (VolumeUse& use : uses_) use.first = use.last = nullptr;
+  waiting_ = 0;
+  blocked_slot_ = refused_slot_ = data_slot_ = nullptr;
   receiving_ = 0;
   bulk_expected_ = 0;
   slots_.for_each([this](CommandSlot& slot) {

@@ -98,6 +98,13 @@ std::uint32_t transfer_bytes(engine::ByteCount bytes) {
   return static_cast<std::uint32_t>(bytes.value);
 }
 
+// The engine verifies with a buffer of its own, no longer than this.
+constexpr std::uint64_t longest_verify_buffer = 256U << 10;
+
+std::uint64_t verify_buffer_bytes(const Command& command) {
+  return std::min(longest_verify_buffer, (command.io.blocks * block_size(*command.volume)).value);
+}
+
 }  // namespace
 
 // Ascending and disjoint, without the empty ones. Where ranges overlap or touch they are one.
@@ -128,6 +135,11 @@ IoQueue::IoQueue(IoQueueOwner& owner, CommandPort& port, std::uint16_t qid)
     : owner_(owner), port_(port), qid_(qid) {}
 
 IoQueue::~IoQueue() { CHECK(waiting_.empty() && compares_.empty()); }
+
+block::BlockVolume* IoQueue::volume_of(const Command& command) {
+  const Namespace* found = owner_.find_namespace(command.entry.nsid);
+  return found == nullptr ? nullptr : found->volume;
+}
 
 void IoQueue::execute(CommandPermit permit) {
   owner_.note_traffic();
@@ -276,6 +288,12 @@ void IoQueue::run_verify(CommandPermit permit, const nvme::Verify& verify) {
   command.io.lba = verify.blocks.first;
   command.io.blocks = verify.blocks.count;
   command.io.data = {};
+  block::BufferShare& share = command.volume->buffers();
+  const std::uint64_t needed = verify_buffer_bytes(command);
+  if (!share.admits(needed, buffers().budget())) {
+    return permit.respond(later(nvme::status::command_interrupted));
+  }
+  share.take(needed, port_.reactor().now());
   submit(permit.park());
 }
 
@@ -287,8 +305,11 @@ void IoQueue::run_compare(CommandPermit permit, const nvme::Compare& compare, bo
       host_data(permit, compare.data, bytes_of(*command.volume, compare.blocks), data_is_ready);
   if (!data) return;
   // Waiting for it while holding the first buffer could make Compares wait for each other for ever.
-  auto found = port_.reactor().lane().buffers().lease({data->size()});
+  block::BufferShare& share = command.volume->buffers();
+  std::optional<engine::BufferLease> found;
+  if (share.admits(data->size(), buffers().budget())) found = buffers().lease({data->size()});
   if (!found) return permit.respond(later(nvme::status::command_interrupted));
+  share.take(found->bytes().size(), port_.reactor().now());
   command.io.kind = VolumeIo::Kind::read;
   command.io.lba = compare.blocks.first;
   command.io.blocks = compare.blocks.count;
@@ -350,6 +371,8 @@ void IoQueue::deallocate_next_range(Command& command) {
   submit(command);
 }
 
+engine::BufferPool& IoQueue::buffers() const { return port_.reactor().lane().buffers(); }
+
 void IoQueue::submit(Command& command) {
   command.io.done = &IoQueue::completed;
   command.volume->volume().submit(port_.reactor().lane(), command.io);
@@ -399,6 +422,9 @@ void IoQueue::complete(Command& command, IoStatus outcome) {
   const bool serving = !ended_ && owner_.ready();
   if (more && serving) return deallocate_next_range(command);
   if (is_write_side(kind)) command.volume->write_order().leave(command.order);
+  if (kind == VolumeIo::Kind::verify) {
+    command.volume->buffers().give_back(verify_buffer_bytes(command), port_.reactor().now());
+  }
   auto permit = CommandPermit::resume(command);
   const auto opcode = static_cast<nvme::IoOpcode>(command.entry.opcode);
 
@@ -460,6 +486,7 @@ bool IoQueue::take_compare(const Command& command) {
   });
   const Compare compare = std::move(*it);
   compares_.erase(it);
+  command.volume->buffers().give_back(compare.found.bytes().size(), port_.reactor().now());
   return std::memcmp(compare.expected.data(), compare.found.bytes().data(),
                      compare.expected.size()) == 0;
 }

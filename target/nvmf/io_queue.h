@@ -87,6 +87,7 @@ class IoQueue {
   IoQueue& operator=(const IoQueue&) = delete;
   ~IoQueue();
 
+  [[nodiscard]] block::BlockVolume* volume_of(const Command& command);
   void execute(CommandPermit permit);
   void data_ready(CommandPermit permit);
   // The association is dead. Cancels everything that has not started, for good.
@@ -119,6 +120,8 @@ class IoQueue {
                                                    protocol::nvme::BlockRange blocks) const;
   [[nodiscard]] protocol::nvme::Status check_transfer(const block::BlockVolume& volume,
                                                       protocol::nvme::BlockRange blocks) const;
+
+  [[nodiscard]] engine::BufferPool& buffers() const;
 
   // Requests to the volume. Ordered ones first take their place among overlapping writes.
   void submit(Command& command);

@@ -49,6 +49,9 @@ class Session final : public CommandExecutor {
   Session(NvmfTarget& target, CommandPort& port);
   ~Session() override;
 
+  [[nodiscard]] block::BlockVolume* volume_of(const Command& command) override {
+    return io_ ? io_->volume_of(command) : nullptr;
+  }
   void execute(CommandPermit permit) override;
   void data_ready(CommandPermit permit) override;
   void connection_ended(EndReason reason) override;

@@ -1,6 +1,7 @@
 #include "target/reactor/log.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/systemd_sink.h>
 #include <spdlog/spdlog.h>
@@ -8,11 +9,17 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
+
+#include "engine/foundation/check.h"
+#include "target/reactor/log_queue.h"
 
 namespace target {
 
@@ -62,9 +69,33 @@ std::shared_ptr<spdlog::logger> make_logger(LogSink sink) {
   return logger;
 }
 
-std::shared_ptr<spdlog::logger>& logger() {
-  static std::shared_ptr<spdlog::logger> instance = make_logger(LogSink::standard_error);
-  return instance;
+// Until open_log(): straight to stderr.
+spdlog::logger& plain_logger() {
+  static const std::shared_ptr<spdlog::logger> instance = make_logger(LogSink::standard_error);
+  return *instance;
+}
+
+// Since open_log(). Never destroyed: its thread may hang in a stuck sink when the process ends.
+std::atomic<LogQueue*> queue{nullptr};
+
+// What a stuck sink may delay the end of the process by.
+constexpr engine::Duration flush_patience = std::chrono::seconds(2);
+
+void flush_at_exit() { flush_log(); }
+void flush_before_abort() noexcept { flush_log(); }
+
+// With every signal blocked: they are for the main thread.
+void start_thread(LogQueue& serves) {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  std::thread thread([&serves] {
+    pthread_setname_np(pthread_self(), "log");
+    serves.run();
+  });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  thread.detach();
 }
 
 // Text in a line may come from a host (names, addresses): it must not look like another line or
@@ -79,7 +110,20 @@ void make_harmless(fmt::memory_buffer& line) {
 
 void open_log(LogSink sink, LogLevel lowest) {
   lowest_level.store(lowest, std::memory_order_relaxed);
-  logger() = make_logger(sink);
+  CHECK(queue.load() == nullptr);
+  auto* made = new LogQueue([logger = make_logger(sink)](const LogLine& line) {
+    logger->log(line.time, spdlog::source_loc{}, spdlog_level(line.level), line.text);
+  });
+  start_thread(*made);
+  queue.store(made, std::memory_order_release);
+  std::atexit(flush_at_exit);
+  engine::before_abort(flush_before_abort);
+}
+
+void flush_log() {
+  if (LogQueue* const lines = queue.load(std::memory_order_acquire)) {
+    (void)lines->flush(flush_patience);
+  }
 }
 
 void capture_log(std::function<void(LogLevel, std::string_view)> take) {
@@ -102,7 +146,11 @@ void write_log(LogLevel level, fmt::string_view format, fmt::format_args argumen
       return;
     }
   }
-  logger()->log(spdlog_level(level), text);
+  if (LogQueue* const lines = queue.load(std::memory_order_acquire)) {
+    lines->push({level, std::chrono::system_clock::now(), std::string(text)});
+  } else {
+    plain_logger().log(spdlog_level(level), text);
+  }
 }
 
 bool LogLimit::allows(engine::Instant now) {

@@ -19,8 +19,13 @@ enum class LogSink : std::uint8_t {
   standard_error  // always stderr
 };
 
-// Before the first thread starts; without it lines of `info` and above go to stderr.
+// Before the first thread starts, once. From here on lines are written by a thread of their own:
+// nobody waits for a sink that is slow or stuck, its oldest lines are lost and counted instead.
+// Without it lines of `info` and above go straight to stderr.
 void open_log(LogSink sink, LogLevel lowest);
+// Waits, but not for ever, until everything has been written. exit() and a failed CHECK do it by
+// themselves, _Exit() does not.
+void flush_log();
 // Takes every line instead of the sink, from any thread; an empty function gives them back. For
 // tests.
 void capture_log(std::function<void(LogLevel, std::string_view)> take);

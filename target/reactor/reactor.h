@@ -40,8 +40,9 @@ class Posted : public boost::intrusive::list_base_hook<> {
   virtual ~Posted() = default;
 };
 
-// Something to be done once at the end of the running turn, after disk operations were submitted:
-// sending what the turn produced. Leaves the queue by itself when destroyed.
+// Something to be done once at the end of the running turn, after what it wrote was committed and
+// what it started was submitted: sending what the turn produced. It may start disk operations: they
+// are submitted behind the last task. Leaves the queue by itself when destroyed.
 class TurnTask : public boost::intrusive::list_base_hook<
                      boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
@@ -175,6 +176,7 @@ class Reactor {
   [[nodiscard]] bool run_pollers();
   [[nodiscard]] bool poll_context();
   void finish_turn();
+  [[nodiscard]] bool must_turn_again() const { return !turn_tasks_.empty() || lane_->has_tasks(); }
   [[nodiscard]] bool may_poll_on();
   void sleep_until_work();
   void end_polling();

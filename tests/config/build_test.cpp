@@ -286,7 +286,7 @@ TEST(Build, LimitsAreToldWithTheValue) {
       {"listeners: {a: {protocol: nvme-tcp, address: 10.0.0.1, port: 65536, max_r2t: 0, "
        "max_connections: 65536}}\n",
        {"f.yaml:3:62: listeners.a.port: \"65536\" is not a whole number from 1 to 65535.",
-        "f.yaml:3:78: listeners.a.max_r2t: \"0\" is not a whole number from 1 to 64.",
+        "f.yaml:3:78: listeners.a.max_r2t: \"0\" is not a whole number from 1 to 8.",
         "f.yaml:3:98: listeners.a.max_connections: \"65536\" is not a whole number from 1 to "
         "65535."}},
       {"listeners: {a: {protocol: nvme-tcp, address: 10.0.0.1, in_capsule_data: 128KiB, "

@@ -119,6 +119,42 @@ TEST(Transfer, H2cDataInPiecesOfAnySize) {
   }
 }
 
+// The default: a host that takes several R2Ts for one write gets them.
+TEST(Transfer, LargeWritesOpenSeveralR2TsWhereTheHostTakesThem) {
+  Workplace workplace;
+  Daemon daemon(workplace, memory_config());
+  ASSERT_TRUE(daemon.start());
+  for (const std::uint32_t taken : {1U, 2U, 16U}) {
+    Host host(daemon.endpoint(), {.transport = {.outstanding_r2t = taken}});
+    ASSERT_TRUE(host.connected());
+    const Bytes data = pattern(mib, taken);
+    auto command = io::write(1, 0, data, 4096);
+    command.hold_data = true;
+    const auto cid = host.queue->submit(std::move(command));
+    ASSERT_GOOD(cid);
+    const std::uint32_t expected = std::min(taken, 4U);
+    std::vector<client::R2t> open;
+    for (std::uint32_t i = 0; i < expected; ++i) {
+      const auto r2t = host.queue->await_r2t(cid.value());
+      ASSERT_GOOD(r2t);
+      EXPECT_EQ(r2t.value().bytes, taken == 1 ? mib : mib / 4);
+      open.push_back(r2t.value());
+    }
+    while (!open.empty()) {
+      ASSERT_GOOD(host.queue->answer(open.back()));
+      open.pop_back();
+      if (taken != 2 || host.queue->r2t_seen() == 4) continue;
+      const auto r2t = host.queue->await_r2t(cid.value());
+      ASSERT_GOOD(r2t);
+      open.push_back(r2t.value());
+    }
+    const auto answer = host.queue->await(cid.value());
+    ASSERT_GOOD(answer);
+    EXPECT_EQ(answer.value().status, 0);
+    EXPECT_TRUE(read(*host.queue, 1, 0, 256, 4096) == data);
+  }
+}
+
 // The R2Ts of several commands are answered in another order than they came, and in turns.
 TEST(Transfer, WritesWhoseDataIsInterleavedDoNotMix) {
   Workplace workplace;

@@ -28,8 +28,10 @@ struct SimWire {
   std::size_t largest_write = unlimited;
   bool host_closed = false;
   bool broken = false;
+  bool evicted = false;
   bool target_finished = false;
   bool target_closed = false;
+  bool settled = false;
   std::size_t reads = 0;
   std::size_t writes = 0;
   std::function<void()> readable;
@@ -42,6 +44,7 @@ class SimStream final : public ByteStream {
   ~SimStream() override { close(); }
 
   engine::Result<std::size_t, StreamError> read(std::span<const iovec> into) override {
+    if (wire_->evicted) return StreamError::evicted;
     if (wire_->target_closed || wire_->broken) return StreamError::broken;
     ++wire_->reads;
     std::vector<std::byte>& source = wire_->to_target;
@@ -58,6 +61,7 @@ class SimStream final : public ByteStream {
   }
 
   engine::Result<std::size_t, StreamError> write(std::span<const iovec> from) override {
+    if (wire_->evicted) return StreamError::evicted;
     if (wire_->target_closed || wire_->broken) return StreamError::broken;
     ++wire_->writes;
     std::vector<std::byte>& sink = wire_->to_host;
@@ -82,6 +86,7 @@ class SimStream final : public ByteStream {
     wire_->writable = std::move(callback);
   }
   void finish_writing() override { wire_->target_finished = true; }
+  void settle() override { wire_->settled = true; }
   void close() override {
     wire_->target_closed = true;
     wire_->readable = {};
@@ -99,11 +104,12 @@ class SimStream final : public ByteStream {
 // Calls whoever waits for something that has come true; the test's part of the kernel.
 inline bool notify(SimWire& wire) {
   bool any = false;
-  if (wire.readable && (!wire.to_target.empty() || wire.host_closed || wire.broken)) {
+  if (wire.readable &&
+      (!wire.to_target.empty() || wire.host_closed || wire.broken || wire.evicted)) {
     std::exchange(wire.readable, {})();
     any = true;
   }
-  if (wire.writable && (wire.to_host.size() < wire.room || wire.broken)) {
+  if (wire.writable && (wire.to_host.size() < wire.room || wire.broken || wire.evicted)) {
     std::exchange(wire.writable, {})();
     any = true;
   }

@@ -185,6 +185,82 @@ TEST(BufferPool, WaiterInOnePoolGetsWhatAnotherPoolKeeps) {
   EXPECT_TRUE(waiter.got.has_value());
 }
 
+struct Watcher final : BufferWaiter {
+  explicit Watcher(BufferPool& from) : pool(from) {}
+  void buffer_available() override {
+    ++calls;
+    if (watch_on) pool.watch(*this);
+  }
+  BufferPool& pool;
+  int calls = 0;
+  bool watch_on = false;
+};
+
+TEST(BufferPool, WatcherIsToldWhateverComesFreeAndHoldsNobodyBack) {
+  MemoryBudget budget(64_KiB);
+  BufferPool pool(budget);
+  auto held = pool.lease(8_KiB);
+  Watcher watcher(pool);
+  pool.watch(watcher);
+  EXPECT_TRUE(pool.has_waiters());
+  pool.wake_waiters();
+  EXPECT_EQ(watcher.calls, 0);
+  EXPECT_TRUE(pool.lease(4_KiB).has_value()) << "nobody waits behind it";
+  pool.wake_waiters();
+  EXPECT_EQ(watcher.calls, 1) << "even what is kept for reuse";
+  watcher.watch_on = true;
+  pool.watch(watcher);
+  held->release();
+  pool.wake_waiters();
+  pool.wake_waiters();
+  EXPECT_EQ(watcher.calls, 2) << "once for each time";
+}
+
+TEST(BufferPool, WatcherIsToldWhatComesFreeInAnotherPool) {
+  MemoryBudget budget(64_KiB);
+  bool woken = false;
+  bool other_woken = false;
+  BufferPool pool(budget, [&] { woken = true; });
+  BufferPool other(budget, [&] { other_woken = true; });
+  auto held = other.lease(8_KiB);
+  auto held_longer = other.lease(8_KiB);
+  Watcher watcher(pool);
+  held->release();  // between the look and the wish to be told
+  pool.watch(watcher);
+  EXPECT_TRUE(other_woken);
+  other.wake_waiters();
+  EXPECT_TRUE(woken);
+  pool.wake_waiters();
+  EXPECT_EQ(watcher.calls, 1);
+
+  pool.watch(watcher);
+  other.wake_waiters();
+  pool.wake_waiters();
+  woken = false;
+  watcher.calls = 0;
+  pool.watch(watcher);
+  other.wake_waiters();
+  pool.wake_waiters();
+  watcher.calls = 0;
+  pool.watch(watcher);
+  woken = false;
+  held_longer->release();
+  EXPECT_TRUE(woken);
+  pool.wake_waiters();
+  EXPECT_GE(watcher.calls, 1);
+}
+
+TEST(BufferPool, WhatIsKeptForReuseCountsAsFree) {
+  MemoryBudget budget(64_KiB);
+  BufferPool pool(budget);
+  auto held = pool.lease(32_KiB);
+  { auto kept = pool.lease(8_KiB); }
+  EXPECT_EQ(budget.used(), 40_KiB);
+  EXPECT_TRUE(budget.has_free(32_KiB));
+  EXPECT_FALSE(budget.has_free(ByteCount{(32U << 10) + 1}));
+  EXPECT_FALSE(budget.has_free(ByteCount{~std::uint64_t{0}}));
+}
+
 TEST(BufferPool, ReserveIsThereWhenTheBudgetIsGone) {
   MemoryBudget budget(4_KiB);
   BufferPool pool(budget);

@@ -269,7 +269,11 @@ TEST(OffendingHeader, IsTheReceivedHeaderUpTo128Bytes) {
   put(lying, 2, 0, 1);
   EXPECT_EQ(offending_header(lying).size(), 8U);
   put(lying, 2, 255, 1);
-  EXPECT_EQ(offending_header(lying).size(), 128U);
+  EXPECT_EQ(offending_header(lying).size(), 72U) << "a capsule's is no longer";
+  put(lying, 0, 0x42, 1);
+  EXPECT_EQ(offending_header(lying).size(), 8U) << "of an unknown type, and HLEN cannot be";
+  put(lying, 2, 100, 1);
+  EXPECT_EQ(offending_header(lying).size(), 100U);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -68,6 +69,7 @@ class Echo : public std::enable_shared_from_this<Echo> {
           if (got.error() == StreamError::would_block) wait();
           return;  // or the end of it
         }
+        stream_->settle();  // who says something is a host
         pending_ = std::span(space_).first(got.value());
       }
       const iovec from{.iov_base = pending_.data(), .iov_len = pending_.size()};
@@ -256,6 +258,51 @@ TEST_F(ListenerTest, MoreConnectionsThanAllowedAreTurnedAwayAndPlacesComeBack) {
   sockets.pop_back();
   while (small.status().connections == 3) std::this_thread::yield();
   EXPECT_EQ(exchange(connect_to("127.0.0.1", port).get(), "again"), "again");
+}
+
+// Who says nothing cannot keep the others out, however many they are.
+TEST_F(ListenerTest, SilentConnectionsMakeRoomForNewOnesTheOldestFirst) {
+  Listener& small =
+      listener({.name = "san-a", .address = "127.0.0.1", .port = 0, .max_connections = 3});
+  const std::uint16_t port = open(small);
+  const UniqueFd host = connect_to("127.0.0.1", port);
+  EXPECT_EQ(exchange(host.get(), "a host"), "a host");
+  std::vector<UniqueFd> silent;
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    silent.push_back(connect_to("127.0.0.1", port));
+    while (small.status().accepted < 2 + i) std::this_thread::yield();
+  }
+  char byte = 0;
+  for (std::size_t i = 0; i < 18; ++i) EXPECT_LE(::recv(silent[i].get(), &byte, 1, 0), 0);
+  EXPECT_EQ(exchange(silent[18].get(), "b"), "b");
+  EXPECT_EQ(exchange(silent[19].get(), "c"), "c");
+  EXPECT_EQ(exchange(host.get(), "still here"), "still here");
+  EXPECT_EQ(small.status().evicted, 18U);
+  EXPECT_EQ(small.status().connections, 3U);
+  EXPECT_LE(::recv(connect_to("127.0.0.1", port).get(), &byte, 1, 0), 0) << "all are hosts";
+  EXPECT_EQ(small.status().turned_away, 1U);
+}
+
+// A peer that has vanished is noticed whether it was idle or owed us acknowledgements.
+TEST_F(ListenerTest, AcceptedSocketsWatchForVanishedPeers) {
+  const std::uint16_t port = open(listener({.name = "san-a", .address = "127.0.0.1", .port = 0}));
+  const UniqueFd client = connect_to("127.0.0.1", port);
+  EXPECT_EQ(exchange(client.get(), "a"), "a");
+  const std::uint16_t ours = SocketAddress::local_of(client.get()).port();
+  int accepted = -1;
+  for (int fd = 0; fd < 1024; ++fd) {
+    if (SocketAddress::peer_of(fd).port() == ours && fd != client.get()) accepted = fd;
+  }
+  ASSERT_GE(accepted, 0);
+  const auto option = [accepted](int level, int name) {
+    int value = -1;
+    socklen_t size = sizeof(value);
+    EXPECT_EQ(::getsockopt(accepted, level, name, &value, &size), 0);
+    return value;
+  };
+  EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 1);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPIDLE), 60);
+  EXPECT_EQ(option(IPPROTO_TCP, TCP_USER_TIMEOUT), 120'000);
 }
 
 TEST_F(ListenerTest, NothingIsAcceptedAfterClose) {

@@ -168,25 +168,16 @@ TEST_F(ConnectionEnd, EndInsideExecuteTellsTheExecutorAfterwardsOnce) {
   EXPECT_THAT(peer.receive(), IsEmpty());
 }
 
-class ConnectionEndInSmallMemory : public testing::Test {
- protected:
-  SimReactor small{engine::ByteCount{1U << 20}};
-};
-
-TEST_F(ConnectionEndInSmallMemory, WaitingForABufferLeavesTheQueue) {
-  SimHost hog(small);
-  hog.initialize();
-  hog.connect();
-  hog.record->on_execute = [](CommandPermit permit) { permit.lease_for_host(1U << 20); };
-  hog.send_and_run(capsule(hog.link, {.command_id = 1, .sgl_length = 1U << 20}));
-  ASSERT_EQ(hog.record->parked.size(), 1U);
-  auto gone = std::make_unique<SimHost>(small);
+TEST_F(ConnectionEnd, WaitingForABufferLeavesTheQueue) {
+  const engine::ByteCount all = sim.budget.limit();
+  ASSERT_TRUE(sim.budget.try_take(all));
+  auto gone = std::make_unique<SimHost>(sim);
   gone->initialize();
   gone->connect();
   gone->serve_like_memory();
   gone->send(capsule(gone->link, {.command_id = 1}));
   gone->send_and_run(write_capsule(gone->link, 2, pattern(4096)));
-  SimHost next(small);
+  SimHost next(sim);
   next.initialize();
   next.connect();
   next.serve_like_memory();
@@ -194,11 +185,11 @@ TEST_F(ConnectionEndInSmallMemory, WaitingForABufferLeavesTheQueue) {
   gone->wire->broken = true;
   gone->connection().end(EndReason::removed);
   gone->run();
-  small.clock.advance(3s);
+  sim.clock.advance(3s);
   gone->run();
   EXPECT_TRUE(gone->record->destroyed);
-  hog.resume().respond(status::success);
-  hog.run();
+  sim.budget.give_back(all);
+  next.run();
   EXPECT_EQ(next.receive().size(), 2U);
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -78,6 +79,7 @@ inline Bytes pattern(std::size_t bytes, unsigned seed = 1) {
 // What a command asks for, as bytes of a submission queue entry.
 struct Sqe {
   std::uint16_t command_id = 1;
+  std::uint32_t nsid = 1;
   std::uint8_t opcode = 0x02;
   std::uint8_t sgl = 0x5a;
   std::uint32_t sgl_length = 4096;
@@ -92,7 +94,7 @@ inline Bytes capsule(const NegotiatedLink& link, const Sqe& sqe,
   host::put(header, 8, sqe.opcode, 1);
   host::put(header, 9, 0x40, 1);
   host::put(header, 10, sqe.command_id, 2);
-  host::put(header, 12, 1, 4);
+  host::put(header, 12, sqe.nsid, 4);
   host::put(header, 32, sqe.sgl_address, 8);
   host::put(header, 40, sqe.sgl_length, 4);
   host::put(header, 47, sqe.sgl, 1);
@@ -101,9 +103,10 @@ inline Bytes capsule(const NegotiatedLink& link, const Sqe& sqe,
 
 // A write whose data is in its capsule.
 inline Bytes write_capsule(const NegotiatedLink& link, std::uint16_t command_id,
-                           std::span<const std::byte> data) {
+                           std::span<const std::byte> data, std::uint32_t nsid = 1) {
   return capsule(link,
                  {.command_id = command_id,
+                  .nsid = nsid,
                   .opcode = 0x01,
                   .sgl = 0x01,
                   .sgl_length = static_cast<std::uint32_t>(data.size())},
@@ -120,6 +123,8 @@ class ScriptedExecutor final : public CommandExecutor {
     std::vector<std::uint16_t> ready;
     std::vector<EndReason> ended;
     bool destroyed = false;
+    // By namespace; commands to others are for no volume.
+    std::map<std::uint32_t, block::BlockVolume*> volumes;
     std::function<void(CommandPermit)> on_execute;
     std::function<void(CommandPermit)> on_data;
   };
@@ -127,8 +132,13 @@ class ScriptedExecutor final : public CommandExecutor {
   explicit ScriptedExecutor(std::shared_ptr<Record> record) : record_(std::move(record)) {}
   ~ScriptedExecutor() override { record_->destroyed = true; }
 
+  [[nodiscard]] block::BlockVolume* volume_of(const Command& command) override {
+    const auto found = record_->volumes.find(command.entry.nsid);
+    return found == record_->volumes.end() ? nullptr : found->second;
+  }
   void execute(CommandPermit permit) override {
     EXPECT_TRUE(record_->ended.empty());
+    permit.command().volume = volume_of(permit.command());
     record_->executed.push_back(permit.command().entry.command_id);
     act(record_->on_execute, std::move(permit));
   }
@@ -306,6 +316,21 @@ class SimHost {
  private:
   SimReactor& sim_;
 };
+
+// Answers an R2T with H2CData of at most `piece` bytes.
+inline void answer_r2t(SimHost& peer, const ReceivedPdu& r2t, const Bytes& data,
+                       std::size_t piece) {
+  const std::size_t end = r2t.offset() + r2t.length();
+  for (std::size_t at = r2t.offset(); at < end; at += piece) {
+    const std::size_t length = std::min(piece, end - at);
+    peer.send(host::h2c_data(peer.link,
+                             {.cccid = r2t.cccid(),
+                              .ttag = r2t.ttag(),
+                              .offset = static_cast<std::uint32_t>(at),
+                              .last = at + length == end},
+                             std::span(data).subspan(at, length)));
+  }
+}
 
 class ConnectionTest : public testing::Test {
  protected:

@@ -32,6 +32,7 @@ using namespace std::chrono_literals;
 class MemoryExecutor final : public CommandExecutor {
  public:
   explicit MemoryExecutor(CommandPort& port) : port_(port) {}
+  block::BlockVolume* volume_of(const Command&) override { return nullptr; }
   void execute(CommandPermit permit) override {
     const Command& command = permit.command();
     const std::uint32_t length = command.entry.data_pointer.length;

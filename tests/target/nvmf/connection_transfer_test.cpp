@@ -13,20 +13,6 @@ Sqe write_of(std::uint16_t command_id, std::uint32_t bytes) {
   return {.command_id = command_id, .opcode = 0x01, .sgl_length = bytes};
 }
 
-// Answers an R2T with H2CData of at most `piece` bytes.
-void answer_r2t(SimHost& peer, const ReceivedPdu& r2t, const Bytes& data, std::size_t piece) {
-  const std::size_t end = r2t.offset() + r2t.length();
-  for (std::size_t at = r2t.offset(); at < end; at += piece) {
-    const std::size_t length = std::min(piece, end - at);
-    peer.send(host::h2c_data(peer.link,
-                             {.cccid = r2t.cccid(),
-                              .ttag = r2t.ttag(),
-                              .offset = static_cast<std::uint32_t>(at),
-                              .last = at + length == end},
-                             std::span(data).subspan(at, length)));
-  }
-}
-
 TEST_F(ConnectionTransfer, InCapsuleDataIsThereBeforeTheCommandIsExecuted) {
   for (const NegotiatedLink link :
        {NegotiatedLink{}, NegotiatedLink{.hdgst = true, .ddgst = true}}) {
@@ -111,9 +97,9 @@ TEST_F(ConnectionTransfer, EveryCutOfTheStreamGivesTheSameData) {
   }
 }
 
-TEST_F(ConnectionTransfer, OneR2TAsksForEverythingByDefault) {
+TEST_F(ConnectionTransfer, OneR2TAsksForEverythingWhereTheHostTakesNoMore) {
   SimHost peer(sim);
-  peer.initialize({}, /*maxr2t=*/3);
+  peer.initialize({}, /*maxr2t=*/0);
   peer.connect();
   peer.serve_like_memory();
   peer.send_and_run(capsule(peer.link, write_of(1, 1U << 20)));
@@ -121,6 +107,20 @@ TEST_F(ConnectionTransfer, OneR2TAsksForEverythingByDefault) {
   EXPECT_EQ(r2t.cccid(), 1U);
   EXPECT_EQ(r2t.offset(), 0U);
   EXPECT_EQ(r2t.length(), 1U << 20);
+}
+
+TEST_F(ConnectionTransfer, SeveralR2TsAreOpenByDefaultWhereTheHostTakesThem) {
+  SimHost peer(sim);
+  peer.initialize({}, /*maxr2t=*/7);
+  peer.connect();
+  peer.serve_like_memory();
+  peer.send_and_run(capsule(peer.link, write_of(1, 1U << 20)));
+  const auto r2ts = peer.receive();
+  ASSERT_EQ(r2ts.size(), 4U);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(r2ts[i].offset(), i * (256U << 10));
+    EXPECT_EQ(r2ts[i].length(), 256U << 10);
+  }
 }
 
 TEST_F(ConnectionTransfer, OutstandingR2TsAreBoundedByBothEnds) {
@@ -146,7 +146,7 @@ TEST_F(ConnectionTransfer, OutstandingR2TsAreBoundedByBothEnds) {
     while (!open.empty() && open.back().type() == r2t_type) {
       const ReceivedPdu r2t = open.back();
       open.pop_back();
-      EXPECT_LE(r2t.length(), 8192U);
+      EXPECT_LE(r2t.length(), c.outstanding == 1 ? 100000U : 8192U);
       answer_r2t(peer, r2t, data, 3000);
       peer.run();
       for (auto& pdu : peer.receive()) open.push_back(std::move(pdu));
@@ -199,11 +199,13 @@ class DataOutsideItsR2T : public ConnectionTest, public testing::WithParamInterf
 TEST_P(DataOutsideItsR2T, EndsTheConnectionWithTheRightError) {
   const BadData& bad = GetParam();
   SimHost peer(sim, {.listener = "san-a", .r2t_bytes = 16384});
-  peer.initialize();
+  peer.initialize({}, /*maxr2t=*/1);
   peer.connect();
   peer.serve_like_memory();
   peer.send_and_run(capsule(peer.link, write_of(1, 32768)));
-  const ReceivedPdu r2t = peer.receive_one();
+  const auto r2ts = peer.receive();
+  ASSERT_EQ(r2ts.size(), 2U);
+  const ReceivedPdu& r2t = r2ts[0];
   host::H2cFields good{.cccid = 1, .ttag = r2t.ttag(), .offset = 0, .last = false};
   peer.send_and_run(host::h2c_data(peer.link, good, pattern(4096)));
   host::H2cFields fields = bad.fields;
@@ -223,7 +225,7 @@ TEST_P(DataOutsideItsR2T, EndsTheConnectionWithTheRightError) {
 INSTANTIATE_TEST_SUITE_P(
     Cases, DataOutsideItsR2T,
     testing::Values(BadData{"OtherCommand", {1, 0, 4096, false}, 4096, 1, 8},
-                    BadData{"OtherTag", {0, 1, 4096, false}, 4096, 1, 10},
+                    BadData{"OtherTag", {0, 2, 4096, false}, 4096, 1, 10},
                     BadData{"SlotWithoutTransfer", {0, 8, 4096, false}, 4096, 1, 10},
                     BadData{"BehindTheRange", {0, 0, 16384, true}, 4096, 4, 0},
                     BadData{"AcrossTheEnd", {0, 0, 12288, true}, 4100, 4, 0},

@@ -296,6 +296,95 @@ TEST_F(ReactorTurns, TaskRunsOnceInTheTurnItIsScheduledFor) {
   EXPECT_EQ(task.runs, 2);
 }
 
+// A lane that tells what it was handed over, and when.
+class RecordingLane final : public engine::IoLane {
+ public:
+  RecordingLane(engine::MemoryBudget& budget, std::vector<std::string>& events)
+      : events_(events), buffers_(budget) {}
+  void start(engine::FileOperation&) override { ++queued; }
+  void submit() override {
+    if (queued != 0) events_.push_back("submit " + std::to_string(std::exchange(queued, 0)));
+  }
+  std::size_t reap() override { return 0; }
+  void post(engine::FileOperation&) override {}
+  [[nodiscard]] std::size_t in_flight() const override { return 0; }
+  [[nodiscard]] int wake_descriptor() const override { return -1; }
+  void clear_wake() override {}
+  [[nodiscard]] engine::BufferPool& buffers() override { return buffers_; }
+
+  int queued = 0;
+
+ private:
+  std::vector<std::string>& events_;
+  engine::BufferPool buffers_;
+};
+
+struct Doing : TurnTask {
+  explicit Doing(std::function<void()> what) : call(std::move(what)) {}
+  void end_of_turn() override { call(); }
+  std::function<void()> call;
+};
+
+struct Committing : engine::LaneTask {
+  explicit Committing(std::function<void()> what) : call(std::move(what)) {}
+  void end_of_turn() override { call(); }
+  std::function<void()> call;
+};
+
+class ReactorTurnEnd : public ReactorTest {
+ protected:
+  ReactorTurnEnd() : reactor({}, recording_lane(), sim_clock) { CHECK(reactor.attach()); }
+  ~ReactorTurnEnd() override { reactor.detach(); }
+  Reactor::LaneFactory recording_lane() {
+    return [this]() -> engine::Result<std::unique_ptr<engine::IoLane>, std::string> {
+      return std::unique_ptr<engine::IoLane>(std::make_unique<RecordingLane>(budget, events));
+    };
+  }
+  std::vector<std::string> events;
+  engine::FileOperation operation;
+  SimClock sim_clock;
+  Reactor reactor;
+};
+
+// It might lie in the lane for as long as the reactor sleeps.
+TEST_F(ReactorTurnEnd, OperationStartedByATaskIsSubmittedInTheSameTurn) {
+  Doing task([&] { reactor.lane().start(operation); });
+  reactor.at_turn_end(task);
+  EXPECT_FALSE(reactor.run_turn());
+  EXPECT_THAT(events, ElementsAre("submit 1"));
+}
+
+TEST_F(ReactorTurnEnd, CommitsThenSubmitsThenRunsTasksThenCommitsAndSubmitsTheirs) {
+  Committing commit([&] {
+    events.push_back("commit");
+    reactor.lane().start(operation);
+  });
+  Doing send([&] {
+    events.push_back("send");
+    reactor.lane().at_turn_end(commit);
+    reactor.lane().start(operation);
+  });
+  reactor.lane().at_turn_end(commit);
+  reactor.lane().at_turn_end(commit);  // once
+  reactor.at_turn_end(send);
+  reactor.run_turn();
+  EXPECT_THAT(events, ElementsAre("commit", "submit 1", "send", "commit", "submit 2"));
+}
+
+TEST_F(ReactorTurnEnd, CommitThatQueuesItselfKeepsTheReactorAwake) {
+  int left = 5;
+  Committing commit([&] {});
+  commit.call = [&] {
+    if (--left != 0) reactor.lane().at_turn_end(commit);
+  };
+  reactor.lane().at_turn_end(commit);
+  EXPECT_TRUE(reactor.run_turn());
+  EXPECT_EQ(left, 3) << "not for ever in one turn";
+  EXPECT_TRUE(reactor.run_turn());
+  EXPECT_FALSE(reactor.run_turn());
+  EXPECT_EQ(left, 0);
+}
+
 TEST_F(ReactorTurns, UnrunPostsAreDestroyedWithTheReactor) {
   auto alive = std::make_shared<int>(0);
   {
