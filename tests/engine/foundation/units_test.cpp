@@ -8,11 +8,16 @@ namespace engine {
 namespace {
 
 template <class A, class B>
-concept Addable = requires(A a, B b) { a + b; };
+concept Addable = requires(A a, B b) {
+  a + b;
+};
 
 static_assert(Addable<Lba, BlockCount>);
 static_assert(!Addable<Lba, Lba>, "two addresses have no sum");
 static_assert(!Addable<Lba, ByteCount>, "blocks and bytes do not mix");
+static_assert(Addable<Sector, SectorCount> && Addable<Place, SectorCount>);
+static_assert(!Addable<Sector, BlockCount>, "a block is not always a sector");
+static_assert(!Addable<Sector, Place>, "an address of the volume is no place on the cache device");
 static_assert(!std::is_convertible_v<Lba, std::uint64_t>);
 
 TEST(Units, BlocksBecomeBytesThroughTheBlockSize) {

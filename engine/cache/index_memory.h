@@ -1,0 +1,108 @@
+// IndexMemory: the DRAM of all indexes of a daemon, in small blocks, promised before it is needed.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+
+#include "engine/foundation/spin_lock.h"
+#include "engine/foundation/units.h"
+
+namespace engine {
+
+// Blocks of 16..2048 bytes, named by 4-byte handles, cut from slabs of 2 KiB that hold blocks of
+// one size each. A slab without a block serves any size again.
+//
+// A publish that is already durable must not fail for want of memory, so whoever admits it has
+// the slabs that it may need in the worst case promised first (promise, the only thing that can
+// fail, maps and touches memory), and gives the promise back afterwards. What lies beyond all
+// promises may be taken by allocations that can be refused.
+//
+// Thread-safe; must outlive every index that uses it.
+//
+// Invariants: each slab is free, or of one class with 1..all blocks used and in its class's list
+// iff not all are; free slabs are counted exactly; while no holder of a promise has taken more
+// than it was promised, free >= promised - what they have taken.
+class IndexMemory {
+ public:
+  using Handle = std::uint32_t;  // 0 is none; else the block's position in units
+  static constexpr std::uint32_t unit_bytes = 16;
+  static constexpr std::uint32_t slab_units = 128;
+  static constexpr std::uint32_t slab_bytes = slab_units * unit_bytes;
+  // Kept for what is done without a promise and cannot be refused (see Stripe).
+  static constexpr std::uint32_t spare_slabs = 16;
+
+  // Reserves address space for `limit` (64 KiB..64 GiB), nearly no memory. Start-up only: throws
+  // std::system_error if that is refused.
+  explicit IndexMemory(ByteCount limit);
+  ~IndexMemory();
+  IndexMemory(const IndexMemory&) = delete;
+  IndexMemory& operator=(const IndexMemory&) = delete;
+
+  // False if the limit stands against it: wait, or give something up. May map memory: no locks.
+  [[nodiscard]] bool promise(std::uint32_t slabs);
+  void unpromise(std::uint32_t slabs) { promised_.fetch_sub(slabs, std::memory_order_relaxed); }
+  // The same without mapping memory, for callers under a lock.
+  [[nodiscard]] bool promise_from_free(std::uint32_t slabs);
+
+  // A block of at least `units` (1..128), by a caller that was promised it, or from the spare.
+  [[nodiscard]] Handle allocate(std::uint32_t units);
+  // The same, or 0 if only promised memory is left.
+  [[nodiscard]] Handle try_allocate(std::uint32_t units);
+  void free(Handle handle);
+  // Units of the block, at least what was asked for.
+  [[nodiscard]] std::uint32_t capacity(Handle handle) const;
+  [[nodiscard]] static std::uint32_t rounded(std::uint32_t units);
+  [[nodiscard]] std::byte* at(Handle handle) const {
+    return base_ + std::size_t{handle} * unit_bytes;
+  }
+  template <class T>
+  [[nodiscard]] T* as(Handle handle) const {
+    return reinterpret_cast<T*>(at(handle));
+  }
+
+  // All that is mapped, used or not, with what describes it; never more than the limit and 1 %.
+  [[nodiscard]] ByteCount memory_bytes() const;
+  // The part of it in slabs that hold a block.
+  [[nodiscard]] ByteCount used_bytes() const;
+  void check_invariants() const;
+
+ private:
+  struct Slab {
+    std::uint32_t next = 0;  // of the same class with a free block, or of the free slabs; 0: none
+    std::uint32_t previous = 0;
+    std::uint8_t size_class = 0;
+    std::uint8_t used = 0;   // blocks
+    std::uint8_t first = 0;  // free block, as units from the slab's beginning; no_block: none
+    std::uint8_t fresh = 0;  // units from here on were never used
+  };
+  static constexpr std::uint32_t class_count = 14;
+
+  [[nodiscard]] bool map_more();
+  [[nodiscard]] Handle take(std::uint32_t units, bool promised);
+  [[nodiscard]] std::uint32_t take_slab();
+  void put_back(std::uint32_t slab);
+  void link(std::uint32_t& list, std::uint32_t slab);
+  void unlink(std::uint32_t& list, std::uint32_t slab);
+
+  std::byte* reservation_ = nullptr;
+  std::size_t reserved_bytes_ = 0;
+  std::byte* base_ = nullptr;
+  Slab* slabs_ = nullptr;  // one for each 2 KiB of the limit, mapped as needed
+  std::uint32_t most_slabs_ = 0;
+
+  std::atomic<std::uint32_t> promised_{spare_slabs};
+  std::atomic<std::uint32_t> free_slabs_{0};    // written under lock_
+  std::atomic<std::uint32_t> mapped_slabs_{0};  // written under lock_ and map_mutex_
+
+  std::mutex map_mutex_;  // one thread maps memory at a time; before lock_
+  // Guards the lists below, the slabs and the links inside free blocks. A leaf: taken under stripe
+  // locks.
+  mutable SpinLock lock_;
+  std::uint32_t partial_[class_count] = {};  // slabs with a free block, by class
+  std::uint32_t free_list_ = 0;
+  std::uint32_t next_fresh_ = 1;  // slabs from here to mapped were never used; slab 0 never is
+};
+
+}  // namespace engine

@@ -1,0 +1,49 @@
+// PublishPermit: the right to publish a range, with all the memory it may need promised.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "engine/cache/extent.h"
+
+namespace engine {
+
+class ExtentIndex;
+
+// A duty, got from ExtentIndex::prepare and spent by one publish, publish_if or erase of exactly
+// its range; on any thread. abandon() is the other way out, for a command that does not come to
+// pass (destroying it does the same). The index must outlive it.
+class [[nodiscard]] PublishPermit {
+ public:
+  PublishPermit(PublishPermit&& other) noexcept
+      : index_(std::exchange(other.index_, nullptr)),
+        range_(other.range_),
+        slabs_(other.slabs_),
+        conditional_(other.conditional_) {}
+  PublishPermit& operator=(PublishPermit&& other) noexcept {
+    if (this != &other) {
+      abandon();
+      index_ = std::exchange(other.index_, nullptr);
+      range_ = other.range_;
+      slabs_ = other.slabs_;
+      conditional_ = other.conditional_;
+    }
+    return *this;
+  }
+  ~PublishPermit() { abandon(); }
+
+  [[nodiscard]] SectorRange range() const { return range_; }
+  void abandon() noexcept;
+
+ private:
+  friend class ExtentIndex;
+  PublishPermit(ExtentIndex& index, SectorRange range, std::uint32_t slabs, bool conditional)
+      : index_(&index), range_(range), slabs_(slabs), conditional_(conditional) {}
+
+  ExtentIndex* index_;  // null: spent
+  SectorRange range_;
+  std::uint32_t slabs_;
+  bool conditional_;
+};
+
+}  // namespace engine
