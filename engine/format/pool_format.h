@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "engine/format/features.h"
+
 namespace engine::format {
 
 using boost::endian::little_uint16_t;
@@ -17,14 +19,6 @@ using boost::endian::little_uint64_t;
 inline constexpr std::uint32_t pool_format_version = 1;
 inline constexpr std::array<char, 8> pool_label_magic{'F', 'B', 'Y', 'P', 'O', 'O', 'L', '\n'};
 inline constexpr std::array<char, 8> volume_table_magic{'F', 'B', 'Y', 'V', 'O', 'L', 'S', '\n'};
-
-// A reader that does not know a bit that is set may go on, may only read, or must refuse.
-struct Features {
-  little_uint64_t compatible;
-  little_uint64_t read_only;
-  little_uint64_t incompatible;
-};
-static_assert(sizeof(Features) == 24 && alignof(Features) == 1);
 
 // The whole of forebay-pool.label; written once, when the pool is made.
 struct PoolLabel {

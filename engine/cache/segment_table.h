@@ -1,0 +1,111 @@
+// SegmentTable: who owns each segment, durably; and what DRAM knows of it besides.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "engine/cache/cache_error.h"
+#include "engine/cache/cache_finding.h"
+#include "engine/cache/cache_layout.h"
+#include "engine/cache/device_seal.h"
+#include "engine/cache/durable_writer.h"
+#include "engine/cache/replicated_table.h"
+#include "engine/foundation/result.h"
+
+namespace engine {
+
+struct SegmentInfo {
+  format::SegmentUse use = format::SegmentUse::free;
+  std::uint32_t volume_tag = 0;  // of a data segment
+  std::uint64_t generation = 0;
+  bool lost = false;  // its entry is unreadable or impossible: neither used nor freed before repair
+  friend bool operator==(const SegmentInfo&, const SegmentInfo&) = default;
+};
+
+// What the media does not say; gathered by recovery, kept up by whoever owns the segment.
+// Any thread; the order of other memory is the user's business.
+struct alignas(64) SegmentCounters {
+  std::atomic<std::uint32_t> live_sectors{0};
+  std::atomic<std::uint32_t> pins{0};
+  std::atomic<std::uint64_t> highest_sequence{0};  // of the keys that name it
+  std::atomic<bool> open{false};                   // a head fills it
+
+  void raise_sequence(std::uint64_t sequence) {
+    std::uint64_t now = highest_sequence.load(std::memory_order_relaxed);
+    while (now < sequence &&
+           !highest_sequence.compare_exchange_weak(now, sequence, std::memory_order_relaxed)) {
+    }
+  }
+};
+
+// Any thread may call anything, each with a writer of its own; load() and grow() come before
+// threads do. One lock guards the free list only; it is a leaf, held for a push or a pop, never
+// across a store or a fence.
+// Invariants: a segment is in the free list iff its entry says free, in both replicas, and it is
+// not lost; both replicas of an entry that is not being changed are equal.
+class SegmentTable {
+ public:
+  // Both outlive the table.
+  SegmentTable(const CacheLayout& layout, const DeviceSeal& seal);
+  SegmentTable(const SegmentTable&) = delete;
+  SegmentTable& operator=(const SegmentTable&) = delete;
+
+  // The first entry of a segment, as format and grow write it.
+  [[nodiscard]] static RawEntry fresh_entry(const DeviceSeal& seal, std::uint32_t segment);
+  // Takes over what opening has read. Reports what is impossible.
+  void load(const ReplicatedTable& table, CacheFindings& findings);
+  // Takes over new segments, free: from the count so far to the layout's.
+  void grow();
+
+  // A free segment for `use`; its entry is durable in both replicas. Errors: no_free_segment, io.
+  [[nodiscard]] Result<std::uint32_t, CacheError> allocate(DurableWriter& writer,
+                                                           format::SegmentUse use,
+                                                           std::uint32_t volume_tag);
+  // Persists it as free in the next generation, then lists it. Nothing may be live, pinned or open
+  // in it, and no key that matters name it. Error: io; the segment is lost until the next open.
+  [[nodiscard]] Result<void, CacheError> free(DurableWriter& writer, std::uint32_t segment);
+
+  // Of a segment that another thread allocates or frees: something between before and after.
+  [[nodiscard]] SegmentInfo info(std::uint32_t segment) const;
+  // Whether a key of the volume that carries this generation (the low half) names live space.
+  [[nodiscard]] bool is_current(std::uint32_t segment, std::uint32_t volume_tag,
+                                std::uint32_t generation) const;
+  [[nodiscard]] SegmentCounters& counters(std::uint32_t segment);
+  [[nodiscard]] std::uint32_t count() const { return count_; }
+  [[nodiscard]] std::uint32_t free_count() const {
+    return free_count_.load(std::memory_order_relaxed);
+  }
+  // For tests: the invariants above, as far as DRAM can tell.
+  void check_invariants() const;
+
+ private:
+  struct State {
+    std::atomic<format::SegmentUse> use{format::SegmentUse::free};
+    std::atomic<std::uint32_t> volume_tag{0};
+    std::atomic<std::uint64_t> generation{0};
+    std::atomic<bool> lost{false};
+    std::uint64_t sequence = 0;  // of its entry; only who allocates or frees it
+    SegmentCounters counters;
+  };
+  static constexpr std::uint32_t block_states = 1024;
+  using Block = std::unique_ptr<State[]>;
+
+  [[nodiscard]] State& state(std::uint32_t segment) const;
+  void make_states(std::uint32_t count);
+  void list(std::uint32_t segment);
+  [[nodiscard]] Result<void, CacheError> persist(DurableWriter& writer, std::uint32_t segment,
+                                                 const SegmentInfo& info);
+
+  const CacheLayout& layout_;
+  const DeviceSeal& seal_;
+  std::vector<Block> blocks_;
+  std::uint32_t count_ = 0;
+  mutable std::mutex free_mutex_;
+  std::vector<std::uint32_t> free_;  // the last goes first
+  std::atomic<std::uint32_t> free_count_{0};
+};
+
+}  // namespace engine
