@@ -62,6 +62,13 @@ class VolumeModel {
     for (; acknowledged_ < count; ++acknowledged_) apply(settled_, order_[acknowledged_]);
   }
 
+  // A crash: what lies behind was never there.
+  void truncate(std::size_t count) {
+    CHECK(count >= acknowledged_);
+    order_.resize(count);
+    acknowledge(count);
+  }
+
   [[nodiscard]] std::size_t acknowledged() const { return acknowledged_; }
   [[nodiscard]] const State& settled() const { return settled_; }
   [[nodiscard]] const std::vector<ModelCommand>& order() const { return order_; }
