@@ -57,8 +57,8 @@ struct LeafTable {
     std::uint32_t size = 0;
   };
 
-  std::byte references[leaves * reference_bytes + 8];  // the last is read as 8 bytes
-  std::uint16_t entries;                               // of all leaves
+  std::byte references[std::size_t{leaves} * reference_bytes + 8];  // the last is read as 8 bytes
+  std::uint16_t entries;                                            // of all leaves
   std::byte unused[6];
 
   [[nodiscard]] Leaf get(std::uint32_t leaf) const;

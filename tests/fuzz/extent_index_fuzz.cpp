@@ -17,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return number % bound;
   };
   // The first number says how much memory there is: sometimes too little.
-  CheckedIndex checked(2 * stripe_sectors + 500, ByteCount{(64 + draw(512)) << 10});
+  CheckedIndex checked(stripe_sectors + 300, ByteCount{(64 + draw(512)) << 10});
   Operations operations(checked);
   bool agree = true;
   while (agree && at < size) agree = operations.step(draw);

@@ -95,7 +95,36 @@ TEST(ExtentIndexMemory, ChurnStaysBounded) {
   memory.check_invariants();
 }
 
-TEST(ExtentIndexMemory, ThousandEmptyIndexesAreSmall) {
+// The worst case of one publish: a stripe goes over to leaves, with runs of every small size, when
+// all other memory is taken, the spare included.
+TEST(ExtentIndexMemory, PermitIsEnoughWhenNothingElseIsLeft) {
+  CheckedIndex checked(stripe_sectors, 1_MiB);
+  std::uint64_t leaf = 0;
+  std::uint64_t place = 0;
+  for (const std::uint64_t size : {1, 2, 3, 4, 5, 7, 10}) {
+    for (std::uint64_t i = 0; i < size; ++i) {
+      const std::uint64_t at = leaf * LeafTable::leaf_sectors + 10 * i;
+      ASSERT_TRUE(checked.publish(sectors(at, 8), data_at(place += 8)));
+    }
+    ++leaf;
+  }
+  ASSERT_EQ(checked.index.figures().fragments, StripeSlot::most_flat);
+  auto permit = checked.index.prepare(sectors(20 * LeafTable::leaf_sectors - 4, 8));
+  ASSERT_TRUE(permit);
+  std::uint32_t mapped = 0;  // all of it, up to the limit
+  while (checked.memory.promise(1)) ++mapped;
+  checked.memory.unpromise(mapped);
+  while (checked.memory.try_allocate(IndexMemory::slab_units) != 0) {
+  }
+  for (std::uint32_t i = 0; i < IndexMemory::spare_slabs; ++i) {
+    (void)checked.memory.allocate(IndexMemory::slab_units);
+  }
+  ASSERT_FALSE(checked.index.prepare(sectors(0, 8)));
+  ASSERT_TRUE(checked.publish(*std::move(permit), data_at(place + 8))) << checked.problem;
+  EXPECT_TRUE(checked.check_all()) << checked.problem;
+}
+
+TEST(ExtentIndexMemory, EmptyIndexOfALargeVolumeIsSmall) {
   IndexMemory memory(1_MiB);
   ExtentIndex index(memory, SectorCount{std::uint64_t{10} << 31});  // 10 TiB
   EXPECT_LE(index.memory_bytes().value, 100U << 10);

@@ -17,7 +17,7 @@ std::uint64_t chosen_seed() {
 }
 
 // Enough on any machine; a slow one under sanitizers does fewer operations, not none.
-constexpr std::chrono::seconds most_time{60};
+constexpr std::chrono::seconds most_time{20};
 
 // `sectors` and `limit` decide how crowded it is.
 void run_random(std::uint64_t seed, std::uint64_t volume_sectors, ByteCount limit,

@@ -63,6 +63,7 @@ class IndexModel {
   }
   [[nodiscard]] Cells cells(SectorRange range) const {
     Cells all;
+    all.reserve(range.count.value);
     for (std::uint64_t at = range.begin.value; at < range.end().value; ++at) {
       all.push_back({at, values_[at]});
     }
