@@ -22,8 +22,9 @@ struct SuperblockReading {
 [[nodiscard]] Result<SuperblockReading, CacheError> read_superblocks(const PmemRegion& region,
                                                                      CacheFindings& findings);
 
-// Writes both replicas of a region that is no cache yet: everything but the magic, settled; then
-// each magic, whose eight bytes are written or not. So a crash leaves no half superblock behind.
+// Writes both replicas of a region that is no cache yet: everything but the magic, settled
+// together with what was written before; then each magic, whose eight bytes are written or not. So
+// a crash leaves no half superblock behind.
 [[nodiscard]] Result<void, PmemError> write_first_superblocks(DurableWriter& writer,
                                                               const CacheLayout& layout,
                                                               const format::CacheSuperblock& block);

@@ -79,6 +79,7 @@ Result<void, PmemError> write_entries(DurableWriter& writer, MediaOffset place, 
   return success();
 }
 
+// Settled with the superblocks, before these get their magic.
 Result<void, PmemError> write_tables(DurableWriter& writer, const CacheLayout& layout,
                                      const DeviceSeal& seal) {
   for (std::size_t replica = 0; replica < 2; ++replica) {
@@ -92,7 +93,7 @@ Result<void, PmemError> write_tables(DurableWriter& writer, const CacheLayout& l
                         return SegmentTable::fresh_entry(seal, static_cast<std::uint32_t>(entry));
                       }));
   }
-  return writer.settle();
+  return success();
 }
 
 Result<void, PmemError> write_cache(DurableWriter& writer, const CacheLayout& layout,

@@ -107,9 +107,14 @@ Result<ChunkPlaces, CacheError> LogChunks::reserve(DurableWriter& writer) {
         return ChunkPlaces{take_any(first), take_any(second)};
       }
     }
-    TRY(auto segment, table_.allocate(writer, format::SegmentUse::log, 0));
+    auto segment = table_.allocate(writer, format::SegmentUse::log, 0);
+    if (!segment) {
+      // One without a second helps nobody here, and may help somebody else.
+      TRY(free_empty_segments(writer));
+      return segment.error();
+    }
     const std::lock_guard lock(mutex_);
-    add(segment);
+    add(segment.value());
   }
 }
 

@@ -31,7 +31,7 @@ class LogChunks {
   void take_segments();
   void occupy(MediaOffset place);
   void occupy_all();
-  // Opening for writing: gives log segments back in which nothing is taken. Error: io.
+  // Gives log segments back in which nothing is taken. Error: io.
   [[nodiscard]] Result<void, CacheError> free_empty_segments(DurableWriter& writer);
 
   // Two places for a chunk; a log segment is allocated where none has room. Nothing is written: a

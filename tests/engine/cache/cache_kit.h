@@ -1,7 +1,6 @@
-// What the tests of the cache device share: a device of a few hundred KiB, and an author of logs.
+// What tests and fuzz targets of the cache device share: a device of a few hundred KiB, and an
+// author of logs.
 #pragma once
-
-#include <gtest/gtest.h>
 
 #include <cstdint>
 #include <memory>
@@ -11,7 +10,7 @@
 
 #include "engine/cache/cache_device.h"
 #include "engine/cache/format_cache.h"
-#include "engine/cache/log_reader.h"
+#include "engine/foundation/check.h"
 #include "tests/sim/sim_pmem.h"
 #include "tests/sim/sim_pmem_pages.h"
 
@@ -53,10 +52,7 @@ inline CacheVolumeTable::NewVolume new_volume(std::uint8_t number) {
 // The value of a result that must be one.
 template <class T, class E>
 T must(Result<T, E>&& result) {
-  if (!result) {
-    ADD_FAILURE() << "a step of the test itself failed";
-    std::abort();
-  }
+  CHECK(result);
   if constexpr (!std::is_void_v<T>) return std::move(result).value();
 }
 
@@ -174,63 +170,5 @@ class LogAuthor {
   std::uint64_t ordinal_ = 1;
   std::uint64_t offset_ = 0;
 };
-
-// What reading a log comes to, in words: "end 7", "lost_kset 3 (5)"; and how many ksets were read.
-struct LogReading {
-  std::string verdict;
-  std::vector<std::uint64_t> sequences;
-  std::vector<LogNote> notes;
-  LogEnd end;
-};
-
-inline std::string name_of(LogDamage::Kind kind) {
-  switch (kind) {
-    case LogDamage::Kind::missing_chunk:
-      return "missing_chunk";
-    case LogDamage::Kind::chunk_disorder:
-      return "chunk_disorder";
-    case LogDamage::Kind::lost_kset:
-      return "lost_kset";
-    case LogDamage::Kind::unreadable_end:
-      return "unreadable_end";
-    case LogDamage::Kind::ends_early:
-      return "ends_early";
-    case LogDamage::Kind::beyond_clean_end:
-      return "beyond_clean_end";
-    case LogDamage::Kind::copies_differ:
-      return "copies_differ";
-    case LogDamage::Kind::time_went_back:
-      return "time_went_back";
-  }
-  return "?";
-}
-
-inline LogReading read_log(CacheDevice& device, std::uint32_t slot, const LogReader::Start& start) {
-  const LogView view{.volume = device.volumes()[slot], .of = device.chunks_of(slot)};
-  LogReader reader(device.region(), device.layout(), device.seal(), view, start);
-  LogReading reading;
-  for (;;) {
-    const auto next = reader.next();
-    if (!next) {
-      const LogDamage& damage = next.error();
-      reading.verdict = name_of(damage.kind) + " " + std::to_string(damage.sequence);
-      if (damage.evidence != 0) reading.verdict += " (" + std::to_string(damage.evidence) + ")";
-      EXPECT_FALSE(damage.text().empty());
-      EXPECT_EQ(reader.next().error(), damage);
-      break;
-    }
-    if (!next.value()) {
-      reading.end = reader.end();
-      reading.verdict = "end " + std::to_string(reading.end.sequence);
-      break;
-    }
-    reading.sequences.push_back(next.value()->view.stamp.sequence);
-  }
-  reading.notes = reader.notes();
-  return reading;
-}
-inline LogReading read_log(CacheDevice& device, std::uint32_t slot) {
-  return read_log(device, slot, LogReader::from_key_tail(device.volumes()[slot].tails));
-}
 
 }  // namespace engine::test

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "tests/engine/cache/cache_kit.h"
+#include "tests/engine/cache/log_reading.h"
 
 namespace engine::test {
 namespace {
