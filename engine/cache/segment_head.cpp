@@ -36,6 +36,9 @@ std::uint64_t SegmentHead::part_that_fits(std::uint64_t left) const {
 
 Result<void, CacheError> SegmentHead::next_segment(DurableWriter& writer) {
   SegmentTable& segments = device_.segments();
+  if (segments.free_count() <= log_reserve) {
+    return CacheError{CacheError::Kind::no_free_segment, {}, "the rest is reserved for the logs"};
+  }
   TRY(auto segment, segments.allocate(writer, format::SegmentUse::data, tag_));
   segments.counters(segment).open.store(true, std::memory_order_release);
   segment_ = segment;

@@ -27,9 +27,10 @@ Result<void, CacheError> VolumeLog::open(DurableWriter& writer, std::uint64_t la
   last_sequence_ = last;
   last_time_ms_ = last_time_ms;
   ordinal_ = device_.next_ordinal(slot_);
-  // Both pairs before the epoch: where they are lacking, nothing has changed.
+  // Before the epoch: where there is no room, nothing has changed.
   TRY(add_spare(writer));
-  TRY(add_spare(writer));
+  const auto spare = add_spare(writer);
+  if (!spare && spare.error().kind != CacheError::Kind::no_free_segment) return spare.error();
   CacheVolumeTable& volumes = device_.volumes();
   tag_ = volumes[slot_].identity.tag;
   epoch_ = volumes[slot_].epoch.epoch + 1;

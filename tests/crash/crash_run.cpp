@@ -44,7 +44,7 @@ class Run final : public CompletionSink {
         first_total_(counts.total()) {
     for (auto& backing : backing_) backing.assign(world_sectors, 0);
     crc_ = random_.chance(1, 2);
-    pmem_ = make_world_pmem(crc_, 20 + static_cast<std::uint32_t>(random_.below(16)));
+    pmem_ = make_world_pmem(crc_, 14 + static_cast<std::uint32_t>(random_.below(10)));
   }
   ~Run() { end_life(); }
 
@@ -95,7 +95,7 @@ class Run final : public CompletionSink {
       actors_.push_back(CacheActor::make(world_->device()).value());
     }
     pmem_->on_persist_point([this](PersistPoint point) { reach(point); });
-    kill_at_ = random_.chance(1, 2) ? pmem_->persist_points() + 40 + random_.below(400) : 0;
+    kill_at_ = random_.chance(1, 2) ? pmem_->persist_points() + 40 + random_.below(600) : 0;
     try {
       for (std::uint64_t step = 0; step < options_.steps && !enough(); ++step) top_step();
       finish_turns();
@@ -133,7 +133,7 @@ class Run final : public CompletionSink {
       for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
         served[slot] = prefix(recovered, slot);
       }
-      for (int sample = 0; sample < 6; ++sample) {
+      for (int sample = 0; sample < 12; ++sample) {
         count(CrashKind::kill_then_power);
         LoseEverything lose;
         RandomChooser some(crash_random_);
@@ -192,7 +192,13 @@ class Run final : public CompletionSink {
     const std::uint64_t dice = random_.below(10);
     const bool fills = dice == 0 || dice == 1;
     const bool zeroes = dice == 2;
-    const ModelCommand model{.writer = next_writer_++, .range = range, .zeroes = zeroes};
+    ModelCommand model{.writer = next_writer_++, .ranges = {range}, .zeroes = zeroes};
+    // Many keys: a list of ranges.
+    for (std::uint64_t more = zeroes && random_.chance(1, 2) ? 8 + random_.below(100) : 0; more > 0;
+         --more) {
+      const std::uint64_t count = 1 + random_.below(4);
+      model.ranges.push_back({{world_base.value + random_.below(world_sectors - 4)}, {count}});
+    }
     Command& made =
         *commands_.emplace_back(std::make_unique<Command>(*this, slot, model, !fills));
     std::vector<std::byte> data(range.count.value * sector_size);
@@ -205,7 +211,7 @@ class Run final : public CompletionSink {
     CacheActor& actor = *actors_[turn.actor];
     const std::uint32_t free_before = world_->device().segments().free_count();
     free_before_ = free_before;
-    const auto taken = zeroes  ? volume.write_zeroes(actor, made, {&range, 1})
+    const auto taken = zeroes  ? volume.write_zeroes(actor, made, model.ranges)
                        : fills ? volume.fill(actor, made, range, data)
                                : volume.write(actor, made, range, data);
     free_before_.reset();
@@ -301,8 +307,12 @@ class Run final : public CompletionSink {
 
   void explore() {
     const CrashKind kind = kind_now();
-    if (kind == CrashKind::data_copy && !crash_random_.chance(1, 8)) return;
-    if (kind == CrashKind::table_update && !crash_random_.chance(1, 3)) return;
+    const std::uint64_t one_in = kind == CrashKind::data_copy        ? 24
+                                 : kind == CrashKind::table_update   ? 6
+                                 : kind == CrashKind::segment_switch ? 8
+                                 : kind == CrashKind::kset_append    ? 4
+                                                                     : 1;
+    if (!crash_random_.chance(1, one_in)) return;
     if (pmem_->crashes() <= 4) {
       ExhaustiveChooser choose;
       do {
@@ -328,7 +338,7 @@ class Run final : public CompletionSink {
       rotten = damage(after);
     } else if (depth < 2 && crash_random_.chance(1, 3)) {
       after.on_persist_point([&](PersistPoint) {
-        if (enough() || !crash_random_.chance(1, depth == 0 ? 16 : 24)) return;
+        if (enough() || !crash_random_.chance(1, depth == 0 ? 40 : 30)) return;
         RandomChooser choose(crash_random_);
         const auto second = after.crash(choose);
         check(*second, depth == 0 ? CrashKind::recovery : CrashKind::second_recovery, depth + 1);

@@ -39,9 +39,9 @@ struct CrashCounts {
 
 struct CrashOptions {
   std::uint64_t seed = 1;
-  std::uint64_t lives = 3;
-  std::uint64_t steps = 24;           // in a life
-  std::uint64_t states = 700;         // end the run at about so many
+  std::uint64_t lives = 4;
+  std::uint64_t steps = 40;           // in a life
+  std::uint64_t states = 4000;        // end the run at about so many
   std::uint64_t most_states = ~0ULL;  // of `counts` altogether
   bool data_is_fenced = true;         // false for the mutant that does not
 };

@@ -18,9 +18,10 @@ void print(const CrashCounts& counts) {
             << ", violations: " << counts.violations << "\n";
 }
 
+// FOREBAY_LONG: millions.
 TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
   const bool is_long = std::getenv("FOREBAY_LONG") != nullptr;
-  const std::uint64_t wanted = is_long ? 2'000'000 : 20'000;
+  const std::uint64_t wanted = is_long ? 5'000'000 : 40'000;
   CrashCounts counts;
   for (std::uint64_t seed = 1; counts.total() < wanted && counts.violations == 0; ++seed) {
     run_crashes({.seed = seed, .most_states = wanted}, counts);

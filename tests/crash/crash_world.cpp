@@ -7,7 +7,7 @@
 namespace engine::test {
 namespace {
 
-constexpr std::uint32_t segment_bytes = 32U << 10;
+constexpr std::uint32_t segment_bytes = 64U << 10;
 constexpr std::uint32_t chunk_bytes = 8U << 10;
 
 Uuid uuid_of(std::uint8_t number) {
@@ -26,7 +26,7 @@ IndexMemory& index_memory() {
 
 std::unique_ptr<SimPmem> make_world_pmem(bool crc, std::uint32_t segments) {
   auto pmem = std::make_unique<SimPmem>(
-      ByteCount{(32U << 10) + std::uint64_t{segments} * segment_bytes + (12U << 10)});
+      ByteCount{(64U << 10) + std::uint64_t{segments} * segment_bytes + (12U << 10)});
   FormatOptions options;
   options.layout = {.segment_bytes = segment_bytes,
                     .chunk_bytes = chunk_bytes,

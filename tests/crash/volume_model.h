@@ -44,7 +44,7 @@ inline Writer writer_of(std::span<const std::byte> bytes, std::uint64_t sector) 
 // A write, or zeros (which read like sectors that were never written). In the order of the log.
 struct ModelCommand {
   Writer writer = 0;
-  SectorRange range;
+  std::vector<SectorRange> ranges;
   bool zeroes = false;
 };
 
@@ -100,9 +100,11 @@ class VolumeModel {
 
  private:
   void apply(State& state, const ModelCommand& command) const {
-    const std::uint64_t begin = command.range.begin.value - base_.value;
-    for (std::uint64_t at = begin; at < begin + command.range.count.value; ++at) {
-      state[at] = command.zeroes ? 0 : command.writer;
+    for (const SectorRange& range : command.ranges) {
+      const std::uint64_t begin = range.begin.value - base_.value;
+      for (std::uint64_t at = begin; at < begin + range.count.value; ++at) {
+        state[at] = command.zeroes ? 0 : command.writer;
+      }
     }
   }
 
