@@ -1,4 +1,5 @@
 #include "engine/cache/chunk_reader.h"
+#include "engine/foundation/guard.h"
 
 #include <algorithm>
 #include <cstring>
@@ -63,7 +64,8 @@ ChunkReader::Copy ChunkReader::look(std::size_t copy, std::uint64_t offset) cons
       stamp.epoch != static_cast<std::uint32_t>(chunk_.epoch)) {
     return {};
   }
-  return {.state = stamp.sequence == expected_ ? CopyState::good : CopyState::invalid,
+  const bool is_next = !GUARD("kset sequence") || stamp.sequence == expected_;
+  return {.state = is_next ? CopyState::good : CopyState::invalid,
           .kset = kset.value(),
           .length = length};
 }

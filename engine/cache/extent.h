@@ -34,6 +34,8 @@ struct ExtentValue {
   Place place{};
   std::uint32_t crc = 0;     // of the piece (up to 4 KiB) or of the CRC array: opaque here
   std::uint16_t origin = 0;  // data: sectors from the beginning of the extent as it was logged
+  // Data: the whole extent's length as it was logged; what a checksum is of. Opaque here.
+  std::uint16_t logged_sectors = 0;
   ExtentKind kind = ExtentKind::data;
   bool dirty = false;     // the backing does not have it yet
   std::uint8_t heat = 0;  // 0..hottest

@@ -11,14 +11,15 @@ namespace engine {
 
 // Positions are sectors inside the stripe. The packing is of memory only, nothing stores it:
 //   word 0: begin 13 | place 39 | origin 11 | dirty 1      (begin on top, so that words sort)
-//   word 1: unused 16 | kind 1 | heat 2 | length - 1 13 | crc 32
+//   word 1: logged sectors 16 | kind 1 | heat 2 | length - 1 13 | crc 32
 class IndexEntry {
  public:
   IndexEntry() = default;  // indeterminate: runs are raw memory
   IndexEntry(std::uint32_t begin, std::uint32_t length, const ExtentValue& value)
       : where_((std::uint64_t{begin} << 51) | (value.place.value << 12) |
                (std::uint64_t{value.origin} << 1) | (value.dirty ? 1U : 0U)),
-        what_((std::uint64_t{value.kind == ExtentKind::zero ? 1U : 0U} << 47) |
+        what_((std::uint64_t{value.logged_sectors} << 48) |
+              (std::uint64_t{value.kind == ExtentKind::zero ? 1U : 0U} << 47) |
               (std::uint64_t{value.heat} << 45) | (std::uint64_t{length - 1} << 32) | value.crc) {}
 
   [[nodiscard]] std::uint32_t begin() const { return static_cast<std::uint32_t>(where_ >> 51); }
@@ -38,6 +39,7 @@ class IndexEntry {
     return {.place = Place{place()},
             .crc = static_cast<std::uint32_t>(what_),
             .origin = origin(),
+            .logged_sectors = static_cast<std::uint16_t>(what_ >> 48),
             .kind = is_zero() ? ExtentKind::zero : ExtentKind::data,
             .dirty = dirty(),
             .heat = heat()};

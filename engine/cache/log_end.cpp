@@ -1,4 +1,5 @@
 #include "engine/cache/log_end.h"
+#include "engine/foundation/guard.h"
 
 #include <algorithm>
 
@@ -22,7 +23,9 @@ LogDamage damage_at(Kind kind, const ChunkReader& reader, std::uint64_t evidence
 std::optional<std::pair<Kind, std::uint64_t>> contradiction(const LogView& log,
                                                             std::uint64_t last) {
   const CacheVolume& volume = log.volume;
-  if (last < volume.durable_floor()) return std::pair(Kind::ends_early, volume.durable_floor());
+  if (GUARD("known durable") && last < volume.durable_floor()) {
+    return std::pair(Kind::ends_early, volume.durable_floor());
+  }
   if (volume.epoch.clean_end != 0 && last > volume.epoch.clean_end) {
     return std::pair(Kind::beyond_clean_end, last);
   }
@@ -35,10 +38,11 @@ std::optional<std::pair<Kind, std::uint64_t>> contradiction(const LogView& log,
 std::optional<std::uint64_t> LogView::limit_of(std::size_t index) const {
   std::optional<std::uint64_t> limit;
   // Inside an epoch nothing stale can have the right sequence, so the chunk has to stop by itself.
-  if (index + 1 < chunks().size() && chunks()[index + 1].epoch != chunks()[index].epoch) {
+  if (GUARD("epoch limit") && index + 1 < chunks().size() &&
+      chunks()[index + 1].epoch != chunks()[index].epoch) {
     limit = chunks()[index + 1].first_sequence;
   }
-  if (chunks()[index].epoch < volume.epoch.epoch) {
+  if (GUARD("epoch limit") && chunks()[index].epoch < volume.epoch.epoch) {
     limit = std::min(limit.value_or(volume.epoch.first_sequence), volume.epoch.first_sequence);
   }
   return limit;
@@ -83,7 +87,7 @@ StopVerdict judge_stop(const LogView& log, std::size_t index, const ChunkReader&
   const std::uint64_t last = expected - 1;
   const auto& states = reader.stop_states();
   if (!reader.at_limit() && !reader.is_full()) {
-    if (const auto ahead = reader.find_ahead()) {
+    if (const auto ahead = reader.find_ahead(); GUARD("larger sequence behind the end") && ahead) {
       return damage_at(log.volume.epoch.clean_end == last && last != 0 ? Kind::beyond_clean_end
                                                                        : Kind::lost_kset,
                        reader, ahead->sequence);

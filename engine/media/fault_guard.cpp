@@ -1,5 +1,8 @@
 #include "engine/media/fault_guard.h"
 
+#include <pthread.h>
+#include <ucontext.h>
+
 #include <csetjmp>
 #include <csignal>
 #include <cstdint>
@@ -18,7 +21,14 @@ struct Landing {
   volatile std::uintptr_t fault;
 };
 thread_local Landing* volatile landing = nullptr;
-thread_local volatile bool passing_on = false;  // the previous handler is running
+
+// The signal that was last handed to the previous handler. One that comes again, further down the
+// same stack, has been handed back to us.
+struct PassedOn {
+  const siginfo_t* info;
+  const void* frame;
+};
+thread_local PassedOn passed_on{};
 
 // Written before the handler is installed, and again only under the mutex.
 struct sigaction previous_action;
@@ -28,20 +38,20 @@ void pass_on(int signal, siginfo_t* info, void* context) {
   const bool has_handler =
       (previous_action.sa_flags & SA_SIGINFO) != 0 ||
       (previous_action.sa_handler != SIG_DFL && previous_action.sa_handler != SIG_IGN);
-  // A previous handler that hands the signal back to us ends the round here.
-  if (!has_handler || passing_on) {
+  const void* const frame = __builtin_frame_address(0);
+  const bool came_back = passed_on.info == info && frame < passed_on.frame;
+  if (!has_handler || came_back) {
     // A fault happens again on return and ends the process where it happened.
     std::signal(signal, SIG_DFL);
     if (info->si_code <= 0) std::raise(signal);  // sent by somebody, not a fault
     return;
   }
-  passing_on = true;
+  passed_on = {.info = info, .frame = frame};  // stays: the handler may jump elsewhere
   if ((previous_action.sa_flags & SA_SIGINFO) != 0) {
     previous_action.sa_sigaction(signal, info, context);
   } else {
     previous_action.sa_handler(signal);
   }
-  passing_on = false;
 }
 
 void on_fault(int signal, siginfo_t* info, void* context) {
@@ -52,6 +62,8 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   if (info->si_code == BUS_MCEERR_AO) return;
   if (here != nullptr && info->si_code > 0 && at >= here->begin && at < here->end) {
     here->fault = at;
+    // The mask of before the fault: sigsetjmp would need a system call for each touch to keep it.
+    pthread_sigmask(SIG_SETMASK, &static_cast<ucontext_t*>(context)->uc_sigmask, nullptr);
     siglongjmp(here->where, 1);
   }
   pass_on(signal, info, context);
@@ -67,9 +79,7 @@ void install_fault_handler() {
   previous_action = now;
   struct sigaction ours {};
   ours.sa_sigaction = on_fault;
-  // Not blocked while it runs: it is left by siglongjmp, and the mask is not worth a system call
-  // for each touch.
-  ours.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
+  ours.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigemptyset(&ours.sa_mask);
   CHECK(sigaction(SIGBUS, &ours, nullptr) == 0);
 }
@@ -83,7 +93,7 @@ std::optional<const std::byte*> touch_guarded(std::span<const std::byte> range,
   CHECK(landing == nullptr);
   if (sigsetjmp(here.where, 0) != 0) {
     landing = nullptr;
-    return reinterpret_cast<const std::byte*>(here.fault);
+    return range.data() + (here.fault - here.begin);
   }
   landing = &here;
   leaf(argument);

@@ -22,7 +22,7 @@ class MappedPmem::Writer final : public PmemWriter {
     return success();
   }
   Result<void, PmemError> write_back(MediaOffset offset, ByteCount length) override {
-    const std::span<const std::byte> range(region_.at(offset), length.value);
+    const std::span<std::byte> range(region_.at(offset), length.value);
     const auto fault = touch_guarded(range, [range]() noexcept { write_back_lines(range); });
     if (fault) return region_.mark_bad(*fault);
     return success();

@@ -10,8 +10,8 @@
 namespace engine {
 namespace {
 
-std::uintptr_t line_of(const std::byte* at) {
-  return reinterpret_cast<std::uintptr_t>(at) & ~(std::uintptr_t{cache_line_bytes} - 1);
+std::size_t offset_in_line(const std::byte* at) {
+  return reinterpret_cast<std::uintptr_t>(at) % cache_line_bytes;
 }
 
 using WriteBackLine = void (*)(void*) noexcept;
@@ -51,18 +51,16 @@ void copy_lines(std::byte* to, const std::byte* from, std::size_t count) noexcep
 
 }  // namespace
 
-void write_back_lines(std::span<const std::byte> bytes) noexcept {
-  const auto end = reinterpret_cast<std::uintptr_t>(bytes.data()) + bytes.size();
-  for (std::uintptr_t line = line_of(bytes.data()); line < end; line += cache_line_bytes) {
-    write_back_line(reinterpret_cast<void*>(line));
-  }
+void write_back_lines(std::span<std::byte> bytes) noexcept {
+  std::byte* line = bytes.data() - offset_in_line(bytes.data());
+  for (; line < bytes.data() + bytes.size(); line += cache_line_bytes) write_back_line(line);
 }
 
 void copy_to_pmem(std::byte* to, std::span<const std::byte> from) noexcept {
   const std::byte* source = from.data();
   std::size_t left = from.size();
   if (left == 0) return;
-  const std::size_t inside = reinterpret_cast<std::uintptr_t>(to) % cache_line_bytes;
+  const std::size_t inside = offset_in_line(to);
   if (inside != 0) {
     const std::size_t head = std::min(cache_line_bytes - inside, left);
     copy_part(to, source, head);

@@ -10,7 +10,7 @@ inline constexpr std::size_t cache_line_bytes = 64;
 
 // Starts writing back the cache lines that hold `bytes`; done after the next persist_fence() of
 // this thread. By clwb, clflushopt or clflush, whichever the processor has.
-void write_back_lines(std::span<const std::byte> bytes) noexcept;
+void write_back_lines(std::span<std::byte> bytes) noexcept;
 
 // Copies by non-temporal stores; lines that are covered in part are stored and written back.
 // Persistent after the next persist_fence() of this thread. Calls nothing that owns anything.

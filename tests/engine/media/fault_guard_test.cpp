@@ -70,38 +70,78 @@ TEST_P(TruncatedFile, OtherThreadsGoOnReading) {
   other.join();
 }
 
+// A page behind the end of its file.
+class GonePage {
+ public:
+  GonePage() {
+    const TemporaryPath path("/dev/shm");
+    const FileDescriptor file(open(path.text().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    memory_ = mmap(nullptr, page, PROT_READ, MAP_SHARED, file.get(), 0);
+    EXPECT_NE(memory_, MAP_FAILED);
+  }
+  GonePage(const GonePage&) = delete;
+  GonePage& operator=(const GonePage&) = delete;
+  ~GonePage() { munmap(memory_, page); }
+  [[nodiscard]] std::span<const std::byte> bytes() const {
+    return {static_cast<const std::byte*>(memory_), page};
+  }
+  void load() const { static_cast<void>(*static_cast<const volatile std::byte*>(memory_)); }
+
+ private:
+  void* memory_;
+};
+
+// Puts a handler in front of everything, and the guard in front of that.
+class ForeignHandler {
+ public:
+  explicit ForeignHandler(void (*handler)(int, siginfo_t*, void*)) {
+    struct sigaction foreign {};
+    foreign.sa_sigaction = handler;
+    foreign.sa_flags = SA_SIGINFO | SA_NODEFER;
+    EXPECT_EQ(sigaction(SIGBUS, &foreign, &former_), 0);
+    install_fault_handler();
+    install_fault_handler();  // again does no harm
+    EXPECT_EQ(sigaction(SIGBUS, nullptr, &ours_), 0);
+  }
+  ForeignHandler(const ForeignHandler&) = delete;
+  ForeignHandler& operator=(const ForeignHandler&) = delete;
+  ~ForeignHandler() { EXPECT_EQ(sigaction(SIGBUS, &former_, nullptr), 0); }
+  [[nodiscard]] const struct sigaction& ours() const { return ours_; }
+
+ private:
+  struct sigaction former_ {};
+  struct sigaction ours_ {};
+};
+
 sigjmp_buf foreign_landing;
 std::atomic<int> foreign_faults{0};
+void (*guard_handler)(int, siginfo_t*, void*) = nullptr;
 
-TEST(FaultGuard, ForeignFaultGoesToTheHandlerThatWasThereBefore) {
-  struct sigaction former {};
-  struct sigaction foreign {};
-  foreign.sa_handler = [](int) {
+TEST(FaultGuard, ForeignFaultsGoToTheHandlerThatWasThereBefore) {
+  const GonePage gone;
+  const ForeignHandler foreign([](int, siginfo_t*, void*) {
     foreign_faults.fetch_add(1);
     siglongjmp(foreign_landing, 1);
-  };
-  foreign.sa_flags = SA_NODEFER;
-  ASSERT_EQ(sigaction(SIGBUS, &foreign, &former), 0);
-  install_fault_handler();
-  install_fault_handler();  // again does no harm
-
-  const TemporaryPath path("/dev/shm");
-  const FileDescriptor file(open(path.text().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  void* const gone = mmap(nullptr, page, PROT_READ, MAP_SHARED, file.get(), 0);
-  ASSERT_NE(gone, MAP_FAILED);
-  std::byte target{};
-  const std::span<const std::byte> range(static_cast<const std::byte*>(gone), page);
-  const auto load = [&range, &target]() noexcept { std::memcpy(&target, &range[5], 1); };
-  EXPECT_EQ(touch_guarded(range, load), &range[5]);
-  EXPECT_EQ(foreign_faults.load(), 0);
-  // Not in the range that the guard was told of.
-  if (sigsetjmp(foreign_landing, 1) == 0) {
-    std::memcpy(&target, &range[5], 1);
-    ADD_FAILURE() << "no fault";
+  });
+  const auto load = [&gone]() noexcept { gone.load(); };
+  for (int round = 1; round <= 3; ++round) {
+    EXPECT_EQ(touch_guarded(gone.bytes(), load), gone.bytes().data());
+    EXPECT_EQ(foreign_faults.load(), round - 1);
+    // Not guarded.
+    if (sigsetjmp(foreign_landing, 1) == 0) {
+      gone.load();
+      ADD_FAILURE() << "no fault";
+    }
+    EXPECT_EQ(foreign_faults.load(), round);
   }
-  EXPECT_EQ(foreign_faults.load(), 1);
-  munmap(gone, page);
-  ASSERT_EQ(sigaction(SIGBUS, &former, nullptr), 0);
+}
+
+TEST(FaultGuard, HandlerThatHandsFaultsBackDoesNotMakeThemGoRound) {
+  const GonePage gone;
+  const ForeignHandler foreign(
+      [](int signal, siginfo_t* info, void* context) { guard_handler(signal, info, context); });
+  guard_handler = foreign.ours().sa_sigaction;
+  EXPECT_EXIT(gone.load(), testing::KilledBySignal(SIGBUS), "");
 }
 
 TEST(FaultGuard, LeafThatMeetsNothingRuns) {

@@ -1,0 +1,62 @@
+#include "engine/cache/cache_actor.h"
+
+#include <utility>
+
+#include "engine/cache/volume_cache.h"
+#include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
+
+namespace engine {
+
+Result<std::unique_ptr<CacheActor>, PmemError> CacheActor::make(CacheDevice& device) {
+  TRY(auto writer, device.region().make_writer());
+  return std::unique_ptr<CacheActor>(new CacheActor(device, std::move(writer)));
+}
+
+CacheActor::CacheActor(CacheDevice& device, std::unique_ptr<PmemWriter> writer)
+    : device_(device), pmem_(std::move(writer)), writer_(*pmem_) {
+  volumes_.resize(device.volumes().slots());
+}
+
+CacheActor::~CacheActor() = default;
+
+CacheActor::OfVolume& CacheActor::of(VolumeCache& volume) {
+  auto& place = volumes_[volume.slot()];
+  if (place == nullptr) place = std::make_unique<OfVolume>(device_, volume, volume.tag());
+  return *place;
+}
+
+void CacheActor::leave(const VolumeCache& volume) {
+  auto& place = volumes_[volume.slot()];
+  CHECK(place == nullptr || !place->in_turn);
+  place.reset();
+}
+
+void CacheActor::add(OfVolume& of, CommitRecord& record) {
+  record.next_ = of.newest;
+  of.newest = &record;
+  if (of.oldest == nullptr) of.oldest = &record;
+  if (std::exchange(of.in_turn, true)) return;
+  turn_.push_back(&of);
+}
+
+bool CacheActor::end_turn() {
+  if (turn_.empty()) return false;
+  // A fence orders only this thread's stores, and whoever commits may be another one: first the
+  // data, then the records.
+  if (std::exchange(stored_, false) && GUARD("data fence")) pmem_->fence();
+  ending_.swap(turn_);
+  for (OfVolume* const of : ending_) {
+    if (of->newest == nullptr) continue;
+    of->volume.commit().push(*std::exchange(of->newest, nullptr),
+                             *std::exchange(of->oldest, nullptr));
+  }
+  for (OfVolume* const of : ending_) {
+    of->in_turn = of->volume.commit().run(writer_);
+    if (of->in_turn) turn_.push_back(of);
+  }
+  ending_.clear();
+  return !turn_.empty();
+}
+
+}  // namespace engine

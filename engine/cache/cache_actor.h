@@ -1,0 +1,67 @@
+// CacheActor: what one thread needs to write to a cache device.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/cache/commit_record.h"
+#include "engine/cache/durable_writer.h"
+#include "engine/cache/segment_head.h"
+
+namespace engine {
+
+class VolumeCache;
+
+// One for each thread and cache device of byte or cache-line granularity; never shared. Commands
+// of a turn are collected here; end_turn() makes all their data durable with one fence, hands their
+// records to their volumes and commits what it may.
+class CacheActor {
+ public:
+  // The device outlives it. Error: not_supported in page granularity.
+  [[nodiscard]] static Result<std::unique_ptr<CacheActor>, PmemError> make(CacheDevice& device);
+  CacheActor(const CacheActor&) = delete;
+  CacheActor& operator=(const CacheActor&) = delete;
+  // No turn may be open.
+  ~CacheActor();
+
+  // True: a volume has more to commit than one turn may; end the next turn soon, with or without
+  // new commands.
+  bool end_turn();
+  // Closes the head of a volume; idle, or about to be detached. Nothing of it may be in this turn.
+  void leave(const VolumeCache& volume);
+
+  [[nodiscard]] DurableWriter& writer() { return writer_; }
+
+ private:
+  friend class VolumeCache;
+  struct OfVolume {
+    OfVolume(CacheDevice& device, VolumeCache& cache, std::uint32_t tag)
+        : volume(cache), head(device, tag) {}
+    VolumeCache& volume;
+    SegmentHead head;
+    SegmentHead::Places places;  // of the command that is being taken
+    CommitRecord* newest = nullptr;
+    CommitRecord* oldest = nullptr;
+    bool in_turn = false;
+  };
+
+  CacheActor(CacheDevice& device, std::unique_ptr<PmemWriter> writer);
+  [[nodiscard]] OfVolume& of(VolumeCache& volume);
+  // Copies data; durable at the end of the turn.
+  [[nodiscard]] PmemWriter& store() {
+    stored_ = true;
+    return *pmem_;
+  }
+  void add(OfVolume& of, CommitRecord& record);
+
+  CacheDevice& device_;
+  const std::unique_ptr<PmemWriter> pmem_;
+  DurableWriter writer_;
+  std::vector<std::unique_ptr<OfVolume>> volumes_;  // by slot
+  std::vector<OfVolume*> turn_;
+  std::vector<OfVolume*> ending_;
+  bool stored_ = false;
+};
+
+}  // namespace engine

@@ -1,0 +1,64 @@
+// Recovery: a volume's log becomes its index again. docs/recovery.md.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/cache/kset.h"
+#include "engine/cache/log_reader.h"
+#include "engine/cache/volume_cache.h"
+
+namespace engine {
+
+// A kset that is whole and says something impossible.
+struct KeyDamage {
+  KeyFault fault = KeyFault::none;
+  bool stale = false;  // its segment is another's now, although its data was not on the backing yet
+  std::uint64_t sequence = 0;
+  std::size_t key = 0;  // which of the kset
+  std::uint64_t chunk = 0;
+  MediaOffset place;  // of the kset, copy 0
+  [[nodiscard]] std::string text() const;
+};
+
+struct RecoveryReport {
+  std::uint64_t last_sequence = 0;  // of the last kset that counts
+  std::uint64_t ksets = 0;
+  std::uint64_t keys = 0;
+  std::uint64_t stale_keys = 0;  // replayed as invalidations
+  std::vector<LogNote> notes;
+  // Why the volume is read-only, as it was at `last_sequence`; one of these or none.
+  std::optional<LogDamage> log_damage;
+  std::optional<KeyDamage> key_damage;
+  bool entry_damage = false;  // its slot in the volume table: nothing was read
+  std::optional<CacheError> not_opened;  // the log is whole, but cannot be opened for writing
+
+  [[nodiscard]] bool damaged() const { return log_damage || key_damage || entry_damage; }
+};
+
+struct RecoveredVolume {
+  std::unique_ptr<VolumeCache> cache;  // writable, or read-only with the reason in the report
+  RecoveryReport report;
+};
+
+// Reads the log of a volume from K to its legal end, or to the first damage; gives segments their
+// counts; makes what was accepted durable, and opens the log for writing. Several volumes may be
+// recovered at once by threads with a writer each. All outlive what is returned. Errors: io (what
+// was accepted cannot be made durable), exhausted (no memory for the index).
+[[nodiscard]] Result<RecoveredVolume, CacheError> recover_volume(CacheDevice& device,
+                                                                 std::uint32_t slot,
+                                                                 IndexMemory& memory,
+                                                                 const Clock& clock,
+                                                                 DurableWriter& writer);
+
+// Frees data segments that no key names: they were allocated or emptied, and not used before the
+// crash. After all volumes of the device are recovered, before any of them is written to; segments
+// of volumes that are not writable are kept. Error: io.
+[[nodiscard]] Result<std::uint32_t, CacheError> free_unnamed_segments(
+    CacheDevice& device, DurableWriter& writer, std::span<VolumeCache* const> volumes);
+
+}  // namespace engine

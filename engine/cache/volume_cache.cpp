@@ -1,0 +1,204 @@
+#include "engine/cache/volume_cache.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/endian/arithmetic.hpp>
+#include <utility>
+
+#include "engine/cache/kset.h"
+#include "engine/cache/payload_crc.h"
+#include "engine/foundation/check.h"
+#include "engine/foundation/crc32c.h"
+
+namespace engine {
+namespace {
+
+using boost::endian::little_uint32_t;
+
+constexpr std::uint64_t sector_bytes = format::place_bytes;
+constexpr std::uint64_t line_bytes = 64;
+
+SectorCount sectors_of(ByteCount bytes) { return {bytes.value / sector_bytes}; }
+
+// What the keys of one command take in the log, in ksets of their own.
+std::uint64_t log_bytes_of(std::size_t keys, std::uint32_t alignment) {
+  std::uint64_t bytes = 0;
+  for (; keys > format::most_keys; keys -= format::most_keys) {
+    bytes += kset_bytes(format::most_keys, alignment);
+  }
+  return bytes + kset_bytes(keys, alignment);
+}
+
+}  // namespace
+
+VolumeCache::VolumeCache(CacheDevice& device, std::uint32_t slot, IndexMemory& memory,
+                         const Clock& clock)
+    : device_(device),
+      slot_(slot),
+      tag_(device.volumes()[slot].identity.tag),
+      payload_crc_(device.payload_crc()),
+      index_(memory, sectors_of(device.volumes()[slot].identity.size)),
+      log_(device, slot, clock),
+      commit_(device, log_, index_) {}
+
+Result<void, CacheError> VolumeCache::open_log(DurableWriter& writer, std::uint64_t last,
+                                               std::uint64_t last_time_ms) {
+  TRY(log_.open(writer, last, last_time_ms));
+  commit_.start_at(last);
+  writable_.store(true, std::memory_order_release);
+  return success();
+}
+
+std::optional<CacheRefusal> VolumeCache::refusal() const {
+  if (commit_.failed()) return CacheRefusal::failed;
+  if (!writable_.load(std::memory_order_acquire)) return CacheRefusal::read_only;
+  return std::nullopt;
+}
+
+bool VolumeCache::promise_log(CacheActor& actor, CommitRecord& record, std::size_t keys) {
+  const std::uint64_t bytes = log_bytes_of(keys, device_.layout().kset_alignment);
+  while (!log_.reserve(bytes)) {
+    if (!log_.add_spare(actor.writer())) return false;
+  }
+  record.log_bytes_ = bytes;
+  return true;
+}
+
+Result<void, CacheRefusal> VolumeCache::write(CacheActor& actor, CommitRecord& record,
+                                              SectorRange range, Data data) {
+  return take_data(actor, record, range, data, format::KeyKind::data, KeyCondition::none);
+}
+
+Result<void, CacheRefusal> VolumeCache::fill(CacheActor& actor, CommitRecord& record,
+                                             SectorRange range, Data data) {
+  return take_data(actor, record, range, data, format::KeyKind::clean, KeyCondition::hole);
+}
+
+Result<void, CacheRefusal> VolumeCache::write_zeroes(CacheActor& actor, CommitRecord& record,
+                                                     std::span<const SectorRange> ranges) {
+  return take_marks(actor, record, ranges, format::KeyKind::zero);
+}
+
+Result<void, CacheRefusal> VolumeCache::invalidate(CacheActor& actor, CommitRecord& record,
+                                                   SectorRange range) {
+  return take_marks(actor, record, {&range, 1}, format::KeyKind::invalidate);
+}
+
+// Everything that can be refused comes before the first byte is copied: data space, index memory,
+// log space; all or nothing.
+Result<void, CacheRefusal> VolumeCache::take_data(CacheActor& actor, CommitRecord& record,
+                                                  SectorRange range, Data data,
+                                                  format::KeyKind kind, KeyCondition condition) {
+  CHECK(!range.empty() && data.size() == range.count.value * sector_bytes);
+  record.reset();
+  if (const auto refused = refusal()) return *refused;
+  auto& of = actor.of(*this);
+  SegmentHead::Places& places = of.places;
+  places.clear();
+  const auto reserved = of.head.reserve(actor.writer(), range.count, places);
+  if (!reserved) {
+    return reserved.error().kind == CacheError::Kind::no_free_segment ? CacheRefusal::no_space
+                                                                      : CacheRefusal::media_error;
+  }
+  const auto give_up = [&](CacheRefusal why) -> Result<void, CacheRefusal> {
+    record.keys_.clear();
+    (void)of.head.take_back(actor.writer(), places);
+    return why;
+  };
+  Sector at = range.begin;
+  for (const DataPlace& part : places) {
+    auto permit = index_.prepare({at, part.count});
+    if (!permit) return give_up(CacheRefusal::no_memory);
+    PendingKey& key = record.keys_.emplace_back(std::move(*permit), kind);
+    key.condition = condition;
+    key.value.place = part.place;
+    key.value.logged_sectors = static_cast<std::uint16_t>(part.count.value);
+    key.segment = part.segment;
+    key.generation = part.generation;
+    at = at + part.count;
+  }
+  if (!promise_log(actor, record, record.keys_.size())) return give_up(CacheRefusal::no_space);
+  if (!copy_data(actor, record, data)) {
+    log_.give_back(std::exchange(record.log_bytes_, 0));
+    const auto result = give_up(CacheRefusal::media_error);
+    of.head.close();
+    return result;
+  }
+  of.head.keep();
+  actor.add(of, record);
+  return success();
+}
+
+Result<void, CacheRefusal> VolumeCache::take_marks(CacheActor& actor, CommitRecord& record,
+                                                   std::span<const SectorRange> ranges,
+                                                   format::KeyKind kind) {
+  CHECK(!ranges.empty());
+  record.reset();
+  if (const auto refused = refusal()) return *refused;
+  SectorCount sum;
+  for (const SectorRange& range : ranges) {
+    sum = sum + range.count;
+    auto permit = index_.prepare(range);
+    if (!permit) {
+      record.keys_.clear();
+      return CacheRefusal::no_memory;
+    }
+    record.keys_.emplace_back(std::move(*permit), kind);
+  }
+  CHECK(kind != format::KeyKind::zero || sum <= most_zeroed);
+  if (!promise_log(actor, record, record.keys_.size())) {
+    record.keys_.clear();
+    return CacheRefusal::no_space;
+  }
+  actor.add(actor.of(*this), record);
+  return success();
+}
+
+bool VolumeCache::copy_data(CacheActor& actor, CommitRecord& record, Data data) {
+  PmemWriter& writer = actor.store();
+  std::array<std::uint32_t, most_pieces> crcs;
+  for (PendingKey& key : record.keys_) {
+    const SectorCount count{key.value.logged_sectors};
+    const Data part = data.first(count.value * sector_bytes);
+    data = data.subspan(part.size());
+    const MediaOffset to{key.value.place.value * sector_bytes};
+    if (!payload_crc_) {
+      if (!writer.copy(to, part)) return false;
+      continue;
+    }
+    const std::uint64_t pieces = pieces_of(count);
+    if (!writer.copy_crc(to, part, std::span(crcs).first(pieces))) return false;
+    if (pieces == 1) {
+      key.value.crc = crcs[0];
+      continue;
+    }
+    // Whole cache lines, zeros in front.
+    std::array<little_uint32_t, most_pieces + line_bytes / sizeof(little_uint32_t)> array{};
+    const std::uint64_t bytes = pieces * sizeof(little_uint32_t);
+    const std::uint64_t padded = (bytes + line_bytes - 1) / line_bytes * line_bytes;
+    const std::uint64_t first = (padded - bytes) / sizeof(little_uint32_t);
+    std::copy_n(crcs.begin(), pieces, array.begin() + static_cast<std::ptrdiff_t>(first));
+    const auto all = std::as_bytes(std::span(array)).first(padded);
+    key.value.crc = crc32c(all.last(bytes));
+    if (!writer.copy({to.value - padded}, all)) return false;
+  }
+  return true;
+}
+
+Result<void, CacheError> VolumeCache::note_durable(DurableWriter& writer) {
+  LogEpoch epoch = device_.volumes()[slot_].epoch;
+  const std::uint64_t durable = commit_.published();
+  if (epoch.known_durable >= durable) return success();
+  epoch.known_durable = durable;
+  return device_.volumes().set_epoch(writer, slot_, epoch);
+}
+
+Result<void, CacheError> VolumeCache::stop_clean(DurableWriter& writer) {
+  writable_.store(false, std::memory_order_release);
+  LogEpoch epoch = device_.volumes()[slot_].epoch;
+  epoch.known_durable = std::max(epoch.known_durable, commit_.published());
+  epoch.clean_end = commit_.published();
+  return device_.volumes().set_epoch(writer, slot_, epoch);
+}
+
+}  // namespace engine

@@ -1,0 +1,127 @@
+// VolumeCache: the face of one cached volume.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "engine/cache/cache_actor.h"
+#include "engine/cache/cache_device.h"
+#include "engine/cache/extent_index.h"
+#include "engine/cache/segment_pin.h"
+#include "engine/cache/volume_commit.h"
+#include "engine/cache/volume_log.h"
+
+namespace engine {
+
+// Why a command was not taken. Nothing of it is held.
+enum class CacheRefusal : std::uint8_t {
+  no_space,     // no room for its data or its keys: wait until some is given up
+  no_memory,    // the index has no memory for it: the same
+  media_error,  // its place cannot be written; the next try goes elsewhere
+  read_only,    // the volume's log is damaged, or not open
+  failed,       // the log cannot be written any more, for good
+};
+
+// A part of a read that the cache cannot give.
+struct CacheGap {
+  enum class Kind : std::uint8_t {
+    hole,       // the backing has it
+    bad_clean,  // unreadable or rotted here, and the backing has it
+    bad_dirty,  // unreadable or rotted, and nobody else has it: an error for exactly these sectors
+  };
+  SectorRange range;
+  Kind kind = Kind::hole;
+};
+
+// Commands are taken by any thread with its own actor, and complete through their record's sink
+// after that actor's end_turn(). Ranges lie inside the volume and are not empty; the caller has
+// checked that. A taken command cannot fail but by the log (CommitOutcome). Order between commands
+// in flight is the order of the log; the caller who needs another one waits for completions.
+//
+// Invariants: what is in the index is durable in the log; every sector in the index that a segment
+// holds is counted in its live_sectors, and so is data on its way into the log.
+class VolumeCache {
+ public:
+  static constexpr SectorCount most_zeroed{(std::uint64_t{1} << 30) / 512};  // in one command
+
+  // All outlive it. Read-only until open_log(); recovery fills the index.
+  VolumeCache(CacheDevice& device, std::uint32_t slot, IndexMemory& memory, const Clock& clock);
+  VolumeCache(const VolumeCache&) = delete;
+  VolumeCache& operator=(const VolumeCache&) = delete;
+
+  // Behind an accepted and durable end: see VolumeLog::open().
+  [[nodiscard]] Result<void, CacheError> open_log(DurableWriter& writer, std::uint64_t last,
+                                                  std::uint64_t last_time_ms);
+
+  // A host's write; `data` is the range's bytes, and is not needed after the call.
+  [[nodiscard]] Result<void, CacheRefusal> write(CacheActor& actor, CommitRecord& record,
+                                                 SectorRange range,
+                                                 std::span<const std::byte> data);
+  // Reads as zeros from then on: Write Zeroes and Deallocate alike. At most most_zeroed in all.
+  [[nodiscard]] Result<void, CacheRefusal> write_zeroes(CacheActor& actor, CommitRecord& record,
+                                                        std::span<const SectorRange> ranges);
+  // What the backing has: taken only if nothing of the range is in the cache when its turn comes.
+  [[nodiscard]] Result<void, CacheRefusal> fill(CacheActor& actor, CommitRecord& record,
+                                                SectorRange range,
+                                                std::span<const std::byte> data);
+  // The backing counts from then on, whatever the cache holds.
+  [[nodiscard]] Result<void, CacheRefusal> invalidate(CacheActor& actor, CommitRecord& record,
+                                                      SectorRange range);
+
+  // Gives out what the cache has, as last published, checked where the device carries checksums;
+  // tells the rest in address order. Bytes of gaps are left as they are, or garbage. Any thread.
+  void read(SectorRange range, std::span<std::byte> bytes, ExtentIndex::Heat heat,
+            FunctionRef<void(const CacheGap&)> on_gap);
+  // The longest hit at the front of the range that lies in one piece, with its segment pinned: for
+  // replies straight from the cache. Not checked. nullopt: a gap, or zeros.
+  struct Hit {
+    ExtentValue value;
+    SectorCount count;
+    SegmentPin pin;
+  };
+  [[nodiscard]] std::optional<Hit> pin_front(SectorRange range);
+
+  [[nodiscard]] std::uint32_t slot() const { return slot_; }
+  [[nodiscard]] std::uint32_t tag() const { return tag_; }
+  [[nodiscard]] CacheDevice& device() { return device_; }
+  [[nodiscard]] ExtentIndex& index() { return index_; }
+  [[nodiscard]] VolumeLog& log() { return log_; }
+  [[nodiscard]] VolumeCommit& commit() { return commit_; }
+  [[nodiscard]] bool is_writable() const {
+    return writable_.load(std::memory_order_acquire) && !commit_.failed();
+  }
+
+  // A lower bound of the log's end, persisted: from then on a shorter log is damage. The thread
+  // that changes this volume's entries.
+  [[nodiscard]] Result<void, CacheError> note_durable(DurableWriter& writer);
+  // The exact end, after the last command has completed; nothing is taken any more. As above.
+  [[nodiscard]] Result<void, CacheError> stop_clean(DurableWriter& writer);
+
+ private:
+  using Data = std::span<const std::byte>;
+  [[nodiscard]] Result<void, CacheRefusal> take_data(CacheActor& actor, CommitRecord& record,
+                                                     SectorRange range, Data data,
+                                                     format::KeyKind kind, KeyCondition condition);
+  [[nodiscard]] Result<void, CacheRefusal> take_marks(CacheActor& actor, CommitRecord& record,
+                                                      std::span<const SectorRange> ranges,
+                                                      format::KeyKind kind);
+  [[nodiscard]] std::optional<CacheRefusal> refusal() const;
+  [[nodiscard]] bool promise_log(CacheActor& actor, CommitRecord& record, std::size_t keys);
+  [[nodiscard]] bool copy_data(CacheActor& actor, CommitRecord& record, Data data);
+
+  struct PinnedPiece;
+  [[nodiscard]] std::size_t pin_pieces(SectorRange range, ExtentIndex::Heat heat,
+                                       std::span<PinnedPiece> pieces);
+
+  CacheDevice& device_;
+  const std::uint32_t slot_;
+  const std::uint32_t tag_;
+  const bool payload_crc_;
+  ExtentIndex index_;
+  VolumeLog log_;
+  VolumeCommit commit_;
+  std::atomic<bool> writable_{false};
+};
+
+}  // namespace engine

@@ -1,0 +1,218 @@
+#include "engine/cache/volume_commit.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
+
+namespace engine {
+namespace {
+
+bool overlap(SectorRange a, SectorRange b) { return a.begin < b.end() && b.begin < a.end(); }
+
+}  // namespace
+
+bool VolumeCommit::run(DurableWriter& writer) {
+  unsigned ksets = 0;
+  for (;;) {
+    if (!try_lock()) return false;
+    gather();
+    while (waiting_ != nullptr && ksets < most_ksets) {
+      ++ksets;
+      commit_kset(writer);
+      gather();
+    }
+    const bool left = waiting_ != nullptr;
+    CommitRecord* const done = std::exchange(done_, nullptr);
+    unlock();
+    complete(done);
+    if (left) return true;
+    if (queue_.empty()) return false;
+  }
+}
+
+void VolumeCommit::complete(CommitRecord* done) {
+  while (done != nullptr) {
+    CommitRecord& record = *done;
+    done = record.next_;
+    record.sink_->complete(record);
+  }
+}
+
+void VolumeCommit::gather() {
+  CommitRecord* const first = queue_.take_all();
+  if (first == nullptr) return;
+  (waiting_ == nullptr ? waiting_ : waiting_last_->next_) = first;
+  waiting_last_ = first;
+  while (waiting_last_->next_ != nullptr) waiting_last_ = waiting_last_->next_;
+}
+
+void VolumeCommit::commit_kset(DurableWriter& writer) {
+  if (failed()) return fail();
+  compose();
+  if (count_ == 0) {
+    log_.give_back(charged_);
+    return finish_front();
+  }
+  const auto appended = log_.append(writer, std::span(keys_).first(count_));
+  if (!appended) return fail();
+  if (GUARD("kset fence") && !writer.settle()) return fail();
+  log_.give_back(charged_ - appended.value().bytes);
+  if (!GUARD("publish before acknowledgement")) {
+    finish_front();
+    complete(std::exchange(done_, nullptr));
+  }
+  publish_all(appended.value().sequence);
+  published_.store(appended.value().sequence, std::memory_order_release);
+  if (GUARD("publish before acknowledgement")) finish_front();
+}
+
+// Whole commands up to what one kset holds; the first one's next part, if it is longer.
+void VolumeCommit::compose() {
+  count_ = 0;
+  stripes_ = 0;
+  charged_ = 0;
+  CommitRecord* record = waiting_;
+  const std::size_t first =
+      std::min(record->keys_.size() - record->logged_, format::most_keys);
+  const std::size_t fit = log_.keys_that_fit();
+  const std::size_t limit = first > fit ? format::most_keys : fit;
+  while (record != nullptr) {
+    if (record != waiting_ && !may_join(*record, limit)) break;
+    add(*record, limit);
+    if (record->logged_ < record->keys_.size()) break;
+    record = record->next_;
+  }
+  composed_to_ = record;
+}
+
+bool VolumeCommit::may_join(const CommitRecord& record, std::size_t limit) const {
+  if (record.keys_.size() > limit - count_ || stripes_ >= most_stripes) return false;
+  // What decides about a conditional key must be published first.
+  return std::ranges::none_of(record.keys_, [this](const PendingKey& key) {
+    return key.condition != KeyCondition::none && overlaps_composed(key.range());
+  });
+}
+
+bool VolumeCommit::overlaps_composed(SectorRange range) const {
+  return GUARD("conditional key") &&
+         std::any_of(sources_.begin(), sources_.begin() + static_cast<std::ptrdiff_t>(count_),
+                     [range](const Source& source) {
+                       return overlap(source.record->keys_[source.key].range(), range);
+                     });
+}
+
+bool VolumeCommit::holds(const PendingKey& key) {
+  if (key.condition == KeyCondition::none || !GUARD("conditional key")) return true;
+  if (key.condition == KeyCondition::hole) {
+    bool empty = true;
+    index_.look_up(key.range(), ExtentIndex::Heat::keep, [&empty](const Piece& piece) {
+      empty = empty && !piece.value.has_value();
+    });
+    return empty;
+  }
+  SectorCount owned;
+  index_.still_points(key.range(), key.owner,
+                      [&owned](const Fragment& part) { owned = owned + part.range.count; });
+  return owned == key.range().count;
+}
+
+void VolumeCommit::add(CommitRecord& record, std::size_t limit) {
+  const std::size_t taken = std::min(record.keys_.size() - record.logged_, limit - count_);
+  charged_ += kset_bytes(taken, device_.layout().kset_alignment);
+  for (const std::size_t end = record.logged_ + taken; record.logged_ < end; ++record.logged_) {
+    PendingKey& key = record.keys_[record.logged_];
+    if (!holds(key)) {
+      drop(record, key);
+      continue;
+    }
+    encode(key);
+    sources_[count_++] = {.record = &record, .key = record.logged_};
+  }
+}
+
+void VolumeCommit::encode(const PendingKey& key) {
+  format::Key& to = keys_[count_];
+  to = {};
+  to.sector = key.range().begin.value;
+  to.sectors = static_cast<std::uint32_t>(key.range().count.value);
+  to.kind = static_cast<std::uint8_t>(key.kind);
+  if (!has_place(key.kind)) {
+    stripes_ += key.range().count.value / stripe_sectors;
+    return;
+  }
+  to.crc = key.value.crc;
+  to.place = key.value.place.value;
+  to.generation = key.generation;
+  device_.segments().counters(key.segment).raise_sequence(log_.last_sequence() + 1);
+}
+
+void VolumeCommit::drop(CommitRecord& record, PendingKey& key) {
+  key.dropped = true;
+  record.any_dropped_ = true;
+  if (has_place(key.kind)) lower_live(key.value.place, key.range().count);
+  key.permit.abandon();
+}
+
+void VolumeCommit::publish_all(std::uint64_t sequence) {
+  if (GUARD("publish order")) {
+    for (std::size_t at = 0; at < count_; ++at) publish(sources_[at], sequence, at);
+  } else {
+    for (std::size_t at = count_; at-- > 0;) publish(sources_[at], sequence, at);
+  }
+}
+
+void VolumeCommit::publish(const Source& source, std::uint64_t sequence, std::size_t position) {
+  PendingKey& key = source.record->keys_[source.key];
+  source.record->sequence_ = sequence;
+  const auto on_displaced = [this](const Fragment& part) {
+    if (part.value.kind == ExtentKind::data) lower_live(part.value.place, part.range.count);
+  };
+  switch (key.kind) {
+    case format::KeyKind::data:
+    case format::KeyKind::clean:
+      key.value.dirty = key.kind == format::KeyKind::data;
+      index_.publish(std::move(key.permit), key.value, on_displaced);
+      return;
+    case format::KeyKind::zero:
+      key.value = {.place = zero_stamp(sequence, position), .kind = ExtentKind::zero, .dirty = true};
+      index_.publish(std::move(key.permit), key.value, on_displaced);
+      return;
+    case format::KeyKind::invalidate:
+      index_.erase(std::move(key.permit), on_displaced);
+      return;
+  }
+}
+
+void VolumeCommit::finish_front() {
+  while (waiting_ != composed_to_) {
+    CommitRecord* const record = waiting_;
+    waiting_ = record->next_;
+    record->next_ = nullptr;
+    (done_ == nullptr ? done_ : done_last_->next_) = record;
+    done_last_ = record;
+  }
+}
+
+// What the media holds of the last kset is for recovery to find out: nothing is acknowledged any
+// more, and no space that its keys may name is given up.
+void VolumeCommit::fail() {
+  failed_.store(true, std::memory_order_release);
+  for (CommitRecord* record = waiting_; record != nullptr; record = record->next_) {
+    record->outcome_ = CommitOutcome::failed;
+  }
+  composed_to_ = nullptr;
+  finish_front();
+}
+
+void VolumeCommit::lower_live(Place place, SectorCount count) {
+  const auto segment = device_.layout().segment_of({place.value * format::place_bytes});
+  CHECK(segment.has_value());
+  const auto sectors = static_cast<std::uint32_t>(count.value);
+  const auto before = device_.segments().counters(*segment).live_sectors.fetch_sub(
+      sectors, std::memory_order_release);
+  CHECK(before >= sectors);
+}
+
+}  // namespace engine

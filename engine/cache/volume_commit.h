@@ -1,0 +1,101 @@
+// VolumeCommit: makes queued records durable and visible, one volume's, in one order.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <span>
+
+#include "engine/cache/commit_queue.h"
+#include "engine/cache/extent_index.h"
+#include "engine/cache/volume_log.h"
+
+namespace engine {
+
+// Tells the zeros of one key from those of every other key that may still be in the index.
+[[nodiscard]] constexpr Place zero_stamp(std::uint64_t sequence, std::size_t position) {
+  return {((sequence & 0xffffffff) * format::most_keys) | position};
+}
+
+// Whoever gets the lock commits everything queued; nobody waits for it. The holder looks at the
+// queue again after letting go, and who pushes tries the lock after pushing, so nothing is left
+// lying. A kset is settled before any of its keys is visible, and keys become visible in the order
+// of the log. Nothing else may publish to the index, or erase from it, without the lock.
+//
+// Invariants: at most one kset of the volume is not settled; a record is in exactly one list; a
+// thread holds at most one volume's lock.
+class VolumeCommit {
+ public:
+  static constexpr unsigned most_ksets = 8;              // in one hold
+  static constexpr std::uint64_t most_stripes = 256;     // that one kset's zeros cover, about
+
+  // All outlive it.
+  VolumeCommit(CacheDevice& device, VolumeLog& log, ExtentIndex& index)
+      : device_(device), log_(log), index_(index) {}
+  VolumeCommit(const VolumeCommit&) = delete;
+  VolumeCommit& operator=(const VolumeCommit&) = delete;
+
+  // A chain from the newest to the oldest, whose data its writer has settled. run() must follow.
+  void push(CommitRecord& newest, CommitRecord& oldest) { queue_.push(newest, oldest); }
+  // Commits what is queued, unless somebody else is at it. True: the bound was met and something
+  // is left, and the caller must come again in his next turn.
+  [[nodiscard]] bool run(DurableWriter& writer);
+
+  // For whoever else changes the index or reads the log's position: reclaim, write-back. False:
+  // busy, try again later. run() must follow unlock().
+  [[nodiscard]] bool try_lock() { return !held_.exchange(true, std::memory_order_seq_cst); }
+  void unlock() { held_.exchange(false, std::memory_order_seq_cst); }
+
+  // The log could not be written; for good. Any thread.
+  [[nodiscard]] bool failed() const { return failed_.load(std::memory_order_acquire); }
+  // The last that is settled and published. Any thread.
+  [[nodiscard]] std::uint64_t published() const {
+    return published_.load(std::memory_order_acquire);
+  }
+  void start_at(std::uint64_t sequence) { published_.store(sequence, std::memory_order_release); }
+
+ private:
+  struct Source {
+    CommitRecord* record;
+    std::size_t key;
+  };
+
+  void gather();
+  // One kset, and the records that it completes.
+  void commit_kset(DurableWriter& writer);
+  void compose();
+  [[nodiscard]] bool may_join(const CommitRecord& record, std::size_t limit) const;
+  [[nodiscard]] bool overlaps_composed(SectorRange range) const;
+  [[nodiscard]] bool holds(const PendingKey& key);
+  void add(CommitRecord& record, std::size_t limit);
+  void encode(const PendingKey& key);
+  void drop(CommitRecord& record, PendingKey& key);
+  void publish(const Source& source, std::uint64_t sequence, std::size_t position);
+  void publish_all(std::uint64_t sequence);
+  void finish_front();
+  void fail();
+  static void complete(CommitRecord* done);
+  void lower_live(Place place, SectorCount count);
+
+  CacheDevice& device_;
+  VolumeLog& log_;
+  ExtentIndex& index_;
+  CommitQueue queue_;
+  std::atomic<bool> held_{false};  // the commit lock; guards everything below but the atomics
+  std::atomic<bool> failed_{false};
+  std::atomic<std::uint64_t> published_{0};
+
+  CommitRecord* waiting_ = nullptr;  // from the oldest to the newest
+  CommitRecord* waiting_last_ = nullptr;
+  CommitRecord* done_ = nullptr;
+  CommitRecord* done_last_ = nullptr;
+  // The kset that is being composed.
+  std::size_t count_ = 0;
+  std::uint64_t stripes_ = 0;
+  std::uint64_t charged_ = 0;  // what its records were charged for it
+  CommitRecord* composed_to_ = nullptr;  // the first record that is not, or not wholly, in it
+  std::array<format::Key, format::most_keys> keys_;
+  std::array<Source, format::most_keys> sources_;
+};
+
+}  // namespace engine

@@ -1,0 +1,72 @@
+// VolumeCache, reading: what the cache has, and what it has not.
+#include <array>
+#include <cstring>
+
+#include "engine/cache/payload_crc.h"
+#include "engine/cache/volume_cache.h"
+#include "engine/foundation/check.h"
+
+namespace engine {
+namespace {
+
+constexpr std::size_t pieces_at_once = 32;
+
+}  // namespace
+
+struct VolumeCache::PinnedPiece {
+  Piece piece;
+  SegmentPin pin;
+};
+
+// The first pieces of the range, data with its segment pinned: what a lookup's visitor may do, and
+// no more.
+std::size_t VolumeCache::pin_pieces(SectorRange range, ExtentIndex::Heat heat,
+                                    std::span<PinnedPiece> pieces) {
+  std::size_t count = 0;
+  index_.look_up(range, heat, [&](const Piece& piece) {
+    if (count == pieces.size()) return;
+    PinnedPiece& to = pieces[count++];
+    to.piece = piece;
+    if (!piece.value || piece.value->kind != ExtentKind::data) return;
+    const auto segment =
+        device_.layout().segment_of({piece.value->place.value * format::place_bytes});
+    CHECK(segment.has_value());
+    to.pin = SegmentPin(device_.segments().counters(*segment));
+  });
+  return count;
+}
+
+void VolumeCache::read(SectorRange range, std::span<std::byte> bytes, ExtentIndex::Heat heat,
+                       FunctionRef<void(const CacheGap&)> on_gap) {
+  CHECK(bytes.size() == range.count.value * format::place_bytes);
+  std::array<PinnedPiece, pieces_at_once> pieces;
+  while (!range.empty()) {
+    const std::size_t count = pin_pieces(range, heat, pieces);
+    for (PinnedPiece& pinned : std::span(pieces).first(count)) {
+      const Piece& piece = pinned.piece;
+      const auto to = bytes.first(piece.range.count.value * format::place_bytes);
+      bytes = bytes.subspan(to.size());
+      range = {piece.range.end(), range.count - piece.range.count};
+      if (!piece.value) {
+        on_gap({.range = piece.range, .kind = CacheGap::Kind::hole});
+      } else if (piece.value->kind == ExtentKind::zero) {
+        std::memset(to.data(), 0, to.size());
+      } else if (!read_payload(device_.region(), *piece.value, payload_crc_, to)) {
+        on_gap({.range = piece.range,
+                .kind = piece.value->dirty ? CacheGap::Kind::bad_dirty
+                                           : CacheGap::Kind::bad_clean});
+      }
+      pinned.pin.release();
+    }
+  }
+}
+
+std::optional<VolumeCache::Hit> VolumeCache::pin_front(SectorRange range) {
+  std::array<PinnedPiece, 1> front;
+  if (pin_pieces(range, ExtentIndex::Heat::warm, front) == 0) return std::nullopt;
+  const Piece& piece = front[0].piece;
+  if (!piece.value || piece.value->kind != ExtentKind::data) return std::nullopt;
+  return Hit{.value = *piece.value, .count = piece.range.count, .pin = std::move(front[0].pin)};
+}
+
+}  // namespace engine

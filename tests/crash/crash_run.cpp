@@ -1,0 +1,472 @@
+#include "tests/crash/crash_run.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "engine/cache/kset.h"
+#include "tests/crash/reclaimer.h"
+
+namespace engine::test {
+namespace {
+
+constexpr std::size_t actors = 3;
+constexpr std::size_t deepest = 2;  // actors that interrupt each other
+
+struct Killed {};    // kill -9, thrown through the engine
+struct Violated {};  // the end of the run
+
+// A command, and where it is in the order of its volume's log.
+struct Command final : CommitRecord {
+  Command(CompletionSink& sink, std::uint32_t of, const ModelCommand& what, bool counts_as_order)
+      : CommitRecord(sink), slot(of), model(what), ordered(counts_as_order) {}
+  std::uint32_t slot;
+  ModelCommand model;
+  bool ordered;  // a fill changes nothing that can be read
+  std::size_t index = 0;
+};
+
+// What one actor is doing; the last one that was interrupted is on top.
+struct Turn {
+  std::size_t actor = 0;
+  std::vector<Command*> commands;
+  bool ending = false;
+  bool queued = false;
+};
+
+class Run final : public CompletionSink {
+ public:
+  Run(const CrashOptions& options, CrashCounts& counts)
+      : options_(options),
+        counts_(counts),
+        random_(options.seed),
+        crash_random_(options.seed * 7919 + 1),
+        first_total_(counts.total()) {
+    for (auto& backing : backing_) backing.assign(world_sectors, 0);
+    crc_ = random_.chance(1, 2);
+    pmem_ = make_world_pmem(crc_, 14 + static_cast<std::uint32_t>(random_.below(10)));
+  }
+  ~Run() { end_life(); }
+
+  void run() {
+    try {
+      for (std::uint64_t life = 0; life < options_.lives && !enough(); ++life) live(life);
+    } catch (const Violated&) {
+    }
+  }
+
+  void complete(CommitRecord& record) override {
+    auto& command = static_cast<Command&>(record);
+    --in_flight_;
+    if (record.outcome() != CommitOutcome::committed) violate("a command failed");
+    if (!command.ordered) return;
+    VolumeModel& model = models_[command.slot];
+    if (command.index != model.acknowledged()) violate("acknowledged out of order");
+    model.acknowledge(command.index + 1);
+    ++counts_.live_checks;
+    if (!model.prefix_of(world_->state(command.slot, backing_[command.slot]),
+                         model.order().size())) {
+      violate("what is read at the acknowledgement is no prefix");
+    }
+  }
+
+ private:
+  [[nodiscard]] bool enough() const {
+    return counts_.total() - first_total_ >= options_.states ||
+           counts_.total() >= options_.most_states;
+  }
+  [[noreturn]] void violate(const std::string& what) {
+    if (counts_.violations++ == 0) {
+      counts_.first_violation =
+          what + "\n  again: FOREBAY_CRASH_SEED=" + std::to_string(options_.seed) +
+          " crash_test --gtest_filter=CrashSuite.OneSeed";
+    }
+    throw Violated{};
+  }
+
+  // ---- lives
+  void live(std::uint64_t life) {
+    world_ = std::make_unique<CrashWorld>(*pmem_);
+    if (!world_->trouble().empty()) violate("at the beginning of a life: " + world_->trouble());
+    for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
+      models_[slot].truncate(prefix(*world_, slot));
+    }
+    for (std::size_t at = 0; at < actors; ++at) {
+      actors_.push_back(CacheActor::make(world_->device()).value());
+    }
+    pmem_->on_persist_point([this](PersistPoint point) { reach(point); });
+    kill_at_ = random_.chance(1, 2) ? pmem_->persist_points() + 40 + random_.below(600) : 0;
+    try {
+      for (std::uint64_t step = 0; step < options_.steps && !enough(); ++step) top_step();
+      finish_turns();
+      if (kill_at_ == 0 && life % 2 == 1) {
+        for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
+          if (!world_->volume(slot).stop_clean(world_->writer())) violate("no clean stop");
+        }
+      }
+      pmem_->on_persist_point({});
+      end_life();
+      pmem_->kill_process();
+    } catch (const Killed&) {
+      pmem_->on_persist_point({});
+      end_life();
+      pmem_->kill_process();
+      power_after_kill();
+    }
+  }
+
+  void end_life() {
+    if (pmem_ != nullptr) pmem_->on_persist_point({});
+    stack_.clear();
+    commands_.clear();
+    in_flight_ = 0;
+    actors_.clear();
+    world_.reset();
+  }
+
+  // Another process recovers what the killed one has left; what it serves must survive.
+  void power_after_kill() {
+    std::array<std::size_t, world_volumes> served{};
+    {
+      CrashWorld recovered(*pmem_);
+      if (!recovered.trouble().empty()) violate("after a kill: " + recovered.trouble());
+      for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
+        served[slot] = prefix(recovered, slot);
+      }
+      for (int sample = 0; sample < 12; ++sample) {
+        count(CrashKind::kill_then_power);
+        LoseEverything lose;
+        RandomChooser some(crash_random_);
+        const auto after = sample == 0 ? pmem_->crash(lose) : pmem_->crash(some);
+        CrashWorld again(*after);
+        if (!again.trouble().empty()) violate("power after a kill: " + again.trouble());
+        for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
+          if (prefix(again, slot) < served[slot]) violate("recovery served what power took");
+        }
+      }
+    }
+    pmem_->kill_process();
+  }
+
+  // ---- the workload
+  void top_step() {
+    if (in_flight_ == 0 && turns_idle() && random_.chance(1, 6)) {
+      quiet_work();
+      return;
+    }
+    step(random_.below(actors));
+  }
+
+  [[nodiscard]] bool turns_idle() const { return unfinished_ == 0; }
+
+  void step(std::size_t actor) {
+    Turn turn;
+    turn.actor = actor;
+    stack_.push_back(&turn);
+    for (std::uint64_t left = 1 + random_.below(4); left > 0; --left) command(turn);
+    end_turn(turn);
+    stack_.pop_back();
+  }
+
+  void finish_turns() {
+    for (int round = 0; round < 100 && in_flight_ > 0; ++round) {
+      for (auto& actor : actors_) (void)actor->end_turn();
+    }
+    if (in_flight_ > 0) violate("commands do not complete");
+  }
+
+  [[nodiscard]] SectorRange some_range() {
+    const std::uint64_t dice = random_.below(20);
+    const std::uint64_t most = dice == 0 ? 300 : dice < 4 ? 48 : 8;
+    const std::uint64_t count = 1 + random_.below(most);
+    // Half of them at few places, so that they meet.
+    const std::uint64_t room = world_sectors - count + 1;
+    const std::uint64_t at =
+        random_.chance(1, 2) ? random_.below(room) : std::min(room - 1, 180 + random_.below(16));
+    return {{world_base.value + at}, {count}};
+  }
+
+  void command(Turn& turn) {
+    const auto slot = static_cast<std::uint32_t>(random_.below(world_volumes));
+    const SectorRange range = some_range();
+    const std::uint64_t dice = random_.below(10);
+    const bool fills = dice == 0 || dice == 1;
+    const bool zeroes = dice == 2;
+    ModelCommand model{.writer = next_writer_++, .ranges = {range}, .zeroes = zeroes};
+    // Many keys: a list of ranges.
+    for (std::uint64_t more = zeroes && random_.chance(1, 2) ? 8 + random_.below(100) : 0; more > 0;
+         --more) {
+      const std::uint64_t count = 1 + random_.below(4);
+      model.ranges.push_back({{world_base.value + random_.below(world_sectors - 4)}, {count}});
+    }
+    Command& made =
+        *commands_.emplace_back(std::make_unique<Command>(*this, slot, model, !fills));
+    std::vector<std::byte> data(range.count.value * sector_size);
+    for (std::uint64_t at = 0; at < range.count.value; ++at) {
+      const std::uint64_t sector = range.begin.value + at;
+      fill_sector(std::span(data).subspan(at * sector_size, sector_size),
+                  fills ? backing_[slot][sector - world_base.value] : model.writer, sector);
+    }
+    VolumeCache& volume = world_->volume(slot);
+    CacheActor& actor = *actors_[turn.actor];
+    const std::uint32_t free_before = world_->device().segments().free_count();
+    free_before_ = free_before;
+    const auto taken = zeroes  ? volume.write_zeroes(actor, made, model.ranges)
+                       : fills ? volume.fill(actor, made, range, data)
+                               : volume.write(actor, made, range, data);
+    free_before_.reset();
+    if (!taken) {
+      if (taken.error() != CacheRefusal::no_space) violate("a command is refused");
+      needs_space_ = true;
+      return;
+    }
+    ++in_flight_;
+    turn.commands.push_back(&made);
+  }
+
+  // From the fence on, its commands are in the queues, in this order.
+  void queue(Turn& turn) {
+    turn.queued = true;
+    for (Command* command : turn.commands) {
+      if (!command->ordered) continue;
+      command->index = models_[command->slot].order().size();
+      models_[command->slot].append(command->model);
+    }
+  }
+
+  void end_turn(Turn& turn) {
+    turn.ending = true;
+    const bool stores = std::ranges::any_of(
+        turn.commands, [](const Command* command) { return !command->model.zeroes; });
+    if (!stores || !options_.data_is_fenced) queue(turn);
+    unfinished_ += actors_[turn.actor]->end_turn() ? 1 : 0;
+    if (!turn.queued) violate("no fence before the records were queued");
+    for (int round = 0; unfinished_ > 0 && round < 100; ++round) {
+      unfinished_ = actors_[turn.actor]->end_turn() ? 1 : 0;
+    }
+  }
+
+  // With nothing in flight: what reclaim, write-back and timers will do.
+  void quiet_work() {
+    finish_turns();
+    quiet_ = true;
+    const auto slot = static_cast<std::uint32_t>(random_.below(world_volumes));
+    if (world_->state(slot, backing_[slot]) != models_[slot].settled()) {
+      violate("what is read is not what was acknowledged");
+    }
+    Reclaimer reclaimer(world_->device(), world_->volume(slot), world_->writer());
+    const std::uint64_t dice = needs_space_ ? 3 : random_.below(4);
+    if (dice == 0) {
+      CHECK(world_->volume(slot).note_durable(world_->writer()));
+    } else if (dice < 3) {
+      backing_[slot] = models_[slot].settled();
+      reclaimer.write_back();
+      reclaimer.free_some(random_);
+    } else {
+      backing_[slot] = models_[slot].settled();
+      reclaimer.write_back();
+      reclaimer.forget_all();
+      needs_space_ = random_.chance(1, 2) && needs_space_;
+    }
+    quiet_ = false;
+  }
+
+  // ---- persist points
+  void reach(PersistPoint point) {
+    if (!enough()) explore();
+    if (!quiet_ && stack_.size() < deepest && !stack_.empty() && random_.chance(1, 24)) {
+      std::size_t other = random_.below(actors);
+      if (std::ranges::none_of(stack_, [other](Turn* turn) { return turn->actor == other; })) {
+        const auto before = std::exchange(free_before_, std::nullopt);
+        step(other);
+        free_before_ = before;
+      }
+    }
+    if (point.kind == PersistPoint::Kind::settle && !stack_.empty()) {
+      Turn& turn = *stack_.back();
+      if (turn.ending && !turn.queued) queue(turn);
+    }
+    if (kill_at_ != 0 && point.number >= kill_at_) throw Killed{};
+  }
+
+  [[nodiscard]] CrashKind kind_now() {
+    if (quiet_) return CrashKind::table_update;
+    if (free_before_ && world_->device().segments().free_count() != *free_before_) {
+      return CrashKind::segment_switch;
+    }
+    if (stack_.empty() || !stack_.back()->ending) return CrashKind::data_copy;
+    for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
+      const auto& chunks = world_->device().chunks_of(slot).chunks;
+      const VolumeLog& log = world_->volume(slot).log();
+      if (!chunks.empty() && chunks.back().ordinal != log.chunk_of_next()) {
+        return CrashKind::chunk_switch;
+      }
+    }
+    return CrashKind::kset_append;
+  }
+
+  void explore() {
+    const CrashKind kind = kind_now();
+    const std::uint64_t one_in = kind == CrashKind::data_copy        ? 24
+                                 : kind == CrashKind::table_update   ? 6
+                                 : kind == CrashKind::segment_switch ? 8
+                                 : kind == CrashKind::kset_append    ? 4
+                                                                     : 1;
+    if (!crash_random_.chance(1, one_in)) return;
+    if (pmem_->crashes() <= 4) {
+      ExhaustiveChooser choose;
+      do {
+        const auto after = pmem_->crash(choose);
+        check(*after, kind, 0);
+      } while (choose.next());
+    }
+    const int samples = kind == CrashKind::chunk_switch ? 10 : 2;
+    for (int sample = 0; sample < samples && !enough(); ++sample) {
+      RandomChooser choose(crash_random_);
+      const auto after = pmem_->crash(choose);
+      check(*after, kind, 0);
+    }
+  }
+
+  void count(CrashKind kind) { ++counts_.states[static_cast<std::size_t>(kind)]; }
+
+  // Opens what a crash has left; and crashes that too.
+  void check(SimPmem& after, CrashKind kind, int depth) {
+    std::optional<std::uint32_t> rotten;
+    if (depth == 0 && crash_random_.chance(1, 6)) {
+      kind = CrashKind::rotten_kset;
+      rotten = damage(after);
+    } else if (depth < 2 && crash_random_.chance(1, 3)) {
+      after.on_persist_point([&](PersistPoint) {
+        if (enough() || !crash_random_.chance(1, depth == 0 ? 40 : 30)) return;
+        RandomChooser choose(crash_random_);
+        const auto second = after.crash(choose);
+        check(*second, depth == 0 ? CrashKind::recovery : CrashKind::second_recovery, depth + 1);
+      });
+    }
+    count(kind);
+    CrashWorld world(after);
+    after.on_persist_point({});
+    for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
+      if (rotten == slot && world.is_open() && world.damaged(slot)) continue;
+      if (!rotten && !world.trouble().empty()) {
+        violate(std::string(text(kind)) + ": " + world.trouble());
+      }
+      if (!world.is_open()) violate(std::string(text(kind)) + ": " + world.trouble());
+      (void)prefix(world, slot);
+    }
+  }
+
+  // Returns the volume whose log is now damaged beyond what two copies can bear; nullopt if it must
+  // not matter.
+  [[nodiscard]] std::optional<std::uint32_t> damage(SimPmem& after) {
+    const auto slot = static_cast<std::uint32_t>(crash_random_.below(world_volumes));
+    const VolumeLog& log = world_->volume(slot).log();
+    if (crash_random_.chance(1, 2)) {
+      // Everything of one copy that holds ksets.
+      const std::size_t copy = crash_random_.below(2);
+      const std::uint64_t first = world_->device().layout().first_kset();
+      if (log.offset() > first) {
+        after.poison(log.places()[copy] + ByteCount{first}, {log.offset() - first});
+      }
+      return std::nullopt;
+    }
+    // Both copies of one that is acknowledged, and not the last unless that is on record.
+    const LogEpoch& epoch = world_->device().volumes()[slot].epoch;
+    const std::uint64_t published = world_->volume(slot).commit().published();
+    std::vector<std::uint64_t> offsets;
+    for (std::uint64_t at = world_->device().layout().first_kset(); at < log.offset();) {
+      const auto content = pmem_->content().subspan(log.places()[0].value + at);
+      const auto kset = decode_kset(world_->device().seal(), content);
+      if (!kset || kset.value().stamp.sequence > published) break;
+      if (kset.value().stamp.sequence < published ||
+          epoch.known_durable >= kset.value().stamp.sequence) {
+        offsets.push_back(at);
+      }
+      at += kset_bytes(kset.value().keys.size(), 64);
+    }
+    if (offsets.empty()) return std::nullopt;
+    const std::uint64_t offset = offsets[crash_random_.below(offsets.size())];
+    const auto writer = after.make_writer().value();
+    for (const MediaOffset place : log.places()) {
+      std::array<std::byte, 8> bytes{};
+      CHECK(after.read(place + ByteCount{offset + 32}, bytes));
+      bytes[0] ^= std::byte{1};
+      CHECK(writer->copy(place + ByteCount{offset + 32}, bytes));
+    }
+    writer->fence();
+    return slot;
+  }
+
+  std::size_t prefix(CrashWorld& world, std::uint32_t slot) {
+    const VolumeModel& model = models_[slot];
+    const VolumeModel::State state = world.state(slot, backing_[slot]);
+    const auto found = model.prefix_of(state, model.order().size());
+    if (!found) {
+      violate("volume " + std::to_string(slot) + " is no prefix of its log that holds all " +
+              std::to_string(model.acknowledged()) + " acknowledged commands: " +
+              model.difference(state));
+    }
+    return *found;
+  }
+
+  const CrashOptions options_;
+  CrashCounts& counts_;
+  SeededRandom random_;        // the workload
+  SeededRandom crash_random_;  // what power failure leaves
+  const std::uint64_t first_total_;
+  bool crc_ = false;
+  std::unique_ptr<SimPmem> pmem_;
+  std::array<VolumeModel, world_volumes> models_{VolumeModel{world_base, world_sectors},
+                                                 VolumeModel{world_base, world_sectors}};
+  std::array<VolumeModel::State, world_volumes> backing_;
+  Writer next_writer_ = 1;
+
+  std::unique_ptr<CrashWorld> world_;
+  std::vector<std::unique_ptr<CacheActor>> actors_;
+  std::vector<std::unique_ptr<Command>> commands_;
+  std::vector<Turn*> stack_;
+  std::size_t in_flight_ = 0;
+  int unfinished_ = 0;
+  std::uint64_t kill_at_ = 0;
+  bool quiet_ = false;
+  bool needs_space_ = false;
+  std::optional<std::uint32_t> free_before_;
+};
+
+}  // namespace
+
+const char* text(CrashKind kind) {
+  switch (kind) {
+    case CrashKind::data_copy:
+      return "data copy";
+    case CrashKind::kset_append:
+      return "kset append";
+    case CrashKind::segment_switch:
+      return "segment switch";
+    case CrashKind::chunk_switch:
+      return "chunk switch";
+    case CrashKind::table_update:
+      return "table update";
+    case CrashKind::recovery:
+      return "recovery";
+    case CrashKind::second_recovery:
+      return "second recovery";
+    case CrashKind::kill_then_power:
+      return "kill, then power";
+    case CrashKind::rotten_kset:
+      return "rotten kset";
+  }
+  return "?";
+}
+
+std::uint64_t CrashCounts::total() const {
+  return std::accumulate(states.begin(), states.end(), std::uint64_t{0});
+}
+
+void run_crashes(const CrashOptions& options, CrashCounts& counts) {
+  Run run(options, counts);
+  run.run();
+}
+
+}  // namespace engine::test

@@ -1,0 +1,52 @@
+// CrashRun: a seeded workload on a simulated device, with power failing wherever it can.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/cache/cache_actor.h"
+#include "engine/foundation/random.h"
+#include "tests/crash/crash_world.h"
+
+namespace engine::test {
+
+// What was going on when power failed.
+enum class CrashKind : std::uint8_t {
+  data_copy,
+  kset_append,
+  segment_switch,
+  chunk_switch,
+  table_update,
+  recovery,
+  second_recovery,
+  kill_then_power,  // the process was killed, another one recovered, then power failed
+  rotten_kset,      // both copies of a kset, or one copy of a chunk, went bad besides
+};
+inline constexpr std::size_t crash_kinds = 9;
+[[nodiscard]] const char* text(CrashKind kind);
+
+struct CrashCounts {
+  std::array<std::uint64_t, crash_kinds> states{};
+  std::uint64_t violations = 0;
+  std::uint64_t live_checks = 0;
+  std::string first_violation;  // what, and how to see it again
+  [[nodiscard]] std::uint64_t total() const;
+};
+
+struct CrashOptions {
+  std::uint64_t seed = 1;
+  std::uint64_t lives = 4;
+  std::uint64_t steps = 40;           // in a life
+  std::uint64_t states = 4000;        // end the run at about so many
+  std::uint64_t most_states = ~0ULL;  // of `counts` altogether
+  bool data_is_fenced = true;         // false for the mutant that does not
+};
+
+// Runs until the lives are over, or the first violation.
+void run_crashes(const CrashOptions& options, CrashCounts& counts);
+
+}  // namespace engine::test
