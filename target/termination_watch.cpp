@@ -13,8 +13,9 @@
 
 namespace target {
 
-TerminationWatch::TerminationWatch(std::function<void()> on_hangup)
-    : on_hangup_(std::move(on_hangup)) {
+TerminationWatch::TerminationWatch(std::function<void()> on_hangup,
+                                   std::chrono::milliseconds patience)
+    : on_hangup_(std::move(on_hangup)), patience_(patience) {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
@@ -66,7 +67,7 @@ void TerminationWatch::watch() {
   std::unique_lock lock(mutex_);
   terminating_ = true;
   changed_.notify_all();
-  if (changed_.wait_for(lock, patience, [this] { return ended_; })) return;
+  if (changed_.wait_for(lock, patience_, [this] { return ended_; })) return;
   // Not by way of the log, which may be what hangs.
   constexpr char text[] = "forebayd: something hangs; ending anyway: what was answered is safe\n";
   (void)!write(STDERR_FILENO, text, sizeof(text) - 1);

@@ -15,10 +15,11 @@ namespace target {
 // last.
 class TerminationWatch {
  public:
-  static constexpr std::chrono::milliseconds patience{9'500};  // SIGTERM ends within 10 s
+  static constexpr std::chrono::milliseconds most_patience{9'500};  // SIGTERM ends within 10 s
 
   // `on_hangup` runs on the watch's thread for each SIGHUP.
-  explicit TerminationWatch(std::function<void()> on_hangup);
+  explicit TerminationWatch(std::function<void()> on_hangup,
+                            std::chrono::milliseconds patience = most_patience);
   TerminationWatch(const TerminationWatch&) = delete;
   TerminationWatch& operator=(const TerminationWatch&) = delete;
   ~TerminationWatch();
@@ -32,6 +33,7 @@ class TerminationWatch {
   [[nodiscard]] int next_signal() const;
 
   const std::function<void()> on_hangup_;
+  const std::chrono::milliseconds patience_;
   int signals_ = -1;  // signalfd
   int end_ = -1;      // eventfd
   std::mutex mutex_;  // guards what follows

@@ -7,7 +7,8 @@
 
 namespace end_to_end {
 
-// By ptrace(2): end it on the thread that made it.
+// By ptrace(2): end it on the thread that made it. Not for the main thread: the process would not
+// be seen to end.
 class SuspendedThread {
  public:
   // The thread of `process` that is called `name`.

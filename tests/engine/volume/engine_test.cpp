@@ -522,8 +522,9 @@ TEST_F(EngineTest, MemoryPoolIsNewEachTimeAndSaysSo) {
   const PoolSpec ram{.name = "ram", .kind = PoolSpec::Kind::memory, .directory = {}, .uuid = {}};
   Uuid uuid;
   for (const int life : {1, 2}) {
-    auto engine = Engine::open({ram}, {volume("m", "ram", {std::uint64_t{1} << 40}, 512)});
+    auto engine = Engine::open({ram}, {volume("m", "ram", {std::uint64_t{1} << 36}, 512)});
     Volume& memory = *engine->find("m");
+    ASSERT_EQ(memory.state(), VolumeState::online) << memory.state_reason();
     EXPECT_EQ(read(memory, 5), 0);
     write(memory, 5, 1);
     EXPECT_NE(memory.identity().uuid, uuid) << life;
