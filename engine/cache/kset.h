@@ -30,7 +30,7 @@ struct KsetStamp {
   return (bytes + alignment - 1) / alignment * alignment;
 }
 // The largest of them: room that is enough for any kset.
-inline constexpr std::size_t largest_kset_bytes = 2 * 4096;
+inline constexpr std::size_t largest_kset_bytes = 8192;
 static_assert(kset_bytes(format::most_keys, 4096) == largest_kset_bytes);
 
 // Writes the kset to the front of `space` and returns that part of it, padded with zeros.
