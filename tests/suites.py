@@ -44,6 +44,10 @@ SUITES = [
                                                "forebay-ceiling"], 10),
     Suite("vm", "stock Linux kernels as hosts, in QEMU",
           "release", ["vm"], ["forebayd", "forebayctl"], 15, packages=["vm"], long_labels=["vm-long"]),
+    Suite("crash", "power fails at every persist point of the cache engine; recovery crashed in turn",
+          "release", ["crash"], ["suite_crash"], 3, quick=True),
+    Suite("mutants", "each guard of the cache engine switched off: the crash suite must fail",
+          "release", ["mutants"], ["suite_mutants"], 1, quick=True),
     # The whole daemon under ASan and TSan takes long to build: --quick has one loopback run, --long all of it.
     Suite("sanitize", "what parses, holds buffers or counts commands, under ASan and UBSan",
           "asan", ["unit", "protocol", "config"],
