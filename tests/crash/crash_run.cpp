@@ -150,7 +150,7 @@ class Run final : public CompletionSink {
 
   // ---- the workload
   void top_step() {
-    if (in_flight_ == 0 && turns_idle() && random_.chance(1, 6)) {
+    if (in_flight_ == 0 && turns_idle() && random_.chance(1, options_.churns ? 4 : 6)) {
       quiet_work();
       return;
     }
@@ -163,7 +163,8 @@ class Run final : public CompletionSink {
     Turn turn;
     turn.actor = actor;
     stack_.push_back(&turn);
-    for (std::uint64_t left = 1 + random_.below(4); left > 0; --left) command(turn);
+    const std::uint64_t most = options_.churns ? 1 : 4;
+    for (std::uint64_t left = 1 + random_.below(most); left > 0; --left) command(turn);
     end_turn(turn);
     stack_.pop_back();
   }
@@ -189,13 +190,15 @@ class Run final : public CompletionSink {
   void command(Turn& turn) {
     const auto slot = static_cast<std::uint32_t>(random_.below(world_volumes));
     const SectorRange range = some_range();
-    const std::uint64_t dice = random_.below(10);
+    const std::uint64_t dice = options_.churns ? 2 : random_.below(10);
     const bool fills = dice == 0 || dice == 1;
     const bool zeroes = dice == 2;
     ModelCommand model{.writer = next_writer_++, .ranges = {range}, .zeroes = zeroes};
     // Many keys: a list of ranges.
-    for (std::uint64_t more = zeroes && random_.chance(1, 2) ? 8 + random_.below(100) : 0; more > 0;
-         --more) {
+    for (std::uint64_t more = options_.churns                    ? 60
+                              : zeroes && random_.chance(1, 2) ? 8 + random_.below(100)
+                                                               : 0;
+         more > 0; --more) {
       const std::uint64_t count = 1 + random_.below(4);
       model.ranges.push_back({{world_base.value + random_.below(world_sectors - 4)}, {count}});
     }
@@ -255,7 +258,7 @@ class Run final : public CompletionSink {
       violate("what is read is not what was acknowledged");
     }
     Reclaimer reclaimer(world_->device(), world_->volume(slot), world_->writer());
-    const std::uint64_t dice = needs_space_ ? 3 : random_.below(4);
+    const std::uint64_t dice = needs_space_ || options_.churns ? 3 : random_.below(4);
     if (dice == 0) {
       CHECK(world_->volume(slot).note_durable(world_->writer()));
     } else if (dice < 3) {
@@ -269,6 +272,7 @@ class Run final : public CompletionSink {
       needs_space_ = random_.chance(1, 2) && needs_space_;
     }
     quiet_ = false;
+    if (dice < 3 && !enough()) rot_last(slot);
   }
 
   // ---- persist points
@@ -312,7 +316,9 @@ class Run final : public CompletionSink {
                                  : kind == CrashKind::segment_switch ? 8
                                  : kind == CrashKind::kset_append    ? 4
                                                                      : 1;
-    if (!crash_random_.chance(1, one_in)) return;
+    const bool is_entry = kind == CrashKind::table_update || kind == CrashKind::segment_switch;
+    const std::uint64_t thin = is_entry ? options_.thin_entries : options_.thin;
+    if (!crash_random_.chance(1, one_in * thin)) return;
     if (pmem_->crashes() <= 4) {
       ExhaustiveChooser choose;
       do {
@@ -371,31 +377,54 @@ class Run final : public CompletionSink {
       }
       return std::nullopt;
     }
-    // Both copies of one that is acknowledged, and not the last unless that is on record.
-    const LogEpoch& epoch = world_->device().volumes()[slot].epoch;
+    // Both copies of one that is acknowledged; the last might be taken for a torn one.
+    std::vector<std::uint64_t> offsets = acknowledged_ksets(slot);
+    if (offsets.size() < 2) return std::nullopt;
+    offsets.pop_back();
+    rot(after, log.places(), offsets[crash_random_.below(offsets.size())]);
+    return slot;
+  }
+
+  // The last kset rots, which something knows to have been durable.
+  void rot_last(std::uint32_t slot) {
+    const VolumeLog& log = world_->volume(slot).log();
+    std::optional<std::uint64_t> last;
+    for (const std::uint64_t offset : acknowledged_ksets(slot)) last = offset;
+    if (!last) return;
+    KeepEverything keep;
+    const auto after = pmem_->crash(keep);
+    rot(*after, log.places(), *last);
+    count(CrashKind::rotten_kset);
+    CrashWorld world(*after);
+    if (!world.is_open()) violate("rotten kset: " + world.trouble());
+    if (!world.damaged(slot)) (void)prefix(world, slot);
+  }
+
+  // Of the current chunk.
+  [[nodiscard]] std::vector<std::uint64_t> acknowledged_ksets(std::uint32_t slot) {
+    const VolumeLog& log = world_->volume(slot).log();
     const std::uint64_t published = world_->volume(slot).commit().published();
     std::vector<std::uint64_t> offsets;
     for (std::uint64_t at = world_->device().layout().first_kset(); at < log.offset();) {
-      const auto content = pmem_->content().subspan(log.places()[0].value + at);
-      const auto kset = decode_kset(world_->device().seal(), content);
+      const auto kset = decode_kset(world_->device().seal(),
+                                    pmem_->content().subspan(log.places()[0].value + at));
       if (!kset || kset.value().stamp.sequence > published) break;
-      if (kset.value().stamp.sequence < published ||
-          epoch.known_durable >= kset.value().stamp.sequence) {
-        offsets.push_back(at);
-      }
+      offsets.push_back(at);
       at += kset_bytes(kset.value().keys.size(), 64);
     }
-    if (offsets.empty()) return std::nullopt;
-    const std::uint64_t offset = offsets[crash_random_.below(offsets.size())];
+    return offsets;
+  }
+
+  static void rot(SimPmem& after, const ChunkPlaces& places, std::uint64_t offset) {
     const auto writer = after.make_writer().value();
-    for (const MediaOffset place : log.places()) {
+    for (const MediaOffset place : places) {
       std::array<std::byte, 8> bytes{};
-      CHECK(after.read(place + ByteCount{offset + 32}, bytes));
+      const MediaOffset first_key = place + ByteCount{offset + sizeof(format::KsetHeader)};
+      CHECK(after.read(first_key, bytes));
       bytes[0] ^= std::byte{1};
-      CHECK(writer->copy(place + ByteCount{offset + 32}, bytes));
+      CHECK(writer->copy(first_key, bytes));
     }
     writer->fence();
-    return slot;
   }
 
   std::size_t prefix(CrashWorld& world, std::uint32_t slot) {
@@ -462,6 +491,54 @@ const char* text(CrashKind kind) {
 
 std::uint64_t CrashCounts::total() const {
   return std::accumulate(states.begin(), states.end(), std::uint64_t{0});
+}
+
+// A kset reached one copy, which then could not be read, so the log was gone on with without it;
+// and when that copy can be read again, it must not count.
+void run_transient_error(CrashCounts& counts) {
+  struct Waits final : CompletionSink {
+    void complete(CommitRecord& /*record*/) override { ++done; }
+    int done = 0;
+  } sink;
+  const auto write = [&sink](CrashWorld& world, Writer writer) {
+    const auto actor = CacheActor::make(world.device()).value();
+    CommitRecord record(sink);
+    std::array<std::byte, sector_size> data{};
+    fill_sector(data, writer, world_base.value);
+    CHECK(world.volume(0).write(*actor, record, {world_base, {1}}, data));
+    CHECK(!actor->end_turn());
+  };
+  const auto pmem = make_world_pmem(false, 14);
+  std::vector<std::byte> before;
+  MediaOffset place;
+  {
+    CrashWorld world(*pmem);
+    write(world, 1);
+    before.assign(pmem->content().begin(), pmem->content().end());
+    place = world.volume(0).log().places()[0] + ByteCount{world.volume(0).log().offset()};
+    write(world, 2);
+  }
+  const std::uint64_t bytes = kset_bytes(1, 64);
+  std::copy_n(pmem->content().begin() + static_cast<std::ptrdiff_t>(place.value), bytes,
+              before.begin() + static_cast<std::ptrdiff_t>(place.value));
+  SimPmem crashed(before);
+  crashed.poison(place, {bytes});
+  {
+    CrashWorld world(crashed);
+    if (!world.trouble().empty()) {
+      ++counts.violations;
+      counts.first_violation = "one copy of a torn kset cannot be read: " + world.trouble();
+      return;
+    }
+    write(world, 3);
+  }
+  SimPmem readable(crashed.content());
+  ++counts.states[static_cast<std::size_t>(CrashKind::rotten_kset)];
+  CrashWorld world(readable);
+  const VolumeModel::State nothing(world_sectors, 0);
+  if (world.trouble().empty() && world.state(0, nothing)[0] == 3) return;
+  ++counts.violations;
+  counts.first_violation = "a kset that recovery had left behind counts again: " + world.trouble();
 }
 
 void run_crashes(const CrashOptions& options, CrashCounts& counts) {

@@ -43,8 +43,15 @@ struct CrashOptions {
   std::uint64_t steps = 40;           // in a life
   std::uint64_t states = 4000;        // end the run at about so many
   std::uint64_t most_states = ~0ULL;  // of `counts` altogether
+  // Looks at one persist point of so many times as usual; and of those inside updates of entries.
+  std::uint64_t thin = 1;
+  std::uint64_t thin_entries = 1;
+  bool churns = false;                // the log above all: ksets of one size, chunks used again
   bool data_is_fenced = true;         // false for the mutant that does not
 };
+
+// One scripted case.
+void run_transient_error(CrashCounts& counts);
 
 // Runs until the lives are over, or the first violation.
 void run_crashes(const CrashOptions& options, CrashCounts& counts);

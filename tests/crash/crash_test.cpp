@@ -21,11 +21,12 @@ void print(const CrashCounts& counts) {
 // FOREBAY_LONG: millions.
 TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
   const bool is_long = std::getenv("FOREBAY_LONG") != nullptr;
-  const std::uint64_t wanted = is_long ? 5'000'000 : 40'000;
+  const std::uint64_t wanted = is_long ? 5'000'000 : 60'000;
   CrashCounts counts;
   for (std::uint64_t seed = 1; counts.total() < wanted && counts.violations == 0; ++seed) {
-    run_crashes({.seed = seed, .most_states = wanted}, counts);
+    run_crashes({.seed = seed, .most_states = wanted, .churns = seed % 8 == 0}, counts);
   }
+  run_transient_error(counts);
   print(counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
   for (std::size_t kind = 0; kind < crash_kinds; ++kind) {
@@ -37,7 +38,8 @@ TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
 TEST(CrashSuite, OneSeed) {
   const char* const given = std::getenv("FOREBAY_CRASH_SEED");
   CrashCounts counts;
-  run_crashes({.seed = given != nullptr ? std::strtoull(given, nullptr, 10) : 1}, counts);
+  const std::uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : 1;
+  run_crashes({.seed = seed, .churns = seed % 8 == 0}, counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
 }
 

@@ -1,0 +1,93 @@
+// What tests of one cached volume share: a small device in simulated or plain memory, with a volume
+// open for writing.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+#include "engine/cache/recovery.h"
+#include "tests/engine/cache/cache_kit.h"
+#include "tests/sim/sim_clock.h"
+
+namespace engine::test {
+
+// Counts what completes.
+class CountingSink final : public CompletionSink {
+ public:
+  void complete(CommitRecord& record) override {
+    ++completed;
+    failed += record.outcome() == CommitOutcome::failed ? 1 : 0;
+    dropped += record.any_dropped() ? 1 : 0;
+  }
+  int completed = 0;
+  int failed = 0;
+  int dropped = 0;
+};
+
+struct OpenVolume {
+  explicit OpenVolume(PmemRegion& region, ByteCount index_memory = 16_MiB)
+      : device(open_device(region)), memory(index_memory), writer(must(DurableWriter::make(region))) {
+    if (!device->volumes().find(uuid_of(1))) {
+      (void)must(device->volumes().attach(writer, new_volume(1)));
+    }
+    auto recovered = must(recover_volume(*device, 0, memory, clock, writer));
+    report = recovered.report;
+    volume = std::move(recovered.cache);
+    actor = must(CacheActor::make(*device));
+  }
+
+  // Sectors from `at` on, each filled with `value`; completed on return.
+  [[nodiscard]] Result<void, CacheRefusal> write(std::uint64_t at, std::uint64_t sectors,
+                                                 std::uint8_t value) {
+    CommitRecord record(sink);
+    const std::vector<std::byte> data(sectors * 512, std::byte{value});
+    auto taken = volume->write(*actor, record, {{at}, {sectors}}, data);
+    if (taken) {
+      EXPECT_FALSE(actor->end_turn());
+    }
+    return taken;
+  }
+  // The first byte of each sector; -1 for holes, -2 for bad clean, -3 for bad dirty ones.
+  [[nodiscard]] std::vector<int> read(std::uint64_t at, std::uint64_t sectors) {
+    std::vector<std::byte> bytes(sectors * 512);
+    std::vector<int> found(sectors, 0);
+    volume->read({{at}, {sectors}}, bytes, ExtentIndex::Heat::keep, [&](const CacheGap& gap) {
+      for (std::uint64_t i = 0; i < gap.range.count.value; ++i) {
+        found[gap.range.begin.value - at + i] = -1 - static_cast<int>(gap.kind);
+      }
+    });
+    for (std::uint64_t i = 0; i < sectors; ++i) {
+      if (found[i] == 0) found[i] = std::to_integer<int>(bytes[i * 512]);
+    }
+    return found;
+  }
+  [[nodiscard]] std::uint64_t live_sectors() {
+    std::uint64_t sum = 0;
+    for (std::uint32_t segment = 0; segment < device->segments().count(); ++segment) {
+      sum += device->segments().counters(segment).live_sectors;
+    }
+    return sum;
+  }
+
+  CountingSink sink;
+  target::SimClock clock;
+  std::unique_ptr<CacheDevice> device;
+  IndexMemory memory;
+  DurableWriter writer;
+  RecoveryReport report;
+  std::unique_ptr<VolumeCache> volume;
+  std::unique_ptr<CacheActor> actor;
+};
+
+inline std::unique_ptr<SimPmem> cache_pmem(bool crc, std::uint32_t segments = 24) {
+  auto pmem = std::make_unique<SimPmem>(
+      ByteCount{(16U << 10) + std::uint64_t{segments} * small_segment + (12U << 10)});
+  FormatOptions options = small_format();
+  options.payload_crc = crc;
+  must(format_cache(*pmem, options));
+  return pmem;
+}
+
+}  // namespace engine::test
