@@ -32,8 +32,7 @@ enum class KeyCondition : std::uint8_t {
 };
 
 struct PendingKey {
-  PendingKey(PublishPermit right, format::KeyKind what)
-      : permit(std::move(right)), kind(what) {}
+  PendingKey(PublishPermit right, format::KeyKind what) : permit(std::move(right)), kind(what) {}
 
   PublishPermit permit;  // of the key's range
   format::KeyKind kind;

@@ -118,9 +118,8 @@ class Replay {
       case format::KeyKind::zero:
         // Where the backing has them, a hole says the same.
         to.erases = !dirty;
-        to.value = {.place = zero_stamp(sequence, position),
-                    .kind = ExtentKind::zero,
-                    .dirty = true};
+        to.value = {
+            .place = zero_stamp(sequence, position), .kind = ExtentKind::zero, .dirty = true};
         break;
       case format::KeyKind::invalidate:
         to.erases = true;
@@ -210,8 +209,8 @@ std::string KeyDamage::text() const {
   return "key " + std::to_string(key) + " of kset " + std::to_string(sequence) + " in log chunk " +
          std::to_string(chunk) + " at " + std::to_string(place.value) +
          (stale ? " names a segment that is somebody else's by now, but was not written back"
-                : " says something impossible (" +
-                      std::to_string(static_cast<unsigned>(fault)) + ")") +
+                : " says something impossible (" + std::to_string(static_cast<unsigned>(fault)) +
+                      ")") +
          "; nothing from there on is read";
 }
 
@@ -242,8 +241,7 @@ Result<RecoveredVolume, CacheError> recover_volume(CacheDevice& device, std::uin
   if (report.damaged()) return result;
   const auto healed = heal(device, slot, writer, report.notes);
   if (!healed) return io_error(healed.error());
-  const auto opened =
-      result.cache->open_log(writer, report.last_sequence, reader.last_time_ms());
+  const auto opened = result.cache->open_log(writer, report.last_sequence, reader.last_time_ms());
   if (!opened) report.not_opened = opened.error();
   return result;
 }

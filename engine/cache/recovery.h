@@ -34,7 +34,7 @@ struct RecoveryReport {
   // Why the volume is read-only, as it was at `last_sequence`; one of these or none.
   std::optional<LogDamage> log_damage;
   std::optional<KeyDamage> key_damage;
-  bool entry_damage = false;  // its slot in the volume table: nothing was read
+  bool entry_damage = false;             // its slot in the volume table: nothing was read
   std::optional<CacheError> not_opened;  // the log is whole, but cannot be opened for writing
 
   [[nodiscard]] bool damaged() const { return log_damage || key_damage || entry_damage; }

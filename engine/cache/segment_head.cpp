@@ -78,7 +78,8 @@ Result<void, CacheError> SegmentHead::reserve(DurableWriter& writer, SectorCount
       continue;
     }
     const std::uint64_t array = payload_crc_ ? array_sectors({part}).value : 0;
-    const std::uint64_t begin = device_.layout().segment_place(*segment_).value / format::place_bytes;
+    const std::uint64_t begin =
+        device_.layout().segment_place(*segment_).value / format::place_bytes;
     places.push_back({.place = Place{begin + next_ + array},
                       .count = SectorCount{part},
                       .segment = *segment_,

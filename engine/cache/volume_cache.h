@@ -63,8 +63,7 @@ class VolumeCache {
                                                         std::span<const SectorRange> ranges);
   // What the backing has: taken only if nothing of the range is in the cache when its turn comes.
   [[nodiscard]] Result<void, CacheRefusal> fill(CacheActor& actor, CommitRecord& record,
-                                                SectorRange range,
-                                                std::span<const std::byte> data);
+                                                SectorRange range, std::span<const std::byte> data);
   // The backing counts from then on, whatever the cache holds.
   [[nodiscard]] Result<void, CacheRefusal> invalidate(CacheActor& actor, CommitRecord& record,
                                                       SectorRange range);

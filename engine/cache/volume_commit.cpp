@@ -74,8 +74,7 @@ void VolumeCommit::compose() {
   stripes_ = 0;
   charged_ = 0;
   CommitRecord* record = waiting_;
-  const std::size_t first =
-      std::min(record->keys_.size() - record->logged_, format::most_keys);
+  const std::size_t first = std::min(record->keys_.size() - record->logged_, format::most_keys);
   const std::size_t fit = log_.keys_that_fit();
   const std::size_t limit = first > fit ? format::most_keys : fit;
   while (record != nullptr) {
@@ -107,9 +106,8 @@ bool VolumeCommit::holds(const PendingKey& key) {
   if (key.condition == KeyCondition::none || !GUARD("conditional key")) return true;
   if (key.condition == KeyCondition::hole) {
     bool empty = true;
-    index_.look_up(key.range(), ExtentIndex::Heat::keep, [&empty](const Piece& piece) {
-      empty = empty && !piece.value.has_value();
-    });
+    index_.look_up(key.range(), ExtentIndex::Heat::keep,
+                   [&empty](const Piece& piece) { empty = empty && !piece.value.has_value(); });
     return empty;
   }
   SectorCount owned;
@@ -176,7 +174,8 @@ void VolumeCommit::publish(const Source& source, std::uint64_t sequence, std::si
       index_.publish(std::move(key.permit), key.value, on_displaced);
       return;
     case format::KeyKind::zero:
-      key.value = {.place = zero_stamp(sequence, position), .kind = ExtentKind::zero, .dirty = true};
+      key.value = {
+          .place = zero_stamp(sequence, position), .kind = ExtentKind::zero, .dirty = true};
       index_.publish(std::move(key.permit), key.value, on_displaced);
       return;
     case format::KeyKind::invalidate:

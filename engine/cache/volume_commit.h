@@ -26,8 +26,8 @@ namespace engine {
 // thread holds at most one volume's lock.
 class VolumeCommit {
  public:
-  static constexpr unsigned most_ksets = 8;              // in one hold
-  static constexpr std::uint64_t most_stripes = 256;     // that one kset's zeros cover, about
+  static constexpr unsigned most_ksets = 8;           // in one hold
+  static constexpr std::uint64_t most_stripes = 256;  // that one kset's zeros cover, about
 
   // All outlive it.
   VolumeCommit(CacheDevice& device, VolumeLog& log, ExtentIndex& index)
@@ -92,7 +92,7 @@ class VolumeCommit {
   // The kset that is being composed.
   std::size_t count_ = 0;
   std::uint64_t stripes_ = 0;
-  std::uint64_t charged_ = 0;  // what its records were charged for it
+  std::uint64_t charged_ = 0;            // what its records were charged for it
   CommitRecord* composed_to_ = nullptr;  // the first record that is not, or not wholly, in it
   std::array<format::Key, format::most_keys> keys_;
   std::array<Source, format::most_keys> sources_;

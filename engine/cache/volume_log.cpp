@@ -85,8 +85,8 @@ Result<void, CacheError> VolumeLog::begin_chunk(DurableWriter& writer) {
   if (!places) {
     return CacheError{CacheError::Kind::no_free_segment, {}, "the log has no spare chunk"};
   }
-  TRY(auto chunk, device_.chunks().begin(writer, *places, tag_, ordinal_, last_sequence_ + 1,
-                                         epoch_));
+  TRY(auto chunk,
+      device_.chunks().begin(writer, *places, tag_, ordinal_, last_sequence_ + 1, epoch_));
   device_.chunks_of(slot_).chunks.push_back(chunk);
   places_ = *places;
   offset_ = device_.layout().first_kset();
@@ -113,8 +113,7 @@ Result<VolumeLog::Appended, CacheError> VolumeLog::append(DurableWriter& writer,
       .volume_tag = tag_,
       .epoch = epoch_,
       .sequence = last_sequence_ + 1,
-      .time_ms =
-          std::max(last_time_ms_, static_cast<std::uint64_t>(clock_.wall().count()))};
+      .time_ms = std::max(last_time_ms_, static_cast<std::uint64_t>(clock_.wall().count()))};
   const auto bytes = encode_kset(device_.seal(), stamp, keys, alignment_, space_);
   CHECK(offset_ + bytes.size() <= chunk_bytes_);
   for (std::size_t copy = 0; copy < 2; ++copy) {

@@ -38,8 +38,8 @@ class VolumeLog {
   VolumeLog(const VolumeLog&) = delete;
   VolumeLog& operator=(const VolumeLog&) = delete;
 
-  // Opens for writing behind kset `last`: a new epoch, a new chunk, and a spare if there is room. Everything up to
-  // `last` is durable. Errors: no_free_segment, io, exhausted.
+  // Opens for writing behind kset `last`: a new epoch, a new chunk, and a spare if there is room.
+  // Everything up to `last` is durable. Errors: no_free_segment, io, exhausted.
   [[nodiscard]] Result<void, CacheError> open(DurableWriter& writer, std::uint64_t last,
                                               std::uint64_t last_time_ms);
 

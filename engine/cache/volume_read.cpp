@@ -52,9 +52,9 @@ void VolumeCache::read(SectorRange range, std::span<std::byte> bytes, ExtentInde
       } else if (piece.value->kind == ExtentKind::zero) {
         std::memset(to.data(), 0, to.size());
       } else if (!read_payload(device_.region(), *piece.value, payload_crc_, to)) {
-        on_gap({.range = piece.range,
-                .kind = piece.value->dirty ? CacheGap::Kind::bad_dirty
-                                           : CacheGap::Kind::bad_clean});
+        on_gap(
+            {.range = piece.range,
+             .kind = piece.value->dirty ? CacheGap::Kind::bad_dirty : CacheGap::Kind::bad_clean});
       }
       pinned.pin.release();
     }

@@ -31,14 +31,15 @@ ARROWS = {
     "config": set(),
     "target/reactor": ENGINE,
     "target/net": {"target/reactor"},
-    "target/block": {"target/reactor", "engine/volume"},
+    "target/block": ENGINE | {"target/reactor"},
     "target/nvmf": ENGINE | PROTOCOL | {"target/reactor", "target/net", "target/block"},
     "target/iscsi": ENGINE | PROTOCOL | {"target/reactor", "target/net", "target/block"},
     "target/control": TARGET - {"target"} | {"config"},
     "target/metrics": TARGET - {"target", "target/control"} | {"engine/volume"},
     "target": ENGINE | TARGET | PROTOCOL | {"config"},
-    # forebayctl talks to the daemon over its socket; `pool init` writes a label without one.
-    "appliance/cli": {"engine/pool"},
+    # forebayctl talks to the daemon over its socket; `pool init` writes a label without one, and sizes are read and
+    # written as in the configuration.
+    "appliance/cli": {"engine/pool", "config"},
     # What checks the target shares nothing with it: above all no encoder of protocol/.
     "tests/client": set(),
     "tests/bench": {"tests/client"},

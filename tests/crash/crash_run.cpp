@@ -77,9 +77,9 @@ class Run final : public CompletionSink {
   }
   [[noreturn]] void violate(const std::string& what) {
     if (counts_.violations++ == 0) {
-      counts_.first_violation =
-          what + "\n  again: FOREBAY_CRASH_SEED=" + std::to_string(options_.seed) +
-          " crash_test --gtest_filter=CrashSuite.OneSeed";
+      counts_.first_violation = what +
+                                "\n  again: FOREBAY_CRASH_SEED=" + std::to_string(options_.seed) +
+                                " crash_test --gtest_filter=CrashSuite.OneSeed";
     }
     throw Violated{};
   }
@@ -195,15 +195,14 @@ class Run final : public CompletionSink {
     const bool zeroes = dice == 2;
     ModelCommand model{.writer = next_writer_++, .ranges = {range}, .zeroes = zeroes};
     // Many keys: a list of ranges.
-    for (std::uint64_t more = options_.churns                    ? 60
+    for (std::uint64_t more = options_.churns                  ? 60
                               : zeroes && random_.chance(1, 2) ? 8 + random_.below(100)
                                                                : 0;
          more > 0; --more) {
       const std::uint64_t count = 1 + random_.below(4);
       model.ranges.push_back({{world_base.value + random_.below(world_sectors - 4)}, {count}});
     }
-    Command& made =
-        *commands_.emplace_back(std::make_unique<Command>(*this, slot, model, !fills));
+    Command& made = *commands_.emplace_back(std::make_unique<Command>(*this, slot, model, !fills));
     std::vector<std::byte> data(range.count.value * sector_size);
     for (std::uint64_t at = 0; at < range.count.value; ++at) {
       const std::uint64_t sector = range.begin.value + at;
@@ -433,8 +432,8 @@ class Run final : public CompletionSink {
     const auto found = model.prefix_of(state, model.order().size());
     if (!found) {
       violate("volume " + std::to_string(slot) + " is no prefix of its log that holds all " +
-              std::to_string(model.acknowledged()) + " acknowledged commands: " +
-              model.difference(state));
+              std::to_string(model.acknowledged()) +
+              " acknowledged commands: " + model.difference(state));
     }
     return *found;
   }

@@ -46,8 +46,8 @@ struct CrashOptions {
   // Looks at one persist point of so many times as usual; and of those inside updates of entries.
   std::uint64_t thin = 1;
   std::uint64_t thin_entries = 1;
-  bool churns = false;                // the log above all: ksets of one size, chunks used again
-  bool data_is_fenced = true;         // false for the mutant that does not
+  bool churns = false;         // the log above all: ksets of one size, chunks used again
+  bool data_is_fenced = true;  // false for the mutant that does not
 };
 
 // One scripted case.

@@ -78,8 +78,8 @@ class Mutants : public testing::TestWithParam<Mutant> {};
 
 TEST_P(Mutants, Dies) {
   const Mutant& mutant = GetParam();
-  void* const shared = mmap(nullptr, sizeof(Verdict), PROT_READ | PROT_WRITE,
-                            MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* const shared =
+      mmap(nullptr, sizeof(Verdict), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   ASSERT_NE(shared, MAP_FAILED);
   auto& verdict = *new (shared) Verdict;
   const pid_t child = fork();
@@ -93,9 +93,8 @@ TEST_P(Mutants, Dies) {
   const bool stopped = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
   const std::uint64_t states = verdict.counts.total();
   const bool killed = stopped || verdict.counts.violations > 0;
-  std::cout << "mutant: " << mutant.guard << " -> "
-            << (killed ? "killed after " : "SURVIVED ") << states << " states"
-            << (stopped ? ": a CHECK of the engine failed" : "")
+  std::cout << "mutant: " << mutant.guard << " -> " << (killed ? "killed after " : "SURVIVED ")
+            << states << " states" << (stopped ? ": a CHECK of the engine failed" : "")
             << (killed && !stopped ? std::string(": ") + verdict.text.data() : "") << "\n";
   EXPECT_TRUE(killed) << mutant.guard << " is not missed";
   EXPECT_TRUE(stopped || verdict.uses > 0) << "no such guard: " << mutant.guard;

@@ -28,7 +28,9 @@ class CountingSink final : public CompletionSink {
 
 struct OpenVolume {
   explicit OpenVolume(PmemRegion& region, ByteCount index_memory = 16_MiB)
-      : device(open_device(region)), memory(index_memory), writer(must(DurableWriter::make(region))) {
+      : device(open_device(region)),
+        memory(index_memory),
+        writer(must(DurableWriter::make(region))) {
     if (!device->volumes().find(uuid_of(1))) {
       (void)must(device->volumes().attach(writer, new_volume(1)));
     }

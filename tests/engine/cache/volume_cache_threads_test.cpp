@@ -47,9 +47,8 @@ void write_much(CacheDevice& device, std::array<VolumeCache*, 2> volumes, std::u
 
 std::vector<std::byte> content_of(VolumeCache& volume) {
   std::vector<std::byte> bytes(places * 4096);
-  volume.read({{0}, {places * 8}}, bytes, ExtentIndex::Heat::keep, [](const CacheGap& gap) {
-    EXPECT_EQ(gap.kind, CacheGap::Kind::hole);
-  });
+  volume.read({{0}, {places * 8}}, bytes, ExtentIndex::Heat::keep,
+              [](const CacheGap& gap) { EXPECT_EQ(gap.kind, CacheGap::Kind::hole); });
   return bytes;
 }
 

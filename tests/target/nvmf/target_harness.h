@@ -166,6 +166,11 @@ inline constexpr std::uint32_t cc_enable = 0x0046'0001;  // EN, IOSQES 6, IOCQES
 inline constexpr std::uint32_t cc_disable = 0x0046'0000;
 inline constexpr std::uint32_t cc_shutdown = 0x0046'4001;  // SHN 01b
 
+inline nvme::SubmissionEntry abort_entry(std::uint16_t qid, std::uint16_t cid) {
+  auto entry = entry_of(nvme::AdminOpcode::abort);
+  entry.cdw10 = qid | (std::uint32_t{cid} << 16);
+  return entry;
+}
 inline nvme::SubmissionEntry identify_entry(std::uint8_t cns, std::uint32_t nsid = 0,
                                             std::uint16_t cntid = 0, std::uint8_t csi = 0) {
   auto entry = entry_of(nvme::AdminOpcode::identify, nvme::identify_page_bytes);
