@@ -263,6 +263,9 @@ TEST_F(NothingLeft, AdminCapsuleGetsMemory) {
 }
 
 TEST_F(NothingLeft, ReserveThatLiesInTheOutputOfAClosedConnectionComesBack) {
+  // It also has a command that goes on, so that it is not destroyed yet.
+  hogs[3]->record->on_execute = nullptr;
+  hogs[3]->send_and_run(capsule(hogs[3]->link, {.command_id = 2, .opcode = 0x0c}));
   hogs[3]->wire->room = 0;
   hogs[3]->resume().respond_with_data(65536);
   hogs[3]->run();

@@ -249,8 +249,12 @@ TEST_F(IoQueueTest, EveryOutcomeOfTheVolumeHasOneStatus) {
     EXPECT_TRUE(path.status_of(1).is(on_read)) << int(outcome);
     EXPECT_TRUE(path.status_of(2).is(on_write)) << int(outcome);
     // A write that was refused before it began may be tried again; one that may be lost not.
-    if (outcome == IoStatus::unavailable) EXPECT_FALSE(path.status_of(2).do_not_retry);
-    if (outcome == IoStatus::sync_failed) EXPECT_TRUE(path.status_of(2).do_not_retry);
+    if (outcome == IoStatus::unavailable) {
+      EXPECT_FALSE(path.status_of(2).do_not_retry);
+    }
+    if (outcome == IoStatus::sync_failed) {
+      EXPECT_TRUE(path.status_of(2).do_not_retry);
+    }
     EXPECT_TRUE(block_volume.write_order().idle());
   }
   EXPECT_EQ(owner.counters().media_errors.load(), 2U);
@@ -294,6 +298,32 @@ TEST_F(IoQueueTest, CompareTellsEqualFromDifferent) {
   path.port.host_data.back() = std::byte{0};
   path.run(entry(IoOpcode::compare, 3, 4, 2));
   EXPECT_TRUE(path.status_of(3).is(status::compare_failure));
+}
+
+// The buffers they need beside that of their connection are bounded like all others.
+TEST_F(IoQueueTest, VerifiesAndComparesCountTowardsWhatTheVolumeMayHold) {
+  Path path(*this);
+  volume.hold = true;
+  for (std::uint16_t cid = 1; cid <= 20; ++cid) {
+    path.port.host_data = pattern(128, 0);
+    path.run(entry(IoOpcode::compare, cid, 0, 128));
+  }
+  EXPECT_EQ(block_volume.buffers().held(), 20U * 128 * block_bytes);
+  std::size_t refused = 0;
+  for (std::uint16_t cid = 100; cid < 1100; ++cid) {
+    path.run(entry(IoOpcode::verify, cid, 0, 1024));
+    const auto* answer = path.port.answer_to(cid);
+    if (answer == nullptr) continue;
+    ++refused;
+    EXPECT_TRUE(answer->status.is(status::command_interrupted));
+  }
+  EXPECT_GT(refused, 100U);
+  EXPECT_LT(refused, 900U);
+  while (!volume.held().empty()) volume.end(*volume.held().front());
+  EXPECT_EQ(block_volume.buffers().held(), 0U);
+  path.run(entry(IoOpcode::verify, 2000, 0, 1024));
+  EXPECT_EQ(volume.held().size(), 1U);
+  volume.end(*volume.held().front());
 }
 
 TEST_F(IoQueueTest, WriteZeroesAndVerifyReachTheVolume) {
