@@ -46,12 +46,14 @@ void pass_on(int signal, siginfo_t* info, void* context) {
     if (info->si_code <= 0) std::raise(signal);  // sent by somebody, not a fault
     return;
   }
-  passed_on = {.info = info, .frame = frame};  // stays: the handler may jump elsewhere
+  passed_on = {.info = info, .frame = frame};  // stays if the handler jumps elsewhere
   if ((previous_action.sa_flags & SA_SIGINFO) != 0) {
     previous_action.sa_sigaction(signal, info, context);
   } else {
     previous_action.sa_handler(signal);
   }
+  // Also keeps the calls above from being tail calls, which would leave no frame to compare with.
+  passed_on = {};
 }
 
 void on_fault(int signal, siginfo_t* info, void* context) {

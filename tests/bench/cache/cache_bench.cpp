@@ -97,7 +97,7 @@ struct Cache {
     CHECK(device->volumes().attach(*writer, {.volume = options.uuid,
                                              .backing = options.uuid,
                                              .size = volume_bytes,
-                                             .binding = {.attach_epoch = 1, .name = "bench"}}));
+                                             .binding = {.attach_epoch = 1, .block_size = {}, .name = "bench"}}));
     recover();
   }
   void open() {
