@@ -16,6 +16,9 @@ namespace {
 // A disk that takes longer for one request is named in the status.
 constexpr Duration slow_answer = std::chrono::seconds(1);
 constexpr Duration measure_period = std::chrono::seconds(5);
+// What a process that was just killed had under way on a disk that works ends within this.
+constexpr Duration last_requests_patience = std::chrono::milliseconds(500);
+constexpr auto last_requests_poll = std::chrono::milliseconds(5);
 constexpr const char* stopping_answer = "the daemon is stopping";
 constexpr const char* memory_note = "in memory: contents are gone when the daemon stops";
 
@@ -324,6 +327,7 @@ void PoolKeeper::bring_up(const std::vector<Slot*>& down) {
     return;
   }
   begin("opening images");
+  lock_deadline_ = clock_.now() + last_requests_patience;
   std::vector<VolumeWish> wishes;
   for (const Slot* slot : down) wishes.push_back(wish_for(*slot));
   const auto answers = files_->ensure(wishes);
@@ -366,7 +370,12 @@ void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
     slot.volume.recover();
   } else {
     // Before the first request: the lock is of this very description, which requests hold on to.
-    if (auto locked = file.value().lock(); !locked) {
+    auto locked = file.value().lock();
+    while (!locked && clock_.now() < lock_deadline_) {
+      std::this_thread::sleep_for(last_requests_poll);
+      locked = file.value().lock();
+    }
+    if (!locked) {
       learn_identity(slot, &record);
       return stay_down(slot, path + ": " + locked.error());
     }

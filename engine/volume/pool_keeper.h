@@ -113,6 +113,7 @@ class PoolKeeper final : private VolumeObserver {
   // have (another file system stands there now).
   std::unique_ptr<FilePool> files_;
   std::vector<std::unique_ptr<FilePool>> former_;
+  Instant lock_deadline_{};  // until when images are waited for that a dead process holds
 
   // Guards what follows; a leaf but for a volume's reason, never held while the disk is asked.
   mutable std::mutex mutex_;

@@ -135,6 +135,9 @@ TEST(Durability, WhatWasAcknowledgedSurvivesKillAfterKill) {
   for (int kill = 0; kill <= kills; ++kill) {
     SCOPED_TRACE(fmt::format("seed {}, after {} kills", seed, kill));
     ASSERT_TRUE(daemon.start());
+    // On a busy disk what the killed daemon had under way may take its time.
+    ASSERT_TRUE(daemon.await_status(
+        [](const boost::json::value& status) { return status.at("healthy").as_bool(); }));
     for (const auto& writer : all) {
       writer->connect(daemon.endpoint());
       ASSERT_NO_FATAL_FAILURE(writer->verify());
@@ -171,6 +174,9 @@ TEST(Durability, AnOrderlyStopUnderLoadLosesNothing) {
   for (std::size_t i = 0; i < writers; ++i) all.push_back(std::make_unique<Writer>(i, 7));
   for (int round = 0; round < 3; ++round) {
     ASSERT_TRUE(daemon.start());
+    // On a busy disk what the killed daemon had under way may take its time.
+    ASSERT_TRUE(daemon.await_status(
+        [](const boost::json::value& status) { return status.at("healthy").as_bool(); }));
     for (const auto& writer : all) {
       writer->connect(daemon.endpoint());
       ASSERT_NO_FATAL_FAILURE(writer->verify());
