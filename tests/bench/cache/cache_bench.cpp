@@ -94,10 +94,11 @@ struct Cache {
     CHECK(format_cache(region, options));
     replaced = options.uuid;
     open();
-    CHECK(device->volumes().attach(*writer, {.volume = options.uuid,
-                                             .backing = options.uuid,
-                                             .size = volume_bytes,
-                                             .binding = {.attach_epoch = 1, .block_size = {}, .name = "bench"}}));
+    CHECK(device->volumes().attach(
+        *writer, {.volume = options.uuid,
+                  .backing = options.uuid,
+                  .size = volume_bytes,
+                  .binding = {.attach_epoch = 1, .block_size = {}, .name = "bench"}}));
     recover();
   }
   void open() {
