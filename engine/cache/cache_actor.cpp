@@ -47,13 +47,13 @@ bool CacheActor::end_turn() {
   if (std::exchange(stored_, false) && GUARD("data fence")) pmem_->fence();
   ending_.swap(turn_);
   for (OfVolume* const of : ending_) {
+    of->in_turn = false;
     if (of->newest == nullptr) continue;
     of->volume.commit().push(*std::exchange(of->newest, nullptr),
                              *std::exchange(of->oldest, nullptr));
   }
   for (OfVolume* const of : ending_) {
-    of->in_turn = of->volume.commit().run(writer_);
-    if (of->in_turn) turn_.push_back(of);
+    if (of->volume.commit().run(writer_) && !std::exchange(of->in_turn, true)) turn_.push_back(of);
   }
   ending_.clear();
   return !turn_.empty();

@@ -198,7 +198,8 @@ Result<void, CacheError> VolumeCache::stop_clean(DurableWriter& writer) {
   LogEpoch epoch = device_.volumes()[slot_].epoch;
   epoch.known_durable = std::max(epoch.known_durable, commit_.published());
   epoch.clean_end = commit_.published();
-  return device_.volumes().set_epoch(writer, slot_, epoch);
+  TRY(device_.volumes().set_epoch(writer, slot_, epoch));
+  return log_.release_spares(writer);
 }
 
 }  // namespace engine

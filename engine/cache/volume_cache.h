@@ -94,7 +94,8 @@ class VolumeCache {
   // A lower bound of the log's end, persisted: from then on a shorter log is damage. The thread
   // that changes this volume's entries.
   [[nodiscard]] Result<void, CacheError> note_durable(DurableWriter& writer);
-  // The exact end, after the last command has completed; nothing is taken any more. As above.
+  // The exact end, after the last command has completed; nothing is taken any more, and what the
+  // log kept in reserve is given up. As above.
   [[nodiscard]] Result<void, CacheError> stop_clean(DurableWriter& writer);
 
  private:

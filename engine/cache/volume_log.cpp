@@ -80,6 +80,13 @@ std::optional<ChunkPlaces> VolumeLog::take_spare() {
   return places;
 }
 
+Result<void, CacheError> VolumeLog::release_spares(DurableWriter& writer) {
+  while (const auto places = take_spare()) {
+    TRY(device_.chunks().release(writer, *places));
+  }
+  return success();
+}
+
 Result<void, CacheError> VolumeLog::begin_chunk(DurableWriter& writer) {
   const auto places = take_spare();
   if (!places) {

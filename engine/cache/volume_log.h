@@ -51,6 +51,9 @@ class VolumeLog {
   // Errors: no_free_segment (also when there are most_spares), io.
   [[nodiscard]] Result<void, CacheError> add_spare(DurableWriter& writer);
 
+  // Gives the spares back, once nothing is appended any more. Error: io.
+  [[nodiscard]] Result<void, CacheError> release_spares(DurableWriter& writer);
+
   // How many keys a kset may have that goes into the current chunk; 0: it is full.
   [[nodiscard]] std::size_t keys_that_fit() const;
 

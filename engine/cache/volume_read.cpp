@@ -9,7 +9,7 @@
 namespace engine {
 namespace {
 
-constexpr std::size_t pieces_at_once = 32;
+constexpr std::size_t pieces_at_once = 8;
 
 }  // namespace
 
