@@ -63,6 +63,14 @@ TEST(BufferArena, BlocksAreAlignedAndDoNotOverlap) {
 
 constexpr std::size_t mib = 1U << 20;
 
+// What resident memory may grow by beside what is expected. Shadow memory of a sanitizer counts
+// too, several bytes for each: there the release build alone judges.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::size_t slack = 1024 * mib;
+#else
+constexpr std::size_t slack = 4 * mib;
+#endif
+
 // What the cap counts is what the machine gives, whatever the size of the leases.
 class ResidentSize : public testing::TestWithParam<std::uint64_t> {};
 
@@ -80,10 +88,10 @@ TEST_P(ResidentSize, AtTheCapIsTheCap) {
   EXPECT_EQ(budget.used(), 64_MiB);
   const std::size_t grown = resident_bytes() - before;
   EXPECT_GE(grown, 60 * mib);
-  EXPECT_LE(grown, 68 * mib);
+  EXPECT_LE(grown, 64 * mib + slack);
   leases.clear();
   for (int i = 0; i < 40; ++i) pool.trim();
-  EXPECT_LE(resident_bytes(), before + 4 * mib) << "trimming gives it back";
+  EXPECT_LE(resident_bytes(), before + slack) << "trimming gives it back";
 }
 
 INSTANTIATE_TEST_SUITE_P(Leases, ResidentSize, testing::Values(4096, 12288, 65536, 2 * mib));
@@ -108,7 +116,7 @@ TEST(BufferArena, ChangeFromSmallToLargeLeasesDoesNotAddUp) {
     large.push_back(std::move(*lease));
   }
   EXPECT_GE(large.size(), 62U);
-  EXPECT_LE(resident_bytes(), before + 72 * mib);
+  EXPECT_LE(resident_bytes(), before + 68 * mib + slack);
 }
 
 }  // namespace
