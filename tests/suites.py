@@ -51,7 +51,7 @@ SUITES = [
           "release", ["config"], ["suite_config"], 0.3, quick=True),
     Suite("crash", "the cache engine crashed at every persist point, reopened and held against its model",
           "release", ["crash"], ["suite_crash"], 2),
-    Suite("mutants", "the crash suite over engines with one guard removed: each must be caught",
+    Suite("mutants", "engines and targets with one guard removed: each must be caught",
           "release", ["mutants"], ["suite_mutants"], 1),
     Suite("end_to_end", "the real daemon on loopback, driven by the project's own client",
           "release", ["end_to_end", "smoke"], ["suite_end_to_end", "suite_smoke", "forebay-ceiling", *DAEMON], 5,

@@ -57,15 +57,17 @@ TEST(MemoryDevice, AReadBesideWritesSeesNoTornBlock) {
   writer.join();
 }
 
-TEST(MemoryDevice, TerabytesCostNothingUntilWritten) {
-  MemoryKit kit({std::uint64_t{1} << 40});
+TEST(MemoryDevice, FarMoreThanTheMachineHasCostsNothingUntilWritten) {
+  // Sanitizers leave programs less than a terabyte or two of addresses.
+  constexpr std::uint64_t size = std::uint64_t{256} << 30;
+  MemoryKit kit({size});
   std::vector<std::byte> out(4096, std::byte{9});
   std::vector<std::byte> in(4096);
-  const std::uint64_t far = (std::uint64_t{1} << 40) - 4096;
+  const std::uint64_t far = size - 4096;
   EXPECT_EQ(kit.run(Kind::write, far, out), IoStatus::ok);
   EXPECT_EQ(kit.run(Kind::read, far, in), IoStatus::ok);
   EXPECT_EQ(in, out);
-  EXPECT_EQ(kit.run(Kind::discard, 0, {}, std::uint64_t{1} << 40), IoStatus::ok);
+  EXPECT_EQ(kit.run(Kind::discard, 0, {}, size), IoStatus::ok);
   EXPECT_EQ(kit.run(Kind::read, far, in), IoStatus::ok);
   EXPECT_EQ(in, std::vector<std::byte>(4096));
 }
