@@ -6,6 +6,7 @@ breaks, a suite without a test and a suite far over its time budget all count as
 """
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ class Suite:
     environment: dict[str, str] = field(default_factory=dict)
     jobs: int = 2
     shows: str = ""                # a file of the build folder that a test writes, printed after the suite
+    figures: str = ""              # lines of passing tests, which ctest keeps to itself, printed after the suite
 
 
 # The cap for everything from nothing, on two cores, and what of it packages and compiling take. What is left is the
@@ -50,14 +52,14 @@ SUITES = [
     Suite("config", "YAML, messages, schema",
           "release", ["config"], ["suite_config"], 0.3, quick=True),
     Suite("crash", "the cache engine crashed at every persist point, reopened and held against its model",
-          "release", ["crash"], ["suite_crash"], 2),
+          "release", ["crash"], ["suite_crash"], 2, quick=True, figures=r"[\w ,]+: \d+$|crash states: "),
     Suite("mutants", "engines and targets with one guard removed: each must be caught",
-          "release", ["mutants"], ["suite_mutants"], 1),
+          "release", ["mutants"], ["suite_mutants"], 1, figures="mutant: "),
     Suite("end_to_end", "the real daemon on loopback, driven by the project's own client",
           "release", ["end_to_end", "smoke"], ["suite_end_to_end", "suite_smoke", "forebay-ceiling", *DAEMON], 5,
           shows="bench.txt"),
     Suite("vm", "stock Linux kernels as hosts, in QEMU",
-          "release", ["vm"], ["forebayd", "forebayctl"], 8, packages=["vm"], long_labels=["vm-long"]),
+          "release", ["vm"], ["forebayd", "forebayctl"], 8, packages=["vm"], long_labels=["vm-long"], figures="passed "),
     Suite("sanitize", "what parses, holds buffers or counts commands, under ASan and UBSan",
           "asan", ["unit", "protocol", "config"],
           ["suite_protocol", "suite_config", "engine_foundation_test", "engine_media_test", "engine_pool_test",
@@ -71,7 +73,7 @@ SUITES = [
                              "target_block_test", "target_reactor_test", "target_net_test",
                              "target_nvmf_controller_test", "target_nvmf_io_queue_test"], 3),
     Suite("fuzz", "every parser under libFuzzer, from the committed corpus",
-          "fuzz", ["fuzz"], ["all"], 3, packages=["fuzz"]),
+          "fuzz", ["fuzz"], ["all"], 3, packages=["fuzz"], figures="fuzz "),
     # The whole daemon under sanitizers takes long to build and to run.
     Suite("sanitized_daemon", "the whole daemon under ASan and UBSan",
           "asan", ["unit", "end_to_end", "smoke"], ["all"], 60, long_only=True),
@@ -88,8 +90,9 @@ LAST_START_MINUTES = 60
 SANITIZER_ENVIRONMENT = {"asan": {"ASAN_OPTIONS": "detect_stack_use_after_return=1"},
                          "tsan": {"TSAN_OPTIONS": "halt_on_error=1"}}
 
-# What tests read to take their long form.
-LONG_ENVIRONMENT = {"FOREBAY_LONG": "1", "FOREBAY_FUZZ_SECONDS": "600"}
+# What tests read to take another form than their usual one.
+FORM_ENVIRONMENT = {"usual": {}, "quick": {"FOREBAY_CRASH_STATES": "5000"},
+                    "long": {"FOREBAY_LONG": "1", "FOREBAY_FUZZ_SECONDS": "600", "FOREBAY_CRASH_STATES": "5000000"}}
 
 
 @dataclass
@@ -101,6 +104,7 @@ class Outcome:
     seconds: float = 0.0
     budget_minutes: float = 0.0
     note: str = ""
+    failures: list[str] = field(default_factory=list)  # tests' names
 
 
 def run(command: list[str], environment: dict[str, str] | None = None) -> int:
@@ -136,8 +140,9 @@ def build(suite: Suite) -> bool:
     return run(["cmake", "--build", "--preset", suite.preset, "-j", jobs, "--target", *suite.targets]) == 0
 
 
-def count(report: Path, outcome: Outcome) -> None:
-    """Adds up ctest's JUnit report; a report that is not there counts as one failure."""
+def count(report: Path, outcome: Outcome, figures: str) -> None:
+    """Adds up ctest's JUnit report and prints the lines that match `figures`; a report that is not there counts as one
+    failure."""
     if not report.exists():
         outcome.failed += 1
         outcome.note = "ctest wrote no report"
@@ -152,7 +157,11 @@ def count(report: Path, outcome: Outcome) -> None:
         status = case.get("status")
         if status == "run":
             outcome.passed += 1
-        elif status in ("notrun", "disabled"):
+            lines = case.findtext("system-out", "").splitlines() if figures else []
+            print("".join(f"{line[:180]}\n" for line in lines if re.match(figures, line)), end="", flush=True)
+            continue
+        outcome.failures.append(case.get("name", "?"))
+        if status in ("notrun", "disabled"):
             outcome.skipped += 1
         else:
             outcome.failed += 1
@@ -161,7 +170,7 @@ def count(report: Path, outcome: Outcome) -> None:
         outcome.note = "no test ran"
 
 
-def execute(suite: Suite, long: bool) -> Outcome:
+def execute(suite: Suite, form: str) -> Outcome:
     outcome = Outcome(suite.name, budget_minutes=suite.budget_minutes)
     print(f"\n=== {suite.name}: {suite.about}", flush=True)
     if not build(suite):
@@ -174,22 +183,23 @@ def execute(suite: Suite, long: bool) -> Outcome:
     shown = folder / suite.shows if suite.shows else None
     if shown:
         shown.unlink(missing_ok=True)
-    labels = suite.labels + (suite.long_labels if long else [])
-    environment = {**SANITIZER_ENVIRONMENT.get(suite.preset, {}), **suite.environment, **(LONG_ENVIRONMENT if long else {})}
+    labels = suite.labels + (suite.long_labels if form == "long" else [])
+    environment = {**SANITIZER_ENVIRONMENT.get(suite.preset, {}), **suite.environment, **FORM_ENVIRONMENT[form]}
     run(["ctest", "--test-dir", str(folder), "--output-on-failure", "--no-tests=error",
-         "-L", "^(" + "|".join(labels) + ")$", "-j", str(suite.jobs), "--output-junit", str(report)],
+         "--timeout", "4500" if form == "long" else "300", "-L", "^(" + "|".join(labels) + ")$", "-j", str(suite.jobs),
+         "--output-junit", str(report)],
         environment)
-    count(report, outcome)
+    count(report, outcome, suite.figures)
     if shown and shown.exists():
         print(f"\n{shown.read_text()}", flush=True)
     outcome.seconds = time.monotonic() - started
-    if not long and outcome.seconds > suite.budget_minutes * 60 * 1.5:
+    if form != "long" and outcome.seconds > suite.budget_minutes * 60 * 1.5:
         outcome.failed += 1
         outcome.note = "over its time budget by more than half"
     return outcome
 
 
-def execute_all(chosen: list[Suite], long: bool, last_start: float | None, outcomes: list[Outcome]) -> None:
+def execute_all(chosen: list[Suite], form: str, last_start: float | None, outcomes: list[Outcome]) -> None:
     """Adds an outcome for each suite, also when it is interrupted or `last_start` (monotonic) has passed."""
     for suite in chosen:
         if last_start is not None and time.monotonic() > last_start:
@@ -197,7 +207,7 @@ def execute_all(chosen: list[Suite], long: bool, last_start: float | None, outco
                                     note=f"not started: {LAST_START_MINUTES} minutes have passed"))
             continue
         try:
-            outcomes.append(execute(suite, long))
+            outcomes.append(execute(suite, form))
         except KeyboardInterrupt:
             outcomes += [Outcome(left.name, failed=1, budget_minutes=left.budget_minutes, note="interrupted")
                          for left in chosen[len(outcomes):]]
@@ -239,6 +249,8 @@ def summary(outcomes: list[Outcome], seconds: float) -> int:
     for o in outcomes:
         print(f"{o.suite:16} {o.passed:6}  {o.failed:6}  {o.skipped:7}  {o.seconds:6.0f} s  {o.budget_minutes * 60:4.0f} s"
               f"{'  ' + o.note if o.note else ''}")
+    for o in outcomes:
+        print("".join(f"{o.suite}: {name} did not pass\n" for name in o.failures), end="")
     print(f"all of it, builds included: {seconds / 60:.1f} min")
     passed, failed, skipped = (sum(getattr(o, k) for o in outcomes) for k in ("passed", "failed", "skipped"))
     print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
@@ -290,7 +302,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         guests = Guests() if any(suite.name == "vm" for suite in chosen) else None
-        execute_all(chosen, options.long, last_start, outcomes)
+        execute_all(chosen, "long" if options.long else "quick" if options.quick else "usual", last_start, outcomes)
         if not options.only and not options.quick:
             outcomes.append(acceptance())
     except KeyboardInterrupt:

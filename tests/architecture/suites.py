@@ -1,6 +1,8 @@
 """tests/run names its suites, refuses an unknown one with the known ones, keeps its budgets within the cap, and its
 summary counts and judges, also after Ctrl-C."""
+import contextlib
 import importlib.util
+import io
 import json
 import re
 import subprocess
@@ -20,7 +22,7 @@ spec.loader.exec_module(suites)
 # Ctrl-C in the second suite.
 INTERRUPTED = LOAD + """
 ran = iter([suites.Outcome("architecture", passed=3)])
-def execute(suite, long):
+def execute(suite, form):
     for outcome in ran:
         return outcome
     raise KeyboardInterrupt
@@ -83,23 +85,33 @@ def main() -> int:
     assert suites.summary([good, suites.Outcome("b", passed=1, skipped=1)], 1.0) == 1, "a skip must fail the run"
     assert suites.summary([], 1.0) == 1, "a run of nothing must fail"
     missing = suites.Outcome("c")
-    suites.count(root / "no-such-report.xml", missing)
+    suites.count(root / "no-such-report.xml", missing, "")
     assert missing.failed == 1, "a report that is not there must fail"
     with tempfile.TemporaryDirectory() as folder:
         torn = Path(folder) / "report.xml"
         torn.write_text("<testsuite><testcase status='run'/>")
         outcome = suites.Outcome("d")
-        suites.count(torn, outcome)
+        suites.count(torn, outcome, "")
         assert outcome.failed == 1, "a report that is cut off must fail"
+        told = Path(folder) / "told.xml"
+        told.write_text("<testsuite><testcase name='good' status='run'><system-out>noise\nfigure: 7</system-out></testcase>"
+                        "<testcase name='bad' status='fail'/></testsuite>")
+        outcome = suites.Outcome("e")
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            suites.count(told, outcome, "figure: ")
+            suites.summary([outcome], 1.0)
+        assert printed.getvalue().startswith("figure: 7\n"), "a passing test's figures are printed"
+        assert "e: bad did not pass\n" in printed.getvalue(), "what failed is named at the end"
 
     one, two, three = (suites.Suite(name, "", "release", [], [], 1) for name in ("one", "two", "three"))
     started = []
-    suites.execute = lambda suite, long: started.append(suite.name) or suites.Outcome(suite.name, passed=1)
+    suites.execute = lambda suite, form: started.append(suite.name) or suites.Outcome(suite.name, passed=1)
     outcomes = []
-    suites.execute_all([one, two], False, time.monotonic() - 1, outcomes)
+    suites.execute_all([one, two], "usual", time.monotonic() - 1, outcomes)
     assert not started and [(o.suite, o.failed) for o in outcomes] == [("one", 1), ("two", 1)], "nothing starts late"
 
-    def interrupted(suite, long):
+    def interrupted(suite, form):
         if suite is two:
             raise KeyboardInterrupt
         return suites.Outcome(suite.name, passed=1)
@@ -107,7 +119,7 @@ def main() -> int:
     suites.execute = interrupted
     outcomes = []
     try:
-        suites.execute_all([one, two, three], False, None, outcomes)
+        suites.execute_all([one, two, three], "usual", None, outcomes)
         raise AssertionError("an interruption is passed on")
     except KeyboardInterrupt:
         assert [(o.suite, o.failed) for o in outcomes] == [("one", 0), ("two", 1), ("three", 1)], outcomes
