@@ -63,6 +63,16 @@ enum class VolumeEntryState : std::uint32_t {
 };
 enum class Provisioning : std::uint32_t { thick = 1 };
 
+// A volume's cache may hold what its image lacks. In a table in which any volume has been bound;
+// who does not know the bit would serve the images as they are.
+inline constexpr std::uint64_t feature_cache_bindings = 1;  // incompatible
+
+enum class CacheBindingState : std::uint32_t {
+  none = 0,   // the image is all there is
+  clean = 1,  // the cache holds nothing that the image lacks
+  dirty = 2,  // it may
+};
+
 struct VolumeEntry {
   little_uint32_t crc;    // CRC-32C of the struct with this field zero
   little_uint32_t state;  // VolumeEntryState
@@ -77,8 +87,10 @@ struct VolumeEntry {
   std::array<char, 140> image;  // file name in the pool's directory; the rest zero
   // What the configuration asked for when a host's volume was last grown beyond it; 0: never was.
   little_uint64_t configured_bytes;
-  std::array<std::byte, 696>
-      reserved;  // cache binding, reservations, lost ranges: with their features
+  std::array<std::byte, 16> cache_uuid;  // the cache device; nil unless clean or dirty
+  little_uint64_t cache_epoch;          // of the last attachment; never goes back, never used again
+  little_uint32_t cache_state;          // CacheBindingState
+  std::array<std::byte, 668> reserved;  // reservations, lost ranges: with their features
 };
 static_assert(sizeof(VolumeEntry) == 1024 && alignof(VolumeEntry) == 1);
 static_assert(offsetof(VolumeEntry, uuid) == 8 && offsetof(VolumeEntry, size_bytes) == 24);
@@ -86,7 +98,9 @@ static_assert(offsetof(VolumeEntry, block_bytes) == 32 && offsetof(VolumeEntry, 
 static_assert(offsetof(VolumeEntry, name_length) == 48 && offsetof(VolumeEntry, name) == 52);
 static_assert(offsetof(VolumeEntry, image) == 180 &&
               offsetof(VolumeEntry, configured_bytes) == 320);
-static_assert(offsetof(VolumeEntry, reserved) == 328);
+static_assert(offsetof(VolumeEntry, cache_uuid) == 328 &&
+              offsetof(VolumeEntry, cache_epoch) == 344);
+static_assert(offsetof(VolumeEntry, cache_state) == 352 && offsetof(VolumeEntry, reserved) == 356);
 static_assert(std::is_trivially_copyable_v<VolumeEntry> && std::is_standard_layout_v<VolumeEntry>);
 
 }  // namespace engine::format

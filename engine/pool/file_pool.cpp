@@ -250,6 +250,7 @@ Result<void, PoolError> FilePool::make_images(std::vector<Result<VolumeRecord, P
 std::vector<Result<VolumeRecord, PoolError>> FilePool::ensure(std::span<const VolumeWish> wishes) {
   std::vector<Result<VolumeRecord, PoolError>> answers;
   std::vector<std::size_t> missing;  // indices of wishes whose volume is to be made
+  std::vector<std::size_t> unbound;  // of those that had a cache
   ByteCount promised;                // to the images of those
   VolumeTable planned = table_;
   for (const VolumeWish& wish : wishes) {
@@ -260,7 +261,13 @@ std::vector<Result<VolumeRecord, PoolError>> FilePool::ensure(std::span<const Vo
     }
     if (known != nullptr && known->ready) {
       answers.push_back(find_existing(*known, wish));
-      if (answers.back()) *known = answers.back().value();
+      if (!answers.back()) continue;
+      *known = answers.back().value();
+      if (known->cache.state == format::CacheBindingState::none) continue;
+      // What a cache had is older than the image from now on.
+      known->cache = forgotten(known->cache);
+      answers.back() = *known;
+      unbound.push_back(answers.size() - 1);
       continue;
     }
     // Half made: nobody has seen it, so it becomes what is wanted now.
@@ -279,16 +286,20 @@ std::vector<Result<VolumeRecord, PoolError>> FilePool::ensure(std::span<const Vo
     }
     missing.push_back(answers.size() - 1);
   }
-  if (missing.empty()) return answers;
-
+  const auto fail = [&answers](const std::vector<std::size_t>& indices, const PoolError& error) {
+    for (const std::size_t index : indices) answers[index] = error;
+  };
   const auto fail_missing = [&](const PoolError& error) {
-    for (const std::size_t index : missing) answers[index] = error;
+    fail(missing, error);
     return answers;
   };
-  planned.sequence = table_.sequence;
   if (planned.records != table_.records) {
-    if (auto saved = save(planned); !saved) return fail_missing(saved.error());
+    if (auto saved = save(planned); !saved) {
+      fail(unbound, saved.error());
+      return fail_missing(saved.error());
+    }
   }
+  if (missing.empty()) return answers;
   if (auto made = make_images(answers, missing); !made) return fail_missing(made.error());
   planned = table_;
   std::vector<std::size_t> made;
@@ -339,6 +350,20 @@ Result<VolumeRecord, PoolError> FilePool::grow(const std::string& name, ByteCoun
   *record = grown;
   TRY(save(std::move(planned)));
   return grown;
+}
+
+Result<VolumeRecord, PoolError> FilePool::bind(const std::string& name, const CacheBinding& cache) {
+  VolumeTable planned = table_;
+  VolumeRecord* record = planned.find(name);
+  if (record == nullptr || !record->ready) {
+    return PoolError{Kind::image_missing, "the pool has no volume " + name};
+  }
+  CHECK(cache.epoch >= record->cache.epoch);
+  if (cache == record->cache) return *record;
+  record->cache = cache;
+  VolumeRecord bound = *record;
+  TRY(save(std::move(planned)));
+  return bound;
 }
 
 }  // namespace engine

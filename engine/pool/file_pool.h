@@ -68,6 +68,11 @@ class FilePool {
   // then; zero: none. Errors: as ensure(), image_missing for an unknown name.
   [[nodiscard]] Result<VolumeRecord, PoolError> grow(const std::string& name, ByteCount size,
                                                      ByteCount configured = {});
+  // Writes what the record says of its cache; durable on return. A dirty binding comes before the
+  // first dirty key, a clean one after the last is on the media; an epoch never goes back. Errors:
+  // image_missing for an unknown name, io: then either may be there.
+  [[nodiscard]] Result<VolumeRecord, PoolError> bind(const std::string& name,
+                                                     const CacheBinding& cache);
 
  private:
   FilePool(std::unique_ptr<PoolDirectory> directory, VolumeTable table)

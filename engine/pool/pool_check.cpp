@@ -13,6 +13,13 @@ std::optional<PoolError> refusal_of(const VolumeRecord& record, const VolumeWish
                          std::to_string(record.block_size.bytes) +
                          "; the block size of a volume cannot be changed. (Make a new volume.)"};
   }
+  // Without a cache, as all wishes are so far.
+  if (judge(record.cache, {}, {}) == CacheVerdict::cache_missing) {
+    return PoolError{Kind::cache_missing,
+                     "cache device " + record.cache.device.text() +
+                         " holds writes that the image lacks, and is not configured here; bring it "
+                         "back. (Nothing is served without them.)"};
+  }
   const bool lags_behind = record.configured.value != 0 && wish.size >= record.configured;
   if (wish.size < record.size && !lags_behind) return shrink_error(record.size, wish.size);
   return std::nullopt;

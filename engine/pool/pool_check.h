@@ -11,7 +11,8 @@
 namespace engine {
 
 // Why `record` cannot become what is wished; nullopt if it can, or if the wish only has not
-// followed an online grow (then it is served as it is). Kinds: shrink, block_size_changed.
+// followed an online grow (then it is served as it is). Kinds: shrink, block_size_changed,
+// cache_missing.
 [[nodiscard]] std::optional<PoolError> refusal_of(const VolumeRecord& record,
                                                   const VolumeWish& wish);
 [[nodiscard]] PoolError shrink_error(ByteCount existing, ByteCount wished);

@@ -27,6 +27,7 @@ struct PoolError {
     shrink,              // the volume is larger than wanted
     block_size_changed,  // the volume has another block size than wanted
     bad_name,            // cannot be a file name
+    cache_missing,       // its cache has writes that the image lacks
   };
   Kind kind = Kind::io;
   std::string text;

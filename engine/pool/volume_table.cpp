@@ -53,6 +53,9 @@ format::VolumeEntry encode_entry(const VolumeRecord& record) {
   entry.provisioning = static_cast<std::uint32_t>(format::Provisioning::thick);
   entry.created_ms = record.created_ms;
   entry.configured_bytes = record.configured.value;
+  entry.cache_uuid = record.cache.device.bytes;
+  entry.cache_epoch = record.cache.epoch;
+  entry.cache_state = static_cast<std::uint32_t>(record.cache.state);
   entry.name_length = static_cast<std::uint16_t>(record.name.size());
   entry.image_length = static_cast<std::uint16_t>(record.image.size());
   std::copy(record.name.begin(), record.name.end(), entry.name.begin());
@@ -70,19 +73,31 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
   if (entry.provisioning != static_cast<std::uint32_t>(format::Provisioning::thick)) {
     return unsupported("has a volume with provisioning " + std::to_string(entry.provisioning));
   }
+  if (entry.cache_state > static_cast<std::uint32_t>(format::CacheBindingState::dirty)) {
+    return unsupported("has a cache binding in state " + std::to_string(entry.cache_state));
+  }
   const auto name = text_of(entry.name, entry.name_length);
   const auto image = text_of(entry.image, entry.image_length);
   if (!name || !image) return damaged("a name is too long");
-  VolumeRecord record{.uuid = {entry.uuid},
-                      .name = *name,
-                      .image = *image,
-                      .size = {entry.size_bytes},
-                      .block_size = {entry.block_bytes},
-                      .created_ms = entry.created_ms,
-                      .ready = state == format::VolumeEntryState::ready,
-                      .configured = {entry.configured_bytes}};
+  VolumeRecord record{
+      .uuid = {entry.uuid},
+      .name = *name,
+      .image = *image,
+      .size = {entry.size_bytes},
+      .block_size = {entry.block_bytes},
+      .created_ms = entry.created_ms,
+      .ready = state == format::VolumeEntryState::ready,
+      .configured = {entry.configured_bytes},
+      .cache = {.device = {entry.cache_uuid},
+                .epoch = entry.cache_epoch,
+                .state = static_cast<format::CacheBindingState>(entry.cache_state.value())}};
   if (!valid(record)) return damaged("an entry has impossible values");
   return record;
+}
+
+bool any_bound(const VolumeTable& table) {
+  return std::any_of(table.records.begin(), table.records.end(),
+                     [](const VolumeRecord& record) { return record.cache.epoch != 0; });
 }
 
 }  // namespace
@@ -103,6 +118,7 @@ bool valid(const VolumeRecord& record) {
   return is_volume_name(record.name) && is_file_name(record.image, VolumeTable::longest_image) &&
          !record.uuid.is_nil() && (block == 512 || block == 4096) && record.size.value != 0 &&
          record.size.value % block == 0 && record.configured <= record.size &&
+         is_possible(record.cache) &&
          record.size.value <=
              static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) / 2;
 }
@@ -116,6 +132,7 @@ std::vector<std::byte> encode(const VolumeTable& table) {
   header.sequence = table.sequence;
   header.entries = static_cast<std::uint32_t>(table.records.size());
   header.entry_bytes = sizeof(format::VolumeEntry);
+  if (any_bound(table)) header.features.incompatible = format::feature_cache_bindings;
   seal(header);
   std::vector<std::byte> bytes;
   bytes.reserve(sizeof(header) + table.records.size() * sizeof(format::VolumeEntry));
@@ -134,7 +151,8 @@ Result<VolumeTable, PoolError> decode_volume_table(std::span<const std::byte> by
   if (header->version != format::pool_format_version) {
     return unsupported("has format version " + std::to_string(header->version));
   }
-  if (header->features.read_only != 0 || header->features.incompatible != 0) {
+  if (header->features.read_only != 0 ||
+      (header->features.incompatible & ~format::feature_cache_bindings) != 0) {
     return unsupported("asks for features");
   }
   if (header->entry_bytes != sizeof(format::VolumeEntry) ||
@@ -155,6 +173,9 @@ Result<VolumeTable, PoolError> decode_volume_table(std::span<const std::byte> by
       return damaged("volume \"" + record.name + "\" is there twice");
     }
     table.records.push_back(std::move(record));
+  }
+  if (any_bound(table) != (header->features.incompatible != 0)) {
+    return damaged("its features do not match its entries");
   }
   return table;
 }

@@ -10,6 +10,7 @@
 #include "engine/foundation/result.h"
 #include "engine/foundation/units.h"
 #include "engine/foundation/uuid.h"
+#include "engine/pool/cache_binding.h"
 #include "engine/pool/pool_error.h"
 
 namespace engine {
@@ -25,6 +26,7 @@ struct VolumeRecord {
   // What the configuration asked for when it was grown online, beyond that; zero: never was. A
   // configuration that still says so (or more) lags behind; one that says less wants it shrunk.
   ByteCount configured{};
+  CacheBinding cache{};
   friend bool operator==(const VolumeRecord&, const VolumeRecord&) = default;
 };
 

@@ -174,6 +174,33 @@ TEST_F(PoolTest, MissingImageIsAnErrorAndNeverANewEmptyVolume) {
   EXPECT_TRUE(ensure(*open(), "db01", 1_MiB));
 }
 
+TEST_F(PoolTest, AnImageIsNeverServedWithoutWhatOnlyItsCacheHas) {
+  make();
+  const CacheBinding clean = attached({}, Uuid::random(), {});
+  CacheBinding dirty = clean;
+  dirty.state = format::CacheBindingState::dirty;
+  {
+    auto pool = open();
+    ASSERT_TRUE(ensure(*pool, "db01", 1_MiB));
+    ASSERT_EQ(pool->bind("db01", dirty).value().cache, dirty);
+    EXPECT_EQ(pool->bind("db02", dirty).error().kind, ErrorKind::image_missing);
+  }
+  auto pool = open();
+  const auto refused = ensure(*pool, "db01", 1_MiB);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::cache_missing);
+  EXPECT_NE(refused.error().text.find(dirty.device.text()), std::string::npos);
+  EXPECT_EQ(pool->volumes()[0].cache, dirty) << "and nothing is changed by asking";
+
+  // Written back: the image may be served, and what is in the cache is too old from then on.
+  ASSERT_TRUE(pool->bind("db01", clean));
+  const auto served = ensure(*pool, "db01", 1_MiB);
+  ASSERT_TRUE(served);
+  EXPECT_EQ(served.value().cache, forgotten(clean));
+  pool.reset();
+  EXPECT_EQ(open()->volumes()[0].cache, forgotten(clean)) << "before the first write";
+}
+
 TEST_F(PoolTest, ForeignFileOfThatNameIsNeverOverwritten) {
   make();
   write_file("db01.raw", "somebody's image");

@@ -70,6 +70,25 @@ TEST(VolumeTable, GrownBeyondTheConfiguration) {
   EXPECT_EQ(decode_volume_table(bytes).value(), table);
 }
 
+TEST(VolumeTable, ACacheBindingIsAFeatureThatOldReadersRefuse) {
+  VolumeTable table = two_volumes();
+  table.records[1].cache = {
+      .device = table.pool_uuid, .epoch = 0x0203, .state = format::CacheBindingState::dirty};
+  auto bytes = encode(table);
+  expect_at(bytes, 32, {1, 0, 0, 0, 0, 0, 0, 0});
+  expect_at(bytes, 1536 + 328, {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x46, 0x77, 0x88, 0x99,
+                                0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 3,    2,    0,    0,
+                                0,    0,    0,    0,    2,    0,    0,    0,    0});
+  EXPECT_EQ(decode_volume_table(bytes).value(), table);
+
+  format::VolumeTableHeader header{};
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  header.features.incompatible = 0;
+  seal(header);
+  std::memcpy(bytes.data(), &header, sizeof(header));
+  EXPECT_EQ(decode_volume_table(bytes).error().kind, ErrorKind::damaged);
+}
+
 TEST(VolumeTable, RoundTrips) {
   for (const std::size_t count : {0U, 1U, 2U, 1000U}) {
     VolumeTable table = two_volumes();
@@ -146,6 +165,9 @@ TEST(VolumeTable, ImpossibleContentsAreRefusedByKind) {
        ErrorKind::damaged},
       {"configured larger than it is",
        [](VolumeEntry& e) { e.configured_bytes = e.size_bytes + 1; }, ErrorKind::damaged},
+      {"cache state", [](VolumeEntry& e) { e.cache_state = 3; }, ErrorKind::unsupported},
+      {"dirty without a cache", [](VolumeEntry& e) { e.cache_state = 2; }, ErrorKind::damaged},
+      {"cache without the feature", [](VolumeEntry& e) { e.cache_epoch = 1; }, ErrorKind::damaged},
       {"image longer than its field", [](VolumeEntry& e) { e.image_length = 141; },
        ErrorKind::damaged},
       {"image elsewhere", [](VolumeEntry& e) { e.image[2] = '/'; }, ErrorKind::damaged},

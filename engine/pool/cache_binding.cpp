@@ -1,0 +1,46 @@
+#include "engine/pool/cache_binding.h"
+
+#include <algorithm>
+
+#include "engine/foundation/check.h"
+
+namespace engine {
+
+using State = format::CacheBindingState;
+
+bool is_possible(const CacheBinding& binding) {
+  if (binding.state == State::none) return binding.device.is_nil();
+  return !binding.device.is_nil() && binding.epoch != 0;
+}
+
+CacheVerdict judge(const CacheBinding& binding, const std::optional<Uuid>& configured,
+                   const CacheDeviceFinding& found) {
+  const bool is_same_device = configured && *configured == binding.device;
+  const auto& contents = found.contents;
+  if (binding.state == State::dirty) {
+    if (!is_same_device || !contents || contents->epoch < binding.epoch) {
+      return CacheVerdict::cache_missing;
+    }
+    return contents->epoch == binding.epoch ? CacheVerdict::resume : CacheVerdict::conflict;
+  }
+  // The image lacks nothing that it knows of.
+  if (!configured || !found.readable) return CacheVerdict::direct;
+  if (!contents || contents->epoch < binding.epoch) return CacheVerdict::attach;
+  // Dirty is said here before the first dirty key.
+  if (contents->dirty) return CacheVerdict::conflict;
+  const bool belongs = binding.state == State::clean && is_same_device;
+  return belongs && contents->epoch == binding.epoch ? CacheVerdict::resume : CacheVerdict::attach;
+}
+
+CacheBinding attached(const CacheBinding& before, const Uuid& device,
+                      const std::optional<CacheContents>& contents) {
+  CHECK(before.state != State::dirty && !device.is_nil());
+  const std::uint64_t known = contents ? std::max(before.epoch, contents->epoch) : before.epoch;
+  return {.device = device, .epoch = known + 1, .state = State::clean};
+}
+
+CacheBinding forgotten(const CacheBinding& before) {
+  return {.device = {}, .epoch = before.epoch + 1, .state = State::none};
+}
+
+}  // namespace engine

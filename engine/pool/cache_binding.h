@@ -1,0 +1,53 @@
+// CacheBinding: what a volume's record in its pool says of its cache, so that an image is never
+// served without what only its cache has. docs/pool-format.md, "Cache binding".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "engine/format/pool_format.h"
+#include "engine/foundation/uuid.h"
+
+namespace engine {
+
+struct CacheBinding {
+  Uuid device{};  // nil unless clean or dirty
+  // One more with every attachment, and whenever a cache is forgotten; 0: never had one.
+  std::uint64_t epoch = 0;
+  format::CacheBindingState state = format::CacheBindingState::none;
+  friend bool operator==(const CacheBinding&, const CacheBinding&) = default;
+};
+[[nodiscard]] bool is_possible(const CacheBinding& binding);
+
+// What a cache device has of a volume.
+struct CacheContents {
+  std::uint64_t epoch = 0;  // of the attachment
+  bool dirty = false;       // keys behind its dirty tail, or nobody can tell
+};
+struct CacheDeviceFinding {
+  bool readable = false;  // the device that the configuration names is there and can be opened
+  std::optional<CacheContents> contents;  // nullopt: nothing of this volume
+};
+
+enum class CacheVerdict : std::uint8_t {
+  direct,  // the image is all there is; a binding other than none is forgotten first
+  resume,  // the cache has what belongs to the image
+  attach,  // anew and empty: what the device has of the volume is older than the image
+  // Not served until the cache is back, or is abandoned by name:
+  cache_missing,  // it is not there, or is older than the image, which lacks what it had
+  conflict,       // it has what this image never knew of: one of the two is a copy
+};
+// What a start does with a volume. `configured`: the cache device that the configuration names for
+// it, of which `found` speaks.
+[[nodiscard]] CacheVerdict judge(const CacheBinding& binding, const std::optional<Uuid>& configured,
+                                 const CacheDeviceFinding& found);
+
+// The binding that attaching writes, in the cache first, then in the pool; clean. `contents`: what
+// the device has of the volume, so that no epoch is used twice.
+[[nodiscard]] CacheBinding attached(const CacheBinding& before, const Uuid& device,
+                                    const std::optional<CacheContents>& contents);
+// Whatever the cache has is no longer part of the volume: before the image is written without it,
+// or when it is abandoned.
+[[nodiscard]] CacheBinding forgotten(const CacheBinding& before);
+
+}  // namespace engine

@@ -1,0 +1,92 @@
+#include "engine/pool/cache_binding.h"
+
+#include <gtest/gtest.h>
+
+namespace engine {
+namespace {
+
+using State = format::CacheBindingState;
+using Verdict = CacheVerdict;
+
+const Uuid ours = *Uuid::parse("00112233-4455-4677-8899-aabbccddeeff");
+const Uuid other = *Uuid::parse("00112233-4455-4677-8899-aabbccddee00");
+
+// The truth table of docs/pool-format.md, each cell.
+TEST(CacheBinding, EveryCombinationHasItsVerdict) {
+  const CacheBinding dirty{.device = ours, .epoch = 5, .state = State::dirty};
+  const CacheBinding clean{.device = ours, .epoch = 5, .state = State::clean};
+  const CacheBinding none{.device = {}, .epoch = 5, .state = State::none};
+  constexpr CacheDeviceFinding unreadable{};
+  constexpr CacheDeviceFinding nothing{.readable = true, .contents = {}};
+  const auto has = [](std::uint64_t epoch, bool is_dirty) {
+    return CacheDeviceFinding{.readable = true,
+                              .contents = CacheContents{.epoch = epoch, .dirty = is_dirty}};
+  };
+  struct Row {
+    const char* what;
+    CacheDeviceFinding found;
+    Verdict when_dirty;
+    Verdict when_clean;
+    Verdict when_none;
+  };
+  const Row on_its_device[] = {
+      {"unreadable", unreadable, Verdict::cache_missing, Verdict::direct, Verdict::direct},
+      {"nothing", nothing, Verdict::cache_missing, Verdict::attach, Verdict::attach},
+      {"older", has(4, false), Verdict::cache_missing, Verdict::attach, Verdict::attach},
+      {"older, dirty", has(4, true), Verdict::cache_missing, Verdict::attach, Verdict::attach},
+      {"same", has(5, false), Verdict::resume, Verdict::resume, Verdict::attach},
+      {"same, dirty", has(5, true), Verdict::resume, Verdict::conflict, Verdict::conflict},
+      {"later", has(6, false), Verdict::conflict, Verdict::attach, Verdict::attach},
+      {"later, dirty", has(6, true), Verdict::conflict, Verdict::conflict, Verdict::conflict},
+  };
+  for (const Row& row : on_its_device) {
+    EXPECT_EQ(judge(dirty, ours, row.found), row.when_dirty) << row.what;
+    EXPECT_EQ(judge(clean, ours, row.found), row.when_clean) << row.what;
+    EXPECT_EQ(judge(none, ours, row.found), row.when_none) << row.what;
+    // Another device may have any epoch: what it has is nothing of a dirty image's, and the rest is
+    // attached anew.
+    EXPECT_EQ(judge(dirty, other, row.found), Verdict::cache_missing) << row.what;
+    EXPECT_EQ(judge(clean, other, row.found), row.when_none) << row.what;
+  }
+  EXPECT_EQ(judge(dirty, {}, unreadable), Verdict::cache_missing);
+  EXPECT_EQ(judge(clean, {}, unreadable), Verdict::direct);
+  EXPECT_EQ(judge(none, {}, unreadable), Verdict::direct);
+}
+
+// A cache that was left behind never belongs to its image again, wherever it comes back.
+TEST(CacheBinding, WhatWasLeftBehindStaysBehind) {
+  const CacheBinding first = attached({}, ours, {});
+  EXPECT_EQ(first, (CacheBinding{.device = ours, .epoch = 1, .state = State::clean}));
+  const CacheDeviceFinding left{.readable = true, .contents = CacheContents{.epoch = 1}};
+  EXPECT_EQ(judge(first, ours, left), Verdict::resume);
+
+  const CacheBinding without = forgotten(first);
+  EXPECT_EQ(judge(without, ours, left), Verdict::attach);
+  EXPECT_EQ(attached(without, ours, left.contents).epoch, 3U);
+
+  CacheBinding lost = first;
+  lost.state = State::dirty;
+  const CacheBinding abandoned = forgotten(lost);
+  const CacheDeviceFinding back{.readable = true,
+                                .contents = CacheContents{.epoch = 1, .dirty = true}};
+  EXPECT_EQ(judge(abandoned, ours, back), Verdict::attach);
+}
+
+// A crash after the cache's slot was written and before the pool's record: the epoch is not used
+// again.
+TEST(CacheBinding, AnEpochThatOnlyTheCacheKnowsIsNotUsedAgain) {
+  const CacheContents half_attached{.epoch = 8};
+  EXPECT_EQ(attached({}, ours, half_attached).epoch, 9U);
+}
+
+TEST(CacheBinding, ImpossibleOnes) {
+  EXPECT_TRUE(is_possible({}));
+  EXPECT_TRUE(is_possible({.device = {}, .epoch = 3, .state = State::none}));
+  EXPECT_TRUE(is_possible({.device = ours, .epoch = 1, .state = State::dirty}));
+  EXPECT_FALSE(is_possible({.device = ours, .epoch = 1, .state = State::none}));
+  EXPECT_FALSE(is_possible({.device = {}, .epoch = 1, .state = State::clean}));
+  EXPECT_FALSE(is_possible({.device = ours, .epoch = 0, .state = State::dirty}));
+}
+
+}  // namespace
+}  // namespace engine
