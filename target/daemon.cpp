@@ -336,6 +336,13 @@ control::Status Daemon::status() const {
          .connected_seconds = static_cast<std::uint64_t>(
              std::chrono::duration_cast<std::chrono::seconds>(controller.connected_for).count())});
   }
+  for (const auto& core : cores_) {
+    const ReactorUsage now = core->reactor->usage();
+    status.reactors.push_back({.name = core->reactor->options().name,
+                               .connections = now.residents,
+                               .timers = now.timers,
+                               .disk_operations = now.disk_operations});
+  }
   return status;
 }
 
