@@ -24,7 +24,9 @@ class SettableVolume final : public engine::Volume {
   [[nodiscard]] const engine::VolumeIdentity& identity() const override { return identity_; }
   [[nodiscard]] engine::BlockCount size() const override { return {blocks_.load()}; }
   [[nodiscard]] engine::VolumeState state() const override { return now_state; }
-  [[nodiscard]] std::string state_reason() const override { return {}; }
+  [[nodiscard]] engine::VolumeCondition condition() const override {
+    return {.state = state(), .size = size(), .reason = {}, .promise = {}};
+  }
   [[nodiscard]] std::uint64_t changes() const override { return 0; }
   void submit(engine::IoLane&, engine::VolumeIo& io) override {
     io.done(io, now_state == engine::VolumeState::online ? engine::IoStatus::ok
