@@ -76,9 +76,7 @@ bool Connection::receive() {
 // straight to where it belongs.
 std::size_t Connection::read_limit() const {
   // While buffers are short, what is read may have to be kept until there is one.
-  if (reactor_.lane().buffers().has_waiters() || registry_.reserve_.has_waiters()) {
-    return read_beside_bulk_bytes;
-  }
+  if (reactor_.lane().buffers().has_waiters()) return read_beside_bulk_bytes;
   return bulk_expected_ >= 2 * read_beside_bulk_bytes ? read_beside_bulk_bytes
                                                       : registry_.scratch_.size();
 }
