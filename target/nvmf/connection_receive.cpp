@@ -318,7 +318,7 @@ void Connection::finish_data(bool digest_matches) {
   stage_ = Stage::header;
   if (CommandSlot* refused = std::exchange(refused_slot_, nullptr)) {
     registry_.counters_.hang_refusals.fetch_add(1, std::memory_order_relaxed);
-    return answer(*refused, nvme::status::command_interrupted, 0);
+    return answer(*refused, executor_->try_later(), 0);
   }
   CommandSlot* slot = std::exchange(data_slot_, nullptr);
   if (slot == nullptr) return;
