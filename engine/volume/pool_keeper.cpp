@@ -400,7 +400,10 @@ VolumePromise PoolKeeper::promise_of(const Slot& slot, ByteCount size) {
     if (!note.empty()) note += "; ";
     note += larger_than_configured(size, slot.spec.size);
   }
-  return {.durable = durable, .note = std::move(note)};
+  return {.durable = durable,
+          .note = std::move(note),
+          .atomic_write_bytes = slot.file != nullptr ? slot.file->geometry().atomic_write_bytes
+                                                     : MemoryDevice::atomic_write_bytes};
 }
 
 void PoolKeeper::stay_down(Slot& slot, const PoolError& error) {

@@ -51,6 +51,9 @@ enum class VolumeState : std::uint8_t {
 struct VolumePromise {
   bool durable = true;  // false: gone at a power loss (tmpfs) or when the daemon ends (memory)
   std::string note;     // what the operator should know; one sentence or two, mostly empty
+  // A write of so many bytes at a multiple of them lands whole or not at all, also when power
+  // fails; 0: nothing beyond one block is known to.
+  std::uint32_t atomic_write_bytes = 0;
 };
 
 // How a volume is, and why: all of one moment, so that no reason stands beside another state.

@@ -539,6 +539,8 @@ TEST_F(EngineTest, EachVolumeSaysWhatItDoesNotPromise) {
   EXPECT_FALSE(engine->find("tmpfs")->condition().promise.durable);
   EXPECT_NE(engine->find("tmpfs")->condition().promise.note.find("power loss"), std::string::npos);
   EXPECT_FALSE(engine->find("memory")->condition().promise.durable);
+  EXPECT_EQ(engine->find("memory")->condition().promise.atomic_write_bytes, 4096U);
+  EXPECT_EQ(engine->find("tmpfs")->condition().promise.atomic_write_bytes, 0U) << "not known";
   EXPECT_EQ(engine->pools()[0].note, "");
   EXPECT_NE(engine->pools()[1].note.find("power loss"), std::string::npos);
   engine.reset();
