@@ -227,14 +227,14 @@ void Daemon::log_troubles() {
 }
 
 void Daemon::volume_changed(engine::Volume& volume) noexcept {
-  const engine::VolumeState state = volume.state();
+  const engine::VolumeCondition now = volume.condition();
   const bool told_as_trouble =
-      state == engine::VolumeState::late || state == engine::VolumeState::refused;
+      now.state == engine::VolumeState::late || now.state == engine::VolumeState::refused;
   if (!told_as_trouble) {
-    const std::string more =
-        state == engine::VolumeState::online ? volume.note() : volume.state_reason();
-    log_warn("volume={} {}{}{}", volume.identity().name, name_of(state), more.empty() ? "" : ": ",
-             more);
+    const std::string& more =
+        now.state == engine::VolumeState::online ? now.promise.note : now.reason;
+    log_warn("volume={} {}{}{}", volume.identity().name, name_of(now.state),
+             more.empty() ? "" : ": ", more);
   }
   // The hosts are told now, not at the next look: their I/O must agree with what they hear.
   volumes_changed_.store(true, std::memory_order_release);
@@ -310,18 +310,18 @@ control::Status Daemon::status() const {
   for (const engine::Volume* volume : engine_->volumes()) {
     const auto& identity = volume->identity();
     const auto& wish = config_.volumes.at(identity.name);
+    const engine::VolumeCondition now = volume->condition();
     status.volumes.push_back(
         {.name = identity.name,
          .pool = wish.pool.value,
          .uuid = identity.uuid.is_nil() ? std::string("-") : identity.uuid.text(),
-         .size_bytes = (volume->size() * identity.block_size).value,
+         .size_bytes = (now.size * identity.block_size).value,
          .block_size = identity.block_size.bytes,
-         .state = name_of(volume->state()),
-         .reason = volume->state() == engine::VolumeState::online
-                       ? std::string()
-                       : volume->state_reason() + retries[wish.pool.value],
-         .note = volume->note(),
-         .durable = volume->durable()});
+         .state = name_of(now.state),
+         .reason = now.state == engine::VolumeState::online ? std::string()
+                                                            : now.reason + retries[wish.pool.value],
+         .note = now.promise.note,
+         .durable = now.promise.durable});
   }
   for (const auto& controller : nvmf_->status().controllers) {
     status.hosts.push_back(
@@ -335,6 +335,13 @@ control::Status Daemon::status() const {
          .security = controller.security,
          .connected_seconds = static_cast<std::uint64_t>(
              std::chrono::duration_cast<std::chrono::seconds>(controller.connected_for).count())});
+  }
+  for (const auto& core : cores_) {
+    const ReactorUsage now = core->reactor->usage();
+    status.reactors.push_back({.name = core->reactor->options().name,
+                               .connections = now.residents,
+                               .timers = now.timers,
+                               .disk_operations = now.disk_operations});
   }
   return status;
 }

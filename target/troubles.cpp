@@ -1,6 +1,7 @@
 #include "target/troubles.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace target {
 namespace {
@@ -12,46 +13,42 @@ config::Position or_else(config::Position key, config::Position entry) {
   return key.line != 0 ? key : entry;
 }
 
+struct Place {
+  config::Position at;
+  std::string path;
+};
+
+Place place_of(const config::Config& config, const engine::Finding& finding) {
+  const std::string& name = finding.name;
+  const auto pool = [&]() -> const config::Pool& { return config.pools.at(name); };
+  const auto volume = [&]() -> const config::Volume& { return config.volumes.at(name); };
+  switch (finding.about) {
+    case About::known_volumes:
+      break;
+    case About::pool_directory:
+      return {or_else(pool().directory.at, pool().at), "pools." + name + ".directory"};
+    case About::pool_uuid:
+      return {pool().uuid ? pool().uuid->at : pool().at, "pools." + name + ".uuid"};
+    case About::volume:
+      return {volume().at, "volumes." + name};
+    case About::volume_size:
+      return {or_else(volume().size.at, volume().at), "volumes." + name + ".size"};
+    case About::volume_block_size:
+      return {or_else(volume().block_size.at, volume().at), "volumes." + name + ".block_size"};
+  }
+  return {};
+}
+
 }  // namespace
 
 config::Message trouble_of(const config::Config& config, const engine::Finding& finding,
                            config::Severity severity) {
-  config::Message message{
-      .file = config.file, .at = {}, .path = {}, .text = finding.text, .severity = severity};
-  switch (finding.about) {
-    case About::known_volumes:
-      break;
-    case About::pool_directory: {
-      const config::Pool& pool = config.pools.at(finding.name);
-      message.at = or_else(pool.directory.at, pool.at);
-      message.path = "pools." + finding.name + ".directory";
-      break;
-    }
-    case About::pool_uuid: {
-      const config::Pool& pool = config.pools.at(finding.name);
-      message.at = pool.uuid ? pool.uuid->at : pool.at;
-      message.path = "pools." + finding.name + ".uuid";
-      break;
-    }
-    case About::volume: {
-      message.at = config.volumes.at(finding.name).at;
-      message.path = "volumes." + finding.name;
-      break;
-    }
-    case About::volume_size: {
-      const config::Volume& volume = config.volumes.at(finding.name);
-      message.at = or_else(volume.size.at, volume.at);
-      message.path = "volumes." + finding.name + ".size";
-      break;
-    }
-    case About::volume_block_size: {
-      const config::Volume& volume = config.volumes.at(finding.name);
-      message.at = or_else(volume.block_size.at, volume.at);
-      message.path = "volumes." + finding.name + ".block_size";
-      break;
-    }
-  }
-  return message;
+  Place place = place_of(config, finding);
+  return {.file = config.file,
+          .at = place.at,
+          .path = std::move(place.path),
+          .text = finding.text,
+          .severity = severity};
 }
 
 std::string listener_trouble(const config::Config& config, const config::Listener& listener,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <tuple>
 
 namespace engine {
 namespace {
@@ -24,6 +25,17 @@ std::string readable(const std::array<char, 32>& field) {
 template <class Value>
 std::optional<Value> if_possible(const Value& value) {
   return is_possible(value) ? std::optional(value) : std::nullopt;
+}
+
+// What an entry holds field by field, of the entry as of the value: each list stands once.
+template <class Epoch>
+auto fields_of_epoch(Epoch& of) {
+  return std::tie(of.epoch, of.first_sequence, of.first_chunk, of.known_durable, of.clean_end);
+}
+template <class Tails>
+auto fields_of_tails(Tails& of) {
+  return std::tie(of.key_tail, of.key_tail_chunk, of.dirty_tail, of.dirty_tail_chunk,
+                  of.writeback_target, of.consistent_time_ms);
 }
 
 }  // namespace
@@ -69,22 +81,13 @@ format::VolumeIdentityEntry encode_entry(const CacheVolumeIdentity& identity) {
 
 format::VolumeEpochEntry encode_entry(const LogEpoch& epoch) {
   format::VolumeEpochEntry entry{};
-  entry.epoch = epoch.epoch;
-  entry.first_sequence = epoch.first_sequence;
-  entry.first_chunk = epoch.first_chunk;
-  entry.known_durable = epoch.known_durable;
-  entry.clean_end = epoch.clean_end;
+  fields_of_epoch(entry) = fields_of_epoch(epoch);
   return entry;
 }
 
 format::VolumeTailsEntry encode_entry(const LogTails& tails) {
   format::VolumeTailsEntry entry{};
-  entry.key_tail = tails.key_tail;
-  entry.key_tail_chunk = tails.key_tail_chunk;
-  entry.dirty_tail = tails.dirty_tail;
-  entry.dirty_tail_chunk = tails.dirty_tail_chunk;
-  entry.writeback_target = tails.writeback_target;
-  entry.consistent_time_ms = tails.consistent_time_ms;
+  fields_of_tails(entry) = fields_of_tails(tails);
   return entry;
 }
 
@@ -109,20 +112,15 @@ std::optional<CacheVolumeIdentity> decode_entry(const format::VolumeIdentityEntr
 
 std::optional<LogEpoch> decode_entry(const format::VolumeEpochEntry& entry) {
   if (!is_zero(entry.reserved)) return std::nullopt;
-  return if_possible(LogEpoch{.epoch = entry.epoch,
-                              .first_sequence = entry.first_sequence,
-                              .first_chunk = entry.first_chunk,
-                              .known_durable = entry.known_durable,
-                              .clean_end = entry.clean_end});
+  LogEpoch epoch;
+  fields_of_epoch(epoch) = fields_of_epoch(entry);
+  return if_possible(epoch);
 }
 
 std::optional<LogTails> decode_entry(const format::VolumeTailsEntry& entry) {
-  return if_possible(LogTails{.key_tail = entry.key_tail,
-                              .key_tail_chunk = entry.key_tail_chunk,
-                              .dirty_tail = entry.dirty_tail,
-                              .dirty_tail_chunk = entry.dirty_tail_chunk,
-                              .writeback_target = entry.writeback_target,
-                              .consistent_time_ms = entry.consistent_time_ms});
+  LogTails tails;
+  fields_of_tails(tails) = fields_of_tails(entry);
+  return if_possible(tails);
 }
 
 std::optional<CacheVolumeBinding> decode_entry(const format::VolumeBindingEntry& entry) {

@@ -146,7 +146,7 @@ void FileDevice::grow(ByteCount size) {
 
 Result<void, std::string> FileDevice::reopen(OpenFile file) {
   if (file.geometry() != geometry_) {
-    return std::string("the file now wants another alignment than before; restart the daemon");
+    return std::string("the file is now to be accessed otherwise than before; restart the daemon");
   }
   if (!file_.replace_by(std::move(file))) {
     return "cannot be reopened: " + std::generic_category().message(errno);

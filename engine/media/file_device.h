@@ -20,6 +20,9 @@ struct FileGeometry {
   bool never_buffered = false;
   bool survives_power_loss = true;  // false on tmpfs and ramfs
   bool durable_by_sync = false;     // no RWF_DSYNC: write, then fdatasync
+  // A write of so many bytes at a multiple of them lands whole or not at all, also when power
+  // fails; 0: not known.
+  std::uint32_t atomic_write_bytes = 0;
   friend bool operator==(const FileGeometry&, const FileGeometry&) = default;
 };
 

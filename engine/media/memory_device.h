@@ -22,6 +22,10 @@ class MemoryDevice final : public BackingDevice {
   [[nodiscard]] static Result<std::unique_ptr<MemoryDevice>, std::string> create(ByteCount size);
   ~MemoryDevice() override;
 
+  // Whoever reads beside a write sees each of these whole, old or new; after a power failure there
+  // is nothing to see.
+  static constexpr std::uint32_t atomic_write_bytes = 4096;
+
   [[nodiscard]] ByteCount size() const override { return {size_.load(std::memory_order_acquire)}; }
   void submit(IoLane& lane, BackingIo& io) override;
   // One thread at a time, while others submit. At most most_mappings - 1 times.

@@ -6,6 +6,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -14,6 +15,7 @@
 #include <utility>
 
 #include "engine/media/file_device.h"
+#include "engine/media/physical_block.h"
 
 namespace engine {
 namespace {
@@ -65,6 +67,14 @@ Result<bool, std::errc> find_alignment(int fd, FileGeometry& geometry) {
 bool writes_directly(const struct stat& status, const struct statfs& file_system) {
   return S_ISBLK(status.st_mode) || file_system.f_type == EXT4_SUPER_MAGIC ||
          file_system.f_type == XFS_SUPER_MAGIC;
+}
+
+// Of what is written directly: the disk's physical block, and no more than lies in one piece on it,
+// which is one block of the file system.
+std::uint32_t atomic_write_bytes(const struct stat& status, const struct statfs& file_system) {
+  if (S_ISBLK(status.st_mode)) return physical_block_bytes(status.st_rdev);
+  return std::min(physical_block_bytes(status.st_dev),
+                  static_cast<std::uint32_t>(file_system.f_bsize));
 }
 
 }  // namespace
@@ -125,6 +135,9 @@ Result<OpenFile, std::string> OpenFile::open(const std::string& path, ByteCount 
   struct statfs file_system {};
   if (fstatfs(file.fd_, &file_system) == 0) {
     file.geometry_.never_buffered = direct && writes_directly(status, file_system);
+    if (file.geometry_.never_buffered) {
+      file.geometry_.atomic_write_bytes = atomic_write_bytes(status, file_system);
+    }
     file.geometry_.survives_power_loss =
         file_system.f_type != TMPFS_MAGIC && file_system.f_type != RAMFS_MAGIC;
   }

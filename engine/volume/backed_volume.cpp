@@ -29,20 +29,13 @@ BackedVolume::BackedVolume(VolumeIdentity identity, BlockCount size, std::string
 
 BackedVolume::~BackedVolume() = default;
 
-std::string BackedVolume::state_reason() const {
+VolumeCondition BackedVolume::condition() const {
   const std::lock_guard lock(mutex_);
-  return reason_;
-}
-
-std::string BackedVolume::note() const {
-  const std::lock_guard lock(mutex_);
-  return note_;
-}
-
-void BackedVolume::promise(bool durable, const std::string& note) {
-  durable_.store(durable, std::memory_order_release);
-  const std::lock_guard lock(mutex_);
-  note_ = note;
+  return {.state = state_.load(std::memory_order_relaxed),
+          .size = {blocks_.load(std::memory_order_relaxed)},
+          .reason = reason_,
+          .reason_about = reason_about_,
+          .promise = promise_};
 }
 
 void BackedVolume::changed() {
@@ -63,30 +56,35 @@ void BackedVolume::set_identity(const Uuid& uuid) {
 }
 
 void BackedVolume::learn(const Uuid& uuid, BlockCount size) {
-  set_identity(uuid);
-  CHECK(size >= BackedVolume::size() || state() == VolumeState::late);
-  blocks_.store(size.value, std::memory_order_release);
+  {
+    const std::lock_guard lock(mutex_);
+    CHECK(state_.load(std::memory_order_relaxed) == VolumeState::late);
+    set_identity(uuid);
+    blocks_.store(size.value, std::memory_order_release);
+  }
   changed();
 }
 
-void BackedVolume::stay_late(const std::string& reason) {
-  CHECK(state() == VolumeState::late);
+void BackedVolume::stay_late(const std::string& reason, Finding::About about) {
   const std::lock_guard lock(mutex_);
+  CHECK(state_.load(std::memory_order_relaxed) == VolumeState::late);
   reason_ = reason;
+  reason_about_ = about;
 }
 
-void BackedVolume::refuse(const std::string& reason) {
+void BackedVolume::refuse(const std::string& reason, Finding::About about) {
   {
     const std::lock_guard lock(mutex_);
     CHECK(state_.load(std::memory_order_relaxed) == VolumeState::late);
     reason_ = reason;
+    reason_about_ = about;
     state_.store(VolumeState::refused, std::memory_order_release);
   }
   changed();
 }
 
 void BackedVolume::go_online(std::unique_ptr<BackingDevice> backing, const Uuid& uuid,
-                             BlockCount size) {
+                             BlockCount size, VolumePromise promise) {
   CHECK(state() == VolumeState::late && owned_backing_ == nullptr);
   CHECK(backing->size() >= size * BlockSize{block_bytes_});
   {
@@ -96,6 +94,7 @@ void BackedVolume::go_online(std::unique_ptr<BackingDevice> backing, const Uuid&
     owned_backing_ = std::move(backing);
     backing_.store(owned_backing_.get(), std::memory_order_release);
     reason_.clear();
+    promise_ = std::move(promise);
     state_.store(VolumeState::online, std::memory_order_release);
   }
   changed();
@@ -106,6 +105,7 @@ void BackedVolume::fail(const std::string& reason) {
     const std::lock_guard lock(mutex_);
     if (state_.load(std::memory_order_relaxed) != VolumeState::online) return;
     reason_ = reason;
+    reason_about_ = Finding::About::volume;
     state_.store(VolumeState::failed, std::memory_order_release);
   }
   changed();
@@ -116,11 +116,14 @@ void BackedVolume::stay_failed(const std::string& reason) {
   if (state_.load(std::memory_order_relaxed) == VolumeState::failed) reason_ = reason;
 }
 
-void BackedVolume::recover() {
+void BackedVolume::recover(BlockCount size, VolumePromise promise) {
+  CHECK(size >= BackedVolume::size());
   {
     const std::lock_guard lock(mutex_);
     if (state_.load(std::memory_order_relaxed) != VolumeState::failed) return;
+    blocks_.store(size.value, std::memory_order_release);
     reason_.clear();
+    promise_ = std::move(promise);
     state_.store(VolumeState::online, std::memory_order_release);
   }
   changed();
@@ -128,11 +131,15 @@ void BackedVolume::recover() {
   if (backing()->needs_reopen()) fail(flush_failed_reason);
 }
 
-void BackedVolume::grow(BlockCount size) {
-  CHECK(size >= BackedVolume::size());
-  if (size == BackedVolume::size()) return;
-  blocks_.store(size.value, std::memory_order_release);
-  changed();
+void BackedVolume::grow(BlockCount size, VolumePromise promise) {
+  const BlockCount before = BackedVolume::size();
+  CHECK(size >= before);
+  {
+    const std::lock_guard lock(mutex_);
+    blocks_.store(size.value, std::memory_order_release);
+    promise_ = std::move(promise);
+  }
+  if (size > before) changed();
 }
 
 void BackedVolume::submit(IoLane& lane, VolumeIo& io) {

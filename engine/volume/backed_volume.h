@@ -31,9 +31,7 @@ class BackedVolume final : public Volume {
   [[nodiscard]] VolumeState state() const override {
     return state_.load(std::memory_order_acquire);
   }
-  [[nodiscard]] std::string state_reason() const override;
-  [[nodiscard]] bool durable() const override { return durable_.load(std::memory_order_acquire); }
-  [[nodiscard]] std::string note() const override;
+  [[nodiscard]] VolumeCondition condition() const override;
   [[nodiscard]] std::uint64_t changes() const override {
     return changes_.load(std::memory_order_acquire);
   }
@@ -41,23 +39,22 @@ class BackedVolume final : public Volume {
 
   // Before the first request.
   void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
-  // What durable() and note() say from now on.
-  void promise(bool durable, const std::string& note);
   // What is known of a volume that is not there: a nil UUID becomes the real one, never another.
   void learn(const Uuid& uuid, BlockCount size);
-  void stay_late(const std::string& reason);
+  void stay_late(const std::string& reason, Finding::About about);
   // late -> refused, for good.
-  void refuse(const std::string& reason);
+  void refuse(const std::string& reason, Finding::About about);
   // late -> online, with the backing it keeps for life.
-  void go_online(std::unique_ptr<BackingDevice> backing, const Uuid& uuid, BlockCount size);
+  void go_online(std::unique_ptr<BackingDevice> backing, const Uuid& uuid, BlockCount size,
+                 VolumePromise promise);
   // Any thread; only the first failure is told.
   void fail(const std::string& reason);
   // failed -> failed, with what retrying found.
   void stay_failed(const std::string& reason);
-  // failed -> online, after its backing has been reopened.
-  void recover();
+  // failed -> online, after its backing has been reopened, and perhaps has grown.
+  void recover(BlockCount size, VolumePromise promise);
   // The backing is as large already.
-  void grow(BlockCount size);
+  void grow(BlockCount size, VolumePromise promise);
 
   // Null while late.
   [[nodiscard]] BackingDevice* backing() const { return backing_.load(std::memory_order_acquire); }
@@ -74,12 +71,14 @@ class BackedVolume final : public Volume {
   std::atomic<std::uint64_t> changes_{0};
   std::atomic<BackingDevice*> backing_{nullptr};
   std::atomic<VolumeObserver*> observer_{nullptr};
-  std::atomic<bool> durable_{true};
   const std::uint32_t block_bytes_;
 
-  mutable std::mutex mutex_;  // guards reason_, note_ and transitions of state_; a leaf
+  // Guards what follows, and changes of what stands above as atomics for readers without it, so
+  // that condition() is of one moment; a leaf.
+  mutable std::mutex mutex_;
   std::string reason_;
-  std::string note_;
+  Finding::About reason_about_ = Finding::About::pool_directory;
+  VolumePromise promise_;
   std::vector<std::unique_ptr<const VolumeIdentity>> identities_;  // readers may hold older ones
   std::unique_ptr<BackingDevice> owned_backing_;
 };

@@ -9,6 +9,7 @@
 
 #include "engine/foundation/clock.h"
 #include "engine/foundation/result.h"
+#include "engine/volume/finding.h"
 #include "engine/volume/volume.h"
 
 namespace engine {
@@ -52,21 +53,6 @@ struct PoolStatus {
   // While something of it is late or failed: attempts so far, and when the next one comes.
   unsigned tries = 0;
   Duration next_try_in{};
-};
-
-// Something that is not served as specified, for the operator.
-struct Finding {
-  enum class About : std::uint8_t {
-    known_volumes,  // the file that remembers them
-    pool_directory,
-    pool_uuid,
-    volume,  // as a whole
-    volume_size,
-    volume_block_size,
-  };
-  About about = About::volume;
-  std::string name;  // of the pool or volume
-  std::string text;  // one sentence: what and what to do; does not name it again
 };
 
 // Told of each change of a volume's state or size. Called on the thread that changed it (a reactor

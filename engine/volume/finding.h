@@ -1,14 +1,23 @@
-// What pools refuse, as findings for the operator.
+// Finding: something that is not served as specified, for the operator.
 #pragma once
 
-#include "engine/pool/pool_error.h"
-#include "engine/volume/engine.h"
+#include <cstdint>
+#include <string>
 
 namespace engine {
 
-// What of its volume an error of this kind speaks of.
-[[nodiscard]] Finding::About about(PoolError::Kind kind);
-// Why the pool is not open.
-[[nodiscard]] Finding pool_finding(const PoolSpec& spec, const PoolError& error);
+struct Finding {
+  enum class About : std::uint8_t {
+    known_volumes,  // the file that remembers them
+    pool_directory,
+    pool_uuid,
+    volume,  // as a whole
+    volume_size,
+    volume_block_size,
+  };
+  About about = About::volume;
+  std::string name;  // of the pool or volume
+  std::string text;  // one sentence: what and what to do; does not name it again
+};
 
 }  // namespace engine

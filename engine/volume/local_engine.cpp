@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "engine/pool/pool_check.h"
-#include "engine/volume/finding.h"
+#include "engine/volume/pool_finding.h"
 
 namespace engine {
 namespace {
@@ -147,7 +147,7 @@ void LocalEngine::grow(const std::string& name, ByteCount new_size, GrowDone don
   const auto found = slots_by_name_.find(name);
   if (found == slots_by_name_.end()) return done("there is no volume " + name);
   Slot& slot = *found->second;
-  if (slot.pool == nullptr) return done("volume " + name + ": " + slot.volume->state_reason());
+  if (slot.pool == nullptr) return done("volume " + name + ": " + slot.volume->condition().reason);
   slot.pool->grow(name, new_size, std::move(done));
 }
 

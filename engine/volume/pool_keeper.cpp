@@ -8,7 +8,7 @@
 
 #include "engine/foundation/check.h"
 #include "engine/pool/pool_check.h"
-#include "engine/volume/finding.h"
+#include "engine/volume/pool_finding.h"
 
 namespace engine {
 namespace {
@@ -65,8 +65,7 @@ PoolKeeper::~PoolKeeper() {
 }
 
 void PoolKeeper::add(const VolumeSpec& spec, BackedVolume& volume) {
-  slots_.push_back(
-      std::make_unique<Slot>(Slot{.spec = spec, .volume = volume, .reason_about = {}}));
+  slots_.push_back(std::make_unique<Slot>(Slot{.spec = spec, .volume = volume}));
   if (is_file()) {
     const auto known = known_.find(spec.name);
     learn_identity(*slots_.back(), known ? &*known : nullptr);
@@ -75,12 +74,20 @@ void PoolKeeper::add(const VolumeSpec& spec, BackedVolume& volume) {
 }
 
 void PoolKeeper::start() {
-  opening_ = since("opening", clock_.wall());
+  begin_waiting();
   status_.reason = opening_;
-  for (const auto& slot : slots_) slot->volume.stay_late("pool " + spec_.name + ": " + opening_);
   thread_ = std::thread([this] { run(); });
   // The kernel takes 15 characters.
   (void)pthread_setname_np(thread_.native_handle(), ("pool " + spec_.name).substr(0, 15).c_str());
+}
+
+// What is late waits for the pool's disk, and for nothing that is known of the volume.
+void PoolKeeper::begin_waiting() {
+  opening_ = since("opening", clock_.wall());
+  for (const auto& slot : slots_) {
+    if (slot->volume.state() != VolumeState::late) continue;
+    slot->volume.stay_late("pool " + spec_.name + ": " + opening_, Finding::About::pool_directory);
+  }
 }
 
 PoolStatus PoolKeeper::status() const {
@@ -102,17 +109,17 @@ std::vector<Finding> PoolKeeper::findings() const {
   const std::lock_guard lock(mutex_);
   if (error_) return {pool_finding(spec_, *error_)};
   for (const auto& slot : slots_) {
-    const VolumeState state = slot->volume.state();
-    const ByteCount size = slot->volume.size() * slot->spec.block_size;
-    if (state == VolumeState::late && !slot->reason_about) {
+    VolumeCondition now = slot->volume.condition();
+    const ByteCount size = now.size * slot->spec.block_size;
+    const bool down = now.state == VolumeState::late || now.state == VolumeState::refused;
+    if (down && now.reason_about == Finding::About::pool_directory) {
       return {{.about = Finding::About::pool_directory,
                .name = spec_.name,
                .text = opening_ + "; its volumes come when its disk has answered"}};
     }
-    if (state == VolumeState::late || state == VolumeState::refused) {
-      all.push_back({.about = slot->reason_about.value_or(Finding::About::volume),
-                     .name = slot->spec.name,
-                     .text = slot->volume.state_reason()});
+    if (down) {
+      all.push_back(
+          {.about = now.reason_about, .name = slot->spec.name, .text = std::move(now.reason)});
     } else if (slot->spec.size < size) {
       all.push_back({.about = Finding::About::volume_size,
                      .name = slot->spec.name,
@@ -279,10 +286,7 @@ void PoolKeeper::publish_open() {
   if (error_) {
     // What its volumes wait for is another thing now.
     error_.reset();
-    opening_ = since("opening", clock_.wall());
-    for (const auto& slot : slots_) {
-      if (slot->volume.state() == VolumeState::late) slot->reason_about.reset();
-    }
+    begin_waiting();
   }
   status_.open = true;
   status_.reason.clear();
@@ -350,10 +354,10 @@ void PoolKeeper::bring_up_memory(Slot& slot) {
   auto device = MemoryDevice::create(slot.spec.size);
   if (!device) return stay_down(slot, device.error());
   slot.memory = device.value().get();
-  slot.volume.promise(/*durable=*/false, memory_note);
   // Its contents are new at each start, so it is another volume each time.
   slot.volume.go_online(std::move(device.value()), Uuid::random(),
-                        blocks_of(slot.spec.size, slot.spec.block_size));
+                        blocks_of(slot.spec.size, slot.spec.block_size),
+                        promise_of(slot, slot.spec.size));
 }
 
 void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
@@ -365,9 +369,7 @@ void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
     auto reopened = slot.file->reopen(std::move(file.value()));
     if (!reopened) return stay_down(slot, path + ": " + reopened.error());
     slot.file->grow(record.size);
-    slot.volume.grow(blocks);
-    say_promises(slot, record.size);
-    slot.volume.recover();
+    slot.volume.recover(blocks, promise_of(slot, record.size));
   } else {
     // Before the first request: the lock is of this very description, which requests hold on to.
     auto locked = file.value().lock();
@@ -382,13 +384,12 @@ void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
     auto device = std::make_unique<FileDevice>(std::move(file.value()), record.size,
                                                IoSource::new_file(backing_number_));
     slot.file = device.get();
-    say_promises(slot, record.size);
-    slot.volume.go_online(std::move(device), record.uuid, blocks);
+    slot.volume.go_online(std::move(device), record.uuid, blocks, promise_of(slot, record.size));
   }
   known_.remember(record);
 }
 
-void PoolKeeper::say_promises(Slot& slot, ByteCount size) {
+VolumePromise PoolKeeper::promise_of(const Slot& slot, ByteCount size) {
   std::string note = slot.file != nullptr ? slot.file->note() : memory_note;
   const bool durable = slot.file != nullptr && slot.file->geometry().survives_power_loss;
   if (slot.file != nullptr && !note.empty()) {
@@ -399,19 +400,18 @@ void PoolKeeper::say_promises(Slot& slot, ByteCount size) {
     if (!note.empty()) note += "; ";
     note += larger_than_configured(size, slot.spec.size);
   }
-  slot.volume.promise(durable, note);
+  return {.durable = durable,
+          .note = std::move(note),
+          .atomic_write_bytes = slot.file != nullptr ? slot.file->geometry().atomic_write_bytes
+                                                     : MemoryDevice::atomic_write_bytes};
 }
 
 void PoolKeeper::stay_down(Slot& slot, const PoolError& error) {
   const Finding::About found = about(error.kind);
-  {
-    const std::lock_guard lock(mutex_);
-    slot.reason_about = found;
-  }
   if (found != Finding::About::volume && slot.volume.state() == VolumeState::late) {
-    slot.volume.refuse(error.text);
+    slot.volume.refuse(error.text, found);
   } else if (slot.volume.state() == VolumeState::late) {
-    slot.volume.stay_late(error.text);
+    slot.volume.stay_late(error.text, found);
   } else {
     slot.volume.stay_failed(error.text);
   }
@@ -435,11 +435,12 @@ Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {
                                   [&](const auto& slot) { return slot->spec.name == name; });
   CHECK(found != slots_.end());
   Slot& slot = **found;
-  if (slot.volume.state() != VolumeState::online) {
-    return "volume " + name + " is not online: " + slot.volume.state_reason();
+  const VolumeCondition now = slot.volume.condition();
+  if (now.state != VolumeState::online) {
+    return "volume " + name + " is not online: " + now.reason;
   }
   const BlockSize block = slot.spec.block_size;
-  const ByteCount existing = slot.volume.size() * block;
+  const ByteCount existing = now.size * block;
   if (size.value % block.bytes != 0) {
     return "volume " + name + ": " + std::to_string(size.value) +
            " bytes are not a whole number of blocks";
@@ -452,15 +453,14 @@ Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {
     TRY(slot.memory->grow(size));
   } else {
     CHECK(slot.file != nullptr);
-    if (const PoolStatus now = status(); !now.open) return "volume " + name + ": " + now.reason;
+    if (const PoolStatus pool = status(); !pool.open) return "volume " + name + ": " + pool.reason;
     auto grown = files_->grow(name, size, slot.spec.size);
     if (!grown) return "volume " + name + ": " + grown.error().text;
     slot.file->grow(size);
     known_.remember(grown.value());
     (void)known_.save();
   }
-  say_promises(slot, size);
-  slot.volume.grow(blocks_of(size, block));
+  slot.volume.grow(blocks_of(size, block), promise_of(slot, size));
   return boost::outcome_v2::success();
 }
 

@@ -64,9 +64,6 @@ class PoolKeeper final : private VolumeObserver {
     // Which kind of backing it has, once online; owned by the volume.
     FileDevice* file = nullptr;
     MemoryDevice* memory = nullptr;
-    // What the reason speaks of that was found for it in the open pool; null: not looked at yet.
-    // Under mutex_.
-    std::optional<Finding::About> reason_about;
   };
   struct GrowRequest {
     std::string volume;
@@ -86,6 +83,7 @@ class PoolKeeper final : private VolumeObserver {
   [[nodiscard]] Result<void, PoolError> open_files();
   void publish_error(const PoolError& error);
   void publish_open();
+  void begin_waiting();  // under mutex_, or before start()
   void bring_up(const std::vector<Slot*>& down);
   void bring_up_memory(Slot& slot);
   void bring_up_file(Slot& slot, const VolumeRecord& record);
@@ -94,8 +92,8 @@ class PoolKeeper final : private VolumeObserver {
   // What trying found; a volume that cannot be as configured is refused.
   void stay_down(Slot& slot, const PoolError& error);
   void stay_down(Slot& slot, const std::string& reason);
-  // What the volume does not promise, and where it differs from the configuration.
-  void say_promises(Slot& slot, ByteCount size);
+  // What the volume of `size` does not promise, and where it differs from the configuration.
+  [[nodiscard]] VolumePromise promise_of(const Slot& slot, ByteCount size);
   static void learn_identity(Slot& slot, const VolumeRecord* record);
   [[nodiscard]] static VolumeWish wish_for(const Slot& slot);
   [[nodiscard]] const VolumeRecord* record_of(const std::string& volume) const;

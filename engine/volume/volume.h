@@ -9,6 +9,7 @@
 #include "engine/foundation/units.h"
 #include "engine/foundation/uuid.h"
 #include "engine/media/backing_device.h"
+#include "engine/volume/finding.h"
 
 namespace engine {
 
@@ -46,6 +47,26 @@ enum class VolumeState : std::uint8_t {
   refused,  // it is there, but asked to shrink or to have other blocks: not served until a restart
 };
 
+// What an online volume promises of what it has answered.
+struct VolumePromise {
+  bool durable = true;  // false: gone at a power loss (tmpfs) or when the daemon ends (memory)
+  std::string note;     // what the operator should know; one sentence or two, mostly empty
+  // A write of so many bytes at a multiple of them lands whole or not at all, also when power
+  // fails; 0: nothing beyond one block is known to.
+  std::uint32_t atomic_write_bytes = 0;
+};
+
+// How a volume is, and why: all of one moment, so that no reason stands beside another state.
+struct VolumeCondition {
+  VolumeState state = VolumeState::late;
+  BlockCount size;
+  // One sentence for the operator: why the state is what it is and what to do; empty when online.
+  std::string reason;
+  // What the reason speaks of; the pool's directory as long as only that is waited for.
+  Finding::About reason_about = Finding::About::pool_directory;
+  VolumePromise promise;
+};
+
 // What a host is shown; never changes for a UUID, but that the volume may grow.
 struct VolumeIdentity {
   std::string name;
@@ -65,12 +86,8 @@ class Volume {
   [[nodiscard]] virtual const VolumeIdentity& identity() const = 0;
   [[nodiscard]] virtual BlockCount size() const = 0;  // may grow, never shrinks
   [[nodiscard]] virtual VolumeState state() const = 0;
-  // One sentence for the operator: why the state is what it is and what to do; empty when online.
-  [[nodiscard]] virtual std::string state_reason() const = 0;
-  // False: what is answered is gone at a power loss (tmpfs) or when the daemon ends (memory).
-  [[nodiscard]] virtual bool durable() const { return true; }
-  // What the operator should know of an online volume; one sentence or two, mostly empty.
-  [[nodiscard]] virtual std::string note() const { return {}; }
+  // Any thread; takes a lock: size() and state() are for those in a hurry.
+  [[nodiscard]] virtual VolumeCondition condition() const = 0;
   // Counts changes of state and size; any thread. Who remembers the last value sees that something
   // changed even if it was changed back. (To be told instead of asking: Engine::observe.)
   [[nodiscard]] virtual std::uint64_t changes() const = 0;

@@ -57,6 +57,13 @@ json::object value_of(const HostStatus& h) {
           {"connected_seconds", h.connected_seconds}};
 }
 
+json::object value_of(const ReactorStatus& r) {
+  return {{"name", r.name},
+          {"connections", r.connections},
+          {"timers", r.timers},
+          {"disk_operations", r.disk_operations}};
+}
+
 template <class T>
 json::array list_of(const std::vector<T>& items) {
   json::array list;
@@ -78,7 +85,8 @@ std::string to_json(const Status& s) {
                                       {"listeners", list_of(s.listeners)},
                                       {"pools", list_of(s.pools)},
                                       {"volumes", list_of(s.volumes)},
-                                      {"hosts", list_of(s.hosts)}});
+                                      {"hosts", list_of(s.hosts)},
+                                      {"reactors", list_of(s.reactors)}});
 }
 
 }  // namespace target::control

@@ -47,6 +47,14 @@ struct HostStatus {
   std::uint64_t connected_seconds = 0;
 };
 
+// What one reactor has at this moment.
+struct ReactorStatus {
+  std::string name;
+  std::uint64_t connections = 0;  // those that end included, until nothing of them is left
+  std::uint64_t timers = 0;
+  std::uint64_t disk_operations = 0;
+};
+
 struct Status {
   std::string node;
   std::string version;
@@ -59,6 +67,7 @@ struct Status {
   std::vector<PoolStatus> pools;
   std::vector<VolumeStatus> volumes;
   std::vector<HostStatus> hosts;
+  std::vector<ReactorStatus> reactors;
 
   // Nothing is late, failed or waiting.
   [[nodiscard]] bool healthy() const;

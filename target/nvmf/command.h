@@ -148,6 +148,9 @@ class CommandExecutor {
   // The volume that the data of a command is for, as far as its entry tells; nullptr: none. Asked
   // before in-capsule data is read, so that it counts towards what the volume may hold.
   [[nodiscard]] virtual block::BlockVolume* volume_of(const Command& command) = 0;
+  // What a command is answered that is sent back before it is read as a whole, because its volume
+  // hangs: the host should try again, after a while.
+  [[nodiscard]] virtual protocol::nvme::Status try_later() const = 0;
   // A command capsule arrived; its in-capsule data, if any, is in command.buffer already.
   virtual void execute(CommandPermit permit) = 0;
   // What receive_from_host() or lease_for_host() asked for is there.

@@ -76,9 +76,7 @@ bool Connection::receive() {
 // straight to where it belongs.
 std::size_t Connection::read_limit() const {
   // While buffers are short, what is read may have to be kept until there is one.
-  if (reactor_.lane().buffers().has_waiters() || registry_.reserve_.has_waiters()) {
-    return read_beside_bulk_bytes;
-  }
+  if (reactor_.lane().buffers().has_waiters()) return read_beside_bulk_bytes;
   return bulk_expected_ >= 2 * read_beside_bulk_bytes ? read_beside_bulk_bytes
                                                       : registry_.scratch_.size();
 }
@@ -320,7 +318,7 @@ void Connection::finish_data(bool digest_matches) {
   stage_ = Stage::header;
   if (CommandSlot* refused = std::exchange(refused_slot_, nullptr)) {
     registry_.counters_.hang_refusals.fetch_add(1, std::memory_order_relaxed);
-    return answer(*refused, nvme::status::command_interrupted, 0);
+    return answer(*refused, executor_->try_later(), 0);
   }
   CommandSlot* slot = std::exchange(data_slot_, nullptr);
   if (slot == nullptr) return;

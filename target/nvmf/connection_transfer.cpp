@@ -93,13 +93,12 @@ void Connection::serve_waiting() {
   if (serving_waiting_ || ending()) return;
   serving_waiting_ = true;
   serve_capsule();
-  const std::uint32_t before = receiving_;
+  // Should R2Ts go out whose data lies behind the capsule, it may have the reserve: it is served
+  // again when they have been sent.
   do {
     serve_again_ = false;
     serve_transfers();
   } while (serve_again_);  // a command that was just served has asked again
-  // R2Ts have gone out whose data lies behind the capsule: now it may have the reserve.
-  if (receiving_ > before) serve_capsule();
   stop_needless_waits();
   serving_waiting_ = false;
 }

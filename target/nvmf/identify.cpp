@@ -1,5 +1,6 @@
 #include "target/nvmf/identify.h"
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -62,15 +63,15 @@ nvme::NamespaceIdentity identity_of(const NamespaceFacts& facts) {
                     .optimal_write_size = granularity}};
 }
 
-// A host shows a physical block only as large as a write that is atomic at power failure. Disks of
-// today, and our own log, keep 4096 aligned bytes together; a write across such a boundary is not
-// promised anything.
-void promise_atomic_physical_blocks(nvme::IdentifyNamespacePage& page,
-                                    engine::BlockSize block_size) {
+// What the disk below keeps whole when power fails, up to what is preferred; a write across such a
+// boundary is not promised anything. Linux shows the smaller of this and NPWG as the physical
+// block, because file systems rely on one being atomic.
+void promise_atomic_writes(nvme::IdentifyNamespacePage& page, const NamespaceFacts& facts) {
   constexpr std::uint8_t own_atomicity = 1 << 1;  // NSFEAT: NAWUN, NAWUPF and NACWU are defined
-  const auto blocks = static_cast<std::uint16_t>(
-      block::preferred_granularity_bytes / block_size.bytes - 1);  // 0's based
-  if (blocks == 0) return;
+  const std::uint32_t bytes =
+      std::min(facts.atomic_write_bytes, block::preferred_granularity_bytes);
+  if (bytes <= facts.block_size.bytes) return;
+  const auto blocks = static_cast<std::uint16_t>(bytes / facts.block_size.bytes - 1);  // 0's based
   page.nsfeat |= own_atomicity;
   page.nawun = blocks;
   page.nawupf = blocks;
@@ -83,7 +84,7 @@ Parsed<IdentifyPageBytes> identify_namespace(const Controller& controller,
   TRY(const auto facts, find(controller, command.nsid));
   if (!facts) return bytes_of(nvme::IdentifyNamespacePage{});  // an inactive NSID is all zeros
   auto page = nvme::build_identify_namespace(identity_of(*facts));
-  promise_atomic_physical_blocks(page, facts->block_size);
+  promise_atomic_writes(page, *facts);
   return bytes_of(page);
 }
 

@@ -291,7 +291,7 @@ void IoQueue::run_verify(CommandPermit permit, const nvme::Verify& verify) {
   block::BufferShare& share = command.volume->buffers();
   const std::uint64_t needed = verify_buffer_bytes(command);
   if (!share.admits(needed, buffers().budget())) {
-    return permit.respond(later(nvme::status::command_interrupted));
+    return permit.respond(try_later());
   }
   share.take(needed, port_.reactor().now());
   submit(permit.park());
@@ -308,7 +308,7 @@ void IoQueue::run_compare(CommandPermit permit, const nvme::Compare& compare, bo
   block::BufferShare& share = command.volume->buffers();
   std::optional<engine::BufferLease> found;
   if (share.admits(data->size(), buffers().budget())) found = buffers().lease({data->size()});
-  if (!found) return permit.respond(later(nvme::status::command_interrupted));
+  if (!found) return permit.respond(try_later());
   share.take(found->bytes().size(), port_.reactor().now());
   command.io.kind = VolumeIo::Kind::read;
   command.io.lba = compare.blocks.first;
@@ -461,6 +461,8 @@ void IoQueue::complete(Command& command, IoStatus outcome) {
   }
   permit.respond(nvme::status::internal_error);
 }
+
+nvme::Status IoQueue::try_later() const { return later(nvme::status::command_interrupted); }
 
 nvme::Status IoQueue::later(nvme::Status status) const {
   constexpr std::uint8_t crdt1 = 1;

@@ -88,6 +88,9 @@ class IoQueue {
   ~IoQueue();
 
   [[nodiscard]] block::BlockVolume* volume_of(const Command& command);
+  // Command Interrupted, with the delay of CRDT1 for hosts that know delays: at once it would
+  // happen again.
+  [[nodiscard]] protocol::nvme::Status try_later() const;
   void execute(CommandPermit permit);
   void data_ready(CommandPermit permit);
   // The association is dead. Cancels everything that has not started, for good.

@@ -55,9 +55,11 @@ engine::Result<NamespaceChange, NamespaceError> NamespaceTable::add(
   entry->space.nsid = options.nsid;
   entry->space.ana_group = free_group(options.nsid);
   entry->space.volume = options.volume;
-  entry->space.ana_state.store(ana_state_of(volume.state()), std::memory_order_release);
-  entry->size = volume.size();
+  const engine::VolumeCondition now = volume.condition();
+  entry->space.ana_state.store(ana_state_of(now.state), std::memory_order_release);
+  entry->size = now.size;
   entry->uuid = volume.identity().uuid;
+  entry->atomic_write_bytes = now.promise.atomic_write_bytes;
   if (options.hosts) entry->visible_to = HostAcl(*options.hosts);
   // A group that has been there before: its count goes on, it never goes back.
   entry->ana_changes = ++ana_changes_;
@@ -85,10 +87,15 @@ std::vector<NamespaceChange> NamespaceTable::refresh() {
   std::vector<NamespaceChange> changes;
   for (const auto& [nsid, entry] : present_) {
     const engine::Volume& volume = entry->space.volume->volume();
-    const AnaState state = ana_state_of(volume.state());
+    const engine::VolumeCondition now = volume.condition();
+    const AnaState state = ana_state_of(now.state);
     NamespaceChange change{.nsid = nsid, .visible_to = &entry->visible_to};
-    if (const auto size = volume.size(); size != entry->size) {
-      entry->size = size;
+    if (now.size != entry->size) {
+      entry->size = now.size;
+      change.attributes = true;
+    }
+    if (now.promise.atomic_write_bytes != entry->atomic_write_bytes) {
+      entry->atomic_write_bytes = now.promise.atomic_write_bytes;
       change.attributes = true;
     }
     if (const auto uuid = volume.identity().uuid; uuid != entry->uuid) {
@@ -127,7 +134,8 @@ NamespaceFacts NamespaceTable::facts(const Entry& entry) {
           .ana_state = entry.space.ana_state.load(std::memory_order_relaxed),
           .uuid = entry.uuid,
           .block_size = entry.space.volume->volume().identity().block_size,
-          .size = entry.size};
+          .size = entry.size,
+          .atomic_write_bytes = entry.atomic_write_bytes};
 }
 
 std::optional<NamespaceFacts> NamespaceTable::describe(std::uint32_t nsid,

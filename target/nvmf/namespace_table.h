@@ -42,6 +42,7 @@ struct NamespaceFacts {
   engine::Uuid uuid;  // nil: not known yet (the pool is not there)
   engine::BlockSize block_size;
   engine::BlockCount size;
+  std::uint32_t atomic_write_bytes = 0;  // 0: one block
 };
 
 // What the ANA log page tells, at one moment. Every volume is a group of its own, so every
@@ -60,7 +61,7 @@ struct AnaReport {
 // A change to tell those hosts of that see the namespace.
 struct NamespaceChange {
   std::uint32_t nsid = 0;
-  bool attributes = false;  // came, went, grew or got its identity
+  bool attributes = false;  // came, went, grew, got its identity or another atomicity
   bool ana = false;
   const HostAcl* visible_to = nullptr;  // lives as long as the table
 };
@@ -114,6 +115,7 @@ class NamespaceTable {
     std::uint64_t ana_changes = 0;  // the table's count when the group last changed
     engine::BlockCount size;
     engine::Uuid uuid;
+    std::uint32_t atomic_write_bytes = 0;
   };
   [[nodiscard]] static NamespaceFacts facts(const Entry& entry);
   [[nodiscard]] std::uint32_t free_group(std::uint32_t nsid) const;

@@ -52,6 +52,9 @@ class Session final : public CommandExecutor {
   [[nodiscard]] block::BlockVolume* volume_of(const Command& command) override {
     return io_ ? io_->volume_of(command) : nullptr;
   }
+  [[nodiscard]] protocol::nvme::Status try_later() const override {
+    return io_ ? io_->try_later() : protocol::nvme::status::command_interrupted;
+  }
   void execute(CommandPermit permit) override;
   void data_ready(CommandPermit permit) override;
   void connection_ended(EndReason reason) override;

@@ -253,7 +253,14 @@ bool Reactor::run_turn() {
   (void)poll_context();  // whoever has work says so by keep_polling()
   if (lane_->reap() != 0) activity_ = true;
   finish_turn();
+  publish_holdings();
   return activity_ || must_turn_again();
+}
+
+void Reactor::publish_holdings() {
+  shown_residents_.store(residents_, std::memory_order_relaxed);
+  shown_timers_.store(timers_.size(), std::memory_order_relaxed);
+  shown_disk_operations_.store(lane_->in_flight(), std::memory_order_relaxed);
 }
 
 bool Reactor::drained() {
@@ -349,7 +356,10 @@ ReactorUsage Reactor::usage() const {
           .polling_ns = polling_ns_.load(std::memory_order_relaxed),
           .asleep_ns = asleep_ns_.load(std::memory_order_relaxed),
           .turns = turns_.load(std::memory_order_relaxed),
-          .sleeps = sleeps_.load(std::memory_order_relaxed)};
+          .sleeps = sleeps_.load(std::memory_order_relaxed),
+          .residents = shown_residents_.load(std::memory_order_relaxed),
+          .timers = shown_timers_.load(std::memory_order_relaxed),
+          .disk_operations = shown_disk_operations_.load(std::memory_order_relaxed)};
 }
 
 }  // namespace target

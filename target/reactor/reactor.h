@@ -77,13 +77,16 @@ struct ReactorOptions {
   engine::Duration longest_poll = std::chrono::microseconds(100);
 };
 
-// Where the thread's time went since it started.
+// Where the thread's time went since it started, and what it had at the end of its last turn.
 struct ReactorUsage {
   std::uint64_t busy_ns = 0;     // turns that found work
   std::uint64_t polling_ns = 0;  // turns that did not
   std::uint64_t asleep_ns = 0;   // a sleep counts when it has ended
   std::uint64_t turns = 0;
   std::uint64_t sleeps = 0;
+  std::uint64_t residents = 0;
+  std::uint64_t timers = 0;           // armed
+  std::uint64_t disk_operations = 0;  // under way
 };
 
 class Reactor {
@@ -181,6 +184,7 @@ class Reactor {
   void sleep_until_work();
   void end_polling();
   void refresh_now();
+  void publish_holdings();
   [[nodiscard]] bool drained();
 
   static constexpr std::size_t most_pollers = 16;
@@ -227,6 +231,10 @@ class Reactor {
   std::atomic<std::uint64_t> asleep_ns_{0};
   std::atomic<std::uint64_t> turns_{0};
   std::atomic<std::uint64_t> sleeps_{0};
+  // What usage() says of the reactor thread's own.
+  std::atomic<std::uint64_t> shown_residents_{0};
+  std::atomic<std::uint64_t> shown_timers_{0};
+  std::atomic<std::uint64_t> shown_disk_operations_{0};
 };
 
 }  // namespace target

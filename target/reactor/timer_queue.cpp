@@ -2,9 +2,16 @@
 
 namespace target {
 
+void Timer::disarm() {
+  if (queue_ == nullptr) return;
+  queue_->timers_.erase(queue_->timers_.iterator_to(*this));
+  queue_ = nullptr;
+}
+
 void TimerQueue::arm(Timer& timer, engine::Instant deadline) {
   timer.disarm();
   timer.deadline_ = deadline;
+  timer.queue_ = this;
   timers_.insert(timer);
 }
 

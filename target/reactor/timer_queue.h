@@ -11,24 +11,25 @@
 
 namespace target {
 
+class TimerQueue;
+
 // Calls `expired` once when its deadline has passed. Disarms itself when destroyed. One thread.
-class Timer : public boost::intrusive::set_base_hook<
-                  boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+class Timer : public boost::intrusive::set_base_hook<> {
  public:
   // `expired` may arm this timer again and may destroy it.
   explicit Timer(std::function<void()> expired) : expired_(std::move(expired)) {}
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
+  ~Timer() { disarm(); }
 
-  [[nodiscard]] bool armed() const { return is_linked(); }
+  [[nodiscard]] bool armed() const { return queue_ != nullptr; }
   [[nodiscard]] engine::Instant deadline() const { return deadline_; }
-  void disarm() {
-    if (is_linked()) unlink();
-  }
+  void disarm();
 
  private:
   friend class TimerQueue;
   std::function<void()> expired_;
+  TimerQueue* queue_ = nullptr;  // while armed
   engine::Instant deadline_{};
 };
 
@@ -37,12 +38,16 @@ class TimerQueue {
   TimerQueue() = default;
   TimerQueue(const TimerQueue&) = delete;
   TimerQueue& operator=(const TimerQueue&) = delete;
-  ~TimerQueue() { timers_.clear(); }
+  ~TimerQueue() {
+    timers_.clear_and_dispose([](Timer* timer) { timer->queue_ = nullptr; });
+  }
 
   // (Re-)arms; O(log n). Whoever pushes a deadline forward with every byte better notes the time
   // and looks at it when the timer expires.
   void arm(Timer& timer, engine::Instant deadline);
   [[nodiscard]] std::optional<engine::Instant> next_deadline() const;
+  // How many are armed.
+  [[nodiscard]] std::size_t size() const { return timers_.size(); }
   // Runs what is due at `now`, at most `most_expiries`; returns how many.
   std::size_t expire(engine::Instant now);
 
@@ -50,13 +55,12 @@ class TimerQueue {
   static constexpr std::size_t most_expiries = 1024;
 
  private:
+  friend class Timer;
   struct ByDeadline {
     using type = engine::Instant;
     engine::Instant operator()(const Timer& timer) const { return timer.deadline_; }
   };
-  boost::intrusive::multiset<Timer, boost::intrusive::key_of_value<ByDeadline>,
-                             boost::intrusive::constant_time_size<false>>
-      timers_;
+  boost::intrusive::multiset<Timer, boost::intrusive::key_of_value<ByDeadline>> timers_;
 };
 
 }  // namespace target

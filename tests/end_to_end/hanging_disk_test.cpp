@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "tests/end_to_end/harness/daemon.h"
+#include "tests/end_to_end/harness/holdings.h"
 #include "tests/end_to_end/harness/host.h"
 #include "tests/end_to_end/harness/leased_file.h"
 
@@ -109,6 +110,46 @@ TEST(HangingDisk, SigtermCountsAlsoWhileTheDaemonStarts) {
   ASSERT_TRUE(exit) << daemon.log();
   EXPECT_EQ(exit->describe(), "exit code 1");
   daemon.kill();
+}
+
+// A write that the disk has and never ends, as in uninterruptible sleep: who stops the daemon does
+// not wait for it, is told why, and the host is never told that it was written.
+TEST(HangingDisk, SigtermDoesNotWaitForAWriteThatNeverEnds) {
+  Workplace workplace;
+  ConfigText config = file_config(workplace.make_pool("stuck"));
+  config.pools.push_back({.name = "mem"});
+  config.volumes.push_back({.name = "other", .pool = "mem"});
+  config.subsystems[0].namespaces.push_back({.nsid = 3, .volume = "other"});
+  Daemon daemon(workplace, config);
+  const std::string hung = workplace.path("hung");
+  daemon.environment = {std::string("LD_PRELOAD=") + HUNG_DISK_PRELOAD,
+                        "FOREBAY_TEST_HUNG_DISK=" + hung, "ASAN_OPTIONS=verify_asan_link_order=0"};
+  ASSERT_TRUE(daemon.start());
+  const Bytes before = pattern(4096, 1);
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 0, before, 4096));
+    write_file(hung, "");
+    const auto cid = host.queue->submit(client::io::write(1, 8, pattern(4096, 2), 4096));
+    ASSERT_GOOD(cid);
+    ASSERT_TRUE(daemon.await_status(
+        [](const auto& status) { return holdings_of(status).disk_operations == 1; }));
+    write_and_read_back(*host.queue, 3, 0, 8, 4096, 3);
+    daemon.process().signal(SIGTERM);
+    const auto exit = daemon.process().await_exit(stop_time_out);
+    ASSERT_TRUE(exit) << daemon.log();
+    EXPECT_EQ(exit->describe(), "exit code 1");
+    daemon.await_log({"reactor=reactor 0", "a disk did not answer in time"});
+    const auto done = host.queue->await(cid.value());
+    EXPECT_FALSE(done) << "answered: " << done.value().describe();
+  }
+  daemon.kill();
+  daemon.environment.clear();
+  ASSERT_TRUE(daemon.start());
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  EXPECT_TRUE(read(*host.queue, 1, 0, 1, 4096) == before) << "what was answered is safe";
 }
 
 // What is not a file where the label should be must not make anybody wait for its other end.

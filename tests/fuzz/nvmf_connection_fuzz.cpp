@@ -58,7 +58,7 @@ class Volume final : public engine::Volume {
   [[nodiscard]] const engine::VolumeIdentity& identity() const override { return good_.identity(); }
   [[nodiscard]] engine::BlockCount size() const override { return good_.size(); }
   [[nodiscard]] engine::VolumeState state() const override { return good_.state(); }
-  [[nodiscard]] std::string state_reason() const override { return {}; }
+  [[nodiscard]] engine::VolumeCondition condition() const override { return good_.condition(); }
   [[nodiscard]] std::uint64_t changes() const override { return 0; }
   void submit(engine::IoLane& lane, engine::VolumeIo& io) override {
     if (io.kind == engine::VolumeIo::Kind::read && io.lba.value + io.blocks.value == blocks) {

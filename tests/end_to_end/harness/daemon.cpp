@@ -12,6 +12,8 @@
 #include <sstream>
 #include <thread>
 
+#include "tests/end_to_end/harness/holdings.h"
+
 namespace end_to_end {
 namespace {
 
@@ -50,7 +52,10 @@ Daemon::Daemon(Workplace& workplace, ConfigText config)
 
 Daemon::~Daemon() {
   if (process_ == nullptr) return;
-  if (expected_to_run_) stop();
+  if (expected_to_run_) {
+    if (process_->running()) expect_nothing_left();
+    stop();
+  }
   if (testing::Test::HasFailure()) std::cerr << "forebayd said:\n" << tail(log()) << "\n";
 }
 
@@ -103,6 +108,10 @@ void Daemon::stop() {
     return kill();
   }
   EXPECT_EQ(exit->describe(), "exit code 0") << tail(log());
+}
+
+void Daemon::expect_nothing_left() {
+  await_status([](const auto& now) { return holdings_of(now) == Holdings{}; }, recovery_time_out);
 }
 
 void Daemon::kill() {

@@ -20,10 +20,12 @@ namespace end_to_end {
 constexpr Milliseconds start_time_out{60'000};
 // What the product promises for SIGTERM.
 constexpr Milliseconds stop_time_out{10'000};
+// Within which everything is as it was before an attack.
+constexpr Milliseconds recovery_time_out{60'000};
 
-// One daemon at a time, started as often as the test likes. At the end of the test a daemon that
-// still runs is stopped in order, which is checked: whatever a test did to it, it must have
-// survived.
+// One daemon at a time, started as often as the test likes. At the end of the test, when its hosts
+// are gone, a daemon that still runs must have nothing left of them, and is then stopped in order,
+// which is checked too: whatever a test did to it, it must have survived.
 class Daemon {
  public:
   // Fills in what every configuration needs and the test has not set: a listener "lo" on a free
@@ -67,6 +69,9 @@ class Daemon {
   // Waits for a line of the log that has all of `words`; a test failure when it does not come.
   bool await_log(const std::vector<std::string>& words,
                  Milliseconds time_out = Milliseconds{10'000});
+
+  // Within a minute nothing is left of hosts that are gone: not a connection, not a timer.
+  void expect_nothing_left();
 
   // What `forebayctl status --json` prints; null and a test failure when it prints none.
   [[nodiscard]] boost::json::value status();

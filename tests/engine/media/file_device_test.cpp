@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "engine/foundation/random.h"
+#include "engine/media/physical_block.h"
 #include "tests/engine/media/backing_kit.h"
 #include "tests/engine/media/hung_memory.h"
 
@@ -49,8 +51,21 @@ TEST(FileDevice, TmpfsIsServedAndSaysWhatItDoesNotPromise) {
   FileKit kit(1_MiB, "/dev/shm");
   EXPECT_FALSE(kit.device().geometry().survives_power_loss);
   EXPECT_NE(kit.device().note().find("power loss"), std::string::npos);
+  EXPECT_EQ(kit.device().geometry().atomic_write_bytes, 0U);
   FileKit on_disk(1_MiB, ".");
   EXPECT_EQ(on_disk.device().note(), "");
+}
+
+TEST(FileDevice, KeepsWholeWhatItsDiskDoesAndNoMoreThanABlockOfTheFileSystem) {
+  FileKit kit(1_MiB, ".");
+  struct stat status {};
+  struct statfs file_system {};
+  ASSERT_EQ(::stat(kit.path().c_str(), &status), 0);
+  ASSERT_EQ(::statfs(kit.path().c_str(), &file_system), 0);
+  const FileGeometry& geometry = kit.device().geometry();
+  const auto block = static_cast<std::uint32_t>(file_system.f_bsize);
+  EXPECT_EQ(geometry.atomic_write_bytes,
+            geometry.never_buffered ? std::min(physical_block_bytes(status.st_dev), block) : 0U);
 }
 
 TEST(FileDevice, AlignedWritesAreOneOperationEachWithoutReadingFirst) {

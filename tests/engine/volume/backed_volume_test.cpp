@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <limits>
@@ -32,7 +33,7 @@ struct VolumeOverSim : testing::Test {
   void bring_online() {
     auto made = std::make_unique<SimBacking>(1_MiB);
     backing = made.get();
-    volume.go_online(std::move(made), some_uuid, {2048});
+    volume.go_online(std::move(made), some_uuid, {2048}, {});
   }
   IoStatus ask(Kind kind, std::uint64_t lba, std::uint64_t blocks, std::span<std::byte> data = {}) {
     return run(volume, lane, kind, lba, blocks, data);
@@ -43,7 +44,7 @@ TEST_F(VolumeOverSim, LateVolumeHasItsSizeAndReasonAndAnswersUnavailable) {
   std::vector<std::byte> data(512);
   EXPECT_EQ(volume.state(), VolumeState::late);
   EXPECT_EQ(volume.size(), BlockCount{2048});
-  EXPECT_EQ(volume.state_reason(), "the pool is not mounted");
+  EXPECT_EQ(volume.condition().reason, "the pool is not mounted");
   for (const Kind kind : {Kind::read, Kind::write})
     EXPECT_EQ(ask(kind, 0, 1, data), IoStatus::unavailable);
   for (const Kind kind : {Kind::write_zeroes, Kind::deallocate, Kind::flush, Kind::verify}) {
@@ -145,9 +146,9 @@ TEST_F(VolumeOverSim, EachChangeIsToldAfterItIsVisibleAndBeforeTheAnswer) {
   EXPECT_EQ(ask(Kind::write, 0, 1, data), IoStatus::unavailable);
   backing->fail_syncs(false);
   backing->reopen();
-  volume.recover();
+  volume.recover({2048}, {});
   backing->grow(2_MiB);
-  volume.grow({4096});
+  volume.grow({4096}, {});
   EXPECT_EQ(watcher.states, (std::vector{VolumeState::online, VolumeState::failed,
                                          VolumeState::online, VolumeState::online}));
   EXPECT_EQ(watcher.sizes, (std::vector<std::uint64_t>{2048, 2048, 2048, 4096}));
@@ -159,8 +160,34 @@ TEST_F(VolumeOverSim, VolumeThatFailsAgainWhileRecoveringIsFailed) {
   backing->fail_syncs(true);
   std::vector<std::byte> data(512);
   EXPECT_EQ(ask(Kind::write, 0, 1, data), IoStatus::sync_failed);
-  volume.recover();  // the backing has not been reopened, or has failed again since
+  volume.recover({2048}, {});  // the backing has not been reopened, or has failed again since
   EXPECT_EQ(volume.state(), VolumeState::failed);
+}
+
+// State, size, reason and note change together: whoever looks at any moment sees no reason beside a
+// state or a size that it does not speak of. Long texts make the change last.
+TEST_F(VolumeOverSim, ConditionIsOfOneMoment) {
+  bring_online();
+  constexpr int looks = 20'000;
+  constexpr std::uint64_t largest = 4096;
+  const std::string length(16U << 10, '.');
+  backing->grow({largest * 512});
+  std::atomic<bool> over{false};
+  std::thread reader([&] {
+    for (int look = 0; look < looks && !HasFailure(); ++look) {
+      const VolumeCondition now = volume.condition();
+      const std::string size = std::to_string(now.size.value) + length;
+      EXPECT_TRUE(now.reason == (now.state == VolumeState::online ? "" : size));
+      EXPECT_TRUE(now.promise.note == (now.size.value == 2048 ? "" : size));
+    }
+    over = true;
+  });
+  for (std::uint64_t size = 2048; !over;) {
+    volume.fail(std::to_string(size) + length);
+    size = std::min(size + 1, largest);
+    volume.recover({size}, {.durable = true, .note = std::to_string(size) + length});
+  }
+  reader.join();
 }
 
 TEST_F(VolumeOverSim, HeldWriteEndsWhenTheDiskAnswersAndNotBefore) {
@@ -217,11 +244,11 @@ void hammer(const MakeBacking& make_backing, const Grow& grow) {
       }
     });
   }
-  volume.go_online(std::move(made), some_uuid, {first_size});
+  volume.go_online(std::move(made), some_uuid, {first_size}, {});
   go.store(true);
   for (std::uint64_t step = 1; step <= 20; ++step) {
     grow(*backing, ByteCount{(first_size + step * 8) * 512});
-    volume.grow({first_size + step * 8});
+    volume.grow({first_size + step * 8}, {});
   }
   for (std::thread& thread : threads) thread.join();
 }

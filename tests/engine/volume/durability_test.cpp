@@ -197,7 +197,7 @@ std::size_t acknowledged_writes_lost(bool forgetful) {
         OpenFile::borrowed(lane.attach(disk), native_512), disk.size(), IoSource{});
     if (forgetful) device = std::make_unique<ForgetfulBacking>(std::move(device));
     BackedVolume volume({.name = "sim", .uuid = {}, .block_size = {512}}, {disk_bytes / 512}, "");
-    volume.go_online(std::move(device), some_uuid, {disk_bytes / 512});
+    volume.go_online(std::move(device), some_uuid, {disk_bytes / 512}, {});
     std::vector<std::byte> bytes(512, std::byte{0x77});
     EXPECT_EQ(run(volume, lane, VolumeIo::Kind::write, 5, 1, bytes), IoStatus::ok);
     lane.crash();
@@ -220,7 +220,7 @@ TEST(Durability, NothingIsAcknowledgedAfterAFailedFlushUntilReopen) {
     stack.lane().fail_next(failing, EIO);  // once: the kernel reports a lost page once
     EXPECT_NE(run(stack.volume(), stack.lane(), VolumeIo::Kind::write, 0, 8, bytes), IoStatus::ok);
     EXPECT_EQ(stack.volume().state(), VolumeState::failed);
-    EXPECT_NE(stack.volume().state_reason(), "");
+    EXPECT_NE(stack.volume().condition().reason, "");
     for (const auto kind :
          {VolumeIo::Kind::write, VolumeIo::Kind::write_zeroes, VolumeIo::Kind::deallocate}) {
       EXPECT_EQ(run(stack.volume(), stack.lane(), kind, 0, 8,
@@ -232,7 +232,7 @@ TEST(Durability, NothingIsAcknowledgedAfterAFailedFlushUntilReopen) {
     EXPECT_EQ(run(stack.volume(), stack.lane(), VolumeIo::Kind::read, 0, 8, bytes), IoStatus::ok);
 
     ASSERT_TRUE(stack.device().reopen(OpenFile::borrowed(1001, stack.device().geometry())));
-    stack.volume().recover();
+    stack.volume().recover(stack.volume().size(), {});
     EXPECT_EQ(stack.volume().state(), VolumeState::online);
     EXPECT_EQ(run(stack.volume(), stack.lane(), VolumeIo::Kind::write, 0, 8, bytes), IoStatus::ok);
     EXPECT_EQ(run(stack.volume(), stack.lane(), VolumeIo::Kind::flush, 0, 0), IoStatus::ok);

@@ -14,6 +14,7 @@
 #include <future>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "engine/media/uring_lane.h"
@@ -94,9 +95,9 @@ TEST_F(EngineTest, DataAndIdentitySurviveARestart) {
   for (const int life : {1, 2, 3}) {
     auto engine = Engine::open({pool("bulk")}, {volume("db01", "bulk", 1_MiB, 512)});
     Volume& db01 = *engine->find("db01");
-    ASSERT_EQ(db01.state(), VolumeState::online) << db01.state_reason();
+    ASSERT_EQ(db01.state(), VolumeState::online) << db01.condition().reason;
     EXPECT_EQ(db01.size(), BlockCount{2048});
-    EXPECT_EQ(db01.state_reason(), "");
+    EXPECT_EQ(db01.condition().reason, "");
     if (life == 1) {
       uuid = db01.identity().uuid;
       write(db01, 7, 0x42);
@@ -114,12 +115,12 @@ TEST_F(EngineTest, LatePoolLeavesItsVolumesLateWithReasonAndOthersOnline) {
                               volume("c", "gone", 4_MiB, 512), volume("d", "nopool", 1_MiB)});
   EXPECT_EQ(engine->find("a")->state(), VolumeState::online);
   EXPECT_EQ(engine->find("b")->state(), VolumeState::late);
-  EXPECT_NE(engine->find("b")->state_reason().find("is the file system mounted?"),
+  EXPECT_NE(engine->find("b")->condition().reason.find("is the file system mounted?"),
             std::string::npos);
   EXPECT_EQ(engine->find("b")->size(), BlockCount{512});
   EXPECT_EQ(engine->find("c")->state(), VolumeState::late);
   EXPECT_EQ(engine->find("c")->size(), BlockCount{8192});
-  EXPECT_EQ(engine->find("d")->state_reason(), "pool nopool is not configured");
+  EXPECT_EQ(engine->find("d")->condition().reason, "pool nopool is not configured");
   EXPECT_EQ(engine->find("x"), nullptr);
   EXPECT_TRUE(fs::is_empty(directory + "/bare")) << "a missing mount never becomes a new volume";
   EXPECT_FALSE(retry(*engine));
@@ -158,11 +159,13 @@ TEST_F(EngineTest, LateVolumeOfARememberedPoolHasItsIdentityAndTrueSize) {
   (void)retry(*engine);
   EXPECT_EQ(db01.state(), VolumeState::online) << "served as it is, not as it is configured";
   EXPECT_EQ(db01.size(), BlockCount{512});
-  EXPECT_NE(db01.note().find("the configured 1MiB is smaller than the existing 2MiB, which is "
-                             "served; shrinking is refused."),
+  EXPECT_NE(db01.condition().promise.note.find(
+                "the configured 1MiB is smaller than the existing 2MiB, which is "
+                "served; shrinking is refused."),
             std::string::npos)
-      << db01.note();
-  EXPECT_NE(db01.note().find("Write size: 2MiB"), std::string::npos) << db01.note();
+      << db01.condition().promise.note;
+  EXPECT_NE(db01.condition().promise.note.find("Write size: 2MiB"), std::string::npos)
+      << db01.condition().promise.note;
 }
 
 // After an online grow the configuration may lag behind, and that is told; less than it said then
@@ -301,8 +304,8 @@ TEST_F(EngineTest, AnotherPoolInItsPlaceNeverMakesAKnownVolumeAnew) {
     Volume& db01 = *engine->find("db01");
     EXPECT_EQ(db01.state(), VolumeState::late);
     EXPECT_EQ(db01.identity().uuid, shown);
-    EXPECT_NE(db01.state_reason().find(shown.text()), std::string::npos);
-    EXPECT_NE(db01.state_reason().find("known-volumes is removed"), std::string::npos);
+    EXPECT_NE(db01.condition().reason.find(shown.text()), std::string::npos);
+    EXPECT_NE(db01.condition().reason.find("known-volumes is removed"), std::string::npos);
     EXPECT_FALSE(fs::exists(path + "/db01.raw"));
   }
   engine.reset();
@@ -325,7 +328,7 @@ TEST_F(EngineTest, MissingImageKeepsOnlyItsVolumeDown) {
       Engine::open({pool("bulk")}, {volume("a", "bulk", 1_MiB), volume("b", "bulk", 1_MiB)});
   EXPECT_EQ(engine->find("a")->state(), VolumeState::late);
   EXPECT_EQ(engine->find("a")->identity().uuid, uuid) << "the table knows it";
-  EXPECT_NE(engine->find("a")->state_reason().find("a.raw is missing"), std::string::npos);
+  EXPECT_NE(engine->find("a")->condition().reason.find("a.raw is missing"), std::string::npos);
   EXPECT_EQ(engine->find("b")->state(), VolumeState::online);
   fs::rename(path + "/a.elsewhere", path + "/a.raw");
   EXPECT_TRUE(retry(*engine));
@@ -371,7 +374,7 @@ TEST_F(EngineTest, SecondEngineOnThePoolIsLateUntilTheFirstEnds) {
   auto first = Engine::open({pool("bulk")}, {volume("db01", "bulk", 1_MiB)});
   auto second = Engine::open({pool("bulk")}, {volume("db01", "bulk", 1_MiB)});
   EXPECT_EQ(second->find("db01")->state(), VolumeState::late);
-  EXPECT_NE(second->find("db01")->state_reason().find("(pid " + std::to_string(getpid()) + ")"),
+  EXPECT_NE(second->find("db01")->condition().reason.find("(pid " + std::to_string(getpid()) + ")"),
             std::string::npos);
   first.reset();
   EXPECT_TRUE(retry(*second));
@@ -390,7 +393,7 @@ TEST_F(EngineTest, FailedVolumeComesBackOnlyWithItsOwnPool) {
   db01.fail("the disk reported an error");
   EXPECT_FALSE(retry(*engine));
   EXPECT_EQ(db01.state(), VolumeState::failed);
-  EXPECT_NE(db01.state_reason().find("is the file system mounted?"), std::string::npos);
+  EXPECT_NE(db01.condition().reason.find("is the file system mounted?"), std::string::npos);
   EXPECT_EQ(read(db01, 3), 7) << "reads still work";
   EXPECT_TRUE(fs::is_empty(path));
   fs::remove(path);
@@ -451,8 +454,9 @@ TEST_F(EngineTest, VolumeIsLateWhileAnEarlierDaemonsWritesMayStillLand) {
   const Volume& db01 = *engine->find("db01");
   EXPECT_EQ(db01.state(), VolumeState::late);
   EXPECT_FALSE(db01.identity().uuid.is_nil());
-  EXPECT_NE(db01.state_reason().find("an earlier daemon's I/O has not ended"), std::string::npos)
-      << db01.state_reason();
+  EXPECT_NE(db01.condition().reason.find("an earlier daemon's I/O has not ended"),
+            std::string::npos)
+      << db01.condition().reason;
   EXPECT_EQ(engine->find("new")->state(), VolumeState::online);
   ::close(earlier);
   EXPECT_TRUE(retry(*engine));
@@ -473,7 +477,7 @@ TEST_F(EngineTest, HangingPoolHoldsUpNobodyElse) {
                              {.known_volumes_file = {}, .patience = std::chrono::seconds(1)});
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
   EXPECT_EQ(engine->find("a")->state(), VolumeState::late);
-  EXPECT_NE(engine->find("a")->state_reason().find("opening since "), std::string::npos);
+  EXPECT_NE(engine->find("a")->condition().reason.find("opening since "), std::string::npos);
   EXPECT_EQ(engine->find("b")->state(), VolumeState::online);
   write(*engine->find("b"), 0, 1);
   EXPECT_TRUE(grow(*engine, "b", 2_MiB));
@@ -494,6 +498,29 @@ TEST_F(EngineTest, HangingPoolHoldsUpNobodyElse) {
   EXPECT_EQ(grow(*engine, "b", 4_MiB).error(), "the daemon is stopping");
 }
 
+// What a volume was late for before its pool came is no reason any more.
+TEST_F(EngineTest, LateVolumeSaysWhatItWaitsForNow) {
+  const std::string path = make_pool("stuck");
+  { auto engine = Engine::open({pool("stuck")}, {volume("a", "stuck", 1_MiB)}); }
+  fs::rename(path + "/forebay-pool.label", path + "/hidden");
+  auto engine = Engine::open({pool("stuck")}, {volume("a", "stuck", 1_MiB)});
+  const Volume& a = *engine->find("a");
+  EXPECT_NE(a.condition().reason.find("is the file system mounted?"), std::string::npos);
+  EXPECT_EQ(a.condition().reason_about, Finding::About::volume);
+  const int leased = ::open((path + "/a.raw").c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(::fcntl(leased, F_SETLEASE, F_RDLCK), 0);
+  std::signal(SIGIO, SIG_IGN);  // asked to give the lease back
+  fs::rename(path + "/hidden", path + "/forebay-pool.label");
+  engine->retry_now();
+  while (!engine->pools()[0].open) std::this_thread::yield();
+  EXPECT_EQ(a.condition().reason.find("pool stuck: opening since "), 0U) << a.condition().reason;
+  EXPECT_EQ(a.condition().reason_about, Finding::About::pool_directory);
+  EXPECT_EQ(::fcntl(leased, F_SETLEASE, F_UNLCK), 0);
+  ::close(leased);
+  EXPECT_TRUE(engine->stop(patience));
+  EXPECT_EQ(a.condition().reason, "");
+}
+
 TEST_F(EngineTest, EachVolumeSaysWhatItDoesNotPromise) {
   (void)make_pool("bulk");
   char shm[] = "/dev/shm/forebay-engine-test-XXXXXX";
@@ -507,11 +534,13 @@ TEST_F(EngineTest, EachVolumeSaysWhatItDoesNotPromise) {
                     {.name = "ram", .kind = PoolSpec::Kind::memory, .directory = {}, .uuid = {}}},
                    {volume("disk", "bulk", 1_MiB), volume("tmpfs", "forgetful", 1_MiB),
                     volume("memory", "ram", 1_MiB)});
-  EXPECT_TRUE(engine->find("disk")->durable());
-  EXPECT_EQ(engine->find("disk")->note(), "");
-  EXPECT_FALSE(engine->find("tmpfs")->durable());
-  EXPECT_NE(engine->find("tmpfs")->note().find("power loss"), std::string::npos);
-  EXPECT_FALSE(engine->find("memory")->durable());
+  EXPECT_TRUE(engine->find("disk")->condition().promise.durable);
+  EXPECT_EQ(engine->find("disk")->condition().promise.note, "");
+  EXPECT_FALSE(engine->find("tmpfs")->condition().promise.durable);
+  EXPECT_NE(engine->find("tmpfs")->condition().promise.note.find("power loss"), std::string::npos);
+  EXPECT_FALSE(engine->find("memory")->condition().promise.durable);
+  EXPECT_EQ(engine->find("memory")->condition().promise.atomic_write_bytes, 4096U);
+  EXPECT_EQ(engine->find("tmpfs")->condition().promise.atomic_write_bytes, 0U) << "not known";
   EXPECT_EQ(engine->pools()[0].note, "");
   EXPECT_NE(engine->pools()[1].note.find("power loss"), std::string::npos);
   engine.reset();
@@ -524,7 +553,7 @@ TEST_F(EngineTest, MemoryPoolIsNewEachTimeAndSaysSo) {
   for (const int life : {1, 2}) {
     auto engine = Engine::open({ram}, {volume("m", "ram", {std::uint64_t{1} << 36}, 512)});
     Volume& memory = *engine->find("m");
-    ASSERT_EQ(memory.state(), VolumeState::online) << memory.state_reason();
+    ASSERT_EQ(memory.state(), VolumeState::online) << memory.condition().reason;
     EXPECT_EQ(read(memory, 5), 0);
     write(memory, 5, 1);
     EXPECT_NE(memory.identity().uuid, uuid) << life;
@@ -545,7 +574,7 @@ TEST_F(EngineTest, ThousandVolumesOpenInMuchLessThanThreeSeconds) {
   const auto took = std::chrono::steady_clock::now() - start;
   std::set<Uuid> uuids;
   for (const Volume* one : engine->volumes()) {
-    ASSERT_EQ(one->state(), VolumeState::online) << one->state_reason();
+    ASSERT_EQ(one->state(), VolumeState::online) << one->condition().reason;
     uuids.insert(one->identity().uuid);
   }
   EXPECT_EQ(uuids.size(), 1000U);

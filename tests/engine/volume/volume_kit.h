@@ -50,7 +50,7 @@ class SimStack {
         std::make_unique<FileDevice>(OpenFile::borrowed(lane_.attach(disk), geometry), disk.size(),
                                      IoSource::new_file(IoSource::new_backing()));
     device_ = device.get();
-    volume_.go_online(std::move(device), some_uuid, {disk.size().value / block.bytes});
+    volume_.go_online(std::move(device), some_uuid, {disk.size().value / block.bytes}, {});
   }
   [[nodiscard]] BackedVolume& volume() { return volume_; }
   [[nodiscard]] SimLane& lane() { return lane_; }

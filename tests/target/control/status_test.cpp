@@ -58,6 +58,8 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
                           .io_queues = 2,
                           .security = "none",
                           .connected_seconds = 9});
+  status.reactors.push_back(
+      {.name = "reactor 0", .connections = 4, .timers = 5, .disk_operations = 6});
   const auto json = boost::json::parse(to_json(status));
   EXPECT_TRUE(json.at("healthy").as_bool());
   EXPECT_EQ(json.at("volumes").at(0).at("reason").as_string(), "quote \" and\nnewline");
@@ -66,6 +68,10 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   EXPECT_EQ(json.at("hosts").at(0).at("io_queues").to_number<int>(), 2);
   EXPECT_EQ(json.at("pools").at(0).at("free_bytes").to_number<int>(), 60);
   EXPECT_EQ(json.at("listeners").at(0).at("connections").to_number<int>(), 2);
+  EXPECT_EQ(json.at("reactors").at(0).at("name").as_string(), "reactor 0");
+  EXPECT_EQ(json.at("reactors").at(0).at("connections").to_number<int>(), 4);
+  EXPECT_EQ(json.at("reactors").at(0).at("timers").to_number<int>(), 5);
+  EXPECT_EQ(json.at("reactors").at(0).at("disk_operations").to_number<int>(), 6);
 }
 
 }  // namespace

@@ -136,6 +136,9 @@ class ScriptedExecutor final : public CommandExecutor {
     const auto found = record_->volumes.find(command.entry.nsid);
     return found == record_->volumes.end() ? nullptr : found->second;
   }
+  [[nodiscard]] protocol::nvme::Status try_later() const override {
+    return status::command_interrupted.with_retry_delay(1);
+  }
   void execute(CommandPermit permit) override {
     EXPECT_TRUE(record_->ended.empty());
     permit.command().volume = volume_of(permit.command());

@@ -303,6 +303,7 @@ TEST_F(ControllerTest, RetryDelaysAreForHostsThatAskedForThem) {
   read.nsid = 1;
   small.now_state = engine::VolumeState::failed;
   EXPECT_EQ(queue->must(read).status.retry_delay, 0);
+  EXPECT_EQ(queue->session->try_later().field(), status::command_interrupted.field());
   made->port.host_data.assign(512, std::byte{0});
   made->port.host_data[0] = std::byte{1};
   EXPECT_EQ(made->must(set_feature(FeatureId::host_behavior, 0, 512)).status, status::success);
@@ -310,6 +311,7 @@ TEST_F(ControllerTest, RetryDelaysAreForHostsThatAskedForThem) {
   EXPECT_EQ(delayed.retry_delay, 1) << "CRDT1";
   EXPECT_EQ(delayed.code, status::namespace_not_ready.code);
   EXPECT_EQ(delayed.field() & 0x3000, 0x1000);
+  EXPECT_EQ(queue->session->try_later().field(), status::command_interrupted.field() | 0x1000);
   made->must(property_set(nvme::property::cc, cc_disable));
   made->must(property_set(nvme::property::cc, cc_enable));
   EXPECT_EQ(io(1)->must(read).status.retry_delay, 0) << "a reset forgets it";

@@ -37,7 +37,9 @@ class HeldVolume final : public engine::Volume {
     return {bytes_.size() / identity_.block_size.bytes};
   }
   [[nodiscard]] engine::VolumeState state() const override { return engine::VolumeState::online; }
-  [[nodiscard]] std::string state_reason() const override { return {}; }
+  [[nodiscard]] engine::VolumeCondition condition() const override {
+    return {.state = state(), .size = size(), .reason = {}, .promise = {}};
+  }
   [[nodiscard]] std::uint64_t changes() const override { return 0; }
   void submit(engine::IoLane&, engine::VolumeIo& io) override {
     seen.push_back(io.kind);

@@ -103,6 +103,8 @@ TEST_F(IdentifyTest, DiscoveryControllerIsOne) {
 }
 
 TEST_F(IdentifyTest, SmallBlocksShowALargePhysicalBlock) {
+  small.atomic_write_bytes = 4096;
+  target.refresh_volumes();
   auto made = admin();
   const auto ns = page<nvme::IdentifyNamespacePage>(*made, 0x00, 1);
   EXPECT_EQ(ns.nsze, 2048U);
@@ -123,6 +125,30 @@ TEST_F(IdentifyTest, SmallBlocksShowALargePhysicalBlock) {
   const auto nguid = nvme::nguid_of(uuid_of(1));
   EXPECT_EQ(std::memcmp(ns.nguid, nguid.data(), nguid.size()), 0);
   for (const auto byte : ns.eui64) EXPECT_EQ(byte, 0);
+}
+
+// Nothing is promised that the disk does not keep; the hints are no promise.
+TEST_F(IdentifyTest, AtomicityIsTheDisksOwn) {
+  auto made = admin();
+  struct Case {
+    std::uint32_t disk_bytes;
+    int blocks;  // 0's based
+  };
+  for (const Case& disk :
+       {Case{0, 0}, Case{512, 0}, Case{1024, 1}, Case{4096, 7}, Case{16384, 7}}) {
+    SCOPED_TRACE(disk.disk_bytes);
+    small.atomic_write_bytes = disk.disk_bytes;
+    large.atomic_write_bytes = disk.disk_bytes;
+    target.refresh_volumes();
+    const auto ns = page<nvme::IdentifyNamespacePage>(*made, 0x00, 1);
+    EXPECT_EQ((ns.nsfeat & (1 << 1)) != 0, disk.blocks != 0);
+    for (const auto& atomic : {ns.nawun, ns.nawupf, ns.nabsn, ns.nabspf}) {
+      EXPECT_EQ(atomic, disk.blocks);
+    }
+    EXPECT_EQ(ns.npwg, 7);
+    EXPECT_NE(ns.nsfeat & (1 << 4), 0);
+    EXPECT_EQ(page<nvme::IdentifyNamespacePage>(*made, 0x00, 2).nawupf, 0);
+  }
 }
 
 TEST_F(IdentifyTest, LargeBlocksAreTheirOwnPhysicalBlock) {

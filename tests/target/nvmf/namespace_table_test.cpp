@@ -104,6 +104,19 @@ TEST_F(NamespaceTableTest, LateVolumeIsInaccessibleUntilItComes) {
   EXPECT_GT(after.groups[0].changes, before.groups[0].changes);
 }
 
+// Hosts look at it again: what they keep whole follows from it.
+TEST_F(NamespaceTableTest, AtomicityOfAVolumeThatHasComeIsAnAttribute) {
+  auto& volume = add(1);
+  EXPECT_EQ(table.describe(1, "h")->atomic_write_bytes, 0U);
+  volume.atomic_write_bytes = 4096;
+  const auto changes = table.refresh();
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_TRUE(changes[0].attributes);
+  EXPECT_FALSE(changes[0].ana);
+  EXPECT_EQ(table.describe(1, "h")->atomic_write_bytes, 4096U);
+  EXPECT_TRUE(table.refresh().empty());
+}
+
 TEST_F(NamespaceTableTest, ChangeCountOfAGroupGoesOnWhenItComesBack) {
   add(1);
   auto& volume = add(2);

@@ -17,6 +17,8 @@ class SettableVolume final : public engine::Volume {
       : identity_{std::move(name), uuid, engine::BlockSize{block_bytes}}, blocks_(blocks) {}
 
   std::atomic<engine::VolumeState> now_state{engine::VolumeState::online};
+  // As engine::VolumePromise.
+  std::atomic<std::uint32_t> atomic_write_bytes{0};
   void set_blocks(std::uint64_t blocks) { blocks_ = blocks; }
   // Before hosts are there, or while they are late: nobody reads it meanwhile.
   void set_uuid(engine::Uuid uuid) { identity_.uuid = uuid; }
@@ -24,7 +26,12 @@ class SettableVolume final : public engine::Volume {
   [[nodiscard]] const engine::VolumeIdentity& identity() const override { return identity_; }
   [[nodiscard]] engine::BlockCount size() const override { return {blocks_.load()}; }
   [[nodiscard]] engine::VolumeState state() const override { return now_state; }
-  [[nodiscard]] std::string state_reason() const override { return {}; }
+  [[nodiscard]] engine::VolumeCondition condition() const override {
+    return {.state = state(),
+            .size = size(),
+            .reason = {},
+            .promise = {.note = {}, .atomic_write_bytes = atomic_write_bytes}};
+  }
   [[nodiscard]] std::uint64_t changes() const override { return 0; }
   void submit(engine::IoLane&, engine::VolumeIo& io) override {
     io.done(io, now_state == engine::VolumeState::online ? engine::IoStatus::ok

@@ -119,6 +119,26 @@ TEST_F(ReactorTest, TimersExpireInASleepingReactor) {
   EXPECT_TRUE(reactor.stop(10s));
 }
 
+TEST_F(ReactorTest, ShowsWhatItHasExactly) {
+  Reactor reactor({}, lane(), clock);
+  ASSERT_TRUE(reactor.attach());
+  Timer timer([] {});
+  Timer other([] {});
+  reactor.expire_after(timer, 1h);
+  reactor.expire_after(other, 1h);
+  reactor.add_resident();
+  reactor.run_turn();
+  EXPECT_EQ(reactor.usage().timers, 2U);
+  EXPECT_EQ(reactor.usage().residents, 1U);
+  other.disarm();
+  reactor.remove_resident();
+  reactor.run_turn();
+  EXPECT_EQ(reactor.usage().timers, 1U);
+  EXPECT_EQ(reactor.usage().residents, 0U);
+  timer.disarm();
+  reactor.detach();
+}
+
 TEST_F(ReactorTest, StopWaitsForResidentsAndGivesUpInTime) {
   Reactor patient({}, lane(), clock);
   ASSERT_TRUE(patient.start());

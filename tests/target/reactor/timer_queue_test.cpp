@@ -54,9 +54,31 @@ TEST_F(TimerQueueTest, DisarmedOrDestroyedTimerNeverExpires) {
   auto b = std::make_unique<Timer>([this] { expired.push_back(2); });
   queue.arm(a, at(1ms));
   queue.arm(*b, at(1ms));
+  EXPECT_EQ(queue.size(), 2U);
   a.disarm();
+  EXPECT_EQ(queue.size(), 1U);
   b.reset();
+  EXPECT_EQ(queue.size(), 0U);
   EXPECT_EQ(queue.expire(at(1h)), 0U);
+}
+
+TEST_F(TimerQueueTest, CountsEachArmedTimerOnceAndMayGoFirst) {
+  Timer a = note(1);
+  Timer b = note(2);
+  {
+    TimerQueue shorter;
+    shorter.arm(a, at(1ms));
+    shorter.arm(a, at(2ms));
+    EXPECT_EQ(shorter.size(), 1U);
+    shorter.arm(b, at(1ms));
+    queue.arm(b, at(1ms));  // a timer has one queue
+    EXPECT_EQ(shorter.size(), 1U);
+    EXPECT_EQ(queue.size(), 1U);
+  }
+  EXPECT_FALSE(a.armed());
+  EXPECT_TRUE(b.armed());
+  EXPECT_EQ(queue.expire(at(1ms)), 1U);
+  EXPECT_EQ(queue.size(), 0U);
 }
 
 TEST_F(TimerQueueTest, TimerMayArmItselfAgainAndDestroyOthersFromInside) {

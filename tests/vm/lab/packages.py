@@ -77,6 +77,6 @@ class Packages:
             "Dir::Etc::preferences": "/dev/null", "Dir::Etc::preferencesparts": "/dev/null",
             "APT::Sandbox::User": "root", "APT::Get::List-Cleanup": "false", "APT::Keep-Downloaded-Packages": "true",
             "Acquire::Languages": "none", "APT::Install-Recommends": "false", "Debug::NoLocking": "true",
-            "Acquire::Retries": "3",
+            "Acquire::Retries": "3", "Acquire::http::Timeout": "30", "Acquire::https::Timeout": "30",
         }
         return [part for key, value in settings.items() for part in ("-o", f"{key}={value}")]

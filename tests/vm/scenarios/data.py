@@ -1,24 +1,40 @@
 """Blocks go in and come back: sizes, alignment, zeroing, discarding, comparing, flushing."""
 
 import json
+import os
+from pathlib import Path
 
 from lab.host import Host
 from lab.lab import Lab
+from lab.shell import run
 from lab.target import MIB
 
 SIZE = 64 * MIB
 
 
+def kept_whole(folder: Path) -> int:
+    """Bytes, up to 4096, that the disk below `folder` keeps together at a power failure; 0 where nothing tells."""
+    if run("stat", "-f", "-c", "%T", folder).strip() not in ("ext2/ext3", "xfs"):
+        return 0
+    device = folder.stat().st_dev
+    entry = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve()
+    queue = entry / "queue" if (entry / "queue").is_dir() else entry.parent / "queue"
+    if (entry / "alignment_offset").read_text().strip() != "0":
+        return 0
+    return min(4096, os.statvfs(folder).f_bsize, int((queue / "physical_block_size").read_text()))
+
+
 def block_sizes(lab: Lab) -> None:
-    """512- and 4096-byte volumes side by side, both with a physical block of 4096."""
+    """512- and 4096-byte volumes side by side, both with a physical block of 4096 where the disk below has one."""
     lab.serve((1, "small", SIZE, 512), (2, "large", SIZE, 4096))
+    physical = {512: max(512, kept_whole(lab.target.pool)), 4096: 4096}
     host = lab.host()
     host.connect("-i", "2")
     for nsid, block in ((1, 512), (2, 4096)):
         device = host.device(nsid)
         shown = json.loads(host.run(f"lsblk -b -J -o NAME,LOG-SEC,PHY-SEC,SIZE {device}"))["blockdevices"][0]
-        lab.require((int(shown["log-sec"]), int(shown["phy-sec"]), int(shown["size"])) == (block, 4096, SIZE),
-                    f"{shown}, expected {block} on 4096")
+        lab.require((int(shown["log-sec"]), int(shown["phy-sec"]), int(shown["size"])) == (block, physical[block], SIZE),
+                    f"{shown}, expected {block} on {physical[block]}")
         host.fio(device, "--rw=randwrite", f"--bs={block}", "--size=512k", "--iodepth=16")
         host.fio(device, "--rw=randwrite", "--bsrange=4k-256k", "--size=8M", "--iodepth=4", "--norandommap=0")
     # A 512-byte write inside a 4096-byte piece leaves its neighbours alone.

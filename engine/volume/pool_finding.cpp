@@ -1,4 +1,4 @@
-#include "engine/volume/finding.h"
+#include "engine/volume/pool_finding.h"
 
 namespace engine {
 
