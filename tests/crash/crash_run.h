@@ -25,14 +25,16 @@ enum class CrashKind : std::uint8_t {
   second_recovery,
   kill_then_power,  // the process was killed, another one recovered, then power failed
   rotten_kset,      // both copies of a kset, or one copy of a chunk, went bad besides
+  write_back,       // of a backing too
 };
-inline constexpr std::size_t crash_kinds = 9;
+inline constexpr std::size_t crash_kinds = 10;
 [[nodiscard]] const char* text(CrashKind kind);
 
 struct CrashCounts {
   std::array<std::uint64_t, crash_kinds> states{};
   std::uint64_t violations = 0;
   std::uint64_t live_checks = 0;
+  std::uint64_t backing_checks = 0;  // of backings alone, at the moment that their marker names
   std::string first_violation;  // what, and how to see it again
   [[nodiscard]] std::uint64_t total() const;
 };
@@ -50,8 +52,9 @@ struct CrashOptions {
   bool data_is_fenced = true;  // false for the mutant that does not
 };
 
-// One scripted case.
+// Scripted cases.
 void run_transient_error(CrashCounts& counts);
+void run_rotten_payload(CrashCounts& counts);
 
 // Runs until the lives are over, or the first violation.
 void run_crashes(const CrashOptions& options, CrashCounts& counts);

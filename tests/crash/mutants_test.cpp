@@ -45,6 +45,13 @@ constexpr Mutant mutants[] = {
     {"publish before acknowledgement"},
     {"one replica at a time", 1, 500, 20},
     {"chunk header first"},
+    {"target before the first write"},
+    {"marker before the first write"},
+    {"batch never shrinks"},
+    {"newest inside the batch"},
+    {"backing flush before D"},
+    {"backing flush result"},
+    {"payload crc before write-back"},
 };
 
 // What the child says that ran a mutant. A failed CHECK of the engine ends it.
@@ -58,6 +65,7 @@ void run_mutant(const Mutant& mutant, Verdict& verdict) {
   switch_guard_off(mutant.guard);
   CrashCounts& counts = verdict.counts;
   run_transient_error(counts);
+  run_rotten_payload(counts);
   for (std::uint64_t seed = mutant.seed; counts.total() < most_states && counts.violations == 0;
        ++seed) {
     run_crashes({.seed = seed,
@@ -121,6 +129,7 @@ TEST(MutantsBuild, WithAllGuardsNothingIsFound) {
   switch_guard_off("");
   CrashCounts counts;
   run_transient_error(counts);
+  run_rotten_payload(counts);
   run_crashes({.seed = 1}, counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
 }
