@@ -18,7 +18,7 @@ struct DirtyKey {
   };
   SectorRange range;
   std::uint64_t sequence = 0;  // of its kset
-  Place place;                 // data: on the cache device; zero: its stamp in the index
+  Place place{};               // data: on the cache device; zero: its stamp in the index
   std::uint32_t crc = 0;       // data
   Kind kind = Kind::data;
 
