@@ -160,7 +160,7 @@ void WriteBackBatch::drop_superseded() {
 
 void WriteBackBatch::verify_some() {
   const PmemRegion& region = volume_.device().region();
-  const bool checked = volume_.device().payload_crc() && GUARD("payload crc before write-back");
+  const bool checked = volume_.device().payload_crc() && GUARD("payload crc on its way");
   for (std::uint64_t sectors = 0; sectors < step_sectors && verified_ < pieces_.size();
        ++verified_) {
     const DirtyPiece& piece = pieces_[verified_];

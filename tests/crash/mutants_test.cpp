@@ -51,7 +51,7 @@ constexpr Mutant mutants[] = {
     {"newest inside the batch"},
     {"backing flush before D"},
     {"backing flush result"},
-    {"payload crc before write-back"},
+    {"payload crc on its way"},
 };
 
 // What the child says that ran a mutant. A failed CHECK of the engine ends it.
