@@ -25,11 +25,12 @@ struct DirtyKey {
   // As the index says it, seen from `skipped` sectors after its beginning.
   [[nodiscard]] ExtentValue value(SectorCount skipped = {}) const {
     const bool is_data = kind == Kind::data;
-    return ExtentValue{.place = place,
-                       .crc = crc,
-                       .logged_sectors = static_cast<std::uint16_t>(is_data ? range.count.value : 0),
-                       .kind = is_data ? ExtentKind::data : ExtentKind::zero,
-                       .dirty = true}
+    return ExtentValue{
+        .place = place,
+        .crc = crc,
+        .logged_sectors = static_cast<std::uint16_t>(is_data ? range.count.value : 0),
+        .kind = is_data ? ExtentKind::data : ExtentKind::zero,
+        .dirty = true}
         .advanced(skipped);
   }
 };

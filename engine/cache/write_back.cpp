@@ -97,9 +97,9 @@ bool WriteBack::prepare() {
 
 bool WriteBack::make_next() {
   const WriteBackBatch::End from =
-      current_ ? current_->end()
-               : WriteBackBatch::End{.sequence = tails().dirty_tail,
-                                     .chunk = tails().dirty_tail_chunk};
+      current_
+          ? current_->end()
+          : WriteBackBatch::End{.sequence = tails().dirty_tail, .chunk = tails().dirty_tail_chunk};
   if (goal() <= from.sequence) return false;
   VolumeCommit& commit = volume_.commit();
   if (!commit.try_lock()) return true;
@@ -167,7 +167,8 @@ bool WriteBack::leave_between() {
     begin();
     return true;
   }
-  if (marker_is_current_ || tails().writeback_target > tails().dirty_tail) return false;
+  const bool mixed = tails().writeback_target > tails().dirty_tail && GUARD("batch never shrinks");
+  if (marker_is_current_ || mixed) return false;
   phase_ = Phase::conclude;
   write_marker(BackingMark::State::clean);
   return false;
@@ -212,22 +213,22 @@ bool WriteBack::set_target(std::uint64_t target) {
 void WriteBack::write_marker(BackingMark::State state) {
   const CacheVolume& volume = volume_.device().volumes()[volume_.slot()];
   const bool clean = state == BackingMark::State::clean;
-  marker_write_ = {.mark = {.state = state,
-                            .volume = volume.identity.volume,
-                            .cache = volume_.device().uuid(),
-                            .from = volume.tails.dirty_tail,
-                            .to = clean ? volume.tails.dirty_tail : current_->end().sequence,
-                            .from_time_ms = volume.tails.consistent_time_ms,
-                            .to_time_ms = clean ? volume.tails.consistent_time_ms
-                                                : current_->end().time_ms},
-                   .done =
-                       [](MarkerWrite& write, IoStatus status) noexcept {
-                         auto& self = *static_cast<WriteBack*>(write.context);
-                         self.marker_under_way_ = false;
-                         self.marker_status_ = status;
-                         self.go_on();
-                       },
-                   .context = this};
+  marker_write_ = {
+      .mark = {.state = state,
+               .volume = volume.identity.volume,
+               .cache = volume_.device().uuid(),
+               .from = volume.tails.dirty_tail,
+               .to = clean ? volume.tails.dirty_tail : current_->end().sequence,
+               .from_time_ms = volume.tails.consistent_time_ms,
+               .to_time_ms = clean ? volume.tails.consistent_time_ms : current_->end().time_ms},
+      .done =
+          [](MarkerWrite& write, IoStatus status) noexcept {
+            auto& self = *static_cast<WriteBack*>(write.context);
+            self.marker_under_way_ = false;
+            self.marker_status_ = status;
+            self.go_on();
+          },
+      .context = this};
   marker_under_way_ = true;
   marker_.write(lane_, marker_write_);
 }
@@ -358,20 +359,19 @@ bool WriteBack::is_backing_current() const {
 WriteBackStatus WriteBack::status() const {
   using State = WriteBackStatus::State;
   const bool writes = phase_ != Phase::between || next_ != nullptr;
-  WriteBackStatus status{
-      .state = failed_     ? State::failed
-               : retry_at_ ? (stuck_ ? State::stopped : State::backing_off)
-               : writes    ? State::writing
-                           : State::idle,
-      .backing_mixed = tails().writeback_target > tails().dirty_tail,
-      .dirty_tail = tails().dirty_tail,
-      .consistent_time_ms = tails().consistent_time_ms,
-      .bytes_left = bytes_of_sectors(volume_.commit().backlog()),
-      .time_left = {},
-      .error = error_,
-      .trouble = trouble_,
-      .in_flight = in_flight_,
-      .last_answer = last_answer_};
+  WriteBackStatus status{.state = failed_     ? State::failed
+                                  : retry_at_ ? (stuck_ ? State::stopped : State::backing_off)
+                                  : writes    ? State::writing
+                                              : State::idle,
+                         .backing_mixed = tails().writeback_target > tails().dirty_tail,
+                         .dirty_tail = tails().dirty_tail,
+                         .consistent_time_ms = tails().consistent_time_ms,
+                         .bytes_left = bytes_of_sectors(volume_.commit().backlog()),
+                         .time_left = {},
+                         .error = error_,
+                         .trouble = trouble_,
+                         .in_flight = in_flight_,
+                         .last_answer = last_answer_};
   if (!failed_ && !retry_at_) status.time_left = pace_.time_for(status.bytes_left);
   return status;
 }

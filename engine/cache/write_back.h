@@ -15,7 +15,7 @@ namespace engine {
 
 struct WriteBackStatus {
   enum class State : std::uint8_t {
-    idle,        // nothing has to be written now
+    idle,  // nothing has to be written now
     writing,
     backing_off,  // the backing, or its marker, failed; tried again by itself. All data is kept
     stopped,      // an unreadable piece, or a damaged log: see trouble. Looked at again by itself
@@ -24,10 +24,10 @@ struct WriteBackStatus {
   State state = State::idle;
   bool backing_mixed = false;  // a batch has begun and not ended: the backing is at no moment
   std::uint64_t dirty_tail = 0;
-  std::uint64_t consistent_time_ms = 0;  // of kset D
-  ByteCount bytes_left;                  // of data; newer over older counted twice
-  std::optional<Duration> time_left;     // at the rate of late; nullopt: unknown, or no progress
-  std::string error;                     // of the last failure; empty once a batch is through
+  std::uint64_t consistent_time_ms = 0;     // of kset D
+  ByteCount bytes_left;                     // of data; newer over older counted twice
+  std::optional<Duration> time_left;        // at the rate of late; nullopt: unknown, or no progress
+  std::string error;                        // of the last failure; empty once a batch is through
   std::optional<WriteBackTrouble> trouble;  // in whatever state: what write-back cannot get past
   std::size_t in_flight = 0;
   Instant last_answer;  // of the backing, while something is in flight: how long it has been silent
@@ -46,7 +46,8 @@ struct WriteBackStatus {
 // pins here. Of the volume's tails it changes dirty_tail, its chunk, target and time.
 //
 // Invariants: no operation on the backing before target and marker are durable; D moves only behind
-// a flush that succeeded; target >= D once a batch has begun, and the next one ends at or behind it.
+// a flush that succeeded; target >= D once a batch has begun, and the next one ends at or behind
+// it.
 class WriteBack final : private LaneTask {
  public:
   // All outlive it; the writer is of this thread (page granularity: of the commit thread, as all of
@@ -81,11 +82,11 @@ class WriteBack final : private LaneTask {
 
  private:
   enum class Phase : std::uint8_t {
-    between,    // no batch
-    announce,   // the marker says `in progress`
+    between,   // no batch
+    announce,  // the marker says `in progress`
     write,
     flush,
-    conclude,   // the marker says `clean`
+    conclude,  // the marker says `clean`
   };
   struct Operation {
     BackingIo io;
@@ -142,7 +143,7 @@ class WriteBack final : private LaneTask {
 
   std::vector<Operation> operations_;
   std::size_t in_flight_ = 0;
-  std::size_t submitted_ = 0;  // pieces of current_
+  std::size_t submitted_ = 0;       // pieces of current_
   IoStatus status_ = IoStatus::ok;  // of the batch's operations: the first that failed
   bool unreadable_ = false;         // a piece has become so since it was verified
   Instant last_answer_;

@@ -1,5 +1,5 @@
-// WriteBackBatch: keys of the log, from D up to a kset boundary E, as the writes that bring a backing
-// from the one moment to the other.
+// WriteBackBatch: keys of the log, from D up to a kset boundary E, as the writes that bring a
+// backing from the one moment to the other.
 #pragma once
 
 #include <cstdint>

@@ -9,8 +9,8 @@ std::string WriteBackTrouble::text() const {
                             std::to_string(sequence) + ", at " + std::to_string(place.value) +
                             " of the cache device, ";
   const std::string what =
-      kind == Kind::key ? "have an impossible key (" +
-                              std::to_string(static_cast<unsigned>(fault)) + ")"
+      kind == Kind::key
+          ? "have an impossible key (" + std::to_string(static_cast<unsigned>(fault)) + ")"
       : kind == Kind::stale        ? "lie in a segment that is somebody else's by now"
       : kind == Kind::bad_checksum ? "are not what was written, and nobody else has them"
                                    : "cannot be read, and nobody else has them";

@@ -24,7 +24,7 @@ struct WriteBackTrouble {
   Kind kind = Kind::unreadable;
   std::uint64_t sequence = 0;
   SectorRange range{};  // on the volume; empty: log
-  MediaOffset place;  // on the cache device
+  MediaOffset place;    // on the cache device
   KeyFault fault = KeyFault::none;
   std::optional<LogDamage> log{};
 

@@ -18,8 +18,10 @@ class FileMarker final : public BackingMarker {
   // The marker of an image, made if there is none: then it says that no cache has written to the
   // image. `source`: of the pool's disk. Blocks: a pool's thread. Errors: those of read_marker and
   // make_marker.
-  [[nodiscard]] static Result<std::unique_ptr<FileMarker>, PoolError> open(
-      PoolDirectory& directory, const std::string& image, const Uuid& volume, IoSource source);
+  [[nodiscard]] static Result<std::unique_ptr<FileMarker>, PoolError> open(PoolDirectory& directory,
+                                                                           const std::string& image,
+                                                                           const Uuid& volume,
+                                                                           IoSource source);
   // Over a file whose highest sequence is this; for tests.
   FileMarker(OpenFile file, std::uint64_t sequence, IoSource source);
   ~FileMarker() override;

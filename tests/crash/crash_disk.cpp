@@ -43,16 +43,14 @@ bool CrashDisk::end_one(SeededRandom& random) {
   const auto choice = waiting_.begin() + static_cast<std::ptrdiff_t>(random.below(waiting_.size()));
   const Waiting waiting = *choice;
   waiting_.erase(choice);
-  const bool fails = fails_ && random.chance(1, 12);
+  const bool syncs = waiting.io != nullptr && waiting.io->kind == BackingIo::Kind::sync;
+  const bool fails = fails_ && random.chance(1, syncs ? 4 : 12);
   if (waiting.mark != nullptr) {
     if (!fails || random.chance(1, 2)) image_.mark = waiting.mark->mark;
-  } else if (waiting.io->kind == BackingIo::Kind::sync) {
+  } else if (syncs) {
     sync(fails, &random);
   }
-  end(waiting, !fails                                              ? IoStatus::ok
-               : waiting.io != nullptr &&
-                       waiting.io->kind == BackingIo::Kind::sync ? IoStatus::sync_failed
-                                                                  : IoStatus::media_error);
+  end(waiting, !fails ? IoStatus::ok : syncs ? IoStatus::sync_failed : IoStatus::media_error);
   reach();
   return true;
 }

@@ -1,4 +1,5 @@
-// CrashDisk: the backing of one volume and its marker, as power loss sees them; copied with a state.
+// CrashDisk: the backing of one volume and its marker, as power loss sees them; copied with a
+// state.
 #pragma once
 
 #include <deque>

@@ -173,7 +173,7 @@ class Run final : public CompletionSink {
       quiet_work();
       return;
     }
-    if (random_.chance(1, 3)) return write_some_back();
+    if (options_.focus != CrashFocus::cache && random_.chance(1, 3)) return write_some_back();
     step(random_.below(actors));
   }
 
@@ -248,7 +248,8 @@ class Run final : public CompletionSink {
     for (std::uint64_t at = 0; at < range.count.value; ++at) {
       const std::uint64_t sector = range.begin.value + at;
       fill_sector(std::span(data).subspan(at * sector_size, sector_size),
-                  fills ? disks_[slot]->current()[sector - world_base.value] : model.writer, sector);
+                  fills ? disks_[slot]->current()[sector - world_base.value] : model.writer,
+                  sector);
     }
     VolumeCache& volume = world_->volume(slot);
     CacheActor& actor = *actors_[turn.actor];
@@ -354,6 +355,11 @@ class Run final : public CompletionSink {
     return CrashKind::kset_append;
   }
 
+  [[nodiscard]] bool is_looked_at(CrashKind kind) const {
+    return options_.focus == CrashFocus::everything ||
+           (kind == CrashKind::write_back) == (options_.focus == CrashFocus::write_back);
+  }
+
   void explore() {
     const CrashKind kind = kind_now();
     const std::uint64_t one_in = kind == CrashKind::data_copy        ? 16
@@ -364,7 +370,7 @@ class Run final : public CompletionSink {
                                                                      : 1;
     const bool is_entry = kind == CrashKind::table_update || kind == CrashKind::segment_switch;
     const std::uint64_t thin = is_entry ? options_.thin_entries : options_.thin;
-    if (!crash_random_.chance(1, one_in * thin)) return;
+    if (!is_looked_at(kind) || !crash_random_.chance(1, one_in * thin)) return;
     if (pmem_->crashes() <= 4) {
       ExhaustiveChooser choose;
       do {
@@ -410,7 +416,8 @@ class Run final : public CompletionSink {
       if (!world.is_open()) violate(std::string(text(kind)) + ": " + world.trouble());
       (void)prefix(world, slot, images[slot].sectors);
     }
-    if (!rotten && crash_random_.chance(1, 4)) resume(world, images);
+    const bool resumes = options_.focus == CrashFocus::write_back || crash_random_.chance(1, 4);
+    if (!rotten && resumes && options_.focus != CrashFocus::cache) resume(world, images);
   }
 
   // P3: the backing and its marker, and nothing else.

@@ -35,8 +35,15 @@ struct CrashCounts {
   std::uint64_t violations = 0;
   std::uint64_t live_checks = 0;
   std::uint64_t backing_checks = 0;  // of backings alone, at the moment that their marker names
-  std::string first_violation;  // what, and how to see it again
+  std::string first_violation;       // what, and how to see it again
   [[nodiscard]] std::uint64_t total() const;
+};
+
+// Where it looks.
+enum class CrashFocus : std::uint8_t {
+  everything,
+  cache,       // write-back is there for space alone
+  write_back,  // the persist points of commits are passed over
 };
 
 struct CrashOptions {
@@ -48,6 +55,7 @@ struct CrashOptions {
   // Looks at one persist point of so many times as usual; and of those inside updates of entries.
   std::uint64_t thin = 1;
   std::uint64_t thin_entries = 1;
+  CrashFocus focus = CrashFocus::everything;
   bool churns = false;         // the log above all: ksets of one size, chunks used again
   bool data_is_fenced = true;  // false for the mutant that does not
 };

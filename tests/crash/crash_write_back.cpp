@@ -9,9 +9,8 @@ CrashWriteBack::CrashWriteBack(CrashWorld& world, CrashDisks& disks, SeededRando
     limits.most_in_flight = 1 + random.below(4);
     limits.most_age = std::chrono::hours(1);
     const BatchBounds bounds{.most_keys = 1 + random.below(16), .most_bytes = 1_MiB};
-    write_backs_[slot] =
-        std::make_unique<WriteBack>(world.volume(slot), *disks[slot], *disks[slot], lane_,
-                                    world.writer(), clock_, limits, bounds);
+    write_backs_[slot] = std::make_unique<WriteBack>(world.volume(slot), *disks[slot], *disks[slot],
+                                                     lane_, world.writer(), clock_, limits, bounds);
   }
 }
 

@@ -25,7 +25,12 @@ struct Mutant {
   std::uint64_t states = 250;  // for each seed
   std::uint64_t thin = 1;
   std::uint64_t thin_entries = 1;
+  CrashFocus focus = CrashFocus::cache;
 };
+
+constexpr Mutant of_write_back(const char* guard) {
+  return {.guard = guard, .focus = CrashFocus::write_back};
+}
 
 constexpr Mutant mutants[] = {
     {"data fence"},
@@ -45,13 +50,13 @@ constexpr Mutant mutants[] = {
     {"publish before acknowledgement"},
     {"one replica at a time", 1, 500, 20},
     {"chunk header first"},
-    {"target before the first write"},
-    {"marker before the first write"},
-    {"batch never shrinks"},
-    {"newest inside the batch"},
-    {"backing flush before D"},
-    {"backing flush result"},
-    {"payload crc on its way"},
+    of_write_back("target before the first write"),
+    of_write_back("marker before the first write"),
+    of_write_back("batch never shrinks"),
+    of_write_back("newest inside the batch"),
+    of_write_back("backing flush before D"),
+    of_write_back("backing flush result"),
+    of_write_back("payload crc on its way"),
 };
 
 // What the child says that ran a mutant. A failed CHECK of the engine ends it.
@@ -73,6 +78,7 @@ void run_mutant(const Mutant& mutant, Verdict& verdict) {
                  .most_states = most_states,
                  .thin = mutant.thin,
                  .thin_entries = mutant.thin_entries,
+                 .focus = mutant.focus,
                  .churns = seed % 8 == 0,
                  .data_is_fenced = std::string(mutant.guard) != "data fence"},
                 counts);

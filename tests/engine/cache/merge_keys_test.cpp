@@ -7,8 +7,7 @@
 namespace engine::test {
 namespace {
 
-DirtyKey key(std::uint64_t begin, std::uint64_t count,
-             DirtyKey::Kind kind = DirtyKey::Kind::data) {
+DirtyKey key(std::uint64_t begin, std::uint64_t count, DirtyKey::Kind kind = DirtyKey::Kind::data) {
   return {.range = {{begin}, {count}}, .kind = kind};
 }
 DirtyPiece piece(std::uint64_t begin, std::uint64_t count, std::uint32_t of) {
@@ -56,8 +55,7 @@ TEST(MergeKeys, EverySectorIsOfTheNewestKey) {
       const std::uint64_t begin = random.below(sectors - count + 1);
       const bool clears = random.chance(1, 8);
       const auto number = static_cast<std::uint32_t>(keys.size());
-      keys.push_back(
-          key(begin, count, clears ? DirtyKey::Kind::invalidate : DirtyKey::Kind::data));
+      keys.push_back(key(begin, count, clears ? DirtyKey::Kind::invalidate : DirtyKey::Kind::data));
       for (std::uint64_t at = begin; at < begin + count; ++at) painted[at] = clears ? none : number;
     }
     std::vector<std::uint32_t> merged(sectors, none);

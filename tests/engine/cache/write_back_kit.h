@@ -90,10 +90,9 @@ class WriteBackLife {
   // Where the first sector's data lies in the cache.
   [[nodiscard]] MediaOffset place_of(std::uint64_t sector) {
     MediaOffset place;
-    cache.volume->index().look_up({{sector}, {1}}, ExtentIndex::Heat::keep,
-                                  [&place](const Piece& piece) {
-                                    place = {piece.value->place.value * format::place_bytes};
-                                  });
+    cache.volume->index().look_up(
+        {{sector}, {1}}, ExtentIndex::Heat::keep,
+        [&place](const Piece& piece) { place = {piece.value->place.value * format::place_bytes}; });
     return place;
   }
 

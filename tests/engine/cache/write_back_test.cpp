@@ -10,8 +10,8 @@ namespace engine::test {
 namespace {
 
 using State = WriteBackStatus::State;
-using testing::ElementsAre;
 using std::chrono::seconds;
+using testing::ElementsAre;
 
 struct Case {
   explicit Case(bool crc = true) : pmem(cache_pmem(crc)) {}
@@ -133,8 +133,8 @@ TEST(WriteBack, F5bTheMomentIsBesideTheBacking) {
   EXPECT_THAT(of.disk.durable(8, 2), ElementsAre(1, 0));
 }
 
-// F5 (c): half of a batch is on the disk when the process dies; the next one reaches as far, however
-// small its bounds are, and until then nobody says that the backing is at any moment.
+// F5 (c): half of a batch is on the disk when the process dies; the next one reaches as far,
+// however small its bounds are, and until then nobody says that the backing is at any moment.
 TEST(WriteBack, F5cAnInterruptedBatchNeverShrinks) {
   Case of;
   {

@@ -51,12 +51,12 @@ std::vector<std::byte> file_of(const StoredMark& first, const StoredMark& second
 // Starts a write and turns the lane until it has ended.
 IoStatus write(FileMarker& marker, IoLane& lane, const BackingMark& mark) {
   std::optional<IoStatus> answer;
-  MarkerWrite request{
-      .mark = mark,
-      .done = [](MarkerWrite& ended, IoStatus status) noexcept {
-        *static_cast<std::optional<IoStatus>*>(ended.context) = status;
-      },
-      .context = &answer};
+  MarkerWrite request{.mark = mark,
+                      .done =
+                          [](MarkerWrite& ended, IoStatus status) noexcept {
+                            *static_cast<std::optional<IoStatus>*>(ended.context) = status;
+                          },
+                      .context = &answer};
   marker.write(lane, request);
   drive_until(lane, [&answer] { return answer.has_value(); });
   return *answer;
@@ -143,11 +143,11 @@ TEST(FileMarker, PowerLossLeavesTheMarkBeforeOrThisOne) {
     lane.hold(true);
     lane.release(random.below(2));
     bool ended = false;
-    MarkerWrite request{.mark = clean(5),
-                        .done = [](MarkerWrite& write, IoStatus) noexcept {
-                          *static_cast<bool*>(write.context) = true;
-                        },
-                        .context = &ended};
+    MarkerWrite request{
+        .mark = clean(5),
+        .done = [](MarkerWrite& write,
+                   IoStatus) noexcept { *static_cast<bool*>(write.context) = true; },
+        .context = &ended};
     marker.write(lane, request);
     for (int turn = 0; turn < 3; ++turn) {
       lane.submit();
