@@ -9,7 +9,8 @@
 namespace engine {
 namespace {
 
-constexpr std::size_t step_keys = 256;  // marked clean in a turn
+constexpr std::size_t step_keys = 256;      // marked clean in a turn
+constexpr ByteCount most_copied = 256_KiB;  // into one operation
 
 ByteCount bytes_of_sectors(SectorCount count) { return {count.value * format::place_bytes}; }
 
@@ -240,15 +241,27 @@ void WriteBack::submit_some() {
   for (Operation& operation : operations_) {
     if (submitted_ == pieces.size() || in_flight_ >= most || status_ != IoStatus::ok) return;
     if (operation.in_use) continue;
-    operation.io = {};
-    const auto next = current_->fill_io(submitted_, operation.io);
+    const auto next = fill(operation);
     if (!next) {
+      operation.copy.release();
       unreadable_ = true;
       return;
     }
     submitted_ = *next;
     submit(operation);
   }
+}
+
+// From the cache itself, or from a copy where that makes one operation of many; without memory for
+// the copy it goes as it is.
+std::optional<std::size_t> WriteBack::fill(Operation& operation) {
+  operation.io = {};
+  const auto next = current_->fill_io(submitted_, operation.io);
+  if (!next || !current_->is_scattered(*next, operation.io)) return next;
+  auto space = lane_.buffers().lease(most_copied);
+  if (!space) return next;
+  operation.copy = std::move(*space);
+  return current_->gather(submitted_, operation.copy.bytes(), operation.io);
 }
 
 void WriteBack::submit(Operation& operation) {
@@ -258,6 +271,7 @@ void WriteBack::submit(Operation& operation) {
     auto& ended = *static_cast<Operation*>(io.context);
     WriteBack& self = *ended.owner;
     ended.in_use = false;
+    ended.copy.release();
     --self.in_flight_;
     if (self.status_ == IoStatus::ok) self.status_ = status;
     self.last_answer_ = self.clock_.now();

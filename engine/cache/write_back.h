@@ -90,6 +90,7 @@ class WriteBack final : private LaneTask {
   };
   struct Operation {
     BackingIo io;
+    BufferLease copy;  // empty: straight from the cache
     WriteBack* owner = nullptr;
     bool in_use = false;
   };
@@ -111,6 +112,7 @@ class WriteBack final : private LaneTask {
   [[nodiscard]] bool set_target(std::uint64_t target);
   void write_marker(BackingMark::State state);
   void submit_some();
+  [[nodiscard]] std::optional<std::size_t> fill(Operation& operation);
   void submit(Operation& operation);
   void flush();
   void end_batch();

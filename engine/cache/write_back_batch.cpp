@@ -228,4 +228,40 @@ std::optional<std::size_t> WriteBackBatch::fill_io(std::size_t first, BackingIo&
   return next;
 }
 
+bool WriteBackBatch::is_scattered(std::size_t next, const BackingIo& io) const {
+  if (io.kind != BackingIo::Kind::write || io.buffer.size() >= worth_copying.value ||
+      next == pieces_.size()) {
+    return false;
+  }
+  const DirtyPiece& piece = pieces_[next];
+  return keys_[piece.key].kind == DirtyKey::Kind::data &&
+         piece.range.begin.value * sector_bytes == io.offset.value + io.buffer.size() &&
+         piece.range.count.value * sector_bytes < worth_copying.value;
+}
+
+std::optional<std::size_t> WriteBackBatch::gather(std::size_t first, std::span<std::byte> space,
+                                                  BackingIo& io) const {
+  Sector end = pieces_[first].range.begin;
+  io = {.kind = BackingIo::Kind::write, .offset = {end.value * sector_bytes}};
+  std::size_t used = 0;
+  std::size_t next = first;
+  for (; next < pieces_.size(); ++next) {
+    const DirtyPiece& piece = pieces_[next];
+    const DirtyKey& key = keys_[piece.key];
+    const std::uint64_t bytes = piece.range.count.value * sector_bytes;
+    if (piece.range.begin != end || key.kind != DirtyKey::Kind::data ||
+        bytes >= worth_copying.value || bytes > space.size() - used) {
+      break;
+    }
+    const Place place = key.place + (piece.range.begin - key.range.begin);
+    if (!volume_.device().region().read(bytes_at(place), space.subspan(used, bytes))) {
+      return std::nullopt;
+    }
+    used += bytes;
+    end = piece.range.end();
+  }
+  io.buffer = space.first(used);
+  return next;
+}
+
 }  // namespace engine

@@ -67,6 +67,13 @@ class WriteBackBatch {
   static constexpr ByteCount largest_io = 1_MiB;
   static constexpr ByteCount most_zeros = 1_GiB;
   [[nodiscard]] std::optional<std::size_t> fill_io(std::size_t first, BackingIo& io) const;
+  // Small pieces that are adjacent on the volume and scattered in the cache cost the backing less
+  // in one operation than copying them costs: whether `io`, as fill_io has made it of everything
+  // before `next`, is such a case; and then the same as fill_io, copied into `space`.
+  static constexpr ByteCount worth_copying = 64_KiB;  // less than that
+  [[nodiscard]] bool is_scattered(std::size_t next, const BackingIo& io) const;
+  [[nodiscard]] std::optional<std::size_t> gather(std::size_t first, std::span<std::byte> space,
+                                                  BackingIo& io) const;
 
  private:
   enum class Stage : std::uint8_t { gather, merge, verify, prepared };

@@ -367,6 +367,37 @@ TEST(WriteBack, AdjacentPiecesThatLieSideBySideAreOneOperation) {
   EXPECT_THAT(of.disk.durable(8, 4), ElementsAre(1, 2, 3, 4));
 }
 
+// Written backwards, so that no two lie side by side in the cache.
+TEST(WriteBack, ScatteredNeighboursAreCopiedIntoOneOperation) {
+  Case of;
+  WriteBackLife life(*of.pmem, of.disk);
+  life.write_back_all();
+  for (std::uint8_t at = 6; at > 0; --at) life.write(7U + at, 1, at);
+  of.disk.backing.hold(true);
+  life.write_back_all();
+  EXPECT_EQ(of.disk.backing.held(), 1U);
+  of.disk.backing.hold(false);
+  of.disk.backing.release_all();
+  life.go_on();
+  EXPECT_THAT(of.disk.durable(8, 7), ElementsAre(1, 2, 3, 4, 5, 6, 0));
+}
+
+TEST(WriteBack, WithoutMemoryForACopyPiecesGoOneByOne) {
+  Case of;
+  WriteBackLife life(*of.pmem, of.disk);
+  life.write_back_all();
+  std::vector<BufferLease> all;
+  while (auto lease = life.lane.buffers().lease(4_KiB)) all.push_back(std::move(*lease));
+  for (std::uint8_t at = 6; at > 0; --at) life.write(7U + at, 1, at);
+  of.disk.backing.hold(true);
+  life.write_back_all();
+  EXPECT_EQ(of.disk.backing.held(), 6U);
+  of.disk.backing.hold(false);
+  of.disk.backing.release_all();
+  life.go_on();
+  EXPECT_THAT(of.disk.durable(8, 7), ElementsAre(1, 2, 3, 4, 5, 6, 0));
+}
+
 TEST(WriteBack, NoMoreAtOnceThanMayBe) {
   Case of;
   WriteBackLife life(*of.pmem, of.disk, {}, {.most_in_flight = 4, .busy_in_flight = 1});
