@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <ctime>
 #include <numeric>
 
 #include "engine/cache/write_back.h"
@@ -91,12 +92,24 @@ void fill(Cache& cache, const Pattern& pattern) {
   }
 }
 
-double write_back(Cache& cache, Disk& disk) {
+struct Rate {
+  double megabytes = 0;       // a second
+  double cpu_ms = 0;          // of all threads, the kernel's part too
+};
+
+double cpu_ms() {
+  timespec used{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return static_cast<double>(used.tv_sec) * 1e3 + static_cast<double>(used.tv_nsec) / 1e6;
+}
+
+Rate write_back(Cache& cache, Disk& disk) {
   MemoryBudget budget(64_MiB);
   const auto lane = std::move(UringLane::create(budget).value());
   WriteBack write_back(*cache.volume, *disk.device, *disk.marker, *lane, *cache.writer,
                        cache.clock);
   const double begin = now_ns();
+  const double cpu_begin = cpu_ms();
   write_back.set_draining(true);
   while (!write_back.is_backing_current() || !write_back.is_quiet()) {
     lane->finish_turn();
@@ -105,7 +118,8 @@ double write_back(Cache& cache, Disk& disk) {
     if (poll(&wake, 1, 1000) > 0) lane->clear_wake();
     CHECK(write_back.status().error.empty());
   }
-  return static_cast<double>(volume_bytes.value) / (now_ns() - begin) * 1e3;
+  return {.megabytes = static_cast<double>(volume_bytes.value) / (now_ns() - begin) * 1e3,
+          .cpu_ms = cpu_ms() - cpu_begin};
 }
 
 }  // namespace
@@ -120,13 +134,16 @@ void measure_write_back(PmemRegion& region, const std::string& directory) {
   (void)disk.plain();  // the file's blocks are written once before anything is measured
   std::vector<double> plain;
   std::vector<double> measured[2][std::size(patterns)];
+  std::vector<double> cpu[2][std::size(patterns)];
   for (int repeat = 0; repeat < repeats; ++repeat) {
     plain.push_back(disk.plain());
     for (const bool crc : {false, true}) {
       for (std::size_t at = 0; at < std::size(patterns); ++at) {
         Cache cache(region, crc);
         fill(cache, patterns[at]);
-        measured[crc ? 1 : 0][at].push_back(write_back(cache, disk));
+        const Rate rate = write_back(cache, disk);
+        measured[crc ? 1 : 0][at].push_back(rate.megabytes);
+        cpu[crc ? 1 : 0][at].push_back(rate.cpu_ms);
       }
     }
   }
@@ -135,8 +152,9 @@ void measure_write_back(PmemRegion& region, const std::string& directory) {
   for (const bool crc : {false, true}) {
     for (std::size_t at = 0; at < std::size(patterns); ++at) {
       const double rate = median(measured[crc ? 1 : 0][at]);
-      fmt::print("  {:17} {:14}: {:6.0f} MB/s = {:3.0f} % of it\n", patterns[at].name,
-                 crc ? "with checksums" : "without", rate, 100 * rate / base);
+      fmt::print("  {:17} {:14}: {:6.0f} MB/s = {:3.0f} % of it, {:4.0f} ms of CPU\n",
+                 patterns[at].name, crc ? "with checksums" : "without", rate, 100 * rate / base,
+                 median(cpu[crc ? 1 : 0][at]));
     }
   }
 }
