@@ -75,4 +75,27 @@ Result<void, PayloadFault> read_payload(const PmemRegion& region, const ExtentVa
   return success();
 }
 
+Result<void, PayloadFault> verify_payload(const PmemRegion& region, const ExtentValue& value,
+                                          bool verify, SectorCount count) {
+  const std::uint64_t part = value.place.value * sector_bytes;
+  const std::uint64_t bytes = count.value * sector_bytes;
+  if (!verify) {
+    if (!region.checksum({part}, {bytes})) return PayloadFault::media_error;
+    return success();
+  }
+  const std::uint64_t origin = value.origin * sector_bytes;
+  const std::uint64_t data = part - origin;
+  const std::uint64_t length = value.logged_sectors * sector_bytes;
+  CHECK(origin + bytes <= length);
+  PieceSums sums;
+  TRY(sums.load(region, data, value));
+  for (std::uint64_t piece = origin / piece_bytes; piece * piece_bytes < origin + bytes; ++piece) {
+    const std::uint64_t begin = piece * piece_bytes;
+    const auto sum = region.checksum({data + begin}, {std::min(piece_bytes, length - begin)});
+    if (!sum) return PayloadFault::media_error;
+    if (sum.value() != sums.of(piece)) return PayloadFault::bad_checksum;
+  }
+  return success();
+}
+
 }  // namespace engine

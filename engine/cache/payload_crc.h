@@ -35,4 +35,10 @@ enum class PayloadFault : std::uint8_t {
                                                       const ExtentValue& value, bool verify,
                                                       std::span<std::byte> bytes);
 
+// Reads a part of an extent where it lies, so that touching it afterwards meets no bad memory that
+// can be known; checks it like read_payload. Any thread.
+[[nodiscard]] Result<void, PayloadFault> verify_payload(const PmemRegion& region,
+                                                        const ExtentValue& value, bool verify,
+                                                        SectorCount count);
+
 }  // namespace engine

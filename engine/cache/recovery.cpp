@@ -131,6 +131,7 @@ class Replay {
   void count_live(std::span<const ReplayKey> keys, std::uint64_t sequence) {
     for (const ReplayKey& key : keys) {
       if (key.erases || key.value.kind != ExtentKind::data) continue;
+      if (key.value.dirty) cache_.commit().add_backlog(key.range.count);
       SegmentCounters& counters = counters_of(key.value.place);
       counters.live_sectors.fetch_add(static_cast<std::uint32_t>(key.range.count.value),
                                       std::memory_order_relaxed);
@@ -238,6 +239,8 @@ Result<RecoveredVolume, CacheError> recover_volume(CacheDevice& device, std::uin
                                                       : reader.end().chunk;
   const auto settled = settle_accepted(device, slot, writer, {.chunk = end_chunk}, replay);
   if (!settled) return io_error(settled.error());
+  // Also where nothing is written any more: write-back may go as far.
+  result.cache->commit().start_at(report.last_sequence);
   if (report.damaged()) return result;
   const auto healed = heal(device, slot, writer, report.notes);
   if (!healed) return io_error(healed.error());

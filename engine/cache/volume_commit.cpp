@@ -64,6 +64,8 @@ void VolumeCommit::commit_kset(DurableWriter& writer) {
     complete(std::exchange(done_, nullptr));
   }
   publish_all(appended.value().sequence);
+  // Before published_: what is known to be published is in the backlog.
+  raise(dirty_logged_, dirty_);
   published_.store(appended.value().sequence, std::memory_order_release);
   if (GUARD("publish before acknowledgement")) finish_front();
 }
@@ -73,6 +75,7 @@ void VolumeCommit::compose() {
   count_ = 0;
   stripes_ = 0;
   charged_ = 0;
+  dirty_ = {};
   CommitRecord* record = waiting_;
   const std::size_t first = std::min(record->keys_.size() - record->logged_, format::most_keys);
   const std::size_t fit = log_.keys_that_fit();
@@ -140,6 +143,7 @@ void VolumeCommit::encode(const PendingKey& key) {
     stripes_ += key.range().count.value / stripe_sectors;
     return;
   }
+  if (key.kind == format::KeyKind::data) dirty_ = dirty_ + key.range().count;
   to.crc = key.value.crc;
   to.place = key.value.place.value;
   to.generation = key.generation;

@@ -20,7 +20,8 @@ namespace engine {
 // Whoever gets the lock commits everything queued; nobody waits for it. The holder looks at the
 // queue again after letting go, and who pushes tries the lock after pushing, so nothing is left
 // lying. A kset is settled before any of its keys is visible, and keys become visible in the order
-// of the log. Nothing else may publish to the index, or erase from it, without the lock.
+// of the log. Nothing else may publish to the index, or erase from it, without the lock; marking
+// extents clean needs none, for it only lets conditions of keys hold that did not.
 //
 // Invariants: at most one kset of the volume is not settled; a record is in exactly one list; a
 // thread holds at most one volume's lock.
@@ -54,6 +55,15 @@ class VolumeCommit {
   }
   void start_at(std::uint64_t sequence) { published_.store(sequence, std::memory_order_release); }
 
+  // Data that is published and not written back, newer over older counted twice. Any thread.
+  [[nodiscard]] SectorCount backlog() const {
+    const std::uint64_t written = written_back_.load(std::memory_order_relaxed);
+    return {dirty_logged_.load(std::memory_order_relaxed) - written};
+  }
+  // Recovery has found it; write-back is done with it. One thread at a time each.
+  void add_backlog(SectorCount count) { raise(dirty_logged_, count); }
+  void lower_backlog(SectorCount count) { raise(written_back_, count); }
+
  private:
   struct Source {
     CommitRecord* record;
@@ -76,6 +86,9 @@ class VolumeCommit {
   void fail();
   static void complete(CommitRecord* done);
   void lower_live(Place place, SectorCount count);
+  static void raise(std::atomic<std::uint64_t>& sum, SectorCount count) {
+    sum.store(sum.load(std::memory_order_relaxed) + count.value, std::memory_order_relaxed);
+  }
 
   CacheDevice& device_;
   VolumeLog& log_;
@@ -84,6 +97,8 @@ class VolumeCommit {
   std::atomic<bool> held_{false};  // the commit lock; guards everything below but the atomics
   std::atomic<bool> failed_{false};
   std::atomic<std::uint64_t> published_{0};
+  std::atomic<std::uint64_t> dirty_logged_{0};  // sectors
+  std::atomic<std::uint64_t> written_back_{0};
 
   CommitRecord* waiting_ = nullptr;  // from the oldest to the newest
   CommitRecord* waiting_last_ = nullptr;
@@ -93,6 +108,7 @@ class VolumeCommit {
   std::size_t count_ = 0;
   std::uint64_t stripes_ = 0;
   std::uint64_t charged_ = 0;            // what its records were charged for it
+  SectorCount dirty_;                    // data that only the cache will have
   CommitRecord* composed_to_ = nullptr;  // the first record that is not, or not wholly, in it
   std::array<format::Key, format::most_keys> keys_;
   std::array<Source, format::most_keys> sources_;

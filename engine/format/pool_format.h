@@ -103,4 +103,35 @@ static_assert(offsetof(VolumeEntry, cache_uuid) == 328 &&
 static_assert(offsetof(VolumeEntry, cache_state) == 352 && offsetof(VolumeEntry, reserved) == 356);
 static_assert(std::is_trivially_copyable_v<VolumeEntry> && std::is_standard_layout_v<VolumeEntry>);
 
+// IMAGE.marker is two of these, 4096 bytes apart: the same, or one of them not whole.
+inline constexpr std::array<char, 8> backing_marker_magic{'F', 'B', 'Y', 'M', 'A', 'R', 'K', '\n'};
+inline constexpr std::uint32_t backing_marker_version = 1;
+struct BackingMarkerSlot {
+  std::array<char, 8> magic;
+  little_uint32_t crc;  // CRC-32C of the struct with this field zero
+  little_uint32_t version;
+  Features features;
+  std::array<std::byte, 16> volume_uuid;
+  std::array<std::byte, 16> cache_uuid;  // of the cache device; nil: none has written here yet
+  little_uint64_t sequence;              // one more with every change; the highest counts
+  little_uint32_t state;                 // BackingMark::State
+  little_uint32_t slot;                  // 0 or 1
+  little_uint64_t from;                  // ksets of the volume's log
+  little_uint64_t to;
+  little_uint64_t from_time_ms;  // since 1970-01-01 UTC
+  little_uint64_t to_time_ms;
+  std::array<std::byte, 3976> reserved;
+};
+static_assert(sizeof(BackingMarkerSlot) == 4096 && alignof(BackingMarkerSlot) == 1);
+static_assert(offsetof(BackingMarkerSlot, volume_uuid) == 40);
+static_assert(offsetof(BackingMarkerSlot, cache_uuid) == 56);
+static_assert(offsetof(BackingMarkerSlot, sequence) == 72);
+static_assert(offsetof(BackingMarkerSlot, state) == 80 && offsetof(BackingMarkerSlot, slot) == 84);
+static_assert(offsetof(BackingMarkerSlot, from) == 88 && offsetof(BackingMarkerSlot, to) == 96);
+static_assert(offsetof(BackingMarkerSlot, from_time_ms) == 104);
+static_assert(offsetof(BackingMarkerSlot, to_time_ms) == 112);
+static_assert(offsetof(BackingMarkerSlot, reserved) == 120);
+static_assert(std::is_trivially_copyable_v<BackingMarkerSlot> &&
+              std::is_standard_layout_v<BackingMarkerSlot>);
+
 }  // namespace engine::format

@@ -5,6 +5,7 @@
 
 #include "engine/format/pool_format.h"
 #include "engine/foundation/check.h"
+#include "engine/pool/marker_file.h"
 #include "engine/pool/pool_check.h"
 #include "engine/pool/pool_files.h"
 
@@ -80,8 +81,9 @@ Result<void, PoolError> FilePool::remove_leftovers() {
     const bool own =
         is_left_from(pool_label_name) ||
         std::any_of(volume_table_names.begin(), volume_table_names.end(), is_left_from) ||
-        std::any_of(table_.records.begin(), table_.records.end(),
-                    [&](const VolumeRecord& record) { return is_left_from(record.image); });
+        std::any_of(table_.records.begin(), table_.records.end(), [&](const VolumeRecord& record) {
+          return is_left_from(record.image) || is_left_from(marker_name(record.image));
+        });
     if (!own) continue;
     const auto removed = directory_->remove(name);
     if (!removed) return pool_io_error(*directory_, name + " cannot be removed", removed.error());

@@ -16,14 +16,6 @@ PoolError at(const PoolDirectory& directory, PoolError error) {
   return {error.kind, directory.path() + ": " + error.text};
 }
 
-// Replaces the whole file, or leaves the old one: durable on return.
-FileResult<void> replace_file(PoolDirectory& directory, const std::string& name,
-                              std::span<const std::byte> bytes) {
-  TRY(directory.write(temporary_name(name), bytes));
-  TRY(directory.rename(temporary_name(name), name, /*replace=*/true));
-  return directory.sync();
-}
-
 struct ReplicaState {
   std::optional<VolumeTable> table;
   std::optional<PoolError> error;  // why there is none
@@ -57,6 +49,13 @@ Result<ReplicaState, PoolError> read_replica(PoolDirectory& directory, const cha
 std::string temporary_name(const std::string& name) { return "." + name + ".new"; }
 bool is_temporary_name(const std::string& name) {
   return name.size() > 5 && name.front() == '.' && name.ends_with(".new");
+}
+
+FileResult<void> replace_file(PoolDirectory& directory, const std::string& name,
+                              std::span<const std::byte> bytes) {
+  TRY(directory.write(temporary_name(name), bytes));
+  TRY(directory.rename(temporary_name(name), name, /*replace=*/true));
+  return directory.sync();
 }
 
 std::uint64_t wall_clock_ms() {

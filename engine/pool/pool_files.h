@@ -23,6 +23,10 @@ inline constexpr std::array<const char*, 2> volume_table_names{"forebay-pool.vol
 [[nodiscard]] std::string temporary_name(const std::string& name);
 [[nodiscard]] bool is_temporary_name(const std::string& name);
 
+// Replaces the whole file, or leaves the old one: durable on return.
+[[nodiscard]] FileResult<void> replace_file(PoolDirectory& directory, const std::string& name,
+                                            std::span<const std::byte> bytes);
+
 // Milliseconds since 1970-01-01 UTC.
 [[nodiscard]] std::uint64_t wall_clock_ms();
 

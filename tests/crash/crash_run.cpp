@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "engine/cache/kset.h"
+#include "tests/crash/crash_write_back.h"
+#include "tests/crash/log_times.h"
 #include "tests/crash/reclaimer.h"
 
 namespace engine::test {
@@ -42,7 +44,10 @@ class Run final : public CompletionSink {
         random_(options.seed),
         crash_random_(options.seed * 7919 + 1),
         first_total_(counts.total()) {
-    for (auto& backing : backing_) backing.assign(world_sectors, 0);
+    for (auto& disk : disks_) {
+      const VolumeModel::State nothing(world_sectors, 0);
+      disk = std::make_unique<CrashDisk>(world_base, BackingImage{.sectors = nothing, .mark = {}});
+    }
     crc_ = random_.chance(1, 2);
     pmem_ = make_world_pmem(crc_, 14 + static_cast<std::uint32_t>(random_.below(10)));
   }
@@ -63,8 +68,9 @@ class Run final : public CompletionSink {
     VolumeModel& model = models_[command.slot];
     if (command.index != model.acknowledged()) violate("acknowledged out of order");
     model.acknowledge(command.index + 1);
+    times_[command.slot].logged(command.index, record.sequence());
     ++counts_.live_checks;
-    if (!model.prefix_of(world_->state(command.slot, backing_[command.slot]),
+    if (!model.prefix_of(world_->state(command.slot, disks_[command.slot]->current()),
                          model.order().size())) {
       violate("what is read at the acknowledgement is no prefix");
     }
@@ -89,10 +95,17 @@ class Run final : public CompletionSink {
     world_ = std::make_unique<CrashWorld>(*pmem_);
     if (!world_->trouble().empty()) violate("at the beginning of a life: " + world_->trouble());
     for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
-      models_[slot].truncate(prefix(*world_, slot));
+      models_[slot].truncate(prefix(*world_, slot, disks_[slot]->current()));
+      times_[slot].recovered(models_[slot].order().size(),
+                             world_->volume(slot).commit().published());
     }
     for (std::size_t at = 0; at < actors; ++at) {
       actors_.push_back(CacheActor::make(world_->device()).value());
+    }
+    write_back_ = std::make_unique<CrashWriteBack>(*world_, disks_, random_);
+    for (auto& disk : disks_) {
+      disk->fail_some(random_.chance(1, 2));
+      disk->on_point([this] { reach_disk(); });
     }
     pmem_->on_persist_point([this](PersistPoint point) { reach(point); });
     kill_at_ = random_.chance(1, 2) ? pmem_->persist_points() + 40 + random_.below(600) : 0;
@@ -117,6 +130,8 @@ class Run final : public CompletionSink {
 
   void end_life() {
     if (pmem_ != nullptr) pmem_->on_persist_point({});
+    write_back_.reset();
+    writes_back_.reset();
     stack_.clear();
     commands_.clear();
     in_flight_ = 0;
@@ -131,9 +146,9 @@ class Run final : public CompletionSink {
       CrashWorld recovered(*pmem_);
       if (!recovered.trouble().empty()) violate("after a kill: " + recovered.trouble());
       for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
-        served[slot] = prefix(recovered, slot);
+        served[slot] = prefix(recovered, slot, disks_[slot]->current());
       }
-      for (int sample = 0; sample < 12; ++sample) {
+      for (int sample = 0; sample < 20; ++sample) {
         count(CrashKind::kill_then_power);
         LoseEverything lose;
         RandomChooser some(crash_random_);
@@ -141,7 +156,11 @@ class Run final : public CompletionSink {
         CrashWorld again(*after);
         if (!again.trouble().empty()) violate("power after a kill: " + again.trouble());
         for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
-          if (prefix(again, slot) < served[slot]) violate("recovery served what power took");
+          const BackingImage image = disks_[slot]->crash(crash_random_);
+          if (prefix(again, slot, image.sectors) < served[slot]) {
+            violate("recovery served what power took");
+          }
+          check_alone(slot, image);
         }
       }
     }
@@ -154,7 +173,29 @@ class Run final : public CompletionSink {
       quiet_work();
       return;
     }
+    if (options_.focus != CrashFocus::cache && random_.chance(1, 3)) return write_some_back();
     step(random_.below(actors));
+  }
+
+  // A reactor beside the actors: they go on inside of it (see reach).
+  void write_some_back() {
+    const auto slot = static_cast<std::uint32_t>(random_.below(world_volumes));
+    writes_back_ = slot;
+    write_back_->of(slot).set_draining(random_.chance(2, 3));
+    for (std::uint64_t turns = 1 + random_.below(24); turns > 0; --turns) write_back_->turn();
+    writes_back_.reset();
+  }
+
+  // Without failures, for they may go on for ever.
+  void write_all_back(std::uint32_t slot) {
+    writes_back_ = slot;
+    disks_[slot]->fail_some(false);
+    if (!write_back_->bring(slot)) violate("write-back does not end");
+    writes_back_.reset();
+    if (disks_[slot]->current() != models_[slot].settled() || disks_[slot]->was_misused()) {
+      violate("the backing is not what was acknowledged");
+    }
+    check_alone(slot, disks_[slot]->crash(crash_random_));
   }
 
   [[nodiscard]] bool turns_idle() const { return unfinished_ == 0; }
@@ -207,7 +248,8 @@ class Run final : public CompletionSink {
     for (std::uint64_t at = 0; at < range.count.value; ++at) {
       const std::uint64_t sector = range.begin.value + at;
       fill_sector(std::span(data).subspan(at * sector_size, sector_size),
-                  fills ? backing_[slot][sector - world_base.value] : model.writer, sector);
+                  fills ? disks_[slot]->current()[sector - world_base.value] : model.writer,
+                  sector);
     }
     VolumeCache& volume = world_->volume(slot);
     CacheActor& actor = *actors_[turn.actor];
@@ -233,6 +275,7 @@ class Run final : public CompletionSink {
       if (!command->ordered) continue;
       command->index = models_[command->slot].order().size();
       models_[command->slot].append(command->model);
+      times_[command->slot].queued();
     }
   }
 
@@ -253,7 +296,7 @@ class Run final : public CompletionSink {
     finish_turns();
     quiet_ = true;
     const auto slot = static_cast<std::uint32_t>(random_.below(world_volumes));
-    if (world_->state(slot, backing_[slot]) != models_[slot].settled()) {
+    if (world_->state(slot, disks_[slot]->current()) != models_[slot].settled()) {
       violate("what is read is not what was acknowledged");
     }
     Reclaimer reclaimer(world_->device(), world_->volume(slot), world_->writer());
@@ -261,12 +304,10 @@ class Run final : public CompletionSink {
     if (dice == 0) {
       CHECK(world_->volume(slot).note_durable(world_->writer()));
     } else if (dice < 3) {
-      backing_[slot] = models_[slot].settled();
-      reclaimer.write_back();
+      write_all_back(slot);
       reclaimer.free_some(random_);
     } else {
-      backing_[slot] = models_[slot].settled();
-      reclaimer.write_back();
+      write_all_back(slot);
       reclaimer.forget_all();
       needs_space_ = random_.chance(1, 2) && needs_space_;
     }
@@ -277,7 +318,8 @@ class Run final : public CompletionSink {
   // ---- persist points
   void reach(PersistPoint point) {
     if (!enough()) explore();
-    if (!quiet_ && stack_.size() < deepest && !stack_.empty() && random_.chance(1, 24)) {
+    const bool others_go_on = !stack_.empty() || writes_back_.has_value();
+    if (!quiet_ && stack_.size() < deepest && others_go_on && random_.chance(1, 24)) {
       std::size_t other = random_.below(actors);
       if (std::ranges::none_of(stack_, [other](Turn* turn) { return turn->actor == other; })) {
         const auto before = std::exchange(free_before_, std::nullopt);
@@ -292,7 +334,12 @@ class Run final : public CompletionSink {
     if (kill_at_ != 0 && point.number >= kill_at_) throw Killed{};
   }
 
+  void reach_disk() {
+    if (!enough()) explore();
+  }
+
   [[nodiscard]] CrashKind kind_now() {
+    if (writes_back_ && stack_.empty()) return CrashKind::write_back;
     if (quiet_) return CrashKind::table_update;
     if (free_before_ && world_->device().segments().free_count() != *free_before_) {
       return CrashKind::segment_switch;
@@ -308,16 +355,22 @@ class Run final : public CompletionSink {
     return CrashKind::kset_append;
   }
 
+  [[nodiscard]] bool is_looked_at(CrashKind kind) const {
+    return options_.focus == CrashFocus::everything ||
+           (kind == CrashKind::write_back) == (options_.focus == CrashFocus::write_back);
+  }
+
   void explore() {
     const CrashKind kind = kind_now();
-    const std::uint64_t one_in = kind == CrashKind::data_copy        ? 24
+    const std::uint64_t one_in = kind == CrashKind::data_copy        ? 16
+                                 : kind == CrashKind::write_back     ? 24
                                  : kind == CrashKind::table_update   ? 6
                                  : kind == CrashKind::segment_switch ? 8
                                  : kind == CrashKind::kset_append    ? 4
                                                                      : 1;
     const bool is_entry = kind == CrashKind::table_update || kind == CrashKind::segment_switch;
     const std::uint64_t thin = is_entry ? options_.thin_entries : options_.thin;
-    if (!crash_random_.chance(1, one_in * thin)) return;
+    if (!is_looked_at(kind) || !crash_random_.chance(1, one_in * thin)) return;
     if (pmem_->crashes() <= 4) {
       ExhaustiveChooser choose;
       do {
@@ -352,13 +405,44 @@ class Run final : public CompletionSink {
     count(kind);
     CrashWorld world(after);
     after.on_persist_point({});
+    std::array<BackingImage, world_volumes> images;
     for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
+      images[slot] = disks_[slot]->crash(crash_random_);
+      check_alone(slot, images[slot]);
       if (rotten == slot && world.is_open() && world.damaged(slot)) continue;
       if (!rotten && !world.trouble().empty()) {
         violate(std::string(text(kind)) + ": " + world.trouble());
       }
       if (!world.is_open()) violate(std::string(text(kind)) + ": " + world.trouble());
-      (void)prefix(world, slot);
+      (void)prefix(world, slot, images[slot].sectors);
+    }
+    const bool resumes = options_.focus == CrashFocus::write_back || crash_random_.chance(1, 4);
+    if (!rotten && resumes && options_.focus != CrashFocus::cache) resume(world, images);
+  }
+
+  // P3: the backing and its marker, and nothing else.
+  void check_alone(std::uint32_t slot, const BackingImage& image) {
+    if (image.mark && image.mark->state == BackingMark::State::in_progress) return;
+    ++counts_.backing_checks;
+    const auto [least, most] = times_[slot].commands_up_to(image.mark ? image.mark->to : 0);
+    if (models_[slot].is_between(image.sectors, least, most)) return;
+    violate("the backing of volume " + std::to_string(slot) + " alone is not the volume at kset " +
+            std::to_string(image.mark ? image.mark->to : 0) + ", as its marker says");
+  }
+
+  // The batches that a crash has interrupted, or the next ones, in another life.
+  void resume(CrashWorld& world, const std::array<BackingImage, world_volumes>& images) {
+    CrashDisks disks;
+    for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
+      disks[slot] = std::make_unique<CrashDisk>(world_base, images[slot]);
+    }
+    CrashWriteBack write_back(world, disks, crash_random_);
+    for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
+      const std::uint64_t tail = world.device().volumes()[slot].tails.dirty_tail;
+      if (tail >= world.volume(slot).commit().published()) continue;
+      if (!write_back.bring(slot, tail + 1)) violate("a batch is not resumed");
+      check_alone(slot, disks[slot]->crash(crash_random_));
+      (void)prefix(world, slot, disks[slot]->current());
     }
   }
 
@@ -396,7 +480,7 @@ class Run final : public CompletionSink {
     count(CrashKind::rotten_kset);
     CrashWorld world(*after);
     if (!world.is_open()) violate("rotten kset: " + world.trouble());
-    if (!world.damaged(slot)) (void)prefix(world, slot);
+    if (!world.damaged(slot)) (void)prefix(world, slot, disks_[slot]->current());
   }
 
   // Of the current chunk.
@@ -426,9 +510,9 @@ class Run final : public CompletionSink {
     writer->fence();
   }
 
-  std::size_t prefix(CrashWorld& world, std::uint32_t slot) {
+  std::size_t prefix(CrashWorld& world, std::uint32_t slot, const VolumeModel::State& backing) {
     const VolumeModel& model = models_[slot];
-    const VolumeModel::State state = world.state(slot, backing_[slot]);
+    const VolumeModel::State state = world.state(slot, backing);
     const auto found = model.prefix_of(state, model.order().size());
     if (!found) {
       violate("volume " + std::to_string(slot) + " is no prefix of its log that holds all " +
@@ -447,11 +531,14 @@ class Run final : public CompletionSink {
   std::unique_ptr<SimPmem> pmem_;
   std::array<VolumeModel, world_volumes> models_{VolumeModel{world_base, world_sectors},
                                                  VolumeModel{world_base, world_sectors}};
-  std::array<VolumeModel::State, world_volumes> backing_;
+  std::array<LogTimes, world_volumes> times_;
+  CrashDisks disks_;
   Writer next_writer_ = 1;
 
   std::unique_ptr<CrashWorld> world_;
   std::vector<std::unique_ptr<CacheActor>> actors_;
+  std::unique_ptr<CrashWriteBack> write_back_;
+  std::optional<std::uint32_t> writes_back_;  // the volume, while its lane has a turn
   std::vector<std::unique_ptr<Command>> commands_;
   std::vector<Turn*> stack_;
   std::size_t in_flight_ = 0;
@@ -484,60 +571,14 @@ const char* text(CrashKind kind) {
       return "kill, then power";
     case CrashKind::rotten_kset:
       return "rotten kset";
+    case CrashKind::write_back:
+      return "write-back";
   }
   return "?";
 }
 
 std::uint64_t CrashCounts::total() const {
   return std::accumulate(states.begin(), states.end(), std::uint64_t{0});
-}
-
-// A kset reached one copy, which then could not be read, so the log was gone on with without it;
-// and when that copy can be read again, it must not count.
-void run_transient_error(CrashCounts& counts) {
-  struct Waits final : CompletionSink {
-    void complete(CommitRecord& /*record*/) override { ++done; }
-    int done = 0;
-  } sink;
-  const auto write = [&sink](CrashWorld& world, Writer writer) {
-    const auto actor = CacheActor::make(world.device()).value();
-    CommitRecord record(sink);
-    std::array<std::byte, sector_size> data{};
-    fill_sector(data, writer, world_base.value);
-    CHECK(world.volume(0).write(*actor, record, {world_base, {1}}, data));
-    CHECK(!actor->end_turn());
-  };
-  const auto pmem = make_world_pmem(false, 14);
-  std::vector<std::byte> before;
-  MediaOffset place;
-  {
-    CrashWorld world(*pmem);
-    write(world, 1);
-    before.assign(pmem->content().begin(), pmem->content().end());
-    place = world.volume(0).log().places()[0] + ByteCount{world.volume(0).log().offset()};
-    write(world, 2);
-  }
-  const std::uint64_t bytes = kset_bytes(1, 64);
-  std::copy_n(pmem->content().begin() + static_cast<std::ptrdiff_t>(place.value), bytes,
-              before.begin() + static_cast<std::ptrdiff_t>(place.value));
-  SimPmem crashed(before);
-  crashed.poison(place, {bytes});
-  {
-    CrashWorld world(crashed);
-    if (!world.trouble().empty()) {
-      ++counts.violations;
-      counts.first_violation = "one copy of a torn kset cannot be read: " + world.trouble();
-      return;
-    }
-    write(world, 3);
-  }
-  SimPmem readable(crashed.content());
-  ++counts.states[static_cast<std::size_t>(CrashKind::rotten_kset)];
-  CrashWorld world(readable);
-  const VolumeModel::State nothing(world_sectors, 0);
-  if (world.trouble().empty() && world.state(0, nothing)[0] == 3) return;
-  ++counts.violations;
-  counts.first_violation = "a kset that recovery had left behind counts again: " + world.trouble();
 }
 
 void run_crashes(const CrashOptions& options, CrashCounts& counts) {

@@ -25,16 +25,25 @@ enum class CrashKind : std::uint8_t {
   second_recovery,
   kill_then_power,  // the process was killed, another one recovered, then power failed
   rotten_kset,      // both copies of a kset, or one copy of a chunk, went bad besides
+  write_back,       // of a backing too
 };
-inline constexpr std::size_t crash_kinds = 9;
+inline constexpr std::size_t crash_kinds = 10;
 [[nodiscard]] const char* text(CrashKind kind);
 
 struct CrashCounts {
   std::array<std::uint64_t, crash_kinds> states{};
   std::uint64_t violations = 0;
   std::uint64_t live_checks = 0;
-  std::string first_violation;  // what, and how to see it again
+  std::uint64_t backing_checks = 0;  // of backings alone, at the moment that their marker names
+  std::string first_violation;       // what, and how to see it again
   [[nodiscard]] std::uint64_t total() const;
+};
+
+// Where it looks.
+enum class CrashFocus : std::uint8_t {
+  everything,
+  cache,       // write-back is there for space alone
+  write_back,  // the persist points of commits are passed over
 };
 
 struct CrashOptions {
@@ -46,12 +55,14 @@ struct CrashOptions {
   // Looks at one persist point of so many times as usual; and of those inside updates of entries.
   std::uint64_t thin = 1;
   std::uint64_t thin_entries = 1;
+  CrashFocus focus = CrashFocus::everything;
   bool churns = false;         // the log above all: ksets of one size, chunks used again
   bool data_is_fenced = true;  // false for the mutant that does not
 };
 
-// One scripted case.
+// Scripted cases.
 void run_transient_error(CrashCounts& counts);
+void run_rotten_payload(CrashCounts& counts);
 
 // Runs until the lives are over, or the first violation.
 void run_crashes(const CrashOptions& options, CrashCounts& counts);

@@ -15,6 +15,7 @@ void print(const CrashCounts& counts) {
     std::cout << text(static_cast<CrashKind>(kind)) << ": " << counts.states[kind] << "\n";
   }
   std::cout << "crash states: " << counts.total() << ", live checks: " << counts.live_checks
+            << ", of backings alone: " << counts.backing_checks
             << ", violations: " << counts.violations << "\n";
 }
 
@@ -32,6 +33,7 @@ TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
     run_crashes({.seed = seed, .most_states = wanted, .churns = seed % 8 == 0}, counts);
   }
   run_transient_error(counts);
+  run_rotten_payload(counts);
   print(counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
   EXPECT_GE(counts.total(), wanted);

@@ -25,7 +25,12 @@ struct Mutant {
   std::uint64_t states = 250;  // for each seed
   std::uint64_t thin = 1;
   std::uint64_t thin_entries = 1;
+  CrashFocus focus = CrashFocus::cache;
 };
+
+constexpr Mutant of_write_back(const char* guard) {
+  return {.guard = guard, .focus = CrashFocus::write_back};
+}
 
 constexpr Mutant mutants[] = {
     {"data fence"},
@@ -45,6 +50,13 @@ constexpr Mutant mutants[] = {
     {"publish before acknowledgement"},
     {"one replica at a time", 1, 500, 20},
     {"chunk header first"},
+    of_write_back("target before the first write"),
+    of_write_back("marker before the first write"),
+    of_write_back("batch never shrinks"),
+    of_write_back("newest inside the batch"),
+    of_write_back("backing flush before D"),
+    of_write_back("backing flush result"),
+    of_write_back("payload crc on its way"),
 };
 
 // What the child says that ran a mutant. A failed CHECK of the engine ends it.
@@ -58,6 +70,7 @@ void run_mutant(const Mutant& mutant, Verdict& verdict) {
   switch_guard_off(mutant.guard);
   CrashCounts& counts = verdict.counts;
   run_transient_error(counts);
+  run_rotten_payload(counts);
   for (std::uint64_t seed = mutant.seed; counts.total() < most_states && counts.violations == 0;
        ++seed) {
     run_crashes({.seed = seed,
@@ -65,6 +78,7 @@ void run_mutant(const Mutant& mutant, Verdict& verdict) {
                  .most_states = most_states,
                  .thin = mutant.thin,
                  .thin_entries = mutant.thin_entries,
+                 .focus = mutant.focus,
                  .churns = seed % 8 == 0,
                  .data_is_fenced = std::string(mutant.guard) != "data fence"},
                 counts);
@@ -121,6 +135,7 @@ TEST(MutantsBuild, WithAllGuardsNothingIsFound) {
   switch_guard_off("");
   CrashCounts counts;
   run_transient_error(counts);
+  run_rotten_payload(counts);
   run_crashes({.seed = 1}, counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
 }

@@ -7,13 +7,6 @@
 
 namespace engine::test {
 
-void Reclaimer::write_back() {
-  LogTails tails = device_.volumes()[volume_.slot()].tails;
-  tails.dirty_tail = volume_.commit().published();
-  tails.dirty_tail_chunk = volume_.log().chunk_of_next();
-  CHECK(device_.volumes().set_tails(writer_, volume_.slot(), tails));
-}
-
 bool Reclaimer::is_free_to_go(std::uint32_t segment) const {
   const SegmentInfo info = device_.segments().info(segment);
   const SegmentCounters& counters = device_.segments().counters(segment);

@@ -1,5 +1,5 @@
-// Reclaimer: the least that write-back, truncation and reclaim will do to a volume's entries, so
-// that space, chunks and generations are used again.
+// Reclaimer: the least that truncation and reclaim will do to a volume's entries, so that space,
+// chunks and generations are used again.
 #pragma once
 
 #include "engine/cache/volume_cache.h"
@@ -7,14 +7,12 @@
 
 namespace engine::test {
 
-// With nothing of the volume in flight. The test keeps the backing.
+// With nothing of the volume in flight, and everything written back.
 class Reclaimer {
  public:
   Reclaimer(CacheDevice& device, VolumeCache& volume, DurableWriter& writer)
       : device_(device), volume_(volume), writer_(writer) {}
 
-  // Everything is on the backing: D is the end of the log.
-  void write_back();
   // Drops what some closed segments hold, and frees them; their keys stay in the log.
   void free_some(SeededRandom& random);
   // Drops everything: K is the end of the log, and chunks and segments are freed.

@@ -86,6 +86,20 @@ class VolumeModel {
       apply(expected, order_[count]);
     }
   }
+  // Whether `state` is what the first commands have made, `least` to `most` of them.
+  [[nodiscard]] bool is_between(const State& state, std::size_t least, std::size_t most) {
+    if (past_.empty() || least < past_commands_) {
+      past_.assign(settled_.size(), 0);
+      past_commands_ = 0;
+    }
+    for (; past_commands_ < least; ++past_commands_) apply(past_, order_[past_commands_]);
+    State expected = past_;
+    for (std::size_t count = least;; ++count) {
+      if (expected == state) return true;
+      if (count == most) return false;
+      apply(expected, order_[count]);
+    }
+  }
   [[nodiscard]] std::string difference(const State& state) const {
     for (std::size_t at = 0; at < state.size(); ++at) {
       if (state[at] == settled_[at]) continue;
@@ -112,6 +126,8 @@ class VolumeModel {
   State settled_;
   std::size_t acknowledged_ = 0;
   std::vector<ModelCommand> order_;
+  State past_;  // after past_commands_: where is_between() was last asked
+  std::size_t past_commands_ = 0;
 };
 
 }  // namespace engine::test

@@ -8,34 +8,20 @@
 #include <memory>
 #include <vector>
 
-#include "engine/cache/format_cache.h"
-#include "engine/cache/recovery.h"
 #include "engine/foundation/check.h"
 #include "engine/foundation/random.h"
 #include "engine/media/open_pmem.h"
+#include "tests/bench/cache/bench_cache.h"
+#include "tests/bench/cache/write_back_bench.h"
 
 namespace engine {
 namespace {
 
-constexpr std::size_t block_bytes = 4096;
-constexpr ByteCount device_bytes = 1536_MiB;
-constexpr ByteCount volume_bytes = 512_MiB;
 constexpr std::uint64_t volume_blocks = volume_bytes.value / block_bytes;
 constexpr std::uint64_t writes = 240'000;  // what the device takes without reclaim
 constexpr std::size_t hot_blocks = 32;
 constexpr std::size_t cold_blocks = 32'768;  // 128 MiB
 constexpr int rounds = 3;
-
-double now_ns() {
-  return std::chrono::duration<double, std::nano>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-double median(std::vector<double> values) {
-  std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
-  return values[values.size() / 2];
-}
 
 // The data that is written.
 class Source {
@@ -77,49 +63,6 @@ Figure bare_writes(PmemRegion& region, Source& source) {
   }
   return figure_of(now_ns() - begin, writes, std::move(samples));
 }
-
-struct Counter final : CompletionSink {
-  void complete(CommitRecord& /*record*/) override { ++completed; }
-  std::uint64_t completed = 0;
-};
-
-// A formatted device with one volume, open.
-struct Cache {
-  Cache(PmemRegion& pmem, bool crc) : region(pmem), memory(1_GiB) {
-    FormatOptions options;
-    options.uuid.bytes.fill(std::byte{crc ? std::uint8_t{2} : std::uint8_t{1}});
-    system_random(options.uuid.bytes);
-    options.payload_crc = crc;
-    options.replace = replaced;
-    CHECK(format_cache(region, options));
-    replaced = options.uuid;
-    open();
-    CHECK(device->volumes().attach(
-        *writer, {.volume = options.uuid,
-                  .backing = options.uuid,
-                  .size = volume_bytes,
-                  .binding = {.attach_epoch = 1, .block_size = {}, .name = "bench"}}));
-    recover();
-  }
-  void open() {
-    device = std::move(CacheDevice::open(region).value());
-    writer = std::make_unique<DurableWriter>(DurableWriter::make(region).value());
-  }
-  RecoveryReport recover() {
-    auto recovered = recover_volume(*device, 0, memory, clock, *writer).value();
-    CHECK(!recovered.report.damaged() && !recovered.report.not_opened);
-    volume = std::move(recovered.cache);
-    return recovered.report;
-  }
-
-  static inline std::optional<Uuid> replaced;
-  PmemRegion& region;
-  SystemClock clock;
-  IndexMemory memory;
-  std::unique_ptr<CacheDevice> device;
-  std::unique_ptr<DurableWriter> writer;
-  std::unique_ptr<VolumeCache> volume;
-};
 
 Figure cache_writes(Cache& cache, std::size_t depth, Source& source) {
   const auto actor = CacheActor::make(*cache.device).value();
@@ -228,8 +171,13 @@ void measure(PmemRegion& region, PmemRegion& bare_region, bool hot) {
 }  // namespace
 }  // namespace engine
 
-int main() {
+// With a directory: write-back to the disk that it is on, and nothing else.
+int main(int argc, char** argv) {
   const auto region = std::move(engine::make_anonymous_pmem(engine::device_bytes).value());
+  if (argc > 1) {
+    engine::measure_write_back(*region, argv[1]);
+    return 0;
+  }
   const auto bare = std::move(engine::make_anonymous_pmem(engine::device_bytes).value());
   engine::measure(*region, *bare, true);
   engine::measure(*region, *bare, false);

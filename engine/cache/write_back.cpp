@@ -1,0 +1,393 @@
+#include "engine/cache/write_back.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
+
+namespace engine {
+namespace {
+
+constexpr std::size_t step_keys = 256;      // marked clean in a turn
+constexpr ByteCount most_copied = 256_KiB;  // into one operation
+
+ByteCount bytes_of_sectors(SectorCount count) { return {count.value * format::place_bytes}; }
+
+}  // namespace
+
+WriteBack::WriteBack(VolumeCache& volume, BackingDevice& backing, BackingMarker& marker,
+                     IoLane& lane, DurableWriter& writer, const Clock& clock,
+                     const WriteBackLimits& limits, const BatchBounds& bounds)
+    : volume_(volume),
+      backing_(backing),
+      marker_(marker),
+      lane_(lane),
+      writer_(writer),
+      clock_(clock),
+      bounds_(bounds),
+      pace_(limits),
+      operations_(std::max(limits.most_in_flight, limits.busy_in_flight)) {
+  for (Operation& operation : operations_) operation.owner = this;
+}
+
+WriteBack::~WriteBack() { CHECK(in_flight_ == 0 && !marker_under_way_); }
+
+const LogTails& WriteBack::tails() const {
+  return volume_.device().volumes()[volume_.slot()].tails;
+}
+
+// ---- what is wanted
+
+void WriteBack::tick() {
+  const Instant now = clock_.now();
+  const std::uint64_t published = volume_.commit().published();
+  pace_.look(now, bytes_of_sectors(volume_.commit().backlog()), tails().dirty_tail, published);
+  // A backing that must be reopened would only refuse; once it is, there is nothing to wait for.
+  if (retry_at_ && now >= *retry_at_ && !backing_.needs_reopen()) {
+    retry_at_.reset();
+    stuck_ = false;
+  }
+  if (may_begin() && (goal() > tails().dirty_tail || !marker_is_current_)) go_on();
+}
+
+bool WriteBack::may_begin() const { return !stopping_ && !failed_ && !retry_at_; }
+
+std::uint64_t WriteBack::goal() const {
+  const std::uint64_t published = volume_.commit().published();
+  std::uint64_t goal = std::max(pace_.goal(published), draining_ ? published : 0);
+  if (!waiters_.empty()) goal = std::max(goal, waiters_.back().sequence());
+  // A batch that has begun is ended, whoever wanted it.
+  if (tails().writeback_target > tails().dirty_tail) {
+    goal = std::max(goal, tails().writeback_target);
+  }
+  return std::min(goal, published);
+}
+
+bool WriteBack::wait(DirtyTailWaiter& waiter, std::uint64_t sequence) {
+  if (tails().dirty_tail >= sequence) return false;
+  waiter.sequence_ = sequence;
+  auto behind = waiters_.end();
+  while (behind != waiters_.begin() && std::prev(behind)->sequence() > sequence) --behind;
+  waiters_.insert(behind, waiter);
+  go_on();
+  return true;
+}
+
+void WriteBack::set_draining(bool draining) {
+  draining_ = draining;
+  if (draining) go_on();
+}
+
+// ---- steps
+
+void WriteBack::end_of_turn() {
+  if (commits_left_) commits_left_ = volume_.commit().run(writer_);
+  bool more = mark_clean();
+  more = prepare() || more;
+  more = advance() || more;
+  if (more || commits_left_) go_on();
+}
+
+bool WriteBack::prepare() {
+  if (!may_begin()) return false;
+  if (!next_) return make_next();
+  if (!next_->is_prepared()) next_->prepare_some();
+  return !next_->is_prepared();
+}
+
+bool WriteBack::make_next() {
+  const WriteBackBatch::End from =
+      current_
+          ? current_->end()
+          : WriteBackBatch::End{.sequence = tails().dirty_tail, .chunk = tails().dirty_tail_chunk};
+  if (goal() <= from.sequence) return false;
+  VolumeCommit& commit = volume_.commit();
+  if (!commit.try_lock()) return true;
+  WriteBackBatch::From what{.start = {.sequence = from.sequence, .chunk = from.chunk},
+                            .at_least = std::max(tails().writeback_target, from.sequence),
+                            .at_most = commit.published(),
+                            .chunks = {}};
+  const VolumeChunks& chunks = volume_.device().chunks_of(volume_.slot());
+  for (const LogChunk& chunk : chunks.chunks) {
+    if (chunk.ordinal >= from.chunk) what.chunks.chunks.push_back(chunk);
+  }
+  commit.unlock();
+  commits_left_ = commit.run(writer_);
+  next_ = std::make_unique<WriteBackBatch>(volume_, bounds_, std::move(what));
+  return true;
+}
+
+bool WriteBack::advance() {
+  switch (phase_) {
+    case Phase::between:
+      return leave_between();
+    case Phase::announce:
+      if (marker_under_way_) return false;
+      if (marker_status_ != IoStatus::ok) {
+        back_off(std::string("the marker beside the backing: ") + text(marker_status_));
+        return false;
+      }
+      phase_ = Phase::write;
+      return true;
+    case Phase::write:
+      submit_some();
+      if (in_flight_ > 0) return false;
+      if (status_ != IoStatus::ok || unreadable_) {
+        back_off(unreadable_ ? std::string("data in the cache has become unreadable")
+                             : std::string("a write to the backing: ") + text(status_));
+        return false;
+      }
+      if (submitted_ == current_->pieces().size()) flush();
+      return true;
+    case Phase::flush:
+      if (in_flight_ > 0) return false;
+      if (status_ != IoStatus::ok && GUARD("backing flush result")) {
+        back_off(std::string("a flush of the backing: ") + text(status_));
+        return false;
+      }
+      end_batch();
+      return true;
+    case Phase::conclude:
+      if (marker_under_way_) return false;
+      if (marker_status_ != IoStatus::ok) {
+        back_off(std::string("the marker beside the backing: ") + text(marker_status_));
+        return false;
+      }
+      marker_is_current_ = true;
+      phase_ = Phase::between;
+      return true;
+  }
+  return false;
+}
+
+bool WriteBack::leave_between() {
+  if (failed_ || retry_at_) return false;
+  if (stopping_) next_.reset();
+  if (next_ && next_->is_prepared()) {
+    begin();
+    return true;
+  }
+  const bool mixed = tails().writeback_target > tails().dirty_tail && GUARD("batch never shrinks");
+  if (marker_is_current_ || mixed) return false;
+  phase_ = Phase::conclude;
+  write_marker(BackingMark::State::clean);
+  return false;
+}
+
+// ---- a batch
+
+void WriteBack::begin() {
+  current_ = std::move(next_);
+  if (current_->trouble()) trouble_ = current_->trouble();
+  if (!current_->is_usable()) {
+    back_off(trouble_->text());
+    stuck_ = true;
+    return;
+  }
+  began_ = clock_.now();
+  status_ = IoStatus::ok;
+  unreadable_ = false;
+  submitted_ = 0;
+  // Nothing for the backing: D just moves. What the marker says stays true.
+  if (current_->pieces().empty() && tails().writeback_target <= tails().dirty_tail) {
+    const bool current = marker_is_current_;
+    end_batch();
+    marker_is_current_ = current && !failed_;
+    return;
+  }
+  if (GUARD("target before the first write") && !set_target(current_->end().sequence)) return;
+  marker_is_current_ = false;
+  phase_ = Phase::announce;
+  marker_status_ = IoStatus::ok;
+  if (GUARD("marker before the first write")) write_marker(BackingMark::State::in_progress);
+}
+
+bool WriteBack::set_target(std::uint64_t target) {
+  LogTails next = tails();
+  next.writeback_target = std::max(next.writeback_target, target);
+  const auto set = volume_.device().volumes().set_tails(writer_, volume_.slot(), next);
+  if (!set) fail(set.error());
+  return static_cast<bool>(set);
+}
+
+void WriteBack::write_marker(BackingMark::State state) {
+  const CacheVolume& volume = volume_.device().volumes()[volume_.slot()];
+  const bool clean = state == BackingMark::State::clean;
+  marker_write_ = {
+      .mark = {.state = state,
+               .volume = volume.identity.volume,
+               .cache = volume_.device().uuid(),
+               .from = volume.tails.dirty_tail,
+               .to = clean ? volume.tails.dirty_tail : current_->end().sequence,
+               .from_time_ms = volume.tails.consistent_time_ms,
+               .to_time_ms = clean ? volume.tails.consistent_time_ms : current_->end().time_ms},
+      .done =
+          [](MarkerWrite& write, IoStatus status) noexcept {
+            auto& self = *static_cast<WriteBack*>(write.context);
+            self.marker_under_way_ = false;
+            self.marker_status_ = status;
+            self.go_on();
+          },
+      .context = this};
+  marker_under_way_ = true;
+  marker_.write(lane_, marker_write_);
+}
+
+// A bounded number in a turn: a backing in memory would take the whole batch.
+void WriteBack::submit_some() {
+  const std::size_t most = pace_.in_flight();
+  const std::vector<DirtyPiece>& pieces = current_->pieces();
+  for (Operation& operation : operations_) {
+    if (submitted_ == pieces.size() || in_flight_ >= most || status_ != IoStatus::ok) return;
+    if (operation.in_use) continue;
+    const auto next = fill(operation);
+    if (!next) {
+      operation.copy.release();
+      unreadable_ = true;
+      return;
+    }
+    submitted_ = *next;
+    submit(operation);
+  }
+}
+
+// From the cache itself, or from a copy where that makes one operation of many; without memory for
+// the copy it goes as it is.
+std::optional<std::size_t> WriteBack::fill(Operation& operation) {
+  operation.io = {};
+  const auto next = current_->fill_io(submitted_, operation.io);
+  if (!next || !current_->is_scattered(*next, operation.io)) return next;
+  auto space = lane_.buffers().lease(most_copied);
+  if (!space) return next;
+  operation.copy = std::move(*space);
+  return current_->gather(submitted_, operation.copy.bytes(), operation.io);
+}
+
+void WriteBack::submit(Operation& operation) {
+  operation.in_use = true;
+  operation.io.context = &operation;
+  operation.io.done = [](BackingIo& io, IoStatus status) noexcept {
+    auto& ended = *static_cast<Operation*>(io.context);
+    WriteBack& self = *ended.owner;
+    ended.in_use = false;
+    ended.copy.release();
+    --self.in_flight_;
+    if (self.status_ == IoStatus::ok) self.status_ = status;
+    self.last_answer_ = self.clock_.now();
+    self.go_on();
+  };
+  if (in_flight_++ == 0) last_answer_ = clock_.now();
+  backing_.submit(lane_, operation.io);
+}
+
+void WriteBack::flush() {
+  if (!GUARD("backing flush before D") && !set_dirty_tail()) return;
+  phase_ = Phase::flush;
+  Operation& operation = operations_.front();
+  operation.io = {.kind = BackingIo::Kind::sync};
+  submit(operation);
+}
+
+void WriteBack::end_batch() {
+  if (!set_dirty_tail()) return;
+  while (mark_clean()) {
+  }
+  done_ = std::move(current_);
+  marked_ = 0;
+  volume_.commit().lower_backlog(done_->data());
+  pace_.succeeded(bytes_of_sectors(done_->data()), clock_.now() - began_);
+  error_.clear();
+  if (!done_->trouble()) trouble_.reset();
+  marker_is_current_ = false;
+  phase_ = Phase::between;
+  tell_waiters();
+}
+
+bool WriteBack::set_dirty_tail() {
+  const WriteBackBatch::End end = current_->end();
+  LogTails next = tails();
+  next.dirty_tail = end.sequence;
+  next.dirty_tail_chunk = std::max(next.dirty_tail_chunk, end.chunk);
+  next.writeback_target = std::max(next.writeback_target, end.sequence);
+  next.consistent_time_ms = end.time_ms;
+  const auto set = volume_.device().volumes().set_tails(writer_, volume_.slot(), next);
+  if (!set) fail(set.error());
+  return static_cast<bool>(set);
+}
+
+// True: there is more. What is newer than the batch does not point there any more.
+bool WriteBack::mark_clean() {
+  if (!done_) return false;
+  const std::size_t end = std::min(marked_ + step_keys, done_->keys().size());
+  for (; marked_ < end; ++marked_) {
+    const DirtyKey& key = done_->keys()[marked_];
+    if (key.kind == DirtyKey::Kind::invalidate) continue;
+    const ExtentValue value = key.value();
+    (void)volume_.index().mark_clean(key.range, {.kind = value.kind, .place = value.place},
+                                     CleanZeros::drop);
+  }
+  if (marked_ < done_->keys().size()) return true;
+  done_.reset();
+  return false;
+}
+
+void WriteBack::tell_waiters() {
+  while (!waiters_.empty() && waiters_.front().sequence() <= tails().dirty_tail) {
+    DirtyTailWaiter& waiter = waiters_.front();
+    waiters_.pop_front();
+    waiter.written_back();
+  }
+}
+
+// ---- what goes wrong
+
+void WriteBack::back_off(const std::string& why) {
+  error_ = why;
+  phase_ = Phase::between;
+  current_.reset();
+  next_.reset();
+  marker_is_current_ = false;
+  retry_at_ = pace_.failed(clock_.now());
+}
+
+// For good: what the media holds of the entry is for the next open to find out.
+void WriteBack::fail(const CacheError& error) {
+  error_ = error.text;
+  phase_ = Phase::between;
+  failed_ = true;
+  current_.reset();
+  next_.reset();
+}
+
+// ---- how it stands
+
+bool WriteBack::is_quiet() const { return in_flight_ == 0 && !marker_under_way_ && !done_; }
+
+bool WriteBack::is_backing_current() const {
+  return phase_ == Phase::between && !failed_ &&
+         tails().dirty_tail >= volume_.commit().published() &&
+         tails().writeback_target <= tails().dirty_tail;
+}
+
+WriteBackStatus WriteBack::status() const {
+  using State = WriteBackStatus::State;
+  const bool writes = phase_ != Phase::between || next_ != nullptr;
+  WriteBackStatus status{.state = failed_     ? State::failed
+                                  : retry_at_ ? (stuck_ ? State::stopped : State::backing_off)
+                                  : writes    ? State::writing
+                                              : State::idle,
+                         .backing_mixed = tails().writeback_target > tails().dirty_tail,
+                         .dirty_tail = tails().dirty_tail,
+                         .consistent_time_ms = tails().consistent_time_ms,
+                         .bytes_left = bytes_of_sectors(volume_.commit().backlog()),
+                         .time_left = {},
+                         .error = error_,
+                         .trouble = trouble_,
+                         .in_flight = in_flight_,
+                         .last_answer = last_answer_};
+  if (!failed_ && !retry_at_) status.time_left = pace_.time_for(status.bytes_left);
+  return status;
+}
+
+}  // namespace engine

@@ -1,0 +1,164 @@
+// WriteBack: brings one volume's dirty data to its backing, batch by batch, in log order.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/cache/dirty_tail_waiter.h"
+#include "engine/cache/write_back_batch.h"
+#include "engine/cache/write_back_pace.h"
+#include "engine/media/backing_marker.h"
+
+namespace engine {
+
+struct WriteBackStatus {
+  enum class State : std::uint8_t {
+    idle,  // nothing has to be written now
+    writing,
+    backing_off,  // the backing, or its marker, failed; tried again by itself. All data is kept
+    stopped,      // an unreadable piece, or a damaged log: see trouble. Looked at again by itself
+    failed,       // the cache device cannot be written any more
+  };
+  State state = State::idle;
+  bool backing_mixed = false;  // a batch has begun and not ended: the backing is at no moment
+  std::uint64_t dirty_tail = 0;
+  std::uint64_t consistent_time_ms = 0;     // of kset D
+  ByteCount bytes_left;                     // of data; newer over older counted twice
+  std::optional<Duration> time_left;        // at the rate of late; nullopt: unknown, or no progress
+  std::string error;                        // of the last failure; empty once a batch is through
+  std::optional<WriteBackTrouble> trouble;  // in whatever state: what write-back cannot get past
+  std::size_t in_flight = 0;
+  Instant last_answer;  // of the backing, while something is in flight: how long it has been silent
+};
+
+// A state machine of the volume's home lane: everything on that lane's thread, nothing blocks; it
+// goes on at the ends of turns and when operations complete. Call tick() some ten times a second.
+//
+// A batch: prepared in steps (WriteBackBatch), meanwhile the one before is being written; target=E
+// in both replicas, the marker `in progress`; many writes in flight; flush; D=target=E and its time
+// in both replicas; dirty bits; the marker `clean`, unless the next batch begins at once. What
+// fails ends in a back-off, then everything from D on up to at least the target is written again:
+// the backing may have lost what it had taken. Nothing else may write to the backing meanwhile.
+//
+// K stays at or before D, and reclaim frees nothing that a key behind D names: so segments need no
+// pins here. Of the volume's tails it changes dirty_tail, its chunk, target and time.
+//
+// Invariants: no operation on the backing before target and marker are durable; D moves only behind
+// a flush that succeeded; target >= D once a batch has begun, and the next one ends at or behind
+// it.
+class WriteBack final : private LaneTask {
+ public:
+  // All outlive it; the writer is of this thread (page granularity: of the commit thread, as all of
+  // this then). One for each volume cache.
+  WriteBack(VolumeCache& volume, BackingDevice& backing, BackingMarker& marker, IoLane& lane,
+            DurableWriter& writer, const Clock& clock, const WriteBackLimits& limits = {},
+            const BatchBounds& bounds = {});
+  WriteBack(const WriteBack&) = delete;
+  WriteBack& operator=(const WriteBack&) = delete;
+  // Stopped, and is_quiet().
+  ~WriteBack();
+
+  void tick();
+  void set_share(ByteCount share) { pace_.set_share(share); }
+  void set_foreground_busy(bool busy) { pace_.set_busy(busy); }
+
+  // Begins to write back up to `sequence` at once, and tells the waiter; false: D is there already,
+  // and nobody is told.
+  [[nodiscard]] bool wait(DirtyTailWaiter& waiter, std::uint64_t sequence);
+  // While draining, everything goes to the backing as soon as it can: before a detachment. False
+  // cancels. Progress: see status().
+  void set_draining(bool draining);
+  // Begins nothing more, for good; what is under way ends.
+  void stop() { stopping_ = true; }
+  // Nothing is under way, and no index entry waits for being marked clean.
+  [[nodiscard]] bool is_quiet() const;
+
+  // Nobody but hosts writes to the backing, and it has everything that was acknowledged: direct
+  // writes are allowed (and with them, D moves over their invalidations).
+  [[nodiscard]] bool is_backing_current() const;
+  [[nodiscard]] WriteBackStatus status() const;
+
+ private:
+  enum class Phase : std::uint8_t {
+    between,   // no batch
+    announce,  // the marker says `in progress`
+    write,
+    flush,
+    conclude,  // the marker says `clean`
+  };
+  struct Operation {
+    BackingIo io;
+    BufferLease copy;  // empty: straight from the cache
+    WriteBack* owner = nullptr;
+    bool in_use = false;
+  };
+
+  void end_of_turn() override;
+  void go_on() { lane_.at_turn_end(*this); }
+
+  [[nodiscard]] const LogTails& tails() const;
+  [[nodiscard]] bool may_begin() const;
+  [[nodiscard]] std::uint64_t goal() const;
+  [[nodiscard]] bool make_next();
+  // True: there is another step to do.
+  [[nodiscard]] bool prepare();
+  [[nodiscard]] bool advance();
+  [[nodiscard]] bool mark_clean();
+
+  [[nodiscard]] bool leave_between();
+  void begin();
+  [[nodiscard]] bool set_target(std::uint64_t target);
+  void write_marker(BackingMark::State state);
+  void submit_some();
+  [[nodiscard]] std::optional<std::size_t> fill(Operation& operation);
+  void submit(Operation& operation);
+  void flush();
+  void end_batch();
+  [[nodiscard]] bool set_dirty_tail();
+  void tell_waiters();
+  void back_off(const std::string& why);
+  void fail(const CacheError& error);
+
+  VolumeCache& volume_;
+  BackingDevice& backing_;
+  BackingMarker& marker_;
+  IoLane& lane_;
+  DurableWriter& writer_;
+  const Clock& clock_;
+  const BatchBounds bounds_;
+  WriteBackPace pace_;
+  boost::intrusive::list<DirtyTailWaiter, boost::intrusive::constant_time_size<false>>
+      waiters_;  // lowest sequence first
+  bool draining_ = false;
+  bool stopping_ = false;
+  bool failed_ = false;
+  bool commits_left_ = false;  // others' keys, queued while this held the commit lock
+
+  Phase phase_ = Phase::between;
+  std::unique_ptr<WriteBackBatch> next_;     // being prepared, or ready
+  std::unique_ptr<WriteBackBatch> current_;  // being written
+  std::unique_ptr<WriteBackBatch> done_;     // whose keys are being marked clean
+  std::size_t marked_ = 0;                   // keys of done_
+  Instant began_;
+
+  std::vector<Operation> operations_;
+  std::size_t in_flight_ = 0;
+  std::size_t submitted_ = 0;       // pieces of current_
+  IoStatus status_ = IoStatus::ok;  // of the batch's operations: the first that failed
+  bool unreadable_ = false;         // a piece has become so since it was verified
+  Instant last_answer_;
+
+  MarkerWrite marker_write_;
+  bool marker_under_way_ = false;
+  IoStatus marker_status_ = IoStatus::ok;
+  bool marker_is_current_ = false;  // says `clean` at D
+
+  std::optional<Instant> retry_at_;
+  std::string error_;
+  std::optional<WriteBackTrouble> trouble_;
+  bool stuck_ = false;  // retry_at_ is because of trouble_
+};
+
+}  // namespace engine

@@ -1,0 +1,51 @@
+// BackingMarker: says beside a backing which past moment of its volume it holds by itself. The seam
+// between write-back and wherever a pool keeps that, with a simulated twin (tests/sim).
+#pragma once
+
+#include <cstdint>
+
+#include "engine/foundation/uuid.h"
+#include "engine/media/backing_device.h"
+#include "engine/media/io_lane.h"
+
+namespace engine {
+
+// Invariants: from <= to; clean: from = to, and so are the times.
+struct BackingMark {
+  enum class State : std::uint8_t {
+    clean = 1,        // the backing is the volume as it was after kset `to`
+    in_progress = 2,  // it was that after `from`; some of what leads to `to` may be on it besides
+  };
+  State state = State::clean;
+  Uuid volume;
+  Uuid cache;  // the cache device whose log the sequences are of
+  std::uint64_t from = 0;
+  std::uint64_t to = 0;
+  std::uint64_t from_time_ms = 0;  // since 1970-01-01 UTC; 0: as the volume was without its cache
+  std::uint64_t to_time_ms = 0;
+  friend bool operator==(const BackingMark&, const BackingMark&) = default;
+};
+
+// One change of the marker; owned by the caller, untouched by it until `done` runs.
+struct MarkerWrite {
+  BackingMark mark;
+  // On the lane's thread; may run inside write() (simulation). `ok`: durable. Anything else: what
+  // is read later is the mark before or this one.
+  void (*done)(MarkerWrite& write, IoStatus status) noexcept = nullptr;
+  void* context = nullptr;  // the caller's own
+};
+
+class BackingMarker {
+ public:
+  BackingMarker() = default;
+  BackingMarker(const BackingMarker&) = delete;
+  BackingMarker& operator=(const BackingMarker&) = delete;
+  // Nothing may be in flight.
+  virtual ~BackingMarker() = default;
+
+  // Replaces the mark, so that a crash leaves the one before or this one, and no single bad place
+  // of the medium brings an older one back. One at a time, on one lane.
+  virtual void write(IoLane& lane, MarkerWrite& write) = 0;
+};
+
+}  // namespace engine

@@ -1,0 +1,122 @@
+#include "engine/pool/marker_file.h"
+
+#include <array>
+#include <cerrno>
+
+#include "engine/format/pool_format.h"
+#include "engine/foundation/check.h"
+#include "engine/pool/checked_struct.h"
+#include "engine/pool/pool_files.h"
+
+namespace engine {
+namespace {
+
+using Kind = PoolError::Kind;
+using State = BackingMark::State;
+
+PoolError damaged(const std::string& what) {
+  return {Kind::damaged, "the marker is damaged (" + what + ")"};
+}
+PoolError unsupported(const std::string& what) {
+  return {Kind::unsupported,
+          "the marker " + what + ", which this version does not know; use a newer Forebay"};
+}
+
+bool is_possible(const BackingMark& mark) {
+  if (mark.volume.is_nil() || mark.from > mark.to || mark.from_time_ms > mark.to_time_ms) {
+    return false;
+  }
+  if (mark.state == State::clean) {
+    return mark.from == mark.to && mark.from_time_ms == mark.to_time_ms;
+  }
+  return mark.state == State::in_progress;
+}
+
+// nullopt: not whole. Errors: unsupported, damaged.
+Result<std::optional<StoredMark>, PoolError> decode_slot(std::span<const std::byte> bytes,
+                                                         unsigned number) {
+  const auto slot = *ByteReader(bytes).read<format::BackingMarkerSlot>();
+  if (slot.magic != format::backing_marker_magic || !is_sealed(slot) || slot.slot != number) {
+    return std::optional<StoredMark>();
+  }
+  if (slot.version != format::backing_marker_version) {
+    return unsupported("has format version " + std::to_string(slot.version));
+  }
+  if (slot.features.read_only != 0 || slot.features.incompatible != 0) {
+    return unsupported("asks for features");
+  }
+  const StoredMark stored{.mark = {.state = static_cast<State>(slot.state.value()),
+                                   .volume = {slot.volume_uuid},
+                                   .cache = {slot.cache_uuid},
+                                   .from = slot.from,
+                                   .to = slot.to,
+                                   .from_time_ms = slot.from_time_ms,
+                                   .to_time_ms = slot.to_time_ms},
+                          .sequence = slot.sequence};
+  if (slot.state > static_cast<std::uint32_t>(State::in_progress) || !is_possible(stored.mark)) {
+    return damaged("it has impossible values");
+  }
+  return std::optional(stored);
+}
+
+}  // namespace
+
+std::vector<std::byte> encode_marker_slot(const StoredMark& stored, unsigned number) {
+  CHECK(is_possible(stored.mark) && number < 2);
+  format::BackingMarkerSlot slot{};
+  slot.magic = format::backing_marker_magic;
+  slot.version = format::backing_marker_version;
+  slot.volume_uuid = stored.mark.volume.bytes;
+  slot.cache_uuid = stored.mark.cache.bytes;
+  slot.sequence = stored.sequence;
+  slot.state = static_cast<std::uint32_t>(stored.mark.state);
+  slot.slot = number;
+  slot.from = stored.mark.from;
+  slot.to = stored.mark.to;
+  slot.from_time_ms = stored.mark.from_time_ms;
+  slot.to_time_ms = stored.mark.to_time_ms;
+  seal(slot);
+  const auto bytes = bytes_of(slot);
+  return {bytes.begin(), bytes.end()};
+}
+
+Result<StoredMark, PoolError> decode_marker(std::span<const std::byte> bytes, const Uuid& volume) {
+  if (bytes.size() != marker_bytes) return damaged("its length is not 8192 bytes");
+  std::optional<StoredMark> newest;
+  for (unsigned number = 0; number < 2; ++number) {
+    TRY(const auto slot,
+        decode_slot(bytes.subspan(number * marker_slot_bytes, marker_slot_bytes), number));
+    if (slot && (!newest || slot->sequence > newest->sequence)) newest = slot;
+  }
+  if (!newest) return damaged("neither half of it is whole");
+  if (newest->mark.volume != volume) {
+    return damaged("it belongs to volume " + newest->mark.volume.text());
+  }
+  return *newest;
+}
+
+Result<std::optional<StoredMark>, PoolError> read_marker(PoolDirectory& directory,
+                                                         const std::string& image,
+                                                         const Uuid& volume) {
+  const std::string name = marker_name(image);
+  const auto bytes = directory.read(name, marker_bytes + 1);
+  if (!bytes) {
+    if (bytes.error().code == ENOENT) return std::optional<StoredMark>();
+    return pool_io_error(directory, name, bytes.error());
+  }
+  auto stored = decode_marker(bytes.value(), volume);
+  if (stored) return std::optional(stored.value());
+  return PoolError{stored.error().kind, directory.path() + "/" + name + ": " + stored.error().text};
+}
+
+Result<void, PoolError> make_marker(PoolDirectory& directory, const std::string& image,
+                                    const StoredMark& stored) {
+  std::vector<std::byte> bytes = encode_marker_slot(stored, 0);
+  const std::vector<std::byte> second = encode_marker_slot(stored, 1);
+  bytes.insert(bytes.end(), second.begin(), second.end());
+  const auto written = replace_file(directory, marker_name(image), bytes);
+  if (!written) return pool_io_error(directory, marker_name(image), written.error());
+  return success();
+}
+
+}  // namespace engine

@@ -1,0 +1,110 @@
+#include "tests/crash/crash_disk.h"
+
+#include <utility>
+
+namespace engine::test {
+
+CrashDisk::CrashDisk(Sector base, const BackingImage& image)
+    : base_(base), image_(image), current_(image.sectors) {}
+
+CrashDisk::~CrashDisk() { CHECK(waiting_.empty()); }
+
+void CrashDisk::submit(IoLane& lane, BackingIo& io) {
+  if (io.kind == BackingIo::Kind::write || io.kind == BackingIo::Kind::zero_range) apply(io);
+  waiting_.push_back({.lane = &lane, .io = &io});
+  reach();
+}
+
+void CrashDisk::write(IoLane& lane, MarkerWrite& write) {
+  waiting_.push_back({.lane = &lane, .mark = &write});
+  reach();
+}
+
+void CrashDisk::apply(const BackingIo& io) {
+  const bool zeros = io.kind == BackingIo::Kind::zero_range;
+  const std::uint64_t first = io.offset.value / sector_size;
+  const std::uint64_t count = (zeros ? io.length.value : io.buffer.size()) / sector_size;
+  for (std::uint64_t sector = first; sector < first + count; ++sector) {
+    const std::size_t at = sector - base_.value;
+    if (sector < base_.value || at >= current_.size()) {
+      misused_ = true;
+      return;
+    }
+    current_[at] =
+        zeros ? 0
+              : writer_of(io.buffer.subspan((sector - first) * sector_size, sector_size), sector);
+    misused_ = misused_ || current_[at] == torn;
+    versions_[at].push_back(current_[at]);
+  }
+}
+
+bool CrashDisk::end_one(SeededRandom& random) {
+  if (waiting_.empty()) return false;
+  const auto choice = waiting_.begin() + static_cast<std::ptrdiff_t>(random.below(waiting_.size()));
+  const Waiting waiting = *choice;
+  waiting_.erase(choice);
+  const bool syncs = waiting.io != nullptr && waiting.io->kind == BackingIo::Kind::sync;
+  const bool fails = fails_ && random.chance(1, syncs ? 4 : 12);
+  if (waiting.mark != nullptr) {
+    if (!fails || random.chance(1, 2)) image_.mark = waiting.mark->mark;
+  } else if (syncs) {
+    sync(fails, &random);
+  }
+  end(waiting, !fails ? IoStatus::ok : syncs ? IoStatus::sync_failed : IoStatus::media_error);
+  reach();
+  return true;
+}
+
+// Everything that was written was written before: write-back flushes with nothing else under way.
+void CrashDisk::sync(bool fails, SeededRandom* random) {
+  for (const auto& [at, versions] : versions_) {
+    if (fails && random->chance(1, 2)) continue;
+    image_.sectors[at] = versions.back();
+  }
+  versions_.clear();
+}
+
+void CrashDisk::end(const Waiting& waiting, IoStatus status) {
+  if (waiting.io != nullptr) {
+    BackingIo& io = *waiting.io;
+    io.generation = static_cast<std::uint32_t>(status);
+    io.file.context = &io;
+    io.file.done = [](FileOperation& operation, int) noexcept {
+      auto& ended = *static_cast<BackingIo*>(operation.context);
+      ended.done(ended, static_cast<IoStatus>(ended.generation));
+    };
+    waiting.lane->post(io.file);
+    return;
+  }
+  ended_mark_ = waiting.mark;
+  mark_status_ = status;
+  mark_operation_.context = this;
+  mark_operation_.done = [](FileOperation& operation, int) noexcept {
+    auto& self = *static_cast<CrashDisk*>(operation.context);
+    self.ended_mark_->done(*self.ended_mark_, self.mark_status_);
+  };
+  waiting.lane->post(mark_operation_);
+}
+
+void CrashDisk::abandon() {
+  hook_ = {};
+  for (const Waiting& waiting : std::exchange(waiting_, {})) {
+    // Begun, and on its way whatever becomes of the process.
+    if (waiting.mark != nullptr) image_.mark = waiting.mark->mark;
+    end(waiting, IoStatus::unavailable);
+  }
+}
+
+BackingImage CrashDisk::crash(SeededRandom& random) const {
+  BackingImage image = image_;
+  for (const auto& [at, versions] : versions_) {
+    const std::uint64_t choice = random.below(versions.size() + 1);
+    if (choice < versions.size()) image.sectors[at] = versions[choice];
+  }
+  for (const Waiting& waiting : waiting_) {
+    if (waiting.mark != nullptr && random.chance(1, 2)) image.mark = waiting.mark->mark;
+  }
+  return image;
+}
+
+}  // namespace engine::test

@@ -1,0 +1,78 @@
+// CrashDisk: the backing of one volume and its marker, as power loss sees them; copied with a
+// state.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "engine/foundation/random.h"
+#include "engine/media/backing_marker.h"
+#include "tests/crash/volume_model.h"
+
+namespace engine::test {
+
+// What there is of a volume without its cache.
+struct BackingImage {
+  VolumeModel::State sectors;
+  std::optional<BackingMark> mark;
+};
+
+// A write takes effect when it is submitted, in a cache that loses any sectors of it, in any of
+// their versions, until a flush has ended; a marker write is there or not until it has ended. A
+// flush that fails may have lost all that came before it, and the next one knows nothing of it.
+// Operations end in any order, when the test says so.
+class CrashDisk final : public BackingDevice, public BackingMarker {
+ public:
+  CrashDisk(Sector base, const BackingImage& image);
+  ~CrashDisk() override;
+
+  [[nodiscard]] ByteCount size() const override { return 8_MiB; }
+  void submit(IoLane& lane, BackingIo& io) override;
+  void write(IoLane& lane, MarkerWrite& write) override;
+
+  // Called whenever a crash can leave something new; may look.
+  void on_point(std::function<void()> hook) { hook_ = std::move(hook); }
+  // Now and then something fails, from now on or not.
+  void fail_some(bool fail) { fails_ = fail; }
+  // Ends one operation of the random choice; false if there is none.
+  bool end_one(SeededRandom& random);
+  // The process is gone: everything ends, and nobody believes the answers.
+  void abandon();
+
+  [[nodiscard]] BackingImage crash(SeededRandom& random) const;
+  // As reads see it.
+  [[nodiscard]] const VolumeModel::State& current() const { return current_; }
+  [[nodiscard]] const std::optional<BackingMark>& mark() const { return image_.mark; }
+  // Something outside of the volume's modelled sectors, or no whole sector of one command.
+  [[nodiscard]] bool was_misused() const { return misused_; }
+
+ private:
+  struct Waiting {
+    IoLane* lane = nullptr;
+    BackingIo* io = nullptr;  // either this
+    MarkerWrite* mark = nullptr;
+  };
+  void apply(const BackingIo& io);
+  void sync(bool fails, SeededRandom* random);
+  void end(const Waiting& waiting, IoStatus status);
+  void reach() {
+    if (hook_) hook_();
+  }
+
+  const Sector base_;
+  BackingImage image_;  // durable
+  VolumeModel::State current_;
+  std::map<std::size_t, std::vector<Writer>> versions_;  // not durable yet, oldest first
+  std::deque<Waiting> waiting_;
+  FileOperation mark_operation_;
+  MarkerWrite* ended_mark_ = nullptr;
+  IoStatus mark_status_ = IoStatus::ok;
+  std::function<void()> hook_;
+  bool fails_ = false;
+  bool misused_ = false;
+};
+
+}  // namespace engine::test
