@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/cache/kset.h"
+#include "tests/crash/reclaim_driver.h"
 #include "tests/crash/reclaimer.h"
 
 namespace engine::test {
@@ -30,6 +31,7 @@ struct Command final : CommitRecord {
 struct Turn {
   std::size_t actor = 0;
   std::vector<Command*> commands;
+  bool stores = false;  // data besides that of its commands: reclaim moves some
   bool ending = false;
   bool queued = false;
 };
@@ -94,6 +96,7 @@ class Run final : public CompletionSink {
     for (std::size_t at = 0; at < actors; ++at) {
       actors_.push_back(CacheActor::make(world_->device()).value());
     }
+    reclaim_ = std::make_unique<ReclaimDriver>(*world_, *actors_[0]);
     pmem_->on_persist_point([this](PersistPoint point) { reach(point); });
     kill_at_ = random_.chance(1, 2) ? pmem_->persist_points() + 40 + random_.below(600) : 0;
     try {
@@ -118,6 +121,7 @@ class Run final : public CompletionSink {
   void end_life() {
     if (pmem_ != nullptr) pmem_->on_persist_point({});
     stack_.clear();
+    reclaim_.reset();
     commands_.clear();
     in_flight_ = 0;
     actors_.clear();
@@ -163,10 +167,20 @@ class Run final : public CompletionSink {
     Turn turn;
     turn.actor = actor;
     stack_.push_back(&turn);
+    if (actor == 0 && random_.chance(1, 2)) turn.stores = reclaim();
     const std::uint64_t most = options_.churns ? 1 : 4;
     for (std::uint64_t left = 1 + random_.below(most); left > 0; --left) command(turn);
     end_turn(turn);
     stack_.pop_back();
+  }
+
+  // The home lane's turn: readers, and a step of reclaim. True: it has stored data.
+  [[nodiscard]] bool reclaim() {
+    const std::uint64_t moved = reclaim_->moved();
+    reclaim_->read_some(static_cast<std::uint32_t>(random_.below(world_volumes)), random_);
+    reclaim_->step();
+    if (!reclaim_->trouble().empty()) violate(reclaim_->trouble());
+    return reclaim_->moved() != moved;
   }
 
   void finish_turns() {
@@ -238,8 +252,10 @@ class Run final : public CompletionSink {
 
   void end_turn(Turn& turn) {
     turn.ending = true;
-    const bool stores = std::ranges::any_of(
-        turn.commands, [](const Command* command) { return !command->model.zeroes; });
+    const bool stores =
+        turn.stores || std::ranges::any_of(turn.commands, [](const Command* command) {
+          return !command->model.zeroes;
+        });
     if (!stores || !options_.data_is_fenced) queue(turn);
     unfinished_ += actors_[turn.actor]->end_turn() ? 1 : 0;
     if (!turn.queued) violate("no fence before the records were queued");
@@ -267,7 +283,8 @@ class Run final : public CompletionSink {
     } else {
       backing_[slot] = models_[slot].settled();
       reclaimer.write_back();
-      reclaimer.forget_all();
+      reclaim_->drain(slot);
+      if (!reclaim_->trouble().empty()) violate(reclaim_->trouble());
       needs_space_ = random_.chance(1, 2) && needs_space_;
     }
     quiet_ = false;
@@ -293,6 +310,7 @@ class Run final : public CompletionSink {
   }
 
   [[nodiscard]] CrashKind kind_now() {
+    if (reclaim_->works()) return CrashKind::reclaim;
     if (quiet_) return CrashKind::table_update;
     if (free_before_ && world_->device().segments().free_count() != *free_before_) {
       return CrashKind::segment_switch;
@@ -312,6 +330,7 @@ class Run final : public CompletionSink {
     const CrashKind kind = kind_now();
     const std::uint64_t one_in = kind == CrashKind::data_copy        ? 24
                                  : kind == CrashKind::table_update   ? 6
+                                 : kind == CrashKind::reclaim        ? 12
                                  : kind == CrashKind::segment_switch ? 8
                                  : kind == CrashKind::kset_append    ? 4
                                                                      : 1;
@@ -452,6 +471,7 @@ class Run final : public CompletionSink {
 
   std::unique_ptr<CrashWorld> world_;
   std::vector<std::unique_ptr<CacheActor>> actors_;
+  std::unique_ptr<ReclaimDriver> reclaim_;
   std::vector<std::unique_ptr<Command>> commands_;
   std::vector<Turn*> stack_;
   std::size_t in_flight_ = 0;
@@ -484,6 +504,8 @@ const char* text(CrashKind kind) {
       return "kill, then power";
     case CrashKind::rotten_kset:
       return "rotten kset";
+    case CrashKind::reclaim:
+      return "reclaim";
   }
   return "?";
 }

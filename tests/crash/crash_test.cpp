@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "tests/crash/crash_run.h"
+#include "tests/crash/reclaim_driver.h"
 
 namespace engine::test {
 namespace {
@@ -27,6 +28,7 @@ TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
     run_crashes({.seed = seed, .most_states = wanted, .churns = seed % 8 == 0}, counts);
   }
   run_transient_error(counts);
+  run_reclaim(counts);
   print(counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
   for (std::size_t kind = 0; kind < crash_kinds; ++kind) {
