@@ -54,7 +54,7 @@ Step Reclaim::step(CacheActor& actor) {
   if (damage_ || error_ || !volume_.is_writable()) return Step::stopped;
   if (owes_run_) owes_run_ = volume_.commit().run(actor.writer());
   if (!is_at_rest()) {
-    if (!GUARD("re-log before the key tail")) (void)pass(actor);
+    if (!GUARD("kept before the key tail")) (void)pass(actor);
     return Step::waits;
   }
   look_again();

@@ -115,7 +115,7 @@ bool VolumeCommit::holds(const PendingKey& key) {
                    [&empty](const Piece& piece) { empty = empty && !piece.value.has_value(); });
     return empty;
   }
-  if (!GUARD("conditional re-log")) return true;
+  if (!GUARD("conditional key of reclaim")) return true;
   SectorCount owned;
   index_.still_points(key.range(), key.owner,
                       [&owned](const Fragment& part) { owned = owned + part.range.count; });

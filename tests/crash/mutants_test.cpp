@@ -13,11 +13,12 @@
 
 #include "tests/crash/crash_run.h"
 #include "tests/crash/guards.h"
+#include "tests/crash/reclaim_driver.h"
 
 namespace engine::test {
 namespace {
 
-constexpr std::uint64_t most_states = 2000;
+constexpr std::uint64_t most_states = 2000;  // besides those of the scripted cases
 
 struct Mutant {
   const char* guard;
@@ -45,6 +46,12 @@ constexpr Mutant mutants[] = {
     {"publish before acknowledgement"},
     {"one replica at a time", 1, 500, 20},
     {"chunk header first"},
+    {"conditional key of reclaim"},
+    {"kept before the key tail"},
+    {"key tail before its chunks"},
+    {"free at or below the dirty tail"},
+    {"pinned segment"},
+    {"generation of the next use"},
 };
 
 // What the child says that ran a mutant. A failed CHECK of the engine ends it.
@@ -58,11 +65,12 @@ void run_mutant(const Mutant& mutant, Verdict& verdict) {
   switch_guard_off(mutant.guard);
   CrashCounts& counts = verdict.counts;
   run_transient_error(counts);
-  for (std::uint64_t seed = mutant.seed; counts.total() < most_states && counts.violations == 0;
-       ++seed) {
+  if (counts.violations == 0) run_reclaim(counts);
+  const std::uint64_t most = counts.total() + most_states;
+  for (std::uint64_t seed = mutant.seed; counts.total() < most && counts.violations == 0; ++seed) {
     run_crashes({.seed = seed,
                  .states = mutant.states,
-                 .most_states = most_states,
+                 .most_states = most,
                  .thin = mutant.thin,
                  .thin_entries = mutant.thin_entries,
                  .churns = seed % 8 == 0,
@@ -121,6 +129,7 @@ TEST(MutantsBuild, WithAllGuardsNothingIsFound) {
   switch_guard_off("");
   CrashCounts counts;
   run_transient_error(counts);
+  run_reclaim(counts);
   run_crashes({.seed = 1}, counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
 }

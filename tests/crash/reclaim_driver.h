@@ -21,11 +21,15 @@ class ReclaimDriver {
   // One step of each volume's, whether it is wanted or not; what is logged again is committed at
   // the actor's next end_turn().
   void step();
-  // Steps and turns until K is at `sequence`, or nothing can be given up any more. Nobody else is at
-  // work.
+  // Steps and turns until K is at `sequence`, or nothing can be given up any more. Nobody else is
+  // at work.
   void drain(std::uint32_t slot, std::uint64_t sequence = ~std::uint64_t{0});
   // Reads, so that some of it is hot; and now and then keeps what it has read pinned for a while.
   void read_some(std::uint32_t slot, SeededRandom& random);
+  // Keeps the front of the range pinned, if it is there, until others are.
+  void pin(std::uint32_t slot, SectorRange range);
+  // Of the oldest pin, if there is one.
+  void let_go();
 
   // Sectors, ever.
   [[nodiscard]] std::uint64_t moved() const;
@@ -41,7 +45,6 @@ class ReclaimDriver {
   };
   [[nodiscard]] Reclaim::Step step_of(std::uint32_t slot);
   [[nodiscard]] std::vector<std::byte> bytes_of(const VolumeCache::Hit& hit);
-  void let_go();
 
   CrashWorld& world_;
   CacheActor& actor_;
