@@ -39,7 +39,7 @@ VolumeCache::VolumeCache(CacheDevice& device, std::uint32_t slot, IndexMemory& m
       payload_crc_(device.payload_crc()),
       index_(memory, sectors_of(device.volumes()[slot].identity.size)),
       log_(device, slot, clock),
-      commit_(device, log_, index_) {}
+      commit_(device, log_, index_, misses_) {}
 
 Result<void, CacheError> VolumeCache::open_log(DurableWriter& writer, std::uint64_t last,
                                                std::uint64_t last_time_ms) {

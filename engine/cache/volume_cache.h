@@ -101,6 +101,7 @@ class VolumeCache {
   [[nodiscard]] std::uint32_t tag() const { return tag_; }
   [[nodiscard]] CacheDevice& device() { return device_; }
   [[nodiscard]] ExtentIndex& index() { return index_; }
+  [[nodiscard]] MissTable& misses() { return misses_; }
   [[nodiscard]] VolumeLog& log() { return log_; }
   [[nodiscard]] VolumeCommit& commit() { return commit_; }
   [[nodiscard]] bool is_writable() const {
@@ -145,6 +146,7 @@ class VolumeCache {
   const std::uint32_t tag_;
   const bool payload_crc_;
   ExtentIndex index_;
+  MissTable misses_;
   VolumeLog log_;
   VolumeCommit commit_;
   std::atomic<bool> writable_{false};
