@@ -59,16 +59,9 @@ Step Reclaim::step(CacheActor& actor) {
   }
   look_again();
   if (!kept_.empty() || !refused_.empty()) return keep(actor);
-  bool worked = false;
-  if (walked_ > tails().key_tail) {
-    const Step passed = pass(actor);
-    if (passed != Step::worked) return passed;
-    worked = true;
-  }
   const auto swept = sweep(actor.writer());
   if (!swept) return stop(swept.error());
-  const Step walked = walk(actor);
-  return walked == Step::idle && worked ? Step::worked : walked;
+  return walked_ > tails().key_tail ? pass(actor) : walk(actor);
 }
 
 // ---- reading

@@ -29,6 +29,7 @@ TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
   }
   run_transient_error(counts);
   run_reclaim(counts);
+  run_overtaken_fill(counts);
   print(counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
   for (std::size_t kind = 0; kind < crash_kinds; ++kind) {

@@ -52,6 +52,8 @@ constexpr Mutant mutants[] = {
     {"free at or below the dirty tail"},
     {"pinned segment"},
     {"generation of the next use"},
+    {"overtaken fill"},
+    {"misses are overtaken"},
 };
 
 // What the child says that ran a mutant. A failed CHECK of the engine ends it.
@@ -66,6 +68,7 @@ void run_mutant(const Mutant& mutant, Verdict& verdict) {
   CrashCounts& counts = verdict.counts;
   run_transient_error(counts);
   if (counts.violations == 0) run_reclaim(counts);
+  if (counts.violations == 0) run_overtaken_fill(counts);
   const std::uint64_t most = counts.total() + most_states;
   for (std::uint64_t seed = mutant.seed; counts.total() < most && counts.violations == 0; ++seed) {
     run_crashes({.seed = seed,
@@ -130,6 +133,7 @@ TEST(MutantsBuild, WithAllGuardsNothingIsFound) {
   CrashCounts counts;
   run_transient_error(counts);
   run_reclaim(counts);
+  run_overtaken_fill(counts);
   run_crashes({.seed = 1}, counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
 }

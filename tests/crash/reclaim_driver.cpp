@@ -186,4 +186,34 @@ void run_reclaim(CrashCounts& counts) {
   }
 }
 
+void run_overtaken_fill(CrashCounts& counts) {
+  const auto pmem = make_world_pmem(false, 24);
+  CrashWorld world(*pmem);
+  const auto actor = CacheActor::make(world.device()).value();
+  Ignore sink;
+  CommitRecord record(sink);
+  const SectorRange range{world_base, {1}};
+  MissPart miss;
+  world.volume(0).misses().begin(range, miss);
+  std::array<std::byte, sector_size> data{};
+  fill_sector(data, 1, world_base.value);
+  CHECK(world.volume(0).write(*actor, record, range, data));
+  while (actor->end_turn()) {
+  }
+  Reclaimer(world.device(), world.volume(0), world.writer()).write_back();
+  ReclaimDriver driver(world, *actor);
+  driver.drain(0);
+  // What the miss has read before the write.
+  data = {};
+  CHECK(world.volume(0).fill(*actor, record, range, data, &miss.overtaken()));
+  while (actor->end_turn()) {
+  }
+  world.volume(0).misses().end(miss);
+  VolumeModel::State backing(world_sectors, 0);
+  backing[0] = 1;
+  if (world.state(0, backing) == backing) return;
+  ++counts.violations;
+  counts.first_violation = "a miss has filled what a write had overtaken";
+}
+
 }  // namespace engine::test

@@ -57,5 +57,8 @@ class ReclaimDriver {
 // One scripted case: at every persist point of reclaim, what is hot is still in the cache after a
 // crash, and everything reads as it did.
 void run_reclaim(CrashCounts& counts);
+// Another: a read of the backing that was overtaken by a write, which is written back and given up
+// before the read comes to fill the cache.
+void run_overtaken_fill(CrashCounts& counts);
 
 }  // namespace engine::test
