@@ -174,6 +174,7 @@ Result<void, CacheError> CacheDevice::finish_leaving(DurableWriter& writer, std:
     if (info.lost) continue;
     TRY(segments_.free(writer, segment));
   }
+  segments_.shares().forget(identity.tag);
   return volumes_.release(writer, slot);
 }
 

@@ -1,6 +1,7 @@
 // CommitRecord: the keys of one command on their way into the log.
 #pragma once
 
+#include <atomic>
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <utility>
@@ -27,7 +28,7 @@ class CompletionSink {
 // What the index must say, once everything logged before is published, for a key to be logged.
 enum class KeyCondition : std::uint8_t {
   none,
-  hole,   // nothing in the whole range: a read fill
+  hole,   // nothing in the whole range, and nothing has been since its miss began: a read fill
   owned,  // the whole range still belongs to `owner`, and is clean: re-log, move
 };
 
@@ -40,8 +41,9 @@ struct PendingKey {
   bool dropped = false;  // the condition did not hold: neither logged nor published
   ExtentValue value;     // data, clean: where it lies
   std::uint32_t segment = 0;
-  std::uint32_t generation = 0;  // of the segment, the low half
-  Owner owner;                   // condition owned
+  std::uint32_t generation = 0;                  // of the segment, the low half
+  Owner owner;                                   // condition owned
+  const std::atomic<bool>* overtaken = nullptr;  // condition hole: true, and it does not hold
 
   [[nodiscard]] SectorRange range() const { return permit.range(); }
 };
@@ -64,6 +66,13 @@ class CommitRecord {
   // Of the kset that its last key is in; 0 if all were dropped.
   [[nodiscard]] std::uint64_t sequence() const { return sequence_; }
   [[nodiscard]] bool any_dropped() const { return any_dropped_; }
+  // The keys that were, to their owner after completion.
+  template <class Visit>
+  void visit_dropped(Visit visit) const {
+    for (const PendingKey& key : keys_) {
+      if (key.dropped) visit(key);
+    }
+  }
 
  private:
   friend class CacheActor;

@@ -36,11 +36,7 @@ std::uint64_t SegmentHead::part_that_fits(std::uint64_t left) const {
 
 Result<void, CacheError> SegmentHead::next_segment(DurableWriter& writer) {
   SegmentTable& segments = device_.segments();
-  if (segments.free_count() <= log_reserve) {
-    return CacheError{CacheError::Kind::no_free_segment, {}, "the rest is reserved for the logs"};
-  }
   TRY(auto segment, segments.allocate(writer, format::SegmentUse::data, tag_));
-  segments.counters(segment).open.store(true, std::memory_order_release);
   segment_ = segment;
   generation_ = static_cast<std::uint32_t>(segments.info(segment).generation);
   next_ = 0;
@@ -111,7 +107,6 @@ Result<void, CacheError> SegmentHead::take_back(DurableWriter& writer, Places& p
   places.clear();
   Result<void, CacheError> result = success();
   for (const std::uint32_t segment : new_segments_) {
-    segments.counters(segment).open.store(false, std::memory_order_release);
     const auto freed = segments.free(writer, segment);
     if (!freed) result = freed.error();
   }

@@ -26,10 +26,6 @@ struct DataPlace {
 // log is never empty; it is open while the head may still hand out of it.
 class SegmentHead {
  public:
-  // Free segments that data leaves alone, about: the logs of a full cache must go on, and opening
-  // one takes a new chunk.
-  static constexpr std::uint32_t log_reserve = 2;
-
   using Places = boost::container::small_vector<DataPlace, 2>;
 
   // The device outlives it.

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 
 namespace engine {
 namespace {
@@ -44,8 +45,10 @@ void SegmentTable::make_states(std::uint32_t count) {
   count_ = count;
 }
 
-void SegmentTable::list(std::uint32_t segment) {
+// `given_back_by`: the volume whose data it held; 0: none.
+void SegmentTable::list(std::uint32_t segment, std::uint32_t given_back_by) {
   const std::lock_guard lock(free_mutex_);
+  if (given_back_by != 0) shares_.give_back(given_back_by);
   free_.push_back(segment);
   free_count_.store(static_cast<std::uint32_t>(free_.size()), relaxed);
 }
@@ -53,6 +56,7 @@ void SegmentTable::list(std::uint32_t segment) {
 void SegmentTable::load(const ReplicatedTable& table, CacheFindings& findings) {
   CHECK(count_ == 0 && table.size() == layout_.segment_count);
   make_states(layout_.segment_count);
+  shares_.set_capacity(count_);
   for (std::uint32_t segment = count_; segment-- > 0;) {
     State& to = state(segment);
     const auto& value = table[segment].value;
@@ -74,12 +78,14 @@ void SegmentTable::load(const ReplicatedTable& table, CacheFindings& findings) {
     to.volume_tag.store(entry.volume_tag, relaxed);
     to.generation.store(entry.generation, relaxed);
     if (to.use.load(relaxed) == format::SegmentUse::free) list(segment);
+    if (to.use.load(relaxed) == format::SegmentUse::data) shares_.count_in(entry.volume_tag);
   }
 }
 
 void SegmentTable::grow() {
   const std::uint32_t before = count_;
   make_states(layout_.segment_count);
+  shares_.set_capacity(count_);
   for (std::uint32_t segment = count_; segment-- > before;) {
     const auto entry = std::bit_cast<format::SegmentEntry>(fresh_entry(seal_, segment));
     State& to = state(segment);
@@ -124,10 +130,18 @@ Result<std::uint32_t, CacheError> SegmentTable::allocate(DurableWriter& writer,
     if (free_.empty()) {
       return CacheError{CacheError::Kind::no_free_segment, {}, "no segment of the cache is free"};
     }
+    if (use == format::SegmentUse::data &&
+        !shares_.take(volume_tag, static_cast<std::uint32_t>(free_.size()))) {
+      return CacheError{CacheError::Kind::no_free_segment,
+                        {},
+                        "what is free of the cache is kept for other volumes, or for the logs"};
+    }
     segment = free_.back();
     free_.pop_back();
     free_count_.store(static_cast<std::uint32_t>(free_.size()), relaxed);
   }
+  // Before its entry says whose it is: empty as it is, it must not be freed under the caller.
+  if (use == format::SegmentUse::data) CHECK(claim(segment));
   TRY(persist(writer, segment,
               {.use = use,
                .volume_tag = volume_tag,
@@ -140,10 +154,13 @@ Result<void, CacheError> SegmentTable::free(DurableWriter& writer, std::uint32_t
   CHECK(of.use.load(relaxed) != format::SegmentUse::free && !of.lost.load(relaxed));
   CHECK(of.counters.live_sectors.load(relaxed) == 0);
   CHECK(of.counters.pins.load(std::memory_order_acquire) == 0);
-  CHECK(!of.counters.open.load(relaxed));
-  TRY(persist(writer, segment, {.generation = of.generation.load(relaxed) + 1}));
+  const std::uint32_t volume_tag = of.volume_tag.load(relaxed);
+  const std::uint64_t generation = of.generation.load(relaxed);
+  TRY(persist(writer, segment,
+              {.generation = GUARD("generation of the next use") ? generation + 1 : generation}));
   of.counters.highest_sequence.store(0, relaxed);
-  list(segment);
+  unclaim(segment);
+  list(segment, volume_tag);
   return success();
 }
 

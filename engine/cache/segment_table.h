@@ -13,6 +13,7 @@
 #include "engine/cache/device_seal.h"
 #include "engine/cache/durable_writer.h"
 #include "engine/cache/replicated_table.h"
+#include "engine/cache/segment_shares.h"
 #include "engine/foundation/result.h"
 
 namespace engine {
@@ -31,7 +32,8 @@ struct alignas(64) SegmentCounters {
   std::atomic<std::uint32_t> live_sectors{0};
   std::atomic<std::uint32_t> pins{0};
   std::atomic<std::uint64_t> highest_sequence{0};  // of the keys that name it
-  std::atomic<bool> open{false};                   // a head fills it
+  // Somebody has the right to fill it, or to free it: see SegmentTable::claim().
+  std::atomic<bool> open{false};
 
   void raise_sequence(std::uint64_t sequence) {
     std::uint64_t now = highest_sequence.load(std::memory_order_relaxed);
@@ -42,8 +44,8 @@ struct alignas(64) SegmentCounters {
 };
 
 // Any thread may call anything, each with a writer of its own; load() and grow() come before
-// threads do. One lock guards the free list only; it is a leaf, held for a push or a pop, never
-// across a store or a fence.
+// threads do. One lock guards the free list; it is held for a push or a pop and the question whose
+// share that is, never across a store or a fence. Only the lock of the shares is taken under it.
 // Invariants: a segment is in the free list iff its entry says free, in both replicas, and it is
 // not lost; both replicas of an entry that is not being changed are equal.
 class SegmentTable {
@@ -60,13 +62,23 @@ class SegmentTable {
   // Takes over new segments, free: from the count so far to the layout's.
   void grow();
 
-  // A free segment for `use`; its entry is durable in both replicas. Errors: no_free_segment, io.
+  // A free segment for `use`; its entry is durable in both replicas. Data asks the volume's share,
+  // and is the caller's: open. Errors: no_free_segment (or none for this volume), io.
   [[nodiscard]] Result<std::uint32_t, CacheError> allocate(DurableWriter& writer,
                                                            format::SegmentUse use,
                                                            std::uint32_t volume_tag);
-  // Persists it as free in the next generation, then lists it. Nothing may be live, pinned or open
-  // in it, and no key that matters name it. Error: io; the segment is lost until the next open.
+  // Persists it as free in the next generation, then lists it. Nothing may be live or pinned in it,
+  // and no key that matters name it. The caller has claimed it, unless nobody else can. Error: io;
+  // the segment is lost until the next open.
   [[nodiscard]] Result<void, CacheError> free(DurableWriter& writer, std::uint32_t segment);
+
+  // The right to fill a data segment, or to free it: one at a time has it. False: somebody has.
+  [[nodiscard]] bool claim(std::uint32_t segment) {
+    return !counters(segment).open.exchange(true, std::memory_order_acq_rel);
+  }
+  void unclaim(std::uint32_t segment) {
+    counters(segment).open.store(false, std::memory_order_release);
+  }
 
   // Of a segment that another thread allocates or frees: something between before and after.
   [[nodiscard]] SegmentInfo info(std::uint32_t segment) const;
@@ -74,6 +86,7 @@ class SegmentTable {
   [[nodiscard]] bool is_current(std::uint32_t segment, std::uint32_t volume_tag,
                                 std::uint32_t generation) const;
   [[nodiscard]] SegmentCounters& counters(std::uint32_t segment);
+  [[nodiscard]] SegmentShares& shares() { return shares_; }
   [[nodiscard]] std::uint32_t count() const { return count_; }
   [[nodiscard]] std::uint32_t free_count() const {
     return free_count_.load(std::memory_order_relaxed);
@@ -95,7 +108,7 @@ class SegmentTable {
 
   [[nodiscard]] State& state(std::uint32_t segment) const;
   void make_states(std::uint32_t count);
-  void list(std::uint32_t segment);
+  void list(std::uint32_t segment, std::uint32_t given_back_by = 0);
   [[nodiscard]] Result<void, CacheError> persist(DurableWriter& writer, std::uint32_t segment,
                                                  const SegmentInfo& info);
 
@@ -103,6 +116,7 @@ class SegmentTable {
   const DeviceSeal& seal_;
   std::vector<Block> blocks_;
   std::uint32_t count_ = 0;
+  SegmentShares shares_;
   mutable std::mutex free_mutex_;
   std::vector<std::uint32_t> free_;  // the last goes first
   std::atomic<std::uint32_t> free_count_{0};

@@ -39,7 +39,7 @@ VolumeCache::VolumeCache(CacheDevice& device, std::uint32_t slot, IndexMemory& m
       payload_crc_(device.payload_crc()),
       index_(memory, sectors_of(device.volumes()[slot].identity.size)),
       log_(device, slot, clock),
-      commit_(device, log_, index_) {}
+      commit_(device, log_, index_, misses_) {}
 
 Result<void, CacheError> VolumeCache::open_log(DurableWriter& writer, std::uint64_t last,
                                                std::uint64_t last_time_ms) {
@@ -55,9 +55,15 @@ std::optional<CacheRefusal> VolumeCache::refusal() const {
   return std::nullopt;
 }
 
-bool VolumeCache::promise_log(CacheActor& actor, CommitRecord& record, std::size_t keys) {
+bool VolumeCache::promise_log(CacheActor& actor, CommitRecord& record, std::size_t keys,
+                              VolumeLog::Purpose purpose) {
   const std::uint64_t bytes = log_bytes_of(keys, device_.layout().kset_alignment);
-  while (!log_.reserve(bytes)) {
+  while (!log_.reserve(bytes, purpose)) {
+    // What is kept in the cache takes nothing that commands may wait for.
+    if (purpose == VolumeLog::Purpose::relog &&
+        device_.segments().free_count() <= SegmentShares::device_reserve) {
+      return false;
+    }
     if (!log_.add_spare(actor.writer())) return false;
   }
   record.log_bytes_ = bytes;
@@ -66,12 +72,15 @@ bool VolumeCache::promise_log(CacheActor& actor, CommitRecord& record, std::size
 
 Result<void, CacheRefusal> VolumeCache::write(CacheActor& actor, CommitRecord& record,
                                               SectorRange range, Data data) {
-  return take_data(actor, record, range, data, format::KeyKind::data, KeyCondition::none);
+  return take_data(actor, record, range, data, {});
 }
 
 Result<void, CacheRefusal> VolumeCache::fill(CacheActor& actor, CommitRecord& record,
-                                             SectorRange range, Data data) {
-  return take_data(actor, record, range, data, format::KeyKind::clean, KeyCondition::hole);
+                                             SectorRange range, Data data,
+                                             const std::atomic<bool>* overtaken) {
+  return take_data(
+      actor, record, range, data,
+      {.kind = format::KeyKind::clean, .condition = KeyCondition::hole, .overtaken = overtaken});
 }
 
 Result<void, CacheRefusal> VolumeCache::write_zeroes(CacheActor& actor, CommitRecord& record,
@@ -88,7 +97,7 @@ Result<void, CacheRefusal> VolumeCache::invalidate(CacheActor& actor, CommitReco
 // log space; all or nothing.
 Result<void, CacheRefusal> VolumeCache::take_data(CacheActor& actor, CommitRecord& record,
                                                   SectorRange range, Data data,
-                                                  format::KeyKind kind, KeyCondition condition) {
+                                                  const Terms& terms) {
   CHECK(!range.empty() && data.size() == range.count.value * sector_bytes);
   record.reset();
   if (const auto refused = refusal()) return *refused;
@@ -109,15 +118,21 @@ Result<void, CacheRefusal> VolumeCache::take_data(CacheActor& actor, CommitRecor
   for (const DataPlace& part : places) {
     auto permit = index_.prepare({at, part.count});
     if (!permit) return give_up(CacheRefusal::no_memory);
-    PendingKey& key = record.keys_.emplace_back(std::move(*permit), kind);
-    key.condition = condition;
+    PendingKey& key = record.keys_.emplace_back(std::move(*permit), terms.kind);
+    key.condition = terms.condition;
+    key.overtaken = terms.overtaken;
+    key.owner = terms.owner;
+    key.owner.place = terms.owner.place + (at - range.begin);
+    key.value.heat = terms.heat;
     key.value.place = part.place;
     key.value.logged_sectors = static_cast<std::uint16_t>(part.count.value);
     key.segment = part.segment;
     key.generation = part.generation;
     at = at + part.count;
   }
-  if (!promise_log(actor, record, record.keys_.size())) return give_up(CacheRefusal::no_space);
+  if (!promise_log(actor, record, record.keys_.size(), terms.purpose)) {
+    return give_up(CacheRefusal::no_space);
+  }
   if (!copy_data(actor, record, data)) {
     log_.give_back(std::exchange(record.log_bytes_, 0));
     const auto result = give_up(CacheRefusal::media_error);
@@ -146,7 +161,7 @@ Result<void, CacheRefusal> VolumeCache::take_marks(CacheActor& actor, CommitReco
     record.keys_.emplace_back(std::move(*permit), kind);
   }
   CHECK(kind != format::KeyKind::zero || sum <= most_zeroed);
-  if (!promise_log(actor, record, record.keys_.size())) {
+  if (!promise_log(actor, record, record.keys_.size(), VolumeLog::Purpose::command)) {
     record.keys_.clear();
     return CacheRefusal::no_space;
   }

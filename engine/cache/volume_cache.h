@@ -61,12 +61,28 @@ class VolumeCache {
   // Reads as zeros from then on: Write Zeroes and Deallocate alike. At most most_zeroed in all.
   [[nodiscard]] Result<void, CacheRefusal> write_zeroes(CacheActor& actor, CommitRecord& record,
                                                         std::span<const SectorRange> ranges);
-  // What the backing has: taken only if nothing of the range is in the cache when its turn comes.
+  // What the backing has: taken only if nothing of the range is in the cache when its turn comes,
+  // and the miss has not been overtaken by then (MissPart::overtaken(), which outlives the record;
+  // null: nothing can overtake it).
   [[nodiscard]] Result<void, CacheRefusal> fill(CacheActor& actor, CommitRecord& record,
-                                                SectorRange range, std::span<const std::byte> data);
+                                                SectorRange range, std::span<const std::byte> data,
+                                                const std::atomic<bool>* overtaken = nullptr);
   // The backing counts from then on, whatever the cache holds.
   [[nodiscard]] Result<void, CacheRefusal> invalidate(CacheActor& actor, CommitRecord& record,
                                                       SectorRange range);
+
+  // For reclaim: clean fragments are logged again where they lie, with half their heat; each only
+  // if it still belongs to its place, whole, when its turn comes. can_relog() holds for each, the
+  // index holds them, and their segments are not freed meanwhile. Refused: no_space, when only the
+  // log's spare chunk is left; no_memory.
+  [[nodiscard]] Result<void, CacheRefusal> relog(CacheActor& actor, CommitRecord& record,
+                                                 std::span<const Fragment> fragments);
+  // Checksums are of extents as they were logged: a part of one cannot be logged without its data.
+  [[nodiscard]] bool can_relog(const Fragment& fragment) const;
+  // The same into another place; `data` is what the fragment holds.
+  [[nodiscard]] Result<void, CacheRefusal> move(CacheActor& actor, CommitRecord& record,
+                                                const Fragment& fragment,
+                                                std::span<const std::byte> data);
 
   // Gives out what the cache has, as last published, checked where the device carries checksums;
   // tells the rest in address order. Bytes of gaps are left as they are, or garbage. Any thread.
@@ -85,6 +101,7 @@ class VolumeCache {
   [[nodiscard]] std::uint32_t tag() const { return tag_; }
   [[nodiscard]] CacheDevice& device() { return device_; }
   [[nodiscard]] ExtentIndex& index() { return index_; }
+  [[nodiscard]] MissTable& misses() { return misses_; }
   [[nodiscard]] VolumeLog& log() { return log_; }
   [[nodiscard]] VolumeCommit& commit() { return commit_; }
   [[nodiscard]] bool is_writable() const {
@@ -100,14 +117,24 @@ class VolumeCache {
 
  private:
   using Data = std::span<const std::byte>;
+  // Of the keys of data: `owner` as seen from the range's first sector.
+  struct Terms {
+    format::KeyKind kind = format::KeyKind::data;
+    KeyCondition condition = KeyCondition::none;
+    VolumeLog::Purpose purpose = VolumeLog::Purpose::command;
+    Owner owner = {};
+    std::uint8_t heat = 0;
+    const std::atomic<bool>* overtaken = nullptr;
+  };
   [[nodiscard]] Result<void, CacheRefusal> take_data(CacheActor& actor, CommitRecord& record,
                                                      SectorRange range, Data data,
-                                                     format::KeyKind kind, KeyCondition condition);
+                                                     const Terms& terms);
   [[nodiscard]] Result<void, CacheRefusal> take_marks(CacheActor& actor, CommitRecord& record,
                                                       std::span<const SectorRange> ranges,
                                                       format::KeyKind kind);
   [[nodiscard]] std::optional<CacheRefusal> refusal() const;
-  [[nodiscard]] bool promise_log(CacheActor& actor, CommitRecord& record, std::size_t keys);
+  [[nodiscard]] bool promise_log(CacheActor& actor, CommitRecord& record, std::size_t keys,
+                                 VolumeLog::Purpose purpose);
   [[nodiscard]] bool copy_data(CacheActor& actor, CommitRecord& record, Data data);
 
   struct PinnedPiece;
@@ -119,6 +146,7 @@ class VolumeCache {
   const std::uint32_t tag_;
   const bool payload_crc_;
   ExtentIndex index_;
+  MissTable misses_;
   VolumeLog log_;
   VolumeCommit commit_;
   std::atomic<bool> writable_{false};

@@ -106,13 +106,19 @@ bool VolumeCommit::overlaps_composed(SectorRange range) const {
 }
 
 bool VolumeCommit::holds(const PendingKey& key) {
-  if (key.condition == KeyCondition::none || !GUARD("conditional key")) return true;
+  if (key.condition == KeyCondition::none) return true;
   if (key.condition == KeyCondition::hole) {
+    if (!GUARD("conditional key")) return true;
+    if (key.overtaken != nullptr && GUARD("overtaken fill") &&
+        key.overtaken->load(std::memory_order_acquire)) {
+      return false;
+    }
     bool empty = true;
     index_.look_up(key.range(), ExtentIndex::Heat::keep,
                    [&empty](const Piece& piece) { empty = empty && !piece.value.has_value(); });
     return empty;
   }
+  if (!GUARD("conditional key of reclaim")) return true;
   SectorCount owned;
   index_.still_points(key.range(), key.owner,
                       [&owned](const Fragment& part) { owned = owned + part.range.count; });
@@ -168,6 +174,7 @@ void VolumeCommit::publish_all(std::uint64_t sequence) {
 void VolumeCommit::publish(const Source& source, std::uint64_t sequence, std::size_t position) {
   PendingKey& key = source.record->keys_[source.key];
   source.record->sequence_ = sequence;
+  const SectorRange range = key.range();
   const auto on_displaced = [this](const Fragment& part) {
     if (part.value.kind == ExtentKind::data) lower_live(part.value.place, part.range.count);
   };
@@ -176,16 +183,19 @@ void VolumeCommit::publish(const Source& source, std::uint64_t sequence, std::si
     case format::KeyKind::clean:
       key.value.dirty = key.kind == format::KeyKind::data;
       index_.publish(std::move(key.permit), key.value, on_displaced);
-      return;
+      break;
     case format::KeyKind::zero:
       key.value = {
           .place = zero_stamp(sequence, position), .kind = ExtentKind::zero, .dirty = true};
       index_.publish(std::move(key.permit), key.value, on_displaced);
-      return;
+      break;
     case format::KeyKind::invalidate:
       index_.erase(std::move(key.permit), on_displaced);
-      return;
+      break;
   }
+  // Afterwards: who registers a miss looks the range up again, and has seen this, or is seen here.
+  // What is clean says what the backing says, and overtakes nobody.
+  if (key.kind != format::KeyKind::clean && GUARD("misses are overtaken")) misses_.overtake(range);
 }
 
 void VolumeCommit::finish_front() {

@@ -8,6 +8,7 @@
 
 #include "engine/cache/commit_queue.h"
 #include "engine/cache/extent_index.h"
+#include "engine/cache/miss_table.h"
 #include "engine/cache/volume_log.h"
 
 namespace engine {
@@ -20,8 +21,9 @@ namespace engine {
 // Whoever gets the lock commits everything queued; nobody waits for it. The holder looks at the
 // queue again after letting go, and who pushes tries the lock after pushing, so nothing is left
 // lying. A kset is settled before any of its keys is visible, and keys become visible in the order
-// of the log. Nothing else may publish to the index, or erase from it, without the lock; marking
-// extents clean needs none, for it only lets conditions of keys hold that did not.
+// of the log; misses that they overtake are told then. Nothing else may publish to the index, or
+// erase from it, without the lock; marking extents clean needs none, for it only lets conditions of
+// keys hold that did not.
 //
 // Invariants: at most one kset of the volume is not settled; a record is in exactly one list; a
 // thread holds at most one volume's lock.
@@ -31,8 +33,8 @@ class VolumeCommit {
   static constexpr std::uint64_t most_stripes = 256;  // that one kset's zeros cover, about
 
   // All outlive it.
-  VolumeCommit(CacheDevice& device, VolumeLog& log, ExtentIndex& index)
-      : device_(device), log_(log), index_(index) {}
+  VolumeCommit(CacheDevice& device, VolumeLog& log, ExtentIndex& index, MissTable& misses)
+      : device_(device), log_(log), index_(index), misses_(misses) {}
   VolumeCommit(const VolumeCommit&) = delete;
   VolumeCommit& operator=(const VolumeCommit&) = delete;
 
@@ -93,6 +95,7 @@ class VolumeCommit {
   CacheDevice& device_;
   VolumeLog& log_;
   ExtentIndex& index_;
+  MissTable& misses_;
   CommitQueue queue_;
   std::atomic<bool> held_{false};  // the commit lock; guards everything below but the atomics
   std::atomic<bool> failed_{false};

@@ -41,9 +41,11 @@ Result<void, CacheError> VolumeLog::open(DurableWriter& writer, std::uint64_t la
   return begin_chunk(writer);
 }
 
-bool VolumeLog::reserve(std::uint64_t bytes) {
+bool VolumeLog::reserve(std::uint64_t bytes, Purpose purpose) {
   const auto wanted = static_cast<std::int64_t>(bytes);
-  if (available_.fetch_sub(wanted, std::memory_order_relaxed) >= wanted) return true;
+  const auto kept =
+      purpose == Purpose::relog ? static_cast<std::int64_t>(usable_bytes()) : std::int64_t{0};
+  if (available_.fetch_sub(wanted, std::memory_order_relaxed) >= wanted + kept) return true;
   available_.fetch_add(wanted, std::memory_order_relaxed);
   return false;
 }

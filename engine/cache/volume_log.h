@@ -43,8 +43,10 @@ class VolumeLog {
   [[nodiscard]] Result<void, CacheError> open(DurableWriter& writer, std::uint64_t last,
                                               std::uint64_t last_time_ms);
 
+  // Whose keys they are: those that keep what is there anyway leave a whole chunk to the others.
+  enum class Purpose : std::uint8_t { command, relog };
   // Promises room for `bytes` of ksets, each of kset_bytes() of its keys; false: a spare is needed.
-  [[nodiscard]] bool reserve(std::uint64_t bytes);
+  [[nodiscard]] bool reserve(std::uint64_t bytes, Purpose purpose = Purpose::command);
   void give_back(std::uint64_t bytes) {
     available_.fetch_add(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
   }
@@ -69,8 +71,10 @@ class VolumeLog {
 
   [[nodiscard]] std::uint64_t last_sequence() const { return last_sequence_; }
   [[nodiscard]] std::uint64_t last_time_ms() const { return last_time_ms_; }
-  // The ordinal of a chunk that the next kset does not lie before: for the tails.
-  [[nodiscard]] std::uint64_t chunk_of_next() const { return ordinal_; }
+  // The ordinal of a chunk that the next kset does not lie before: for the tails. Any thread.
+  [[nodiscard]] std::uint64_t chunk_of_next() const {
+    return ordinal_.load(std::memory_order_relaxed);
+  }
   // Where the next kset goes, if it fits.
   [[nodiscard]] const ChunkPlaces& places() const { return places_; }
   [[nodiscard]] std::uint64_t offset() const { return offset_; }
@@ -90,7 +94,7 @@ class VolumeLog {
   std::uint64_t epoch_ = 0;
 
   ChunkPlaces places_;
-  std::uint64_t ordinal_ = 0;
+  std::atomic<std::uint64_t> ordinal_{0};
   std::uint64_t offset_ = 0;
   std::uint64_t last_sequence_ = 0;
   std::uint64_t last_time_ms_ = 0;

@@ -7,6 +7,7 @@
 #include "engine/cache/kset.h"
 #include "tests/crash/crash_write_back.h"
 #include "tests/crash/log_times.h"
+#include "tests/crash/reclaim_driver.h"
 #include "tests/crash/reclaimer.h"
 
 namespace engine::test {
@@ -32,6 +33,7 @@ struct Command final : CommitRecord {
 struct Turn {
   std::size_t actor = 0;
   std::vector<Command*> commands;
+  bool stores = false;  // data besides that of its commands: reclaim moves some
   bool ending = false;
   bool queued = false;
 };
@@ -107,6 +109,7 @@ class Run final : public CompletionSink {
       disk->fail_some(random_.chance(1, 2));
       disk->on_point([this] { reach_disk(); });
     }
+    reclaim_ = std::make_unique<ReclaimDriver>(*world_, *actors_[0]);
     pmem_->on_persist_point([this](PersistPoint point) { reach(point); });
     kill_at_ = random_.chance(1, 2) ? pmem_->persist_points() + 40 + random_.below(600) : 0;
     try {
@@ -133,6 +136,7 @@ class Run final : public CompletionSink {
     write_back_.reset();
     writes_back_.reset();
     stack_.clear();
+    reclaim_.reset();
     commands_.clear();
     in_flight_ = 0;
     actors_.clear();
@@ -204,10 +208,20 @@ class Run final : public CompletionSink {
     Turn turn;
     turn.actor = actor;
     stack_.push_back(&turn);
+    if (actor == 0 && random_.chance(1, 2)) turn.stores = reclaim();
     const std::uint64_t most = options_.churns ? 1 : 4;
     for (std::uint64_t left = 1 + random_.below(most); left > 0; --left) command(turn);
     end_turn(turn);
     stack_.pop_back();
+  }
+
+  // The home lane's turn: readers, and a step of reclaim. True: it has stored data.
+  [[nodiscard]] bool reclaim() {
+    const std::uint64_t moved = reclaim_->moved();
+    reclaim_->read_some(static_cast<std::uint32_t>(random_.below(world_volumes)), random_);
+    reclaim_->step();
+    if (!reclaim_->trouble().empty()) violate(reclaim_->trouble());
+    return reclaim_->moved() != moved;
   }
 
   void finish_turns() {
@@ -281,8 +295,10 @@ class Run final : public CompletionSink {
 
   void end_turn(Turn& turn) {
     turn.ending = true;
-    const bool stores = std::ranges::any_of(
-        turn.commands, [](const Command* command) { return !command->model.zeroes; });
+    const bool stores =
+        turn.stores || std::ranges::any_of(turn.commands, [](const Command* command) {
+          return !command->model.zeroes;
+        });
     if (!stores || !options_.data_is_fenced) queue(turn);
     unfinished_ += actors_[turn.actor]->end_turn() ? 1 : 0;
     if (!turn.queued) violate("no fence before the records were queued");
@@ -308,7 +324,8 @@ class Run final : public CompletionSink {
       reclaimer.free_some(random_);
     } else {
       write_all_back(slot);
-      reclaimer.forget_all();
+      reclaim_->drain(slot);
+      if (!reclaim_->trouble().empty()) violate(reclaim_->trouble());
       needs_space_ = random_.chance(1, 2) && needs_space_;
     }
     quiet_ = false;
@@ -340,6 +357,7 @@ class Run final : public CompletionSink {
 
   [[nodiscard]] CrashKind kind_now() {
     if (writes_back_ && stack_.empty()) return CrashKind::write_back;
+    if (reclaim_->works()) return CrashKind::reclaim;
     if (quiet_) return CrashKind::table_update;
     if (free_before_ && world_->device().segments().free_count() != *free_before_) {
       return CrashKind::segment_switch;
@@ -365,6 +383,7 @@ class Run final : public CompletionSink {
     const std::uint64_t one_in = kind == CrashKind::data_copy        ? 16
                                  : kind == CrashKind::write_back     ? 24
                                  : kind == CrashKind::table_update   ? 6
+                                 : kind == CrashKind::reclaim        ? 12
                                  : kind == CrashKind::segment_switch ? 8
                                  : kind == CrashKind::kset_append    ? 4
                                                                      : 1;
@@ -539,6 +558,7 @@ class Run final : public CompletionSink {
   std::vector<std::unique_ptr<CacheActor>> actors_;
   std::unique_ptr<CrashWriteBack> write_back_;
   std::optional<std::uint32_t> writes_back_;  // the volume, while its lane has a turn
+  std::unique_ptr<ReclaimDriver> reclaim_;
   std::vector<std::unique_ptr<Command>> commands_;
   std::vector<Turn*> stack_;
   std::size_t in_flight_ = 0;
@@ -573,6 +593,8 @@ const char* text(CrashKind kind) {
       return "rotten kset";
     case CrashKind::write_back:
       return "write-back";
+    case CrashKind::reclaim:
+      return "reclaim";
   }
   return "?";
 }

@@ -26,8 +26,9 @@ enum class CrashKind : std::uint8_t {
   kill_then_power,  // the process was killed, another one recovered, then power failed
   rotten_kset,      // both copies of a kset, or one copy of a chunk, went bad besides
   write_back,       // of a backing too
+  reclaim,          // keys logged again, tails, and what is freed behind them
 };
-inline constexpr std::size_t crash_kinds = 10;
+inline constexpr std::size_t crash_kinds = 11;
 [[nodiscard]] const char* text(CrashKind kind);
 
 struct CrashCounts {

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "tests/crash/crash_run.h"
+#include "tests/crash/reclaim_driver.h"
 
 namespace engine::test {
 namespace {
@@ -34,6 +35,8 @@ TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
   }
   run_transient_error(counts);
   run_rotten_payload(counts);
+  run_reclaim(counts);
+  run_overtaken_fill(counts);
   print(counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
   EXPECT_GE(counts.total(), wanted);

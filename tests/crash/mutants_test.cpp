@@ -13,11 +13,12 @@
 
 #include "tests/crash/crash_run.h"
 #include "tests/crash/guards.h"
+#include "tests/crash/reclaim_driver.h"
 
 namespace engine::test {
 namespace {
 
-constexpr std::uint64_t most_states = 2000;
+constexpr std::uint64_t most_states = 2000;  // besides those of the scripted cases
 
 struct Mutant {
   const char* guard;
@@ -57,6 +58,14 @@ constexpr Mutant mutants[] = {
     of_write_back("backing flush before D"),
     of_write_back("backing flush result"),
     of_write_back("payload crc on its way"),
+    {"conditional key of reclaim"},
+    {"kept before the key tail"},
+    {"key tail before its chunks"},
+    {"free at or below the dirty tail"},
+    {"pinned segment"},
+    {"generation of the next use"},
+    {"overtaken fill"},
+    {"misses are overtaken"},
 };
 
 // What the child says that ran a mutant. A failed CHECK of the engine ends it.
@@ -71,11 +80,13 @@ void run_mutant(const Mutant& mutant, Verdict& verdict) {
   CrashCounts& counts = verdict.counts;
   run_transient_error(counts);
   run_rotten_payload(counts);
-  for (std::uint64_t seed = mutant.seed; counts.total() < most_states && counts.violations == 0;
-       ++seed) {
+  if (counts.violations == 0) run_reclaim(counts);
+  if (counts.violations == 0) run_overtaken_fill(counts);
+  const std::uint64_t most = counts.total() + most_states;
+  for (std::uint64_t seed = mutant.seed; counts.total() < most && counts.violations == 0; ++seed) {
     run_crashes({.seed = seed,
                  .states = mutant.states,
-                 .most_states = most_states,
+                 .most_states = most,
                  .thin = mutant.thin,
                  .thin_entries = mutant.thin_entries,
                  .focus = mutant.focus,
@@ -136,6 +147,8 @@ TEST(MutantsBuild, WithAllGuardsNothingIsFound) {
   CrashCounts counts;
   run_transient_error(counts);
   run_rotten_payload(counts);
+  run_reclaim(counts);
+  run_overtaken_fill(counts);
   run_crashes({.seed = 1}, counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
 }

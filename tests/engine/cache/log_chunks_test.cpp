@@ -51,8 +51,8 @@ TEST(LogChunks, PairsLieInTwoSegmentsAndNowhereTwice) {
 TEST(LogChunks, OneLeftOverSegmentIsGivenBackToo) {
   Opened opened;
   SegmentTable& segments = opened.device->segments();
-  for (int data = 0; data < 7; ++data) {
-    (void)must(segments.allocate(opened.writer, format::SegmentUse::data, 1));
+  for (int other = 0; other < 7; ++other) {
+    (void)must(segments.allocate(opened.writer, format::SegmentUse::log, 0));
   }
   LogChunks& chunks = opened.device->chunks();
   EXPECT_EQ(chunks.reserve(opened.writer).error().kind, CacheError::Kind::no_free_segment);

@@ -89,7 +89,11 @@ TEST(SegmentTable, AllocatesEachOnceAndFreesInTheNextGeneration) {
   SegmentTable& table = opened.device->segments();
   std::set<std::uint32_t> seen;
   for (int segment = 0; segment < 8; ++segment) {
-    seen.insert(must(table.allocate(opened.writer, format::SegmentUse::data, 7)));
+    const bool data = table.free_count() > SegmentShares::device_reserve;
+    const auto got = table.allocate(opened.writer, format::SegmentUse::data, data ? 7 : 8);
+    EXPECT_EQ(got.has_value(), data) << segment;
+    seen.insert(data ? got.value()
+                     : must(table.allocate(opened.writer, format::SegmentUse::log, 0)));
   }
   EXPECT_EQ(seen.size(), 8U);
   EXPECT_EQ(table.free_count(), 0U);
@@ -97,7 +101,7 @@ TEST(SegmentTable, AllocatesEachOnceAndFreesInTheNextGeneration) {
   EXPECT_EQ(none.error().kind, CacheError::Kind::no_free_segment);
   EXPECT_TRUE(table.is_current(5, 7, 1));
   table.counters(5).raise_sequence(12);
-  must(table.free(opened.writer, 5));
+  for (const std::uint32_t segment : {7U, 6U, 5U}) must(table.free(opened.writer, segment));
   EXPECT_FALSE(table.is_current(5, 7, 1));
   EXPECT_EQ(table.counters(5).highest_sequence.load(), 0U);
   EXPECT_EQ(must(table.allocate(opened.writer, format::SegmentUse::data, 9)), 5U);
@@ -149,7 +153,7 @@ TEST(SegmentTable, AFailedWriteLosesTheSegmentUntilTheNextOpen) {
   std::set<std::uint32_t> seen;
   int failures = 0;
   for (int segment = 0; segment < 8; ++segment) {
-    const auto allocated = table.allocate(opened.writer, format::SegmentUse::data, 1);
+    const auto allocated = table.allocate(opened.writer, format::SegmentUse::log, 0);
     if (allocated) {
       seen.insert(allocated.value());
     } else {

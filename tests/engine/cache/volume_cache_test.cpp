@@ -155,7 +155,7 @@ TEST(VolumeCacheSpace, DataLeavesRoomForTheLogs) {
     while ((taken = open.write(at, 30, 7))) at += 30;
     EXPECT_EQ(taken.error(), CacheRefusal::no_space);
     EXPECT_EQ(open.live_sectors(), at);
-    EXPECT_EQ(open.device->segments().free_count(), SegmentHead::log_reserve);
+    EXPECT_EQ(open.device->segments().free_count(), SegmentShares::device_reserve);
     // A command that needs more than there is holds nothing of it.
     EXPECT_EQ(open.write(at, 64, 7).error(), CacheRefusal::no_space);
     EXPECT_EQ(open.live_sectors(), at);

@@ -1,0 +1,36 @@
+// ReclaimTrigger: when a volume begins to give space up, and when that is enough.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace engine {
+
+// Between the two watermarks it goes on with what it did. Segments, of the volume's room: what it
+// may still take (SegmentShares::room).
+class ReclaimTrigger {
+ public:
+  struct Watermarks {
+    std::uint32_t start = 0;  // less room than that
+    std::uint32_t stop = 0;   // at least so much
+  };
+  // A sixteenth of what the volume may have at all, up to an eighth.
+  [[nodiscard]] static Watermarks watermarks_of(std::uint32_t most) {
+    return {.start = std::max(1U, most / 16), .stop = std::max(2U, most / 8)};
+  }
+  // Chunks of its log that a volume may have in a full device without giving some up.
+  static constexpr std::size_t few_chunks = 3;
+
+  // `logs_need`: the device has nothing free but what its logs go on with.
+  [[nodiscard]] bool update(std::uint32_t room, Watermarks marks, bool logs_need,
+                            std::size_t chunks) {
+    if (room >= marks.stop) wanted_ = false;
+    if (room < marks.start) wanted_ = true;
+    return wanted_ || (logs_need && chunks > few_chunks);
+  }
+
+ private:
+  bool wanted_ = false;
+};
+
+}  // namespace engine
