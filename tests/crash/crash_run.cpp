@@ -208,7 +208,8 @@ class Run final : public CompletionSink {
     Turn turn;
     turn.actor = actor;
     stack_.push_back(&turn);
-    if (actor == 0 && random_.chance(1, 2)) turn.stores = reclaim();
+    // The home lane does one thing at a time.
+    if (actor == 0 && !writes_back_ && random_.chance(1, 2)) turn.stores = reclaim();
     const std::uint64_t most = options_.churns ? 1 : 4;
     for (std::uint64_t left = 1 + random_.below(most); left > 0; --left) command(turn);
     end_turn(turn);

@@ -58,7 +58,7 @@ constexpr Mutant mutants[] = {
     of_write_back("backing flush before D"),
     of_write_back("backing flush result"),
     of_write_back("payload crc on its way"),
-    {"conditional key of reclaim"},
+    {.guard = "conditional key of reclaim", .focus = CrashFocus::everything},
     {"kept before the key tail"},
     {"key tail before its chunks"},
     {"free at or below the dirty tail"},
