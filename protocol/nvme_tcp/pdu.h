@@ -162,10 +162,37 @@ static_assert(offsetof(R2t, r2to) == 12);
 static_assert(offsetof(R2t, r2tl) == 16);
 static_assert(offsetof(R2t, reserved20) == 20);
 
-// KDReq and KDResp (kickstart discovery): only their common header is looked at, because a
-// controller that is not a centralized discovery controller refuses them by type before any other
-// field can matter.
-using KdReq = CommonHeader;
-using KdResp = CommonHeader;
+// Kickstart discovery: a subsystem asks a centralized discovery controller to come and read its
+// discovery log. NUMKR kickstart records follow the header of KDReq as data.
+struct KdReq {
+  CommonHeader common;
+  wire::le16 numkr;   // Kickstart records.
+  wire::le16 numdie;  // Discovery information entries that the subsystem has.
+};
+static_assert(wire::is_wire_struct<KdReq, 12>);
+static_assert(offsetof(KdReq, numkr) == 8);
+static_assert(offsetof(KdReq, numdie) == 10);
+
+// Where one of the subsystem's discovery controllers is; fields as in the discovery log.
+struct KickstartRecord {
+  std::uint8_t trtype;
+  std::uint8_t adrfam;
+  char trsvcid[32];
+  char traddr[256];
+};
+static_assert(wire::is_wire_struct<KickstartRecord, 290>);
+static_assert(offsetof(KickstartRecord, adrfam) == 1);
+static_assert(offsetof(KickstartRecord, trsvcid) == 2);
+static_assert(offsetof(KickstartRecord, traddr) == 34);
+
+// The centralized discovery controller's NQN follows as data.
+struct KdResp {
+  CommonHeader common;
+  std::uint8_t ksstat;   // 0: the request was accepted.
+  std::uint8_t failrsn;  // One bit for each reason why it was not.
+};
+static_assert(wire::is_wire_struct<KdResp, 10>);
+static_assert(offsetof(KdResp, ksstat) == 8);
+static_assert(offsetof(KdResp, failrsn) == 9);
 
 }  // namespace protocol::nvme_tcp

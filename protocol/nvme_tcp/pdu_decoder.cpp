@@ -48,6 +48,8 @@ std::size_t header_bytes_of(PduType type) {
       return sizeof(CapsuleCmd);
     case PduType::h2c_data:
       return sizeof(H2cData);
+    case PduType::kd_req:
+      return sizeof(KdReq);
     default:
       return 0;
   }
@@ -63,6 +65,11 @@ HostTermination host_termination(std::span<const std::byte> bytes, std::uint32_t
   return {.fes = request.fes,
           .fei = request.fei,
           .offending_header = bytes.first(plen).subspan(sizeof(TermReq))};
+}
+
+KickstartRequest kickstart_request(std::span<const std::byte> bytes) {
+  const auto request = copy_header<KdReq>(bytes);
+  return {.records = request.numkr, .discovery_entries = request.numdie};
 }
 
 }  // namespace
@@ -114,6 +121,21 @@ Result<PduDecoder::Frame, PduError> PduDecoder::frame_with_data(const CommonHead
                .data_digest_bytes = digest};
 }
 
+// KDReq: never a digest, and no flag that is judged.
+Result<PduDecoder::Frame, PduError> PduDecoder::kickstart_frame(const CommonHeader& common) {
+  if (common.hlen != sizeof(KdReq)) {
+    return invalid_field(offsetof(CommonHeader, hlen), PduFault::bad_hlen);
+  }
+  if (common.plen < sizeof(KdReq)) {
+    return invalid_field(offsetof(CommonHeader, plen), PduFault::bad_plen);
+  }
+  const std::uint32_t records = common.plen - std::uint32_t{sizeof(KdReq)};
+  if (common.pdo != sizeof(KdReq) && (common.pdo != 0 || records != 0)) {
+    return invalid_field(offsetof(CommonHeader, pdo), PduFault::bad_pdo);
+  }
+  return Frame{.hlen = sizeof(KdReq), .header_bytes = sizeof(KdReq), .data_bytes = records};
+}
+
 Result<PduDecoder::Frame, PduError> PduDecoder::frame(const CommonHeader& common) const {
   switch (static_cast<PduType>(common.type)) {
     case PduType::capsule_cmd:
@@ -146,7 +168,7 @@ Result<PduDecoder::Frame, PduError> PduDecoder::frame(const CommonHeader& common
 
     case PduType::kd_req:
       if (!established_) return out_of_sequence(PduFault::ic_req_missing);
-      return invalid_field(offsetof(CommonHeader, type), PduFault::kickstart_unsupported);
+      return kickstart_frame(common);
 
     case PduType::ic_resp:
     case PduType::c2h_term_req:
@@ -215,6 +237,13 @@ Result<std::optional<Pdu>, PduError> PduDecoder::decode(std::span<const std::byt
                         .last = (common.flags & flag_last_pdu) != 0});
   }
   if (type == PduType::ic_req) return pdu(initialize_request(bytes));
+  if (type == PduType::kd_req) {
+    const auto request = kickstart_request(bytes);
+    if (request.records * sizeof(KickstartRecord) != parts.data_bytes) {
+      return invalid_field(offsetof(CommonHeader, plen), PduFault::bad_plen);
+    }
+    return pdu(request);
+  }
   return pdu(host_termination(bytes, parts.header_bytes));
 }
 

@@ -37,7 +37,15 @@ struct HostTermination {
       offending_header;  // At most 128 bytes of what we sent; views the bytes given to next().
 };
 
-using PduHeader = std::variant<InitializeRequest, CommandCapsule, HostData, HostTermination>;
+// KDReq. Well formed, but for centralized discovery controllers only: the connection refuses it
+// with kickstart_error(). Pdu::data_bytes of kickstart records follow.
+struct KickstartRequest {
+  std::uint16_t records = 0;
+  std::uint16_t discovery_entries = 0;
+};
+
+using PduHeader =
+    std::variant<InitializeRequest, CommandCapsule, HostData, HostTermination, KickstartRequest>;
 
 // The front of a stream: `header_bytes` to consume now, then `data_bytes` of data, then
 // `data_digest_bytes`, then the next PDU. The sum is PLEN.
@@ -109,6 +117,7 @@ class PduDecoder {
       std::span<const std::byte> bytes) const;
 
   [[nodiscard]] engine::Result<Frame, PduError> frame(const CommonHeader& common) const;
+  [[nodiscard]] static engine::Result<Frame, PduError> kickstart_frame(const CommonHeader& common);
   [[nodiscard]] engine::Result<Frame, PduError> frame_with_data(const CommonHeader& common,
                                                                 std::uint8_t hlen) const;
 

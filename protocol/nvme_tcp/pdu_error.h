@@ -59,6 +59,10 @@ struct PduError {
   friend bool operator==(const PduError&, const PduError&) = default;
 };
 
+// What the connection answers to a KDReq, by its type.
+[[nodiscard]] constexpr PduError kickstart_error() {
+  return {FatalErrorStatus::invalid_pdu_header_field, 0, PduFault::kickstart_unsupported};
+}
 // What the connection answers to an H2CData that its R2T does not cover. The offsets are those of
 // the H2CData header.
 [[nodiscard]] constexpr PduError unknown_transfer_tag_error() {

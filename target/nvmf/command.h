@@ -112,6 +112,7 @@ struct LinkInfo {
   std::string listener;       // its name in the configuration
   bool header_digest = false;
   bool data_digest = false;
+  const char* security = "none";  // until there is authentication or TLS
 };
 
 // The Connection, as executors see it.

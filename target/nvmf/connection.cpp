@@ -145,10 +145,12 @@ void Connection::fail(const nvme_tcp::PduError& error, std::span<const std::byte
     counters.header_digest_errors.fetch_add(1, std::memory_order_relaxed);
   }
   if (registry_.log_limit_.allows(reactor_.now())) {
-    log_warn("protocol error peer={} local={} listener={} what=\"{}\" fes={:#x} fei={:#x} more={}",
-             link_.peer_address, link_.local_address, link_.listener,
-             nvme_tcp::describe(error.fault), static_cast<unsigned>(error.fes), error.fei,
-             registry_.log_limit_.suppressed());
+    log_warn(
+        "protocol error peer={} local={} listener={} security={} what=\"{}\" fes={:#x} fei={:#x} "
+        "more={}",
+        link_.peer_address, link_.local_address, link_.listener, link_.security,
+        nvme_tcp::describe(error.fault), static_cast<unsigned>(error.fes), error.fei,
+        registry_.log_limit_.suppressed());
   }
   if (error.closes_silently()) return begin_end(EndReason::protocol_error, Phase::closed);
   counters.protocol_errors.fetch_add(1, std::memory_order_relaxed);
@@ -205,9 +207,11 @@ void Connection::log_end() {
   // fail(), and whoever refused, have said it.
   if (reason_ == EndReason::protocol_error || reason_ == EndReason::refused) return;
   if (!registry_.log_limit_.allows(reactor_.now())) return;
-  log_info("connection ended before Connect peer={} local={} listener={} reason=\"{}\" more={}",
-           link_.peer_address, link_.local_address, link_.listener, text(reason_),
-           registry_.log_limit_.suppressed());
+  log_info(
+      "connection ended before Connect peer={} local={} listener={} security={} reason=\"{}\" "
+      "more={}",
+      link_.peer_address, link_.local_address, link_.listener, link_.security, text(reason_),
+      registry_.log_limit_.suppressed());
 }
 
 bool Connection::host_owes() const {

@@ -170,6 +170,9 @@ void Connection::handle(const nvme_tcp::Pdu& pdu, std::span<const std::byte> byt
     }
     void operator()(const nvme_tcp::CommandCapsule& c) { connection.handle_capsule(c, bytes); }
     void operator()(const nvme_tcp::HostData& d) { connection.handle_host_data(d, bytes); }
+    void operator()(const nvme_tcp::KickstartRequest&) {
+      connection.fail(nvme_tcp::kickstart_error(), bytes);
+    }
     void operator()(const nvme_tcp::HostTermination& t) {
       connection.registry_.counters_.host_terminations.fetch_add(1, std::memory_order_relaxed);
       if (connection.registry_.log_limit_.allows(connection.reactor_.now())) {

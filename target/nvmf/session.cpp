@@ -12,13 +12,15 @@ namespace nvme = protocol::nvme;
 
 namespace {
 
-// Until there is authentication or TLS.
-constexpr const char* security = "none";
-
 const char* digests_of(const LinkInfo& link) {
   if (link.header_digest && link.data_digest) return "header,data";
   if (link.header_digest) return "header";
   return link.data_digest ? "data" : "none";
+}
+
+// Also of a Connect that does not parse.
+std::uint16_t queue_named_by(const nvme::SubmissionEntry& connect) {
+  return static_cast<std::uint16_t>(connect.cdw10 >> 16);
 }
 
 // What a refusal of a malformed Connect is about, from its IPO and IATTR.
@@ -129,7 +131,7 @@ void Session::accept(CommandPermit permit, const nvme::Connect& connect) {
 }
 
 void Session::refuse(CommandPermit permit, const nvme::Refusal& refusal, std::string_view why) {
-  log_refusal(refusal, why);
+  log_refusal(queue_named_by(permit.command().entry), refusal, why);
   permit.respond(refusal.status, refusal.dword0);
   port_.end(EndReason::refused);
 }
@@ -167,15 +169,15 @@ void Session::connection_ended(EndReason reason) {
   io_->end();
 }
 
-void Session::log_refusal(const nvme::Refusal& refusal, std::string_view why) {
+void Session::log_refusal(std::uint16_t qid, const nvme::Refusal& refusal, std::string_view why) {
   std::uint64_t left_out = 0;
   if (!target_.may_log_refusal(left_out)) return;
   const LinkInfo& link = port_.link();
   log_warn(
-      "connect refused host={} peer={} local={} listener={} subsystem={} security={} status=\"{}\" "
-      "reason=\"{}\" more={}",
-      host_nqn_, link.peer_address, link.local_address, link.listener, subsystem_nqn_, security,
-      nvme::name_of(refusal.status), why, left_out);
+      "connect refused host={} peer={} local={} listener={} subsystem={} queue={} security={} "
+      "status=\"{}\" reason=\"{}\" more={}",
+      host_nqn_, link.peer_address, link.local_address, link.listener, subsystem_nqn_, qid,
+      link.security, nvme::name_of(refusal.status), why, left_out);
 }
 
 void Session::log_connected() const {
@@ -186,11 +188,11 @@ void Session::log_connected() const {
                      binding_.qid, binding_.entries);
   }
   log_info(
-      "host connected host={} peer={} local={} listener={} subsystem={} cntlid={} entries={} "
-      "keep_alive_ms={} digests={} security={}",
+      "host connected host={} peer={} local={} listener={} subsystem={} cntlid={} queues={} "
+      "entries={} keep_alive_ms={} digests={} security={}",
       host_nqn_, link.peer_address, link.local_address, link.listener, subsystem_nqn_,
-      controller_->id().value, binding_.entries, controller_->association().keep_alive_ms,
-      digests_of(link), security);
+      controller_->id().value, controller_->subsystem().limits().max_io_queues, binding_.entries,
+      controller_->association().keep_alive_ms, digests_of(link), link.security);
 }
 
 void Session::log_disconnected(EndReason reason) const {
@@ -205,7 +207,7 @@ void Session::log_disconnected(EndReason reason) const {
       "host disconnected host={} peer={} local={} listener={} subsystem={} cntlid={} queues={} "
       "security={} reason=\"{}\"",
       host_nqn_, link.peer_address, link.local_address, link.listener, subsystem_nqn_,
-      controller_->id().value, controller_->most_io_queues(), security, text(reason));
+      controller_->id().value, controller_->most_io_queues(), link.security, text(reason));
 }
 
 }  // namespace target::nvmf

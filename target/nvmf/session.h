@@ -71,7 +71,7 @@ class Session final : public CommandExecutor {
   void accept(CommandPermit permit, const protocol::nvme::Connect& connect);
   void refuse(CommandPermit permit, const protocol::nvme::Refusal& refusal, std::string_view why);
   void run_io_fabrics(CommandPermit permit);
-  void log_refusal(const protocol::nvme::Refusal& refusal, std::string_view why);
+  void log_refusal(std::uint16_t qid, const protocol::nvme::Refusal& refusal, std::string_view why);
   void log_connected() const;
   void log_disconnected(EndReason reason) const;
 

@@ -126,6 +126,7 @@ void FakeConnection::admin(std::span<const std::byte> entry) {
     case opcode::get_features:
       return respond(cid, 0, get<std::uint32_t>(entry, 44));
     case opcode::keep_alive:
+      ++target_.keep_alives;
       return respond(cid);
     case opcode::async_event_request:
       return;

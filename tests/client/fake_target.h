@@ -71,6 +71,7 @@ class FakeTarget {
   std::mutex& storage_mutex() { return storage_mutex_; }
   Bytes& storage() { return storage_; }
   std::atomic<std::uint64_t> writes{0};
+  std::atomic<std::uint64_t> keep_alives{0};
 
  private:
   void accept_loop();

@@ -121,6 +121,18 @@ class Writer {
   std::map<std::uint16_t, std::uint64_t> pending_;  // CID -> extent
 };
 
+// Every writer finds what it knows to be written.
+void start_and_verify(Daemon& daemon, const std::vector<std::unique_ptr<Writer>>& all) {
+  ASSERT_TRUE(daemon.start());
+  // What a killed daemon had under way may take its time on a busy disk.
+  ASSERT_TRUE(daemon.await_status(
+      [](const boost::json::value& status) { return status.at("healthy").as_bool(); }));
+  for (const auto& writer : all) {
+    writer->connect(daemon.endpoint());
+    ASSERT_NO_FATAL_FAILURE(writer->verify());
+  }
+}
+
 TEST(Durability, WhatWasAcknowledgedSurvivesKillAfterKill) {
   constexpr std::uint64_t seed = 20261122;
   Workplace workplace;
@@ -134,14 +146,7 @@ TEST(Durability, WhatWasAcknowledgedSurvivesKillAfterKill) {
   std::uint64_t total = 0;
   for (int kill = 0; kill <= kills; ++kill) {
     SCOPED_TRACE(fmt::format("seed {}, after {} kills", seed, kill));
-    ASSERT_TRUE(daemon.start());
-    // On a busy disk what the killed daemon had under way may take its time.
-    ASSERT_TRUE(daemon.await_status(
-        [](const boost::json::value& status) { return status.at("healthy").as_bool(); }));
-    for (const auto& writer : all) {
-      writer->connect(daemon.endpoint());
-      ASSERT_NO_FATAL_FAILURE(writer->verify());
-    }
+    ASSERT_NO_FATAL_FAILURE(start_and_verify(daemon, all));
     if (kill == kills) break;
     for (const auto& writer : all) writer->acknowledged = 0;
     std::vector<std::thread> threads;
@@ -173,15 +178,8 @@ TEST(Durability, AnOrderlyStopUnderLoadLosesNothing) {
   std::vector<std::unique_ptr<Writer>> all;
   for (std::size_t i = 0; i < writers; ++i) all.push_back(std::make_unique<Writer>(i, 7));
   for (int round = 0; round < 3; ++round) {
-    ASSERT_TRUE(daemon.start());
-    // On a busy disk what the killed daemon had under way may take its time.
-    ASSERT_TRUE(daemon.await_status(
-        [](const boost::json::value& status) { return status.at("healthy").as_bool(); }));
-    for (const auto& writer : all) {
-      writer->connect(daemon.endpoint());
-      ASSERT_NO_FATAL_FAILURE(writer->verify());
-      writer->acknowledged = 0;
-    }
+    ASSERT_NO_FATAL_FAILURE(start_and_verify(daemon, all));
+    for (const auto& writer : all) writer->acknowledged = 0;
     std::vector<std::thread> threads;
     for (const auto& writer : all) {
       threads.emplace_back([&writer] { writer->write_until_broken(); });
@@ -191,11 +189,7 @@ TEST(Durability, AnOrderlyStopUnderLoadLosesNothing) {
     daemon.stop();
     for (std::thread& thread : threads) thread.join();
   }
-  ASSERT_TRUE(daemon.start());
-  for (const auto& writer : all) {
-    writer->connect(daemon.endpoint());
-    ASSERT_NO_FATAL_FAILURE(writer->verify());
-  }
+  ASSERT_NO_FATAL_FAILURE(start_and_verify(daemon, all));
 }
 
 }  // namespace

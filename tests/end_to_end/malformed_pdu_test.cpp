@@ -53,6 +53,13 @@ Pdu controller_pdu(PduType type, std::size_t specific_bytes) {
   return {.type = type, .specific = Bytes(specific_bytes)};
 }
 
+// One kickstart record.
+Pdu kickstart_request() {
+  return {.type = PduType::kickstart_request,
+          .specific = {std::byte{1}, std::byte{0}, std::byte{1}, std::byte{0}},
+          .data = Bytes(290)};
+}
+
 std::vector<Case> cases() {
   std::vector<Case> all = {
       {"ICReq with an unknown PFV", Stage::fresh, ic_request({.pfv = 1}),
@@ -102,8 +109,7 @@ std::vector<Case> cases() {
       {"H2CData above MAXH2CDATA", Stage::io, data_of_nobody(131072 + 4), fatal::limit_exceeded, 0},
       {"H2CData with HLEN 20", Stage::io, with(data_of_nobody(), [](Pdu& p) { p.hlen = 20; }),
        fatal::invalid_header_field, 2},
-      {"KDReq", Stage::negotiated, controller_pdu(PduType::kickstart_request, 120),
-       fatal::invalid_header_field, 0},
+      {"KDReq", Stage::negotiated, kickstart_request(), fatal::invalid_header_field, 0},
   };
   for (const int type : {0x08, 0x0c, 0x10, 0x7f, 0xff}) {
     for (const Stage stage : {Stage::fresh, Stage::negotiated, Stage::io}) {

@@ -144,9 +144,9 @@ TEST(Service, TheLogTellsEveryConnectRefusalAndDisconnect) {
     const auto one = open_queue(*controller, 1);
     const auto two = open_queue(*controller, 2);
     ASSERT_TRUE(one && two);
-    EXPECT_TRUE(
-        daemon.await_log({"connected", "host=" + friendly, "peer=127.0.0.1:", "listener=lo",
-                          std::string("subsystem=") + prey_subsystem, "security=", "digests="}));
+    EXPECT_TRUE(daemon.await_log({"connected", "host=" + friendly, "peer=127.0.0.1:", "listener=lo",
+                                  std::string("subsystem=") + prey_subsystem, "queues=128",
+                                  "security=none", "digests=header"}));
     const auto hosts = daemon.status().at("hosts").as_array();
     ASSERT_EQ(hosts.size(), 1U);
     EXPECT_EQ(hosts[0].at("nqn").as_string(), friendly);
@@ -154,7 +154,7 @@ TEST(Service, TheLogTellsEveryConnectRefusalAndDisconnect) {
   }
   EXPECT_TRUE(daemon.await_log({"disconnected", "host=" + friendly,
                                 "peer=127.0.0.1:", std::string("subsystem=") + prey_subsystem,
-                                "queues=", "security=", "reason=\""}));
+                                "queues=2", "security=none", "reason=\""}));
   const auto refused = Queue::open(daemon.endpoint());
   ASSERT_GOOD(refused);
   const auto done = refused.value()->connect({.host_id = {std::byte{1}},
@@ -164,7 +164,7 @@ TEST(Service, TheLogTellsEveryConnectRefusalAndDisconnect) {
   EXPECT_FALSE(done.value().ok());
   EXPECT_TRUE(daemon.await_log({"refused", "host=nqn.2026-11.com.example:stranger",
                                 "peer=127.0.0.1:", std::string("subsystem=") + prey_subsystem,
-                                "security=", "reason=\""}));
+                                "queue=0", "security=none", "reason=\""}));
 }
 
 // A host's name is its own: it must not forge lines or reach the terminal.
@@ -198,7 +198,7 @@ TEST(Service, AFloodOfRefusalsIsSummedUp) {
   }
   const std::string log = daemon.log();
   EXPECT_LE(std::count(log.begin(), log.end(), '\n'), 200);
-  EXPECT_TRUE(daemon.await_log({"protocol error", "127.0.0.1"}));
+  EXPECT_TRUE(daemon.await_log({"protocol error", "127.0.0.1", "security=none"}));
 }
 
 }  // namespace

@@ -24,10 +24,7 @@ struct Base {
   Base() {
     const auto pmem = formatted_pmem();
     const auto device = open_device(*pmem);
-    auto writer = must(DurableWriter::make(*pmem));
-    must(device->volumes().attach(writer, new_volume(1)));
-    LogAuthor author(*device, 0);
-    author.begin_epoch();
+    LogAuthor author = attached_log(*device);
     (void)author.append();
     (void)author.append(3);
     author.new_chunk();

@@ -60,6 +60,9 @@ struct Describe {
   void operator()(const HostData& header) const {
     event.values = {header.cccid, header.ttag, header.offset, header.last ? 1U : 0U};
   }
+  void operator()(const KickstartRequest& header) const {
+    event.values = {header.records, header.discovery_entries, 0, 0};
+  }
   void operator()(const HostTermination& header) const {
     event.values = {header.fes, header.fei, 0, 0};
     event.viewed = copy_of(header.offending_header);
@@ -84,13 +87,17 @@ void check_pdu(const Pdu& pdu, std::span<const std::byte> bytes, const PduDecode
   CommonHeader common;
   CHECK(bytes.size() >= sizeof(common));
   std::memcpy(&common, bytes.data(), sizeof(common));
-  CHECK(pdu.header_bytes >= sizeof(TermReq));
+  CHECK(pdu.header_bytes >= sizeof(KdReq));
   CHECK(pdu.header_bytes <= largest_pdu_header_bytes);
   CHECK(pdu.header_bytes <= bytes.size());
   const std::uint64_t sum =
       std::uint64_t{pdu.header_bytes} + pdu.data_bytes + pdu.data_digest_bytes;
   CHECK(sum == common.plen);
-  if (pdu.data_bytes != 0) {
+  if (const auto* request = std::get_if<KickstartRequest>(&pdu.header)) {
+    CHECK(decoder.established());
+    CHECK(pdu.data_bytes == request->records * sizeof(KickstartRecord));
+    CHECK(pdu.data_digest_bytes == 0);
+  } else if (pdu.data_bytes != 0) {
     CHECK(decoder.established());
     CHECK(pdu.header_bytes % decoder.link().controller_alignment() == 0);
     CHECK(pdu.data_digest_bytes == (decoder.link().ddgst ? 4U : 0U));

@@ -162,19 +162,16 @@ void bare_random_line(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 
-// Into an empty index, key by key in random order, until `extents` are in.
-void insert_unsorted(benchmark::State& state) {
-  const auto extents = static_cast<std::uint64_t>(state.range(0));
-  const auto blocks = random_blocks(extents, extents * static_cast<std::uint64_t>(state.range(1)));
+// Times `fill`, which puts `extents` into an empty index of a volume of so many blocks; not the
+// index's making and end.
+template <class Fill>
+void time_filling(benchmark::State& state, std::uint64_t extents, std::uint64_t volume, Fill fill) {
   for (auto _ : state) {
     state.PauseTiming();
     auto memory = std::make_unique<IndexMemory>(8_GiB);
-    auto index = std::make_unique<ExtentIndex>(
-        *memory, SectorCount{extents * block_sectors * static_cast<std::uint64_t>(state.range(1))});
+    auto index = std::make_unique<ExtentIndex>(*memory, SectorCount{volume * block_sectors});
     state.ResumeTiming();
-    for (std::uint64_t i = 0; i < extents; ++i) {
-      index->publish(*index->prepare(block_at(blocks[i])), value_at(i), nothing);
-    }
+    fill(*index);
     state.PauseTiming();
     index.reset();
     memory.reset();
@@ -183,22 +180,24 @@ void insert_unsorted(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(extents));
 }
 
+// Into an empty index, key by key in random order, until `extents` are in.
+void insert_unsorted(benchmark::State& state) {
+  const auto extents = static_cast<std::uint64_t>(state.range(0));
+  const std::uint64_t volume = extents * static_cast<std::uint64_t>(state.range(1));
+  const auto blocks = random_blocks(extents, volume);
+  time_filling(state, extents, volume, [&](ExtentIndex& index) {
+    for (std::uint64_t i = 0; i < extents; ++i) {
+      index.publish(*index.prepare(block_at(blocks[i])), value_at(i), nothing);
+    }
+  });
+}
+
 void replay(benchmark::State& state) {
   const auto extents = static_cast<std::uint64_t>(state.range(0));
   const std::uint64_t volume = extents * static_cast<std::uint64_t>(state.range(1));
   const auto keys = keys_of(random_blocks(extents, volume));
-  for (auto _ : state) {
-    state.PauseTiming();
-    auto memory = std::make_unique<IndexMemory>(8_GiB);
-    auto index = std::make_unique<ExtentIndex>(*memory, SectorCount{volume * block_sectors});
-    state.ResumeTiming();
-    CHECK(index->replay(keys, nothing));
-    state.PauseTiming();
-    index.reset();
-    memory.reset();
-    state.ResumeTiming();
-  }
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(extents));
+  time_filling(state, extents, volume,
+               [&](ExtentIndex& index) { CHECK(index.replay(keys, nothing)); });
 }
 
 // Bytes for each extent of 4 KiB: the highest while the index fills, and at the end. `extents` of a

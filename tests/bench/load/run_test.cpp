@@ -138,10 +138,13 @@ TEST(Load, WithARateLatencyCountsFromWhenAnIoWasDue) {
   options.rate = 1000;
   options.depth = 1;
   options.read_percent = 0;
+  options.keep_alive_s = 0.12;  // one is sent every 40 ms
   std::thread stall([&target] {
     while (target.writes < 50) std::this_thread::yield();
     const std::lock_guard held(target.storage_mutex());
-    std::this_thread::sleep_for(std::chrono::milliseconds{400});
+    // Until the client has measured out 400 ms itself.
+    const std::uint64_t begin = target.keep_alives;
+    while (target.keep_alives < begin + 11) std::this_thread::yield();
   });
   const Figures figures = run(options);
   stall.join();

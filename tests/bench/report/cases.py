@@ -25,6 +25,9 @@ ALL = [
 # One core of the client against one core of the target, here with a client that sleeps when it has nothing to do.
 SATURATION = Case("4 KiB random read, depth 128, client not polling", "read", 4096, 128)
 
+# A host that behaves, beside others that are stuck.
+NEIGHBOUR = Case("4 KiB random read, depth 1, beside stuck hosts", "read", 4096, 1)
+
 IDLE_HOSTS = (0, 100)
 
 # Stated bound: CPU of an idle target with this many connected hosts, in percent of one core.
@@ -37,3 +40,5 @@ AIM_DEPTH_32_RATE = 0.5
 # ... and one core of the client saturates one core of the target: it is done with at most this part of the time that the
 # target takes for the same I/Os. (A target that is not saturated polls, and looks as busy as the client.)
 AIM_CLIENT_TO_TARGET = 0.95
+# ... and a host beside stuck ones: its slowest I/O within this factor of its own p99.9.
+AIM_NEIGHBOUR_MAX_TO_P999 = 3

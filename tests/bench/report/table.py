@@ -43,6 +43,16 @@ def judge_saturation(samples):
                      False, ratio <= cases.AIM_CLIENT_TO_TARGET, cases.SATURATION)
 
 
+def judge_neighbour(alone, beside):
+    """`beside` and `alone`: of cases.NEIGHBOUR, with stuck hosts and without any, of the same repeats."""
+    slowest, percentile = (statistics.median(sample[figure] for sample in beside) for figure in ("max_us", "p999_us"))
+    ratio, ratio_alone = (statistics.median(sample["max_us"] / sample["p999_us"] for sample in samples)
+                          for samples in (beside, alone))
+    return Judgement(f"{cases.NEIGHBOUR.name}: max {slowest:.0f} us, p99.9 {percentile:.0f} us, ratio {ratio:.1f} "
+                     f"(alone {ratio_alone:.1f}), aim {cases.AIM_NEIGHBOUR_MAX_TO_P999}",
+                     False, ratio <= cases.AIM_NEIGHBOUR_MAX_TO_P999, cases.NEIGHBOUR)
+
+
 def judge(rows, idle):
     judged = [Judgement(f"idle with {cases.IDLE_BOUND_HOSTS} connected hosts: "
                         f"{idle[cases.IDLE_BOUND_HOSTS]:.2f} % of a core, bound {cases.IDLE_BOUND_PERCENT} %",

@@ -83,6 +83,7 @@ class Tools:
         figures = report[case.direction]
         return {"per_second": figures["iops"], "mib_per_s": figures["mib_per_s"],
                 "p50_us": figures["latency_us"]["p50"], "p99_us": figures["latency_us"]["p99"],
+                "p999_us": figures["latency_us"]["p99.9"], "max_us": figures["latency_us"]["max"],
                 "target_busy": 100 * (served.cpu_seconds() - target) / took,
                 "client_busy": 100 * (children_cpu_seconds() - client) / took}
 

@@ -225,17 +225,28 @@ TEST_F(CacheCrash, OpenSettlesChunkHeadersToo) {
   EXPECT_EQ(open_device(*after)->chunks_of(0).chunks.back(), chunk);
 }
 
-// A page that a failed sync has forgotten is read back, and written again before it is believed.
-TEST_F(CacheCrash, OpenWritesAgainWhatAFailedSyncForgot) {
-  SimPmemPages pages({1U << 20});
+// Media of pages with a cache whose chunks are whole pages.
+void format_pages(SimPmemPages& pages) {
   FormatOptions options = small_format();
   options.layout.chunk_bytes = 16U << 10;
   must(format_cache(pages, options));
+}
+
+// With volume 1 attached and an epoch of its log begun.
+DurableWriter writer_of_first_epoch(CacheDevice& device) {
+  auto writer = must(DurableWriter::make(device.region()));
+  must(device.volumes().attach(writer, new_volume(1)));
+  must(device.volumes().begin_epoch(writer, 0, 1, 1));
+  return writer;
+}
+
+// A page that a failed sync has forgotten is read back, and written again before it is believed.
+TEST_F(CacheCrash, OpenWritesAgainWhatAFailedSyncForgot) {
+  SimPmemPages pages({1U << 20});
+  format_pages(pages);
   {
     const auto device = open_device(pages);
-    auto writer = must(DurableWriter::make(pages));
-    must(device->volumes().attach(writer, new_volume(1)));
-    must(device->volumes().begin_epoch(writer, 0, 1, 1));
+    auto writer = writer_of_first_epoch(*device);
     const auto places = must(device->chunks().reserve(writer));
     pages.fail_next_sync();
     const auto begun = device->chunks().begin(writer, places, 1, 1, 1, 1);
@@ -253,13 +264,9 @@ TEST_F(CacheCrash, OpenWritesAgainWhatAFailedSyncForgot) {
 
 TEST_F(CacheCrash, PageGranularity) {
   SimPmemPages pages({1U << 20});
-  FormatOptions options = small_format();
-  options.layout.chunk_bytes = 16U << 10;
-  must(format_cache(pages, options));
+  format_pages(pages);
   const auto device = open_device(pages);
-  auto writer = must(DurableWriter::make(pages));
-  must(device->volumes().attach(writer, new_volume(1)));
-  must(device->volumes().begin_epoch(writer, 0, 1, 1));
+  auto writer = writer_of_first_epoch(*device);
   SeededRandom random(7);
   std::uint64_t allocated = 0;
   std::uint64_t begun = 0;

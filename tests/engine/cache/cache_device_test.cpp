@@ -92,11 +92,7 @@ TEST(FormatCache, NothingOfTheOldCacheIsBelieved) {
   const auto pmem = formatted_pmem();
   {
     const auto device = open_device(*pmem);
-    auto writer = must(DurableWriter::make(*pmem));
-    must(device->volumes().attach(writer, new_volume(1)));
-    LogAuthor author(*device, 0);
-    author.begin_epoch();
-    (void)author.append();
+    (void)attached_log(*device).append();
   }
   FormatOptions options = small_format(0xd1);
   options.replace = uuid_of(0xd0);

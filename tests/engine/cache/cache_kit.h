@@ -171,4 +171,12 @@ class LogAuthor {
   std::uint64_t offset_ = 0;
 };
 
+// The log of volume 1, which is attached to an empty device for it.
+inline LogAuthor attached_log(CacheDevice& device) {
+  LogAuthor author(device, 0);
+  must(device.volumes().attach(author.writer(), new_volume(1)));
+  author.begin_epoch();
+  return author;
+}
+
 }  // namespace engine::test

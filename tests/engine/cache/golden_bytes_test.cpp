@@ -38,6 +38,15 @@ std::string sealed(const Entry& entry, format::EntryType type, std::uint64_t pos
   return hex(bytes_of(raw));
 }
 
+// What `value` is encoded to as update `sequence` of volume slot 2, and back.
+template <class Value>
+void expect_golden(const Value& value, format::EntryType type, std::uint64_t sequence,
+                   const char* expected) {
+  const auto entry = encode_entry(value);
+  EXPECT_EQ(sealed(entry, type, 2, sequence), expected);
+  EXPECT_EQ(decode_entry(entry), value);
+}
+
 TEST(GoldenBytes, SegmentEntry) {
   format::SegmentEntry entry{};
   entry.use = static_cast<std::uint32_t>(format::SegmentUse::data);
@@ -54,11 +63,9 @@ TEST(GoldenBytes, VolumeIdentityEntry) {
                                      .size = 1_GiB,
                                      .state = format::VolumeSlotState::attached,
                                      .tag = 5};
-  const auto entry = encode_entry(identity);
-  EXPECT_EQ(sealed(entry, format::EntryType::volume_identity, 2, 2),
-            "b72165c4020000000200000000000000101112131415161718191a1b1c1d1e1f"
-            "202122232425262728292a2b2c2d2e2f00000040000000000100000005000000");
-  EXPECT_EQ(decode_entry(entry), identity);
+  expect_golden(identity, format::EntryType::volume_identity, 2,
+                "b72165c4020000000200000000000000101112131415161718191a1b1c1d1e1f"
+                "202122232425262728292a2b2c2d2e2f00000040000000000100000005000000");
 }
 
 TEST(GoldenBytes, VolumeEpochEntry) {
@@ -67,11 +74,9 @@ TEST(GoldenBytes, VolumeEpochEntry) {
                        .first_chunk = 17,
                        .known_durable = 1500,
                        .clean_end = 1600};
-  const auto entry = encode_entry(epoch);
-  EXPECT_EQ(sealed(entry, format::EntryType::volume_epoch, 2, 9),
-            "12c0c25f0300000009000000000000000400000000000000e903000000000000"
-            "1100000000000000dc0500000000000040060000000000000000000000000000");
-  EXPECT_EQ(decode_entry(entry), epoch);
+  expect_golden(epoch, format::EntryType::volume_epoch, 9,
+                "12c0c25f0300000009000000000000000400000000000000e903000000000000"
+                "1100000000000000dc0500000000000040060000000000000000000000000000");
 }
 
 TEST(GoldenBytes, VolumeTailsEntry) {
@@ -81,11 +86,9 @@ TEST(GoldenBytes, VolumeTailsEntry) {
                        .dirty_tail_chunk = 4,
                        .writeback_target = 300,
                        .consistent_time_ms = 1'700'000'000'123};
-  const auto entry = encode_entry(tails);
-  EXPECT_EQ(sealed(entry, format::EntryType::volume_tails, 2, 11),
-            "8da2d570040000000b0000000000000064000000000000000300000000000000"
-            "c80000000000000004000000000000002c010000000000007b68e5cf8b010000");
-  EXPECT_EQ(decode_entry(entry), tails);
+  expect_golden(tails, format::EntryType::volume_tails, 11,
+                "8da2d570040000000b0000000000000064000000000000000300000000000000"
+                "c80000000000000004000000000000002c010000000000007b68e5cf8b010000");
 }
 
 TEST(GoldenBytes, VolumeBindingEntry) {
@@ -93,11 +96,9 @@ TEST(GoldenBytes, VolumeBindingEntry) {
                                    .mode = format::CacheMode::write_through,
                                    .block_size = {4096},
                                    .name = "db01"};
-  const auto entry = encode_entry(binding);
-  EXPECT_EQ(sealed(entry, format::EntryType::volume_binding, 2, 1),
-            "d078659905000000010000000000000006000000000000000200000000100000"
-            "6462303100000000000000000000000000000000000000000000000000000000");
-  EXPECT_EQ(decode_entry(entry), binding);
+  expect_golden(binding, format::EntryType::volume_binding, 1,
+                "d078659905000000010000000000000006000000000000000200000000100000"
+                "6462303100000000000000000000000000000000000000000000000000000000");
 }
 
 TEST(GoldenBytes, ChunkHeader) {

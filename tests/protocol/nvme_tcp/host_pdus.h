@@ -44,6 +44,18 @@ inline Bytes ic_req(std::uint16_t pfv = 0, std::uint8_t hpda = 0, std::uint8_t d
   return bytes;
 }
 
+// The records' bytes are 0.
+inline Bytes kd_req(std::uint16_t records, std::uint16_t discovery_entries) {
+  Bytes bytes(12U + 290U * records);
+  put(bytes, 0, 0x0a, 1);
+  put(bytes, 2, 12, 1);
+  put(bytes, 3, 12, 1);
+  put(bytes, 4, bytes.size(), 4);
+  put(bytes, 8, records, 2);
+  put(bytes, 10, discovery_entries, 2);
+  return bytes;
+}
+
 // Header, header digest, padding up to the link's alignment (and `extra_pad` more), data, data
 // digest.
 inline Bytes with_data(Bytes header, const NegotiatedLink& link, std::span<const std::byte> data,

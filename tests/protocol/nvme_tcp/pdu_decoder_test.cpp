@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstring>
 #include <string>
 
 #include "protocol/nvme_tcp/data_digest.h"
@@ -135,6 +136,28 @@ TEST(PduDecoder, H2cTermReqMayCarryAnythingFromNoneTo128Bytes) {
 }
 
 // A digest flag without data is sent by some hosts and not by others; no digest follows either way.
+TEST(PduDecoder, KdReqGolden) {
+  // One record: TCP, IPv4, 8009, 192.0.2.10.
+  auto bytes = bytes_from_hex(
+      "0a 00 0c 0c 2e 01 00 00 01 00 03 00 03 01 38 30 30 39 00 00 00 00 00 00 00 00 00 00 00 00 "
+      "00 "
+      "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 31 39 32 2e 30 2e 32 2e 31 30");
+  bytes.resize(302);
+  const auto pdu = decoded(established_decoder({}), bytes);
+  const auto& request = std::get<KickstartRequest>(pdu.header);
+  EXPECT_EQ(request.records, 1);
+  EXPECT_EQ(request.discovery_entries, 3);
+  EXPECT_EQ(pdu.header_bytes, 12U);
+  EXPECT_EQ(pdu.data_bytes, 290U);
+  EXPECT_EQ(pdu.data_digest_bytes, 0U);
+  KickstartRecord record;
+  std::memcpy(&record, std::span(bytes).subspan(pdu.header_bytes).data(), sizeof(record));
+  EXPECT_EQ(record.trtype, 3);
+  EXPECT_EQ(record.adrfam, 1);
+  EXPECT_STREQ(record.trsvcid, "8009");
+  EXPECT_STREQ(record.traddr, "192.0.2.10");
+}
+
 TEST(PduDecoder, DataDigestFlagWithoutDataIsAcceptedWhenNegotiated) {
   auto bytes = capsule_cmd({.ddgst = true}, {});
   EXPECT_EQ(decoded(established_decoder({.ddgst = true}), bytes).data_digest_bytes, 0U);
@@ -199,8 +222,9 @@ TEST(PduDecoder, EveryTruncationConsumesNothingAndTheRestIsNotWaitedFor) {
       const NegotiatedLink link{
           .hdgst = (digests & 1U) != 0, .ddgst = (digests & 2U) != 0, .cpda = cpda};
       const auto decoder = established_decoder(link);
-      for (const auto& bytes : {capsule_cmd(link, payload), capsule_cmd(link, {}),
-                                h2c_data(link, {}, payload), h2c_term_req(1, 0, 128)}) {
+      for (const auto& bytes :
+           {capsule_cmd(link, payload), capsule_cmd(link, {}), h2c_data(link, {}, payload),
+            h2c_term_req(1, 0, 128), kd_req(1, 1)}) {
         const auto whole = decoded(decoder, bytes);
         for (std::size_t length = 0; length <= bytes.size(); ++length) {
           // An exact copy, so that a sanitizer sees any read behind the end.

@@ -123,8 +123,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Case{"UnknownType", When::connected, plain,
              [](auto& link) { return damaged(capsule(link, {}), 0, 0x42, 1); }, 1, 0, 72},
-        Case{"KickstartRequest", When::connected, plain,
-             [](auto& link) { return damaged(capsule(link, {}), 0, 0x0a, 1); }, 1, 0, 72},
+        Case{"KickstartRequest", When::connected, plain, [](auto&) { return host::kd_req(2, 1); },
+             1, 0, 12},
+        Case{"KickstartRequestWithoutItsRecords", When::connected, plain,
+             [](auto&) { return damaged(host::kd_req(2, 1), 8, 3, 2); }, 1, 4, 12},
         Case{"CapsuleBeforeIcReq", When::before_ic_req, plain,
              [](auto& link) { return capsule(link, {}); }, 2, 0, 72},
         Case{"DataBeforeIcReq", When::before_ic_req, plain,

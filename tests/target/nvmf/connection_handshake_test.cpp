@@ -4,7 +4,10 @@
 namespace target::nvmf {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
 
 using ConnectionHandshake = ConnectionTest;
 
@@ -161,6 +164,10 @@ TEST_F(ConnectionHandshake, SilentHostIsClosedAfterTheIcReqTimeout) {
   EXPECT_TRUE(peer.closed());
   EXPECT_THAT(peer.record->ended, ElementsAre(EndReason::connect_timeout));
   EXPECT_EQ(sim.counters.timeouts, 1U);
+  // All that is known of a host before Connect.
+  EXPECT_THAT(sim.log,
+              ElementsAre(AllOf(StartsWith("connection ended before Connect peer=192.0.2.1:51000 "),
+                                HasSubstr(" listener="), HasSubstr(" security=none reason=\""))));
 }
 
 TEST_F(ConnectionHandshake, IcReqInDripsDoesNotProlongTheTimeout) {

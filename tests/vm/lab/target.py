@@ -107,6 +107,14 @@ class Target:
         except (ValueError, KeyError) as error:
             raise Failed(f"forebayctl status --json: exit code {done.returncode}: {done.stdout}{done.stderr}") from error
 
+    def grow(self, volume: str, size: int) -> None:
+        """What an administrator types; the configuration follows, as it must before the next start."""
+        done = subprocess.run([str(self.tool), "volume", "grow", "--socket", self.config["control"]["socket"], volume,
+                               f"{size // MIB}MiB"], capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode != 0:
+            raise Failed(f"forebayctl volume grow: exit code {done.returncode}: {done.stdout}{done.stderr}")
+        self.config["volumes"][volume]["size"] = f"{size // MIB}MiB"
+
     def pool_bytes(self) -> int:
         """What the pool's files take of the disk: a hole takes nothing."""
         return sum(path.stat().st_blocks * 512 for path in self.pool.rglob("*") if path.is_file())

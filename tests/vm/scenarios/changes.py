@@ -10,6 +10,7 @@ from scenarios.outages import EXPECTED_COMPLAINTS
 # Events as the kernel traces them: type, information and log page of the completion.
 DISCOVERY_CHANGED = "0x70f002"
 ANA_CHANGED = "0x0c0302"
+NAMESPACE_CHANGED = "0x040002"
 
 
 def late_volume(lab: Lab) -> None:
@@ -50,22 +51,23 @@ def late_volume(lab: Lab) -> None:
 
 
 def volume_grown(lab: Lab) -> None:
-    """A volume grown under a mounted file system: the host sees it without a rescan."""
-    lab.allowed_complaints = EXPECTED_COMPLAINTS
+    """A volume grown while the target serves it, under a mounted file system: the host is told and sees it, over the same
+    connections and without a rescan."""
     lab.serve((1, "data", 64 * MIB, 4096))
     host = lab.host()
-    controller = host.connect("-i", "2")
+    host.connect("-i", "2")
     device = host.device(1)
     name = device.removeprefix("/dev/")
     host.run(f"mkfs.ext4 -q {device} && mount {device} /mnt && cp /usr/bin/fio /mnt && sync")
-    lab.target.stop()
-    lab.target.config["volumes"]["data"]["size"] = "128MiB"
-    lab.target.start()
-    host.await_live(controller)
+    _trace_events(host)
+
+    lab.target.grow("data", 128 * MIB)
+    host.await_true(f"grep -q {NAMESPACE_CHANGED} /sys/kernel/debug/tracing/trace")
     host.await_true(f"[ $(cat /sys/block/{name}/size) = {128 * MIB // 512} ]")
     host.run(f"resize2fs {device} && cmp /mnt/fio /usr/bin/fio")
     host.fio("/mnt/new", "--rw=write", "--bs=128k", "--size=80M", "--do_verify=0")
     host.run(f"umount /mnt && e2fsck -f -n {device}")
+    lab.require(lab.target.log().count("host connected ") == 1, "the host connected again")
 
 
 def discovery_changes(lab: Lab) -> None:
