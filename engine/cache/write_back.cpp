@@ -114,7 +114,9 @@ bool WriteBack::make_next() {
   }
   commit.unlock();
   commits_left_ = commit.run(writer_);
-  next_ = std::make_unique<WriteBackBatch>(volume_, bounds_, std::move(what));
+  const BatchBounds bounds{.most_keys = bounds_.most_keys,
+                           .most_bytes = pace_.batch_bytes(bounds_.most_bytes)};
+  next_ = std::make_unique<WriteBackBatch>(volume_, bounds, std::move(what));
   return true;
 }
 
@@ -132,7 +134,8 @@ bool WriteBack::advance() {
       return true;
     case Phase::write:
       submit_some();
-      if (in_flight_ > 0) return false;
+      announce_next();
+      if (phase_ != Phase::write || in_flight_ > 0) return false;
       if (status_ != IoStatus::ok || unreadable_) {
         back_off(unreadable_ ? std::string("data in the cache has become unreadable")
                              : std::string("a write to the backing: ") + text(status_));
@@ -162,8 +165,8 @@ bool WriteBack::advance() {
 }
 
 bool WriteBack::leave_between() {
-  if (failed_ || retry_at_) return false;
-  if (stopping_) next_.reset();
+  if (failed_ || retry_at_ || marker_under_way_) return false;
+  if (stopping_ && !is_next_announced_) next_.reset();
   if (next_ && next_->is_prepared()) {
     begin();
     return true;
@@ -171,7 +174,7 @@ bool WriteBack::leave_between() {
   const bool mixed = tails().writeback_target > tails().dirty_tail && GUARD("batch never shrinks");
   if (marker_is_current_ || mixed) return false;
   phase_ = Phase::conclude;
-  write_marker(BackingMark::State::clean);
+  write_marker(nullptr);
   return false;
 }
 
@@ -196,11 +199,26 @@ void WriteBack::begin() {
     marker_is_current_ = current && !failed_;
     return;
   }
-  if (GUARD("target before the first write") && !set_target(current_->end().sequence)) return;
-  marker_is_current_ = false;
   phase_ = Phase::announce;
+  if (!std::exchange(is_next_announced_, false)) announce(*current_);
+}
+
+// While the batch before is being written, so that nobody waits for it afterwards: the marker then
+// speaks of both.
+void WriteBack::announce_next() {
+  if (!next_ || !next_->is_prepared() || is_next_announced_ || marker_under_way_ || stopping_ ||
+      !next_->is_usable() || next_->pieces().empty()) {
+    return;
+  }
+  is_next_announced_ = true;
+  announce(*next_);
+}
+
+void WriteBack::announce(const WriteBackBatch& batch) {
+  if (GUARD("target before the first write") && !set_target(batch.end().sequence)) return;
+  marker_is_current_ = false;
   marker_status_ = IoStatus::ok;
-  if (GUARD("marker before the first write")) write_marker(BackingMark::State::in_progress);
+  if (GUARD("marker before the first write")) write_marker(&batch);
 }
 
 bool WriteBack::set_target(std::uint64_t target) {
@@ -211,25 +229,30 @@ bool WriteBack::set_target(std::uint64_t target) {
   return static_cast<bool>(set);
 }
 
-void WriteBack::write_marker(BackingMark::State state) {
+void WriteBack::write_marker(const WriteBackBatch* batch) {
   const CacheVolume& volume = volume_.device().volumes()[volume_.slot()];
-  const bool clean = state == BackingMark::State::clean;
-  marker_write_ = {
-      .mark = {.state = state,
-               .volume = volume.identity.volume,
-               .cache = volume_.device().uuid(),
-               .from = volume.tails.dirty_tail,
-               .to = clean ? volume.tails.dirty_tail : current_->end().sequence,
-               .from_time_ms = volume.tails.consistent_time_ms,
-               .to_time_ms = clean ? volume.tails.consistent_time_ms : current_->end().time_ms},
-      .done =
-          [](MarkerWrite& write, IoStatus status) noexcept {
-            auto& self = *static_cast<WriteBack*>(write.context);
-            self.marker_under_way_ = false;
-            self.marker_status_ = status;
-            self.go_on();
-          },
-      .context = this};
+  const LogTails& now = volume.tails;
+  BackingMark mark{.state = BackingMark::State::clean,
+                   .volume = volume.identity.volume,
+                   .cache = volume_.device().uuid(),
+                   .from = now.dirty_tail,
+                   .to = now.dirty_tail,
+                   .from_time_ms = now.consistent_time_ms,
+                   .to_time_ms = now.consistent_time_ms};
+  if (batch != nullptr) {
+    mark.state = BackingMark::State::in_progress;
+    mark.to = batch->end().sequence;
+    mark.to_time_ms = batch->end().time_ms;
+  }
+  marker_write_ = {.mark = mark,
+                   .done =
+                       [](MarkerWrite& write, IoStatus status) noexcept {
+                         auto& self = *static_cast<WriteBack*>(write.context);
+                         self.marker_under_way_ = false;
+                         self.marker_status_ = status;
+                         self.go_on();
+                       },
+                   .context = this};
   marker_under_way_ = true;
   marker_.write(lane_, marker_write_);
 }
@@ -347,6 +370,7 @@ void WriteBack::back_off(const std::string& why) {
   phase_ = Phase::between;
   current_.reset();
   next_.reset();
+  is_next_announced_ = false;
   marker_is_current_ = false;
   retry_at_ = pace_.failed(clock_.now());
 }
@@ -358,6 +382,7 @@ void WriteBack::fail(const CacheError& error) {
   failed_ = true;
   current_.reset();
   next_.reset();
+  is_next_announced_ = false;
 }
 
 // ---- how it stands

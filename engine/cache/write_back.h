@@ -38,7 +38,8 @@ struct WriteBackStatus {
 //
 // A batch: prepared in steps (WriteBackBatch), meanwhile the one before is being written; target=E
 // in both replicas, the marker `in progress`; many writes in flight; flush; D=target=E and its time
-// in both replicas; dirty bits; the marker `clean`, unless the next batch begins at once. What
+// in both replicas; dirty bits; the marker `clean`, unless the next batch begins at once: target
+// and marker are then set for it while this one is being written. What
 // fails ends in a back-off, then everything from D on up to at least the target is written again:
 // the backing may have lost what it had taken. Nothing else may write to the backing meanwhile.
 //
@@ -70,7 +71,7 @@ class WriteBack final : private LaneTask {
   // While draining, everything goes to the backing as soon as it can: before a detachment. False
   // cancels. Progress: see status().
   void set_draining(bool draining);
-  // Begins nothing more, for good; what is under way ends.
+  // Begins nothing more, for good; what is announced or under way ends.
   void stop() { stopping_ = true; }
   // Nothing is under way, and no index entry waits for being marked clean.
   [[nodiscard]] bool is_quiet() const;
@@ -110,7 +111,10 @@ class WriteBack final : private LaneTask {
   [[nodiscard]] bool leave_between();
   void begin();
   [[nodiscard]] bool set_target(std::uint64_t target);
-  void write_marker(BackingMark::State state);
+  void announce_next();
+  void announce(const WriteBackBatch& batch);
+  // `in progress` up to the batch's end; null: `clean` at D.
+  void write_marker(const WriteBackBatch* batch);
   void submit_some();
   [[nodiscard]] std::optional<std::size_t> fill(Operation& operation);
   void submit(Operation& operation);
@@ -138,6 +142,7 @@ class WriteBack final : private LaneTask {
 
   Phase phase_ = Phase::between;
   std::unique_ptr<WriteBackBatch> next_;     // being prepared, or ready
+  bool is_next_announced_ = false;           // its target is set, its marker written or under way
   std::unique_ptr<WriteBackBatch> current_;  // being written
   std::unique_ptr<WriteBackBatch> done_;     // whose keys are being marked clean
   std::size_t marked_ = 0;                   // keys of done_

@@ -17,7 +17,7 @@ namespace engine {
 // When a batch is large enough; it ends with the kset that reaches one of them.
 struct BatchBounds {
   std::size_t most_keys = 16384;
-  ByteCount most_bytes = 64_MiB;
+  ByteCount most_bytes = 256_MiB;
 };
 
 // Takes keys from the log, not from the index: what was superseded behind the end counts. Prepared

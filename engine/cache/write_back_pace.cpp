@@ -35,6 +35,14 @@ Instant WriteBackPace::failed(Instant now) {
   return now + std::min(wait, limits_.longest_back_off);
 }
 
+ByteCount WriteBackPace::batch_bytes(ByteCount most) const {
+  constexpr double quarter_ns = 0.25e9;
+  const double wanted =
+      bytes_per_ns_ == 0 ? static_cast<double>(first_batch.value) : bytes_per_ns_ * quarter_ns;
+  const auto bytes = ByteCount{static_cast<std::uint64_t>(wanted)};
+  return std::min(most, std::max(bytes, smallest_batch));
+}
+
 std::optional<Duration> WriteBackPace::time_for(ByteCount bytes) const {
   if (bytes.value == 0) return Duration{};
   if (bytes_per_ns_ == 0) return std::nullopt;

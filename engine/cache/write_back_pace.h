@@ -46,6 +46,10 @@ class WriteBackPace {
   void succeeded(ByteCount bytes, Duration took);
   [[nodiscard]] Instant failed(Instant now);
   [[nodiscard]] unsigned failures() const { return failures_; }
+  // What a batch should have at most: about a quarter of a second, within bounds.
+  static constexpr ByteCount smallest_batch = 16_MiB;
+  static constexpr ByteCount first_batch = 64_MiB;  // while no rate is known
+  [[nodiscard]] ByteCount batch_bytes(ByteCount most) const;
   // At the rate of late; nullopt: not known.
   [[nodiscard]] std::optional<Duration> time_for(ByteCount bytes) const;
 

@@ -93,8 +93,8 @@ void fill(Cache& cache, const Pattern& pattern) {
 }
 
 struct Rate {
-  double megabytes = 0;       // a second
-  double cpu_ms = 0;          // of all threads, the kernel's part too
+  double megabytes = 0;  // a second
+  double cpu_ms = 0;     // of all threads, the kernel's part too
 };
 
 double cpu_ms() {

@@ -73,5 +73,17 @@ TEST(WriteBackPace, TimeLeftFollowsTheRate) {
   EXPECT_NEAR(static_cast<double>(pace.time_for(20_MiB)->count()), 1e9, 1e6);
 }
 
+TEST(WriteBackPace, ABatchIsAboutAQuarterOfASecond) {
+  WriteBackPace pace({});
+  EXPECT_EQ(pace.batch_bytes(256_MiB), 64_MiB);
+  EXPECT_EQ(pace.batch_bytes(1_MiB), 1_MiB);
+  pace.succeeded(400_MiB, seconds(1));
+  EXPECT_EQ(pace.batch_bytes(256_MiB), 100_MiB);
+  for (int batch = 0; batch < 40; ++batch) pace.succeeded(1_MiB, seconds(1));
+  EXPECT_EQ(pace.batch_bytes(256_MiB), 16_MiB);
+  for (int batch = 0; batch < 40; ++batch) pace.succeeded(4_GiB, seconds(1));
+  EXPECT_EQ(pace.batch_bytes(256_MiB), 256_MiB);
+}
+
 }  // namespace
 }  // namespace engine::test

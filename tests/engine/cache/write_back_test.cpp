@@ -532,15 +532,17 @@ TEST(WriteBack, StoppedItEndsWhatItHasBegun) {
   life.write_back_all();
   life.write(8, 1, 1);
   life.write(16, 1, 2);
+  life.write(24, 1, 3);
   of.disk.backing.hold(true);
   life.write_back_all();
+  EXPECT_EQ(of.disk.marker.mark()->to, 2U);
   life.write_back.stop();
   EXPECT_FALSE(life.write_back.is_quiet());
   of.disk.backing.hold(false);
   of.disk.backing.release_all();
   life.go_on();
   EXPECT_TRUE(life.write_back.is_quiet());
-  EXPECT_EQ(life.tails().dirty_tail, 1U);
+  EXPECT_EQ(life.tails().dirty_tail, 2U) << "the second batch was announced beside the first";
   EXPECT_EQ(of.disk.marker.mark()->state, BackingMark::State::clean);
 }
 
