@@ -1,5 +1,5 @@
-// Reclaimer: the least that write-back, truncation and reclaim will do to a volume's entries, so
-// that space, chunks and generations are used again.
+// Reclaimer: the least that write-back will do to a volume's entries; and segments that are freed
+// in no order.
 #pragma once
 
 #include "engine/cache/volume_cache.h"
@@ -17,8 +17,6 @@ class Reclaimer {
   void write_back();
   // Drops what some closed segments hold, and frees them; their keys stay in the log.
   void free_some(SeededRandom& random);
-  // Drops everything: K is the end of the log, and chunks and segments are freed.
-  void forget_all();
 
  private:
   void free_segment(std::uint32_t segment);

@@ -100,7 +100,7 @@ class RealCache {
                  .binding = {.attach_epoch = 1, .block_size = {}, .name = "b"}}));
     volume_ = std::move(recover_volume(*device_, 0, memory_, clock_, writer).value().cache);
     actor_ = CacheActor::make(*device_).value();
-    reclaim_ = std::make_unique<Reclaim>(*volume_);
+    reclaim_ = std::make_unique<Reclaim>(*volume_, Reclaim::DirtyTail::ours);
     filter_ = std::make_unique<AdmissionFilter>(size.value / block_bytes);
   }
   [[nodiscard]] bool read(std::uint64_t block) {
