@@ -101,7 +101,7 @@ class RealCache {
     volume_ = std::move(recover_volume(*device_, 0, memory_, clock_, writer).value().cache);
     actor_ = CacheActor::make(*device_).value();
     reclaim_ = std::make_unique<Reclaim>(*volume_, Reclaim::DirtyTail::ours);
-    filter_ = std::make_unique<AdmissionFilter>(size.value / block_bytes);
+    filter_ = std::make_unique<AdmissionFilter>(size.value / block_bytes / 4);
   }
   [[nodiscard]] bool read(std::uint64_t block) {
     const SectorRange range{{block * 8}, {8}};
