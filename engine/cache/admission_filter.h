@@ -18,7 +18,8 @@ namespace engine {
 // gives way. Any thread; a spin-lock for a few dozen instructions, on misses only.
 class AdmissionFilter {
  public:
-  // Misses that are remembered, about: as many as the volume's cache has blocks, at 2 bytes each.
+  // Misses that are remembered, about, at 2 bytes each. A quarter of the blocks that the cache
+  // holds is best for skewed reads (docs/decisions.md).
   explicit AdmissionFilter(std::uint64_t remembered);
   AdmissionFilter(const AdmissionFilter&) = delete;
   AdmissionFilter& operator=(const AdmissionFilter&) = delete;

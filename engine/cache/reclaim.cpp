@@ -11,9 +11,10 @@ namespace engine {
 
 using Step = Reclaim::Step;
 
-Reclaim::Reclaim(VolumeCache& volume)
+Reclaim::Reclaim(VolumeCache& volume, DirtyTail dirty_tail)
     : volume_(volume),
       device_(volume.device()),
+      dirty_tail_(dirty_tail),
       reader_(device_.region(), device_.layout(), device_.seal()),
       walked_(tails().key_tail) {
   CompletionSink& sink = *this;
@@ -117,10 +118,10 @@ Reclaim::Reading Reclaim::reload(CacheActor& actor) {
 
 // ---- forgetting
 
-// At or below D; or next behind it, with nothing to write back and no batch that might hold it.
+// At or below D; or next behind it, if D is ours, with nothing to write back.
 bool Reclaim::is_forgettable() const {
   if (kset_.view.stamp.sequence <= tails().dirty_tail) return true;
-  if (tails().writeback_target > tails().dirty_tail) return false;
+  if (dirty_tail_ != DirtyTail::ours || tails().writeback_target > tails().dirty_tail) return false;
   return std::ranges::none_of(kset_.view.keys, [](const format::Key& key) {
     const auto kind = static_cast<format::KeyKind>(key.kind);
     return kind == format::KeyKind::data || kind == format::KeyKind::zero;
@@ -298,8 +299,6 @@ void Reclaim::look_again() {
 Step Reclaim::pass(CacheActor& actor) {
   LogTails next = tails();
   if (walked_ > next.dirty_tail) {
-    // A batch has begun meanwhile: it takes D further, or back here.
-    if (next.writeback_target > next.dirty_tail) return Step::idle;
     next.dirty_tail = walked_;
     next.writeback_target = 0;
     next.consistent_time_ms = std::max(next.consistent_time_ms, walked_time_ms_);

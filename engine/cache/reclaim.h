@@ -20,8 +20,8 @@ namespace engine {
 // less than half live, what is kept moves out of it. K passes a kset when everything kept of it is
 // durable further on; then chunks below K are freed, and segments that hold nothing.
 //
-// K never passes D, the dirty tail, but takes D along over ksets that have nothing to write back,
-// unless a batch is under way.
+// K never passes D, the dirty tail. Where there is no write-back (the volume is only read), reclaim
+// takes D along over ksets with nothing to write back.
 //
 // Driven by one thread, the volume's home lane, with its actor and in turns with write-back: both
 // change the volume's tails. A step is bounded and waits for nothing: the commit lock is tried, and
@@ -37,9 +37,12 @@ class Reclaim final : private CompletionSink {
   static constexpr std::uint64_t most_moved = 1U << 20;  // bytes a step, or one extent
   static constexpr std::uint32_t segments_a_step = 256;  // looked at
 
-  // Outlived by the volume; it must be at rest (is_at_rest) or its records never completed when it
-  // is destroyed.
-  explicit Reclaim(VolumeCache& volume);
+  // Who moves D over ksets with nothing to write back. Never both: a batch that is being prepared
+  // reads the log behind D before it persists a target.
+  enum class DirtyTail : std::uint8_t { write_backs, ours };
+
+  // The volume outlives it; when it is destroyed it is at rest, or nothing is committed any more.
+  explicit Reclaim(VolumeCache& volume, DirtyTail dirty_tail = DirtyTail::write_backs);
   Reclaim(const Reclaim&) = delete;
   Reclaim& operator=(const Reclaim&) = delete;
 
@@ -55,6 +58,8 @@ class Reclaim final : private CompletionSink {
   // Whether space is getting scarce for this volume: before anybody has to wait. A few loads.
   [[nodiscard]] bool is_wanted();
 
+  // What is left to give up lies behind D: write-back is to move it.
+  [[nodiscard]] bool waits_for_dirty_tail() const { return blocked_.has_value(); }
   [[nodiscard]] bool is_at_rest() const { return in_flight_.load(std::memory_order_acquire) == 0; }
   // A kset below D that cannot be read any more: what it named cannot be given up in order.
   [[nodiscard]] const std::optional<LogDamage>& damage() const { return damage_; }
@@ -115,6 +120,7 @@ class Reclaim final : private CompletionSink {
 
   VolumeCache& volume_;
   CacheDevice& device_;
+  const DirtyTail dirty_tail_;
   ReclaimTrigger trigger_;
 
   ChunkReader reader_;

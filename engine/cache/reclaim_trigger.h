@@ -14,9 +14,9 @@ class ReclaimTrigger {
     std::uint32_t start = 0;  // less room than that
     std::uint32_t stop = 0;   // at least so much
   };
-  // A sixteenth of what the volume may have at all, up to an eighth.
+  // A thirty-second of what the volume may have at all, up to a sixteenth.
   [[nodiscard]] static Watermarks watermarks_of(std::uint32_t most) {
-    return {.start = std::max(1U, most / 16), .stop = std::max(2U, most / 8)};
+    return {.start = std::max(1U, most / 32), .stop = std::max(2U, most / 16)};
   }
   // Chunks of its log that a volume may have in a full device without giving some up.
   static constexpr std::size_t few_chunks = 3;

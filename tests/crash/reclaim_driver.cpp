@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "engine/foundation/check.h"
-#include "tests/crash/reclaimer.h"
 
 namespace engine::test {
 namespace {
@@ -17,9 +16,10 @@ struct Ignore final : CompletionSink {
 
 }  // namespace
 
-ReclaimDriver::ReclaimDriver(CrashWorld& world, CacheActor& actor) : world_(world), actor_(actor) {
+ReclaimDriver::ReclaimDriver(CrashWorld& world, CacheActor& actor, Reclaim::DirtyTail dirty_tail)
+    : world_(world), actor_(actor) {
   for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
-    reclaims_[slot] = std::make_unique<Reclaim>(world.volume(slot));
+    reclaims_[slot] = std::make_unique<Reclaim>(world.volume(slot), dirty_tail);
   }
 }
 
@@ -104,6 +104,14 @@ std::set<std::uint64_t> hits(CrashWorld& world, bool hot_only) {
   return found;
 }
 
+// As write-back ends: everything is on volume 0's backing.
+void write_back(CrashWorld& world) {
+  LogTails tails = world.device().volumes()[0].tails;
+  tails.dirty_tail = world.volume(0).commit().published();
+  tails.dirty_tail_chunk = world.volume(0).log().chunk_of_next();
+  CHECK(world.device().volumes().set_tails(world.writer(), 0, tails));
+}
+
 // Many small writes, one over the other, behind a long log.
 void write_much(CrashWorld& world, CacheActor& actor, SeededRandom& random) {
   Ignore sink;
@@ -153,7 +161,7 @@ void run_reclaim(CrashCounts& counts) {
     CrashWorld world(*pmem);
     const auto actor = CacheActor::make(world.device()).value();
     write_much(world, *actor, random);
-    Reclaimer(world.device(), world.volume(0), world.writer()).write_back();
+    write_back(world);
     const VolumeModel::State expected = world.state(0, VolumeModel::State(world_sectors, 0));
     std::vector<std::byte> bytes(world_sectors / 3 * sector_size);
     world.volume(0).read({world_base, {world_sectors / 3}}, bytes, ExtentIndex::Heat::warm,
@@ -172,7 +180,7 @@ void run_reclaim(CrashCounts& counts) {
         counts.first_violation = "crash in reclaim: " + found;
       }
     });
-    ReclaimDriver driver(world, *actor);
+    ReclaimDriver driver(world, *actor, Reclaim::DirtyTail::ours);
     // Once round: what is logged again twice is cold in the end.
     driver.drain(0, world.device().volumes()[0].tails.dirty_tail);
     pmem->on_persist_point({});
@@ -200,7 +208,7 @@ void run_overtaken_fill(CrashCounts& counts) {
   CHECK(world.volume(0).write(*actor, record, range, data));
   while (actor->end_turn()) {
   }
-  Reclaimer(world.device(), world.volume(0), world.writer()).write_back();
+  write_back(world);
   ReclaimDriver driver(world, *actor);
   driver.drain(0);
   // What the miss has read before the write.

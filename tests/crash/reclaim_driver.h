@@ -16,7 +16,8 @@ namespace engine::test {
 // One actor's; a life of the world. The world and the actor outlive it.
 class ReclaimDriver {
  public:
-  ReclaimDriver(CrashWorld& world, CacheActor& actor);
+  ReclaimDriver(CrashWorld& world, CacheActor& actor,
+                Reclaim::DirtyTail dirty_tail = Reclaim::DirtyTail::write_backs);
 
   // One step of each volume's, whether it is wanted or not; what is logged again is committed at
   // the actor's next end_turn().

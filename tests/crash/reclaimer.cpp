@@ -1,6 +1,5 @@
 #include "tests/crash/reclaimer.h"
 
-#include <utility>
 #include <vector>
 
 #include "engine/foundation/check.h"

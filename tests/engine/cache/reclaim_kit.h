@@ -11,8 +11,9 @@
 namespace engine::test {
 
 struct ReclaimedVolume : OpenVolume {
-  explicit ReclaimedVolume(PmemRegion& region)
-      : OpenVolume(region), reclaim(std::make_unique<Reclaim>(*volume)) {}
+  explicit ReclaimedVolume(PmemRegion& region,
+                           Reclaim::DirtyTail dirty_tail = Reclaim::DirtyTail::ours)
+      : OpenVolume(region), reclaim(std::make_unique<Reclaim>(*volume, dirty_tail)) {}
 
   // Everything published is on the backing.
   void write_back() {

@@ -143,23 +143,22 @@ TEST(Reclaim, KeysWithNothingToWriteBackTakeTheDirtyTailAlong) {
   EXPECT_THAT(open.read(100, 8), Each(1));
 }
 
-TEST(Reclaim, ABatchUnderWayKeepsTheDirtyTailToItself) {
+TEST(Reclaim, ADirtyTailOfWriteBackIsWaitedFor) {
   const auto pmem = cache_pmem(false);
-  ReclaimedVolume open(*pmem);
+  ReclaimedVolume open(*pmem, Reclaim::DirtyTail::write_backs);
   CommitRecord record(open.sink);
   const std::vector<std::byte> data(8 * 512, std::byte{9});
   must(open.volume->fill(*open.actor, record, {{0}, {8}}, data));
   EXPECT_FALSE(open.actor->end_turn());
-  LogTails batch = open.tails();
-  batch.writeback_target = 1;
-  must(open.device->volumes().set_tails(open.writer, 0, batch));
+  const LogTails before = open.tails();
   open.drain();
-  EXPECT_EQ(open.tails(), batch);
+  EXPECT_EQ(open.tails(), before);
+  EXPECT_TRUE(open.reclaim->waits_for_dirty_tail());
   EXPECT_THAT(open.read(0, 8), Each(9));
-  batch.dirty_tail = 1;
-  must(open.device->volumes().set_tails(open.writer, 0, batch));
+  open.write_back();
   open.drain();
   EXPECT_EQ(open.tails().key_tail, 1U);
+  EXPECT_FALSE(open.reclaim->waits_for_dirty_tail());
 }
 
 TEST(Reclaim, ChunksBelowTheKeyTailAreFree) {
