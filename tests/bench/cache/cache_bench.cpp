@@ -1,11 +1,13 @@
 // What a durable 4 KiB write, a read hit and recovery cost, beside the bare copy in the same run.
-// Memory of this process with cache-line granularity: the cost of stores, not of a medium.
+// Memory of this process with cache-line granularity: the cost of stores, not of a medium; then a
+// file of page granularity, whose medium is nearly all of the cost.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/cache/format_cache.h"
@@ -13,6 +15,7 @@
 #include "engine/foundation/check.h"
 #include "engine/foundation/random.h"
 #include "engine/media/open_pmem.h"
+#include "tests/bench/cache/page_bench.h"
 
 namespace engine {
 namespace {
@@ -228,7 +231,11 @@ void measure(PmemRegion& region, PmemRegion& bare_region, bool hot) {
 }  // namespace
 }  // namespace engine
 
-int main() {
+// forebay-cache-bench [all | lines | pages] [directory for the files, here by default]
+int main(int argc, char** argv) {
+  const std::string what = argc > 1 ? argv[1] : "all";
+  if (what != "lines") engine::measure_pages(argc > 2 ? argv[2] : ".");
+  if (what == "pages") return 0;
   const auto region = std::move(engine::make_anonymous_pmem(engine::device_bytes).value());
   const auto bare = std::move(engine::make_anonymous_pmem(engine::device_bytes).value());
   engine::measure(*region, *bare, true);

@@ -40,15 +40,14 @@ struct Command final : CompletionSink {
   std::vector<std::byte> data = std::vector<std::byte>(4096);
 };
 
-void write_much(PageCommitter& committer, MemoryBudget& budget, std::array<VolumeCache*, 2> volumes,
+void write_much(PageCommitter& committer, IoLane& lane, std::array<VolumeCache*, 2> volumes,
                 std::uint64_t seed) {
-  const auto lane = std::move(UringLane::create(budget).value());
   const auto actor = CacheActor::make(committer);
   SeededRandom random(seed);
   std::uint64_t open = 0;
   std::vector<std::unique_ptr<Command>> commands;
   for (std::uint64_t at = 0; at < depth; ++at) {
-    commands.push_back(std::make_unique<Command>(*lane, open));
+    commands.push_back(std::make_unique<Command>(lane, open));
   }
   for (std::uint64_t turn = 0; turn < turns; ++turn) {
     for (auto& command : commands) {
@@ -59,10 +58,10 @@ void write_much(PageCommitter& committer, MemoryBudget& budget, std::array<Volum
     }
     EXPECT_FALSE(actor->end_turn());
     while (open > 0) {
-      pollfd wake{.fd = lane->wake_descriptor(), .events = POLLIN, .revents = 0};
+      pollfd wake{.fd = lane.wake_descriptor(), .events = POLLIN, .revents = 0};
       ASSERT_EQ(poll(&wake, 1, 30000), 1) << "nothing completes";
-      lane->clear_wake();
-      (void)lane->reap();
+      lane.clear_wake();
+      (void)lane.reap();
     }
   }
 }
@@ -107,13 +106,15 @@ void log_and_index_agree(PmemRegion& region) {
   std::array<std::vector<std::byte>, 2> before;
   {
     Volumes volumes(region);
+    MemoryBudget budget(64_MiB);
+    std::array<std::unique_ptr<UringLane>, 3> lanes;  // outlive who posts to them
+    for (auto& lane : lanes) lane = std::move(UringLane::create(budget).value());
     PageCommitter committer(*volumes.device);
     committer.start();
-    MemoryBudget budget(64_MiB);
     const std::array<VolumeCache*, 2> both{volumes.caches[0].get(), volumes.caches[1].get()};
     std::vector<std::jthread> threads;
-    for (std::uint64_t seed = 1; seed <= 3; ++seed) {
-      threads.emplace_back([&, seed] { write_much(committer, budget, both, seed); });
+    for (std::uint64_t at = 0; at < lanes.size(); ++at) {
+      threads.emplace_back([&, at] { write_much(committer, *lanes[at], both, at + 1); });
     }
     // And one that reads: every byte that it is given is published, so nobody writes it.
     for (int look = 0; look < 20; ++look) (void)content_of(*both[look % 2]);
