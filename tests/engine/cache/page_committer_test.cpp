@@ -265,6 +265,49 @@ TEST_P(PageCommitterFailure, FailedSyncFailsTheDeviceForGood) {
 
 INSTANTIATE_TEST_SUITE_P(Syncs, PageCommitterFailure, testing::Values(0, 1, 2, 3));
 
+// Opens and recovers; false if a sync fails on the way, and then nothing is writable.
+bool recovers(PmemRegion& region, IndexMemory& memory, const Clock& clock) {
+  const auto device = CacheDevice::open(region);
+  if (!device) return false;
+  auto writer = must(DurableWriter::make(region));
+  const auto recovered = recover_volume(*device.value(), 0, memory, clock, writer);
+  if (!recovered) return false;
+  EXPECT_FALSE(recovered.value().report.damaged());
+  EXPECT_EQ(recovered.value().cache->is_writable(), !recovered.value().report.not_opened);
+  return recovered.value().cache->is_writable();
+}
+
+TEST(PageCommitter, SyncThatFailsInRecoveryEndsItAndTheNextOneSucceeds) {
+  const auto pmem = page_pmem(true, 200);
+  {
+    OpenVolume open(*pmem);
+    must(open.write(0, 8, 1));
+    must(open.write(4, 8, 2));
+  }
+  IndexMemory memory(16_MiB);
+  const target::SimClock clock;
+  int failures = 0;
+  for (int good_syncs = 0;; ++good_syncs, ++failures) {
+    int left = good_syncs;
+    if (left == 0) pmem->fail_next_sync();
+    pmem->on_persist_point([&](PersistPoint point) {
+      if (point.kind == PersistPoint::Kind::settle && --left == 0) pmem->fail_next_sync();
+    });
+    const bool recovered = recovers(*pmem, memory, clock);
+    pmem->on_persist_point({});
+    if (recovered) break;
+    EXPECT_TRUE(pmem->needs_reopen());
+    pmem->reopen();
+    // What the failed one has left behind is there for the next, whatever the power does.
+    LoseEverything lose;
+    const auto after = pmem->crash(lose);
+    OpenVolume again(*after);
+    EXPECT_TRUE(again.volume->is_writable());
+    EXPECT_THAT(again.read(0, 12), ElementsAre(1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2));
+  }
+  EXPECT_GT(failures, 3);
+}
+
 TEST(PageCommitter, TaskWritesBetweenRounds) {
   const auto pmem = page_pmem(false);
   OpenVolume open(*pmem);
