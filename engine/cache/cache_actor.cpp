@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "engine/cache/page_committer.h"
 #include "engine/cache/volume_cache.h"
 #include "engine/foundation/check.h"
 #include "engine/foundation/guard.h"
@@ -11,6 +12,15 @@ namespace engine {
 Result<std::unique_ptr<CacheActor>, PmemError> CacheActor::make(CacheDevice& device) {
   TRY(auto writer, device.region().make_writer());
   return std::unique_ptr<CacheActor>(new CacheActor(device, std::move(writer)));
+}
+
+std::unique_ptr<CacheActor> CacheActor::make(PageCommitter& committer) {
+  return std::unique_ptr<CacheActor>(new CacheActor(committer));
+}
+
+CacheActor::CacheActor(PageCommitter& committer)
+    : device_(committer.device()), committer_(&committer), writer_(DurableWriter::later()) {
+  volumes_.resize(device_.volumes().slots());
 }
 
 CacheActor::CacheActor(CacheDevice& device, std::unique_ptr<PmemWriter> writer)
@@ -33,6 +43,7 @@ void CacheActor::leave(const VolumeCache& volume) {
 }
 
 void CacheActor::add(OfVolume& of, CommitRecord& record) {
+  record.volume_ = &of.volume;
   record.next_ = of.newest;
   of.newest = &record;
   if (of.oldest == nullptr) of.oldest = &record;
@@ -40,8 +51,25 @@ void CacheActor::add(OfVolume& of, CommitRecord& record) {
   turn_.push_back(&of);
 }
 
+void CacheActor::note_refusal() {
+  if (committer_ != nullptr) committer_->wake();
+}
+
+void CacheActor::hand_over() {
+  for (OfVolume* const of : turn_) {
+    of->in_turn = false;
+    committer_->push(*std::exchange(of->newest, nullptr), *std::exchange(of->oldest, nullptr));
+  }
+  turn_.clear();
+  committer_->wake();
+}
+
 bool CacheActor::end_turn() {
   if (turn_.empty()) return false;
+  if (committer_ != nullptr) {
+    hand_over();
+    return false;
+  }
   // A fence orders only this thread's stores, and whoever commits may be another one: first the
   // data, then the records.
   if (std::exchange(stored_, false) && GUARD("data fence")) pmem_->fence();

@@ -11,15 +11,19 @@
 
 namespace engine {
 
+class PageCommitter;
 class VolumeCache;
 
-// One for each thread and cache device of byte or cache-line granularity; never shared. Commands
-// of a turn are collected here; end_turn() makes all their data durable with one fence, hands their
-// records to their volumes and commits what it may.
+// One for each thread and cache device; never shared. Commands of a turn are collected here. In
+// byte and cache-line granularity end_turn() makes all their data durable with one fence, hands
+// their records to their volumes and commits what it may; in page granularity it hands them to the
+// device's commit thread, which does the rest.
 class CacheActor {
  public:
   // The device outlives it. Error: not_supported in page granularity.
   [[nodiscard]] static Result<std::unique_ptr<CacheActor>, PmemError> make(CacheDevice& device);
+  // Page granularity. The committer outlives it.
+  [[nodiscard]] static std::unique_ptr<CacheActor> make(PageCommitter& committer);
   CacheActor(const CacheActor&) = delete;
   CacheActor& operator=(const CacheActor&) = delete;
   // No turn may be open.
@@ -31,6 +35,7 @@ class CacheActor {
   // Closes the head of a volume; idle, or about to be detached. Nothing of it may be in this turn.
   void leave(const VolumeCache& volume);
 
+  // In page granularity one for later.
   [[nodiscard]] DurableWriter& writer() { return writer_; }
 
  private:
@@ -47,16 +52,23 @@ class CacheActor {
   };
 
   CacheActor(CacheDevice& device, std::unique_ptr<PmemWriter> writer);
+  explicit CacheActor(PageCommitter& committer);
   [[nodiscard]] OfVolume& of(VolumeCache& volume);
+  // Data is not copied but left to the commit thread.
+  [[nodiscard]] bool writes_later() const { return committer_ != nullptr; }
   // Copies data; durable at the end of the turn.
   [[nodiscard]] PmemWriter& store() {
     stored_ = true;
     return *pmem_;
   }
   void add(OfVolume& of, CommitRecord& record);
+  // What a refused command has given back may wait for the commit thread.
+  void note_refusal();
+  void hand_over();
 
   CacheDevice& device_;
-  const std::unique_ptr<PmemWriter> pmem_;
+  PageCommitter* const committer_ = nullptr;  // page granularity: this
+  const std::unique_ptr<PmemWriter> pmem_;    // else: that
   DurableWriter writer_;
   std::vector<std::unique_ptr<OfVolume>> volumes_;  // by slot
   std::vector<OfVolume*> turn_;

@@ -6,6 +6,7 @@
 #include "engine/cache/log_heal.h"
 #include "engine/foundation/byte_cursor.h"
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 
 namespace engine {
 namespace {
@@ -39,7 +40,7 @@ Result<std::unique_ptr<CacheDevice>, CacheError> CacheDevice::open(PmemRegion& r
         "the device carries cache " + there.text() + ", not " + options.expected->text()};
   }
   if (options.access == Access::write && region.guarantee().granularity == PmemGranularity::page &&
-      superblock.layout.kset_alignment < PmemRegion::page_bytes) {
+      superblock.layout.kset_alignment < PmemRegion::page_bytes && GUARD("kset on a fresh page")) {
     return CacheError{CacheError::Kind::wrong_granularity,
                       {},
                       "the cache was formatted for finer media: here writing a kset could tear "

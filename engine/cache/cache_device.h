@@ -1,6 +1,7 @@
 // CacheDevice: an opened cache device, its tables and its log chunks. docs/media-format.md.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -55,6 +56,11 @@ class CacheDevice {
   // What opening found, healed or not; in the order of finding.
   [[nodiscard]] const CacheFindings& findings() const { return findings_; }
 
+  // The device could not be written to or synced: nothing of it is acknowledged or taken any more,
+  // until it is opened anew. What it holds can be read. Any thread; page granularity.
+  void fail() { failed_.store(true, std::memory_order_release); }
+  [[nodiscard]] bool failed() const { return failed_.load(std::memory_order_acquire); }
+
   // The chunks that opening found to be a volume's. Its cache takes them over and keeps them.
   [[nodiscard]] VolumeChunks& chunks_of(std::uint32_t slot) { return volume_chunks_.at(slot); }
   // The ordinal of the next chunk of a volume that is opened for writing.
@@ -93,6 +99,7 @@ class CacheDevice {
   LogChunks chunks_;
   std::vector<VolumeChunks> volume_chunks_;  // one for each slot
   std::vector<MissingHeader> missing_;
+  std::atomic<bool> failed_{false};
 };
 
 }  // namespace engine

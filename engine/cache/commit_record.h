@@ -4,6 +4,7 @@
 #include <atomic>
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
+#include <span>
 #include <utility>
 
 #include "engine/cache/extent.h"
@@ -13,6 +14,7 @@
 namespace engine {
 
 class CommitRecord;
+class VolumeCache;
 
 // Whoever wants to know that a command is durable and visible. Called by whichever thread has
 // committed it, with no lock held: hand it to the thread that owns the command, and no more.
@@ -77,11 +79,14 @@ class CommitRecord {
  private:
   friend class CacheActor;
   friend class CommitQueue;
+  friend class PageBatch;
+  friend class PageCommitter;
   friend class VolumeCache;
   friend class VolumeCommit;
 
   void reset() {
     next_ = nullptr;
+    data_ = {};
     keys_.clear();
     logged_ = 0;
     log_bytes_ = 0;
@@ -94,6 +99,9 @@ class CommitRecord {
 
   CompletionSink* const sink_;
   CommitRecord* next_ = nullptr;  // in whichever list it is
+  // On the way to the commit thread: of which volume, and what it has to write.
+  VolumeCache* volume_ = nullptr;
+  std::span<const std::byte> data_;
   Keys keys_;
   std::size_t logged_ = 0;       // keys that are durable or dropped
   std::uint64_t log_bytes_ = 0;  // promised by the log and not used yet

@@ -13,12 +13,14 @@ Result<DurableWriter, PmemError> DurableWriter::make(PmemRegion& region) {
 
 Result<void, PmemError> DurableWriter::write(MediaOffset to, std::span<const std::byte> bytes) {
   if (writer_ != nullptr) return writer_->copy(to, bytes);
+  if (is_later()) return PmemError::not_supported;
   const PmemRegion::PageWrite write{.offset = to, .bytes = bytes};
   return pages_->write_pages({&write, 1});
 }
 
 Result<void, PmemError> DurableWriter::flush(MediaOffset offset, ByteCount length) {
   if (writer_ != nullptr) return writer_->flush(offset, length);
+  if (is_later()) return PmemError::not_supported;
   // A page that a failed sync could not write counts as written to the kernel: only writing it
   // again makes it durable.
   std::array<std::byte, PmemRegion::page_bytes> page;
@@ -36,6 +38,7 @@ Result<void, PmemError> DurableWriter::flush(MediaOffset offset, ByteCount lengt
 
 Result<void, PmemError> DurableWriter::settle() {
   if (pages_ != nullptr) return pages_->sync();
+  if (is_later()) return PmemError::not_supported;
   writer_->fence();
   return success();
 }

@@ -20,6 +20,11 @@ class DurableWriter {
   // Error: what make_writer() answers.
   [[nodiscard]] static Result<DurableWriter, PmemError> make(PmemRegion& region);
 
+  // For a thread that may not write: a reactor, in page granularity. Segments that it allocates and
+  // frees wait for the commit thread (SegmentTable); everything else answers not_supported.
+  [[nodiscard]] static DurableWriter later() { return {}; }
+  [[nodiscard]] bool is_later() const { return writer_ == nullptr && pages_ == nullptr; }
+
   // Durable after the next settle(); until then any part of it may be.
   [[nodiscard]] Result<void, PmemError> write(MediaOffset to, std::span<const std::byte> bytes);
   // Makes what is there now durable at the next settle(): what a killed process has left.
@@ -28,13 +33,14 @@ class DurableWriter {
   [[nodiscard]] Result<void, PmemError> settle();
 
  private:
+  DurableWriter() = default;
   explicit DurableWriter(PmemRegion& pages) : pages_(&pages) {}
   explicit DurableWriter(std::unique_ptr<PmemWriter> own)
       : own_(std::move(own)), writer_(own_.get()) {}
 
   std::unique_ptr<PmemWriter> own_;
   PmemWriter* writer_ = nullptr;  // either this
-  PmemRegion* pages_ = nullptr;   // or that
+  PmemRegion* pages_ = nullptr;   // or that; neither: later
 };
 
 }  // namespace engine

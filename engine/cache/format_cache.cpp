@@ -8,6 +8,7 @@
 #include "engine/cache/cache_volume_table.h"
 #include "engine/cache/segment_table.h"
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 
 namespace engine {
 namespace {
@@ -117,7 +118,9 @@ Result<void, PmemError> write_cache(DurableWriter& writer, const CacheLayout& la
 Result<void, CacheError> format_cache(PmemRegion& region, const FormatOptions& options) {
   CHECK(!options.uuid.is_nil());
   LayoutOptions wanted = options.layout;
-  if (region.guarantee().granularity == PmemGranularity::page) wanted.kset_alignment = 4096;
+  if (region.guarantee().granularity == PmemGranularity::page && GUARD("kset on a fresh page")) {
+    wanted.kset_alignment = 4096;
+  }
   TRY(auto layout, plan_layout(region.size(), wanted));
   const auto traces = find_superblock_traces(region);
   TRY(check_replaced(region, options, traces));

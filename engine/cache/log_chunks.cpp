@@ -121,6 +121,8 @@ Result<ChunkPlaces, CacheError> LogChunks::reserve(DurableWriter& writer) {
 Result<LogChunk, CacheError> LogChunks::begin(DurableWriter& writer, const ChunkPlaces& places,
                                               std::uint32_t volume_tag, std::uint64_t ordinal,
                                               std::uint64_t first_sequence, std::uint64_t epoch) {
+  // Who has reserved the pair may have left its segments' entries to us.
+  TRY(const bool waited, table_.write_waiting(writer));
   LogChunk chunk{.volume_tag = volume_tag,
                  .ordinal = ordinal,
                  .first_sequence = first_sequence,
@@ -138,6 +140,11 @@ Result<LogChunk, CacheError> LogChunks::begin(DurableWriter& writer, const Chunk
                       "the header of log chunk " + std::to_string(ordinal) + " of tag " +
                           std::to_string(volume_tag) + " cannot be written: " + text(error)};
   };
+  if (waited) {
+    const auto settled = writer.settle();
+    if (!settled) return failed(settled.error(), places[0]);
+    table_.finish_waiting();
+  }
   for (std::size_t copy = 0; copy < 2; ++copy) {
     const auto header = encode_chunk_header(seal_, chunk, copy);
     const auto written = writer.write(places[copy], bytes_of(header));

@@ -14,11 +14,11 @@
 
 namespace engine {
 
-// Any thread, each with a writer of its own; occupy() comes before threads do. One lock guards
-// which places are taken; a leaf, never held across a store, a fence, or a call of the segment
-// table.
-// Invariants: the two places of a pair lie in two log segments; a place is in at most one pair; a
-// log segment with nothing taken is given back at once, except while a pair is being put together.
+// Any thread, each with a writer of its own (reserve() and release(): also one for later); occupy()
+// comes before threads do. One lock guards which places are taken; a leaf, never held across a
+// store, a fence, or a call of the segment table. Invariants: the two places of a pair lie in two
+// log segments; a place is in at most one pair; a log segment with nothing taken is given back at
+// once, except while a pair is being put together.
 class LogChunks {
  public:
   // All outlive it.

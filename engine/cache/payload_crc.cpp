@@ -48,6 +48,16 @@ class PieceSums {
 
 }  // namespace
 
+std::uint32_t encode_piece_array(std::span<const std::uint32_t> crcs, std::span<std::byte> to) {
+  std::array<little_uint32_t, most_pieces> array;
+  std::ranges::copy(crcs, array.begin());
+  const auto bytes = std::as_bytes(std::span(array).first(crcs.size()));
+  CHECK(bytes.size() <= to.size());
+  std::memset(to.data(), 0, to.size() - bytes.size());
+  std::memcpy(to.last(bytes.size()).data(), bytes.data(), bytes.size());
+  return crc32c(bytes);
+}
+
 Result<void, PayloadFault> read_payload(const PmemRegion& region, const ExtentValue& value,
                                         bool verify, std::span<std::byte> bytes) {
   const std::uint64_t part = value.place.value * sector_bytes;

@@ -23,6 +23,11 @@ inline constexpr std::uint64_t most_pieces = largest_extent_sectors / piece_sect
   return {(pieces_of(count) * sizeof(std::uint32_t) + 511) / 512};
 }
 
+// Writes the array of an extent's checksums to the end of `to`, zeros in front of it, and gives the
+// array's own checksum.
+[[nodiscard]] std::uint32_t encode_piece_array(std::span<const std::uint32_t> crcs,
+                                               std::span<std::byte> to);
+
 enum class PayloadFault : std::uint8_t {
   media_error,   // a piece, or the array, cannot be read
   bad_checksum,  // it is not what was written

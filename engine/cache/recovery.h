@@ -47,7 +47,8 @@ struct RecoveredVolume {
 
 // Reads the log of a volume from K to its legal end, or to the first damage; gives segments their
 // counts; makes what was accepted durable, and opens the log for writing. Several volumes may be
-// recovered at once by threads with a writer each. All outlive what is returned. Errors: io (what
+// recovered at once by threads with a writer each (in page granularity only one thread may: before
+// PageCommitter::start(), or in a CommitTask). All outlive what is returned. Errors: io (what
 // was accepted cannot be made durable), exhausted (no memory for the index).
 [[nodiscard]] Result<RecoveredVolume, CacheError> recover_volume(CacheDevice& device,
                                                                  std::uint32_t slot,

@@ -11,7 +11,10 @@ SegmentHead::SegmentHead(CacheDevice& device, std::uint32_t volume_tag)
     : device_(device),
       tag_(volume_tag),
       payload_crc_(device.payload_crc()),
-      segment_sectors_(device.layout().segment_bytes / format::place_bytes) {}
+      segment_sectors_(device.layout().segment_bytes / format::place_bytes),
+      alignment_(device.region().guarantee().granularity == PmemGranularity::page
+                     ? PmemRegion::page_bytes / format::place_bytes
+                     : 1) {}
 
 SegmentHead::~SegmentHead() { close(); }
 
@@ -81,6 +84,7 @@ Result<void, CacheError> SegmentHead::reserve(DurableWriter& writer, SectorCount
                       .segment = *segment_,
                       .generation = generation_});
     next_ += array + part;
+    next_ = (next_ + alignment_ - 1) & ~(alignment_ - 1);
     left -= part;
   }
   count_live(places, true);

@@ -22,6 +22,9 @@ struct DataPlace {
 // One thread. Space is handed out from the front of a segment to its end; what does not fit there
 // goes on in the next one, in multiples of 4 KiB. Up to 4 KiB are never cut.
 //
+// In page granularity every part begins on a fresh page: a page that holds something acknowledged
+// is never written again.
+//
 // Live sectors are counted from reservation on, so that a segment with data on its way into the
 // log is never empty; it is open while the head may still hand out of it.
 class SegmentHead {
@@ -57,6 +60,7 @@ class SegmentHead {
   const std::uint32_t tag_;
   const bool payload_crc_;
   const std::uint64_t segment_sectors_;
+  const std::uint64_t alignment_;  // sectors, a power of two
   std::optional<std::uint32_t> segment_;
   std::uint32_t generation_ = 0;
   std::uint64_t next_ = 0;  // sector in the segment

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "engine/foundation/byte_cursor.h"
 #include "engine/foundation/check.h"
 #include "engine/foundation/guard.h"
 
@@ -19,6 +20,10 @@ bool is_possible(const format::SegmentEntry& entry) {
   const auto zero = [](std::byte byte) { return byte == std::byte{}; };
   if (!std::all_of(entry.reserved.begin(), entry.reserved.end(), zero)) return false;
   return (use == format::SegmentUse::data) == (entry.volume_tag != 0) && entry.generation != 0;
+}
+
+std::uint64_t next_generation(std::uint64_t generation) {
+  return GUARD("generation of the next use") ? generation + 1 : generation;
 }
 
 }  // namespace
@@ -48,9 +53,19 @@ void SegmentTable::make_states(std::uint32_t count) {
 // `given_back_by`: the volume whose data it held; 0: none.
 void SegmentTable::list(std::uint32_t segment, std::uint32_t given_back_by) {
   const std::lock_guard lock(free_mutex_);
+  list_locked(segment, given_back_by);
+}
+
+void SegmentTable::list_locked(std::uint32_t segment, std::uint32_t given_back_by) {
   if (given_back_by != 0) shares_.give_back(given_back_by);
   free_.push_back(segment);
   free_count_.store(static_cast<std::uint32_t>(free_.size()), relaxed);
+}
+
+void SegmentTable::add_waiting(std::uint32_t segment, const SegmentInfo& info,
+                               std::uint32_t given_back_by) {
+  waiting_.push_back({.segment = segment, .info = info, .given_back_by = given_back_by});
+  any_waiting_.store(true, std::memory_order_seq_cst);
 }
 
 void SegmentTable::load(const ReplicatedTable& table, CacheFindings& findings) {
@@ -95,16 +110,27 @@ void SegmentTable::grow() {
   }
 }
 
-Result<void, CacheError> SegmentTable::persist(DurableWriter& writer, std::uint32_t segment,
-                                               const SegmentInfo& info) {
+RawEntry SegmentTable::next_entry_of(std::uint32_t segment, const SegmentInfo& info) const {
   format::SegmentEntry entry{};
   entry.use = static_cast<std::uint32_t>(info.use);
   entry.volume_tag = info.volume_tag;
   entry.generation = info.generation;
   CHECK(is_possible(entry));
+  return next_entry(seal_, entry, format::EntryType::segment, segment, state(segment).sequence);
+}
+
+void SegmentTable::set_info(std::uint32_t segment, const SegmentInfo& info) {
+  State& to = state(segment);
+  to.volume_tag.store(info.volume_tag, relaxed);
+  to.use.store(info.use, relaxed);
+  to.generation.store(info.generation, std::memory_order_release);
+}
+
+Result<void, CacheError> SegmentTable::persist(DurableWriter& writer, std::uint32_t segment,
+                                               const SegmentInfo& info) {
   State& to = state(segment);
   const auto places = layout_.segment_entry(segment);
-  const RawEntry next = next_entry(seal_, entry, format::EntryType::segment, segment, to.sequence);
+  const RawEntry next = next_entry_of(segment, info);
   const auto written = update_entry(writer, places, next);
   if (!written) {
     // Nobody knows which of the two it is now: the next open will.
@@ -114,9 +140,7 @@ Result<void, CacheError> SegmentTable::persist(DurableWriter& writer, std::uint3
                           " cannot be written: " + text(written.error())};
   }
   to.sequence = next.header.sequence;
-  to.volume_tag.store(info.volume_tag, relaxed);
-  to.use.store(info.use, relaxed);
-  to.generation.store(info.generation, std::memory_order_release);
+  set_info(segment, info);
   return success();
 }
 
@@ -125,6 +149,7 @@ Result<std::uint32_t, CacheError> SegmentTable::allocate(DurableWriter& writer,
                                                          std::uint32_t volume_tag) {
   CHECK(use != format::SegmentUse::free);
   std::uint32_t segment = 0;
+  SegmentInfo info{.use = use, .volume_tag = volume_tag};
   {
     const std::lock_guard lock(free_mutex_);
     if (free_.empty()) {
@@ -139,13 +164,16 @@ Result<std::uint32_t, CacheError> SegmentTable::allocate(DurableWriter& writer,
     segment = free_.back();
     free_.pop_back();
     free_count_.store(static_cast<std::uint32_t>(free_.size()), relaxed);
+    info.generation = state(segment).generation.load(relaxed);
+    // Before its entry says whose it is: empty as it is, it must not be freed under the caller.
+    if (use == format::SegmentUse::data) CHECK(claim(segment));
+    if (writer.is_later()) {
+      set_info(segment, info);
+      add_waiting(segment, info);
+      return segment;
+    }
   }
-  // Before its entry says whose it is: empty as it is, it must not be freed under the caller.
-  if (use == format::SegmentUse::data) CHECK(claim(segment));
-  TRY(persist(writer, segment,
-              {.use = use,
-               .volume_tag = volume_tag,
-               .generation = state(segment).generation.load(relaxed)}));
+  TRY(persist(writer, segment, info));
   return segment;
 }
 
@@ -154,14 +182,74 @@ Result<void, CacheError> SegmentTable::free(DurableWriter& writer, std::uint32_t
   CHECK(of.use.load(relaxed) != format::SegmentUse::free && !of.lost.load(relaxed));
   CHECK(of.counters.live_sectors.load(relaxed) == 0);
   CHECK(of.counters.pins.load(std::memory_order_acquire) == 0);
+  if (writer.is_later()) {
+    free_later(segment);
+    return success();
+  }
   const std::uint32_t volume_tag = of.volume_tag.load(relaxed);
-  const std::uint64_t generation = of.generation.load(relaxed);
-  TRY(persist(writer, segment,
-              {.generation = GUARD("generation of the next use") ? generation + 1 : generation}));
+  TRY(persist(writer, segment, {.generation = next_generation(of.generation.load(relaxed))}));
   of.counters.highest_sequence.store(0, relaxed);
   unclaim(segment);
   list(segment, volume_tag);
   return success();
+}
+
+// What nobody has written down yet was never used: it is free again as it was.
+void SegmentTable::free_later(std::uint32_t segment) {
+  const SegmentInfo before = info(segment);
+  SegmentInfo after{.generation = before.generation};
+  const std::lock_guard lock(free_mutex_);
+  const auto allocated = std::ranges::find(waiting_, segment, &Waiting::segment);
+  const bool was_never_used = allocated != waiting_.end();
+  if (!was_never_used) after.generation = next_generation(before.generation);
+  set_info(segment, after);
+  if (!was_never_used) return add_waiting(segment, after, before.volume_tag);
+  waiting_.erase(allocated);
+  unclaim(segment);
+  list_locked(segment, before.volume_tag);
+}
+
+Result<bool, CacheError> SegmentTable::write_waiting(DurableWriter& writer) {
+  std::vector<Waiting> waiting;
+  {
+    const std::lock_guard lock(free_mutex_);
+    waiting.swap(waiting_);
+    any_waiting_.store(false, std::memory_order_seq_cst);
+  }
+  if (waiting.empty()) return false;
+  std::vector<RawEntry> entries;
+  for (const auto& [segment, info, given_back_by] : waiting) {
+    entries.push_back(next_entry_of(segment, info));
+    state(segment).sequence = entries.back().header.sequence;
+  }
+  const auto write_replica = [&](std::size_t replica) -> Result<void, PmemError> {
+    for (std::size_t at = 0; at < waiting.size(); ++at) {
+      const MediaOffset place = layout_.segment_entry(waiting[at].segment)[replica];
+      TRY(writer.write(place, bytes_of(entries[at])));
+    }
+    return success();
+  };
+  auto written = write_replica(0);
+  if (written) written = writer.settle();
+  if (written) written = write_replica(1);
+  if (!written) {
+    return CacheError{
+        CacheError::Kind::io,
+        {},
+        std::string("entries of segments cannot be written: ") + text(written.error())};
+  }
+  settling_.insert(settling_.end(), waiting.begin(), waiting.end());
+  return true;
+}
+
+void SegmentTable::finish_waiting() {
+  for (const auto& [segment, info, given_back_by] : settling_) {
+    if (info.use != format::SegmentUse::free) continue;
+    state(segment).counters.highest_sequence.store(0, relaxed);
+    unclaim(segment);
+    list(segment, given_back_by);
+  }
+  settling_.clear();
 }
 
 SegmentInfo SegmentTable::info(std::uint32_t segment) const {
@@ -187,9 +275,13 @@ void SegmentTable::check_invariants() const {
   const std::set<std::uint32_t> listed(free_.begin(), free_.end());
   CHECK(listed.size() == free_.size());
   CHECK(free_count_.load(relaxed) == free_.size());
+  std::set<std::uint32_t> waiting;
+  for (const Waiting& change : waiting_) CHECK(waiting.insert(change.segment).second);
+  for (const Waiting& change : settling_) CHECK(waiting.insert(change.segment).second);
   for (std::uint32_t segment = 0; segment < count_; ++segment) {
     const SegmentInfo now = info(segment);
-    CHECK(listed.contains(segment) == (now.use == format::SegmentUse::free && !now.lost));
+    CHECK(listed.contains(segment) ==
+          (now.use == format::SegmentUse::free && !now.lost && !waiting.contains(segment)));
     CHECK((now.use == format::SegmentUse::data) == (now.volume_tag != 0));
   }
 }

@@ -44,10 +44,16 @@ struct alignas(64) SegmentCounters {
 };
 
 // Any thread may call anything, each with a writer of its own; load() and grow() come before
-// threads do. One lock guards the free list; it is held for a push or a pop and the question whose
-// share that is, never across a store or a fence. Only the lock of the shares is taken under it.
+// threads do. One lock guards the free list and what waits; it is held for a push or a pop and the
+// question whose share that is, never across a store or a fence. Only the lock of the shares is
+// taken under it.
+//
+// With a DurableWriter::later() allocate() and free() change DRAM only, and what they did waits for
+// the commit thread; no key may name a segment before that has written its entry.
+//
 // Invariants: a segment is in the free list iff its entry says free, in both replicas, and it is
-// not lost; both replicas of an entry that is not being changed are equal.
+// neither lost nor waiting; both replicas of an entry that is not being changed are equal; a
+// segment waits at most once.
 class SegmentTable {
  public:
   // Both outlive the table.
@@ -62,8 +68,8 @@ class SegmentTable {
   // Takes over new segments, free: from the count so far to the layout's.
   void grow();
 
-  // A free segment for `use`; its entry is durable in both replicas. Data asks the volume's share,
-  // and is the caller's: open. Errors: no_free_segment (or none for this volume), io.
+  // A free segment for `use`; its entry is durable in both replicas, or waits. Data asks the
+  // volume's share, and is the caller's: open. Errors: no_free_segment (or none for this volume), io.
   [[nodiscard]] Result<std::uint32_t, CacheError> allocate(DurableWriter& writer,
                                                            format::SegmentUse use,
                                                            std::uint32_t volume_tag);
@@ -79,6 +85,13 @@ class SegmentTable {
   void unclaim(std::uint32_t segment) {
     counters(segment).open.store(false, std::memory_order_release);
   }
+  // The commit thread: replica 0 of everything that waits, settled, then replica 1. True: the
+  // caller settles, then calls finish_waiting(), which lists what has become free. Error: io; the
+  // device has failed.
+  [[nodiscard]] Result<bool, CacheError> write_waiting(DurableWriter& writer);
+  void finish_waiting();
+  // Any thread.
+  [[nodiscard]] bool any_waiting() const { return any_waiting_.load(std::memory_order_seq_cst); }
 
   // Of a segment that another thread allocates or frees: something between before and after.
   [[nodiscard]] SegmentInfo info(std::uint32_t segment) const;
@@ -111,15 +124,30 @@ class SegmentTable {
   void list(std::uint32_t segment, std::uint32_t given_back_by = 0);
   [[nodiscard]] Result<void, CacheError> persist(DurableWriter& writer, std::uint32_t segment,
                                                  const SegmentInfo& info);
+  [[nodiscard]] RawEntry next_entry_of(std::uint32_t segment, const SegmentInfo& info) const;
+  void set_info(std::uint32_t segment, const SegmentInfo& info);
+  void free_later(std::uint32_t segment);
+  // With free_mutex_ held.
+  void list_locked(std::uint32_t segment, std::uint32_t given_back_by);
+  void add_waiting(std::uint32_t segment, const SegmentInfo& info, std::uint32_t given_back_by = 0);
 
   const CacheLayout& layout_;
   const DeviceSeal& seal_;
   std::vector<Block> blocks_;
   std::uint32_t count_ = 0;
+  struct Waiting {
+    std::uint32_t segment;
+    SegmentInfo info;
+    std::uint32_t given_back_by;  // the volume whose data it held; 0: none
+  };
+
   SegmentShares shares_;
-  mutable std::mutex free_mutex_;
+  mutable std::mutex free_mutex_;    // guards the next two; their atomics are written under it
   std::vector<std::uint32_t> free_;  // the last goes first
+  std::vector<Waiting> waiting_;
   std::atomic<std::uint32_t> free_count_{0};
+  std::atomic<bool> any_waiting_{false};
+  std::vector<Waiting> settling_;  // the commit thread's: written, not settled
 };
 
 }  // namespace engine

@@ -2,18 +2,14 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/endian/arithmetic.hpp>
 #include <utility>
 
 #include "engine/cache/kset.h"
 #include "engine/cache/payload_crc.h"
 #include "engine/foundation/check.h"
-#include "engine/foundation/crc32c.h"
 
 namespace engine {
 namespace {
-
-using boost::endian::little_uint32_t;
 
 constexpr std::uint64_t sector_bytes = format::place_bytes;
 constexpr std::uint64_t line_bytes = 64;
@@ -112,6 +108,7 @@ Result<void, CacheRefusal> VolumeCache::take_data(CacheActor& actor, CommitRecor
   const auto give_up = [&](CacheRefusal why) -> Result<void, CacheRefusal> {
     record.keys_.clear();
     (void)of.head.take_back(actor.writer(), places);
+    actor.note_refusal();
     return why;
   };
   Sector at = range.begin;
@@ -163,6 +160,7 @@ Result<void, CacheRefusal> VolumeCache::take_marks(CacheActor& actor, CommitReco
   CHECK(kind != format::KeyKind::zero || sum <= most_zeroed);
   if (!promise_log(actor, record, record.keys_.size(), VolumeLog::Purpose::command)) {
     record.keys_.clear();
+    actor.note_refusal();
     return CacheRefusal::no_space;
   }
   actor.add(actor.of(*this), record);
@@ -170,6 +168,10 @@ Result<void, CacheRefusal> VolumeCache::take_marks(CacheActor& actor, CommitReco
 }
 
 bool VolumeCache::copy_data(CacheActor& actor, CommitRecord& record, Data data) {
+  if (actor.writes_later()) {
+    record.data_ = data;
+    return true;
+  }
   PmemWriter& writer = actor.store();
   std::array<std::uint32_t, most_pieces> crcs;
   for (PendingKey& key : record.keys_) {
@@ -187,14 +189,12 @@ bool VolumeCache::copy_data(CacheActor& actor, CommitRecord& record, Data data) 
       key.value.crc = crcs[0];
       continue;
     }
-    // Whole cache lines, zeros in front.
-    std::array<little_uint32_t, most_pieces + line_bytes / sizeof(little_uint32_t)> array{};
-    const std::uint64_t bytes = pieces * sizeof(little_uint32_t);
+    // Whole cache lines.
+    std::array<std::byte, most_pieces * sizeof(std::uint32_t)> array;
+    const std::uint64_t bytes = pieces * sizeof(std::uint32_t);
     const std::uint64_t padded = (bytes + line_bytes - 1) / line_bytes * line_bytes;
-    const std::uint64_t first = (padded - bytes) / sizeof(little_uint32_t);
-    std::copy_n(crcs.begin(), pieces, array.begin() + static_cast<std::ptrdiff_t>(first));
-    const auto all = std::as_bytes(std::span(array)).first(padded);
-    key.value.crc = crc32c(all.last(bytes));
+    const auto all = std::span(array).first(padded);
+    key.value.crc = encode_piece_array(std::span(crcs).first(pieces), all);
     if (!writer.copy({to.value - padded}, all)) return false;
   }
   return true;

@@ -35,9 +35,10 @@ struct CacheGap {
 };
 
 // Commands are taken by any thread with its own actor, and complete through their record's sink
-// after that actor's end_turn(). Ranges lie inside the volume and are not empty; the caller has
-// checked that. A taken command cannot fail but by the log (CommitOutcome). Order between commands
-// in flight is the order of the log; the caller who needs another one waits for completions.
+// after that actor's end_turn(): in it, or, in page granularity, on the commit thread. Ranges lie
+// inside the volume and are not empty; the caller has checked that. A taken command cannot fail but
+// by the log (CommitOutcome). Order between commands in flight is the order of the log; the caller
+// who needs another one waits for completions.
 //
 // Invariants: what is in the index is durable in the log; every sector in the index that a segment
 // holds is counted in its live_sectors, and so is data on its way into the log.
@@ -54,16 +55,16 @@ class VolumeCache {
   [[nodiscard]] Result<void, CacheError> open_log(DurableWriter& writer, std::uint64_t last,
                                                   std::uint64_t last_time_ms);
 
-  // A host's write; `data` is the range's bytes, and is not needed after the call.
+  // A host's write; `data` is the range's bytes, and stays as it is until the record completes.
   [[nodiscard]] Result<void, CacheRefusal> write(CacheActor& actor, CommitRecord& record,
                                                  SectorRange range,
                                                  std::span<const std::byte> data);
   // Reads as zeros from then on: Write Zeroes and Deallocate alike. At most most_zeroed in all.
   [[nodiscard]] Result<void, CacheRefusal> write_zeroes(CacheActor& actor, CommitRecord& record,
                                                         std::span<const SectorRange> ranges);
-  // What the backing has: taken only if nothing of the range is in the cache when its turn comes,
-  // and the miss has not been overtaken by then (MissPart::overtaken(), which outlives the record;
-  // null: nothing can overtake it).
+  // What the backing has, `data` as above: taken only if nothing of the range is in the cache when
+  // its turn comes, and the miss has not been overtaken by then (MissPart::overtaken(), which
+  // outlives the record; null: nothing can overtake it).
   [[nodiscard]] Result<void, CacheRefusal> fill(CacheActor& actor, CommitRecord& record,
                                                 SectorRange range, std::span<const std::byte> data,
                                                 const std::atomic<bool>* overtaken = nullptr);

@@ -14,6 +14,7 @@ bool overlap(SectorRange a, SectorRange b) { return a.begin < b.end() && b.begin
 }  // namespace
 
 bool VolumeCommit::run(DurableWriter& writer) {
+  if (writer.is_later()) return false;  // the commit thread does it
   unsigned ksets = 0;
   for (;;) {
     if (!try_lock()) return false;
@@ -23,13 +24,37 @@ bool VolumeCommit::run(DurableWriter& writer) {
       commit_kset(writer);
       gather();
     }
-    const bool left = waiting_ != nullptr;
-    CommitRecord* const done = std::exchange(done_, nullptr);
-    unlock();
-    complete(done);
-    if (left) return true;
+    if (let_go()) return true;
     if (queue_.empty()) return false;
   }
+}
+
+VolumeCommit::Begun VolumeCommit::begin_kset(DurableWriter& writer) {
+  if (!try_lock()) return Begun::busy;
+  gather();
+  while (waiting_ != nullptr) {
+    if (write_kset(writer)) return Begun::kset;
+  }
+  const bool has_failed = failed();
+  (void)let_go();
+  return has_failed ? Begun::failed : Begun::nothing;
+}
+
+bool VolumeCommit::end_kset(bool settled) {
+  if (settled) {
+    publish_kset();
+  } else {
+    fail();
+  }
+  return let_go() || !queue_.empty();
+}
+
+bool VolumeCommit::let_go() {
+  const bool left = waiting_ != nullptr;
+  CommitRecord* const done = std::exchange(done_, nullptr);
+  unlock();
+  complete(done);
+  return left;
 }
 
 void VolumeCommit::complete(CommitRecord* done) {
@@ -49,24 +74,41 @@ void VolumeCommit::gather() {
 }
 
 void VolumeCommit::commit_kset(DurableWriter& writer) {
-  if (failed()) return fail();
+  if (!write_kset(writer)) return;
+  if (GUARD("kset fence") && !writer.settle()) return fail();
+  publish_kset();
+}
+
+bool VolumeCommit::write_kset(DurableWriter& writer) {
+  if (failed()) {
+    fail();
+    return false;
+  }
   compose();
   if (count_ == 0) {
     log_.give_back(charged_);
-    return finish_front();
+    finish_front();
+    return false;
   }
   const auto appended = log_.append(writer, std::span(keys_).first(count_));
-  if (!appended) return fail();
-  if (GUARD("kset fence") && !writer.settle()) return fail();
-  log_.give_back(charged_ - appended.value().bytes);
+  if (!appended) {
+    fail();
+    return false;
+  }
+  appended_ = appended.value();
+  return true;
+}
+
+void VolumeCommit::publish_kset() {
+  log_.give_back(charged_ - appended_.bytes);
   if (!GUARD("publish before acknowledgement")) {
     finish_front();
     complete(std::exchange(done_, nullptr));
   }
-  publish_all(appended.value().sequence);
+  publish_all(appended_.sequence);
   // Before published_: what is known to be published is in the backlog.
   raise(dirty_logged_, dirty_);
-  published_.store(appended.value().sequence, std::memory_order_release);
+  published_.store(appended_.sequence, std::memory_order_release);
   if (GUARD("publish before acknowledgement")) finish_front();
 }
 

@@ -44,13 +44,28 @@ class VolumeCommit {
   // is left, and the caller must come again in his next turn.
   [[nodiscard]] bool run(DurableWriter& writer);
 
+  // The same in two steps, one kset at a time, for who settles several volumes at once.
+  // begin_kset() writes a kset and keeps the lock, or answers:
+  enum class Begun : std::uint8_t {
+    kset,     // end_kset() must follow
+    nothing,  // nothing was queued, or all of it was dropped and is completed
+    busy,     // somebody else holds the lock: come again
+    failed,   // the log cannot be written; what was queued is completed as failed
+  };
+  [[nodiscard]] Begun begin_kset(DurableWriter& writer);
+  // Publishes the kset that was begun if it is `settled`, and completes; else the log has failed.
+  // True: something is left.
+  [[nodiscard]] bool end_kset(bool settled);
+
   // For whoever else changes the index or reads the log's position: reclaim, write-back. False:
   // busy, try again later. run() must follow unlock().
   [[nodiscard]] bool try_lock() { return !held_.exchange(true, std::memory_order_seq_cst); }
   void unlock() { held_.exchange(false, std::memory_order_seq_cst); }
 
-  // The log could not be written; for good. Any thread.
-  [[nodiscard]] bool failed() const { return failed_.load(std::memory_order_acquire); }
+  // The log could not be written, or the device has failed; for good. Any thread.
+  [[nodiscard]] bool failed() const {
+    return failed_.load(std::memory_order_acquire) || device_.failed();
+  }
   // The last that is settled and published. Any thread.
   [[nodiscard]] std::uint64_t published() const {
     return published_.load(std::memory_order_acquire);
@@ -75,6 +90,9 @@ class VolumeCommit {
   void gather();
   // One kset, and the records that it completes.
   void commit_kset(DurableWriter& writer);
+  [[nodiscard]] bool write_kset(DurableWriter& writer);  // false: there is none to settle
+  void publish_kset();
+  [[nodiscard]] bool let_go();  // true: something is left
   void compose();
   [[nodiscard]] bool may_join(const CommitRecord& record, std::size_t limit) const;
   [[nodiscard]] bool overlaps_composed(SectorRange range) const;
@@ -112,6 +130,7 @@ class VolumeCommit {
   std::uint64_t stripes_ = 0;
   std::uint64_t charged_ = 0;            // what its records were charged for it
   SectorCount dirty_;                    // data that only the cache will have
+  VolumeLog::Appended appended_;         // once it is written
   CommitRecord* composed_to_ = nullptr;  // the first record that is not, or not wholly, in it
   std::array<format::Key, format::most_keys> keys_;
   std::array<Source, format::most_keys> sources_;

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "tests/crash/crash_run.h"
+#include "tests/crash/page_crash_run.h"
 #include "tests/crash/reclaim_driver.h"
 
 namespace engine::test {
@@ -50,6 +51,36 @@ TEST(CrashSuite, OneSeed) {
   CrashCounts counts;
   const std::uint64_t seed = number_of("FOREBAY_CRASH_SEED", 1);
   run_crashes({.seed = seed, .churns = seed % 8 == 0}, counts);
+  EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
+}
+
+// The same on a device of pages, torn by sectors or destroyed, which the kernel writes whenever it
+// likes, and with syncs that fail.
+TEST(PageCrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
+  constexpr std::uint64_t usual = 12'000;
+  const std::uint64_t wanted = number_of("FOREBAY_CRASH_STATES", 5 * usual) / 5;
+  CrashCounts counts;
+  for (std::uint64_t seed = 1; counts.total() < wanted && counts.violations == 0; ++seed) {
+    run_page_crashes({.seed = seed, .states = 1500, .most_states = wanted}, counts);
+  }
+  print(counts);
+  EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
+  EXPECT_GE(counts.total(), wanted);
+  for (std::size_t at = 0; at < crash_kinds && wanted >= usual; ++at) {
+    const auto kind = static_cast<CrashKind>(at);
+    // Of these there are tests enough on finer media.
+    if (kind == CrashKind::rotten_kset || kind == CrashKind::write_back ||
+        kind == CrashKind::reclaim) {
+      continue;
+    }
+    EXPECT_GE(counts.states[at], 100U) << text(kind);
+  }
+}
+
+TEST(PageCrashSuite, OneSeed) {
+  CrashCounts counts;
+  const std::uint64_t seed = number_of("FOREBAY_CRASH_SEED", 1);
+  run_page_crashes({.seed = seed}, counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
 }
 

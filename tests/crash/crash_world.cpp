@@ -7,6 +7,7 @@
 namespace engine::test {
 namespace {
 
+// On media of pages twice as much of everything, as ksets need more room.
 constexpr std::uint32_t segment_bytes = 64U << 10;
 constexpr std::uint32_t chunk_bytes = 8U << 10;
 
@@ -22,24 +23,25 @@ IndexMemory& index_memory() {
   return memory;
 }
 
-}  // namespace
+ByteCount world_size(std::uint32_t segments, std::uint32_t bytes) {
+  return {bytes + std::uint64_t{segments} * bytes + (12U << 10)};
+}
 
-std::unique_ptr<SimPmem> make_world_pmem(bool crc, std::uint32_t segments) {
-  auto pmem = std::make_unique<SimPmem>(
-      ByteCount{(64U << 10) + std::uint64_t{segments} * segment_bytes + (12U << 10)});
+void format_world(PmemRegion& pmem, bool crc) {
+  const std::uint32_t scale = pmem.guarantee().granularity == PmemGranularity::page ? 2 : 1;
   FormatOptions options;
-  options.layout = {.segment_bytes = segment_bytes,
-                    .chunk_bytes = chunk_bytes,
+  options.layout = {.segment_bytes = scale * segment_bytes,
+                    .chunk_bytes = scale * chunk_bytes,
                     .kset_alignment = 64,
                     .volume_slots = world_volumes,
                     .segment_slots = 64};
   options.uuid = uuid_of(0xd0);
   options.created_ms = 1;
   options.payload_crc = crc;
-  CHECK(format_cache(*pmem, options));
-  const auto device = CacheDevice::open(*pmem);
+  CHECK(format_cache(pmem, options));
+  const auto device = CacheDevice::open(pmem);
   CHECK(device);
-  auto writer = DurableWriter::make(*pmem);
+  auto writer = DurableWriter::make(pmem);
   CHECK(writer);
   for (std::uint8_t slot = 0; slot < world_volumes; ++slot) {
     CHECK(device.value()->volumes().attach(
@@ -48,10 +50,23 @@ std::unique_ptr<SimPmem> make_world_pmem(bool crc, std::uint32_t segments) {
                          .size = 8_MiB,
                          .binding = {.attach_epoch = 1, .block_size = {512}, .name = "v"}}));
   }
+}
+
+}  // namespace
+
+std::unique_ptr<SimPmem> make_world_pmem(bool crc, std::uint32_t segments) {
+  auto pmem = std::make_unique<SimPmem>(world_size(segments, segment_bytes));
+  format_world(*pmem, crc);
   return pmem;
 }
 
-CrashWorld::CrashWorld(SimPmem& pmem) : damaged_(world_volumes, false) {
+std::unique_ptr<SimPmemPages> make_world_pages(bool crc, std::uint32_t segments) {
+  auto pmem = std::make_unique<SimPmemPages>(world_size(segments, 2 * segment_bytes));
+  format_world(*pmem, crc);
+  return pmem;
+}
+
+CrashWorld::CrashWorld(PmemRegion& pmem) : damaged_(world_volumes, false) {
   auto device = CacheDevice::open(pmem);
   if (!device) {
     trouble_ = "the device does not open: " + device.error().text;
@@ -75,12 +90,21 @@ CrashWorld::CrashWorld(SimPmem& pmem) : damaged_(world_volumes, false) {
     if (report.log_damage) trouble_ += report.log_damage->text() + "; ";
     if (report.key_damage) trouble_ += report.key_damage->text() + "; ";
     if (report.entry_damage) trouble_ += "a volume's entry is damaged; ";
-    if (report.not_opened) trouble_ += "not opened: " + report.not_opened->text + "; ";
+    if (report.not_opened) {
+      only_lacks_room_ = (trouble_.empty() || only_lacks_room_) &&
+                         report.not_opened->kind == CacheError::Kind::no_free_segment;
+      trouble_ += "not opened: " + report.not_opened->text + "; ";
+    } else if (report.damaged()) {
+      only_lacks_room_ = false;
+    }
     volumes_.push_back(std::move(recovered.value().cache));
     all.push_back(volumes_.back().get());
   }
   const auto freed = free_unnamed_segments(*device_, *writer_, all);
-  if (!freed) trouble_ += freed.error().text;
+  if (!freed) {
+    trouble_ += freed.error().text;
+    only_lacks_room_ = false;
+  }
 }
 
 CrashWorld::~CrashWorld() = default;

@@ -10,6 +10,7 @@
 #include "tests/crash/volume_model.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_pmem.h"
+#include "tests/sim/sim_pmem_pages.h"
 
 namespace engine::test {
 
@@ -20,17 +21,21 @@ inline constexpr Sector world_base{8192 - world_sectors / 2};
 
 // A new device; `crc`: with payload checksums.
 [[nodiscard]] std::unique_ptr<SimPmem> make_world_pmem(bool crc, std::uint32_t segments);
+[[nodiscard]] std::unique_ptr<SimPmemPages> make_world_pages(bool crc, std::uint32_t segments);
 
 // Opens the device and recovers both volumes. Anything but success is a violation.
 class CrashWorld {
  public:
-  explicit CrashWorld(SimPmem& pmem);
+  explicit CrashWorld(PmemRegion& pmem);
   CrashWorld(const CrashWorld&) = delete;
   CrashWorld& operator=(const CrashWorld&) = delete;
   ~CrashWorld();
 
   // Empty: opened, undamaged and writable.
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
+  // Whether all of trouble() is that a volume has no room for a new chunk: it is whole, and
+  // read-only until space is reclaimed.
+  [[nodiscard]] bool only_lacks_room() const { return only_lacks_room_; }
   // Whether a volume's log was reported as damaged; then it is in trouble() too.
   [[nodiscard]] bool damaged(std::uint32_t slot) const { return damaged_[slot]; }
   [[nodiscard]] bool is_open() const { return device_ != nullptr; }
@@ -48,6 +53,7 @@ class CrashWorld {
   std::vector<std::unique_ptr<VolumeCache>> volumes_;
   std::vector<bool> damaged_;
   std::string trouble_;
+  bool only_lacks_room_ = false;
 };
 
 }  // namespace engine::test

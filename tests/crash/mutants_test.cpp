@@ -13,6 +13,7 @@
 
 #include "tests/crash/crash_run.h"
 #include "tests/crash/guards.h"
+#include "tests/crash/page_crash_run.h"
 #include "tests/crash/reclaim_driver.h"
 
 namespace engine::test {
@@ -27,6 +28,7 @@ struct Mutant {
   std::uint64_t thin = 1;
   std::uint64_t thin_entries = 1;
   CrashFocus focus = CrashFocus::cache;
+  bool pages = false;  // on media of pages
 };
 
 constexpr Mutant of_write_back(const char* guard) {
@@ -67,6 +69,12 @@ constexpr Mutant mutants[] = {
     {"generation of the next use"},
     {"overtaken fill"},
     {"misses are overtaken"},
+    {.guard = "kset a round after its data", .pages = true},
+    {.guard = "sync before acknowledgement", .pages = true},
+    {.guard = "sync result", .thin = 20, .pages = true},
+    {.guard = "segment entry before its kset", .pages = true},
+    {.guard = "kset on a fresh page", .pages = true},
+    {.guard = "accepted end is settled", .thin = 20, .pages = true},
 };
 
 // What the child says that ran a mutant. A failed CHECK of the engine ends it.
@@ -76,9 +84,16 @@ struct Verdict {
   std::array<char, 512> text{};
 };
 
-void run_mutant(const Mutant& mutant, Verdict& verdict) {
-  switch_guard_off(mutant.guard);
-  CrashCounts& counts = verdict.counts;
+void run_page_mutant(const Mutant& mutant, CrashCounts& counts) {
+  for (std::uint64_t seed = mutant.seed; counts.total() < most_states && counts.violations == 0;
+       ++seed) {
+    run_page_crashes(
+        {.seed = seed, .states = mutant.states, .most_states = most_states, .thin = mutant.thin},
+        counts);
+  }
+}
+
+void run_line_mutant(const Mutant& mutant, CrashCounts& counts) {
   run_transient_error(counts);
   run_rotten_payload(counts);
   if (counts.violations == 0) run_reclaim(counts);
@@ -94,6 +109,16 @@ void run_mutant(const Mutant& mutant, Verdict& verdict) {
                  .churns = seed % 8 == 0,
                  .data_is_fenced = std::string(mutant.guard) != "data fence"},
                 counts);
+  }
+}
+
+void run_mutant(const Mutant& mutant, Verdict& verdict) {
+  switch_guard_off(mutant.guard);
+  CrashCounts& counts = verdict.counts;
+  if (mutant.pages) {
+    run_page_mutant(mutant, counts);
+  } else {
+    run_line_mutant(mutant, counts);
   }
   verdict.uses = guard_uses();
   std::snprintf(verdict.text.data(), verdict.text.size(), "%s",
@@ -119,8 +144,9 @@ TEST_P(Mutants, Dies) {
   const bool stopped = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
   const std::uint64_t states = verdict.counts.total();
   const bool killed = stopped || verdict.counts.violations > 0;
-  std::cout << "mutant: " << mutant.guard << " -> " << (killed ? "killed after " : "SURVIVED ")
-            << states << " states" << (stopped ? ": a CHECK of the engine failed" : "")
+  std::cout << "mutant: " << mutant.guard << (mutant.pages ? ", on pages" : "") << " -> "
+            << (killed ? "killed after " : "SURVIVED ") << states << " states"
+            << (stopped ? ": a CHECK of the engine failed" : "")
             << (killed && !stopped ? std::string(": ") + verdict.text.data() : "") << "\n";
   EXPECT_TRUE(killed) << mutant.guard << " is not missed";
   EXPECT_TRUE(stopped || verdict.uses > 0) << "no such guard: " << mutant.guard;
@@ -138,7 +164,7 @@ std::string name_of(const testing::TestParamInfo<Mutant>& info) {
     name += upper ? static_cast<char>(std::toupper(letter)) : letter;
     upper = false;
   }
-  return name;
+  return info.param.pages ? name + "OnPages" : name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Without, Mutants, testing::ValuesIn(mutants), name_of);
@@ -151,6 +177,7 @@ TEST(MutantsBuild, WithAllGuardsNothingIsFound) {
   run_reclaim(counts);
   run_overtaken_fill(counts);
   run_crashes({.seed = 1}, counts);
+  run_page_crashes({.seed = 1}, counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
 }
 

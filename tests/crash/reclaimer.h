@@ -17,6 +17,8 @@ class Reclaimer {
   void write_back();
   // Drops what some closed segments hold, and frees them; their keys stay in the log.
   void free_some(SeededRandom& random);
+  // Drops everything: K is the end of the log, and chunks and segments are freed.
+  void forget_all();
 
  private:
   void free_segment(std::uint32_t segment);

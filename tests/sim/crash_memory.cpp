@@ -22,7 +22,7 @@ CrashMemory<U, W>::CrashMemory(ByteCount bytes)
 }
 
 template <std::size_t U, std::size_t W>
-CrashMemory<U, W>::CrashMemory(CrashMemory& parent, CrashChooser& choose)
+CrashMemory<U, W>::CrashMemory(CrashMemory& parent, CrashChooser& choose, Tearing tearing)
     : arena_(parent.arena_), parent_(&parent), world_(++arena_.worlds) {
   CHECK(!parent.lent_);
   parent.lent_ = true;
@@ -33,7 +33,7 @@ CrashMemory<U, W>::CrashMemory(CrashMemory& parent, CrashChooser& choose)
   saved_.reserve(numbers.size());
   std::vector<Bytes> versions;
   for (const std::uint64_t number : numbers) {
-    choose_unit(number, parent.units_.at(number), choose, versions);
+    choose_unit(number, parent.units_.at(number), choose, tearing, versions);
   }
 }
 
@@ -76,11 +76,16 @@ void CrashMemory<U, W>::list_versions(const Unit& unit, std::vector<Bytes>& vers
 
 template <std::size_t U, std::size_t W>
 void CrashMemory<U, W>::choose_unit(std::uint64_t number, const Unit& unit, CrashChooser& choose,
-                                    std::vector<Bytes>& versions) {
+                                    Tearing tearing, std::vector<Bytes>& versions) {
   list_versions(unit, versions);
   const bool old_is_unreadable = unit.unreadable_base;
   if (versions.size() == 1) {
     if (old_is_unreadable && choose.pick(2) == 0) unreadable_.push_back(number);
+    return;
+  }
+  if (tearing == Tearing::destroys && choose.pick(6) == 2) {
+    save(number);
+    std::memset(place_of(number), 0xa5, U);
     return;
   }
   const bool torn = choose.tear();

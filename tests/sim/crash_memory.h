@@ -19,6 +19,9 @@ namespace engine {
 // - a unit with unsettled stores has the content of before them, or of after any number of them, in
 //   the order in which they were made: caches write back when they like;
 // - or each of its words has, independently: power fails in the middle of a write-back;
+// - or, where asked for (Tearing::destroys), nothing of it is left, not even what was not to
+// change:
+//   power fails in the middle of rewriting one large sector;
 // - units are independent of each other: nothing orders them but settling.
 // An actor settles its own stores only. Where others have stored to the same unit, theirs stay
 // unsettled, except for bytes that the settled stores have overwritten since.
@@ -41,8 +44,9 @@ class CrashMemory {
 
   // Zeros, all settled. `size`: whole units.
   explicit CrashMemory(ByteCount size);
+  enum class Tearing : std::uint8_t { mixes, destroys };
   // What is left of `parent` after a crash, all settled.
-  CrashMemory(CrashMemory& parent, CrashChooser& choose);
+  CrashMemory(CrashMemory& parent, CrashChooser& choose, Tearing tearing = Tearing::mixes);
   CrashMemory(const CrashMemory&) = delete;
   CrashMemory& operator=(const CrashMemory&) = delete;
   ~CrashMemory();
@@ -107,7 +111,7 @@ class CrashMemory {
   // Before the first change of a unit in this world.
   void save(std::uint64_t unit);
   // `versions` is scratch.
-  void choose_unit(std::uint64_t number, const Unit& unit, CrashChooser& choose,
+  void choose_unit(std::uint64_t number, const Unit& unit, CrashChooser& choose, Tearing tearing,
                    std::vector<Bytes>& versions);
   static void apply(Bytes& to, const Store& store);
   static void list_versions(const Unit& unit, std::vector<Bytes>& versions);

@@ -17,9 +17,9 @@ SimPmemPages::SimPmemPages(ByteCount size)
   attach(memory_.memory());
 }
 
-SimPmemPages::SimPmemPages(SimPmemPages& parent, CrashChooser& choose)
+SimPmemPages::SimPmemPages(SimPmemPages& parent, CrashChooser& choose, Tearing tearing)
     : PmemRegion(parent.size(), ordinary_file, page_bytes),
-      memory_(parent.memory_, choose),
+      memory_(parent.memory_, choose, tearing),
       forget_sync_(parent.forget_sync_) {
   attach(memory_.memory());
   for (const PmemRange& range : parent.bad_ranges()) bad().add(range);
@@ -63,8 +63,8 @@ Result<void, PmemError> SimPmemPages::sync() {
   return success();
 }
 
-std::unique_ptr<SimPmemPages> SimPmemPages::crash(CrashChooser& choose) {
-  return std::unique_ptr<SimPmemPages>(new SimPmemPages(*this, choose));
+std::unique_ptr<SimPmemPages> SimPmemPages::crash(CrashChooser& choose, Tearing tearing) {
+  return std::unique_ptr<SimPmemPages>(new SimPmemPages(*this, choose, tearing));
 }
 
 void SimPmemPages::poison(MediaOffset offset, ByteCount length) {

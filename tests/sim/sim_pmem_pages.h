@@ -32,8 +32,10 @@ class SimPmemPages final : public PmemRegion {
   [[nodiscard]] bool needs_reopen() const override { return failed_; }
   [[nodiscard]] PmemCounts counts() const override { return counts_; }
 
-  // See SimPmem::crash().
-  [[nodiscard]] std::unique_ptr<SimPmemPages> crash(CrashChooser& choose);
+  // See SimPmem::crash(). Tearing::destroys: rewriting a page may lose what was in it.
+  using Tearing = PageMemory::Tearing;
+  [[nodiscard]] std::unique_ptr<SimPmemPages> crash(CrashChooser& choose,
+                                                    Tearing tearing = Tearing::mixes);
   // The process ends, or closes the file, and opens it again: a failed sync is behind it, what was
   // forgotten stays forgotten.
   void reopen() { failed_ = false; }
@@ -58,7 +60,7 @@ class SimPmemPages final : public PmemRegion {
  private:
   static constexpr PageMemory::Actor committer = 1;
 
-  SimPmemPages(SimPmemPages& parent, CrashChooser& choose);
+  SimPmemPages(SimPmemPages& parent, CrashChooser& choose, Tearing tearing);
   [[nodiscard]] bool heal(MediaOffset /*to*/, std::span<const std::byte> /*bytes*/) override {
     return true;
   }

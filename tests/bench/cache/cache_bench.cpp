@@ -1,17 +1,20 @@
 // What a durable 4 KiB write, a read hit and recovery cost, beside the bare copy in the same run.
-// Memory of this process with cache-line granularity: the cost of stores, not of a medium.
+// Memory of this process with cache-line granularity: the cost of stores, not of a medium; then a
+// file of page granularity, whose medium is nearly all of the cost.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/foundation/check.h"
 #include "engine/foundation/random.h"
 #include "engine/media/open_pmem.h"
 #include "tests/bench/cache/bench_cache.h"
+#include "tests/bench/cache/page_bench.h"
 #include "tests/bench/cache/write_back_bench.h"
 
 namespace engine {
@@ -171,13 +174,15 @@ void measure(PmemRegion& region, PmemRegion& bare_region, bool hot) {
 }  // namespace
 }  // namespace engine
 
-// With a directory: write-back to the disk that it is on, and nothing else.
+// forebay-cache-bench [all | lines | pages | write-back] [directory for the files, here by default]
 int main(int argc, char** argv) {
+  const std::string what = argc > 1 ? argv[1] : "all";
+  const char* const directory = argc > 2 ? argv[2] : ".";
+  if (what == "all" || what == "pages") engine::measure_pages(directory);
+  if (what == "pages") return 0;
   const auto region = std::move(engine::make_anonymous_pmem(engine::device_bytes).value());
-  if (argc > 1) {
-    engine::measure_write_back(*region, argv[1]);
-    return 0;
-  }
+  if (what == "all" || what == "write-back") engine::measure_write_back(*region, directory);
+  if (what == "write-back") return 0;
   const auto bare = std::move(engine::make_anonymous_pmem(engine::device_bytes).value());
   engine::measure(*region, *bare, true);
   engine::measure(*region, *bare, false);

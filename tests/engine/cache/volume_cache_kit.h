@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/cache/page_committer.h"
 #include "engine/cache/recovery.h"
 #include "tests/engine/cache/cache_kit.h"
 #include "tests/sim/sim_clock.h"
@@ -37,7 +38,19 @@ struct OpenVolume {
     auto recovered = must(recover_volume(*device, 0, memory, clock, writer));
     report = recovered.report;
     volume = std::move(recovered.cache);
-    actor = must(CacheActor::make(*device));
+    if (region.guarantee().granularity == PmemGranularity::page) {
+      committer = std::make_unique<PageCommitter>(*device);
+    }
+    actor = make_actor();
+  }
+  [[nodiscard]] std::unique_ptr<CacheActor> make_actor() {
+    return committer != nullptr ? CacheActor::make(*committer) : must(CacheActor::make(*device));
+  }
+  // What was taken completes.
+  void finish_turn() {
+    EXPECT_FALSE(actor->end_turn());
+    while (committer != nullptr && committer->step()) {
+    }
   }
 
   // Sectors from `at` on, each filled with `value`; completed on return.
@@ -46,9 +59,7 @@ struct OpenVolume {
     CommitRecord record(sink);
     const std::vector<std::byte> data(sectors * 512, std::byte{value});
     auto taken = volume->write(*actor, record, {{at}, {sectors}}, data);
-    if (taken) {
-      EXPECT_FALSE(actor->end_turn());
-    }
+    if (taken) finish_turn();
     return taken;
   }
   // The first byte of each sector; -1 for holes, -2 for bad clean, -3 for bad dirty ones.
@@ -80,6 +91,7 @@ struct OpenVolume {
   DurableWriter writer;
   RecoveryReport report;
   std::unique_ptr<VolumeCache> volume;
+  std::unique_ptr<PageCommitter> committer;  // page granularity
   std::unique_ptr<CacheActor> actor;
 };
 
@@ -89,6 +101,21 @@ inline std::unique_ptr<SimPmem> cache_pmem(bool crc, std::uint32_t segments = 24
   FormatOptions options = small_format();
   options.payload_crc = crc;
   must(format_cache(*pmem, options));
+  return pmem;
+}
+
+// One chunk fills a segment.
+inline FormatOptions page_format(bool crc) {
+  FormatOptions options = small_format();
+  options.layout.chunk_bytes = small_segment;
+  options.layout.kset_alignment = 4096;
+  options.payload_crc = crc;
+  return options;
+}
+inline std::unique_ptr<SimPmemPages> page_pmem(bool crc, std::uint32_t segments = 24) {
+  auto pmem = std::make_unique<SimPmemPages>(
+      ByteCount{(16U << 10) + std::uint64_t{segments} * small_segment + (12U << 10)});
+  must(format_cache(*pmem, page_format(crc)));
   return pmem;
 }
 

@@ -1,0 +1,81 @@
+#include "engine/cache/page_batch.h"
+
+#include <algorithm>
+
+#include "engine/foundation/check.h"
+#include "engine/foundation/crc32c.h"
+
+namespace engine {
+namespace {
+
+constexpr std::uint64_t page_bytes = PmemRegion::page_bytes;
+constexpr std::uint64_t piece_bytes = piece_sectors * format::place_bytes;
+constexpr std::size_t largest_array = most_pieces * sizeof(std::uint32_t);
+static_assert(largest_array % format::place_bytes == 0);
+
+}  // namespace
+
+void PageBatch::add(CommitRecord& record) {
+  auto left = record.data_;
+  for (PendingKey& key : record.keys_) {
+    const auto data = left.first(key.range().count.value * format::place_bytes);
+    left = left.subspan(data.size());
+    add(key, data);
+  }
+}
+
+void PageBatch::add(PendingKey& key, std::span<const std::byte> data) {
+  const SectorCount count = key.range().count;
+  const std::uint64_t pieces = pieces_of(count);
+  std::array<std::byte, largest_array> space;
+  std::span<std::byte> array;
+  if (payload_crc_ && pieces == 1) {
+    key.value.crc = crc32c(data);
+  } else if (payload_crc_) {
+    std::array<std::uint32_t, most_pieces> crcs;
+    for (std::uint64_t piece = 0; piece < pieces; ++piece) {
+      const std::uint64_t at = piece * piece_bytes;
+      crcs[piece] = crc32c(data.subspan(at, std::min(piece_bytes, data.size() - at)));
+    }
+    array = std::span(space).first(array_sectors(count).value * format::place_bytes);
+    key.value.crc = encode_piece_array(std::span(crcs).first(pieces), array);
+  }
+  at_ = {key.value.place.value * format::place_bytes - array.size()};
+  CHECK(at_.value % page_bytes == 0 && filled_ == 0);
+  put(array);
+  put(data);
+  if (filled_ > 0) finish_page();
+}
+
+void PageBatch::put(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    if (filled_ == 0 && bytes.size() >= page_bytes) {
+      const auto whole = bytes.first(bytes.size() / page_bytes * page_bytes);
+      writes_.push_back({.offset = at_, .bytes = whole});
+      at_ = at_ + ByteCount{whole.size()};
+      bytes = bytes.subspan(whole.size());
+      continue;
+    }
+    if (filled_ == 0 && pages_used_++ == pages_.size()) pages_.emplace_back();
+    const auto part = bytes.first(std::min(bytes.size(), page_bytes - filled_));
+    std::ranges::copy(part, pages_[pages_used_ - 1].begin() + static_cast<std::ptrdiff_t>(filled_));
+    filled_ += part.size();
+    bytes = bytes.subspan(part.size());
+    if (filled_ == page_bytes) finish_page();
+  }
+}
+
+void PageBatch::finish_page() {
+  Page& page = pages_[pages_used_ - 1];
+  std::fill(page.begin() + static_cast<std::ptrdiff_t>(filled_), page.end(), std::byte{});
+  writes_.push_back({.offset = at_, .bytes = page});
+  at_ = at_ + ByteCount{page_bytes};
+  filled_ = 0;
+}
+
+void PageBatch::clear() {
+  writes_.clear();
+  pages_used_ = 0;
+}
+
+}  // namespace engine

@@ -1,0 +1,383 @@
+#include "tests/crash/page_crash_run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/cache/page_committer.h"
+#include "tests/crash/reclaimer.h"
+
+namespace engine::test {
+namespace {
+
+constexpr std::size_t actors = 3;
+constexpr std::uint64_t entry_size = 64;
+
+struct Killed {};    // kill -9, thrown through the engine
+struct Violated {};  // the end of the run
+
+// A command, its bytes, and where it is in the order of its volume's log.
+struct Command final : CommitRecord {
+  Command(CompletionSink& sink, std::uint32_t of, ModelCommand what, bool counts_as_order)
+      : CommitRecord(sink), slot(of), model(std::move(what)), ordered(counts_as_order) {}
+  std::uint32_t slot;
+  ModelCommand model;
+  bool ordered;  // a fill changes nothing that can be read
+  std::vector<std::byte> data;
+  std::size_t index = 0;
+};
+
+class PageRun final : public CompletionSink {
+ public:
+  PageRun(const CrashOptions& options, CrashCounts& counts)
+      : options_(options),
+        counts_(counts),
+        random_(options.seed),
+        crash_random_(options.seed * 7919 + 1),
+        first_total_(counts.total()) {
+    for (auto& backing : backing_) backing.assign(world_sectors, 0);
+    const bool crc = random_.chance(1, 2);
+    pmem_ = make_world_pages(crc, 20 + static_cast<std::uint32_t>(random_.below(10)));
+  }
+  ~PageRun() { end_life(); }
+
+  void run() {
+    try {
+      for (std::uint64_t life = 0; life < options_.lives && !enough() && !is_full_; ++life) {
+        live(life);
+      }
+    } catch (const Violated&) {
+    }
+  }
+
+  void complete(CommitRecord& record) override {
+    auto& command = static_cast<Command&>(record);
+    --in_flight_;
+    if (record.outcome() != CommitOutcome::committed) {
+      if (!sync_fails_) violate("a command failed");
+      return;
+    }
+    if (!command.ordered) return;
+    VolumeModel& model = models_[command.slot];
+    if (command.index != model.acknowledged()) violate("acknowledged out of order");
+    model.acknowledge(command.index + 1);
+    ++counts_.live_checks;
+    if (!model.prefix_of(world_->state(command.slot, backing_[command.slot]),
+                         model.order().size())) {
+      violate("what is read at the acknowledgement is no prefix");
+    }
+    // A kset that a failed sync has lost is saved by recovery as long as the machine runs.
+    if (!enough() && (sync_fails_ || crash_random_.chance(1, 16))) {
+      LoseEverything lose;
+      const auto after = pmem_->crash(lose);
+      check(*after, CrashKind::kset_append, 2);
+    }
+  }
+
+ private:
+  [[nodiscard]] bool enough() const {
+    return counts_.total() - first_total_ >= options_.states ||
+           counts_.total() >= options_.most_states;
+  }
+  [[noreturn]] void violate(const std::string& what) {
+    if (counts_.violations++ == 0) {
+      counts_.first_violation = what +
+                                "\n  again: FOREBAY_CRASH_SEED=" + std::to_string(options_.seed) +
+                                " crash_test --gtest_filter=PageCrashSuite.OneSeed";
+    }
+    throw Violated{};
+  }
+
+  // Openings take chunks, and nothing is reclaimed between them: a full device ends the run.
+  void judge(const CrashWorld& world, const char* when) {
+    if (world.trouble().empty()) return;
+    if (!world.only_lacks_room()) violate(std::string(when) + ": " + world.trouble());
+    is_full_ = true;
+  }
+
+  // ---- lives
+  void live(std::uint64_t life) {
+    world_ = std::make_unique<CrashWorld>(*pmem_);
+    judge(*world_, "at the beginning of a life");
+    if (is_full_) return;
+    for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
+      models_[slot].truncate(prefix(*world_, slot));
+    }
+    committer_ = std::make_unique<PageCommitter>(world_->device());
+    for (std::size_t at = 0; at < actors; ++at) actors_.push_back(CacheActor::make(*committer_));
+    const std::uint64_t end_at = pmem_->persist_points() + 40 + random_.below(400);
+    const std::uint64_t dice = random_.below(3);
+    kill_at_ = dice == 0 ? end_at : 0;
+    fail_at_ = dice == 1 ? end_at : 0;
+    pmem_->on_persist_point([this](PersistPoint point) { reach(point); });
+    try {
+      for (std::uint64_t step = 0; step < options_.steps && !enough(); ++step) top_step();
+      finish_rounds();
+      if (dice == 2 && life % 2 == 1) stop_clean();
+    } catch (const Killed&) {
+    }
+    end_life();
+    pmem_->reopen();
+    power_after_end();
+  }
+
+  void stop_clean() {
+    quiet_ = true;
+    for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
+      if (!world_->volume(slot).stop_clean(world_->writer())) violate("no clean stop");
+    }
+    quiet_ = false;
+  }
+
+  void end_life() {
+    if (pmem_ != nullptr) pmem_->on_persist_point({});
+    commands_.clear();
+    turn_.clear();
+    in_flight_ = 0;
+    actors_.clear();
+    committer_.reset();
+    world_.reset();
+    sync_fails_ = quiet_ = in_reactor_ = false;
+  }
+
+  // Another process recovers what the last one has left, settled or not, or lost by a failed sync;
+  // what it serves must survive.
+  void power_after_end() {
+    std::array<std::size_t, world_volumes> served{};
+    CrashWorld recovered(*pmem_);
+    judge(recovered, "another process");
+    for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
+      served[slot] = prefix(recovered, slot);
+    }
+    for (int sample = 0; sample < 12; ++sample) {
+      count(CrashKind::kill_then_power);
+      LoseEverything lose;
+      RandomChooser some(crash_random_);
+      const auto after = sample == 0 ? pmem_->crash(lose) : pmem_->crash(some);
+      CrashWorld again(*after);
+      judge(again, "power after another process");
+      for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
+        if (prefix(again, slot) < served[slot]) violate("recovery served what power took");
+      }
+    }
+  }
+
+  // ---- the workload
+  void top_step() {
+    if (in_flight_ == 0 && !sync_fails_ && random_.chance(1, 6)) return quiet_work();
+    if (random_.chance(1, 2)) return reactor_turn();
+    (void)committer_->step();
+  }
+
+  void finish_rounds() {
+    for (int round = 0; committer_->step(); ++round) {
+      if (round == 100) violate("the commit thread never rests");
+    }
+    if (in_flight_ > 0) violate("commands do not complete");
+  }
+
+  void reactor_turn() {
+    in_reactor_ = true;
+    CacheActor& actor = *actors_[random_.below(actors)];
+    for (std::uint64_t left = 1 + random_.below(4); left > 0; --left) command(actor);
+    for (Command* const command : std::exchange(turn_, {})) {
+      if (!command->ordered) continue;
+      command->index = models_[command->slot].order().size();
+      models_[command->slot].append(command->model);
+    }
+    if (actor.end_turn()) violate("a turn has something left");
+    in_reactor_ = false;
+  }
+
+  [[nodiscard]] SectorRange some_range() {
+    const std::uint64_t dice = random_.below(20);
+    const std::uint64_t most = dice == 0 ? 300 : dice < 4 ? 48 : 8;
+    const std::uint64_t count = 1 + random_.below(most);
+    // Half of them at few places, so that they meet.
+    const std::uint64_t room = world_sectors - count + 1;
+    const std::uint64_t at =
+        random_.chance(1, 2) ? random_.below(room) : std::min(room - 1, 180 + random_.below(16));
+    return {{world_base.value + at}, {count}};
+  }
+
+  void command(CacheActor& actor) {
+    const auto slot = static_cast<std::uint32_t>(random_.below(world_volumes));
+    const SectorRange range = some_range();
+    const std::uint64_t dice = random_.below(10);
+    const bool fills = dice == 0 || dice == 1;
+    const bool zeroes = dice == 2;
+    ModelCommand model{.writer = next_writer_++, .ranges = {range}, .zeroes = zeroes};
+    for (std::uint64_t more = zeroes && random_.chance(1, 2) ? 8 + random_.below(100) : 0; more > 0;
+         --more) {
+      const std::uint64_t count = 1 + random_.below(4);
+      model.ranges.push_back({{world_base.value + random_.below(world_sectors - 4)}, {count}});
+    }
+    Command& made =
+        *commands_.emplace_back(std::make_unique<Command>(*this, slot, std::move(model), !fills));
+    made.data.resize(range.count.value * sector_size);
+    for (std::uint64_t at = 0; at < range.count.value; ++at) {
+      const std::uint64_t sector = range.begin.value + at;
+      fill_sector(std::span(made.data).subspan(at * sector_size, sector_size),
+                  fills ? backing_[slot][sector - world_base.value] : made.model.writer, sector);
+    }
+    VolumeCache& volume = world_->volume(slot);
+    const auto taken = zeroes  ? volume.write_zeroes(actor, made, made.model.ranges)
+                       : fills ? volume.fill(actor, made, range, made.data)
+                               : volume.write(actor, made, range, made.data);
+    if (taken) {
+      if (world_->device().failed()) violate("a device that has failed takes a command");
+      ++in_flight_;
+      turn_.push_back(&made);
+      return;
+    }
+    if (taken.error() == CacheRefusal::failed && world_->device().failed()) return;
+    if (taken.error() != CacheRefusal::no_space) violate("a command is refused");
+    needs_space_ = true;
+  }
+
+  // What reclaim, write-back and timers will do, between rounds and with nothing in flight.
+  void quiet_work() {
+    finish_rounds();
+    quiet_ = true;
+    const auto slot = static_cast<std::uint32_t>(random_.below(world_volumes));
+    if (world_->state(slot, backing_[slot]) != models_[slot].settled()) {
+      violate("what is read is not what was acknowledged");
+    }
+    Reclaimer reclaimer(world_->device(), world_->volume(slot), world_->writer());
+    const std::uint64_t dice = needs_space_ ? 3 : random_.below(4);
+    if (dice == 0) {
+      CHECK(world_->volume(slot).note_durable(world_->writer()));
+    } else {
+      backing_[slot] = models_[slot].settled();
+      reclaimer.write_back();
+      if (dice == 3) {
+        reclaimer.forget_all();
+        needs_space_ = random_.chance(1, 2) && needs_space_;
+      } else {
+        reclaimer.free_some(random_);
+      }
+    }
+    quiet_ = false;
+  }
+
+  // ---- persist points
+  void reach(PersistPoint point) {
+    const std::uint64_t bytes = pmem_->counts().bytes;
+    if (bytes != bytes_before_) last_write_ = bytes - std::exchange(bytes_before_, bytes);
+    if (!enough()) explore();
+    if (!quiet_ && !in_reactor_ && random_.chance(1, 24)) reactor_turn();
+    if (!quiet_ && fail_at_ != 0 && point.number >= fail_at_) {
+      fail_at_ = 0;
+      sync_fails_ = true;
+      pmem_->fail_next_sync();
+    }
+    if (kill_at_ != 0 && point.number >= kill_at_) throw Killed{};
+  }
+
+  [[nodiscard]] CrashKind kind_now() {
+    if (quiet_) return CrashKind::table_update;
+    bool in_kset = false;
+    for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
+      VolumeCache& volume = world_->volume(slot);
+      const auto& chunks = world_->device().chunks_of(slot).chunks;
+      if (!chunks.empty() && chunks.back().ordinal != volume.log().chunk_of_next()) {
+        return CrashKind::chunk_switch;
+      }
+      if (volume.commit().try_lock()) {
+        volume.commit().unlock();
+      } else {
+        in_kset = true;
+      }
+    }
+    if (in_kset) return CrashKind::kset_append;
+    return last_write_ == entry_size ? CrashKind::segment_switch : CrashKind::data_copy;
+  }
+
+  void explore() {
+    const CrashKind kind = kind_now();
+    const std::uint64_t one_in = kind == CrashKind::data_copy      ? 6
+                                 : kind == CrashKind::table_update ? 6
+                                                                   : 2;
+    if (!crash_random_.chance(1, one_in * options_.thin)) return;
+    if (pmem_->crashes() <= 4) {
+      ExhaustiveChooser choose;
+      do {
+        const auto after = pmem_->crash(choose);
+        check(*after, kind, 0);
+      } while (choose.next());
+    }
+    for (int sample = 0; sample < 2 && !enough(); ++sample) {
+      RandomChooser choose(crash_random_);
+      const auto after = pmem_->crash(choose, SimPmemPages::Tearing::destroys);
+      check(*after, kind, 0);
+    }
+  }
+
+  void count(CrashKind kind) { ++counts_.states[static_cast<std::size_t>(kind)]; }
+
+  // Opens what a crash has left; and crashes that too.
+  void check(SimPmemPages& after, CrashKind kind, int depth) {
+    if (depth < 2 && crash_random_.chance(1, 3)) {
+      after.on_persist_point([&](PersistPoint) {
+        if (enough() || !crash_random_.chance(1, depth == 0 ? 120 : 60)) return;
+        RandomChooser choose(crash_random_);
+        const auto second = after.crash(choose);
+        check(*second, depth == 0 ? CrashKind::recovery : CrashKind::second_recovery, depth + 1);
+      });
+    }
+    count(kind);
+    CrashWorld world(after);
+    after.on_persist_point({});
+    const bool was_full = is_full_;
+    judge(world, text(kind));
+    is_full_ = was_full;
+    for (std::uint32_t slot = 0; slot < world_volumes; ++slot) (void)prefix(world, slot);
+  }
+
+  std::size_t prefix(CrashWorld& world, std::uint32_t slot) {
+    const VolumeModel& model = models_[slot];
+    const VolumeModel::State state = world.state(slot, backing_[slot]);
+    const auto found = model.prefix_of(state, model.order().size());
+    if (!found) {
+      violate("volume " + std::to_string(slot) + " is no prefix of its log that holds all " +
+              std::to_string(model.acknowledged()) +
+              " acknowledged commands: " + model.difference(state));
+    }
+    return *found;
+  }
+
+  const CrashOptions options_;
+  CrashCounts& counts_;
+  SeededRandom random_;        // the workload
+  SeededRandom crash_random_;  // what power failure leaves
+  const std::uint64_t first_total_;
+  std::unique_ptr<SimPmemPages> pmem_;
+  std::array<VolumeModel, world_volumes> models_{VolumeModel{world_base, world_sectors},
+                                                 VolumeModel{world_base, world_sectors}};
+  std::array<VolumeModel::State, world_volumes> backing_;
+  Writer next_writer_ = 1;
+
+  std::unique_ptr<CrashWorld> world_;
+  std::unique_ptr<PageCommitter> committer_;
+  std::vector<std::unique_ptr<CacheActor>> actors_;
+  std::vector<std::unique_ptr<Command>> commands_;
+  std::vector<Command*> turn_;
+  std::size_t in_flight_ = 0;
+  std::uint64_t kill_at_ = 0;
+  std::uint64_t fail_at_ = 0;
+  bool sync_fails_ = false;  // or has failed
+  bool quiet_ = false;
+  bool in_reactor_ = false;
+  bool needs_space_ = false;
+  bool is_full_ = false;
+  std::uint64_t bytes_before_ = 0;
+  std::uint64_t last_write_ = 0;
+};
+
+}  // namespace
+
+void run_page_crashes(const CrashOptions& options, CrashCounts& counts) {
+  PageRun run(options, counts);
+  run.run();
+}
+
+}  // namespace engine::test

@@ -1,0 +1,13 @@
+// PageCrashRun: a seeded workload through the commit thread of a simulated device of pages, with
+// power failing wherever it can, syncs that fail and processes that are killed.
+#pragma once
+
+#include "tests/crash/crash_run.h"
+
+namespace engine::test {
+
+// The thread is not there: the run steps it, and reactors go on between any two of its writes.
+// Options as in run_crashes(), but those of entries, churning and fences.
+void run_page_crashes(const CrashOptions& options, CrashCounts& counts);
+
+}  // namespace engine::test
