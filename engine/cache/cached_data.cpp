@@ -1,0 +1,79 @@
+#include "engine/cache/cached_data.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace engine {
+namespace {
+
+class Visit {
+ public:
+  Visit(VolumeCache& volume, CachedReading reading, FunctionRef<void(const CachedPiece&)> visit)
+      : device_(volume.device()), reading_(reading), visit_(visit) {
+    if (reading == CachedReading::data) buffer_.resize(largest_extent_sectors * format::place_bytes);
+  }
+
+  void piece(SectorRange range, const ExtentValue& value) {
+    CachedPiece piece{.range = range, .value = value, .fault = {}, .bytes = {}};
+    if (reading_ == CachedReading::data && value.kind == ExtentKind::data) {
+      if (!read(piece)) {
+        bit_by_bit(range, value);
+        return;
+      }
+    }
+    visit_(piece);
+  }
+
+ private:
+  [[nodiscard]] bool read(CachedPiece& piece) {
+    const auto bytes = std::span(buffer_).first(piece.range.count.value * format::place_bytes);
+    const auto read = read_payload(device_.region(), piece.value, device_.payload_crc(), bytes);
+    if (read) {
+      piece.bytes = bytes;
+    } else {
+      piece.fault = read.error();
+    }
+    return static_cast<bool>(read);
+  }
+
+  // Something of it is bad: what exactly.
+  void bit_by_bit(SectorRange range, const ExtentValue& value) {
+    for (SectorCount at{}; at < range.count;) {
+      const ExtentValue from = value.advanced(at);
+      const std::uint64_t to_edge = piece_sectors - from.origin % piece_sectors;
+      const SectorCount count{std::min(to_edge, (range.count - at).value)};
+      CachedPiece piece{
+          .range = {range.begin + at, count}, .value = from, .fault = {}, .bytes = {}};
+      static_cast<void>(read(piece));
+      visit_(piece);
+      at = at + count;
+    }
+  }
+
+  CacheDevice& device_;
+  const CachedReading reading_;
+  FunctionRef<void(const CachedPiece&)> visit_;
+  std::vector<std::byte> buffer_;
+};
+
+}  // namespace
+
+void visit_cached_data(VolumeCache& volume, CachedPart part, CachedReading reading,
+                       FunctionRef<void(const CachedPiece&)> visit) {
+  Visit visitor(volume, reading, visit);
+  const std::uint64_t end =
+      volume.device().volumes()[volume.slot()].identity.size.value / format::place_bytes;
+  // A lookup's visitor may not read: first the pieces of a stripe, then their data.
+  std::vector<Piece> pieces;
+  pieces.reserve(stripe_sectors);
+  for (std::uint64_t at = 0; at < end; at += stripe_sectors) {
+    const SectorRange stripe{{at}, {std::min(stripe_sectors, end - at)}};
+    pieces.clear();
+    volume.index().look_up(stripe, ExtentIndex::Heat::keep, [&](const Piece& piece) {
+      if (piece.value && (part == CachedPart::all || piece.value->dirty)) pieces.push_back(piece);
+    });
+    for (const Piece& piece : pieces) visitor.piece(piece.range, *piece.value);
+  }
+}
+
+}  // namespace engine
