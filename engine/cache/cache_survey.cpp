@@ -123,8 +123,7 @@ class Surveyor {
 
   void measure(VolumeCache& volume, VolumeSurvey& to) {
     std::optional<BadStretch> bad;
-    const auto reading =
-        depth_ == SurveyDepth::data ? CachedReading::data : CachedReading::places;
+    const auto reading = depth_ == SurveyDepth::data ? CachedReading::data : CachedReading::places;
     visit_cached_data(volume, CachedPart::all, reading, [&](const CachedPiece& piece) {
       const ByteCount bytes{piece.range.count.value * format::place_bytes};
       ++to.pieces;
@@ -144,19 +143,19 @@ class Surveyor {
   void report_bad(std::uint32_t slot, const BadStretch& bad) {
     const bool dirty = bad.value.dirty;
     const MediaOffset place{bad.value.place.value * format::place_bytes};
-    report({.severity = dirty ? Severity::damage : Severity::harmless,
-            .kind = dirty ? "bad_dirty_data" : "bad_clean_data",
-            .place = place,
-            .slot = slot,
-            .text = std::to_string(bad.range.count.value) + " sectors of volume slot " +
-                    std::to_string(slot) + " from sector " + std::to_string(bad.range.begin.value) +
-                    " at byte " + std::to_string(place.value) +
-                    (bad.fault == PayloadFault::media_error
-                         ? ": unreadable"
-                         : ": they do not match their checksum") +
-                    (dirty ? "; nobody else has them, and reads of them fail until they are "
-                             "written again"
-                           : "; the backing has them")});
+    report(
+        {.severity = dirty ? Severity::damage : Severity::harmless,
+         .kind = dirty ? "bad_dirty_data" : "bad_clean_data",
+         .place = place,
+         .slot = slot,
+         .text = "sectors " + std::to_string(bad.range.begin.value) + " to " +
+                 std::to_string(bad.range.end().value - 1) + " of volume slot " +
+                 std::to_string(slot) + " at byte " + std::to_string(place.value) +
+                 (bad.fault == PayloadFault::media_error ? ": unreadable"
+                                                         : ": they do not match their checksum") +
+                 (dirty ? "; nobody else has them, and reads of them fail until they are "
+                          "written again"
+                        : "; the backing has them")});
   }
 
   void count_segments() {
@@ -187,8 +186,8 @@ class Surveyor {
     }
     ++volume->segments;
     const SegmentCounters& counters = device().segments().counters(segment);
-    const bool attached = device().volumes()[volume->slot].identity.state ==
-                          format::VolumeSlotState::attached;
+    const bool attached =
+        device().volumes()[volume->slot].identity.state == format::VolumeSlotState::attached;
     if (attached && !volume->report.damaged() && counters.live_sectors == 0 &&
         counters.highest_sequence == 0) {
       ++survey_.segments.unnamed;
@@ -203,9 +202,8 @@ class Surveyor {
 }  // namespace
 
 bool CacheSurvey::any_damage() const {
-  return std::ranges::any_of(findings, [](const SurveyFinding& finding) {
-    return finding.severity == Severity::damage;
-  });
+  return std::ranges::any_of(
+      findings, [](const SurveyFinding& finding) { return finding.severity == Severity::damage; });
 }
 
 Result<CacheSurvey, CacheError> survey_cache(PmemRegion& region, SurveyDepth depth) {

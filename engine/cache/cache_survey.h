@@ -18,8 +18,8 @@ struct SurveyFinding {
     damage,    // something is lost, or not known to be there
   };
   Severity severity = Severity::harmless;
-  std::string kind;   // a word for scripts; never changes its meaning
-  MediaOffset place;  // on the device
+  std::string kind;                   // a word for scripts; never changes its meaning
+  MediaOffset place;                  // on the device
   std::optional<std::uint32_t> slot;  // of the volume that it concerns
   std::string text;                   // a sentence: what, where, and what follows
 };
@@ -30,9 +30,9 @@ struct VolumeSurvey {
   std::uint64_t chunks = 0;    // of its log
   std::uint32_t segments = 0;  // that hold its data
   std::uint64_t pieces = 0;
-  ByteCount clean;  // data that the backing has too
-  ByteCount dirty;  // data that only the cache has
-  ByteCount zeros;  // dirty, and without data
+  ByteCount clean;      // data that the backing has too
+  ByteCount dirty;      // data that only the cache has
+  ByteCount zeros;      // dirty, and without data
   ByteCount bad_dirty;  // with SurveyDepth::data: of it unreadable or rotted
 };
 

@@ -10,7 +10,8 @@ class Visit {
  public:
   Visit(VolumeCache& volume, CachedReading reading, FunctionRef<void(const CachedPiece&)> visit)
       : device_(volume.device()), reading_(reading), visit_(visit) {
-    if (reading == CachedReading::data) buffer_.resize(largest_extent_sectors * format::place_bytes);
+    if (reading == CachedReading::data)
+      buffer_.resize(largest_extent_sectors * format::place_bytes);
   }
 
   void piece(SectorRange range, const ExtentValue& value) {

@@ -72,8 +72,8 @@ const char* LogNote::name() const {
 }
 
 std::string LogNote::text() const {
-  const std::string where = " in log chunk " + std::to_string(chunk) + ", offset " +
-                            std::to_string(offset);
+  const std::string where =
+      " in log chunk " + std::to_string(chunk) + ", offset " + std::to_string(offset);
   const std::string how = state == CopyState::unreadable ? " is unreadable" : " is not whole";
   switch (kind) {
     case Kind::healed:

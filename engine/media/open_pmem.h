@@ -27,9 +27,10 @@ struct PmemOpenOptions {
 // Opens a devdax device, a file on an fsdax mount or on tmpfs, or an ordinary file, for this
 // process alone while the region lives. What the mapping guarantees is detected; the environment
 // variable PMEM2_FORCE_GRANULARITY overrides it, and shows as `emulated`. Its size is rounded down
-// to whole pages. Byte and cache-line regions are faulted in for writing (unless read-only), which takes a second for
-// some tens of GiB and spares every first store a journal commit of an fsdax file system. Errors:
-// not_found, no_permission, not_supported, sparse, too_small, granularity_insufficient, in_use, io.
+// to whole pages. Byte and cache-line regions are faulted in for writing (unless read-only), which
+// takes a second for some tens of GiB and spares every first store a journal commit of an fsdax
+// file system. Errors: not_found, no_permission, not_supported, sparse, too_small,
+// granularity_insufficient, in_use, io.
 [[nodiscard]] Result<std::unique_ptr<PmemRegion>, PmemOpenError> open_pmem_region(
     const std::string& path, const PmemOpenOptions& options);
 

@@ -20,8 +20,9 @@ struct PmemFile {
 };
 
 // Errors: not_found, no_permission, not_supported, in_use, sparse, too_small, io.
-[[nodiscard]] Result<PmemFile, PmemOpenError> open_pmem_file(
-    const std::string& path, ByteCount at_least, PmemAccess access = PmemAccess::write);
+[[nodiscard]] Result<PmemFile, PmemOpenError> open_pmem_file(const std::string& path,
+                                                             ByteCount at_least,
+                                                             PmemAccess access = PmemAccess::write);
 
 // "PATH is too small: 4 KiB, needed are 1 MiB."
 [[nodiscard]] PmemOpenError too_small(const std::string& path, ByteCount size, ByteCount at_least);

@@ -101,7 +101,7 @@ TEST(CacheSurvey, RottenDataIsFoundOnlyWhenItIsRead) {
   const auto survey = must(survey_cache(cache.pmem(), SurveyDepth::data));
   EXPECT_EQ(survey.volumes[0].bad_dirty.value, 512U);
   EXPECT_THAT(survey.findings[1].text,
-              HasSubstr("1 sectors of volume slot 0 from sector 100 at byte " +
+              HasSubstr("sectors 100 to 100 of volume slot 0 at byte " +
                         std::to_string(cache.data(100).value) + ": unreadable; nobody else"));
 }
 
@@ -133,15 +133,15 @@ TEST(CachedData, ARottenPieceCostsNoMoreThanItself) {
   };
   flip_bit(*pmem, {value(33).place.value * format::place_bytes});
   std::string told;
-  visit_cached_data(*open.volume, CachedPart::dirty, CachedReading::data,
-                    [&told](const CachedPiece& piece) {
-                      told += std::to_string(piece.range.begin.value) + "+" +
-                              std::to_string(piece.range.count.value) +
-                              (piece.fault ? "bad " : "=" + std::to_string(std::to_integer<int>(
-                                                                piece.bytes[0])) + " ");
-                      EXPECT_EQ(piece.bytes.size(),
-                                piece.fault ? 0 : piece.range.count.value * format::place_bytes);
-                    });
+  visit_cached_data(
+      *open.volume, CachedPart::dirty, CachedReading::data, [&told](const CachedPiece& piece) {
+        told += std::to_string(piece.range.begin.value) + "+" +
+                std::to_string(piece.range.count.value) +
+                (piece.fault ? "bad "
+                             : "=" + std::to_string(std::to_integer<int>(piece.bytes[0])) + " ");
+        EXPECT_EQ(piece.bytes.size(),
+                  piece.fault ? 0 : piece.range.count.value * format::place_bytes);
+      });
   EXPECT_EQ(told, "16+4=1 20+2=2 22+2=1 24+8=1 32+8bad ");
 }
 
