@@ -147,6 +147,13 @@ Result<void, CacheError> SegmentTable::free(DurableWriter& writer, std::uint32_t
   return success();
 }
 
+Result<void, CacheError> SegmentTable::restore(DurableWriter& writer, std::uint32_t segment,
+                                               const SegmentInfo& info, std::uint64_t sequence) {
+  CHECK(state(segment).lost.load(relaxed));
+  state(segment).sequence = sequence;
+  return persist(writer, segment, info);
+}
+
 SegmentInfo SegmentTable::info(std::uint32_t segment) const {
   const State& of = state(segment);
   const std::uint64_t generation = of.generation.load(std::memory_order_acquire);

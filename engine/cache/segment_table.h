@@ -68,6 +68,11 @@ class SegmentTable {
   // in it, and no key that matters name it. Error: io; the segment is lost until the next open.
   [[nodiscard]] Result<void, CacheError> free(DurableWriter& writer, std::uint32_t segment);
 
+  // Gives a segment whose entry is lost another one; `sequence`: no replica has a higher one. For
+  // repair, before anybody uses the device, which is opened anew afterwards. Error: io.
+  [[nodiscard]] Result<void, CacheError> restore(DurableWriter& writer, std::uint32_t segment,
+                                                 const SegmentInfo& info, std::uint64_t sequence);
+
   // Of a segment that another thread allocates or frees: something between before and after.
   [[nodiscard]] SegmentInfo info(std::uint32_t segment) const;
   // Whether a key of the volume that carries this generation (the low half) names live space.
