@@ -21,13 +21,11 @@ namespace media {
 namespace {
 
 namespace json = boost::json;
-using engine::ByteCount;
 using engine::CacheDevice;
 using engine::CachedPiece;
 using engine::ExtentKind;
 
 constexpr std::uint64_t sector_bytes = engine::format::place_bytes;
-constexpr ByteCount index_limit{std::uint64_t{64} << 30};
 
 // Pieces side by side that are alike.
 struct Stretch {
@@ -150,7 +148,7 @@ int export_volume(const std::string& path, const ExportOptions& options) {
   }
   const engine::CacheVolume& volume = device.value()->volumes()[*slot];
   const engine::SystemClock clock;
-  engine::IndexMemory memory(index_limit);
+  engine::IndexMemory memory(engine::enough_index_memory(device.value()->layout()));
   auto read = engine::read_volume(*device.value(), *slot, memory, clock);
   if (!read) {
     complain(path + ": " + read.error().text);

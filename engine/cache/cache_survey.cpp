@@ -11,9 +11,6 @@ namespace {
 
 using Severity = SurveyFinding::Severity;
 
-// As much as one index may ever need; address space only.
-constexpr ByteCount index_limit{std::uint64_t{64} << 30};
-
 // Bad pieces side by side, as one.
 struct BadStretch {
   SectorRange range;
@@ -82,7 +79,7 @@ class Surveyor {
                       "segments wait to be freed"});
       return success();
     }
-    IndexMemory memory(index_limit);
+    IndexMemory memory(enough_index_memory(device().layout()));
     TRY(auto read, read_volume(device(), slot, memory, clock_));
     to.report = read.report;
     report_log(slot, to.report);

@@ -59,6 +59,12 @@ class Visit {
 
 }  // namespace
 
+ByteCount enough_index_memory(const CacheLayout& layout) {
+  // An entry of 16 bytes, and room to insert, for each sector: some eighth of the device. Zeros
+  // hold no sectors, but their keys take room on it.
+  return std::clamp(ByteCount{2 * layout.device_bytes.value}, 16_MiB, 64_GiB);
+}
+
 void visit_cached_data(VolumeCache& volume, CachedPart part, CachedReading reading,
                        FunctionRef<void(const CachedPiece&)> visit) {
   Visit visitor(volume, reading, visit);

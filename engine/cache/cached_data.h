@@ -12,6 +12,10 @@
 
 namespace engine {
 
+// The limit of an IndexMemory that is enough for any one volume of such a device, as far as there
+// may be one at all. Address space, not memory.
+[[nodiscard]] ByteCount enough_index_memory(const CacheLayout& layout);
+
 struct CachedPiece {
   SectorRange range;
   ExtentValue value;                  // seen from the range's beginning
