@@ -57,5 +57,24 @@ TEST_F(MediaRepair, DoesWhatItHasSaid) {
   EXPECT_THAT(media({"repair", file}).output, HasSubstr("There is nothing to repair."));
 }
 
+// An ordinary file, as the machine has it: media of pages.
+TEST_F(MediaRepair, AnOrdinaryFile) {
+  const auto plain = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), FOREBAY_MEDIA);
+    return end_to_end::run({.arguments = std::move(arguments)});
+  };
+  const std::string file = path("cache");
+  ASSERT_EQ(plain({"format", file, "--size", "8MiB"}).exit.code, 0);
+  std::string uuid = plain({"inspect", file}).output;
+  uuid = uuid.substr(uuid.find("cache ") + 6, 36);
+  std::fstream(file, std::ios::in | std::ios::out | std::ios::binary).seekp(8).write("rot", 3);
+  const auto found = plain({"check", file});
+  EXPECT_EQ(found.exit.code, 1) << found.output;
+  EXPECT_THAT(found.output, HasSubstr("superblock at byte 0: one replica does not match"));
+  const auto done = plain({"repair", file, "--yes", "--uuid", uuid});
+  EXPECT_EQ(done.exit.code, 0) << done.output;
+  EXPECT_EQ(plain({"check", file}).exit.code, 0);
+}
+
 }  // namespace
 }  // namespace media::test

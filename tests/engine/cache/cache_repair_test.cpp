@@ -167,6 +167,41 @@ TEST(CacheRepair, OrphansAndInterruptedDetachment) {
   EXPECT_TRUE(survey.volumes.empty());
 }
 
+TEST(CacheRepair, OnMediaOfPages) {
+  SimPmemPages pmem(ByteCount{(16U << 10) + 24 * small_segment + (12U << 10)});
+  FormatOptions options = small_format();
+  options.layout.chunk_bytes = small_segment;
+  must(format_cache(pmem, options));
+  {
+    const auto device = open_device(pmem);
+    auto writer = must(DurableWriter::make(pmem));
+    must(device->volumes().attach(writer, new_volume(1)));
+    // The segment that the author's keys name is among them.
+    for (int data = 0; data < 2; ++data) {
+      (void)must(device->segments().allocate(writer, format::SegmentUse::data, 1));
+    }
+    LogAuthor author(*device, 0);
+    author.begin_epoch();
+    for (int kset = 1; kset <= 5; ++kset) {
+      const LogAuthor::Written written = author.append();
+      if (kset != 4) continue;
+      for (std::size_t copy = 0; copy < 2; ++copy) {
+        wipe(pmem, written.place(copy), PmemRegion::page_bytes);
+      }
+    }
+  }
+  const auto survey = must(survey_cache(pmem, SurveyDepth::data));
+  const std::array cut{uuid_of(1)};
+  const RepairPlan plan = must(plan_repair(survey, cut));
+  ASSERT_EQ(plan.steps.size(), 1U);
+  EXPECT_EQ(plan.steps[0].cut.last, 3U);
+  EXPECT_EQ(plan.steps[0].cut.whole_ksets, 1U);
+  must(repair_cache(pmem, uuid_of(0xd0), survey, plan));
+  const auto after = must(survey_cache(pmem, SurveyDepth::data));
+  EXPECT_TRUE(after.findings.empty());
+  EXPECT_EQ(after.volumes[0].report.last_sequence, 3U);
+}
+
 TEST(CacheRepair, MayCrashAnywhereAndBeRepeated) {
   RepairCrashes crashes;
   crash_every_repair(crashes);
