@@ -57,6 +57,26 @@ class Visit {
   std::vector<std::byte> buffer_;
 };
 
+// Those that hold an extent, ascending: a volume may be far larger than what is cached of it. Twice
+// over the index, because a visitor may not allocate.
+std::vector<std::uint64_t> stripes_in_use(ExtentIndex& index) {
+  constexpr std::uint64_t none = ~std::uint64_t{0};
+  std::size_t count = 0;
+  std::uint64_t last = none;
+  index.for_each([&](const Fragment& part) {
+    const std::uint64_t stripe = part.range.begin.value / stripe_sectors;
+    count += stripe != last ? 1 : 0;
+    last = stripe;
+  });
+  std::vector<std::uint64_t> stripes;
+  stripes.reserve(count);
+  index.for_each([&](const Fragment& part) {
+    const std::uint64_t stripe = part.range.begin.value / stripe_sectors;
+    if (stripes.empty() || stripes.back() != stripe) stripes.push_back(stripe);
+  });
+  return stripes;
+}
+
 }  // namespace
 
 ByteCount enough_index_memory(const CacheLayout& layout) {
@@ -68,15 +88,13 @@ ByteCount enough_index_memory(const CacheLayout& layout) {
 void visit_cached_data(VolumeCache& volume, CachedPart part, CachedReading reading,
                        FunctionRef<void(const CachedPiece&)> visit) {
   Visit visitor(volume, reading, visit);
-  const std::uint64_t end =
-      volume.device().volumes()[volume.slot()].identity.size.value / format::place_bytes;
   // A lookup's visitor may not read: first the pieces of a stripe, then their data.
   std::vector<Piece> pieces;
   pieces.reserve(stripe_sectors);
-  for (std::uint64_t at = 0; at < end; at += stripe_sectors) {
-    const SectorRange stripe{{at}, {std::min(stripe_sectors, end - at)}};
+  for (const std::uint64_t stripe : stripes_in_use(volume.index())) {
+    const SectorRange range{{stripe * stripe_sectors}, {stripe_sectors}};
     pieces.clear();
-    volume.index().look_up(stripe, ExtentIndex::Heat::keep, [&](const Piece& piece) {
+    volume.index().look_up(range, ExtentIndex::Heat::keep, [&](const Piece& piece) {
       if (piece.value && (part == CachedPart::all || piece.value->dirty)) pieces.push_back(piece);
     });
     for (const Piece& piece : pieces) visitor.piece(piece.range, *piece.value);

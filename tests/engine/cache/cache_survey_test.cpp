@@ -119,6 +119,18 @@ TEST(CacheSurvey, ABlankRegionIsNoCache) {
   EXPECT_EQ(survey_cache(blank, SurveyDepth::data).error().kind, CacheError::Kind::not_a_cache);
 }
 
+// What a hostile identity says of the volume's size costs no time: only what is cached does.
+TEST(CachedData, IsFoundInAVolumeOfAnySize) {
+  WrittenCache cache;
+  {
+    const auto device = open_device(cache.pmem());
+    auto writer = must(DurableWriter::make(cache.pmem()));
+    must(device->volumes().set_size(writer, 0, {std::uint64_t{1} << 62}));
+  }
+  const auto survey = must(survey_cache(cache.pmem(), SurveyDepth::data));
+  EXPECT_EQ(survey.volumes[0].dirty.value, WrittenCache::writes * 512);
+}
+
 // One write of 20 KiB in pieces of 4 KiB, its third piece rotten.
 TEST(CachedData, ARottenPieceCostsNoMoreThanItself) {
   const auto pmem = cache_pmem(true);
