@@ -63,7 +63,7 @@ SUITES = [
     Suite("sanitize", "what parses, holds buffers or counts commands, under ASan and UBSan",
           "asan", ["unit", "protocol", "config"],
           ["suite_protocol", "suite_config", "engine_foundation_test", "engine_media_test", "engine_pool_test",
-           "engine_media_pmem_test", "engine_cache_index_test", "engine_cache_log_test", "engine_cache_volume_test",
+           "engine_media_pmem_test", "engine_cache_index_test", "engine_cache_log_test", "engine_cache_tool_test", "engine_cache_volume_test",
            "engine_volume_test", "target_block_test", "target_nvmf_io_queue_test", "target_nvmf_connection_test",
            "target_nvmf_controller_test"], 4),
     Suite("smoke", "one loopback run of the whole daemon under ASan and UBSan",

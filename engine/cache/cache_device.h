@@ -46,6 +46,8 @@ class CacheDevice {
 
   [[nodiscard]] Uuid uuid() const { return {superblock_.device_uuid}; }
   [[nodiscard]] bool payload_crc() const;
+  // The one that counts.
+  [[nodiscard]] const format::CacheSuperblock& superblock() const { return superblock_; }
   [[nodiscard]] PmemRegion& region() { return region_; }
   [[nodiscard]] const PmemRegion& region() const { return region_; }
   [[nodiscard]] const CacheLayout& layout() const { return layout_; }

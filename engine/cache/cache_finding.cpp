@@ -54,6 +54,40 @@ const char* what_of(CacheFinding::Kind kind) {
 
 }  // namespace
 
+const char* CacheFinding::name() const {
+  switch (kind) {
+    case Kind::replica_unreadable:
+      return "replica_unreadable";
+    case Kind::replica_invalid:
+      return "replica_invalid";
+    case Kind::replica_older:
+      return "replica_older";
+    case Kind::header_missing:
+      return "header_missing";
+    case Kind::lost_entry:
+      return "lost_entry";
+    case Kind::replicas_contradict:
+      return "replicas_contradict";
+    case Kind::impossible_entry:
+      return "impossible_entry";
+    case Kind::duplicate_volume:
+      return "duplicate_volume";
+    case Kind::orphan_segment:
+      return "orphan_segment";
+    case Kind::contradicting_chunks:
+      return "contradicting_chunks";
+    case Kind::chunk_gap:
+      return "chunk_gap";
+    case Kind::chunk_disorder:
+      return "chunk_disorder";
+    case Kind::stray_kset:
+      return "stray_kset";
+    case Kind::unknown_chunk:
+      return "unknown_chunk";
+  }
+  return "?";
+}
+
 std::string CacheFinding::text() const {
   std::string sentence = name_of(subject);
   if (subject != Subject::superblock) sentence += " " + std::to_string(index);

@@ -39,6 +39,8 @@ struct CacheFinding {
   std::uint64_t index = 0;  // volume slot, segment, or the chunk's ordinal
   std::uint32_t tag = 0;    // chunk, orphan: of the volume
 
+  // Its kind as a word for scripts: "replica_older".
+  [[nodiscard]] const char* name() const;
   [[nodiscard]] bool is_damage() const { return kind >= Kind::lost_entry; }
   // A sentence: what, where, and what follows.
   [[nodiscard]] std::string text() const;

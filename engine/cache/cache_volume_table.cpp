@@ -232,9 +232,15 @@ Result<void, CacheError> CacheVolumeTable::write_identity(DurableWriter& writer,
 Result<void, CacheError> CacheVolumeTable::set_epoch(DurableWriter& writer, std::uint32_t slot,
                                                      const LogEpoch& epoch) {
   const LogEpoch& now = at(slot).volume.epoch;
-  CHECK(is_possible(epoch) && epoch.epoch >= now.epoch);
+  CHECK(epoch.epoch >= now.epoch);
   CHECK(epoch.first_sequence >= now.first_sequence && epoch.known_durable >= now.known_durable);
   CHECK(epoch.first_chunk >= now.first_chunk);
+  return replace_epoch(writer, slot, epoch);
+}
+
+Result<void, CacheError> CacheVolumeTable::replace_epoch(DurableWriter& writer, std::uint32_t slot,
+                                                         const LogEpoch& epoch) {
+  CHECK(is_possible(epoch));
   TRY(persist(writer, slot, EntryType::volume_epoch,
               next_entry(seal_, encode_entry(epoch), EntryType::volume_epoch, slot,
                          at(slot).sequences[1])));
@@ -260,10 +266,16 @@ Result<void, CacheError> CacheVolumeTable::begin_epoch(DurableWriter& writer, st
 Result<void, CacheError> CacheVolumeTable::set_tails(DurableWriter& writer, std::uint32_t slot,
                                                      const LogTails& tails) {
   const LogTails& now = at(slot).volume.tails;
-  CHECK(is_possible(tails) && tails.key_tail >= now.key_tail);
+  CHECK(tails.key_tail >= now.key_tail);
   CHECK(tails.dirty_tail >= now.dirty_tail && tails.key_tail_chunk >= now.key_tail_chunk);
   CHECK(tails.dirty_tail_chunk >= now.dirty_tail_chunk);
   CHECK(tails.writeback_target == 0 || tails.writeback_target >= now.writeback_target);
+  return replace_tails(writer, slot, tails);
+}
+
+Result<void, CacheError> CacheVolumeTable::replace_tails(DurableWriter& writer, std::uint32_t slot,
+                                                         const LogTails& tails) {
+  CHECK(is_possible(tails));
   TRY(persist(writer, slot, EntryType::volume_tails,
               next_entry(seal_, encode_entry(tails), EntryType::volume_tails, slot,
                          at(slot).sequences[2])));

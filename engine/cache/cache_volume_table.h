@@ -121,6 +121,11 @@ class CacheVolumeTable {
                                                      const CacheVolumeBinding& binding);
   [[nodiscard]] Result<void, CacheError> set_size(DurableWriter& writer, std::uint32_t slot,
                                                   ByteCount size);
+  // For the repair of a damaged log, which may go back. Nobody else may have the volume. Error: io.
+  [[nodiscard]] Result<void, CacheError> replace_epoch(DurableWriter& writer, std::uint32_t slot,
+                                                       const LogEpoch& epoch);
+  [[nodiscard]] Result<void, CacheError> replace_tails(DurableWriter& writer, std::uint32_t slot,
+                                                       const LogTails& tails);
   // The epoch of a log that is opened for writing: one more, and its ksets begin at
   // `first_sequence`, in chunk `first_chunk`, which is made after this. Errors: io, exhausted.
   [[nodiscard]] Result<void, CacheError> begin_epoch(DurableWriter& writer, std::uint32_t slot,

@@ -37,6 +37,8 @@ struct LogDamage {
   std::uint64_t sequence = 0;  // the first that is not read
   std::uint64_t evidence = 0;  // a sequence, see above; else 0
 
+  // Its kind as a word for scripts: "lost_kset".
+  [[nodiscard]] const char* name() const;
   // A sentence: what, where, and what follows.
   [[nodiscard]] std::string text() const;
   friend bool operator==(const LogDamage&, const LogDamage&) = default;
@@ -56,6 +58,9 @@ struct LogNote {
   std::uint64_t sequence = 0;  // of the kset
   std::uint8_t copy = 0;       // the bad one
   CopyState state = CopyState::invalid;
+
+  [[nodiscard]] const char* name() const;  // as above: "bad_kset_copy"
+  [[nodiscard]] std::string text() const;
   friend bool operator==(const LogNote&, const LogNote&) = default;
 };
 

@@ -65,4 +65,20 @@ Result<void, PmemError> heal_kset(DurableWriter& writer, const PmemRegion& regio
   return heal_range(writer, region, layout, seal, chunk, note.copy, note.offset, note.length);
 }
 
+Result<void, PmemError> heal_ksets(DurableWriter& writer, const PmemRegion& region,
+                                   const CacheLayout& layout, const DeviceSeal& seal,
+                                   const std::deque<LogChunk>& chunks,
+                                   const std::vector<LogNote>& notes) {
+  bool any = false;
+  for (const LogNote& note : notes) {
+    if (note.kind != LogNote::Kind::healed) continue;
+    const auto chunk = std::ranges::find(chunks, note.chunk, &LogChunk::ordinal);
+    if (chunk == chunks.end()) continue;
+    const auto healed = heal_kset(writer, region, layout, seal, *chunk, note);
+    if (!healed && healed.error() != PmemError::media_error) return healed.error();
+    any = true;
+  }
+  return any ? writer.settle() : success();
+}
+
 }  // namespace engine

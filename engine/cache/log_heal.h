@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <vector>
 
 #include "engine/cache/chunk_scan.h"
 #include "engine/cache/durable_writer.h"
@@ -27,5 +28,10 @@ namespace engine {
 [[nodiscard]] Result<void, PmemError> heal_kset(DurableWriter& writer, const PmemRegion& region,
                                                 const CacheLayout& layout, const DeviceSeal& seal,
                                                 const LogChunk& chunk, const LogNote& note);
+// The same for each note of that kind, and settles if there was one. What cannot be healed stays.
+[[nodiscard]] Result<void, PmemError> heal_ksets(DurableWriter& writer, const PmemRegion& region,
+                                                 const CacheLayout& layout, const DeviceSeal& seal,
+                                                 const std::deque<LogChunk>& chunks,
+                                                 const std::vector<LogNote>& notes);
 
 }  // namespace engine

@@ -11,7 +11,6 @@ namespace engine {
 namespace {
 
 constexpr std::size_t replay_keys = 128 * 1024;  // sorted and replayed at once
-constexpr std::uint64_t most_sectors = StripeSlot::most_stripes * stripe_sectors;
 
 CacheError io_error(PmemError error) {
   return {CacheError::Kind::io,
@@ -25,7 +24,7 @@ class Replay {
   Replay(CacheDevice& device, std::uint32_t slot, VolumeCache& cache, RecoveryReport& report)
       : device_(device),
         volume_(device.volumes()[slot]),
-        limits_(device.key_limits(slot)),
+        judge_(device, slot),
         cache_(cache),
         report_(report) {
     batch_.reserve(replay_keys);
@@ -58,8 +57,8 @@ class Replay {
     const std::size_t before = batch_.size();
     last_data_.clear();
     for (std::size_t at = 0; at < kset.view.keys.size(); ++at) {
-      KeyDamage damage = judge(kset.view.keys[at], kset.view.stamp.sequence);
-      if (damage.fault == KeyFault::none && !damage.stale) {
+      KeyDamage damage = judge_.judge(kset.view.keys[at], kset.view.stamp.sequence);
+      if (!damage.any()) {
         add(kset.view.keys[at], kset.view.stamp.sequence, at);
         continue;
       }
@@ -75,26 +74,8 @@ class Replay {
     ++report_.ksets;
     report_.keys += kset.view.keys.size();
     report_.last_sequence = kset.view.stamp.sequence;
+    report_.last_chunk = kset.chunk;
     return true;
-  }
-
-  [[nodiscard]] KeyDamage judge(const format::Key& key, std::uint64_t sequence) const {
-    KeyDamage damage;
-    damage.fault = check_key(key, limits_);
-    if (damage.fault != KeyFault::none) return damage;
-    const bool placed = has_place(static_cast<format::KeyKind>(key.kind));
-    // What the index has no bits for.
-    if ((placed && key.sectors > largest_extent_sectors) ||
-        key.sector + key.sectors > most_sectors) {
-      damage.fault = KeyFault::bad_length;
-    }
-    damage.stale = placed && sequence > volume_.tails.dirty_tail && !is_current(key);
-    return damage;
-  }
-  [[nodiscard]] bool is_current(const format::Key& key) const {
-    const auto segment = device_.layout().segment_of({key.place * format::place_bytes});
-    return !GUARD("generation") ||
-           device_.segments().is_current(*segment, volume_.identity.tag, key.generation);
   }
 
   void add(const format::Key& key, std::uint64_t sequence, std::size_t position) {
@@ -104,7 +85,7 @@ class Replay {
     switch (kind) {
       case format::KeyKind::data:
       case format::KeyKind::clean:
-        to.erases = !is_current(key);
+        to.erases = !judge_.is_current(key);
         report_.stale_keys += to.erases ? 1 : 0;
         to.value = {.place = Place{key.place},
                     .crc = key.crc,
@@ -167,7 +148,7 @@ class Replay {
 
   CacheDevice& device_;
   const CacheVolume& volume_;
-  const KeyLimits limits_;
+  const KeyJudge judge_;
   VolumeCache& cache_;
   RecoveryReport& report_;
   std::vector<ReplayKey> batch_;
@@ -187,64 +168,57 @@ Result<void, PmemError> settle_accepted(CacheDevice& device, std::uint32_t slot,
   return settle_log_end(writer, device.layout(), device.chunks_of(slot).chunks, end);
 }
 
-// Writes copies again that the other one was read in place of. What cannot be healed stays.
-Result<void, PmemError> heal(CacheDevice& device, std::uint32_t slot, DurableWriter& writer,
-                             const std::vector<LogNote>& notes) {
-  bool any = false;
-  for (const LogNote& note : notes) {
-    if (note.kind != LogNote::Kind::healed) continue;
-    const auto& chunks = device.chunks_of(slot).chunks;
-    const auto chunk = std::ranges::find(chunks, note.chunk, &LogChunk::ordinal);
-    if (chunk == chunks.end()) continue;
-    const auto healed =
-        heal_kset(writer, device.region(), device.layout(), device.seal(), *chunk, note);
-    if (!healed && healed.error() != PmemError::media_error) return healed.error();
-    any = true;
-  }
-  return any ? writer.settle() : success();
-}
-
-}  // namespace
-
-std::string KeyDamage::text() const {
-  return "key " + std::to_string(key) + " of kset " + std::to_string(sequence) + " in log chunk " +
-         std::to_string(chunk) + " at " + std::to_string(place.value) +
-         (stale ? " names a segment that is somebody else's by now, but was not written back"
-                : " says something impossible (" + std::to_string(static_cast<unsigned>(fault)) +
-                      ")") +
-         "; nothing from there on is read";
-}
-
-Result<RecoveredVolume, CacheError> recover_volume(CacheDevice& device, std::uint32_t slot,
-                                                   IndexMemory& memory, const Clock& clock,
-                                                   DurableWriter& writer) {
+// The part of recovery that writes nothing.
+Result<void, CacheError> read_log(CacheDevice& device, std::uint32_t slot, RecoveryReport& report,
+                                  Replay& replay) {
   const CacheVolume& volume = device.volumes()[slot];
-  RecoveredVolume result{.cache = std::make_unique<VolumeCache>(device, slot, memory, clock),
-                         .report = {}};
-  RecoveryReport& report = result.report;
   if (volume.damaged) {
     report.entry_damage = true;
-    return result;
+    return success();
   }
   report.last_sequence = volume.tails.key_tail;
   const LogView view{.volume = volume, .of = device.chunks_of(slot)};
   LogReader reader(device.region(), device.layout(), device.seal(), view,
                    LogReader::from_key_tail(volume.tails));
-  Replay replay(device, slot, *result.cache, report);
   TRY(replay.run(reader));
   report.notes = reader.notes();
+  report.last_time_ms = reader.last_time_ms();
   // Where it is damaged, what lies before is served too.
-  const std::uint64_t end_chunk = report.log_damage   ? report.log_damage->chunk
-                                  : report.key_damage ? report.key_damage->chunk
-                                                      : reader.end().chunk;
-  const auto settled = settle_accepted(device, slot, writer, {.chunk = end_chunk}, replay);
+  report.end_chunk = report.log_damage   ? report.log_damage->chunk
+                     : report.key_damage ? report.key_damage->chunk
+                                         : reader.end().chunk;
+  return success();
+}
+
+}  // namespace
+
+Result<RecoveredVolume, CacheError> read_volume(CacheDevice& device, std::uint32_t slot,
+                                                IndexMemory& memory, const Clock& clock) {
+  RecoveredVolume result{.cache = std::make_unique<VolumeCache>(device, slot, memory, clock),
+                         .report = {}};
+  Replay replay(device, slot, *result.cache, result.report);
+  TRY(read_log(device, slot, result.report, replay));
+  return result;
+}
+
+Result<RecoveredVolume, CacheError> recover_volume(CacheDevice& device, std::uint32_t slot,
+                                                   IndexMemory& memory, const Clock& clock,
+                                                   DurableWriter& writer) {
+  RecoveredVolume result{.cache = std::make_unique<VolumeCache>(device, slot, memory, clock),
+                         .report = {}};
+  RecoveryReport& report = result.report;
+  Replay replay(device, slot, *result.cache, report);
+  TRY(read_log(device, slot, report, replay));
+  if (report.entry_damage) return result;
+  const auto settled = settle_accepted(device, slot, writer, {.chunk = report.end_chunk}, replay);
   if (!settled) return io_error(settled.error());
   // Also where nothing is written any more: write-back may go as far.
   result.cache->commit().start_at(report.last_sequence);
   if (report.damaged()) return result;
-  const auto healed = heal(device, slot, writer, report.notes);
+  const auto healed = heal_ksets(writer, device.region(), device.layout(), device.seal(),
+                                 device.chunks_of(slot).chunks, report.notes);
   if (!healed) return io_error(healed.error());
-  const auto opened = result.cache->open_log(writer, report.last_sequence, reader.last_time_ms());
+  const auto opened = result.cache->open_log(writer, report.last_sequence, report.last_time_ms);
   if (!opened) report.not_opened = opened.error();
   return result;
 }

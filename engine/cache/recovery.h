@@ -8,25 +8,17 @@
 #include <string>
 #include <vector>
 
-#include "engine/cache/kset.h"
+#include "engine/cache/key_damage.h"
 #include "engine/cache/log_reader.h"
 #include "engine/cache/volume_cache.h"
 
 namespace engine {
 
-// A kset that is whole and says something impossible.
-struct KeyDamage {
-  KeyFault fault = KeyFault::none;
-  bool stale = false;  // its segment is another's now, although its data was not on the backing yet
-  std::uint64_t sequence = 0;
-  std::size_t key = 0;  // which of the kset
-  std::uint64_t chunk = 0;
-  MediaOffset place;  // of the kset, copy 0
-  [[nodiscard]] std::string text() const;
-};
-
 struct RecoveryReport {
   std::uint64_t last_sequence = 0;  // of the last kset that counts
+  std::uint64_t last_chunk = 0;     // ordinal of the chunk that it was read in; 0: none was read
+  std::uint64_t last_time_ms = 0;   // of the last kset read; 0 before the first
+  std::uint64_t end_chunk = 0;      // ordinal of the chunk that reading ended in; 0: none
   std::uint64_t ksets = 0;
   std::uint64_t keys = 0;
   std::uint64_t stale_keys = 0;  // replayed as invalidations
@@ -44,6 +36,13 @@ struct RecoveredVolume {
   std::unique_ptr<VolumeCache> cache;  // writable, or read-only with the reason in the report
   RecoveryReport report;
 };
+
+// The first half of recovery, which writes nothing, on a device opened with either access: the
+// volume as it would be served read-only. Error: exhausted.
+[[nodiscard]] Result<RecoveredVolume, CacheError> read_volume(CacheDevice& device,
+                                                              std::uint32_t slot,
+                                                              IndexMemory& memory,
+                                                              const Clock& clock);
 
 // Reads the log of a volume from K to its legal end, or to the first damage; gives segments their
 // counts; makes what was accepted durable, and opens the log for writing. Several volumes may be

@@ -252,6 +252,13 @@ void SegmentTable::finish_waiting() {
   settling_.clear();
 }
 
+Result<void, CacheError> SegmentTable::restore(DurableWriter& writer, std::uint32_t segment,
+                                               const SegmentInfo& info, std::uint64_t sequence) {
+  CHECK(state(segment).lost.load(relaxed));
+  state(segment).sequence = sequence;
+  return persist(writer, segment, info);
+}
+
 SegmentInfo SegmentTable::info(std::uint32_t segment) const {
   const State& of = state(segment);
   const std::uint64_t generation = of.generation.load(std::memory_order_acquire);

@@ -92,6 +92,10 @@ class SegmentTable {
   void finish_waiting();
   // Any thread.
   [[nodiscard]] bool any_waiting() const { return any_waiting_.load(std::memory_order_seq_cst); }
+  // Gives a segment whose entry is lost another one; `sequence`: no replica has a higher one. For
+  // repair, before anybody uses the device, which is opened anew afterwards. Error: io.
+  [[nodiscard]] Result<void, CacheError> restore(DurableWriter& writer, std::uint32_t segment,
+                                                 const SegmentInfo& info, std::uint64_t sequence);
 
   // Of a segment that another thread allocates or frees: something between before and after.
   [[nodiscard]] SegmentInfo info(std::uint32_t segment) const;

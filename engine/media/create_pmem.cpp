@@ -21,9 +21,9 @@ using boost::outcome_v2::success;
 constexpr std::uint64_t piece_bytes = 1U << 20;
 
 // False with errno.
-bool write_zeros(int fd, ByteCount size) {
-  const std::vector<std::byte> zeros(std::min(size.value, piece_bytes));
-  for (std::uint64_t at = 0; at < size.value; at += piece_bytes) {
+bool write_zeros(int fd, ByteCount from, ByteCount size) {
+  const std::vector<std::byte> zeros(std::min(size.value - from.value, piece_bytes));
+  for (std::uint64_t at = from.value; at < size.value; at += piece_bytes) {
     const std::uint64_t count = std::min(piece_bytes, size.value - at);
     if (!write_fully(fd, {at}, std::span(zeros).first(count))) return false;
   }
@@ -62,9 +62,37 @@ Result<void, PmemOpenError> create_pmem_file(const std::string& path, ByteCount 
     errno = allocated;
     return failed("cannot be allocated");
   }
-  if (!write_zeros(file.get(), size)) return failed("cannot be written");
+  if (!write_zeros(file.get(), {0}, size)) return failed("cannot be written");
   if (fsync(file.get()) != 0) return failed("cannot be made durable");
   if (!sync_directory_of(path)) return failed("cannot be made durable in its directory");
+  return success();
+}
+
+Result<void, PmemOpenError> extend_pmem_file(const std::string& path, ByteCount size) {
+  if (size.value % PmemRegion::page_bytes != 0) {
+    return PmemOpenError{PmemError::not_supported,
+                         path + ": its size must be a multiple of 4096 bytes"};
+  }
+  TRY(const auto file, open_pmem_file(path, {}));
+  if (file.medium == PmemMedium::devdax) {
+    return PmemOpenError{PmemError::not_supported,
+                         path + " is a device; make its namespace larger instead"};
+  }
+  if (file.size >= size) {
+    return PmemOpenError{PmemError::already_there, path + " has " +
+                                                       std::to_string(file.size.value) +
+                                                       " bytes already; nothing is made smaller"};
+  }
+  const int fd = file.descriptor.get();
+  // Space without length: the file becomes longer only by what is written, so that no crash leaves
+  // an unwritten block inside of it.
+  if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size.value)) != 0 &&
+      errno != EOPNOTSUPP) {
+    return pmem_system_error(path, "cannot be allocated", errno);
+  }
+  // From the last whole page on: what lies behind it was never a part of the region.
+  if (!write_zeros(fd, file.size, size)) return pmem_system_error(path, "cannot be written", errno);
+  if (fsync(fd) != 0) return pmem_system_error(path, "cannot be made durable", errno);
   return success();
 }
 

@@ -40,6 +40,12 @@ MappedPmem::MappedPmem(PmemMapping mapping, const PmemGuarantee& guarantee)
   install_fault_handler();
 }
 
+ReadOnlyPmem::ReadOnlyPmem(PmemMapping mapping, const PmemGuarantee& guarantee)
+    : PmemRegion(mapping.size, guarantee, page_bytes), mapping_(std::move(mapping)) {
+  attach(mapping_.memory);
+  install_fault_handler();
+}
+
 Result<std::unique_ptr<PmemWriter>, PmemError> MappedPmem::make_writer() {
   return std::unique_ptr<PmemWriter>(std::make_unique<Writer>(*this));
 }

@@ -37,6 +37,20 @@ class MappedPmem final : public PmemRegion {
   const PmemMapping mapping_;
 };
 
+// Any granularity, for loads alone: the mapping has no right to store.
+class ReadOnlyPmem final : public PmemRegion {
+ public:
+  ReadOnlyPmem(PmemMapping mapping, const PmemGuarantee& guarantee);
+  void add_bad(PmemRange range) { bad().add(range); }
+
+  [[nodiscard]] Result<std::unique_ptr<PmemWriter>, PmemError> make_writer() override {
+    return PmemError::not_supported;
+  }
+
+ private:
+  const PmemMapping mapping_;
+};
+
 // Page granularity: the mapping is for loads only, stores are writes to the file.
 class PagedPmem final : public PmemRegion {
  public:

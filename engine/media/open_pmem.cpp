@@ -96,7 +96,8 @@ std::string lock_in_memory(const std::string& path, std::byte* memory, ByteCount
 }
 
 // What the driver knows to be poisoned; nothing for media that cannot tell.
-void add_known_bad_blocks(const Source& source, MappedPmem& region) {
+template <class Region>
+void add_known_bad_blocks(const Source& source, Region& region) {
   pmem2_badblock_context* context = nullptr;
   if (pmem2_badblock_context_new(&context, source.handle) != 0) return;
   for (pmem2_badblock block{}; pmem2_badblock_next(context, &block) == 0;) {
@@ -122,7 +123,8 @@ PmemOpenError too_coarse(const std::string& path, const PmemGuarantee& guarantee
 
 Result<std::unique_ptr<PmemRegion>, PmemOpenError> open_pmem_region(
     const std::string& path, const PmemOpenOptions& options) {
-  TRY(auto file, open_pmem_file(path, options.at_least));
+  const bool read_only = options.access == PmemAccess::read_only;
+  TRY(auto file, open_pmem_file(path, options.at_least, options.access));
   Source source;
   const int code = pmem2_source_from_fd(&source.handle, file.descriptor.get());
   if (code != 0) return library_error(path, code);
@@ -134,7 +136,8 @@ Result<std::unique_ptr<PmemRegion>, PmemOpenError> open_pmem_region(
     if (file.size < options.at_least) return too_small(path, file.size, options.at_least);
   }
 
-  TRY(auto map, map_file(path, source, file.size, PMEM2_PROT_READ | PMEM2_PROT_WRITE));
+  const unsigned protection = read_only ? PMEM2_PROT_READ : PMEM2_PROT_READ | PMEM2_PROT_WRITE;
+  TRY(auto map, map_file(path, source, file.size, protection));
   const PmemGuarantee guarantee = guarantee_of(map, file.medium);
   if (!fine_enough(guarantee.granularity, options.required)) {
     return too_coarse(path, guarantee, options.required);
@@ -146,22 +149,27 @@ Result<std::unique_ptr<PmemRegion>, PmemOpenError> open_pmem_region(
                              " is a device and cannot be used by the page; unset "
                              "PMEM2_FORCE_GRANULARITY"};
   }
-  if (paged) {
+  if (paged && !read_only) {
     map.reset();
     TRY(map, map_file(path, source, file.size, PMEM2_PROT_READ));
   }
 
   auto* const memory = static_cast<std::byte*>(pmem2_map_get_address(map.get()));
-  if (!paged) fault_in_for_writing(memory, file.size);
+  if (!paged && !read_only) fault_in_for_writing(memory, file.size);
   const bool in_dram = file.medium == PmemMedium::tmpfs || file.medium == PmemMedium::file;
   std::string note;
-  if (in_dram && options.lock_memory) note = lock_in_memory(path, memory, file.size);
+  if (in_dram && options.lock_memory && !read_only) note = lock_in_memory(path, memory, file.size);
   PmemMapping mapping{
       .file = std::move(file.descriptor),
       .memory = memory,
       .size = file.size,
       .release = {map.release(), [](void* held) { MapDeleter()(static_cast<pmem2_map*>(held)); }},
       .note = std::move(note)};
+  if (read_only) {
+    auto region = std::make_unique<ReadOnlyPmem>(std::move(mapping), guarantee);
+    add_known_bad_blocks(source, *region);
+    return std::unique_ptr<PmemRegion>(std::move(region));
+  }
   if (paged) {
     return std::unique_ptr<PmemRegion>(std::make_unique<PagedPmem>(std::move(mapping), guarantee));
   }

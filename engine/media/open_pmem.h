@@ -1,6 +1,7 @@
 // Making, opening and closing regions of persistent memory.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -8,7 +9,15 @@
 
 namespace engine {
 
+enum class PmemAccess : std::uint8_t {
+  write,
+  // Loads only: no writer, no page that a process could dirty; a sparse file (a copy, for example)
+  // is accepted. Several processes may look at once, none while one has it open for writing.
+  read_only,
+};
+
 struct PmemOpenOptions {
+  PmemAccess access = PmemAccess::write;
   // The coarsest that will do; page accepts everything.
   PmemGranularity required = PmemGranularity::page;
   ByteCount at_least{};     // refuse anything smaller
@@ -18,9 +27,10 @@ struct PmemOpenOptions {
 // Opens a devdax device, a file on an fsdax mount or on tmpfs, or an ordinary file, for this
 // process alone while the region lives. What the mapping guarantees is detected; the environment
 // variable PMEM2_FORCE_GRANULARITY overrides it, and shows as `emulated`. Its size is rounded down
-// to whole pages. Byte and cache-line regions are faulted in for writing, which takes a second for
-// some tens of GiB and spares every first store a journal commit of an fsdax file system. Errors:
-// not_found, no_permission, not_supported, sparse, too_small, granularity_insufficient, in_use, io.
+// to whole pages. Byte and cache-line regions are faulted in for writing (unless read-only), which
+// takes a second for some tens of GiB and spares every first store a journal commit of an fsdax
+// file system. Errors: not_found, no_permission, not_supported, sparse, too_small,
+// granularity_insufficient, in_use, io.
 [[nodiscard]] Result<std::unique_ptr<PmemRegion>, PmemOpenError> open_pmem_region(
     const std::string& path, const PmemOpenOptions& options);
 
@@ -30,6 +40,11 @@ struct PmemOpenOptions {
 // what a crash leaves is refused as sparse when it is opened. Errors: already_there, not_found (the
 // directory), no_permission, no_space, too_small, not_supported, io.
 [[nodiscard]] Result<void, PmemOpenError> create_pmem_file(const std::string& path, ByteCount size);
+
+// Makes such a file longer, under its lock; what was in it stays. A crash leaves it with any length
+// in between, fit to be opened, and this may be repeated. Errors: those of open_pmem_region(),
+// no_space, already_there (it has that size, or more).
+[[nodiscard]] Result<void, PmemOpenError> extend_pmem_file(const std::string& path, ByteCount size);
 
 // Memory of this process, for tests and benchmarks; any granularity but page. Error: io.
 [[nodiscard]] Result<std::unique_ptr<PmemRegion>, PmemOpenError> make_anonymous_pmem(

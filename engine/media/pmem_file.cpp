@@ -47,8 +47,10 @@ pid_t lock_holder(const struct stat& status) {
   return 0;
 }
 
-Result<void, PmemOpenError> take_lock(const std::string& path, int fd, const struct stat& status) {
-  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return success();
+Result<void, PmemOpenError> take_lock(const std::string& path, int fd, const struct stat& status,
+                                      PmemAccess access) {
+  const int kind = access == PmemAccess::read_only ? LOCK_SH : LOCK_EX;
+  if (flock(fd, kind | LOCK_NB) == 0) return success();
   if (errno != EWOULDBLOCK) return pmem_system_error(path, "cannot be locked", errno);
   const pid_t holder = lock_holder(status);
   return PmemOpenError{Error::in_use, path + " is in use by " +
@@ -69,8 +71,8 @@ bool is_devdax(const struct stat& status) {
 // Whether loads and stores of this file reach persistent memory itself: the kernel allows MAP_SYNC
 // nowhere else.
 bool is_dax_file(int fd) {
-  void* const trial = mmap(nullptr, PmemRegion::page_bytes, PROT_READ | PROT_WRITE,
-                           MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
+  void* const trial =
+      mmap(nullptr, PmemRegion::page_bytes, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
   if (trial == MAP_FAILED) return false;
   munmap(trial, PmemRegion::page_bytes);
   return true;
@@ -143,22 +145,26 @@ PmemOpenError too_small(const std::string& path, ByteCount size, ByteCount at_le
                                 std::to_string(at_least.value)};
 }
 
-Result<PmemFile, PmemOpenError> open_pmem_file(const std::string& path, ByteCount at_least) {
+Result<PmemFile, PmemOpenError> open_pmem_file(const std::string& path, ByteCount at_least,
+                                               PmemAccess access) {
+  const int mode = access == PmemAccess::read_only ? O_RDONLY : O_RDWR;
   PmemFile file;
-  file.descriptor = FileDescriptor(open(path.c_str(), O_RDWR | O_CLOEXEC));
+  file.descriptor = FileDescriptor(open(path.c_str(), mode | O_CLOEXEC));
   if (!file.descriptor) return pmem_system_error(path, "cannot be opened", errno);
   const int fd = file.descriptor.get();
   struct stat status {};
   if (fstat(fd, &status) != 0) return pmem_system_error(path, "cannot be examined", errno);
   TRY(file.medium, medium_of(path, fd, status));
-  TRY(take_lock(path, fd, status));
+  TRY(take_lock(path, fd, status, access));
   if (file.medium == PmemMedium::devdax) return file;
 
   const auto length = static_cast<std::uint64_t>(status.st_size);
   file.size = {length / PmemRegion::page_bytes * PmemRegion::page_bytes};
   const ByteCount needed{std::max(at_least.value, PmemRegion::page_bytes)};
   if (file.size < needed) return too_small(path, {length}, needed);
-  TRY(check_written(path, fd, status));
+  if (access == PmemAccess::write) {
+    TRY(check_written(path, fd, status));
+  }
   return file;
 }
 

@@ -6,6 +6,7 @@
 #include "engine/foundation/result.h"
 #include "engine/foundation/units.h"
 #include "engine/media/file_descriptor.h"
+#include "engine/media/open_pmem.h"
 #include "engine/media/pmem_error.h"
 #include "engine/media/pmem_guarantee.h"
 
@@ -20,7 +21,8 @@ struct PmemFile {
 
 // Errors: not_found, no_permission, not_supported, in_use, sparse, too_small, io.
 [[nodiscard]] Result<PmemFile, PmemOpenError> open_pmem_file(const std::string& path,
-                                                             ByteCount at_least);
+                                                             ByteCount at_least,
+                                                             PmemAccess access = PmemAccess::write);
 
 // "PATH is too small: 4 KiB, needed are 1 MiB."
 [[nodiscard]] PmemOpenError too_small(const std::string& path, ByteCount size, ByteCount at_least);

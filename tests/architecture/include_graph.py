@@ -40,6 +40,8 @@ ARROWS = {
     # forebayctl talks to the daemon over its socket; `pool init` writes a label without one, and sizes are read and
     # written as in the configuration.
     "appliance/cli": {"engine/pool", "config"},
+    # forebay-media works on a cache device that no daemon has open: there is no socket to ask. Sizes as above.
+    "appliance/media": {"engine/cache", "engine/format", "engine/media", "config"},
     # What checks the target shares nothing with it: above all no encoder of protocol/.
     "tests/client": set(),
     "tests/bench": {"tests/client"},
@@ -115,6 +117,7 @@ PLANTED_SOURCES = {
     # engine/volume may include engine/pool, which may include engine/format: the arrows do not add up.
     "engine/volume/planted.cpp": ['#include "engine/format/pool_format.h"'],
     "target/nvmf/planted.cpp": ['#include "engine/pool/file_pool.h"', '#include "config/config.h"'],
+    "appliance/media/planted.cpp": ['#include "engine/volume/volume.h"', '#include "target/control/status.h"'],
     "tests/client/planted.cpp": ['#include "protocol/nvme_tcp/pdu_encoder.h"'],
     "tests/bench/load/planted.cpp": ['#include "protocol/wire/endian.h"'],
 }

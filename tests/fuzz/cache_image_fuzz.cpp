@@ -1,12 +1,14 @@
 // Changes superblocks, table entries, chunk headers and bare bytes of a cache device, seals what
 // has a checksum, and opens it: a typed refusal or a device whose invariants hold; never a crash,
-// and the second opening finds nothing new to heal.
+// and the second opening finds nothing new to heal. Also surveys and repairs it.
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
 #include <vector>
 
+#include "engine/cache/cache_repair.h"
 #include "engine/cache/log_reader.h"
 #include "engine/foundation/byte_cursor.h"
 #include "engine/foundation/check.h"
@@ -141,10 +143,31 @@ void check(CacheDevice& device) {
   }
 }
 
-// Input: changes of eight bytes, each followed by as many bytes as it says.
-void run(std::span<const std::byte> input) {
-  static const Base base;
-  SimPmem pmem(base.image);
+// Survey, plan and repair: never a crash, not a byte written before the repair, and what remains is
+// damage or nothing.
+void check_repair(SimPmem& pmem) {
+  std::uint64_t stores = 0;
+  pmem.on_persist_point([&stores](PersistPoint) { ++stores; });
+  const auto survey = survey_cache(pmem, SurveyDepth::data);
+  if (!survey) {
+    CHECK(!survey.error().text.empty());
+    return;
+  }
+  const std::array cut{uuid_of(1), uuid_of(2)};
+  const auto plan = plan_repair(survey.value(), cut);
+  CHECK(stores == 0);
+  pmem.on_persist_point({});
+  if (!plan) return;
+  const Uuid device = survey.value().device->uuid();
+  const auto repaired = repair_cache(pmem, device, survey.value(), plan.value());
+  if (!repaired) {
+    CHECK(!repaired.error().text.empty());
+    return;
+  }
+  CHECK(survey_cache(pmem, SurveyDepth::data));
+}
+
+void apply_changes(SimPmem& pmem, const Base& base, std::span<const std::byte> input) {
   Patcher patcher(pmem, base.layout);
   ByteReader reader(input);
   for (int most = 16; most > 0; --most) {
@@ -154,6 +177,18 @@ void run(std::span<const std::byte> input) {
     if (!bytes) break;
     patcher.apply(*change, *bytes);
   }
+}
+
+// Input: changes of eight bytes, each followed by as many bytes as it says.
+void run(std::span<const std::byte> input) {
+  static const Base base;
+  {
+    SimPmem pmem(base.image);
+    apply_changes(pmem, base, input);
+    check_repair(pmem);
+  }
+  SimPmem pmem(base.image);
+  apply_changes(pmem, base, input);
   {
     const auto inspected =
         CacheDevice::open(pmem, {.access = CacheDevice::Access::inspect, .expected = {}});

@@ -19,28 +19,6 @@ struct LogReading {
   LogEnd end;
 };
 
-inline std::string name_of(LogDamage::Kind kind) {
-  switch (kind) {
-    case LogDamage::Kind::missing_chunk:
-      return "missing_chunk";
-    case LogDamage::Kind::chunk_disorder:
-      return "chunk_disorder";
-    case LogDamage::Kind::lost_kset:
-      return "lost_kset";
-    case LogDamage::Kind::unreadable_end:
-      return "unreadable_end";
-    case LogDamage::Kind::ends_early:
-      return "ends_early";
-    case LogDamage::Kind::beyond_clean_end:
-      return "beyond_clean_end";
-    case LogDamage::Kind::copies_differ:
-      return "copies_differ";
-    case LogDamage::Kind::time_went_back:
-      return "time_went_back";
-  }
-  return "?";
-}
-
 inline LogReading read_log(CacheDevice& device, std::uint32_t slot, const LogReader::Start& start) {
   const LogView view{.volume = device.volumes()[slot], .of = device.chunks_of(slot)};
   LogReader reader(device.region(), device.layout(), device.seal(), view, start);
@@ -49,7 +27,7 @@ inline LogReading read_log(CacheDevice& device, std::uint32_t slot, const LogRea
     const auto next = reader.next();
     if (!next) {
       const LogDamage& damage = next.error();
-      reading.verdict = name_of(damage.kind) + " " + std::to_string(damage.sequence);
+      reading.verdict = std::string(damage.name()) + " " + std::to_string(damage.sequence);
       if (damage.evidence != 0) reading.verdict += " (" + std::to_string(damage.evidence) + ")";
       EXPECT_FALSE(damage.text().empty());
       EXPECT_EQ(reader.next().error(), damage);

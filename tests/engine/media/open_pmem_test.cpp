@@ -107,6 +107,48 @@ TEST(OpenPmem, SecondOpenerIsToldWhoHasIt) {
   EXPECT_TRUE(open_pmem_region(path.text(), {}));
 }
 
+TEST(OpenPmem, ReadOnlyNeverStores) {
+  for (const char* directory : {".", "/dev/shm"}) {
+    for (const char* granularity : {"PAGE", "CACHE_LINE"}) {
+      const ForcedGranularity forced(granularity);
+      const TemporaryPath path(directory);
+      ASSERT_TRUE(create_pmem_file(path.text(), 64_KiB));
+      const auto region =
+          std::move(open_pmem_region(path.text(), {.access = PmemAccess::read_only}).value());
+      EXPECT_EQ(region->make_writer().error(), PmemError::not_supported);
+      EXPECT_EQ(region->write_pages({}).error(), PmemError::not_supported);
+      EXPECT_EQ(region->sync().error(), PmemError::not_supported);
+      std::vector<std::byte> seen(4096, std::byte{1});
+      ASSERT_TRUE(region->read({0}, seen));
+      EXPECT_TRUE(seen == std::vector<std::byte>(4096));
+    }
+  }
+}
+
+TEST(OpenPmem, SeveralMayLookWhileNobodyWrites) {
+  const TemporaryPath path(".");
+  ASSERT_TRUE(create_pmem_file(path.text(), 64_KiB));
+  const PmemOpenOptions look{.access = PmemAccess::read_only};
+  {
+    const auto first = open_pmem_region(path.text(), look);
+    const auto second = open_pmem_region(path.text(), look);
+    ASSERT_TRUE(first && second);
+    EXPECT_EQ(refusal(path.text()).kind, PmemError::in_use);
+  }
+  const auto writer = open_pmem_region(path.text(), {});
+  ASSERT_TRUE(writer);
+  const auto error = refusal(path.text(), look);
+  EXPECT_EQ(error.kind, PmemError::in_use);
+  EXPECT_THAT(error.text, HasSubstr("process " + std::to_string(getpid())));
+}
+
+TEST(OpenPmem, ASparseCopyCanBeLookedAt) {
+  const TemporaryPath path(".");
+  const FileDescriptor file = make_file(path.text());
+  ASSERT_EQ(ftruncate(file.get(), 1 << 20), 0);
+  EXPECT_TRUE(open_pmem_region(path.text(), {.access = PmemAccess::read_only}));
+}
+
 TEST(OpenPmem, ForcedGranularityIsShownAsEmulated) {
   const TemporaryPath path("/dev/shm");
   ASSERT_TRUE(create_pmem_file(path.text(), 64_KiB));
@@ -177,6 +219,28 @@ TEST(CreatePmemFile, FullFileSystemLeavesNothingBehind) {
   EXPECT_EQ(create_pmem_file(path.text(), {1ULL << 50}).error().kind, PmemError::no_space);
   EXPECT_NE(access(path.text().c_str(), F_OK), 0);
   EXPECT_EQ(create_pmem_file("no-such-directory/cache", 64_KiB).error().kind, PmemError::not_found);
+}
+
+TEST(ExtendPmemFile, KeepsWhatIsThereAndLeavesNoHole) {
+  const TemporaryPath path(".");
+  ASSERT_TRUE(create_pmem_file(path.text(), 64_KiB));
+  std::fstream(path.text(), std::ios::in | std::ios::out) << "precious";
+  ASSERT_TRUE(extend_pmem_file(path.text(), 3_MiB));
+  const auto region = std::move(open_pmem_region(path.text(), {}).value());
+  EXPECT_EQ(region->size(), 3_MiB);
+  std::array<std::byte, 8> seen{};
+  ASSERT_TRUE(region->read({0}, seen));
+  EXPECT_EQ(seen[0], std::byte{'p'});
+  EXPECT_EQ(extend_pmem_file(path.text(), 4_MiB).error().kind, PmemError::in_use);
+}
+
+TEST(ExtendPmemFile, RefusesWhatIsNotLargerOrDoesNotFit) {
+  const TemporaryPath path("/dev/shm");
+  ASSERT_TRUE(create_pmem_file(path.text(), 64_KiB));
+  EXPECT_EQ(extend_pmem_file(path.text(), 64_KiB).error().kind, PmemError::already_there);
+  EXPECT_EQ(extend_pmem_file(path.text(), {65537}).error().kind, PmemError::not_supported);
+  EXPECT_EQ(extend_pmem_file(path.text(), {1ULL << 50}).error().kind, PmemError::no_space);
+  EXPECT_EQ(open_pmem_region(path.text(), {}).value()->size(), 64_KiB);
 }
 
 TEST(PmemFile, SystemErrorsKeepTheirMeaning) {
