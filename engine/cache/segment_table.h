@@ -69,7 +69,8 @@ class SegmentTable {
   void grow();
 
   // A free segment for `use`; its entry is durable in both replicas, or waits. Data asks the
-  // volume's share, and is the caller's: open. Errors: no_free_segment (or none for this volume), io.
+  // volume's share, and is the caller's: open. Errors: no_free_segment (or none for this volume),
+  // io.
   [[nodiscard]] Result<std::uint32_t, CacheError> allocate(DurableWriter& writer,
                                                            format::SegmentUse use,
                                                            std::uint32_t volume_tag);
