@@ -1,14 +1,13 @@
 #include "tests/crash/crash_run.h"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
-#include "engine/cache/kset.h"
 #include "tests/crash/crash_write_back.h"
 #include "tests/crash/log_times.h"
 #include "tests/crash/reclaim_driver.h"
 #include "tests/crash/reclaimer.h"
+#include "tests/crash/rotten_kset.h"
 
 namespace engine::test {
 namespace {
@@ -481,10 +480,11 @@ class Run final : public CompletionSink {
       return std::nullopt;
     }
     // Both copies of one that is acknowledged; the last might be taken for a torn one.
-    std::vector<std::uint64_t> offsets = acknowledged_ksets(slot);
+    std::vector<std::uint64_t> offsets =
+        published_ksets(world_->device(), world_->volume(slot), pmem_->content());
     if (offsets.size() < 2) return std::nullopt;
     offsets.pop_back();
-    rot(after, log.places(), offsets[crash_random_.below(offsets.size())]);
+    rot_kset(after, log.places(), offsets[crash_random_.below(offsets.size())]);
     return slot;
   }
 
@@ -492,42 +492,17 @@ class Run final : public CompletionSink {
   void rot_last(std::uint32_t slot) {
     const VolumeLog& log = world_->volume(slot).log();
     std::optional<std::uint64_t> last;
-    for (const std::uint64_t offset : acknowledged_ksets(slot)) last = offset;
+    for (const std::uint64_t offset :
+         published_ksets(world_->device(), world_->volume(slot), pmem_->content()))
+      last = offset;
     if (!last) return;
     KeepEverything keep;
     const auto after = pmem_->crash(keep);
-    rot(*after, log.places(), *last);
+    rot_kset(*after, log.places(), *last);
     count(CrashKind::rotten_kset);
     CrashWorld world(*after);
     if (!world.is_open()) violate("rotten kset: " + world.trouble());
     if (!world.damaged(slot)) (void)prefix(world, slot, disks_[slot]->current());
-  }
-
-  // Of the current chunk.
-  [[nodiscard]] std::vector<std::uint64_t> acknowledged_ksets(std::uint32_t slot) {
-    const VolumeLog& log = world_->volume(slot).log();
-    const std::uint64_t published = world_->volume(slot).commit().published();
-    std::vector<std::uint64_t> offsets;
-    for (std::uint64_t at = world_->device().layout().first_kset(); at < log.offset();) {
-      const auto kset = decode_kset(world_->device().seal(),
-                                    pmem_->content().subspan(log.places()[0].value + at));
-      if (!kset || kset.value().stamp.sequence > published) break;
-      offsets.push_back(at);
-      at += kset_bytes(kset.value().keys.size(), 64);
-    }
-    return offsets;
-  }
-
-  static void rot(SimPmem& after, const ChunkPlaces& places, std::uint64_t offset) {
-    const auto writer = after.make_writer().value();
-    for (const MediaOffset place : places) {
-      std::array<std::byte, 8> bytes{};
-      const MediaOffset first_key = place + ByteCount{offset + sizeof(format::KsetHeader)};
-      CHECK(after.read(first_key, bytes));
-      bytes[0] ^= std::byte{1};
-      CHECK(writer->copy(first_key, bytes));
-    }
-    writer->fence();
   }
 
   std::size_t prefix(CrashWorld& world, std::uint32_t slot, const VolumeModel::State& backing) {
@@ -571,38 +546,6 @@ class Run final : public CompletionSink {
 };
 
 }  // namespace
-
-const char* text(CrashKind kind) {
-  switch (kind) {
-    case CrashKind::data_copy:
-      return "data copy";
-    case CrashKind::kset_append:
-      return "kset append";
-    case CrashKind::segment_switch:
-      return "segment switch";
-    case CrashKind::chunk_switch:
-      return "chunk switch";
-    case CrashKind::table_update:
-      return "table update";
-    case CrashKind::recovery:
-      return "recovery";
-    case CrashKind::second_recovery:
-      return "second recovery";
-    case CrashKind::kill_then_power:
-      return "kill, then power";
-    case CrashKind::rotten_kset:
-      return "rotten kset";
-    case CrashKind::write_back:
-      return "write-back";
-    case CrashKind::reclaim:
-      return "reclaim";
-  }
-  return "?";
-}
-
-std::uint64_t CrashCounts::total() const {
-  return std::accumulate(states.begin(), states.end(), std::uint64_t{0});
-}
 
 void run_crashes(const CrashOptions& options, CrashCounts& counts) {
   Run run(options, counts);

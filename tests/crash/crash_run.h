@@ -10,35 +10,10 @@
 
 #include "engine/cache/cache_actor.h"
 #include "engine/foundation/random.h"
+#include "tests/crash/crash_counts.h"
 #include "tests/crash/crash_world.h"
 
 namespace engine::test {
-
-// What was going on when power failed.
-enum class CrashKind : std::uint8_t {
-  data_copy,
-  kset_append,
-  segment_switch,
-  chunk_switch,
-  table_update,
-  recovery,
-  second_recovery,
-  kill_then_power,  // the process was killed, another one recovered, then power failed
-  rotten_kset,      // both copies of a kset, or one copy of a chunk, went bad besides
-  write_back,       // of a backing too
-  reclaim,          // keys logged again, tails, and what is freed behind them
-};
-inline constexpr std::size_t crash_kinds = 11;
-[[nodiscard]] const char* text(CrashKind kind);
-
-struct CrashCounts {
-  std::array<std::uint64_t, crash_kinds> states{};
-  std::uint64_t violations = 0;
-  std::uint64_t live_checks = 0;
-  std::uint64_t backing_checks = 0;  // of backings alone, at the moment that their marker names
-  std::string first_violation;       // what, and how to see it again
-  [[nodiscard]] std::uint64_t total() const;
-};
 
 // Where it looks.
 enum class CrashFocus : std::uint8_t {
