@@ -315,7 +315,7 @@ Step Reclaim::pass(CacheActor& actor) {
   if (done) done = device_.volumes().set_tails(writer, volume_.slot(), next);
   if (done) done = free_chunks(actor, next.key_tail_chunk);
   std::ranges::sort(segments_);
-  segments_.erase(std::ranges::unique(segments_).begin(), segments_.end());
+  segments_.erase(std::unique(segments_.begin(), segments_.end()), segments_.end());
   for (const std::uint32_t segment : segments_) {
     if (done) done = free_if_empty(writer, segment);
   }
