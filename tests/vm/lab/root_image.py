@@ -37,6 +37,7 @@ def build(packages: Packages, modules: Path, image: Path) -> None:
     (tree / "forebay").mkdir()
     for script in SCRIPTS:
         shutil.copy(HERE / f"guest_{script}", tree / "forebay" / script)
+        (tree / "forebay" / script).chmod(0o755)  # one is a kernel's init
     size = sum(path.lstat().st_blocks * 512 for path in tree.rglob("*"))
     image.unlink(missing_ok=True)
     run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-E", "no_copy_xattrs", "-m", "0", "-d", tree, image,
