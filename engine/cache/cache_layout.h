@@ -53,6 +53,9 @@ struct CacheLayout {
   // The segment that `place` lies in; nullopt outside of all segments.
   [[nodiscard]] std::optional<std::uint32_t> segment_of(MediaOffset place) const;
   [[nodiscard]] std::uint32_t chunks_in_segment() const { return segment_bytes / chunk_bytes; }
+  [[nodiscard]] MediaOffset chunk_place(std::uint32_t segment, std::uint32_t index) const {
+    return segment_place(segment) + ByteCount{std::uint64_t{index} * chunk_bytes};
+  }
   // Whether a chunk may begin at `place`.
   [[nodiscard]] bool is_chunk_place(MediaOffset place) const;
   // Where the first kset of a chunk begins, from the chunk's beginning.

@@ -46,10 +46,8 @@ class Scanner {
       const SegmentInfo info = segments_.info(segment);
       if (info.use != format::SegmentUse::log || info.lost) continue;
       const auto generation = static_cast<std::uint32_t>(info.generation);
-      for (std::uint32_t place = 0; place < layout_.chunks_in_segment(); ++place) {
-        look_at(
-            layout_.segment_place(segment) + ByteCount{std::uint64_t{place} * layout_.chunk_bytes},
-            generation);
+      for (std::uint32_t at = 0; at < layout_.chunks_in_segment(); ++at) {
+        look_at(layout_.chunk_place(segment, at), generation);
       }
     }
     for (std::uint32_t slot = 0; slot < volumes_.slots(); ++slot) put_in_order(slot);

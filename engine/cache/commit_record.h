@@ -15,6 +15,8 @@ namespace engine {
 
 class CommitRecord;
 class VolumeCache;
+template <class Item>
+class HandOver;
 
 // Whoever wants to know that a command is durable and visible. Called by whichever thread has
 // committed it, with no lock held: hand it to the thread that owns the command, and no more.
@@ -78,7 +80,7 @@ class CommitRecord {
 
  private:
   friend class CacheActor;
-  friend class CommitQueue;
+  friend class HandOver<CommitRecord>;
   friend class PageBatch;
   friend class PageCommitter;
   friend class VolumeCache;

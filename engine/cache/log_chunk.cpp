@@ -51,4 +51,16 @@ std::optional<ChunkCopy> decode_chunk_header(const CacheLayout& layout, const De
   return found;
 }
 
+std::vector<ChunkCopy> chunk_headers_in(const CacheLayout& layout, const DeviceSeal& seal,
+                                        const PmemRegion& region, std::uint32_t segment) {
+  std::vector<ChunkCopy> found;
+  for (std::uint32_t at = 0; at < layout.chunks_in_segment(); ++at) {
+    const MediaOffset place = layout.chunk_place(segment, at);
+    format::ChunkHeader header;
+    if (!region.read(place, std::as_writable_bytes(std::span(&header, 1)))) continue;
+    if (auto copy = decode_chunk_header(layout, seal, header, place)) found.push_back(*copy);
+  }
+  return found;
+}
+
 }  // namespace engine

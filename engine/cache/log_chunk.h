@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <vector>
 
 #include "engine/cache/cache_layout.h"
 #include "engine/cache/device_seal.h"
 #include "engine/format/cache_format.h"
+#include "engine/media/pmem_region.h"
 
 namespace engine {
 
@@ -52,5 +54,10 @@ struct ChunkCopy {
                                                            const DeviceSeal& seal,
                                                            const format::ChunkHeader& header,
                                                            MediaOffset place);
+// All that can be read and decoded of one segment, in the order of their places.
+[[nodiscard]] std::vector<ChunkCopy> chunk_headers_in(const CacheLayout& layout,
+                                                      const DeviceSeal& seal,
+                                                      const PmemRegion& region,
+                                                      std::uint32_t segment);
 
 }  // namespace engine

@@ -85,16 +85,13 @@ Result<void, CacheError> erase_chunks(CacheDevice& device, DurableWriter& writer
   for (std::uint32_t segment = 0; segment < layout.segment_count; ++segment) {
     const SegmentInfo info = device.segments().info(segment);
     if (info.use != format::SegmentUse::log || info.lost) continue;
-    for (std::uint32_t at = 0; at < layout.chunks_in_segment(); ++at) {
-      const MediaOffset place =
-          layout.segment_place(segment) + ByteCount{std::uint64_t{at} * layout.chunk_bytes};
-      format::ChunkHeader header;
-      if (!device.region().read(place, std::as_writable_bytes(std::span(&header, 1)))) continue;
-      const auto found = decode_chunk_header(layout, device.seal(), header, place);
-      if (!found || found->chunk.volume_tag != tag || found->chunk.ordinal <= keep_chunk ||
-          found->chunk.generations[found->copy] != static_cast<std::uint32_t>(info.generation)) {
+    for (const auto& [chunk, copy] :
+         chunk_headers_in(layout, device.seal(), device.region(), segment)) {
+      if (chunk.volume_tag != tag || chunk.ordinal <= keep_chunk ||
+          chunk.generations[copy] != static_cast<std::uint32_t>(info.generation)) {
         continue;
       }
+      const MediaOffset place = chunk.places[copy];
       const auto written = writer.write(place, zeros);
       if (!written) return io_error(written.error(), place);
     }

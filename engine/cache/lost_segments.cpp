@@ -48,14 +48,9 @@ class Search {
 
   // Chunks of any life of this place.
   void look_at_headers(std::uint32_t segment) {
-    const CacheLayout& layout = device_.layout();
-    for (std::uint32_t at = 0; at < layout.chunks_in_segment(); ++at) {
-      const MediaOffset place =
-          layout.segment_place(segment) + ByteCount{std::uint64_t{at} * layout.chunk_bytes};
-      format::ChunkHeader header;
-      if (!device_.region().read(place, std::as_writable_bytes(std::span(&header, 1)))) continue;
-      const auto found = decode_chunk_header(layout, device_.seal(), header, place);
-      if (found) see(segment, found->chunk.generations[found->copy]);
+    for (const auto& [chunk, copy] :
+         chunk_headers_in(device_.layout(), device_.seal(), device_.region(), segment)) {
+      see(segment, chunk.generations[copy]);
     }
   }
 

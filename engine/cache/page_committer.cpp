@@ -62,15 +62,12 @@ void PageCommitter::sleep() {
 }
 
 bool PageCommitter::has_work() const {
-  return !queue_.empty() || tasks_.load(std::memory_order_seq_cst) != nullptr || !ready_.empty() ||
+  return !queue_.empty() || !tasks_.empty() || !ready_.empty() ||
          (device_.segments().any_waiting() && !device_.failed());
 }
 
 void PageCommitter::post(CommitTask& task) {
-  task.next_ = tasks_.load(std::memory_order_relaxed);
-  while (!tasks_.compare_exchange_weak(task.next_, &task, std::memory_order_seq_cst,
-                                       std::memory_order_relaxed)) {
-  }
+  tasks_.push(task);
   wake();
 }
 
@@ -83,18 +80,11 @@ bool PageCommitter::step() {
 }
 
 void PageCommitter::run_tasks() {
-  CommitTask* newest = tasks_.exchange(nullptr, std::memory_order_seq_cst);
-  CommitTask* oldest = nullptr;
-  while (newest != nullptr) {
-    CommitTask* const next = newest->next_;
-    newest->next_ = oldest;
-    oldest = newest;
-    newest = next;
-  }
-  while (oldest != nullptr) {
-    CommitTask& task = *oldest;
-    oldest = task.next_;
-    task.run(writer_);
+  CommitTask* task = tasks_.take_all();
+  while (task != nullptr) {
+    CommitTask* const next = task->next_;  // a task that has run may be gone
+    task->run(writer_);
+    task = next;
   }
 }
 

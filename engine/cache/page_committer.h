@@ -9,8 +9,9 @@
 #include <vector>
 
 #include "engine/cache/cache_device.h"
-#include "engine/cache/commit_queue.h"
+#include "engine/cache/commit_record.h"
 #include "engine/cache/durable_writer.h"
+#include "engine/cache/hand_over.h"
 #include "engine/cache/page_batch.h"
 
 namespace engine {
@@ -27,6 +28,7 @@ class CommitTask {
   ~CommitTask() = default;
 
  private:
+  friend class HandOver<CommitTask>;
   friend class PageCommitter;
   CommitTask* next_ = nullptr;
 };
@@ -75,7 +77,7 @@ class PageCommitter {
     bool ready = false;  // in ready_ or begun_
   };
 
-  // A chain as CommitQueue takes it. wake() must follow.
+  // A chain, linked from the newest to the oldest. wake() must follow.
   void push(CommitRecord& newest, CommitRecord& oldest) { queue_.push(newest, oldest); }
   void wake();
 
@@ -96,8 +98,8 @@ class PageCommitter {
 
   CacheDevice& device_;
   DurableWriter writer_;
-  CommitQueue queue_;
-  std::atomic<CommitTask*> tasks_{nullptr};  // linked from the newest to the oldest
+  HandOver<CommitRecord> queue_;
+  HandOver<CommitTask> tasks_;
 
   // The commit thread's.
   PageBatch batch_;

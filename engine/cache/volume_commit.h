@@ -6,8 +6,9 @@
 #include <cstdint>
 #include <span>
 
-#include "engine/cache/commit_queue.h"
+#include "engine/cache/commit_record.h"
 #include "engine/cache/extent_index.h"
+#include "engine/cache/hand_over.h"
 #include "engine/cache/miss_table.h"
 #include "engine/cache/volume_log.h"
 
@@ -114,7 +115,7 @@ class VolumeCommit {
   VolumeLog& log_;
   ExtentIndex& index_;
   MissTable& misses_;
-  CommitQueue queue_;
+  HandOver<CommitRecord> queue_;
   std::atomic<bool> held_{false};  // the commit lock; guards everything below but the atomics
   std::atomic<bool> failed_{false};
   std::atomic<std::uint64_t> published_{0};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "tests/crash/crash_judge.h"
 #include "tests/crash/crash_write_back.h"
 #include "tests/crash/log_times.h"
 #include "tests/crash/reclaim_driver.h"
@@ -15,23 +16,12 @@ namespace {
 constexpr std::size_t actors = 3;
 constexpr std::size_t deepest = 2;  // actors that interrupt each other
 
-struct Killed {};    // kill -9, thrown through the engine
-struct Violated {};  // the end of the run
-
-// A command, and where it is in the order of its volume's log.
-struct Command final : CommitRecord {
-  Command(CompletionSink& sink, std::uint32_t of, const ModelCommand& what, bool counts_as_order)
-      : CommitRecord(sink), slot(of), model(what), ordered(counts_as_order) {}
-  std::uint32_t slot;
-  ModelCommand model;
-  bool ordered;  // a fill changes nothing that can be read
-  std::size_t index = 0;
-};
+struct Killed {};  // kill -9, thrown through the engine
 
 // What one actor is doing; the last one that was interrupted is on top.
 struct Turn {
   std::size_t actor = 0;
-  std::vector<Command*> commands;
+  std::vector<CrashCommand*> commands;
   bool stores = false;  // data besides that of its commands: reclaim moves some
   bool ending = false;
   bool queued = false;
@@ -40,11 +30,10 @@ struct Turn {
 class Run final : public CompletionSink {
  public:
   Run(const CrashOptions& options, CrashCounts& counts)
-      : options_(options),
-        counts_(counts),
+      : judge_(options, counts, "CrashSuite"),
+        options_(judge_.options()),
         random_(options.seed),
-        crash_random_(options.seed * 7919 + 1),
-        first_total_(counts.total()) {
+        crash_random_(options.seed * 7919 + 1) {
     for (auto& disk : disks_) {
       const VolumeModel::State nothing(world_sectors, 0);
       disk = std::make_unique<CrashDisk>(world_base, BackingImage{.sectors = nothing, .mark = {}});
@@ -62,33 +51,20 @@ class Run final : public CompletionSink {
   }
 
   void complete(CommitRecord& record) override {
-    auto& command = static_cast<Command&>(record);
+    auto& command = static_cast<CrashCommand&>(record);
     --in_flight_;
     if (record.outcome() != CommitOutcome::committed) violate("a command failed");
-    if (!command.ordered) return;
-    VolumeModel& model = models_[command.slot];
-    if (command.index != model.acknowledged()) violate("acknowledged out of order");
-    model.acknowledge(command.index + 1);
+    if (!command.is_ordered()) return;
     times_[command.slot].logged(command.index, record.sequence());
-    ++counts_.live_checks;
-    if (!model.prefix_of(world_->state(command.slot, disks_[command.slot]->current()),
-                         model.order().size())) {
-      violate("what is read at the acknowledgement is no prefix");
-    }
+    judge_.acknowledge(command, *world_, disks_[command.slot]->current());
   }
 
  private:
-  [[nodiscard]] bool enough() const {
-    return counts_.total() - first_total_ >= options_.states ||
-           counts_.total() >= options_.most_states;
-  }
-  [[noreturn]] void violate(const std::string& what) {
-    if (counts_.violations++ == 0) {
-      counts_.first_violation = what +
-                                "\n  again: FOREBAY_CRASH_SEED=" + std::to_string(options_.seed) +
-                                " crash_test --gtest_filter=CrashSuite.OneSeed";
-    }
-    throw Violated{};
+  [[nodiscard]] bool enough() const { return judge_.enough(); }
+  [[noreturn]] void violate(const std::string& what) { judge_.violate(what); }
+  void count(CrashKind kind) { judge_.count(kind); }
+  std::size_t prefix(CrashWorld& world, std::uint32_t slot, const VolumeModel::State& backing) {
+    return judge_.prefix(world, slot, backing);
   }
 
   // ---- lives
@@ -96,8 +72,8 @@ class Run final : public CompletionSink {
     world_ = std::make_unique<CrashWorld>(*pmem_);
     if (!world_->trouble().empty()) violate("at the beginning of a life: " + world_->trouble());
     for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
-      models_[slot].truncate(prefix(*world_, slot, disks_[slot]->current()));
-      times_[slot].recovered(models_[slot].order().size(),
+      judge_.model(slot).truncate(prefix(*world_, slot, disks_[slot]->current()));
+      times_[slot].recovered(judge_.model(slot).order().size(),
                              world_->volume(slot).commit().published());
     }
     for (std::size_t at = 0; at < actors; ++at) {
@@ -195,7 +171,7 @@ class Run final : public CompletionSink {
     disks_[slot]->fail_some(false);
     if (!write_back_->bring(slot)) violate("write-back does not end");
     writes_back_.reset();
-    if (disks_[slot]->current() != models_[slot].settled() || disks_[slot]->was_misused()) {
+    if (disks_[slot]->current() != judge_.model(slot).settled() || disks_[slot]->was_misused()) {
       violate("the backing is not what was acknowledged");
     }
     check_alone(slot, disks_[slot]->crash(crash_random_));
@@ -231,47 +207,14 @@ class Run final : public CompletionSink {
     if (in_flight_ > 0) violate("commands do not complete");
   }
 
-  [[nodiscard]] SectorRange some_range() {
-    const std::uint64_t dice = random_.below(20);
-    const std::uint64_t most = dice == 0 ? 300 : dice < 4 ? 48 : 8;
-    const std::uint64_t count = 1 + random_.below(most);
-    // Half of them at few places, so that they meet.
-    const std::uint64_t room = world_sectors - count + 1;
-    const std::uint64_t at =
-        random_.chance(1, 2) ? random_.below(room) : std::min(room - 1, 180 + random_.below(16));
-    return {{world_base.value + at}, {count}};
-  }
-
   void command(Turn& turn) {
-    const auto slot = static_cast<std::uint32_t>(random_.below(world_volumes));
-    const SectorRange range = some_range();
-    const std::uint64_t dice = options_.churns ? 2 : random_.below(10);
-    const bool fills = dice == 0 || dice == 1;
-    const bool zeroes = dice == 2;
-    ModelCommand model{.writer = next_writer_++, .ranges = {range}, .zeroes = zeroes};
-    // Many keys: a list of ranges.
-    for (std::uint64_t more = options_.churns                  ? 60
-                              : zeroes && random_.chance(1, 2) ? 8 + random_.below(100)
-                                                               : 0;
-         more > 0; --more) {
-      const std::uint64_t count = 1 + random_.below(4);
-      model.ranges.push_back({{world_base.value + random_.below(world_sectors - 4)}, {count}});
-    }
-    Command& made = *commands_.emplace_back(std::make_unique<Command>(*this, slot, model, !fills));
-    std::vector<std::byte> data(range.count.value * sector_size);
-    for (std::uint64_t at = 0; at < range.count.value; ++at) {
-      const std::uint64_t sector = range.begin.value + at;
-      fill_sector(std::span(data).subspan(at * sector_size, sector_size),
-                  fills ? disks_[slot]->current()[sector - world_base.value] : model.writer,
-                  sector);
-    }
-    VolumeCache& volume = world_->volume(slot);
-    CacheActor& actor = *actors_[turn.actor];
-    const std::uint32_t free_before = world_->device().segments().free_count();
-    free_before_ = free_before;
-    const auto taken = zeroes  ? volume.write_zeroes(actor, made, model.ranges)
-                       : fills ? volume.fill(actor, made, range, data)
-                               : volume.write(actor, made, range, data);
+    CrashCommand& made = *commands_.emplace_back(
+        some_command(random_, *this, next_writer_++, options_.churns,
+                     [this](std::uint32_t slot) -> const VolumeModel::State& {
+                       return disks_[slot]->current();
+                     }));
+    free_before_ = world_->device().segments().free_count();
+    const auto taken = submit(world_->volume(made.slot), *actors_[turn.actor], made);
     free_before_.reset();
     if (!taken) {
       if (taken.error() != CacheRefusal::no_space) violate("a command is refused");
@@ -285,10 +228,9 @@ class Run final : public CompletionSink {
   // From the fence on, its commands are in the queues, in this order.
   void queue(Turn& turn) {
     turn.queued = true;
-    for (Command* command : turn.commands) {
-      if (!command->ordered) continue;
-      command->index = models_[command->slot].order().size();
-      models_[command->slot].append(command->model);
+    for (CrashCommand* command : turn.commands) {
+      if (!command->is_ordered()) continue;
+      judge_.append(*command);
       times_[command->slot].queued();
     }
   }
@@ -296,7 +238,7 @@ class Run final : public CompletionSink {
   void end_turn(Turn& turn) {
     turn.ending = true;
     const bool stores =
-        turn.stores || std::ranges::any_of(turn.commands, [](const Command* command) {
+        turn.stores || std::ranges::any_of(turn.commands, [](const CrashCommand* command) {
           return !command->model.zeroes;
         });
     if (!stores || !options_.data_is_fenced) queue(turn);
@@ -312,7 +254,7 @@ class Run final : public CompletionSink {
     finish_turns();
     quiet_ = true;
     const auto slot = static_cast<std::uint32_t>(random_.below(world_volumes));
-    if (world_->state(slot, disks_[slot]->current()) != models_[slot].settled()) {
+    if (world_->state(slot, disks_[slot]->current()) != judge_.model(slot).settled()) {
       violate("what is read is not what was acknowledged");
     }
     Reclaimer reclaimer(world_->device(), world_->volume(slot), world_->writer());
@@ -405,8 +347,6 @@ class Run final : public CompletionSink {
     }
   }
 
-  void count(CrashKind kind) { ++counts_.states[static_cast<std::size_t>(kind)]; }
-
   // Opens what a crash has left; and crashes that too.
   void check(SimPmem& after, CrashKind kind, int depth) {
     std::optional<std::uint32_t> rotten;
@@ -442,9 +382,9 @@ class Run final : public CompletionSink {
   // P3: the backing and its marker, and nothing else.
   void check_alone(std::uint32_t slot, const BackingImage& image) {
     if (image.mark && image.mark->state == BackingMark::State::in_progress) return;
-    ++counts_.backing_checks;
+    ++judge_.counts().backing_checks;
     const auto [least, most] = times_[slot].commands_up_to(image.mark ? image.mark->to : 0);
-    if (models_[slot].is_between(image.sectors, least, most)) return;
+    if (judge_.model(slot).is_between(image.sectors, least, most)) return;
     violate("the backing of volume " + std::to_string(slot) + " alone is not the volume at kset " +
             std::to_string(image.mark ? image.mark->to : 0) + ", as its marker says");
   }
@@ -505,27 +445,12 @@ class Run final : public CompletionSink {
     if (!world.damaged(slot)) (void)prefix(world, slot, disks_[slot]->current());
   }
 
-  std::size_t prefix(CrashWorld& world, std::uint32_t slot, const VolumeModel::State& backing) {
-    const VolumeModel& model = models_[slot];
-    const VolumeModel::State state = world.state(slot, backing);
-    const auto found = model.prefix_of(state, model.order().size());
-    if (!found) {
-      violate("volume " + std::to_string(slot) + " is no prefix of its log that holds all " +
-              std::to_string(model.acknowledged()) +
-              " acknowledged commands: " + model.difference(state));
-    }
-    return *found;
-  }
-
-  const CrashOptions options_;
-  CrashCounts& counts_;
+  CrashJudge judge_;
+  const CrashOptions& options_;
   SeededRandom random_;        // the workload
   SeededRandom crash_random_;  // what power failure leaves
-  const std::uint64_t first_total_;
   bool crc_ = false;
   std::unique_ptr<SimPmem> pmem_;
-  std::array<VolumeModel, world_volumes> models_{VolumeModel{world_base, world_sectors},
-                                                 VolumeModel{world_base, world_sectors}};
   std::array<LogTimes, world_volumes> times_;
   CrashDisks disks_;
   Writer next_writer_ = 1;
@@ -535,7 +460,7 @@ class Run final : public CompletionSink {
   std::unique_ptr<CrashWriteBack> write_back_;
   std::optional<std::uint32_t> writes_back_;  // the volume, while its lane has a turn
   std::unique_ptr<ReclaimDriver> reclaim_;
-  std::vector<std::unique_ptr<Command>> commands_;
+  std::vector<std::unique_ptr<CrashCommand>> commands_;
   std::vector<Turn*> stack_;
   std::size_t in_flight_ = 0;
   int unfinished_ = 0;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/cache/page_committer.h"
+#include "tests/crash/crash_judge.h"
 #include "tests/crash/reclaimer.h"
 
 namespace engine::test {
@@ -12,28 +13,15 @@ namespace {
 constexpr std::size_t actors = 3;
 constexpr std::uint64_t entry_size = 64;
 
-struct Killed {};    // kill -9, thrown through the engine
-struct Violated {};  // the end of the run
-
-// A command, its bytes, and where it is in the order of its volume's log.
-struct Command final : CommitRecord {
-  Command(CompletionSink& sink, std::uint32_t of, ModelCommand what, bool counts_as_order)
-      : CommitRecord(sink), slot(of), model(std::move(what)), ordered(counts_as_order) {}
-  std::uint32_t slot;
-  ModelCommand model;
-  bool ordered;  // a fill changes nothing that can be read
-  std::vector<std::byte> data;
-  std::size_t index = 0;
-};
+struct Killed {};  // kill -9, thrown through the engine
 
 class PageRun final : public CompletionSink {
  public:
   PageRun(const CrashOptions& options, CrashCounts& counts)
-      : options_(options),
-        counts_(counts),
+      : judge_(options, counts, "PageCrashSuite"),
+        options_(judge_.options()),
         random_(options.seed),
-        crash_random_(options.seed * 7919 + 1),
-        first_total_(counts.total()) {
+        crash_random_(options.seed * 7919 + 1) {
     for (auto& backing : backing_) backing.assign(world_sectors, 0);
     const bool crc = random_.chance(1, 2);
     pmem_ = make_world_pages(crc, 20 + static_cast<std::uint32_t>(random_.below(10)));
@@ -50,21 +38,14 @@ class PageRun final : public CompletionSink {
   }
 
   void complete(CommitRecord& record) override {
-    auto& command = static_cast<Command&>(record);
+    auto& command = static_cast<CrashCommand&>(record);
     --in_flight_;
     if (record.outcome() != CommitOutcome::committed) {
       if (!sync_fails_) violate("a command failed");
       return;
     }
-    if (!command.ordered) return;
-    VolumeModel& model = models_[command.slot];
-    if (command.index != model.acknowledged()) violate("acknowledged out of order");
-    model.acknowledge(command.index + 1);
-    ++counts_.live_checks;
-    if (!model.prefix_of(world_->state(command.slot, backing_[command.slot]),
-                         model.order().size())) {
-      violate("what is read at the acknowledgement is no prefix");
-    }
+    if (!command.is_ordered()) return;
+    judge_.acknowledge(command, *world_, backing_[command.slot]);
     // A kset that a failed sync has lost is saved by recovery as long as the machine runs.
     if (!enough() && (sync_fails_ || crash_random_.chance(1, 16))) {
       LoseEverything lose;
@@ -74,21 +55,15 @@ class PageRun final : public CompletionSink {
   }
 
  private:
-  [[nodiscard]] bool enough() const {
-    return counts_.total() - first_total_ >= options_.states ||
-           counts_.total() >= options_.most_states;
-  }
-  [[noreturn]] void violate(const std::string& what) {
-    if (counts_.violations++ == 0) {
-      counts_.first_violation = what +
-                                "\n  again: FOREBAY_CRASH_SEED=" + std::to_string(options_.seed) +
-                                " crash_test --gtest_filter=PageCrashSuite.OneSeed";
-    }
-    throw Violated{};
+  [[nodiscard]] bool enough() const { return judge_.enough(); }
+  [[noreturn]] void violate(const std::string& what) { judge_.violate(what); }
+  void count(CrashKind kind) { judge_.count(kind); }
+  std::size_t prefix(CrashWorld& world, std::uint32_t slot) {
+    return judge_.prefix(world, slot, backing_[slot]);
   }
 
   // Openings take chunks, and nothing is reclaimed between them: a full device ends the run.
-  void judge(const CrashWorld& world, const char* when) {
+  void look_at(const CrashWorld& world, const char* when) {
     if (world.trouble().empty()) return;
     if (!world.only_lacks_room()) violate(std::string(when) + ": " + world.trouble());
     is_full_ = true;
@@ -97,10 +72,10 @@ class PageRun final : public CompletionSink {
   // ---- lives
   void live(std::uint64_t life) {
     world_ = std::make_unique<CrashWorld>(*pmem_);
-    judge(*world_, "at the beginning of a life");
+    look_at(*world_, "at the beginning of a life");
     if (is_full_) return;
     for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
-      models_[slot].truncate(prefix(*world_, slot));
+      judge_.model(slot).truncate(prefix(*world_, slot));
     }
     committer_ = std::make_unique<PageCommitter>(world_->device());
     for (std::size_t at = 0; at < actors; ++at) actors_.push_back(CacheActor::make(*committer_));
@@ -144,7 +119,7 @@ class PageRun final : public CompletionSink {
   void power_after_end() {
     std::array<std::size_t, world_volumes> served{};
     CrashWorld recovered(*pmem_);
-    judge(recovered, "another process");
+    look_at(recovered, "another process");
     for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
       served[slot] = prefix(recovered, slot);
     }
@@ -154,7 +129,7 @@ class PageRun final : public CompletionSink {
       RandomChooser some(crash_random_);
       const auto after = sample == 0 ? pmem_->crash(lose) : pmem_->crash(some);
       CrashWorld again(*after);
-      judge(again, "power after another process");
+      look_at(again, "power after another process");
       for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
         if (prefix(again, slot) < served[slot]) violate("recovery served what power took");
       }
@@ -179,50 +154,18 @@ class PageRun final : public CompletionSink {
     in_reactor_ = true;
     CacheActor& actor = *actors_[random_.below(actors)];
     for (std::uint64_t left = 1 + random_.below(4); left > 0; --left) command(actor);
-    for (Command* const command : std::exchange(turn_, {})) {
-      if (!command->ordered) continue;
-      command->index = models_[command->slot].order().size();
-      models_[command->slot].append(command->model);
+    for (CrashCommand* const command : std::exchange(turn_, {})) {
+      if (command->is_ordered()) judge_.append(*command);
     }
     if (actor.end_turn()) violate("a turn has something left");
     in_reactor_ = false;
   }
 
-  [[nodiscard]] SectorRange some_range() {
-    const std::uint64_t dice = random_.below(20);
-    const std::uint64_t most = dice == 0 ? 300 : dice < 4 ? 48 : 8;
-    const std::uint64_t count = 1 + random_.below(most);
-    // Half of them at few places, so that they meet.
-    const std::uint64_t room = world_sectors - count + 1;
-    const std::uint64_t at =
-        random_.chance(1, 2) ? random_.below(room) : std::min(room - 1, 180 + random_.below(16));
-    return {{world_base.value + at}, {count}};
-  }
-
   void command(CacheActor& actor) {
-    const auto slot = static_cast<std::uint32_t>(random_.below(world_volumes));
-    const SectorRange range = some_range();
-    const std::uint64_t dice = random_.below(10);
-    const bool fills = dice == 0 || dice == 1;
-    const bool zeroes = dice == 2;
-    ModelCommand model{.writer = next_writer_++, .ranges = {range}, .zeroes = zeroes};
-    for (std::uint64_t more = zeroes && random_.chance(1, 2) ? 8 + random_.below(100) : 0; more > 0;
-         --more) {
-      const std::uint64_t count = 1 + random_.below(4);
-      model.ranges.push_back({{world_base.value + random_.below(world_sectors - 4)}, {count}});
-    }
-    Command& made =
-        *commands_.emplace_back(std::make_unique<Command>(*this, slot, std::move(model), !fills));
-    made.data.resize(range.count.value * sector_size);
-    for (std::uint64_t at = 0; at < range.count.value; ++at) {
-      const std::uint64_t sector = range.begin.value + at;
-      fill_sector(std::span(made.data).subspan(at * sector_size, sector_size),
-                  fills ? backing_[slot][sector - world_base.value] : made.model.writer, sector);
-    }
-    VolumeCache& volume = world_->volume(slot);
-    const auto taken = zeroes  ? volume.write_zeroes(actor, made, made.model.ranges)
-                       : fills ? volume.fill(actor, made, range, made.data)
-                               : volume.write(actor, made, range, made.data);
+    CrashCommand& made = *commands_.emplace_back(some_command(
+        random_, *this, next_writer_++, /*churns=*/false,
+        [this](std::uint32_t slot) -> const VolumeModel::State& { return backing_[slot]; }));
+    const auto taken = submit(world_->volume(made.slot), actor, made);
     if (taken) {
       if (world_->device().failed()) violate("a device that has failed takes a command");
       ++in_flight_;
@@ -239,7 +182,7 @@ class PageRun final : public CompletionSink {
     finish_rounds();
     quiet_ = true;
     const auto slot = static_cast<std::uint32_t>(random_.below(world_volumes));
-    if (world_->state(slot, backing_[slot]) != models_[slot].settled()) {
+    if (world_->state(slot, backing_[slot]) != judge_.model(slot).settled()) {
       violate("what is read is not what was acknowledged");
     }
     Reclaimer reclaimer(world_->device(), world_->volume(slot), world_->writer());
@@ -247,7 +190,7 @@ class PageRun final : public CompletionSink {
     if (dice == 0) {
       CHECK(world_->volume(slot).note_durable(world_->writer()));
     } else {
-      backing_[slot] = models_[slot].settled();
+      backing_[slot] = judge_.model(slot).settled();
       reclaimer.write_back();
       if (dice == 3) {
         reclaimer.forget_all();
@@ -312,8 +255,6 @@ class PageRun final : public CompletionSink {
     }
   }
 
-  void count(CrashKind kind) { ++counts_.states[static_cast<std::size_t>(kind)]; }
-
   // Opens what a crash has left; and crashes that too.
   void check(SimPmemPages& after, CrashKind kind, int depth) {
     if (depth < 2 && crash_random_.chance(1, 3)) {
@@ -328,39 +269,24 @@ class PageRun final : public CompletionSink {
     CrashWorld world(after);
     after.on_persist_point({});
     const bool was_full = is_full_;
-    judge(world, text(kind));
+    look_at(world, text(kind));
     is_full_ = was_full;
     for (std::uint32_t slot = 0; slot < world_volumes; ++slot) (void)prefix(world, slot);
   }
 
-  std::size_t prefix(CrashWorld& world, std::uint32_t slot) {
-    const VolumeModel& model = models_[slot];
-    const VolumeModel::State state = world.state(slot, backing_[slot]);
-    const auto found = model.prefix_of(state, model.order().size());
-    if (!found) {
-      violate("volume " + std::to_string(slot) + " is no prefix of its log that holds all " +
-              std::to_string(model.acknowledged()) +
-              " acknowledged commands: " + model.difference(state));
-    }
-    return *found;
-  }
-
-  const CrashOptions options_;
-  CrashCounts& counts_;
+  CrashJudge judge_;
+  const CrashOptions& options_;
   SeededRandom random_;        // the workload
   SeededRandom crash_random_;  // what power failure leaves
-  const std::uint64_t first_total_;
   std::unique_ptr<SimPmemPages> pmem_;
-  std::array<VolumeModel, world_volumes> models_{VolumeModel{world_base, world_sectors},
-                                                 VolumeModel{world_base, world_sectors}};
   std::array<VolumeModel::State, world_volumes> backing_;
   Writer next_writer_ = 1;
 
   std::unique_ptr<CrashWorld> world_;
   std::unique_ptr<PageCommitter> committer_;
   std::vector<std::unique_ptr<CacheActor>> actors_;
-  std::vector<std::unique_ptr<Command>> commands_;
-  std::vector<Command*> turn_;
+  std::vector<std::unique_ptr<CrashCommand>> commands_;
+  std::vector<CrashCommand*> turn_;
   std::size_t in_flight_ = 0;
   std::uint64_t kill_at_ = 0;
   std::uint64_t fail_at_ = 0;

@@ -27,11 +27,7 @@ namespace {
 constexpr std::uint64_t blocks = 256;
 
 TEST(CacheAllocation, A4KibWriteAndAReadHitTakeNothingFromTheHeap) {
-  const auto region = make_anonymous_pmem(64_MiB).value();
-  FormatOptions options;
-  options.uuid = uuid_of(0xd0);
-  options.payload_crc = true;
-  must(format_cache(*region, options));
+  const auto region = threads_pmem();
   OpenVolume open(*region);
   std::vector<std::byte> data(4096, std::byte{1});
   CommitRecord record(open.sink);

@@ -22,14 +22,6 @@ struct ReclaimedVolume : OpenVolume {
     next.dirty_tail = volume->commit().published();
     must(device->volumes().set_tails(writer, 0, next));
   }
-  [[nodiscard]] Result<void, CacheRefusal> zero(std::uint64_t at, std::uint64_t sectors) {
-    CommitRecord record(sink);
-    const SectorRange range{{at}, {sectors}};
-    auto taken = volume->write_zeroes(*actor, record, {&range, 1});
-    while (actor->end_turn()) {
-    }
-    return taken;
-  }
   // One lookup for second chance.
   void warm(std::uint64_t at, std::uint64_t sectors) {
     volume->index().look_up({{at}, {sectors}}, ExtentIndex::Heat::warm, [](const Piece&) {});

@@ -9,6 +9,7 @@
 
 #include "engine/cache/page_committer.h"
 #include "engine/cache/recovery.h"
+#include "engine/media/open_pmem.h"
 #include "tests/engine/cache/cache_kit.h"
 #include "tests/sim/sim_clock.h"
 
@@ -60,6 +61,14 @@ struct OpenVolume {
     const std::vector<std::byte> data(sectors * 512, std::byte{value});
     auto taken = volume->write(*actor, record, {{at}, {sectors}}, data);
     if (taken) finish_turn();
+    return taken;
+  }
+  [[nodiscard]] Result<void, CacheRefusal> zero(std::uint64_t at, std::uint64_t sectors) {
+    CommitRecord record(sink);
+    const SectorRange range{{at}, {sectors}};
+    auto taken = volume->write_zeroes(*actor, record, {&range, 1});
+    while (actor->end_turn()) {
+    }
     return taken;
   }
   // The first byte of each sector; -1 for holes, -2 for bad clean, -3 for bad dirty ones.
@@ -117,6 +126,17 @@ inline std::unique_ptr<SimPmemPages> page_pmem(bool crc, std::uint32_t segments 
       ByteCount{(16U << 10) + std::uint64_t{segments} * small_segment + (12U << 10)});
   must(format_cache(*pmem, page_format(crc)));
   return pmem;
+}
+
+// For threads: plain memory with a formatted device.
+inline std::unique_ptr<PmemRegion> threads_pmem() {
+  auto region = std::move(make_anonymous_pmem(64_MiB).value());
+  FormatOptions options;
+  options.layout.volume_slots = 4;
+  options.uuid = uuid_of(7);
+  options.payload_crc = true;
+  must(format_cache(*region, options));
+  return region;
 }
 
 }  // namespace engine::test

@@ -53,12 +53,7 @@ std::vector<std::byte> content_of(VolumeCache& volume) {
 }
 
 TEST(VolumeCacheThreads, LogAndIndexAgree) {
-  const auto region = make_anonymous_pmem(64_MiB).value();
-  FormatOptions options;
-  options.layout.volume_slots = 4;
-  options.uuid = uuid_of(7);
-  options.payload_crc = true;
-  must(format_cache(*region, options));
+  const auto region = threads_pmem();
   const SystemClock clock;
   IndexMemory memory(64_MiB);
   std::array<std::vector<std::byte>, 2> before;

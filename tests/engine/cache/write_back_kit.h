@@ -60,6 +60,12 @@ class WriteBackLife {
     write_back.tick();
     go_on();
   }
+  // What is held on the backing ends, and what comes after it.
+  void let_go() {
+    disk_.backing.hold(false);
+    disk_.backing.release_all();
+    go_on();
+  }
   [[nodiscard]] std::uint64_t published() { return cache.volume->commit().published(); }
   // Starts to bring everything to the backing.
   void write_back_all() {
@@ -76,12 +82,7 @@ class WriteBackLife {
   void write(std::uint64_t at, std::uint64_t sectors, std::uint8_t value) {
     ASSERT_TRUE(cache.write(at, sectors, value));
   }
-  void zero(std::uint64_t at, std::uint64_t sectors) {
-    CommitRecord record(cache.sink);
-    const SectorRange range{{at}, {sectors}};
-    ASSERT_TRUE(cache.volume->write_zeroes(*cache.actor, record, {&range, 1}));
-    ASSERT_FALSE(cache.actor->end_turn());
-  }
+  void zero(std::uint64_t at, std::uint64_t sectors) { ASSERT_TRUE(cache.zero(at, sectors)); }
   void invalidate(std::uint64_t at, std::uint64_t sectors) {
     CommitRecord record(cache.sink);
     ASSERT_TRUE(cache.volume->invalidate(*cache.actor, record, {{at}, {sectors}}));

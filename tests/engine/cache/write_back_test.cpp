@@ -107,9 +107,7 @@ TEST(WriteBack, F5aTargetAndMarkerComeBeforeTheFirstWrite) {
   EXPECT_EQ(mark.cache, life.cache.device->uuid());
   EXPECT_EQ(mark.from, 0U);
   EXPECT_EQ(mark.to, 2U);
-  of.disk.backing.hold(false);
-  of.disk.backing.release_all();
-  life.go_on();
+  life.let_go();
   EXPECT_EQ(of.disk.marker.mark()->state, BackingMark::State::clean);
 }
 
@@ -361,9 +359,7 @@ TEST(WriteBack, AdjacentPiecesThatLieSideBySideAreOneOperation) {
   of.disk.backing.hold(true);
   life.write_back_all();
   EXPECT_EQ(of.disk.backing.held(), 2U);
-  of.disk.backing.hold(false);
-  of.disk.backing.release_all();
-  life.go_on();
+  life.let_go();
   EXPECT_THAT(of.disk.durable(8, 4), ElementsAre(1, 2, 3, 4));
 }
 
@@ -376,9 +372,7 @@ TEST(WriteBack, ScatteredNeighboursAreCopiedIntoOneOperation) {
   of.disk.backing.hold(true);
   life.write_back_all();
   EXPECT_EQ(of.disk.backing.held(), 1U);
-  of.disk.backing.hold(false);
-  of.disk.backing.release_all();
-  life.go_on();
+  life.let_go();
   EXPECT_THAT(of.disk.durable(8, 7), ElementsAre(1, 2, 3, 4, 5, 6, 0));
 }
 
@@ -392,9 +386,7 @@ TEST(WriteBack, WithoutMemoryForACopyPiecesGoOneByOne) {
   of.disk.backing.hold(true);
   life.write_back_all();
   EXPECT_EQ(of.disk.backing.held(), 6U);
-  of.disk.backing.hold(false);
-  of.disk.backing.release_all();
-  life.go_on();
+  life.let_go();
   EXPECT_THAT(of.disk.durable(8, 7), ElementsAre(1, 2, 3, 4, 5, 6, 0));
 }
 
@@ -414,9 +406,7 @@ TEST(WriteBack, NoMoreAtOnceThanMayBe) {
   for (int left = 0; left < 3; ++left) EXPECT_TRUE(of.disk.backing.release_oldest());
   life.go_on();
   EXPECT_EQ(of.disk.backing.held(), 1U);
-  of.disk.backing.hold(false);
-  of.disk.backing.release_all();
-  life.go_on();
+  life.let_go();
   EXPECT_EQ(life.tails().dirty_tail, 10U);
 }
 
@@ -441,9 +431,7 @@ TEST(WriteBack, WaitersAreToldBehindTheFlush) {
   life.go_on();
   EXPECT_EQ(of.disk.backing.held(), 1U) << "the flush";
   EXPECT_EQ(first.told + second.told, 0);
-  of.disk.backing.hold(false);
-  of.disk.backing.release_all();
-  life.go_on();
+  life.let_go();
   EXPECT_EQ(first.told, 1);
   EXPECT_EQ(second.told, 1);
   EXPECT_EQ(cancelled.told, 0);
@@ -491,9 +479,7 @@ TEST(WriteBack, ADrainShowsWhatIsLeftAndCanBeCancelled) {
   EXPECT_LT(life.tails().dirty_tail, 5U) << "what was begun is ended, and no more";
   EXPECT_EQ(life.write_back.status().state, State::idle);
   life.write_back.set_draining(true);
-  of.disk.backing.hold(false);
-  of.disk.backing.release_all();
-  life.go_on();
+  life.let_go();
   EXPECT_EQ(life.tails().dirty_tail, 5U);
   EXPECT_EQ(life.write_back.status().time_left, Duration{});
 }
@@ -538,9 +524,7 @@ TEST(WriteBack, StoppedItEndsWhatItHasBegun) {
   EXPECT_EQ(of.disk.marker.mark()->to, 2U);
   life.write_back.stop();
   EXPECT_FALSE(life.write_back.is_quiet());
-  of.disk.backing.hold(false);
-  of.disk.backing.release_all();
-  life.go_on();
+  life.let_go();
   EXPECT_TRUE(life.write_back.is_quiet());
   EXPECT_EQ(life.tails().dirty_tail, 2U) << "the second batch was announced beside the first";
   EXPECT_EQ(of.disk.marker.mark()->state, BackingMark::State::clean);

@@ -43,12 +43,7 @@ void write_much(VolumeCache& volume, std::uint64_t seed) {
 }
 
 TEST(WriteBackThreads, WritersGoOnWhileTheirVolumeIsWrittenBack) {
-  const auto region = make_anonymous_pmem(64_MiB).value();
-  FormatOptions options;
-  options.layout.volume_slots = 4;
-  options.uuid = uuid_of(7);
-  options.payload_crc = true;
-  must(format_cache(*region, options));
+  const auto region = threads_pmem();
   const SystemClock clock;
   IndexMemory memory(64_MiB);
   const auto device = open_device(*region);

@@ -2,6 +2,8 @@
 // answer.
 #include <gtest/gtest.h>
 
+#include <span>
+
 #include <algorithm>
 #include <cstring>
 #include <string>
@@ -93,6 +95,15 @@ PduError field(std::uint32_t fei, PduFault fault) {
   return {Fes::invalid_pdu_header_field, fei, fault};
 }
 
+template <class Bytes>
+void expect_each(std::span<const Damage> cases, const PduDecoder& decoder, const Bytes& good) {
+  for (const Damage& damage : cases) {
+    auto bytes = good;
+    put(bytes, damage.offset, damage.value, damage.width);
+    expect_error(decoder, bytes, damage.expected, damage.name);
+  }
+}
+
 TEST(PduDecoderDamage, IcReqFields) {
   const Damage cases[] = {
       {"HDGSTF", 1, 1, 0x01, field(1, PduFault::bad_flags)},
@@ -106,11 +117,7 @@ TEST(PduDecoderDamage, IcReqFields) {
       {"PLEN 129", 4, 4, 129, field(4, PduFault::bad_plen)},
       {"PLEN largest", 4, 4, 0xffffffff, field(4, PduFault::bad_plen)},
   };
-  for (const auto& damage : cases) {
-    auto bytes = ic_req();
-    put(bytes, damage.offset, damage.value, damage.width);
-    expect_error(PduDecoder{}, bytes, damage.expected, damage.name);
-  }
+  expect_each(cases, PduDecoder{}, ic_req());
 }
 
 TEST(PduDecoderDamage, KdReqFields) {
@@ -129,11 +136,7 @@ TEST(PduDecoderDamage, KdReqFields) {
       {"NUMKR 1", 8, 2, 1, field(4, PduFault::bad_plen)},
       {"NUMKR largest", 8, 2, 0xffff, field(4, PduFault::bad_plen)},
   };
-  for (const auto& damage : cases) {
-    auto bytes = kd_req(2, 1);
-    put(bytes, damage.offset, damage.value, damage.width);
-    expect_error(established_decoder({}), bytes, damage.expected, damage.name);
-  }
+  expect_each(cases, established_decoder({}), kd_req(2, 1));
 }
 
 TEST(PduDecoderDamage, CapsuleCmdFieldsWithoutDigests) {
@@ -168,12 +171,8 @@ TEST(PduDecoderDamage, CapsuleCmdFieldsWithoutDigests) {
   };
   const NegotiatedLink link{.cpda = 1};
   const Bytes payload(16);
-  for (const auto& damage : with_data_cases) {
-    auto bytes = capsule_cmd(link, payload);
-    ASSERT_EQ(bytes.size(), 88U);
-    put(bytes, damage.offset, damage.value, damage.width);
-    expect_error(established_decoder(link), bytes, damage.expected, damage.name);
-  }
+  ASSERT_EQ(capsule_cmd(link, payload).size(), 88U);
+  expect_each(with_data_cases, established_decoder(link), capsule_cmd(link, payload));
   const Damage without_data_cases[] = {
       {"PDO without data", 3, 1, 71, field(3, PduFault::bad_pdo)},
       {"PLEN 0", 4, 4, 0, field(4, PduFault::bad_plen)},
@@ -181,11 +180,7 @@ TEST(PduDecoderDamage, CapsuleCmdFieldsWithoutDigests) {
       {"PLEN 71", 4, 4, 71, field(4, PduFault::bad_plen)},
       {"DDGSTF not negotiated", 1, 1, 0x02, field(1, PduFault::bad_flags)},
   };
-  for (const auto& damage : without_data_cases) {
-    auto bytes = capsule_cmd(link, {});
-    put(bytes, damage.offset, damage.value, damage.width);
-    expect_error(established_decoder(link), bytes, damage.expected, damage.name);
-  }
+  expect_each(without_data_cases, established_decoder(link), capsule_cmd(link, {}));
 }
 
 TEST(PduDecoderDamage, DigestFlagsMustBeWhatWasNegotiated) {
@@ -238,11 +233,7 @@ TEST(PduDecoderDamage, H2cDataFields) {
       {"DATAL largest", 16, 4, 0xffffffff, field(4, PduFault::bad_plen)},
   };
   const Bytes payload(16);
-  for (const auto& damage : cases) {
-    auto bytes = h2c_data({}, {.last = true}, payload);
-    put(bytes, damage.offset, damage.value, damage.width);
-    expect_error(established_decoder({}), bytes, damage.expected, damage.name);
-  }
+  expect_each(cases, established_decoder({}), h2c_data({}, {.last = true}, payload));
   expect_error(established_decoder({}), h2c_data({}, {}, {}), field(16, PduFault::no_data),
                "no data at all");
 }
