@@ -219,14 +219,21 @@ Result<void, CacheError> CacheVolumeTable::persist(DurableWriter& writer, std::u
   return success();
 }
 
+template <class Value>
+Result<void, CacheError> CacheVolumeTable::replace(DurableWriter& writer, std::uint32_t slot,
+                                                   EntryType type, Value CacheVolume::*field,
+                                                   const Value& value) {
+  CHECK(is_possible(value));
+  Slot& of = at(slot);
+  TRY(persist(writer, slot, type,
+              next_entry(seal_, encode_entry(value), type, slot, of.sequences[index_of(type)])));
+  of.volume.*field = value;
+  return success();
+}
+
 Result<void, CacheError> CacheVolumeTable::write_identity(DurableWriter& writer, std::uint32_t slot,
                                                           const CacheVolumeIdentity& identity) {
-  CHECK(is_possible(identity));
-  TRY(persist(writer, slot, EntryType::volume_identity,
-              next_entry(seal_, encode_entry(identity), EntryType::volume_identity, slot,
-                         at(slot).sequences[0])));
-  at(slot).volume.identity = identity;
-  return success();
+  return replace(writer, slot, EntryType::volume_identity, &CacheVolume::identity, identity);
 }
 
 Result<void, CacheError> CacheVolumeTable::set_epoch(DurableWriter& writer, std::uint32_t slot,
@@ -240,12 +247,7 @@ Result<void, CacheError> CacheVolumeTable::set_epoch(DurableWriter& writer, std:
 
 Result<void, CacheError> CacheVolumeTable::replace_epoch(DurableWriter& writer, std::uint32_t slot,
                                                          const LogEpoch& epoch) {
-  CHECK(is_possible(epoch));
-  TRY(persist(writer, slot, EntryType::volume_epoch,
-              next_entry(seal_, encode_entry(epoch), EntryType::volume_epoch, slot,
-                         at(slot).sequences[1])));
-  at(slot).volume.epoch = epoch;
-  return success();
+  return replace(writer, slot, EntryType::volume_epoch, &CacheVolume::epoch, epoch);
 }
 
 Result<void, CacheError> CacheVolumeTable::begin_epoch(DurableWriter& writer, std::uint32_t slot,
@@ -275,22 +277,13 @@ Result<void, CacheError> CacheVolumeTable::set_tails(DurableWriter& writer, std:
 
 Result<void, CacheError> CacheVolumeTable::replace_tails(DurableWriter& writer, std::uint32_t slot,
                                                          const LogTails& tails) {
-  CHECK(is_possible(tails));
-  TRY(persist(writer, slot, EntryType::volume_tails,
-              next_entry(seal_, encode_entry(tails), EntryType::volume_tails, slot,
-                         at(slot).sequences[2])));
-  at(slot).volume.tails = tails;
-  return success();
+  return replace(writer, slot, EntryType::volume_tails, &CacheVolume::tails, tails);
 }
 
 Result<void, CacheError> CacheVolumeTable::set_binding(DurableWriter& writer, std::uint32_t slot,
                                                        const CacheVolumeBinding& binding) {
-  CHECK(is_possible(binding) && binding.attach_epoch >= at(slot).volume.binding.attach_epoch);
-  TRY(persist(writer, slot, EntryType::volume_binding,
-              next_entry(seal_, encode_entry(binding), EntryType::volume_binding, slot,
-                         at(slot).sequences[3])));
-  at(slot).volume.binding = binding;
-  return success();
+  CHECK(binding.attach_epoch >= at(slot).volume.binding.attach_epoch);
+  return replace(writer, slot, EntryType::volume_binding, &CacheVolume::binding, binding);
 }
 
 Result<void, CacheError> CacheVolumeTable::set_size(DurableWriter& writer, std::uint32_t slot,

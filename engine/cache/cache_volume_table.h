@@ -145,6 +145,10 @@ class CacheVolumeTable {
   void mark_duplicates(CacheFindings& findings);
   [[nodiscard]] Result<void, CacheError> write_identity(DurableWriter& writer, std::uint32_t slot,
                                                         const CacheVolumeIdentity& identity);
+  template <class Value>
+  [[nodiscard]] Result<void, CacheError> replace(DurableWriter& writer, std::uint32_t slot,
+                                                 format::EntryType type, Value CacheVolume::*field,
+                                                 const Value& value);
   [[nodiscard]] Result<void, CacheError> persist(DurableWriter& writer, std::uint32_t slot,
                                                  format::EntryType type, const RawEntry& next);
 
