@@ -93,14 +93,6 @@ struct Volumes {
   std::array<std::unique_ptr<VolumeCache>, 2> caches;
 };
 
-void format_for_threads(PmemRegion& region) {
-  FormatOptions options;
-  options.layout.volume_slots = 4;
-  options.uuid = uuid_of(7);
-  options.payload_crc = true;
-  must(format_cache(region, options));
-}
-
 void log_and_index_agree(PmemRegion& region) {
   format_for_threads(region);
   std::array<std::vector<std::byte>, 2> before;

@@ -128,14 +128,17 @@ inline std::unique_ptr<SimPmemPages> page_pmem(bool crc, std::uint32_t segments 
   return pmem;
 }
 
-// For threads: plain memory with a formatted device.
-inline std::unique_ptr<PmemRegion> threads_pmem() {
-  auto region = std::move(make_anonymous_pmem(64_MiB).value());
+// For threads: segments of the usual size.
+inline void format_for_threads(PmemRegion& region) {
   FormatOptions options;
   options.layout.volume_slots = 4;
   options.uuid = uuid_of(7);
   options.payload_crc = true;
-  must(format_cache(*region, options));
+  must(format_cache(region, options));
+}
+inline std::unique_ptr<PmemRegion> threads_pmem() {
+  auto region = std::move(make_anonymous_pmem(64_MiB).value());
+  format_for_threads(*region);
   return region;
 }
 
