@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <set>
 #include <string>
 
@@ -13,12 +14,15 @@ namespace engine {
 namespace {
 
 constexpr auto relaxed = std::memory_order_relaxed;
+// A segment that is free in it is used up: there is none to tell its next keys from older ones by.
+constexpr std::uint64_t last_generation = std::numeric_limits<std::uint64_t>::max();
 
 bool is_possible(const format::SegmentEntry& entry) {
   const auto use = static_cast<format::SegmentUse>(entry.use.value());
   if (use > format::SegmentUse::log) return false;
   const auto zero = [](std::byte byte) { return byte == std::byte{}; };
   if (!std::all_of(entry.reserved.begin(), entry.reserved.end(), zero)) return false;
+  if (use != format::SegmentUse::free && entry.generation == last_generation) return false;
   return (use == format::SegmentUse::data) == (entry.volume_tag != 0) && entry.generation != 0;
 }
 
@@ -58,6 +62,7 @@ void SegmentTable::list(std::uint32_t segment, std::uint32_t given_back_by) {
 
 void SegmentTable::list_locked(std::uint32_t segment, std::uint32_t given_back_by) {
   if (given_back_by != 0) shares_.give_back(given_back_by);
+  if (state(segment).generation.load(relaxed) == last_generation) return;
   free_.push_back(segment);
   free_count_.store(static_cast<std::uint32_t>(free_.size()), relaxed);
 }
@@ -288,7 +293,8 @@ void SegmentTable::check_invariants() const {
   for (std::uint32_t segment = 0; segment < count_; ++segment) {
     const SegmentInfo now = info(segment);
     CHECK(listed.contains(segment) ==
-          (now.use == format::SegmentUse::free && !now.lost && !waiting.contains(segment)));
+          (now.use == format::SegmentUse::free && now.generation != last_generation && !now.lost &&
+           !waiting.contains(segment)));
     CHECK((now.use == format::SegmentUse::data) == (now.volume_tag != 0));
   }
 }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <limits>
 #include <set>
 
 #include "engine/cache/replicated_entry.h"
@@ -84,6 +85,18 @@ struct Opened {
   [[nodiscard]] std::unique_ptr<CacheDevice> again() const { return open_device(*pmem); }
 };
 
+void set_segment(Opened& opened, std::uint32_t segment, format::SegmentUse use,
+                 std::uint64_t generation) {
+  format::SegmentEntry entry{};
+  entry.use = static_cast<std::uint32_t>(use);
+  entry.generation = generation;
+  const RawEntry raw =
+      next_entry(opened.device->seal(), entry, format::EntryType::segment, segment, 9);
+  for (const MediaOffset place : opened.device->layout().segment_entry(segment)) {
+    poke(*opened.pmem, place, bytes_of(raw));
+  }
+}
+
 TEST(SegmentTable, AllocatesEachOnceAndFreesInTheNextGeneration) {
   Opened opened;
   SegmentTable& table = opened.device->segments();
@@ -131,17 +144,28 @@ TEST(SegmentTable, ALostEntryIsNeitherUsedNorFreed) {
 
 TEST(SegmentTable, AnImpossibleEntryIsNotBelieved) {
   Opened opened;
-  format::SegmentEntry bad{};
-  bad.use = 3;
-  bad.generation = 1;
-  const RawEntry raw = next_entry(opened.device->seal(), bad, format::EntryType::segment, 4, 9);
-  for (const MediaOffset place : opened.device->layout().segment_entry(4)) {
-    poke(*opened.pmem, place, bytes_of(raw));
-  }
+  set_segment(opened, 4, static_cast<format::SegmentUse>(3), 1);
   const auto again = opened.again();
   EXPECT_TRUE(again->segments().info(4).lost);
   ASSERT_EQ(again->findings().size(), 1U);
   EXPECT_EQ(again->findings()[0].kind, CacheFinding::Kind::impossible_entry);
+}
+
+TEST(SegmentTable, ASegmentWhoseGenerationsAreUsedUpIsFreeAndNeverUsed) {
+  constexpr std::uint64_t last = std::numeric_limits<std::uint64_t>::max();
+  Opened opened;
+  set_segment(opened, 1, format::SegmentUse::free, last);
+  set_segment(opened, 2, format::SegmentUse::log, last);
+  set_segment(opened, 3, format::SegmentUse::log, last - 1);
+  const auto again = opened.again();
+  SegmentTable& table = again->segments();
+  EXPECT_FALSE(table.info(1).lost);
+  EXPECT_TRUE(table.info(2).lost) << "its next use would be the first";
+  EXPECT_EQ(table.free_count(), 5U);
+  ASSERT_EQ(again->findings().size(), 1U);
+  EXPECT_EQ(again->findings()[0].kind, CacheFinding::Kind::impossible_entry);
+  EXPECT_EQ(table.info(3), (SegmentInfo{.generation = last})) << "freed: it has no chunks";
+  table.check_invariants();
 }
 
 TEST(SegmentTable, AFailedWriteLosesTheSegmentUntilTheNextOpen) {
