@@ -20,6 +20,7 @@ EXPECTED_COMPLAINTS = (
     r"nvme nvme\d+: queue \d+: timeout request 0x[0-9a-f]+ type \d+$")
 PASS_MIB = 24
 PASS_TIMEOUT_S = 600
+GATHER_TIMEOUT_S = 60
 
 
 def target_killed(lab: Lab) -> None:
@@ -75,7 +76,7 @@ def _survives(lab: Lab, rounds: int, fail: Callable[[], None], restore: Callable
                   f"--randseed={number + 1}")
         load = host.start(fio_command(device, *writes))
         _await_progress(lambda: _sectors(host), lambda: _require_running(load))
-        _await_in_flight(host, load, 4)
+        _gather_writes(lab, host, load)
         fail()
         host.await_true(f'[ "$(cat /sys/class/nvme/{controller}/state)" != live ]', 180)
         lab.require(load.poll() is None, "the load ended while the target was away")
@@ -127,13 +128,16 @@ def _await_progress(sectors: Callable[[], int], check: Callable[[], None]) -> No
         time.sleep(0.1)
 
 
-def _await_in_flight(host: Host, load: Job, count: int) -> None:
-    """Returns when at least so many writes are at the target or on their way."""
-    deadline = time.monotonic() + PASS_TIMEOUT_S
-    while max(int(line.split()[1]) for line in host.run("cat /sys/block/nvme*/inflight").splitlines()) < count:
+def _gather_writes(lab: Lab, host: Host, load: Job) -> None:
+    """Returns with several writes at the target or on their way. It holds still meanwhile: an emulated host that is asked
+    has no time for I/O, and nothing in flight but by chance."""
+    lab.target.pause()
+    deadline = time.monotonic() + GATHER_TIMEOUT_S
+    while max(int(line.split()[1]) for line in host.run("cat /sys/block/nvme*/inflight").splitlines()) < 4:
         _require_running(load)
         if time.monotonic() > deadline:
-            raise Failed(f"never {count} writes in flight")
+            raise Failed("no writes gather: the load reads already?")
+    lab.target.resume()
 
 
 def _require_running(load: Job) -> None:
