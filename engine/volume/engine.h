@@ -1,6 +1,7 @@
 // Engine: every pool and volume of one daemon, opened from the configuration and kept open.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -9,6 +10,9 @@
 
 #include "engine/foundation/clock.h"
 #include "engine/foundation/result.h"
+#include "engine/foundation/units.h"
+#include "engine/foundation/uuid.h"
+#include "engine/media/pmem_guarantee.h"
 #include "engine/volume/finding.h"
 #include "engine/volume/volume.h"
 
@@ -22,11 +26,38 @@ struct PoolSpec {
   std::optional<Uuid> uuid;  // file: refuse any other pool, where the configuration names it
 };
 
+// A device or file that holds cached blocks of volumes.
+struct CacheSpec {
+  std::string name;
+  std::string path;
+  std::optional<Uuid> uuid{};  // refuse any other device, also a blank one
+  // Refuse media that guarantees less than this; page: any media does.
+  PmemGranularity required = PmemGranularity::page;
+  // Refuse a device that was formatted otherwise; nullopt: as it was formatted.
+  std::optional<bool> payload_crc{};
+};
+
+struct VolumeCacheSpec {
+  enum class Mode : std::uint8_t {
+    write_back,     // a write is answered when the cache has it
+    write_through,  // a write is answered when the pool has it
+  };
+  std::string device;  // name of a CacheSpec
+  Mode mode = Mode::write_back;
+  ByteCount guaranteed{};  // kept for this volume whatever the others do
+  ByteCount maximum{};     // 0: all of the device
+  // Of what the volume may hold: writing back to the pool starts at high and goes on down to low.
+  std::uint32_t dirty_low_percent = 40;
+  std::uint32_t dirty_high_percent = 60;
+  Duration max_dirty_age = std::chrono::seconds(30);  // written back then, however little it is
+};
+
 struct VolumeSpec {
   std::string name;
   std::string pool;
   ByteCount size;
   BlockSize block_size;
+  std::optional<VolumeCacheSpec> cache{};
 };
 
 struct EngineOptions {
