@@ -15,11 +15,17 @@ Result<std::unique_ptr<CacheActor>, PmemError> CacheActor::make(CacheDevice& dev
 }
 
 std::unique_ptr<CacheActor> CacheActor::make(PageCommitter& committer) {
-  return std::unique_ptr<CacheActor>(new CacheActor(committer));
+  return std::unique_ptr<CacheActor>(new CacheActor(committer, DurableWriter::later()));
 }
 
-CacheActor::CacheActor(PageCommitter& committer)
-    : device_(committer.device()), committer_(&committer), writer_(DurableWriter::later()) {
+std::unique_ptr<CacheActor> CacheActor::make_for_committer(PageCommitter& committer) {
+  auto writer = DurableWriter::make(committer.device().region());
+  CHECK(writer);  // pages take any number of them
+  return std::unique_ptr<CacheActor>(new CacheActor(committer, std::move(writer.value())));
+}
+
+CacheActor::CacheActor(PageCommitter& committer, DurableWriter writer)
+    : device_(committer.device()), committer_(&committer), writer_(std::move(writer)) {
   volumes_.resize(device_.volumes().slots());
 }
 

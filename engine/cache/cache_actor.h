@@ -24,6 +24,8 @@ class CacheActor {
   [[nodiscard]] static Result<std::unique_ptr<CacheActor>, PmemError> make(CacheDevice& device);
   // Page granularity. The committer outlives it.
   [[nodiscard]] static std::unique_ptr<CacheActor> make(PageCommitter& committer);
+  // The same for the commit thread itself, which may change tables at once: for reclaim.
+  [[nodiscard]] static std::unique_ptr<CacheActor> make_for_committer(PageCommitter& committer);
   CacheActor(const CacheActor&) = delete;
   CacheActor& operator=(const CacheActor&) = delete;
   // No turn may be open.
@@ -52,7 +54,7 @@ class CacheActor {
   };
 
   CacheActor(CacheDevice& device, std::unique_ptr<PmemWriter> writer);
-  explicit CacheActor(PageCommitter& committer);
+  CacheActor(PageCommitter& committer, DurableWriter writer);
   [[nodiscard]] OfVolume& of(VolumeCache& volume);
   // Data is not copied but left to the commit thread.
   [[nodiscard]] bool writes_later() const { return committer_ != nullptr; }

@@ -47,6 +47,10 @@ void PageCommitter::run() {
 // says so before he looks for work: one of the two sees the other.
 void PageCommitter::wake() {
   if (!sleeping_.load(std::memory_order_seq_cst)) return;
+  if (wake_owner_) {
+    if (sleeping_.exchange(false, std::memory_order_seq_cst)) wake_owner_();
+    return;
+  }
   {
     const std::lock_guard lock(sleep_mutex_);
     sleeping_.store(false, std::memory_order_seq_cst);
@@ -59,6 +63,13 @@ void PageCommitter::sleep() {
   sleeping_.store(true, std::memory_order_seq_cst);
   if (!has_work() && !stopping_) sleep_ended_.wait(lock, [this] { return !sleeping_; });
   sleeping_.store(false, std::memory_order_seq_cst);
+}
+
+bool PageCommitter::may_sleep() {
+  sleeping_.store(true, std::memory_order_seq_cst);
+  if (!has_work()) return true;
+  stay_awake();
+  return false;
 }
 
 bool PageCommitter::has_work() const {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -60,6 +61,14 @@ class PageCommitter {
   // After the last command and task: what is queued is done, then the thread ends.
   void stop();
 
+  // For a thread that has more to do than to commit: it calls step() itself. Before it sleeps it
+  // asks may_sleep(); if that is true, `wake` is called by whoever hands something over, once, and
+  // from then on the thread is awake. Instead of start().
+  void run_by_owner(std::function<void()> wake) { wake_owner_ = std::move(wake); }
+  [[nodiscard]] bool may_sleep();
+  // It has woken for another reason.
+  void stay_awake() { sleeping_.store(false, std::memory_order_seq_cst); }
+
   // One round. True: there is something to do, come again at once.
   bool step();
 
@@ -109,6 +118,7 @@ class PageCommitter {
   std::vector<OfVolume*> begun_;      // a kset is written, not settled
   std::vector<OfVolume*> beginning_;  // scratch
 
+  std::function<void()> wake_owner_;  // null: the thread is our own
   std::atomic<bool> stopping_{false};
   std::atomic<bool> sleeping_{false};
   std::mutex sleep_mutex_;  // a leaf; makes sure that a sleeper hears of being woken

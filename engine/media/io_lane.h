@@ -5,7 +5,10 @@
 #include <boost/intrusive/list.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "engine/foundation/units.h"
 #include "engine/media/buffer_pool.h"
@@ -62,6 +65,16 @@ class LaneTask : public boost::intrusive::list_base_hook<
   ~LaneTask() = default;
 };
 
+// Something that a part of the engine keeps with each lane that has come to it. Nothing of it may be
+// under way when the lane is destroyed.
+class LaneGuest {
+ public:
+  LaneGuest() = default;
+  LaneGuest(const LaneGuest&) = delete;
+  LaneGuest& operator=(const LaneGuest&) = delete;
+  virtual ~LaneGuest() = default;
+};
+
 class IoLane {
  public:
   IoLane() = default;
@@ -109,8 +122,21 @@ class IoLane {
   // This thread's transfer buffers.
   [[nodiscard]] virtual BufferPool& buffers() = 0;
 
+  // What `host` keeps here; null: nothing yet. The lane's thread.
+  [[nodiscard]] LaneGuest* guest_of(const void* host) const {
+    for (const auto& [whose, guest] : guests_) {
+      if (whose == host) return guest.get();
+    }
+    return nullptr;
+  }
+  // Lives as long as the lane; the host lives longer.
+  void keep_guest(const void* host, std::unique_ptr<LaneGuest> guest) {
+    guests_.emplace_back(host, std::move(guest));
+  }
+
  private:
   boost::intrusive::list<LaneTask, boost::intrusive::constant_time_size<false>> tasks_;
+  std::vector<std::pair<const void*, std::unique_ptr<LaneGuest>>> guests_;  // few
 };
 
 }  // namespace engine

@@ -265,7 +265,7 @@ std::vector<Result<VolumeRecord, PoolError>> FilePool::ensure(std::span<const Vo
       answers.push_back(find_existing(*known, wish));
       if (!answers.back()) continue;
       *known = answers.back().value();
-      if (known->cache.state == format::CacheBindingState::none) continue;
+      if (wish.is_cached || known->cache.state == format::CacheBindingState::none) continue;
       // What a cache had is older than the image from now on.
       known->cache = forgotten(known->cache);
       answers.back() = *known;
@@ -352,6 +352,11 @@ Result<VolumeRecord, PoolError> FilePool::grow(const std::string& name, ByteCoun
   *record = grown;
   TRY(save(std::move(planned)));
   return grown;
+}
+
+Result<std::unique_ptr<FileMarker>, PoolError> FilePool::open_marker(const VolumeRecord& volume,
+                                                                     IoSource source) {
+  return FileMarker::open(*directory_, volume.image, volume.uuid, source);
 }
 
 Result<VolumeRecord, PoolError> FilePool::bind(const std::string& name, const CacheBinding& cache) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/pool/file_marker.h"
 #include "engine/pool/pool_directory.h"
 #include "engine/pool/pool_label.h"
 #include "engine/pool/volume_table.h"
@@ -21,6 +22,8 @@ struct VolumeWish {
   BlockSize block_size;
   std::optional<Uuid>
       uuid{};  // known from before: only this one will do, and it is never made anew
+  // Served through a cache, which judges by the record whether the image may be.
+  bool is_cached = false;
 };
 
 // Makes `directory` a pool. It must be empty (lost+found apart, which a fresh file system has), or
@@ -68,6 +71,9 @@ class FilePool {
   // then; zero: none. Errors: as ensure(), image_missing for an unknown name.
   [[nodiscard]] Result<VolumeRecord, PoolError> grow(const std::string& name, ByteCount size,
                                                      ByteCount configured = {});
+  // The marker beside the volume's image. Errors: those of FileMarker::open().
+  [[nodiscard]] Result<std::unique_ptr<FileMarker>, PoolError> open_marker(
+      const VolumeRecord& volume, IoSource source);
   // Writes what the record says of its cache; durable on return. A dirty binding comes before the
   // first dirty key, a clean one after the last is on the media; an epoch never goes back. Errors:
   // image_missing for an unknown name, io: then either may be there.

@@ -13,8 +13,7 @@ std::optional<PoolError> refusal_of(const VolumeRecord& record, const VolumeWish
                          std::to_string(record.block_size.bytes) +
                          "; the block size of a volume cannot be changed. (Make a new volume.)"};
   }
-  // Without a cache, as all wishes are so far.
-  if (judge(record.cache, {}, {}) == CacheVerdict::cache_missing) {
+  if (!wish.is_cached && judge(record.cache, {}, {}) == CacheVerdict::cache_missing) {
     return PoolError{Kind::cache_missing,
                      "cache device " + record.cache.device.text() +
                          " holds writes that the image lacks, and is not configured here; bring it "

@@ -111,6 +111,10 @@ void BackedVolume::fail(const std::string& reason) {
   changed();
 }
 
+void BackedVolume::look_at_backing() {
+  if (backing()->needs_reopen()) fail(flush_failed_reason);
+}
+
 void BackedVolume::stay_failed(const std::string& reason) {
   const std::lock_guard lock(mutex_);
   if (state_.load(std::memory_order_relaxed) == VolumeState::failed) reason_ = reason;
@@ -128,7 +132,7 @@ void BackedVolume::recover(BlockCount size, VolumePromise promise) {
   }
   changed();
   // It may have failed again before it was online again, and then nobody has told.
-  if (backing()->needs_reopen()) fail(flush_failed_reason);
+  look_at_backing();
 }
 
 void BackedVolume::grow(BlockCount size, VolumePromise promise) {
@@ -190,7 +194,7 @@ void BackedVolume::submit_to(BackingDevice& backing, IoLane& lane, VolumeIo& io)
       request.durable = true;
       break;
     case VolumeIo::Kind::verify:
-      return VerifyRequest::start(backing, lane, io, length);
+      return VerifyRequest::start(*this, lane, io);
     case VolumeIo::Kind::flush:
       return io.done(io, IoStatus::ok);
   }
@@ -202,7 +206,7 @@ void BackedVolume::backing_done(BackingIo& backing_io, IoStatus status) noexcept
   if (status != IoStatus::ok) [[unlikely]] {
     auto& volume = *static_cast<BackedVolume*>(io.engine_state);
     // The state changes before the answer: who sees the error also sees the failed volume.
-    if (volume.backing()->needs_reopen()) volume.fail(flush_failed_reason);
+    volume.look_at_backing();
   }
   io.done(io, status);
 }

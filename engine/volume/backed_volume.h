@@ -49,6 +49,8 @@ class BackedVolume final : public Volume {
                  VolumePromise promise);
   // Any thread; only the first failure is told.
   void fail(const std::string& reason);
+  // Who uses the backing itself has perhaps seen it fail.
+  void look_at_backing();
   // failed -> failed, with what retrying found.
   void stay_failed(const std::string& reason);
   // failed -> online, after its backing has been reopened, and perhaps has grown.

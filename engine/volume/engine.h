@@ -12,6 +12,7 @@
 #include "engine/foundation/result.h"
 #include "engine/foundation/units.h"
 #include "engine/foundation/uuid.h"
+#include "engine/media/buffer_pool.h"
 #include "engine/media/pmem_guarantee.h"
 #include "engine/volume/finding.h"
 #include "engine/volume/volume.h"
@@ -61,6 +62,10 @@ struct VolumeSpec {
 };
 
 struct EngineOptions {
+  // The devices that volumes name as their cache.
+  std::vector<CacheSpec> caches{};
+  // What the caches' own buffers are charged to; outlives the engine. Needed where there are any.
+  MemoryBudget* memory = nullptr;
   // Where identities and sizes of volumes that have been online once are remembered, so that a
   // volume whose pool is late at the next start still has its own, and is never made anew on
   // another pool in its place. Only a memory of what the pools say: may be lost, and is removed by
@@ -84,6 +89,20 @@ struct PoolStatus {
   // While something of it is late or failed: attempts so far, and when the next one comes.
   unsigned tries = 0;
   Duration next_try_in{};
+};
+
+// The same for a cache device.
+struct CacheStatus {
+  std::string name;
+  std::string path;
+  bool open = false;
+  std::string reason;  // why it is not open, and what to do; else empty
+  std::string note;    // what an open one does not do for the operator
+  Uuid uuid;           // nil while not open
+  ByteCount size;      // what follows is 0 while not open
+  ByteCount free;      // of data and logs
+  ByteCount dirty;     // that waits for a backing; newer over older counted twice
+  PmemGuarantee guarantee{};
 };
 
 // Told of each change of a volume's state or size. Called on the thread that changed it (a reactor
@@ -120,6 +139,7 @@ class Engine {
   [[nodiscard]] virtual std::vector<Volume*> volumes() const = 0;
   [[nodiscard]] virtual Volume* find(const std::string& name) const = 0;
   [[nodiscard]] virtual std::vector<PoolStatus> pools() const = 0;
+  [[nodiscard]] virtual std::vector<CacheStatus> caches() const = 0;
   // Each trouble once: pools that are not open or do not answer, volumes that are late or refused
   // for another reason than their pool's or larger than specified, and what cannot be remembered.
   [[nodiscard]] virtual std::vector<Finding> findings() const = 0;
@@ -133,7 +153,7 @@ class Engine {
   // Grows a volume that is online. `done` runs on the pool's thread, or in here; its error is a
   // sentence for the operator, and nothing has changed then.
   virtual void grow(const std::string& name, ByteCount new_size, GrowDone done) = 0;
-  // Ends the threads. False: a disk still holds one of them, and the process must end without
+  // After the last request: writes down that all ended well, and ends the threads. False: a disk still holds one of them, and the process must end without
   // destructors.
   [[nodiscard]] virtual bool stop(Duration patience) = 0;
 };

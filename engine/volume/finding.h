@@ -11,12 +11,13 @@ struct Finding {
     known_volumes,  // the file that remembers them
     pool_directory,
     pool_uuid,
+    cache_device,
     volume,  // as a whole
     volume_size,
     volume_block_size,
   };
   About about = About::volume;
-  std::string name;  // of the pool or volume
+  std::string name;  // of the pool, cache device or volume
   std::string text;  // one sentence: what and what to do; does not name it again
 };
 

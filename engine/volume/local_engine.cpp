@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "engine/foundation/check.h"
 #include "engine/pool/pool_check.h"
 #include "engine/volume/pool_finding.h"
 
@@ -40,7 +41,8 @@ std::vector<Finding> Engine::inspect(const std::vector<PoolSpec>& pools,
       wishes.push_back({.name = volume.name,
                         .size = volume.size,
                         .block_size = volume.block_size,
-                        .uuid = std::nullopt});
+                        .uuid = std::nullopt,
+                        .is_cached = volume.cache.has_value()});
     }
     std::packaged_task<PoolFindings()> look([directory = pool.directory, uuid = pool.uuid, wishes] {
       return inspect_file_pool(directory, uuid, wishes);
@@ -75,40 +77,63 @@ LocalEngine::LocalEngine(std::vector<PoolSpec> pools, std::vector<VolumeSpec> vo
   for (PoolSpec& spec : pools) {
     pools_.push_back(std::make_unique<PoolKeeper>(std::move(spec), known_));
   }
-  for (const VolumeSpec& spec : volumes) {
-    auto slot = std::make_unique<Slot>();
-    slot->volume = std::make_unique<BackedVolume>(
-        VolumeIdentity{.name = spec.name, .uuid = {}, .block_size = spec.block_size},
-        BlockCount{spec.size.value / spec.block_size.bytes},
-        "pool " + spec.pool + " is not configured");
-    const auto pool = std::find_if(pools_.begin(), pools_.end(), [&spec](const auto& keeper) {
-      return keeper->name() == spec.pool;
-    });
-    if (pool != pools_.end()) {
-      slot->pool = pool->get();
-      slot->pool->add(spec, *slot->volume);
-    }
-    slots_by_name_[spec.name] = slot.get();
-    slots_.push_back(std::move(slot));
+  for (CacheSpec& spec : options.caches) {
+    CHECK(options.memory != nullptr);
+    caches_.push_back(std::make_unique<CacheKeeper>(std::move(spec), *options.memory));
   }
+  for (const VolumeSpec& spec : volumes) add(spec);
+  for (const auto& cache : caches_) cache->start();
   for (const auto& pool : pools_) pool->start();
   (void)settle(options.patience);
 }
 
+void LocalEngine::add(const VolumeSpec& spec) {
+  auto slot = std::make_unique<Slot>();
+  slot->backed = std::make_unique<BackedVolume>(
+      VolumeIdentity{.name = spec.name, .uuid = {}, .block_size = spec.block_size},
+      BlockCount{spec.size.value / spec.block_size.bytes},
+      "pool " + spec.pool + " is not configured");
+  const auto named = [](const std::string& name) {
+    return [&name](const auto& keeper) { return keeper->name() == name; };
+  };
+  const auto pool = std::ranges::find_if(pools_, named(spec.pool));
+  BackingUser* user = nullptr;
+  if (spec.cache && pool != pools_.end()) {
+    const std::string& device = spec.cache->device;
+    slot->cached = std::make_unique<CachedVolume>(
+        *slot->backed, "cache device " + device + " has not been opened yet");
+    const auto cache = std::ranges::find_if(caches_, named(device));
+    CHECK(cache != caches_.end());  // as the configuration has checked
+    user = &(*cache)->add(spec, *slot->cached, **pool);
+  }
+  if (pool != pools_.end()) {
+    slot->pool = pool->get();
+    slot->pool->add(spec, *slot->backed, user);
+  }
+  slots_by_name_[spec.name] = slot.get();
+  slots_.push_back(std::move(slot));
+}
+
 std::vector<Volume*> LocalEngine::volumes() const {
   std::vector<Volume*> all;
-  for (const auto& slot : slots_) all.push_back(slot->volume.get());
+  for (const auto& slot : slots_) all.push_back(&slot->face());
   return all;
 }
 
 Volume* LocalEngine::find(const std::string& name) const {
   const auto found = slots_by_name_.find(name);
-  return found == slots_by_name_.end() ? nullptr : found->second->volume.get();
+  return found == slots_by_name_.end() ? nullptr : &found->second->face();
 }
 
 std::vector<PoolStatus> LocalEngine::pools() const {
   std::vector<PoolStatus> all;
   for (const auto& pool : pools_) all.push_back(pool->status());
+  return all;
+}
+
+std::vector<CacheStatus> LocalEngine::caches() const {
+  std::vector<CacheStatus> all;
+  for (const auto& cache : caches_) all.push_back(cache->status());
   return all;
 }
 
@@ -125,21 +150,31 @@ std::vector<Finding> LocalEngine::findings() const {
     auto found = pool->findings();
     std::move(found.begin(), found.end(), std::back_inserter(all));
   }
+  for (const auto& cache : caches_) {
+    auto found = cache->findings();
+    std::move(found.begin(), found.end(), std::back_inserter(all));
+  }
   return all;
 }
 
 void LocalEngine::observe(VolumeObserver* observer) {
+  for (const auto& slot : slots_) {
+    if (slot->cached != nullptr) slot->cached->observe(observer);
+  }
   for (const auto& pool : pools_) pool->observe(observer);
 }
 
 void LocalEngine::retry_now() {
   for (const auto& pool : pools_) pool->try_now();
+  for (const auto& cache : caches_) cache->try_now();
 }
 
 bool LocalEngine::settle(Duration patience) {
   const Instant deadline = deadline_after(patience);
   bool all_idle = true;
   for (const auto& pool : pools_) all_idle = pool->await_idle(deadline) && all_idle;
+  // Whose backings have come now, and whose records their pools write meanwhile.
+  for (const auto& cache : caches_) all_idle = cache->await_idle(deadline) && all_idle;
   return all_idle;
 }
 
@@ -147,13 +182,15 @@ void LocalEngine::grow(const std::string& name, ByteCount new_size, GrowDone don
   const auto found = slots_by_name_.find(name);
   if (found == slots_by_name_.end()) return done("there is no volume " + name);
   Slot& slot = *found->second;
-  if (slot.pool == nullptr) return done("volume " + name + ": " + slot.volume->condition().reason);
+  if (slot.pool == nullptr) return done("volume " + name + ": " + slot.backed->condition().reason);
   slot.pool->grow(name, new_size, std::move(done));
 }
 
 bool LocalEngine::stop(Duration patience) {
   const Instant deadline = deadline_after(patience);
   bool all_ended = true;
+  // Before the pools, which write down what is clean.
+  for (const auto& cache : caches_) all_ended = cache->stop(deadline) && all_ended;
   for (const auto& pool : pools_) all_ended = pool->stop(deadline) && all_ended;
   return all_ended;
 }

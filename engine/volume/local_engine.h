@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "engine/volume/backed_volume.h"
+#include "engine/volume/cache_keeper.h"
+#include "engine/volume/cached_volume.h"
 #include "engine/volume/engine.h"
 #include "engine/volume/known_volumes.h"
 #include "engine/volume/pool_keeper.h"
@@ -21,6 +23,7 @@ class LocalEngine final : public Engine {
   [[nodiscard]] std::vector<Volume*> volumes() const override;
   [[nodiscard]] Volume* find(const std::string& name) const override;
   [[nodiscard]] std::vector<PoolStatus> pools() const override;
+  [[nodiscard]] std::vector<CacheStatus> caches() const override;
   [[nodiscard]] std::vector<Finding> findings() const override;
   void observe(VolumeObserver* observer) override;
   void retry_now() override;
@@ -30,15 +33,22 @@ class LocalEngine final : public Engine {
 
  private:
   struct Slot {
-    std::unique_ptr<BackedVolume> volume;
-    PoolKeeper* pool = nullptr;  // null: its pool is not configured
-  };
+    std::unique_ptr<BackedVolume> backed;
+    std::unique_ptr<CachedVolume> cached;  // null: without a cache
+    PoolKeeper* pool = nullptr;            // null: its pool is not configured
 
-  // In this order: the keepers end before what they use.
+    [[nodiscard]] Volume& face() const {
+      return cached != nullptr ? static_cast<Volume&>(*cached) : *backed;
+    }
+  };
+  void add(const VolumeSpec& spec);
+
+  // In this order: the keepers end before what they use, and write-back before the backings.
   KnownVolumes known_;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::map<std::string, Slot*> slots_by_name_;
   std::vector<std::unique_ptr<PoolKeeper>> pools_;
+  std::vector<std::unique_ptr<CacheKeeper>> caches_;
 };
 
 }  // namespace engine

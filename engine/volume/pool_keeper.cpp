@@ -64,8 +64,8 @@ PoolKeeper::~PoolKeeper() {
   if (thread_.joinable()) thread_.join();
 }
 
-void PoolKeeper::add(const VolumeSpec& spec, BackedVolume& volume) {
-  slots_.push_back(std::make_unique<Slot>(Slot{.spec = spec, .volume = volume}));
+void PoolKeeper::add(const VolumeSpec& spec, BackedVolume& volume, BackingUser* user) {
+  slots_.push_back(std::make_unique<Slot>(Slot{.spec = spec, .volume = volume, .user = user}));
   if (is_file()) {
     const auto known = known_.find(spec.name);
     learn_identity(*slots_.back(), known ? &*known : nullptr);
@@ -141,7 +141,8 @@ bool PoolKeeper::await_idle(Instant deadline) {
   std::unique_lock lock(mutex_);
   return idle_.wait_until(lock, time_point(deadline), [this] {
     return ended_ ||
-           (doing_ == nullptr && !trying_now_ && grows_.empty() && pace_.next() > clock_.now());
+           (doing_ == nullptr && !trying_now_ && grows_.empty() && binds_.empty() &&
+            pace_.next() > clock_.now());
   });
 }
 
@@ -150,6 +151,18 @@ void PoolKeeper::grow(const std::string& volume, ByteCount size, GrowDone done) 
     const std::lock_guard lock(mutex_);
     if (!ended_) {
       grows_.push_back({.volume = volume, .size = size, .done = std::move(done)});
+      wake_.notify_all();
+      return;
+    }
+  }
+  done(std::string(stopping_answer));
+}
+
+void PoolKeeper::bind(const std::string& volume, const CacheBinding& binding, BindDone done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!ended_) {
+      binds_.push_back({.volume = volume, .binding = binding, .done = std::move(done)});
       wake_.notify_all();
       return;
     }
@@ -173,6 +186,9 @@ void PoolKeeper::volume_changed(Volume& volume) noexcept {
     }
     wake_.notify_all();
   }
+  const auto slot = std::find_if(slots_.begin(), slots_.end(),
+                                 [&](const auto& one) { return &one->volume == &volume; });
+  if (slot != slots_.end() && (*slot)->user != nullptr) return (*slot)->user->backing_changed();
   if (VolumeObserver* observer = observer_.load(std::memory_order_acquire)) {
     observer->volume_changed(volume);
   }
@@ -191,9 +207,17 @@ Instant PoolKeeper::next_wake() const {
 
 void PoolKeeper::run() {
   std::unique_lock lock(mutex_);
-  while (!stopping_) {
+  while (!stopping_ || !binds_.empty()) {
     const Instant now = clock_.now();
-    if (!grows_.empty()) {
+    if (!binds_.empty()) {
+      BindRequest request = std::move(binds_.front());
+      binds_.pop_front();
+      doing_ = "naming a cache";
+      busy_since_ = now;
+      lock.unlock();
+      request.done(bind_now(request));
+      lock.lock();
+    } else if (!grows_.empty()) {
       GrowRequest request = std::move(grows_.front());
       grows_.pop_front();
       doing_ = "growing";
@@ -322,7 +346,8 @@ VolumeWish PoolKeeper::wish_for(const Slot& slot) {
   return {.name = slot.spec.name,
           .size = size,
           .block_size = slot.spec.block_size,
-          .uuid = uuid.is_nil() ? std::nullopt : std::optional(uuid)};
+          .uuid = uuid.is_nil() ? std::nullopt : std::optional(uuid),
+          .is_cached = slot.user != nullptr};
 }
 
 void PoolKeeper::bring_up(const std::vector<Slot*>& down) {
@@ -381,10 +406,21 @@ void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
       learn_identity(slot, &record);
       return stay_down(slot, path + ": " + locked.error());
     }
-    auto device = std::make_unique<FileDevice>(std::move(file.value()), record.size,
-                                               IoSource::new_file(backing_number_));
+    const IoSource source = IoSource::new_file(backing_number_);
+    std::unique_ptr<FileMarker> marker;
+    if (slot.user != nullptr) {
+      auto opened = files_->open_marker(record, source);
+      if (!opened) return stay_down(slot, opened.error());
+      marker = std::move(opened.value());
+    }
+    auto device = std::make_unique<FileDevice>(std::move(file.value()), record.size, source);
     slot.file = device.get();
-    slot.volume.go_online(std::move(device), record.uuid, blocks, promise_of(slot, record.size));
+    const VolumePromise promise = promise_of(slot, record.size);
+    slot.volume.go_online(std::move(device), record.uuid, blocks, promise);
+    if (slot.user != nullptr) {
+      slot.user->backing_came(
+          {.binding = record.cache, .marker = std::move(marker), .promise = promise});
+    }
   }
   known_.remember(record);
 }
@@ -426,6 +462,13 @@ void PoolKeeper::learn_identity(Slot& slot, const VolumeRecord* record) {
   if (slot.volume.state() != VolumeState::late || !slot.volume.identity().uuid.is_nil()) return;
   if (record == nullptr || record->block_size != slot.spec.block_size) return;
   slot.volume.learn(record->uuid, blocks_of(record->size, record->block_size));
+}
+
+Result<void, std::string> PoolKeeper::bind_now(const BindRequest& request) {
+  if (files_ == nullptr) return std::string("its pool is not open");
+  const auto bound = files_->bind(request.volume, request.binding);
+  if (!bound) return bound.error().text;
+  return boost::outcome_v2::success();
 }
 
 Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {

@@ -17,6 +17,8 @@
 #include "engine/media/memory_device.h"
 #include "engine/pool/file_pool.h"
 #include "engine/volume/backed_volume.h"
+#include "engine/volume/backing_user.h"
+#include "engine/volume/binding_keeper.h"
 #include "engine/volume/engine.h"
 #include "engine/volume/known_volumes.h"
 #include "engine/volume/retry_pace.h"
@@ -27,7 +29,7 @@ namespace engine {
 // keeper's own thread, which is the only one that brings volumes of the pool up. Others ask, are
 // told what was last found, and never wait for the disk: a pool that hangs holds up nothing but
 // itself.
-class PoolKeeper final : private VolumeObserver {
+class PoolKeeper final : private VolumeObserver, public BindingKeeper {
  public:
   using GrowDone = std::function<void(Result<void, std::string>)>;
 
@@ -38,8 +40,9 @@ class PoolKeeper final : private VolumeObserver {
   // Waits for the disk if it must; see stop().
   ~PoolKeeper();
 
-  // Before start(). The volume is late, and outlives the keeper.
-  void add(const VolumeSpec& spec, BackedVolume& volume);
+  // Before start(). The volume is late, and outlives the keeper, as does whoever stands between it
+  // and the hosts: the observer is not told of such a volume.
+  void add(const VolumeSpec& spec, BackedVolume& volume, BackingUser* user = nullptr);
   // Makes the first attempt, on the keeper's thread.
   void start();
 
@@ -54,6 +57,8 @@ class PoolKeeper final : private VolumeObserver {
   // True when all that was asked for before has been done.
   [[nodiscard]] bool await_idle(Instant deadline);
   void grow(const std::string& volume, ByteCount size, GrowDone done);
+  // Also carried out when the keeper is told to stop before it has come to it.
+  void bind(const std::string& volume, const CacheBinding& binding, BindDone done) override;
   // Ends the thread. False: it still waits for the disk at `deadline`.
   [[nodiscard]] bool stop(Instant deadline);
 
@@ -61,6 +66,7 @@ class PoolKeeper final : private VolumeObserver {
   struct Slot {
     VolumeSpec spec;
     BackedVolume& volume;
+    BackingUser* user = nullptr;
     // Which kind of backing it has, once online; owned by the volume.
     FileDevice* file = nullptr;
     MemoryDevice* memory = nullptr;
@@ -69,6 +75,12 @@ class PoolKeeper final : private VolumeObserver {
     std::string volume;
     ByteCount size;
     GrowDone done;
+  };
+
+  struct BindRequest {
+    std::string volume;
+    CacheBinding binding;
+    BindDone done;
   };
 
   // A reactor's thread when a flush has failed; else the keeper's.
@@ -89,6 +101,7 @@ class PoolKeeper final : private VolumeObserver {
   void bring_up_file(Slot& slot, const VolumeRecord& record);
   void measure();
   [[nodiscard]] Result<void, std::string> grow_now(const GrowRequest& request);
+  [[nodiscard]] Result<void, std::string> bind_now(const BindRequest& request);
   // What trying found; a volume that cannot be as configured is refused.
   void stay_down(Slot& slot, const PoolError& error);
   void stay_down(Slot& slot, const std::string& reason);
@@ -121,6 +134,7 @@ class PoolKeeper final : private VolumeObserver {
   std::optional<PoolError> error_;  // why it is not open
   std::string opening_;             // since when its volumes have been waited for
   std::deque<GrowRequest> grows_;
+  std::deque<BindRequest> binds_;
   RetryPace pace_;
   Instant next_measure_{};
   bool trying_now_ = true;

@@ -10,35 +10,47 @@ constexpr std::uint64_t piece_bytes = std::uint64_t{256} << 10;
 
 }  // namespace
 
-void VerifyRequest::start(BackingDevice& backing, IoLane& lane, VolumeIo& io, ByteCount length) {
-  (new VerifyRequest(backing, lane, io, length))->advance();  // deletes itself in finish()
+void VerifyRequest::start(Volume& volume, IoLane& lane, VolumeIo& io) {
+  (new VerifyRequest(volume, lane, io))->advance();  // deletes itself in finish()
 }
 
 void VerifyRequest::advance() {
-  if (!buffer_) {
-    auto lease = lane_.buffers().lease({std::min(piece_bytes, (end_ - at_).value)});
-    if (!lease) return lane_.buffers().wait(*this);
-    buffer_ = std::move(*lease);
+  while (status_ == IoStatus::ok && at_ < end_) {
+    if (!buffer_) {
+      const ByteCount left = (end_ - at_) * volume_.identity().block_size;
+      auto lease = lane_.buffers().lease({std::min(piece_bytes, left.value)});
+      if (!lease) return lane_.buffers().wait(*this);
+      buffer_ = std::move(*lease);
+    }
+    read_piece();
+    if (reading_) return;
   }
-  read_.kind = BackingIo::Kind::read;
-  read_.offset = at_;
-  read_.buffer =
-      buffer_.bytes().first(std::min<std::uint64_t>(buffer_.bytes().size(), (end_ - at_).value));
-  read_.context = this;
-  read_.done = [](BackingIo& io, IoStatus status) noexcept {
-    static_cast<VerifyRequest*>(io.context)->piece_done(status);
+  finish();
+}
+
+void VerifyRequest::read_piece() {
+  const BlockSize block = volume_.identity().block_size;
+  const BlockCount left = end_ - at_;
+  read_.kind = VolumeIo::Kind::read;
+  read_.lba = at_;
+  read_.blocks = {std::min<std::uint64_t>(left.value, buffer_.bytes().size() / block.bytes)};
+  read_.data = buffer_.bytes().first((read_.blocks * block).value);
+  read_.owner = this;
+  read_.done = [](VolumeIo& io, IoStatus status) noexcept {
+    VerifyRequest& self = *static_cast<Piece&>(io).owner;
+    self.reading_ = false;
+    self.status_ = status;
+    self.at_ = self.at_ + io.blocks;
+    if (!self.submitting_) self.advance();
   };
-  backing_.submit(lane_, read_);
+  reading_ = submitting_ = true;
+  volume_.submit(lane_, read_);
+  submitting_ = false;
 }
 
-void VerifyRequest::piece_done(IoStatus status) {
-  at_ = at_ + ByteCount{read_.buffer.size()};
-  if (status != IoStatus::ok || at_ == end_) return finish(status);
-  advance();
-}
-
-void VerifyRequest::finish(IoStatus status) {
+void VerifyRequest::finish() {
   VolumeIo& io = io_;
+  const IoStatus status = status_;
   delete this;
   io.done(io, status);
 }

@@ -43,6 +43,7 @@ enum class VolumeState : std::uint8_t {
   late,  // configured, but its pool or file is not there yet; identity and size are known where
          // possible
   online,
+  degraded,  // served as if online, but its backing fails: what is dirty is kept until it works
   failed,   // a flush failed or the backing is gone; reads may work, writes do not
   refused,  // it is there, but asked to shrink or to have other blocks: not served until a restart
 };

@@ -1,0 +1,33 @@
+// CacheCommand: a commit record that belongs to a lane and goes on there when it is through.
+#pragma once
+
+#include "engine/cache/commit_record.h"
+#include "engine/cache/hand_over.h"
+
+namespace engine {
+
+class CacheLane;
+
+// Of its lane's thread; whoever else is done with something for it hands it over (CacheLane::tell).
+class CacheCommand : public CommitRecord {
+ public:
+  explicit CacheCommand(CacheLane& lane);
+  CacheCommand(const CacheCommand&) = delete;
+  CacheCommand& operator=(const CacheCommand&) = delete;
+
+  // On the lane's thread: what it waited for has happened. It may be reused in here.
+  virtual void go_on() noexcept = 0;
+
+  [[nodiscard]] CacheLane& lane() const { return lane_; }
+
+ protected:
+  ~CacheCommand() = default;
+
+ private:
+  friend class CacheLane;
+  friend class HandOver<CacheCommand>;
+  CacheLane& lane_;
+  CacheCommand* next_ = nullptr;
+};
+
+}  // namespace engine

@@ -1,0 +1,67 @@
+// CacheFront: the way of a volume's blocks through its cache.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "engine/cache/admission_filter.h"
+#include "engine/cache/volume_cache.h"
+#include "engine/foundation/clock.h"
+#include "engine/media/backing_device.h"
+#include "engine/volume/open_cache.h"
+#include "engine/volume/space_queue.h"
+#include "engine/volume/volume.h"
+
+namespace engine {
+
+class CacheLane;
+
+// Any thread, each with its own lane; commands that overlap each other are the caller's to order.
+class CacheFront {
+ public:
+  // How long a write waits for space while the backing does not get on; hosts give up at 30 s.
+  static constexpr Duration space_patience = std::chrono::seconds(20);
+
+  // All outlive it.
+  CacheFront(OpenCache& cache, VolumeCache& volume, BackingDevice& backing, BlockSize block_size,
+             const Clock& clock);
+  CacheFront(const CacheFront&) = delete;
+  CacheFront& operator=(const CacheFront&) = delete;
+
+  // As Volume::submit(); the range lies inside the volume. Read, write, write_zeroes, deallocate.
+  void submit(IoLane& lane, VolumeIo& io);
+
+  [[nodiscard]] VolumeCache& volume() const { return volume_; }
+  [[nodiscard]] BackingDevice& backing() const { return backing_; }
+  [[nodiscard]] OpenCache& cache() const { return cache_; }
+  [[nodiscard]] AdmissionFilter& admission() { return admission_; }
+  [[nodiscard]] SpaceQueue& space() { return space_; }
+  [[nodiscard]] const Clock& clock() const { return clock_; }
+  [[nodiscard]] SectorRange range_of(const VolumeIo& io) const;
+  [[nodiscard]] MediaOffset position_of(Sector sector) const;
+
+  // Whether write-back gets on: who waits for space waits longer then.
+  [[nodiscard]] bool gets_on() const { return gets_on_.load(std::memory_order_relaxed); }
+  void set_gets_on(bool gets_on) { gets_on_.store(gets_on, std::memory_order_relaxed); }
+
+  // Blocks that could not be given out because nobody has them any more. Any thread.
+  [[nodiscard]] std::uint64_t lost_reads() const {
+    return lost_reads_.load(std::memory_order_relaxed);
+  }
+  void count_lost_read() { lost_reads_.fetch_add(1, std::memory_order_relaxed); }
+
+ private:
+  void read(CacheLane& lane, VolumeIo& io);
+
+  OpenCache& cache_;
+  VolumeCache& volume_;
+  BackingDevice& backing_;
+  const std::uint64_t block_sectors_;
+  const Clock& clock_;
+  AdmissionFilter admission_;
+  SpaceQueue space_;
+  std::atomic<bool> gets_on_{true};
+  std::atomic<std::uint64_t> lost_reads_{0};
+};
+
+}  // namespace engine

@@ -1,0 +1,105 @@
+// CacheKeeper: one cache device and the volumes that are served through it, kept by a thread of its
+// own.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/foundation/clock.h"
+#include "engine/media/uring_lane.h"
+#include "engine/volume/backing_user.h"
+#include "engine/volume/binding_keeper.h"
+#include "engine/volume/cached_volume.h"
+#include "engine/volume/engine.h"
+#include "engine/volume/open_cache.h"
+#include "engine/volume/retry_pace.h"
+#include "engine/volume/volume_upkeep.h"
+
+namespace engine {
+
+// The thread opens the device, joins volumes to it as their backings come, and from then on does
+// whatever the device needs beside the hosts' commands: write-back, reclaim, tails; in page
+// granularity it is also the commit thread. Its way to the disks is a lane of its own, so a backing
+// that hangs takes no worker from any reactor.
+class CacheKeeper final {
+ public:
+  // `memory` outlives it. Nothing happens before start().
+  CacheKeeper(CacheSpec spec, MemoryBudget& memory);
+  CacheKeeper(const CacheKeeper&) = delete;
+  CacheKeeper& operator=(const CacheKeeper&) = delete;
+  // After stop() has succeeded, and after every lane that has carried requests.
+  ~CacheKeeper();
+
+  // Before start(). Everything outlives the keeper's thread. Returns who is told of the backing.
+  [[nodiscard]] BackingUser& add(const VolumeSpec& spec, CachedVolume& volume,
+                                 BindingKeeper& bindings);
+  void start();
+
+  // Any thread, from here on.
+  [[nodiscard]] const std::string& name() const { return spec_.name; }
+  [[nodiscard]] CacheStatus status() const;
+  [[nodiscard]] std::vector<Finding> findings() const;
+  void try_now();
+  // The device has been tried, and every volume whose backing is there is served or refused.
+  [[nodiscard]] bool await_idle(Instant deadline);
+  // After the last command of any volume: writes down that everything ended well, and ends the
+  // thread. False: a backing still holds it at `deadline`.
+  [[nodiscard]] bool stop(Instant deadline);
+
+ private:
+  class Slot;
+
+  void run();
+  [[nodiscard]] bool turn();
+  void tick();
+  void sleep();
+  void wake();
+  // Runs it on the keeper's thread.
+  void post(std::function<void()> task);
+  [[nodiscard]] bool run_posted();
+
+  void open();
+  [[nodiscard]] Result<void, std::string> open_device();
+  void publish_open();
+  void publish_error(const std::string& reason);
+  void finish_leaving();
+  [[nodiscard]] bool has_ended();
+  void look_idle(bool more);
+
+  const CacheSpec spec_;
+  MemoryBudget& budget_;
+  const SystemClock clock_;
+  std::unique_ptr<UringLane> lane_;
+  std::string lane_error_;
+  std::vector<std::unique_ptr<Slot>> slots_;  // the list: set before start()
+
+  // The keeper's thread.
+  OpenCache cache_;
+  std::optional<DurableWriter> writer_;
+  std::unique_ptr<CacheActor> actor_;
+  RetryPace pace_;
+  Instant next_tick_{};
+  bool busy_ = false;
+
+  FileOperation wake_;
+  std::atomic<bool> is_woken_{false};
+
+  mutable std::mutex mutex_;  // guards what follows; a leaf
+  std::condition_variable changed_;
+  std::vector<std::function<void()>> posted_;
+  CacheStatus status_;
+  bool trying_now_ = true;
+  bool stopping_ = false;
+  bool idle_ = false;
+  bool ended_ = true;
+
+  std::thread thread_;
+};
+
+}  // namespace engine

@@ -1,0 +1,121 @@
+#include "engine/volume/cached_volume.h"
+
+#include <utility>
+
+#include "engine/foundation/check.h"
+#include "engine/volume/verify_request.h"
+
+namespace engine {
+namespace {
+
+bool is_down(VolumeState state) {
+  return state == VolumeState::late || state == VolumeState::refused;
+}
+
+}  // namespace
+
+CachedVolume::CachedVolume(BackedVolume& backed, std::string late_reason)
+    : backed_(backed), blocks_(backed.size().value), reason_(std::move(late_reason)) {}
+
+VolumeState CachedVolume::state_now() const {
+  const VolumeState backing = backed_.state();
+  if (front_.load(std::memory_order_relaxed) == nullptr) {
+    return is_down(backing) ? backing : VolumeState::late;
+  }
+  if (failed_) return VolumeState::failed;
+  return backing == VolumeState::failed || !trouble_.empty() ? VolumeState::degraded
+                                                             : VolumeState::online;
+}
+
+VolumeCondition CachedVolume::condition() const {
+  const std::lock_guard lock(mutex_);
+  const VolumeCondition backing = backed_.condition();
+  VolumeCondition now{.state = state_.load(std::memory_order_relaxed),
+                      .size = {blocks_.load(std::memory_order_relaxed)},
+                      .reason = {},
+                      .reason_about = Finding::About::volume,
+                      .promise = promise_};
+  if (is_down(now.state)) {
+    const bool backing_is_down = is_down(backing.state);
+    now.reason = backing_is_down ? backing.reason : reason_;
+    now.reason_about = backing_is_down ? backing.reason_about : about_;
+  } else if (now.state != VolumeState::online) {
+    now.reason = trouble_.empty() ? backing.reason : trouble_;
+  }
+  return now;
+}
+
+void CachedVolume::update() {
+  bool changed = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const VolumeState state = state_now();
+    changed = state_.exchange(state, std::memory_order_acq_rel) != state;
+    if (front_.load(std::memory_order_relaxed) == nullptr) {
+      const std::uint64_t blocks = backed_.size().value;
+      changed = blocks_.exchange(blocks, std::memory_order_acq_rel) != blocks || changed;
+    }
+  }
+  tell(changed);
+}
+
+void CachedVolume::tell(bool changed) {
+  if (!changed) return;
+  changes_.fetch_add(1, std::memory_order_acq_rel);
+  if (VolumeObserver* observer = observer_.load(std::memory_order_acquire)) {
+    observer->volume_changed(*this);
+  }
+}
+
+void CachedVolume::backing_changed() { update(); }
+
+void CachedVolume::stay_late(const std::string& reason, Finding::About about) {
+  const std::lock_guard lock(mutex_);
+  CHECK(front_.load(std::memory_order_relaxed) == nullptr);
+  reason_ = reason;
+  about_ = about;
+}
+
+void CachedVolume::serve(CacheFront& front, BlockCount size, VolumePromise promise) {
+  {
+    const std::lock_guard lock(mutex_);
+    CHECK(front_.load(std::memory_order_relaxed) == nullptr);
+    blocks_.store(size.value, std::memory_order_release);
+    promise_ = std::move(promise);
+    front_.store(&front, std::memory_order_release);
+  }
+  update();
+}
+
+void CachedVolume::set_trouble(const std::string& trouble, bool failed) {
+  {
+    const std::lock_guard lock(mutex_);
+    trouble_ = trouble;
+    failed_ = failed;
+  }
+  update();
+}
+
+void CachedVolume::grow(BlockCount size) {
+  CHECK(size >= CachedVolume::size());
+  const bool grown = blocks_.exchange(size.value, std::memory_order_acq_rel) != size.value;
+  tell(grown);
+}
+
+void CachedVolume::submit(IoLane& lane, VolumeIo& io) {
+  CacheFront* const front = front_.load(std::memory_order_acquire);
+  if (front == nullptr) return io.done(io, IoStatus::unavailable);
+  if (io.kind == VolumeIo::Kind::flush) {
+    // Everything answered is durable already; but who flushes after a lost write must hear of it.
+    return io.done(io, front->volume().commit().failed() ? IoStatus::sync_failed : IoStatus::ok);
+  }
+  const std::uint64_t size = blocks_.load(std::memory_order_acquire);
+  if (io.lba.value > size || io.blocks.value > size - io.lba.value) {
+    return io.done(io, IoStatus::out_of_range);
+  }
+  if (io.blocks.value == 0) return io.done(io, IoStatus::ok);
+  if (io.kind == VolumeIo::Kind::verify) return VerifyRequest::start(*this, lane, io);
+  front->submit(lane, io);
+}
+
+}  // namespace engine

@@ -1,0 +1,122 @@
+#include "engine/volume/miss_read.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/volume/cache_front.h"
+#include "engine/volume/cache_lane.h"
+#include "engine/volume/cached_read.h"
+
+namespace engine {
+
+SectorCount MissRead::start(CachedRead& reader, SectorRange gap, bool fills) {
+  reader_ = &reader;
+  front_ = &reader.front();
+  fills_ = fills;
+  handed_ = IoStatus::ok;
+  holes_.clear();
+  phase_ = Phase::joined;  // from begin() on it may be handed over
+  front_->volume().misses().begin(gap, *this);
+  const SectorCount taken = range().count;
+  if (reads()) look_again();
+  return taken;
+}
+
+// Registered now: whatever has come in before is found here, and whoever comes later finds this.
+void MissRead::look_again() {
+  phase_ = Phase::reading;
+  bool lost = false;
+  front_->volume().read(range(), reader_->bytes_of(range()), ExtentIndex::Heat::keep,
+                        [&](const CacheGap& gap) {
+                          lost = lost || gap.kind == CacheGap::Kind::bad_dirty;
+                          holes_.push_back(gap.range);
+                        });
+  // Only what is missing as a whole is worth filling.
+  fills_ = fills_ && holes_.size() == 1 && holes_.front() == range();
+  std::ranges::reverse(holes_);
+  if (lost) {
+    front_->count_lost_read();
+    return hand_out(IoStatus::media_error);
+  }
+  read_next();
+}
+
+void MissRead::read_next() {
+  if (holes_.empty()) return hand_out(IoStatus::ok);
+  const SectorRange hole = holes_.back();
+  holes_.pop_back();
+  io_ = {};
+  io_.kind = BackingIo::Kind::read;
+  io_.offset = front_->position_of(hole.begin);
+  io_.buffer = reader_->bytes_of(hole);
+  io_.context = this;
+  io_.done = [](BackingIo& io, IoStatus status) noexcept {
+    static_cast<MissRead*>(io.context)->backing_done(status);
+  };
+  front_->backing().submit(lane().lane(), io_);
+}
+
+void MissRead::backing_done(IoStatus status) {
+  if (status != IoStatus::ok) return hand_out(status);
+  read_next();
+}
+
+void MissRead::hand_out(IoStatus status) {
+  const auto bytes = reader_->bytes_of(range());
+  MissPart* part = front_->volume().misses().take_joined(*this);
+  while (part != nullptr) {
+    MissPart* const next = part->next();
+    auto& other = static_cast<MissRead&>(*part);
+    const SectorCount before = other.range().begin - range().begin;
+    other.receive(status, bytes.subspan(before.value * format::place_bytes,
+                                        other.range().count.value * format::place_bytes));
+    part = next;
+  }
+  const bool filling = status == IoStatus::ok && fills_ && fill();
+  CachedRead& reader = *reader_;
+  if (!filling) end();
+  reader.part_done(status);
+}
+
+// On the thread of whom it has joined: its own reader waits for it, so its buffer is still there.
+void MissRead::receive(IoStatus status, std::span<const std::byte> bytes) {
+  handed_ = status;
+  if (status == IoStatus::ok) {
+    std::memcpy(reader_->bytes_of(range()).data(), bytes.data(), bytes.size());
+  }
+  lane().tell(*this);
+}
+
+// The reader's bytes are his own again as soon as he is told: what goes into the cache later is
+// copied.
+bool MissRead::fill() {
+  std::span<const std::byte> bytes = reader_->bytes_of(range());
+  if (front_->cache().committer != nullptr) {
+    auto space = lane().lane().buffers().lease({bytes.size()});
+    if (!space) return false;
+    copy_ = std::move(*space);
+    std::memcpy(copy_.bytes().data(), bytes.data(), bytes.size());
+    bytes = copy_.bytes().first(bytes.size());
+  }
+  phase_ = Phase::filling;
+  const auto taken =
+      front_->volume().fill(lane().actor(), *this, range(), bytes, &overtaken());
+  if (taken) lane().commit_soon();
+  return static_cast<bool>(taken);
+}
+
+void MissRead::end() {
+  front_->volume().misses().end(*this);
+  copy_.release();
+  lane().give_back(*this);
+}
+
+void MissRead::go_on() noexcept {
+  if (phase_ == Phase::filling) return end();
+  CachedRead& reader = *reader_;
+  const IoStatus status = handed_;
+  lane().give_back(*this);
+  reader.part_done(status);
+}
+
+}  // namespace engine

@@ -1,0 +1,31 @@
+// OpenCache: a cache device that is open, with what everybody who works on it shares.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "engine/cache/cache_actor.h"
+#include "engine/cache/cache_device.h"
+#include "engine/cache/index_memory.h"
+#include "engine/cache/page_committer.h"
+
+namespace engine {
+
+// Lives until every lane that has worked on it is gone.
+struct OpenCache {
+  std::unique_ptr<PmemRegion> region;
+  std::unique_ptr<CacheDevice> device;
+  std::unique_ptr<IndexMemory> memory;
+  std::unique_ptr<PageCommitter> committer;  // page granularity, else null
+  // Any thread: the device's own thread has something to do.
+  std::function<void()> wake;
+
+  // For the calling thread. Null: the region takes no more writers.
+  [[nodiscard]] std::unique_ptr<CacheActor> make_actor() const {
+    if (committer != nullptr) return CacheActor::make(*committer);
+    auto actor = CacheActor::make(*device);
+    return actor ? std::move(actor.value()) : nullptr;
+  }
+};
+
+}  // namespace engine

@@ -1,0 +1,44 @@
+#include "engine/volume/space_queue.h"
+
+#include <mutex>
+#include <utility>
+
+#include "engine/volume/cache_lane.h"
+#include "engine/volume/cached_write.h"
+
+namespace engine {
+
+void SpaceQueue::add(CachedWrite& write) {
+  const std::lock_guard lock(lock_);
+  SpaceWaiter& waiter = write;
+  waiter.is_told = false;
+  writes_.push_back(waiter);
+  waiting_.fetch_add(1, std::memory_order_release);
+}
+
+void SpaceQueue::tell_first() {
+  CachedWrite* first = nullptr;
+  {
+    const std::lock_guard lock(lock_);
+    if (writes_.empty() || std::exchange(writes_.front().is_told, true)) return;
+    first = &static_cast<CachedWrite&>(writes_.front());
+  }
+  // It stays the first, and waits, until it has been told.
+  first->lane().tell(*first);
+}
+
+void SpaceQueue::stay(CachedWrite& write) {
+  const std::lock_guard lock(lock_);
+  static_cast<SpaceWaiter&>(write).is_told = false;
+}
+
+void SpaceQueue::leave(CachedWrite& write) {
+  {
+    const std::lock_guard lock(lock_);
+    writes_.erase(writes_.iterator_to(static_cast<SpaceWaiter&>(write)));
+    waiting_.fetch_sub(1, std::memory_order_release);
+  }
+  tell_first();
+}
+
+}  // namespace engine

@@ -1,0 +1,42 @@
+// SpaceQueue: the writes of one volume that wait for space in its cache, first come, first served.
+#pragma once
+
+#include <atomic>
+#include <boost/intrusive/list.hpp>
+
+#include "engine/foundation/spin_lock.h"
+
+namespace engine {
+
+class CachedWrite;
+
+// Linked while it waits; of the queue's lock.
+struct SpaceWaiter
+    : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::safe_link>> {
+  bool is_told = false;
+};
+
+// Any thread. One spin-lock, held for a few instructions; a leaf. Nothing is held for who waits:
+// the first is told to try again when space may have come back, on its own lane.
+class SpaceQueue {
+ public:
+  SpaceQueue() = default;
+  SpaceQueue(const SpaceQueue&) = delete;
+  SpaceQueue& operator=(const SpaceQueue&) = delete;
+
+  [[nodiscard]] bool empty() const { return waiting_.load(std::memory_order_acquire) == 0; }
+  void add(CachedWrite& write);
+  // There may be space: tells the first, unless it has been told and has not looked yet.
+  void tell_first();
+  // The first has looked, and goes on waiting.
+  void stay(CachedWrite& write);
+  // It does not wait any more, and the next may look.
+  void leave(CachedWrite& write);
+
+ private:
+  SpinLock lock_;  // guards what follows
+  boost::intrusive::list<SpaceWaiter, boost::intrusive::constant_time_size<false>> writes_;
+  std::atomic<std::size_t> waiting_{0};  // written under the lock
+};
+
+}  // namespace engine

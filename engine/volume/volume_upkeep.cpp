@@ -1,0 +1,112 @@
+#include "engine/volume/volume_upkeep.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace engine {
+namespace {
+
+constexpr Duration silence = std::chrono::seconds(5);  // of a backing that is asked
+constexpr Duration note_period = std::chrono::seconds(1);
+
+std::string mib(ByteCount bytes) { return std::to_string((bytes.value + 1048575) >> 20) + " MiB"; }
+
+}  // namespace
+
+VolumeUpkeep::VolumeUpkeep(CacheFront& front, std::unique_ptr<BackingMarker> marker, IoLane& lane,
+                           DurableWriter& writer, CacheActor& actor, const Clock& clock,
+                           const WriteBackLimits& limits)
+    : front_(front),
+      volume_(front.volume()),
+      writer_(writer),
+      actor_(actor),
+      clock_(clock),
+      marker_(std::move(marker)),
+      reclaim_(volume_),
+      write_back_(volume_, front.backing(), *marker_, lane, writer, clock, limits),
+      published_(volume_.commit().published()),
+      noted_(clock.now()) {}
+
+VolumeUpkeep::~VolumeUpkeep() = default;
+
+bool VolumeUpkeep::turn() {
+  const bool someone_waits = !front_.space().empty();
+  if (!someone_waits && !reclaim_.is_wanted()) return false;
+  switch (reclaim_.step(actor_)) {
+    case Reclaim::Step::worked:
+    case Reclaim::Step::waits:
+    case Reclaim::Step::busy:
+      return true;
+    case Reclaim::Step::idle:
+      if (reclaim_.waits_for_dirty_tail() && !is_linked()) {
+        (void)write_back_.wait(*this, volume_.commit().published());
+      }
+      return false;
+    case Reclaim::Step::stopped:
+      return false;
+  }
+  return false;
+}
+
+void VolumeUpkeep::tick() {
+  const std::uint64_t published = volume_.commit().published();
+  busy_ = std::exchange(published_, published) != published;
+  SegmentTable& segments = volume_.device().segments();
+  const std::uint32_t most =
+      std::min(segments.shares().share(volume_.tag()).maximum, segments.count());
+  write_back_.set_share({std::uint64_t{most} * volume_.device().layout().segment_bytes});
+  write_back_.set_foreground_busy(busy_);
+  write_back_.tick();
+  status_ = write_back_.status();
+  look_at_progress();
+  front_.space().tell_first();
+  if (clock_.now() - noted_ < note_period || !volume_.is_writable()) return;
+  noted_ = clock_.now();
+  (void)volume_.note_durable(writer_);  // a bound that may lag behind
+}
+
+void VolumeUpkeep::look_at_progress() {
+  using State = WriteBackStatus::State;
+  const bool silent = status_.in_flight > 0 && clock_.now() - status_.last_answer > silence;
+  const bool gets_on = !silent && (status_.state == State::idle || status_.state == State::writing);
+  front_.set_gets_on(gets_on);
+  volume_.device().segments().shares().set_progress(volume_.tag(), gets_on);
+}
+
+bool VolumeUpkeep::end_clean() {
+  if (!volume_.is_writable() || !volume_.stop_clean(writer_)) return false;
+  return volume_.device().volumes()[volume_.slot()].is_provably_clean();
+}
+
+std::string VolumeUpkeep::trouble() const {
+  using State = WriteBackStatus::State;
+  if (volume_.commit().failed()) {
+    return "its cache cannot be written any more: reads are served, writes are refused until a "
+           "restart";
+  }
+  if (!volume_.is_writable()) {
+    return "its log in the cache is damaged: it is served as it was before the damage, and takes "
+           "no writes; see forebay-media check";
+  }
+  if (reclaim_.damage() || reclaim_.error()) {
+    return "its cache cannot be tidied up any more, and will fill; see forebay-media check";
+  }
+  const std::string kept = mib(status_.bytes_left) + " of writes are kept in the cache";
+  switch (status_.state) {
+    case State::idle:
+    case State::writing:
+      break;
+    case State::backing_off:
+      return status_.error + " fails; " + kept + ", and written when it works again";
+    case State::stopped:
+      return status_.error + "; " + kept;
+    case State::failed:
+      return "write-back has ended: " + status_.error + "; " + kept + " until a restart";
+  }
+  if (status_.in_flight > 0 && clock_.now() - status_.last_answer > silence) {
+    return "its backing does not answer; " + kept + ", and written when it does";
+  }
+  return {};
+}
+
+}  // namespace engine

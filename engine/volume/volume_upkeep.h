@@ -1,0 +1,60 @@
+// VolumeUpkeep: what a volume's cache needs done beside its commands: write-back, reclaim, tails.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/cache/reclaim.h"
+#include "engine/cache/write_back.h"
+#include "engine/volume/cache_front.h"
+
+namespace engine {
+
+// On the thread of the cache's keeper, which calls turn() in each of its turns, and tick() some ten
+// times a second.
+class VolumeUpkeep final : private DirtyTailWaiter {
+ public:
+  // All outlive it. `lane`, `writer`, `actor`: the thread's.
+  VolumeUpkeep(CacheFront& front, std::unique_ptr<BackingMarker> marker, IoLane& lane,
+               DurableWriter& writer, CacheActor& actor, const Clock& clock,
+               const WriteBackLimits& limits);
+  VolumeUpkeep(const VolumeUpkeep&) = delete;
+  VolumeUpkeep& operator=(const VolumeUpkeep&) = delete;
+  ~VolumeUpkeep();
+
+  // True: there is more to do at once. May have freed space.
+  [[nodiscard]] bool turn();
+  void tick();
+
+  // Nothing new is begun; what is under way ends.
+  void stop() { write_back_.stop(); }
+  [[nodiscard]] bool is_quiet() const { return write_back_.is_quiet() && reclaim_.is_at_rest(); }
+  // After the last command, quiet: writes down where the log ends. True: nothing waits for the
+  // backing any more.
+  [[nodiscard]] bool end_clean();
+
+  [[nodiscard]] const WriteBackStatus& status() const { return status_; }
+  // What is not well, as a sentence for the operator; empty: all is.
+  [[nodiscard]] std::string trouble() const;
+  // Commands have come since the last tick.
+  [[nodiscard]] bool is_busy() const { return busy_; }
+
+ private:
+  void written_back() override {}
+  void look_at_progress();
+
+  CacheFront& front_;
+  VolumeCache& volume_;
+  DurableWriter& writer_;
+  CacheActor& actor_;
+  const Clock& clock_;
+  const std::unique_ptr<BackingMarker> marker_;
+  Reclaim reclaim_;
+  WriteBack write_back_;
+  WriteBackStatus status_;
+  std::uint64_t published_ = 0;  // at the last tick
+  bool busy_ = false;
+  Instant noted_;  // when the log's end was last written down
+};
+
+}  // namespace engine
