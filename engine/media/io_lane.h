@@ -65,8 +65,8 @@ class LaneTask : public boost::intrusive::list_base_hook<
   ~LaneTask() = default;
 };
 
-// Something that a part of the engine keeps with each lane that has come to it. Nothing of it may be
-// under way when the lane is destroyed.
+// Something that a part of the engine keeps with each lane that has come to it. Nothing of it may
+// be under way when the lane is destroyed.
 class LaneGuest {
  public:
   LaneGuest() = default;

@@ -128,15 +128,16 @@ class CacheKeeper::Slot final : public BackingUser {
   }
 
   [[nodiscard]] std::string missing_text(const std::optional<CacheContents>& contents) const {
-    const std::string belongs = "cache device " + binding_.device.text() +
-                                " holds writes that the image lacks, and ";
+    const std::string belongs =
+        "cache device " + binding_.device.text() + " holds writes that the image lacks, and ";
     if (binding_.device != device().uuid()) {
       return belongs + "the configuration names " + spec_.cache->device + " (" +
              device().uuid().text() + "); bring it back. (Nothing is served without them.)";
     }
-    return belongs + (contents ? "what is there now is older; bring back the newer one. "
-                               : "nothing of the volume is on it now; bring back the one that had "
-                                 "it. ") +
+    return belongs +
+           (contents ? "what is there now is older; bring back the newer one. "
+                     : "nothing of the volume is on it now; bring back the one that had "
+                       "it. ") +
            "(Nothing is served without them.)";
   }
 
@@ -149,14 +150,13 @@ class CacheKeeper::Slot final : public BackingUser {
       TRY(device().finish_leaving(writer, *old));
     }
     binding_ = attached(binding_, device().uuid(), contents);
-    TRY(device().volumes().attach(
-        writer, {.volume = uuid,
-                 .backing = uuid,
-                 .size = face_.backed().size() * spec_.block_size,
-                 .binding = {.attach_epoch = binding_.epoch,
-                             .mode = format::CacheMode::write_back,
-                             .block_size = spec_.block_size,
-                             .name = spec_.name}}));
+    TRY(device().volumes().attach(writer, {.volume = uuid,
+                                           .backing = uuid,
+                                           .size = face_.backed().size() * spec_.block_size,
+                                           .binding = {.attach_epoch = binding_.epoch,
+                                                       .mode = format::CacheMode::write_back,
+                                                       .block_size = spec_.block_size,
+                                                       .name = spec_.name}}));
     return success();
   }
 
@@ -184,9 +184,9 @@ class CacheKeeper::Slot final : public BackingUser {
     TRY(extend());
     front_ = std::make_unique<CacheFront>(keeper_.cache_, *cache_, *face_.backed().backing(),
                                           spec_.block_size, keeper_.clock_);
-    upkeep_ = std::make_unique<VolumeUpkeep>(*front_, std::move(arrival_.marker), *keeper_.lane_,
-                                             writer, *keeper_.actor_, keeper_.clock_,
-                                             limits_of(*spec_.cache));
+    upkeep_ =
+        std::make_unique<VolumeUpkeep>(*front_, std::move(arrival_.marker), *keeper_.lane_, writer,
+                                       *keeper_.actor_, keeper_.clock_, limits_of(*spec_.cache));
     arrival_.marker = nullptr;
     phase_ = Phase::served;
     face_.serve(*front_, face_.backed().size(), promise());
@@ -197,15 +197,17 @@ class CacheKeeper::Slot final : public BackingUser {
   [[nodiscard]] Result<void, CacheError> set_share(std::uint32_t slot) {
     const std::uint64_t segment = device().layout().segment_bytes;
     SegmentShare share;
-    share.minimum = static_cast<std::uint32_t>((spec_.cache->guaranteed.value + segment - 1) / segment);
+    share.minimum =
+        static_cast<std::uint32_t>((spec_.cache->guaranteed.value + segment - 1) / segment);
     if (spec_.cache->maximum.value != 0) {
       share.maximum = static_cast<std::uint32_t>(
           std::min<std::uint64_t>(spec_.cache->maximum.value / segment, SegmentShare::unlimited));
     }
-    const auto set = device().segments().shares().set_share(
-        device().volumes()[slot].identity.tag, share);
+    const auto set =
+        device().segments().shares().set_share(device().volumes()[slot].identity.tag, share);
     if (set) return success();
-    return CacheError{CacheError::Kind::bad_options, {},
+    return CacheError{CacheError::Kind::bad_options,
+                      {},
                       "what cache device " + spec_.cache->device +
                           " guarantees to its volumes is more than it has; lower a `guaranteed`"};
   }
@@ -228,7 +230,8 @@ class CacheKeeper::Slot final : public BackingUser {
     if (!guarantee.survives_power_loss()) {
       all.durable = false;
       if (!all.note.empty()) all.note += "; ";
-      all.note += "its cache is " + guarantee.text() + ": acknowledged writes are gone at a power loss";
+      all.note +=
+          "its cache is " + guarantee.text() + ": acknowledged writes are gone at a power loss";
     }
     return all;
   }
@@ -467,8 +470,8 @@ void CacheKeeper::open() {
 Result<void, std::string> CacheKeeper::open_device() {
   auto region = open_pmem_region(spec_.path, {.required = spec_.required});
   if (!region) return region.error().text;
-  auto device =
-      CacheDevice::open(*region.value(), {.access = CacheDevice::Access::write, .expected = spec_.uuid});
+  auto device = CacheDevice::open(*region.value(),
+                                  {.access = CacheDevice::Access::write, .expected = spec_.uuid});
   if (!device) return device.error().text;
   if (spec_.payload_crc && *spec_.payload_crc != device.value()->payload_crc()) {
     return std::string("it was formatted ") + (*spec_.payload_crc ? "without" : "with") +

@@ -77,12 +77,12 @@ class CacheKeeper final {
   const SystemClock clock_;
   std::unique_ptr<UringLane> lane_;
   std::string lane_error_;
-  std::vector<std::unique_ptr<Slot>> slots_;  // the list: set before start()
 
-  // The keeper's thread.
+  // The keeper's thread; each may use those before it.
   OpenCache cache_;
   std::optional<DurableWriter> writer_;
   std::unique_ptr<CacheActor> actor_;
+  std::vector<std::unique_ptr<Slot>> slots_;  // the list: set before start()
   RetryPace pace_;
   Instant next_tick_{};
   bool busy_ = false;

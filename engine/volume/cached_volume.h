@@ -66,7 +66,7 @@ class CachedVolume final : public Volume {
 
   // Guards what follows, and changes of the atomics above; before the backed volume's.
   mutable std::mutex mutex_;
-  std::string reason_;   // why it is late
+  std::string reason_;  // why it is late
   Finding::About about_ = Finding::About::cache_device;
   std::string trouble_;
   bool failed_ = false;

@@ -62,17 +62,17 @@ struct VolumeSpec {
 };
 
 struct EngineOptions {
-  // The devices that volumes name as their cache.
-  std::vector<CacheSpec> caches{};
-  // What the caches' own buffers are charged to; outlives the engine. Needed where there are any.
-  MemoryBudget* memory = nullptr;
   // Where identities and sizes of volumes that have been online once are remembered, so that a
   // volume whose pool is late at the next start still has its own, and is never made anew on
   // another pool in its place. Only a memory of what the pools say: may be lost, and is removed by
   // an operator who wants to begin anew. Empty: none.
-  std::string known_volumes_file;
+  std::string known_volumes_file{};
   // How long open() waits for pools whose disks do not answer; they stay late and come later.
   Duration patience = Duration::max();
+  // The devices that volumes name as their cache.
+  std::vector<CacheSpec> caches{};
+  // What the caches' own buffers are charged to; outlives the engine. Needed where there are any.
+  MemoryBudget* memory = nullptr;
 };
 
 // What a pool looks like to an operator, as it was last seen.
@@ -153,8 +153,8 @@ class Engine {
   // Grows a volume that is online. `done` runs on the pool's thread, or in here; its error is a
   // sentence for the operator, and nothing has changed then.
   virtual void grow(const std::string& name, ByteCount new_size, GrowDone done) = 0;
-  // After the last request: writes down that all ended well, and ends the threads. False: a disk still holds one of them, and the process must end without
-  // destructors.
+  // After the last request: writes down that all ended well, and ends the threads. False: a disk
+  // still holds one of them, and the process must end without destructors.
   [[nodiscard]] virtual bool stop(Duration patience) = 0;
 };
 

@@ -99,8 +99,7 @@ bool MissRead::fill() {
     bytes = copy_.bytes().first(bytes.size());
   }
   phase_ = Phase::filling;
-  const auto taken =
-      front_->volume().fill(lane().actor(), *this, range(), bytes, &overtaken());
+  const auto taken = front_->volume().fill(lane().actor(), *this, range(), bytes, &overtaken());
   if (taken) lane().commit_soon();
   return static_cast<bool>(taken);
 }

@@ -140,9 +140,8 @@ void PoolKeeper::try_now() {
 bool PoolKeeper::await_idle(Instant deadline) {
   std::unique_lock lock(mutex_);
   return idle_.wait_until(lock, time_point(deadline), [this] {
-    return ended_ ||
-           (doing_ == nullptr && !trying_now_ && grows_.empty() && binds_.empty() &&
-            pace_.next() > clock_.now());
+    return ended_ || (doing_ == nullptr && !trying_now_ && grows_.empty() && binds_.empty() &&
+                      pace_.next() > clock_.now());
   });
 }
 

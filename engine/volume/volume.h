@@ -44,8 +44,8 @@ enum class VolumeState : std::uint8_t {
          // possible
   online,
   degraded,  // served as if online, but its backing fails: what is dirty is kept until it works
-  failed,   // a flush failed or the backing is gone; reads may work, writes do not
-  refused,  // it is there, but asked to shrink or to have other blocks: not served until a restart
+  failed,    // a flush failed or the backing is gone; reads may work, writes do not
+  refused,   // it is there, but asked to shrink or to have other blocks: not served until a restart
 };
 
 // What an online volume promises of what it has answered.

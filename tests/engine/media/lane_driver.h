@@ -19,8 +19,8 @@ void drive_until(IoLane& lane, const Condition& condition) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(120);
   while (!condition()) {
     const std::size_t ended = lane.reap();
-    lane.submit();
-    if (ended != 0 || condition()) continue;
+    lane.finish_turn();
+    if (ended != 0 || lane.has_tasks() || condition()) continue;
     CHECK(std::chrono::steady_clock::now() < deadline);
     if (lane.wake_descriptor() < 0) continue;
     pollfd wake{.fd = lane.wake_descriptor(), .events = POLLIN, .revents = 0};
