@@ -18,6 +18,7 @@ using std::string_view;
 constexpr string_view api_version = "forebay/v1";
 constexpr engine::ByteCount alignment = 4_KiB;
 constexpr std::size_t max_directory_bytes = 3072;  // PATH_MAX less the longest file name below it
+constexpr std::size_t max_path_bytes = 4095;       // PATH_MAX less its NUL
 constexpr std::size_t max_socket_bytes = 107;      // sockaddr_un
 constexpr std::uint64_t max_nsid = 0xfffffffe;
 
@@ -68,6 +69,7 @@ class Builder {
     assign(config().memory, top_.size("memory"));
     read_reactors();
     each("listeners", parse_name, draft_.listeners, &Builder::read_listener);
+    each("cache_devices", parse_name, draft_.cache_devices, &Builder::read_cache_device);
     each("pools", parse_name, draft_.pools, &Builder::read_pool);
     each("volumes", parse_name, draft_.volumes, &Builder::read_volume);
     each("hosts", parse_name, draft_.hosts, &Builder::read_host);
@@ -193,6 +195,25 @@ class Builder {
                   : Located<std::uint16_t>{};
   }
 
+  void read_cache_device(const std::string& name, SectionReader& reader) {
+    reader.check_keys();
+    CacheDevice device;
+    device.name = name;
+    device.at = reader.at();
+    assign(device.path, reader.parsed("path", [](string_view text) {
+      return parse_path(text, max_path_bytes);
+    }));
+    device.uuid = reader.parsed("uuid", parse_uuid);
+    if (const auto require = reader.choice("require")) {
+      device.require = {require->value == "byte"         ? Require::byte
+                        : require->value == "cache-line" ? Require::cache_line
+                                                         : Require::page,
+                        require->at};
+    }
+    device.payload_crc = reader.boolean("payload_crc");
+    config().cache_devices.emplace(name, std::move(device));
+  }
+
   void read_pool(const std::string& name, SectionReader& reader) {
     const auto kind = reader.choice("kind");
     if (reader.is_later("kind")) return;
@@ -234,7 +255,48 @@ class Builder {
     if (const auto bytes = reader.integer("block_size")) {
       volume.block_size = {{static_cast<std::uint32_t>(bytes->value)}, bytes->at};
     }
+    if (reader.has("cache")) volume.cache = read_volume_cache(reader);
     config().volumes.emplace(name, std::move(volume));
+  }
+
+  VolumeCache read_volume_cache(SectionReader& volume) {
+    SectionReader reader(report_, section_of("volumes.*.cache"), volume.path_of("cache"),
+                         volume.at("cache"), volume.node("cache"));
+    reader.check_keys();
+    VolumeCache cache;
+    cache.at = reader.at();
+    assign(cache.device, reader.text("device"));
+    if (const auto mode = reader.choice("mode")) {
+      cache.mode = mode->value == "write-through" ? VolumeCache::Mode::write_through
+                                                  : VolumeCache::Mode::write_back;
+    }
+    cache.guaranteed = reader.size("guaranteed");
+    cache.maximum = reader.size("maximum");
+    if (cache.guaranteed && cache.maximum && cache.guaranteed->value > cache.maximum->value) {
+      report_.error(
+          std::max(cache.guaranteed->at, cache.maximum->at), reader.path(),
+          fmt::format("guaranteed ({}) is more than maximum ({}); lower it, or raise "
+                      "maximum.",
+                      size_text(cache.guaranteed->value), size_text(cache.maximum->value)));
+    }
+    read_dirty_limits(cache, reader);
+    assign(cache.max_dirty_age, reader.duration("max_dirty_age"));
+    return cache;
+  }
+
+  void read_dirty_limits(VolumeCache& cache, SectionReader& reader) {
+    const auto low = reader.percent("dirty_low");
+    const auto high = reader.percent("dirty_high");
+    assign(cache.dirty_low_percent, low);
+    assign(cache.dirty_high_percent, high);
+    const bool is_wrong = (reader.has("dirty_low") && !low) || (reader.has("dirty_high") && !high);
+    if (is_wrong || cache.dirty_low_percent < cache.dirty_high_percent) return;
+    const Position at = std::max(low ? low->at : Position{}, high ? high->at : Position{});
+    report_.error(at, reader.path(),
+                  fmt::format("dirty_low ({}%{}) is not below dirty_high ({}%{}); lower the one, "
+                              "or raise the other.",
+                              cache.dirty_low_percent, low ? "" : " by default",
+                              cache.dirty_high_percent, high ? "" : " by default"));
   }
 
   void read_host(const std::string& name, SectionReader& reader) {

@@ -99,6 +99,22 @@ struct Listener {
   NvmeTcpOptions nvme_tcp;
 };
 
+// What the media under a cache must guarantee: the coarsest unit that may become persistent at a
+// time.
+enum class Require { byte, cache_line, page };
+
+// A devdax device or a file that holds cached blocks of volumes.
+struct CacheDevice {
+  std::string name;
+  Position at;
+  Located<std::string> path;                  // absolute, normal form
+  std::optional<Located<engine::Uuid>> uuid;  // any other cache there, or none, is refused
+  Located<Require> require{.value = Require::page, .at = {}};  // page: any media will do
+  // Chosen when the cache is formatted: one that was formatted otherwise is refused. nullopt: it is
+  // as it is.
+  std::optional<Located<bool>> payload_crc;
+};
+
 struct Pool {
   enum class Kind {
     file,    // a labelled directory of fully allocated image files
@@ -111,6 +127,22 @@ struct Pool {
   std::optional<Located<engine::Uuid>> uuid;  // kind file; any other pool there is refused
 };
 
+struct VolumeCache {
+  enum class Mode {
+    write_back,     // a write is answered when the cache has it
+    write_through,  // a write is answered when the pool has it
+  };
+  Position at;
+  Located<std::string> device;  // a name in Config::cache_devices
+  Mode mode = Mode::write_back;
+  std::optional<Located<engine::ByteCount>> guaranteed;  // nullopt: nothing
+  std::optional<Located<engine::ByteCount>> maximum;     // nullopt: all of the device
+  // Of what the volume may hold, low below high: writing back begins at high and ends at low.
+  std::uint32_t dirty_low_percent = 40;
+  std::uint32_t dirty_high_percent = 60;
+  std::chrono::milliseconds max_dirty_age{30'000};
+};
+
 // Its UUID is not here: the pool's own record of the volume holds it.
 struct Volume {
   std::string name;
@@ -118,6 +150,7 @@ struct Volume {
   Located<std::string> pool;
   Located<engine::ByteCount> size;  // a multiple of 4096
   Located<engine::BlockSize> block_size;
+  std::optional<VolumeCache> cache;  // never of a volume of a memory pool
 };
 
 struct Host {
@@ -168,6 +201,7 @@ struct Config {
   Reactors reactors;
   Located<engine::ByteCount> memory{.value = 1_GiB, .at = {}};
   std::map<std::string, Listener> listeners;
+  std::map<std::string, CacheDevice> cache_devices;
   std::map<std::string, Pool> pools;
   std::map<std::string, Volume> volumes;
   std::map<std::string, Host> hosts;

@@ -28,6 +28,9 @@ constexpr std::array<string_view, 2> pool_kinds{"file", "memory"};
 constexpr std::array<string_view, 1> later_pool_kinds{"device"};
 constexpr std::array<string_view, 1> provisionings{"thick"};
 constexpr std::array<string_view, 1> later_provisionings{"thin"};
+constexpr std::array<string_view, 3> granularities{"byte", "cache-line", "page"};
+constexpr std::array<string_view, 2> cache_modes{"write-back", "write-through"};
+constexpr std::array<string_view, 3> later_cache_modes{"write-around", "pass-through", "read-only"};
 constexpr std::array<string_view, 2> block_sizes{"512", "4096"};
 constexpr std::array<string_view, 4> log_levels{"error", "warn", "info", "debug"};
 
@@ -38,7 +41,7 @@ constexpr Key top_keys[] = {
     {"reactors", Kind::section},
     {"memory", Kind::size, optional, 64 * mib, 16 * tib},
     {"listeners", Kind::named},
-    {"cache_devices", Kind::named, later},
+    {"cache_devices", Kind::named},
     {"pools", Kind::named},
     {"volumes", Kind::named},
     {"hosts", Kind::named},
@@ -72,6 +75,13 @@ constexpr Key listener_keys[] = {
     {"portal_group", Kind::text, later},
 };
 
+constexpr Key cache_device_keys[] = {
+    {"path", Kind::text, required, 0, 0, {}, {}, "path: /dev/dax0.0, or a file"},
+    {"uuid", Kind::text},
+    {"require", Kind::choice, optional, 0, 0, granularities},
+    {"payload_crc", Kind::boolean},
+};
+
 constexpr Key pool_keys[] = {
     {"kind", Kind::choice, required, 0, 0, pool_kinds, later_pool_kinds, "kind: file"},
     {"directory", Kind::text},
@@ -88,8 +98,18 @@ constexpr Key volume_keys[] = {
     {"pool", Kind::name, required, 0, 0, {}, {}, "pool: NAME"},
     {"size", Kind::size, required, mib, 1024 * tib, {}, {}, "size: 100GiB"},
     {"block_size", Kind::integer, optional, 512, 4096, block_sizes},
-    {"cache", Kind::text, later},
+    {"cache", Kind::section},
     {"qos", Kind::text, later},
+};
+
+constexpr Key volume_cache_keys[] = {
+    {"device", Kind::name, required, 0, 0, {}, {}, "device: NAME"},
+    {"mode", Kind::choice, optional, 0, 0, cache_modes, later_cache_modes},
+    {"guaranteed", Kind::size, optional, mib, 128 * tib},
+    {"maximum", Kind::size, optional, mib, 128 * tib},
+    {"dirty_low", Kind::percent, optional, 1, 100},
+    {"dirty_high", Kind::percent, optional, 1, 100},
+    {"max_dirty_age", Kind::duration, optional, second, 24 * hour},
 };
 
 constexpr Key host_keys[] = {
@@ -132,8 +152,10 @@ constexpr Section sections[] = {
     {"", top_keys},
     {"reactors", reactor_keys},
     {"listeners.*", listener_keys},
+    {"cache_devices.*", cache_device_keys},
     {"pools.*", pool_keys},
     {"volumes.*", volume_keys},
+    {"volumes.*.cache", volume_cache_keys},
     {"hosts.*", host_keys},
     {"subsystems.*", subsystem_keys},
     {"subsystems.*.namespaces.*", namespace_keys},

@@ -19,6 +19,7 @@ enum class Kind {
   boolean,   // true | false
   size,      // min ... max bytes, with unit
   duration,  // min ... max milliseconds, with unit
+  percent,   // min ... max, whole, with "%"
   choice,    // one of `choices`
   names,     // a list of names
   range,     // [first, last], both within min ... max

@@ -51,7 +51,7 @@ const Node& empty_map() {
   return node;
 }
 
-// Limits of sizes and durations in the words of the file.
+// Limits of sizes, durations and percentages in the words of the file.
 std::string outside(string_view value, const std::string& min, const std::string& max) {
   return fmt::format("{} is outside {} to {}.", printable(value), min, max);
 }
@@ -264,6 +264,21 @@ std::optional<Located<std::chrono::milliseconds>> SectionReader::duration(string
   report_.error(
       value->at, path_of(key),
       length ? outside(value->text, duration_text(min), duration_text(max)) : length.error().text);
+  return std::nullopt;
+}
+
+std::optional<Located<std::uint32_t>> SectionReader::percent(string_view key) {
+  const Node* value = scalar(key);
+  if (value == nullptr) return std::nullopt;
+  const Key& rule = key_of(section_, key);
+  const auto percent = parse_percent(value->text);
+  if (percent && percent.value() >= rule.min && percent.value() <= rule.max) {
+    return {{percent.value(), value->at}};
+  }
+  report_.error(
+      value->at, path_of(key),
+      percent ? outside(value->text, fmt::format("{}%", rule.min), fmt::format("{}%", rule.max))
+              : percent.error().text);
   return std::nullopt;
 }
 

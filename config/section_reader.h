@@ -46,6 +46,7 @@ class SectionReader {
   [[nodiscard]] std::optional<Located<bool>> boolean(std::string_view key);
   [[nodiscard]] std::optional<Located<engine::ByteCount>> size(std::string_view key);
   [[nodiscard]] std::optional<Located<std::chrono::milliseconds>> duration(std::string_view key);
+  [[nodiscard]] std::optional<Located<std::uint32_t>> percent(std::string_view key);
   // Each name once; a bad one is reported and stands at line 0, so that the others keep their
   // index.
   [[nodiscard]] std::optional<std::vector<Located<std::string>>> names(std::string_view key);

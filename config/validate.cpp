@@ -45,6 +45,7 @@ class Validator {
       : config_(draft.config),
         report_(report),
         listeners_("listener", "listeners", draft.listeners),
+        cache_devices_("cache device", "cache_devices", draft.cache_devices),
         pools_("pool", "pools", draft.pools),
         volumes_("volume", "volumes", draft.volumes),
         hosts_("host", "hosts", draft.hosts) {}
@@ -53,9 +54,8 @@ class Validator {
     check_memory();
     check_addresses();
     check_pools();
-    for (const auto& [name, volume] : config_.volumes) {
-      pools_.check(volume.pool, join_path("volumes", name) + ".pool", report_);
-    }
+    check_cache_devices();
+    for (const auto& [name, volume] : config_.volumes) check_volume(volume);
     for (const auto& [nqn, subsystem] : config_.subsystems) check_subsystem(subsystem);
     check_volumes_seen_twice();
   }
@@ -134,6 +134,53 @@ class Validator {
                                 "own.",
                                 quoted(first->name), first->directory.at.line));
     }
+  }
+
+  void check_cache_devices() {
+    std::map<std::string, const CacheDevice*> by_path;
+    for (const auto& [name, device] : config_.cache_devices) {
+      if (device.path.at.line == 0) continue;
+      check_outside_pools(device);
+      const auto [other, fresh] = by_path.emplace(device.path.value, &device);
+      if (fresh) continue;
+      const CacheDevice* first = other->second;
+      const CacheDevice* second = &device;
+      if (second->path.at < first->path.at) std::swap(first, second);
+      report_.error(second->path.at, join_path("cache_devices", second->name) + ".path",
+                    fmt::format("is the path of cache device {} already (line {}); give each cache "
+                                "device its own.",
+                                quoted(first->name), first->path.at.line));
+    }
+  }
+
+  // What lies in a pool's directory is the pool's.
+  void check_outside_pools(const CacheDevice& device) {
+    for (const auto& [name, pool] : config_.pools) {
+      const Located<std::string>& directory = pool.directory;
+      if (directory.at.line == 0 || !lies_in(device.path.value, directory.value)) continue;
+      report_.error(device.path.at, join_path("cache_devices", device.name) + ".path",
+                    fmt::format("lies in the directory of pool {} (line {}), which holds nothing "
+                                "but the pool; use another path.",
+                                quoted(name), directory.at.line));
+    }
+  }
+
+  // Both absolute and in normal form.
+  static bool lies_in(string_view path, string_view directory) {
+    return path == directory || (path.starts_with(directory) && path[directory.size()] == '/');
+  }
+
+  void check_volume(const Volume& volume) {
+    const std::string path = join_path("volumes", volume.name);
+    pools_.check(volume.pool, path + ".pool", report_);
+    if (!volume.cache) return;
+    cache_devices_.check(volume.cache->device, path + ".cache.device", report_);
+    const auto pool = config_.pools.find(volume.pool.value);
+    if (pool == config_.pools.end() || pool->second.kind != Pool::Kind::memory) return;
+    report_.error(volume.cache->at, path + ".cache",
+                  fmt::format("pool {} is of kind memory: its volumes are new at each start, and "
+                              "nothing that a cache keeps would be theirs; remove the cache.",
+                              quoted(pool->first)));
   }
 
   void check_subsystem(const Subsystem& subsystem) {
@@ -249,6 +296,7 @@ class Validator {
   const Config& config_;
   Report& report_;
   References listeners_;
+  References cache_devices_;
   References pools_;
   References volumes_;
   References hosts_;

@@ -175,6 +175,18 @@ Parsed<std::chrono::milliseconds> parse_duration(string_view text) {
   return std::chrono::milliseconds{milliseconds};
 }
 
+Parsed<std::uint32_t> parse_percent(string_view text) {
+  constexpr std::uint64_t largest = 1'000'000;
+  const bool has_sign = text.ends_with('%');
+  const auto number = whole_number(text.substr(0, text.size() - (has_sign ? 1 : 0)));
+  if (!number || *number > largest) {
+    return refuse("{} is not a percentage; write a whole number and %, for example 40%.",
+                  quoted(text));
+  }
+  if (!has_sign) return refuse("{} has no unit; write {}%.", quoted(text), *number);
+  return static_cast<std::uint32_t>(*number);
+}
+
 Parsed<std::vector<std::uint32_t>> parse_cpus(string_view text) {
   constexpr std::uint64_t highest_cpu = 4095;
   const Refusal wrong = refuse(

@@ -36,6 +36,9 @@ template <class... Args>
 // 500ms, 90s, 5m, 2h, 7d.
 [[nodiscard]] Parsed<std::chrono::milliseconds> parse_duration(std::string_view text);
 
+// 40%: whole, of any size.
+[[nodiscard]] Parsed<std::uint32_t> parse_percent(std::string_view text);
+
 // A CPU list as the kernel writes it ("0", "2-3,6"), each CPU once, in the order written.
 [[nodiscard]] Parsed<std::vector<std::uint32_t>> parse_cpus(std::string_view text);
 

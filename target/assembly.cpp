@@ -1,6 +1,7 @@
 #include "target/assembly.h"
 
-#include <algorithm>
+#include <optional>
+#include <utility>
 
 namespace target {
 namespace {
@@ -39,6 +40,43 @@ nvmf::DigestPolicy digests_of(config::Digests digests) {
       return nvmf::DigestPolicy::refused;
   }
   return nvmf::DigestPolicy::permitted;
+}
+
+engine::PmemGranularity granularity_of(config::Require require) {
+  switch (require) {
+    case config::Require::byte:
+      return engine::PmemGranularity::byte;
+    case config::Require::cache_line:
+      return engine::PmemGranularity::cache_line;
+    case config::Require::page:
+      return engine::PmemGranularity::page;
+  }
+  return engine::PmemGranularity::page;
+}
+
+engine::VolumeCacheSpec::Mode mode_of(config::VolumeCache::Mode mode) {
+  switch (mode) {
+    case config::VolumeCache::Mode::write_back:
+      return engine::VolumeCacheSpec::Mode::write_back;
+    case config::VolumeCache::Mode::write_through:
+      return engine::VolumeCacheSpec::Mode::write_through;
+  }
+  return engine::VolumeCacheSpec::Mode::write_back;
+}
+
+template <class T>
+std::optional<T> value_of(const std::optional<config::Located<T>>& located) {
+  return located ? std::optional(located->value) : std::nullopt;
+}
+
+engine::VolumeCacheSpec volume_cache_spec(const config::VolumeCache& cache) {
+  return {.device = cache.device.value,
+          .mode = mode_of(cache.mode),
+          .guaranteed = value_of(cache.guaranteed).value_or(engine::ByteCount{}),
+          .maximum = value_of(cache.maximum).value_or(engine::ByteCount{}),
+          .dirty_low_percent = cache.dirty_low_percent,
+          .dirty_high_percent = cache.dirty_high_percent,
+          .max_dirty_age = cache.max_dirty_age};
 }
 
 // Without the zone ("%eth0"): the discovery log tells addresses that other machines can use.
@@ -94,6 +132,18 @@ nvmf::SubsystemOptions subsystem_options(const config::Config& config,
 
 }  // namespace
 
+std::vector<engine::CacheSpec> cache_specs(const config::Config& config) {
+  std::vector<engine::CacheSpec> specs;
+  for (const auto& [name, device] : config.cache_devices) {
+    specs.push_back({.name = name,
+                     .path = device.path.value,
+                     .uuid = value_of(device.uuid),
+                     .required = granularity_of(device.require.value),
+                     .payload_crc = value_of(device.payload_crc)});
+  }
+  return specs;
+}
+
 std::vector<engine::PoolSpec> pool_specs(const config::Config& config) {
   std::vector<engine::PoolSpec> specs;
   for (const auto& [name, pool] : config.pools) {
@@ -102,7 +152,7 @@ std::vector<engine::PoolSpec> pool_specs(const config::Config& config) {
         {.name = name,
          .kind = is_file ? engine::PoolSpec::Kind::file : engine::PoolSpec::Kind::memory,
          .directory = pool.directory.value,
-         .uuid = pool.uuid ? std::optional(pool.uuid->value) : std::nullopt});
+         .uuid = value_of(pool.uuid)});
   }
   return specs;
 }
@@ -110,10 +160,12 @@ std::vector<engine::PoolSpec> pool_specs(const config::Config& config) {
 std::vector<engine::VolumeSpec> volume_specs(const config::Config& config) {
   std::vector<engine::VolumeSpec> specs;
   for (const auto& [name, volume] : config.volumes) {
-    specs.push_back({.name = name,
-                     .pool = volume.pool.value,
-                     .size = volume.size.value,
-                     .block_size = volume.block_size.value});
+    engine::VolumeSpec spec{.name = name,
+                            .pool = volume.pool.value,
+                            .size = volume.size.value,
+                            .block_size = volume.block_size.value};
+    if (volume.cache) spec.cache = volume_cache_spec(*volume.cache);
+    specs.push_back(std::move(spec));
   }
   return specs;
 }

@@ -17,6 +17,7 @@ namespace target {
 // By name of the volume; they outlive the NVMe side.
 using BlockVolumes = std::map<std::string, std::unique_ptr<block::BlockVolume>>;
 
+[[nodiscard]] std::vector<engine::CacheSpec> cache_specs(const config::Config& config);
 [[nodiscard]] std::vector<engine::PoolSpec> pool_specs(const config::Config& config);
 [[nodiscard]] std::vector<engine::VolumeSpec> volume_specs(const config::Config& config);
 [[nodiscard]] BlockVolumes block_volumes(engine::Engine& engine);

@@ -50,8 +50,6 @@ TEST(Build, UnknownKeysAreNamedWithTheNearestKnownOne) {
 
 TEST(Build, KeysOfLaterFeaturesAreRefusedNotIgnored) {
   expect_complaints({
-      {"cache_devices:\n  pmem0: {path: /dev/dax0.0}\n",
-       {"f.yaml:3:1: cache_devices: not supported by this version yet; remove it."}},
       {"targets: {}\n", {"f.yaml:3:1: targets: not supported by this version yet; remove it."}},
       {"metrics: {address: 127.0.0.1, port: 9930}\n",
        {"f.yaml:3:1: metrics: not supported by this version yet; remove it."}},
@@ -70,9 +68,8 @@ TEST(Build, KeysOfLaterFeaturesAreRefusedNotIgnored) {
         "f.yaml:4:54: pools.p.warn_at: not supported by this version yet; remove it.",
         "f.yaml:4:68: pools.p.reserve: not supported by this version yet; remove it."}},
       {"pools: {p: {kind: file, directory: /p}}\nvolumes:\n  v:\n    pool: p\n    size: 1GiB\n    "
-       "cache: {device: x}\n    qos: {}\n",
-       {"f.yaml:8:5: volumes.v.cache: not supported by this version yet; remove it.",
-        "f.yaml:9:5: volumes.v.qos: not supported by this version yet; remove it."}},
+       "qos: {}\n",
+       {"f.yaml:8:5: volumes.v.qos: not supported by this version yet; remove it."}},
       // What the later feature would have brought is not called missing, and its users are not
       // wrong.
       {"hosts: {h: {iqn: iqn.1993-08.org.debian:01:5a, chap: {}}}\n"
@@ -121,7 +118,9 @@ TEST(Build, MissingKeysAreNamedWithAnExample) {
 
 TEST(Build, EmptySectionsAreEmptyMaps) {
   expect_complaints(
-      {{"reactors:\nlisteners:\npools:\nvolumes:\nhosts:\nsubsystems:\ncontrol:\nlog:\n", {}}});
+      {{"reactors:\nlisteners:\ncache_devices:\npools:\nvolumes:\nhosts:\nsubsystems:\ncontrol:"
+        "\nlog:\n",
+        {}}});
 }
 
 TEST(Build, ValuesOfTheWrongShapeAreRefused) {

@@ -39,6 +39,20 @@ TEST(Example, EachValueArrives) {
   EXPECT_EQ(config.listeners.at("disc").address.value.family, IpAddress::Family::any);
   EXPECT_EQ(config.listeners.at("disc").port.value, 8009);
 
+  ASSERT_EQ(config.cache_devices.size(), 2U);
+  const CacheDevice& pmem = config.cache_devices.at("pmem0");
+  EXPECT_EQ(pmem.name, "pmem0");
+  EXPECT_EQ(pmem.path.value, "/dev/dax0.0");
+  EXPECT_EQ(pmem.uuid->value.text(), "6f0c7f9e-5a53-4b0e-9c51-2f4f4d1e7a10");
+  EXPECT_EQ(pmem.require.value, Require::cache_line);
+  EXPECT_TRUE(pmem.payload_crc->value);
+  const CacheDevice& file = config.cache_devices.at("file0");
+  EXPECT_EQ(file.path.value, "/srv/forebay/cache/file0");
+  EXPECT_FALSE(file.uuid.has_value());
+  EXPECT_EQ(file.require.value, Require::page);
+  EXPECT_EQ(file.require.at.line, 0U);
+  EXPECT_FALSE(file.payload_crc.has_value());
+
   EXPECT_EQ(config.pools.at("bulk").kind, Pool::Kind::file);
   EXPECT_EQ(config.pools.at("bulk").directory.value, "/srv/forebay/bulk");
   EXPECT_EQ(config.volumes.at("db01").pool.value, "bulk");
@@ -46,6 +60,14 @@ TEST(Example, EachValueArrives) {
   EXPECT_EQ(config.volumes.at("db01").block_size.value.bytes, 512U);
   EXPECT_EQ(config.volumes.at("logs").block_size.value.bytes, 4096U);
   EXPECT_EQ(config.volumes.at("vm01").size.value.value, 3ULL << 39);
+  EXPECT_EQ(config.volumes.at("db01").cache->device.value, "pmem0");
+  EXPECT_EQ(config.volumes.at("db01").cache->guaranteed->value, 32_GiB);
+  EXPECT_EQ(config.volumes.at("db01").cache->maximum->value, 96_GiB);
+  EXPECT_EQ(config.volumes.at("logs").cache->mode, VolumeCache::Mode::write_through);
+  EXPECT_EQ(config.volumes.at("logs").cache->guaranteed->value, 8_GiB);
+  EXPECT_FALSE(config.volumes.at("logs").cache->maximum.has_value());
+  EXPECT_EQ(config.volumes.at("vm01").cache->device.value, "file0");
+  EXPECT_FALSE(config.volumes.at("vm01").cache->guaranteed.has_value());
   EXPECT_EQ(config.hosts.at("dbhost2").nqn,
             "nqn.2014-08.org.nvmexpress:uuid:7d4441a0-9dc0-11d1-b245-5ffdce74fad2");
 
@@ -70,7 +92,7 @@ TEST(Example, EachValueArrives) {
   EXPECT_EQ(config.log_level, LogLevel::info);
 }
 
-// The listener `lab` and the subsystem `vm` write out every default.
+// The listener `lab`, the subsystem `vm` and the cache of `db01` write out every default.
 TEST(Example, WrittenDefaultsAreTheDefaults) {
   const ParseOutcome outcome = parse_file(example_path());
   ASSERT_TRUE(outcome.config.has_value());
@@ -95,6 +117,12 @@ TEST(Example, WrittenDefaultsAreTheDefaults) {
   EXPECT_EQ(vm.max_io_queues, plain.max_io_queues);
   EXPECT_EQ(vm.max_queue_depth, plain.max_queue_depth);
   EXPECT_EQ(vm.mdts, plain.mdts);
+  const VolumeCache& cache = *outcome.config->volumes.at("db01").cache;
+  const VolumeCache usual;
+  EXPECT_EQ(cache.mode, usual.mode);
+  EXPECT_EQ(cache.dirty_low_percent, usual.dirty_low_percent);
+  EXPECT_EQ(cache.dirty_high_percent, usual.dirty_high_percent);
+  EXPECT_EQ(cache.max_dirty_age, usual.max_dirty_age);
 }
 
 TEST(Example, NonDefaultsArriveToo) {
@@ -109,6 +137,11 @@ TEST(Example, NonDefaultsArriveToo) {
           "  nqn.2026-11.com.example:a:\n"
           "    {listeners: [l], allow_any_host: true, model: M 1, cntlid_range: [5, 9],\n"
           "     max_io_queues: 2, max_queue_depth: 3, mdts: 2MiB}\n"
+          "cache_devices:\n  c: {path: /c, require: byte, payload_crc: false}\n"
+          "pools: {p: {kind: file, directory: /p}}\n"
+          "volumes:\n"
+          "  v: {pool: p, size: 1GiB, cache: {device: c, mode: write-through, guaranteed: 1MiB,\n"
+          "      maximum: 128TiB, dirty_low: 1%, dirty_high: 100%, max_dirty_age: 1d}}\n"
           "log: {level: debug}\n",
       "f.yaml");
   ASSERT_TRUE(outcome.config.has_value());
@@ -133,6 +166,23 @@ TEST(Example, NonDefaultsArriveToo) {
   EXPECT_EQ(subsystem.max_io_queues, 2U);
   EXPECT_EQ(subsystem.max_queue_depth, 3U);
   EXPECT_EQ(subsystem.mdts, 2_MiB);
+  const CacheDevice& device = outcome.config->cache_devices.at("c");
+  EXPECT_EQ(device.at, (Position{12, 3}));
+  EXPECT_EQ(device.path.at, (Position{12, 13}));
+  EXPECT_EQ(device.require.value, Require::byte);
+  EXPECT_EQ(device.require.at, (Position{12, 26}));
+  EXPECT_FALSE(device.payload_crc->value);
+  EXPECT_EQ(device.payload_crc->at, (Position{12, 45}));
+  const VolumeCache& cache = *outcome.config->volumes.at("v").cache;
+  EXPECT_EQ(cache.at, (Position{15, 28}));
+  EXPECT_EQ(cache.device.at, (Position{15, 44}));
+  EXPECT_EQ(cache.mode, VolumeCache::Mode::write_through);
+  EXPECT_EQ(cache.guaranteed->value, 1_MiB);
+  EXPECT_EQ(cache.guaranteed->at, (Position{15, 80}));
+  EXPECT_EQ(cache.maximum->value.value, 128ULL << 40);
+  EXPECT_EQ(cache.dirty_low_percent, 1U);
+  EXPECT_EQ(cache.dirty_high_percent, 100U);
+  EXPECT_EQ(cache.max_dirty_age, milliseconds{86'400'000});
   EXPECT_EQ(outcome.config->log_level, LogLevel::debug);
 }
 

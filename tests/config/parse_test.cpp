@@ -46,14 +46,20 @@ TEST(Parse, DuplicateKeysAreFoundInEveryMap) {
         "NSID 1 of this subsystem already; remove one.",
         "f.yaml:11:7: subsystems.nqn.2026-11.com.example:a.namespaces.1: defined twice (first at "
         "line 9)."}},
+      {"cache_devices:\n  c: {path: /c, path: /d}\n  c: {path: /e}\n"
+       "pools: {p: {kind: file, directory: /p}}\nvolumes:\n  v:\n    pool: p\n    size: 1GiB\n"
+       "    cache: {device: c, device: c}\n    cache: {device: c}\n",
+       {"f.yaml:4:17: cache_devices.c.path: defined twice (first at line 4).",
+        "f.yaml:5:3: cache_devices.c: defined twice (first at line 4).",
+        "f.yaml:11:24: volumes.v.cache.device: defined twice (first at line 11).",
+        "f.yaml:12:5: volumes.v.cache: defined twice (first at line 11)."}},
       // Also in what is not read otherwise.
       {"targets:\n  x: {a: 1, a: 2}\n",
        {"f.yaml:3:1: targets: not supported by this version yet; remove it.",
         "f.yaml:4:13: targets.x.a: defined twice (first at line 4)."}},
       {"nonsense: [{a: 1, a: 2}]\n",
        {"f.yaml:3:1: nonsense: unknown key; known: apiVersion, node, reactors, memory, listeners, "
-        "pools, volumes, "
-        "hosts, subsystems, control, log.",
+        "cache_devices, pools, volumes, hosts, subsystems, control, log.",
         "f.yaml:3:19: nonsense[0].a: defined twice (first at line 3)."}},
   });
 }
@@ -256,8 +262,7 @@ TEST(Parse, MessagesShowNoControlCharactersOfTheFile) {
   expect_complaints({
       {"\"a\\e[31m\\n\": 1\n",
        {"f.yaml:3:1: a\\x1b[31m\\x0a: unknown key; known: apiVersion, node, reactors, memory, "
-        "listeners, pools, volumes, "
-        "hosts, subsystems, control, log."}},
+        "listeners, cache_devices, pools, volumes, hosts, subsystems, control, log."}},
       {"log: {level: \"\\x07\\u20ac\"}\n",
        {"f.yaml:3:14: log.level: unknown value \"\\x07\\xe2\\x82\\xac\"; use one of error, warn, "
         "info, debug."}},

@@ -124,6 +124,52 @@ TEST(Validate, TwoPoolsInOneDirectoryAreRefused) {
   });
 }
 
+TEST(Validate, CachesReferToWhatThereIs) {
+  constexpr std::string_view pool = "pools: {p: {kind: file, directory: /p}}\n";
+  constexpr std::string_view volume = "volumes: {v: {pool: p, size: 1GiB, cache: {device: c}}}\n";
+  const auto with = [&](std::string_view devices) {
+    return complaints(std::string(pool) + std::string(devices) + std::string(volume));
+  };
+  EXPECT_THAT(with(""), ElementsAre("f.yaml:4:52: volumes.v.cache.device: no cache device \"c\"; "
+                                    "add it under \"cache_devices\"."));
+  EXPECT_THAT(with("cache_devices: {a: {path: /a}, b: {path: /b}}\n"),
+              ElementsAre("f.yaml:5:52: volumes.v.cache.device: no cache device \"c\"; known: a, "
+                          "b."));
+  EXPECT_THAT(with("cache_devices: {c: {path: c}}\n"),
+              ElementsAre("f.yaml:4:27: cache_devices.c.path: \"c\" is not an absolute path; begin "
+                          "with \"/\"."))
+      << "a broken entry is there all the same";
+  EXPECT_THAT(with("cache_devices: {c: {path: /c}, spare: {path: /d}}\n"), ElementsAre())
+      << "nothing has to use a device";
+}
+
+TEST(Validate, ACacheDevicesPathIsItsOwn) {
+  expect_complaints({
+      {"cache_devices:\n  z: {path: /dev/dax0.0}\n  a: {path: //dev/./dax0.0}\n",
+       {"f.yaml:5:13: cache_devices.a.path: is the path of cache device \"z\" already (line 4); "
+        "give each cache device its own."}},
+      {"cache_devices:\n  a: {path: /srv/p/c}\n  b: {path: /srv/p}\n  c: {path: /srv/pool}\n"
+       "  d: {path: /srv/c}\npools: {p: {kind: file, directory: /srv/p}}\n",
+       {"f.yaml:4:13: cache_devices.a.path: lies in the directory of pool \"p\" (line 8), which "
+        "holds nothing but the pool; use another path.",
+        "f.yaml:5:13: cache_devices.b.path: lies in the directory of pool \"p\" (line 8), which "
+        "holds nothing but the pool; use another path."}},
+  });
+}
+
+TEST(Validate, AVolumeOfAMemoryPoolHasNoCache) {
+  const std::string warning =
+      "f.yaml:3:19: warning: pools.p.kind: memory loses everything at each stop; use it for tests "
+      "and benchmarks only.";
+  expect_complaints({
+      {"pools: {p: {kind: memory}}\ncache_devices: {c: {path: /c}}\n"
+       "volumes: {v: {pool: p, size: 1GiB, cache: {device: c}}}\n",
+       {warning,
+        "f.yaml:5:36: volumes.v.cache: pool \"p\" is of kind memory: its volumes are new at each "
+        "start, and nothing that a cache keeps would be theirs; remove the cache."}},
+  });
+}
+
 TEST(Validate, AVolumeIsInASubsystemOnce) {
   expect_complaints({
       {"listeners: {l: {protocol: nvme-tcp, address: 10.0.0.1}}\npools: {p: {kind: file, "

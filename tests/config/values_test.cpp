@@ -122,6 +122,19 @@ TEST(Values, DurationsThatAreNoneAreRefusedWithWhatToWrite) {
   }
 }
 
+TEST(Values, PercentagesAreWholeAndHaveTheirSign) {
+  EXPECT_EQ(parse_percent("0%").value(), 0U);
+  EXPECT_EQ(parse_percent("40%").value(), 40U);
+  EXPECT_EQ(parse_percent("100%").value(), 100U);
+  EXPECT_EQ(parse_percent("1000000%").value(), 1'000'000U);
+  EXPECT_EQ(parse_percent("40").error().text, "\"40\" has no unit; write 40%.");
+  for (const std::string text : {"", "%", "40 %", "40.5%", "40%%", "-1%", "%40", "half", "1:30",
+                                 "1000001%", "99999999999999999999%"}) {
+    EXPECT_EQ(parse_percent(text).error().text,
+              '"' + text + "\" is not a percentage; write a whole number and %, for example 40%.");
+  }
+}
+
 TEST(Values, CpuListsAreReadAsTheKernelWritesThem) {
   EXPECT_EQ(parse_cpus("0").value(), std::vector<std::uint32_t>({0}));
   EXPECT_EQ(parse_cpus("2-4,7,6").value(), std::vector<std::uint32_t>({2, 3, 4, 7, 6}));
