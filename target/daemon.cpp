@@ -58,6 +58,8 @@ const char* name_of(engine::VolumeState state) {
       return "late";
     case engine::VolumeState::online:
       return "online";
+    case engine::VolumeState::degraded:
+      return "degraded";
     case engine::VolumeState::failed:
       return "failed";
     case engine::VolumeState::refused:
@@ -117,7 +119,9 @@ void Daemon::open_engine() {
   engine_ = engine::Engine::open(
       pool_specs(config_), volume_specs(config_),
       {.known_volumes_file = has_file_pool(config_) ? known_volumes_file() : std::string(),
-       .patience = pool_patience});
+       .patience = pool_patience,
+       .caches = cache_specs(config_),
+       .memory = &memory_});
   volumes_ = block_volumes(*engine_);
 }
 
@@ -216,6 +220,12 @@ void Daemon::log_notes() const {
   for (const auto& pool : engine_->pools()) {
     if (!pool.note.empty()) log_warn("pool={} {}", pool.name, pool.note);
   }
+  for (const auto& cache : engine_->caches()) {
+    if (!cache.open) continue;
+    log_info("cache={} uuid={} media=\"{}\"", cache.name, cache.uuid.text(),
+             cache.guarantee.text());
+    if (!cache.note.empty()) log_warn("cache={} {}", cache.name, cache.note);
+  }
 }
 
 void Daemon::log_troubles() {
@@ -307,6 +317,18 @@ control::Status Daemon::status() const {
                             .size_bytes = pool.size.value,
                             .free_bytes = pool.free.value});
   }
+  for (const auto& cache : engine_->caches()) {
+    status.caches.push_back({.name = cache.name,
+                             .path = cache.path,
+                             .open = cache.open,
+                             .reason = cache.reason,
+                             .note = cache.note,
+                             .uuid = cache.open ? cache.uuid.text() : std::string(),
+                             .media = cache.open ? cache.guarantee.text() : std::string(),
+                             .size_bytes = cache.size.value,
+                             .free_bytes = cache.free.value,
+                             .dirty_bytes = cache.dirty.value});
+  }
   for (const engine::Volume* volume : engine_->volumes()) {
     const auto& identity = volume->identity();
     const auto& wish = config_.volumes.at(identity.name);
@@ -314,6 +336,7 @@ control::Status Daemon::status() const {
     status.volumes.push_back(
         {.name = identity.name,
          .pool = wish.pool.value,
+         .cache = wish.cache ? wish.cache->device.value : std::string(),
          .uuid = identity.uuid.is_nil() ? std::string("-") : identity.uuid.text(),
          .size_bytes = (now.size * identity.block_size).value,
          .block_size = identity.block_size.bytes,
@@ -364,6 +387,8 @@ bool Daemon::stop() {
     log_warn("reactor={} a disk did not answer in time; ending anyway: what was answered is safe",
              core->reactor->options().name);
   }
+  // The caches are ended when nothing is written to them any more.
+  if (!clean) return false;
   // Before the control thread, which the pools' threads tell of changes.
   const auto left =
       std::clamp(deadline - clock_.now(), engine::Duration(std::chrono::milliseconds(200)),

@@ -22,6 +22,9 @@ Place place_of(const config::Config& config, const engine::Finding& finding) {
   const std::string& name = finding.name;
   const auto pool = [&]() -> const config::Pool& { return config.pools.at(name); };
   const auto volume = [&]() -> const config::Volume& { return config.volumes.at(name); };
+  const auto device = [&]() -> const config::CacheDevice& {
+    return config.cache_devices.at(name);
+  };
   switch (finding.about) {
     case About::known_volumes:
       break;
@@ -29,6 +32,8 @@ Place place_of(const config::Config& config, const engine::Finding& finding) {
       return {or_else(pool().directory.at, pool().at), "pools." + name + ".directory"};
     case About::pool_uuid:
       return {pool().uuid ? pool().uuid->at : pool().at, "pools." + name + ".uuid"};
+    case About::cache_device:
+      return {or_else(device().path.at, device().at), "cache_devices." + name + ".path"};
     case About::volume:
       return {volume().at, "volumes." + name};
     case About::volume_size:

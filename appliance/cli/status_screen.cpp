@@ -59,6 +59,10 @@ std::string troubles(const json::value& status) {
     if (!text(pool, "reason").empty())
       out += fmt::format("! pool {}: {}\n", text(pool, "name"), text(pool, "reason"));
   }
+  for (const auto& cache : list(status, "caches")) {
+    if (flag(cache, "open")) continue;
+    out += fmt::format("! cache {}: {}\n", text(cache, "name"), text(cache, "reason"));
+  }
   for (const auto& volume : list(status, "volumes")) {
     if (text(volume, "state") == "online") continue;
     out += fmt::format("! volume {}: {}: {}\n", text(volume, "name"), text(volume, "state"),
@@ -75,6 +79,10 @@ std::string troubles(const json::value& status) {
 // What is no trouble, and yet to be known.
 std::string notes(const json::value& status) {
   std::string out;
+  for (const auto& cache : list(status, "caches")) {
+    if (text(cache, "note").empty()) continue;
+    out += fmt::format("- cache {}: {}\n", text(cache, "name"), text(cache, "note"));
+  }
   for (const auto& volume : list(status, "volumes")) {
     if (text(volume, "note").empty()) continue;
     out += fmt::format("- volume {}: {}\n", text(volume, "name"), text(volume, "note"));
@@ -86,12 +94,28 @@ std::string percent_used(std::uint64_t size, std::uint64_t free) {
   return size == 0 ? "-" : fmt::format("{}%", (size - std::min(size, free)) * 100 / size);
 }
 
+std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
+
+std::string caches_table(const json::value& status) {
+  if (list(status, "caches").empty()) return {};
+  Table table({"CACHE", "MEDIA", "FREE OF SIZE", "DIRTY", "STATE"});
+  for (const auto& c : list(status, "caches")) {
+    const auto size = number(c, "size_bytes");
+    table.add({text(c, "name"), or_dash(text(c, "media")),
+               size == 0 ? "-"
+                         : fmt::format("{} of {}", size_text(number(c, "free_bytes")),
+                                       size_text(size)),
+               size_text(number(c, "dirty_bytes")), flag(c, "open") ? "ok" : "not open"});
+  }
+  return table.text();
+}
+
 std::string volumes_table(const json::value& status) {
-  Table table({"VOLUME", "SIZE", "BLOCK", "POOL", "STATE", "UUID"});
+  Table table({"VOLUME", "SIZE", "BLOCK", "CACHE", "POOL", "STATE", "UUID"});
   for (const auto& v : list(status, "volumes")) {
     table.add({text(v, "name"), size_text(number(v, "size_bytes")),
-               std::to_string(number(v, "block_size")), text(v, "pool"), text(v, "state"),
-               text(v, "uuid")});
+               std::to_string(number(v, "block_size")), or_dash(text(v, "cache")), text(v, "pool"),
+               text(v, "state"), text(v, "uuid")});
   }
   return table.text();
 }
@@ -131,19 +155,32 @@ std::string hosts_table(const json::value& status) {
   return table.text();
 }
 
+std::string media_of(const json::value& status, const std::string& cache) {
+  for (const auto& c : list(status, "caches")) {
+    if (text(c, "name") == cache) return or_dash(text(c, "media"));
+  }
+  return "-";
+}
+
 std::string durability_line(const json::value& status) {
   std::string forgetful;
-  bool any_durable = list(status, "volumes").empty();
+  std::string media;
+  const auto add = [](std::string& to, const std::string& one) {
+    if (to.find(one) == std::string::npos) to += (to.empty() ? "" : ", ") + one;
+  };
   for (const auto& v : list(status, "volumes")) {
-    if (flag(v, "durable")) {
-      any_durable = true;
-    } else {
+    if (!flag(v, "durable")) {
       forgetful += (forgetful.empty() ? "" : ", ") + text(v, "name");
+      continue;
     }
+    add(media, text(v, "cache").empty() ? "on the pool's disks (flushed)"
+                                        : "in " + text(v, "cache") + " (" +
+                                              media_of(status, text(v, "cache")) + ")");
   }
+  if (list(status, "volumes").empty()) media = "on the pool's disks (flushed)";
   std::string out = "\n";
-  if (any_durable) {
-    out += "Acknowledged means: on the pool's disks (flushed). Volatile write cache: none.\n";
+  if (!media.empty()) {
+    out += fmt::format("Acknowledged means: {}. Volatile write cache: none.\n", media);
   }
   if (!forgetful.empty()) {
     out +=
@@ -181,6 +218,7 @@ std::string status_screen(const json::value& status) {
   out += troubles(status);
   out += notes(status);
   out += volumes_table(status);
+  out += caches_table(status);
   out += pools_table(status);
   out += listeners_table(status);
   out += hosts_table(status);

@@ -12,6 +12,7 @@ bool Status::healthy() const {
                      [](const auto& l) { return l.listening; }) &&
          std::all_of(pools.begin(), pools.end(),
                      [](const auto& p) { return p.open && p.reason.empty(); }) &&
+         std::all_of(caches.begin(), caches.end(), [](const auto& c) { return c.open; }) &&
          std::all_of(volumes.begin(), volumes.end(),
                      [](const auto& v) { return v.state == "online"; });
 }
@@ -35,9 +36,23 @@ json::object value_of(const PoolStatus& p) {
           {"free_bytes", p.free_bytes}};
 }
 
+json::object value_of(const CacheStatus& c) {
+  return {{"name", c.name},
+          {"path", c.path},
+          {"open", c.open},
+          {"reason", c.reason},
+          {"note", c.note},
+          {"uuid", c.uuid},
+          {"media", c.media},
+          {"size_bytes", c.size_bytes},
+          {"free_bytes", c.free_bytes},
+          {"dirty_bytes", c.dirty_bytes}};
+}
+
 json::object value_of(const VolumeStatus& v) {
   return {{"name", v.name},
           {"pool", v.pool},
+          {"cache", v.cache},
           {"uuid", v.uuid},
           {"size_bytes", v.size_bytes},
           {"block_size", v.block_size},
@@ -84,6 +99,7 @@ std::string to_json(const Status& s) {
                                       {"memory_limit_bytes", s.memory_limit_bytes},
                                       {"listeners", list_of(s.listeners)},
                                       {"pools", list_of(s.pools)},
+                                      {"caches", list_of(s.caches)},
                                       {"volumes", list_of(s.volumes)},
                                       {"hosts", list_of(s.hosts)},
                                       {"reactors", list_of(s.reactors)}});

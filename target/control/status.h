@@ -25,13 +25,27 @@ struct PoolStatus {
   std::uint64_t free_bytes = 0;
 };
 
+struct CacheStatus {
+  std::string name;
+  std::string path;
+  bool open = false;
+  std::string reason;  // why it is not open
+  std::string note;    // what an open one does not do
+  std::string uuid;
+  std::string media;  // "cache line (devdax)"
+  std::uint64_t size_bytes = 0;
+  std::uint64_t free_bytes = 0;
+  std::uint64_t dirty_bytes = 0;  // that waits for a pool
+};
+
 struct VolumeStatus {
   std::string name;
   std::string pool;
+  std::string cache;  // device; empty: none
   std::string uuid;
   std::uint64_t size_bytes = 0;
   std::uint32_t block_size = 0;
-  std::string state;  // online, late, failed, refused
+  std::string state;  // online, degraded, late, failed, refused
   std::string reason;
   std::string note;     // what to know of it while it is online
   bool durable = true;  // false: gone at a power loss (tmpfs) or when the daemon ends (memory)
@@ -65,6 +79,7 @@ struct Status {
   std::uint64_t memory_limit_bytes = 0;
   std::vector<ListenerStatus> listeners;
   std::vector<PoolStatus> pools;
+  std::vector<CacheStatus> caches;
   std::vector<VolumeStatus> volumes;
   std::vector<HostStatus> hosts;
   std::vector<ReactorStatus> reactors;

@@ -21,6 +21,16 @@ Status all_well() {
                           .reason = "",
                           .size_bytes = 100,
                           .free_bytes = 60});
+  status.caches.push_back({.name = "pmem0",
+                           .path = "/dev/dax0.0",
+                           .open = true,
+                           .reason = "",
+                           .note = "",
+                           .uuid = "6f0c",
+                           .media = "cache line (devdax)",
+                           .size_bytes = 1000,
+                           .free_bytes = 700,
+                           .dirty_bytes = 30});
   VolumeStatus volume;
   volume.name = "db01";
   volume.state = "online";
@@ -39,7 +49,10 @@ TEST(Status, OneThingAmissIsNotHealthy) {
   status = all_well();
   status.pools[0].reason = "measuring since 10:00:00 UTC: its disk does not answer";
   EXPECT_FALSE(status.healthy());
-  for (const char* state : {"late", "failed", "refused"}) {
+  status = all_well();
+  status.caches[0].open = false;
+  EXPECT_FALSE(status.healthy());
+  for (const char* state : {"degraded", "late", "failed", "refused"}) {
     status = all_well();
     status.volumes[0].state = state;
     EXPECT_FALSE(status.healthy()) << state;
@@ -51,6 +64,7 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   status.volumes[0].reason = "quote \" and\nnewline";
   status.volumes[0].note = "in memory (tmpfs)";
   status.volumes[0].durable = false;
+  status.volumes[0].cache = "pmem0";
   status.hosts.push_back({.nqn = "nqn.x",
                           .address = "192.0.2.20:5",
                           .subsystem = "nqn.y",
@@ -67,6 +81,9 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   EXPECT_FALSE(json.at("volumes").at(0).at("durable").as_bool());
   EXPECT_EQ(json.at("hosts").at(0).at("io_queues").to_number<int>(), 2);
   EXPECT_EQ(json.at("pools").at(0).at("free_bytes").to_number<int>(), 60);
+  EXPECT_EQ(json.at("caches").at(0).at("media").as_string(), "cache line (devdax)");
+  EXPECT_EQ(json.at("caches").at(0).at("dirty_bytes").to_number<int>(), 30);
+  EXPECT_EQ(json.at("volumes").at(0).at("cache").as_string(), "pmem0");
   EXPECT_EQ(json.at("listeners").at(0).at("connections").to_number<int>(), 2);
   EXPECT_EQ(json.at("reactors").at(0).at("name").as_string(), "reactor 0");
   EXPECT_EQ(json.at("reactors").at(0).at("connections").to_number<int>(), 4);
