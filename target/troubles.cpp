@@ -22,9 +22,7 @@ Place place_of(const config::Config& config, const engine::Finding& finding) {
   const std::string& name = finding.name;
   const auto pool = [&]() -> const config::Pool& { return config.pools.at(name); };
   const auto volume = [&]() -> const config::Volume& { return config.volumes.at(name); };
-  const auto device = [&]() -> const config::CacheDevice& {
-    return config.cache_devices.at(name);
-  };
+  const auto device = [&]() -> const config::CacheDevice& { return config.cache_devices.at(name); };
   switch (finding.about) {
     case About::known_volumes:
       break;

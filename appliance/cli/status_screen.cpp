@@ -102,9 +102,9 @@ std::string caches_table(const json::value& status) {
   for (const auto& c : list(status, "caches")) {
     const auto size = number(c, "size_bytes");
     table.add({text(c, "name"), or_dash(text(c, "media")),
-               size == 0 ? "-"
-                         : fmt::format("{} of {}", size_text(number(c, "free_bytes")),
-                                       size_text(size)),
+               size == 0
+                   ? "-"
+                   : fmt::format("{} of {}", size_text(number(c, "free_bytes")), size_text(size)),
                size_text(number(c, "dirty_bytes")), flag(c, "open") ? "ok" : "not open"});
   }
   return table.text();
@@ -173,9 +173,9 @@ std::string durability_line(const json::value& status) {
       forgetful += (forgetful.empty() ? "" : ", ") + text(v, "name");
       continue;
     }
-    add(media, text(v, "cache").empty() ? "on the pool's disks (flushed)"
-                                        : "in " + text(v, "cache") + " (" +
-                                              media_of(status, text(v, "cache")) + ")");
+    add(media, text(v, "cache").empty()
+                   ? "on the pool's disks (flushed)"
+                   : "in " + text(v, "cache") + " (" + media_of(status, text(v, "cache")) + ")");
   }
   if (list(status, "volumes").empty()) media = "on the pool's disks (flushed)";
   std::string out = "\n";

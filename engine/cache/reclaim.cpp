@@ -262,10 +262,11 @@ bool Reclaim::is_sparse(const Fragment& fragment) {
 }
 
 bool Reclaim::move(CacheActor& actor, const Fragment& fragment) {
-  data_.resize(fragment.range.count.value * format::place_bytes);
+  std::vector<std::byte>& data = data_[used_records_];
+  data.resize(fragment.range.count.value * format::place_bytes);
   // Rot must not get a new checksum.
-  if (!read_payload(device_.region(), fragment.value, device_.payload_crc(), data_)) return false;
-  if (!volume_.move(actor, next_record(), fragment, data_)) {
+  if (!read_payload(device_.region(), fragment.value, device_.payload_crc(), data)) return false;
+  if (!volume_.move(actor, next_record(), fragment, data)) {
     --used_records_;
     in_flight_.fetch_sub(1, std::memory_order_relaxed);
     return false;

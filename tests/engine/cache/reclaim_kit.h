@@ -13,7 +13,9 @@ namespace engine::test {
 struct ReclaimedVolume : OpenVolume {
   explicit ReclaimedVolume(PmemRegion& region,
                            Reclaim::DirtyTail dirty_tail = Reclaim::DirtyTail::ours)
-      : OpenVolume(region), reclaim(std::make_unique<Reclaim>(*volume, dirty_tail)) {}
+      : OpenVolume(region), reclaim(std::make_unique<Reclaim>(*volume, dirty_tail)) {
+    if (committer != nullptr) actor = CacheActor::make_for_committer(*committer);
+  }
 
   // Everything published is on the backing.
   void write_back() {
@@ -32,7 +34,7 @@ struct ReclaimedVolume : OpenVolume {
       const Reclaim::Step done = reclaim->step(*actor);
       ASSERT_NE(done, Reclaim::Step::stopped);
       if (done == Reclaim::Step::idle) return;
-      while (actor->end_turn()) {
+      while (actor->end_turn() || (committer != nullptr && committer->step())) {
       }
     }
     ASSERT_GE(tails().key_tail, sequence) << "reclaim does not come to an end";
