@@ -133,12 +133,40 @@ void start_and_verify(Daemon& daemon, const std::vector<std::unique_ptr<Writer>>
   }
 }
 
-TEST(Durability, WhatWasAcknowledgedSurvivesKillAfterKill) {
-  constexpr std::uint64_t seed = 20261122;
+// What the volumes stand on. `granularity`: as PMEM2_FORCE_GRANULARITY has it.
+struct Ground {
+  const char* name;
+  const char* granularity;  // null: no cache
+};
+
+class Durability : public testing::TestWithParam<Ground> {
+ protected:
+  // Volumes are larger than the cache: it fills, writes back and reclaims between the kills.
+  [[nodiscard]] ConfigText config() {
+    ConfigText config = file_config(workplace.make_pool("pool"));
+    config.reactors = 2;
+    if (GetParam().granularity == nullptr) return config;
+    config.caches = {{.path = workplace.make_cache("cache", "12MiB", environment())}};
+    for (VolumeText& volume : config.volumes) volume.cache = "device: front, max_dirty_age: 1s";
+    return config;
+  }
+  static std::vector<std::string> environment() {
+    if (GetParam().granularity == nullptr) return {};
+    return {std::string("PMEM2_FORCE_GRANULARITY=") + GetParam().granularity};
+  }
+
   Workplace workplace;
-  ConfigText config = file_config(workplace.make_pool("pool"));
-  config.reactors = 2;
-  Daemon daemon(workplace, config);
+};
+
+INSTANTIATE_TEST_SUITE_P(On, Durability,
+                         testing::Values(Ground{"Disk", nullptr}, Ground{"CacheOfPages", "PAGE"},
+                                         Ground{"CacheOfLines", "CACHE_LINE"}),
+                         [](const auto& ground) { return std::string(ground.param.name); });
+
+TEST_P(Durability, WhatWasAcknowledgedSurvivesKillAfterKill) {
+  constexpr std::uint64_t seed = 20261122;
+  Daemon daemon(workplace, config());
+  daemon.environment = environment();
   std::vector<std::unique_ptr<Writer>> all;
   for (std::size_t i = 0; i < writers; ++i) all.push_back(std::make_unique<Writer>(i, seed));
   engine::SeededRandom random(seed);
@@ -172,9 +200,9 @@ TEST(Durability, WhatWasAcknowledgedSurvivesKillAfterKill) {
 }
 
 // SIGTERM finishes what was accepted, and a clean restart shows it.
-TEST(Durability, AnOrderlyStopUnderLoadLosesNothing) {
-  Workplace workplace;
-  Daemon daemon(workplace, file_config(workplace.make_pool("pool")));
+TEST_P(Durability, AnOrderlyStopUnderLoadLosesNothing) {
+  Daemon daemon(workplace, config());
+  daemon.environment = environment();
   std::vector<std::unique_ptr<Writer>> all;
   for (std::size_t i = 0; i < writers; ++i) all.push_back(std::make_unique<Writer>(i, 7));
   for (int round = 0; round < 3; ++round) {

@@ -52,6 +52,8 @@ std::string ConfigText::yaml() const {
              listener.address, listener.port,
              listener.options.empty() ? "" : ", " + listener.options);
   }
+  if (!caches.empty()) out.line("cache_devices:");
+  for (const CacheText& cache : caches) out.line("  {}: {{path: {}}}", cache.name, cache.path);
   if (!pools.empty()) out.line("pools:");
   for (const PoolText& pool : pools) {
     if (pool.directory.empty()) {
@@ -62,8 +64,9 @@ std::string ConfigText::yaml() const {
   }
   if (!volumes.empty()) out.line("volumes:");
   for (const VolumeText& volume : volumes) {
-    out.line("  {}: {{pool: {}, size: {}, block_size: {}}}", volume.name, volume.pool, volume.size,
-             volume.block_size);
+    out.line("  {}: {{pool: {}, size: {}, block_size: {}{}}}", volume.name, volume.pool,
+             volume.size, volume.block_size,
+             volume.cache.empty() ? "" : ", cache: {" + volume.cache + "}");
   }
   if (!hosts.empty()) out.line("hosts:");
   for (const HostText& host : hosts) out.line("  {}: {{nqn: {}}}", host.name, host.nqn);

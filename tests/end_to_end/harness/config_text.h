@@ -18,6 +18,11 @@ struct ListenerText {
   std::string options = {};  // "digests: refused, max_r2t: 1"
 };
 
+struct CacheText {
+  std::string name = "front";
+  std::string path = {};
+};
+
 struct PoolText {
   std::string name = "mem";
   std::string directory = {};  // empty: a memory pool
@@ -28,6 +33,7 @@ struct VolumeText {
   std::string pool = "mem";
   std::string size = "64MiB";
   std::uint32_t block_size = 4096;
+  std::string cache = {};  // "device: front, max_dirty_age: 1s"; empty: none
 };
 
 struct NamespaceText {
@@ -54,6 +60,7 @@ struct ConfigText {
   std::uint32_t reactors = 1;
   std::string memory = "512MiB";
   std::vector<ListenerText> listeners = {};
+  std::vector<CacheText> caches = {};
   std::vector<PoolText> pools = {};
   std::vector<VolumeText> volumes = {};
   std::vector<HostText> hosts = {};

@@ -76,6 +76,16 @@ std::string Workplace::make_pool(std::string_view name) {
   return pool;
 }
 
+std::string Workplace::make_cache(std::string_view name, std::string_view size,
+                                  const std::vector<std::string>& environment) {
+  const std::string cache = path(name);
+  const Outcome made = run({.arguments = {FOREBAY_MEDIA, "format", "--size", std::string(size),
+                                          "--checksums", cache},
+                            .environment = environment});
+  EXPECT_EQ(made.exit.code, 0) << made.output;
+  return cache;
+}
+
 void write_file(const std::string& path, std::string_view text) {
   std::ofstream(path, std::ios::trunc) << text;
 }

@@ -26,6 +26,10 @@ class Workplace {
   std::uint16_t free_port();
   // A directory that `forebayctl pool init` has made a file pool.
   std::string make_pool(std::string_view name);
+  // A file that `forebay-media format` has made a cache, with checksums; `environment`: as the
+  // daemon will have it.
+  std::string make_cache(std::string_view name, std::string_view size,
+                         const std::vector<std::string>& environment = {});
 
  private:
   std::string directory_;
