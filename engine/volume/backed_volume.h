@@ -1,5 +1,4 @@
-// BackedVolume: a volume whose blocks go straight to its backing (until the cache stands in
-// between).
+// BackedVolume: a volume whose blocks go straight to its backing; what a cached one stands on.
 #pragma once
 
 #include <atomic>
