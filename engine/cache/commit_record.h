@@ -42,8 +42,9 @@ struct PendingKey {
   PublishPermit permit;  // of the key's range
   format::KeyKind kind;
   KeyCondition condition = KeyCondition::none;
-  bool dropped = false;  // the condition did not hold: neither logged nor published
-  ExtentValue value;     // data, clean: where it lies
+  bool dropped = false;     // the condition did not hold: neither logged nor published
+  bool gives_back = false;  // zero: the backing's space, too
+  ExtentValue value;        // data, clean: where it lies
   std::uint32_t segment = 0;
   std::uint32_t generation = 0;                  // of the segment, the low half
   Owner owner;                                   // condition owned

@@ -78,7 +78,9 @@ KeyFault check_key(const format::Key& key, const KeyLimits& limits) {
   if (kind < format::KeyKind::data || kind > format::KeyKind::invalidate) {
     return KeyFault::unknown_kind;
   }
-  if (key.flags != 0 || key.reserved != 0) return KeyFault::reserved;
+  const bool is_zero = key.kind == static_cast<std::uint8_t>(format::KeyKind::zero);
+  const int known_flags = is_zero ? format::key_gives_back : 0;
+  if ((key.flags & ~known_flags) != 0 || key.reserved != 0) return KeyFault::reserved;
   if (key.sectors == 0) return KeyFault::bad_length;
   if (has_place(kind) && key.sectors > limits.layout.segment_bytes / sector) {
     return KeyFault::bad_length;

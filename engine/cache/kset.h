@@ -71,7 +71,7 @@ struct KeyLimits {
 enum class KeyFault : std::uint8_t {
   none,
   unknown_kind,    // neither of KeyKind
-  reserved,        // flags or reserved bytes that are not zero
+  reserved,        // flags that the kind does not have, or reserved bytes that are not zero
   bad_length,      // no sectors, or more than a segment holds
   beyond_volume,   // ends behind the volume's last sector
   bad_place,       // outside the segments, or across the edge of one

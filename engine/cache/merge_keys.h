@@ -21,6 +21,7 @@ struct DirtyKey {
   Place place{};               // data: on the cache device; zero: its stamp in the index
   std::uint32_t crc = 0;       // data
   Kind kind = Kind::data;
+  bool gives_back = false;  // zero: the backing's space, too
 
   // As the index says it, seen from `skipped` sectors after its beginning.
   [[nodiscard]] ExtentValue value(SectorCount skipped = {}) const {

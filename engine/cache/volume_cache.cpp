@@ -80,13 +80,14 @@ Result<void, CacheRefusal> VolumeCache::fill(CacheActor& actor, CommitRecord& re
 }
 
 Result<void, CacheRefusal> VolumeCache::write_zeroes(CacheActor& actor, CommitRecord& record,
-                                                     std::span<const SectorRange> ranges) {
-  return take_marks(actor, record, ranges, format::KeyKind::zero);
+                                                     std::span<const SectorRange> ranges,
+                                                     ZeroedSpace space) {
+  return take_marks(actor, record, ranges, format::KeyKind::zero, space);
 }
 
 Result<void, CacheRefusal> VolumeCache::invalidate(CacheActor& actor, CommitRecord& record,
                                                    SectorRange range) {
-  return take_marks(actor, record, {&range, 1}, format::KeyKind::invalidate);
+  return take_marks(actor, record, {&range, 1}, format::KeyKind::invalidate, ZeroedSpace::kept);
 }
 
 // Everything that can be refused comes before the first byte is copied: data space, index memory,
@@ -143,7 +144,7 @@ Result<void, CacheRefusal> VolumeCache::take_data(CacheActor& actor, CommitRecor
 
 Result<void, CacheRefusal> VolumeCache::take_marks(CacheActor& actor, CommitRecord& record,
                                                    std::span<const SectorRange> ranges,
-                                                   format::KeyKind kind) {
+                                                   format::KeyKind kind, ZeroedSpace space) {
   CHECK(!ranges.empty());
   record.reset();
   if (const auto refused = refusal()) return *refused;
@@ -155,7 +156,8 @@ Result<void, CacheRefusal> VolumeCache::take_marks(CacheActor& actor, CommitReco
       record.keys_.clear();
       return CacheRefusal::no_memory;
     }
-    record.keys_.emplace_back(std::move(*permit), kind);
+    record.keys_.emplace_back(std::move(*permit), kind).gives_back =
+        space == ZeroedSpace::given_back;
   }
   CHECK(kind != format::KeyKind::zero || sum <= most_zeroed);
   if (!promise_log(actor, record, record.keys_.size(), VolumeLog::Purpose::command)) {

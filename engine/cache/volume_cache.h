@@ -59,9 +59,12 @@ class VolumeCache {
   [[nodiscard]] Result<void, CacheRefusal> write(CacheActor& actor, CommitRecord& record,
                                                  SectorRange range,
                                                  std::span<const std::byte> data);
-  // Reads as zeros from then on: Write Zeroes and Deallocate alike. At most most_zeroed in all.
+  // Reads as zeros from then on: Write Zeroes, and Deallocate, whose space the backing gives back.
+  // At most most_zeroed in all.
+  enum class ZeroedSpace : std::uint8_t { kept, given_back };
   [[nodiscard]] Result<void, CacheRefusal> write_zeroes(CacheActor& actor, CommitRecord& record,
-                                                        std::span<const SectorRange> ranges);
+                                                        std::span<const SectorRange> ranges,
+                                                        ZeroedSpace space = ZeroedSpace::kept);
   // What the backing has, `data` as above: taken only if nothing of the range is in the cache when
   // its turn comes, and the miss has not been overtaken by then (MissPart::overtaken(), which
   // outlives the record; null: nothing can overtake it).
@@ -132,7 +135,7 @@ class VolumeCache {
                                                      const Terms& terms);
   [[nodiscard]] Result<void, CacheRefusal> take_marks(CacheActor& actor, CommitRecord& record,
                                                       std::span<const SectorRange> ranges,
-                                                      format::KeyKind kind);
+                                                      format::KeyKind kind, ZeroedSpace space);
   [[nodiscard]] std::optional<CacheRefusal> refusal() const;
   [[nodiscard]] bool promise_log(CacheActor& actor, CommitRecord& record, std::size_t keys,
                                  VolumeLog::Purpose purpose);

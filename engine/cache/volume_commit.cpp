@@ -187,6 +187,7 @@ void VolumeCommit::encode(const PendingKey& key) {
   to.sector = key.range().begin.value;
   to.sectors = static_cast<std::uint32_t>(key.range().count.value);
   to.kind = static_cast<std::uint8_t>(key.kind);
+  to.flags = key.gives_back ? format::key_gives_back : 0;
   if (!has_place(key.kind)) {
     stripes_ += key.range().count.value / stripe_sectors;
     return;

@@ -92,6 +92,7 @@ void WriteBackBatch::take(const ReadKset& kset) {
       case format::KeyKind::zero:
         dirty.kind = DirtyKey::Kind::zero;
         dirty.place = zero_stamp(sequence, at);
+        dirty.gives_back = (key.flags & format::key_gives_back) != 0;
         break;
       case format::KeyKind::invalidate:
         dirty.kind = DirtyKey::Kind::invalidate;
@@ -204,7 +205,7 @@ std::optional<std::size_t> WriteBackBatch::fill_io(std::size_t first, BackingIo&
     const DirtyPiece& piece = pieces_[next];
     const DirtyKey& of = keys_[piece.key];
     if (piece.range.begin != begin.range.begin + count || of.kind != key.kind ||
-        count.value + piece.range.count.value > most) {
+        of.gives_back != key.gives_back || count.value + piece.range.count.value > most) {
       break;
     }
     if (!zeros && of.place + (piece.range.begin - of.range.begin) != place + count) break;
@@ -214,7 +215,7 @@ std::optional<std::size_t> WriteBackBatch::fill_io(std::size_t first, BackingIo&
   io.offset = {begin.range.begin.value * sector_bytes};
   io.durable = false;
   if (zeros) {
-    io.kind = BackingIo::Kind::zero_range;
+    io.kind = key.gives_back ? BackingIo::Kind::discard : BackingIo::Kind::zero_range;
     io.buffer = {};
     io.length = length;
     return next;

@@ -248,6 +248,9 @@ enum class KeyKind : std::uint8_t {
   invalidate = 4,  // the backing counts from here on; no place
 };
 
+// A flag of zero keys: the backing may give the space back. Else it stays allocated.
+inline constexpr std::uint8_t key_gives_back = 1;
+
 struct Key {
   little_uint64_t sector;   // first of the volume, in 512 bytes
   little_uint32_t sectors;  // 1 or more; data and clean: at most one segment
@@ -256,7 +259,7 @@ struct Key {
   little_uint48_t
       place;           // data, clean: of the data, in 512 bytes from the device's beginning; else 0
   std::uint8_t kind;   // KeyKind
-  std::uint8_t flags;  // 0
+  std::uint8_t flags;  // key_gives_back, or 0
   little_uint32_t generation;  // of the segment, the low half; 0 without a place
   little_uint32_t reserved;
 };

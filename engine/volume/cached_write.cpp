@@ -32,7 +32,10 @@ Result<void, CacheRefusal> CachedWrite::take() {
     } else {
       part_ = std::min(left_.count, VolumeCache::most_zeroed);
       const SectorRange part{left_.begin, part_};
-      taken = volume.write_zeroes(lane().actor(), *this, {&part, 1});
+      const bool gives_back = io_->kind == VolumeIo::Kind::deallocate || io_->may_deallocate;
+      taken = volume.write_zeroes(
+          lane().actor(), *this, {&part, 1},
+          gives_back ? VolumeCache::ZeroedSpace::given_back : VolumeCache::ZeroedSpace::kept);
     }
     if (taken) {
       lane().commit_soon();

@@ -30,10 +30,17 @@ bool SimBacking::needs_reopen() const {
   return poisoned_;
 }
 
+std::size_t SimBacking::count(BackingIo::Kind kind) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = counts_.find(kind);
+  return found == counts_.end() ? 0 : found->second;
+}
+
 void SimBacking::submit(IoLane& lane, BackingIo& io) {
   const std::lock_guard lock(mutex_);
   io.lane = &lane;
   ++submitted_;
+  ++counts_[io.kind];
   const auto failure = failures_.find(submitted_);
   if (failure != failures_.end()) {
     const IoStatus status = failure->second;

@@ -47,6 +47,8 @@ class SimBacking final : public BackingDevice {
   // After a failed sync: usable again.
   void reopen();
   void grow(ByteCount size);
+  // Operations of this kind that have been submitted.
+  [[nodiscard]] std::size_t count(BackingIo::Kind kind) const;
 
   // Power loss. What was held is torn and ends with `unavailable`; ignore those answers.
   void crash();
@@ -68,6 +70,7 @@ class SimBacking final : public BackingDevice {
   bool syncs_fail_ = false;
   bool poisoned_ = false;
   std::size_t submitted_ = 0;
+  std::map<BackingIo::Kind, std::size_t> counts_;
   std::map<std::size_t, IoStatus> failures_;  // by the count of submitted operations
 };
 

@@ -64,7 +64,7 @@ def run_one(case: catalogue.Case, options: argparse.Namespace) -> int:
     failure = None
     note = ""
     try:
-        lab = Lab(image, Target(options.forebayd, options.forebayctl, folder), folder, uml)
+        lab = Lab(image, Target(options.forebayd, options.forebayctl, options.forebay_media, folder), folder, uml)
         case.run(lab)
         note = lab.finish()
     except Exception as error:  # noqa: BLE001: whatever it is, it fails this scenario and is printed
@@ -117,6 +117,7 @@ def arguments() -> argparse.Namespace:
     build = options.build.absolute()
     options.forebayd = build / "target" / "forebayd"
     options.forebayctl = build / "appliance" / "cli" / "forebayctl"
+    options.forebay_media = build / "appliance" / "media" / "forebay-media"
     options.cache = Path(os.environ.get("FOREBAY_VM_CACHE") or build / "vm-cache").absolute()
     options.work = build / "vm-work"
     return options

@@ -79,9 +79,9 @@ std::string Workplace::make_pool(std::string_view name) {
 std::string Workplace::make_cache(std::string_view name, std::string_view size,
                                   const std::vector<std::string>& environment) {
   const std::string cache = path(name);
-  const Outcome made = run({.arguments = {FOREBAY_MEDIA, "format", "--size", std::string(size),
-                                          "--checksums", cache},
-                            .environment = environment});
+  const Outcome made = run(
+      {.arguments = {FOREBAY_MEDIA, "format", "--size", std::string(size), "--checksums", cache},
+       .environment = environment});
   EXPECT_EQ(made.exit.code, 0) << made.output;
   return cache;
 }

@@ -106,11 +106,12 @@ TEST_P(ReclaimAllWays, WhatIsLeftOfAnExtentIsKeptWholeOrInParts) {
 }
 
 TEST_P(ReclaimAllWays, WhatIsMovedTogetherKeepsItsOwnData) {
+  constexpr std::array<std::uint8_t, 3> values{1, 2, 3};
   {
     ReclaimedVolume open(*pmem);
-    for (const std::uint8_t value : {1, 2, 3}) must(open.write(value * 32U, 24, value));
+    for (const std::uint8_t value : values) must(open.write(value * 32U, 24, value));
     // Cut, so that they have to be moved where there are checksums.
-    for (const std::uint8_t value : {1, 2, 3}) must(open.write(value * 32U, 1, 9));
+    for (const std::uint8_t value : values) must(open.write(value * 32U, 1, 9));
     open.write_back();
     // Twice: it may be met again in the last step.
     for (int look = 0; look < 2; ++look) open.warm(32, 96);
@@ -118,7 +119,7 @@ TEST_P(ReclaimAllWays, WhatIsMovedTogetherKeepsItsOwnData) {
     EXPECT_EQ(open.reclaim->figures().dropped, 0U);
   }
   OpenVolume again(*pmem);
-  for (const std::uint8_t value : {1, 2, 3}) {
+  for (const std::uint8_t value : values) {
     EXPECT_THAT(again.read(value * 32U + 1, 23), Each(value));
   }
 }

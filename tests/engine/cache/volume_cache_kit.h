@@ -63,10 +63,12 @@ struct OpenVolume {
     if (taken) finish_turn();
     return taken;
   }
-  [[nodiscard]] Result<void, CacheRefusal> zero(std::uint64_t at, std::uint64_t sectors) {
+  [[nodiscard]] Result<void, CacheRefusal> zero(
+      std::uint64_t at, std::uint64_t sectors,
+      VolumeCache::ZeroedSpace space = VolumeCache::ZeroedSpace::kept) {
     CommitRecord record(sink);
     const SectorRange range{{at}, {sectors}};
-    auto taken = volume->write_zeroes(*actor, record, {&range, 1});
+    auto taken = volume->write_zeroes(*actor, record, {&range, 1}, space);
     while (actor->end_turn()) {
     }
     return taken;

@@ -56,6 +56,20 @@ TEST(WriteBack, ZerosAreWrittenAndGiveUpTheirPlaceInTheIndex) {
   EXPECT_EQ(life.cache.read(8, 4), (std::vector<int>{1, -1, -1, -1})) << "the backing has them";
 }
 
+TEST(WriteBack, SpaceIsGivenBackWhereThatWasAskedFor) {
+  Case of;
+  WriteBackLife life(*of.pmem, of.disk);
+  life.write(8, 16, 1);
+  life.write_back_all();
+  life.zero(8, 4);
+  must(life.cache.zero(12, 4, VolumeCache::ZeroedSpace::given_back));
+  must(life.cache.zero(16, 4, VolumeCache::ZeroedSpace::given_back));
+  life.write_back_all();
+  EXPECT_EQ(of.disk.backing.count(BackingIo::Kind::zero_range), 1U);
+  EXPECT_EQ(of.disk.backing.count(BackingIo::Kind::discard), 1U) << "neighbours go together";
+  EXPECT_THAT(of.disk.durable(8, 13), ElementsAre(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1));
+}
+
 TEST(WriteBack, WhatIsInvalidatedIsNotWritten) {
   Case of;
   WriteBackLife life(*of.pmem, of.disk);

@@ -20,6 +20,8 @@ class Lab:
     def __init__(self, image: Image, target: Target, folder: Path, uml: Path | None = None):
         """`uml`: a User-mode Linux kernel, for a scenario that has its host there and no capture."""
         self.image, self.target, self.folder = image, target, folder
+        # Volumes get a cache.
+        self.cached = False
         # Patterns of kernel messages that this scenario provokes.
         self.allowed_complaints = ""
         self._hosts: dict[int, Host] = {}
@@ -31,6 +33,8 @@ class Lab:
     def serve(self, *volumes: tuple[int, str, int, int]) -> None:
         """Starts the target with volumes given as (nsid, name, size, block size)."""
         self.target.create_pool()
+        if self.cached:
+            self.target.create_cache()
         for volume in volumes or [(1, "data", 64 * MIB, 4096)]:
             self.target.add_volume(*volume)
         self.target.start()

@@ -17,6 +17,7 @@ DISCOVERY_PORT = 8009
 DISCOVERY_NQN = "nqn.2014-08.org.nvmexpress.discovery"
 SUBSYSTEM = "nqn.2026-11.com.example:guests"
 MIB = 1 << 20
+CACHE_MIB = 16
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 
@@ -24,8 +25,8 @@ STOP_TIMEOUT_S = 30.0
 class Target:
     """One daemon over one pool. Its whole configuration is `config`: change it, then `write` or `start`."""
 
-    def __init__(self, binary: Path, tool: Path, folder: Path):
-        self.binary, self.tool, self.folder = binary, tool, folder
+    def __init__(self, binary: Path, tool: Path, media_tool: Path, folder: Path):
+        self.binary, self.tool, self.media_tool, self.folder = binary, tool, media_tool, folder
         self.pool = folder / "pool"
         self._process: subprocess.Popen | None = None
         self._log_size = 0
@@ -47,6 +48,8 @@ class Target:
 
     def add_volume(self, nsid: int, name: str, size: int, block_size: int) -> None:
         self.config["volumes"][name] = {"pool": "files", "size": f"{size // MIB}MiB", "block_size": block_size}
+        if "cache_devices" in self.config:
+            self.config["volumes"][name]["cache"] = {"device": "front", "max_dirty_age": "1s"}
         self.config["subsystems"][SUBSYSTEM]["namespaces"][nsid] = {"volume": name}
 
     def create_pool(self) -> None:
@@ -54,6 +57,15 @@ class Target:
         done = subprocess.run([str(self.tool), "pool", "init", str(self.pool)], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise CannotRun(f"forebayctl pool init: {done.stdout}{done.stderr}")
+
+    def create_cache(self) -> None:
+        """In a file; the volumes that are added from now on are served through it."""
+        path = self.folder / "cache"
+        done = subprocess.run([str(self.media_tool), "format", "--size", f"{CACHE_MIB}MiB", "--checksums", str(path)],
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise CannotRun(f"forebay-media format: {done.stdout}{done.stderr}")
+        self.config["cache_devices"] = {"front": {"path": str(path)}}
 
     def write(self) -> Path:
         path = self.folder / "forebay.yaml"

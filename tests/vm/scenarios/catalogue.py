@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lab.lab import Scenario
+from lab.lab import Lab, Scenario
 from scenarios import administration, changes, connecting, data, filesystems, outages, several_hosts, soak
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -16,8 +16,12 @@ SCENARIOS: tuple[Scenario, ...] = (
 )
 # A host under User-mode Linux instead of a stock kernel, in the long form only.
 SOAKS: tuple[Scenario, ...] = (soak.killed_again_and_again,)
-# The older kernel's share of the short form.
+# Those that ask most of the engine run again with a cache in front of the pool, smaller than what they write.
+CACHED: tuple[Scenario, ...] = (filesystems.ext4, filesystems.xfs, data.zeroing, data.large_io, outages.target_killed,
+                                outages.target_stopped, changes.volume_grown)
+# The older kernel's share of the short form, and that of cached volumes.
 BOOKWORM_SHORT = {"discover", "queues", "ext4", "target_killed"}
+CACHED_SHORT = {"cached_ext4", "cached_zeroing", "cached_target_killed", "cached_volume_grown"}
 
 
 @dataclass(frozen=True)
@@ -25,21 +29,25 @@ class Case:
     suite: str
     scenario: Scenario
     long: bool  # runs in the long form only
+    cached: bool = False
 
     @property
     def name(self) -> str:
-        return self.scenario.__name__
+        return ("cached_" if self.cached else "") + self.scenario.__name__
 
     @property
     def uses_uml(self) -> bool:
         return self.scenario in SOAKS
 
-    def run(self, lab: object) -> None:
+    def run(self, lab: Lab) -> None:
+        lab.cached = self.cached
         self.scenario(lab)
 
 
 def cases(long: bool) -> list[Case]:
     every = [Case("trixie", scenario, False) for scenario in SCENARIOS]
     every += [Case("bookworm", scenario, scenario.__name__ not in BOOKWORM_SHORT) for scenario in SCENARIOS]
+    every += [Case("trixie", scenario, f"cached_{scenario.__name__}" not in CACHED_SHORT, cached=True)
+              for scenario in CACHED]
     every += [Case("trixie", scenario, True) for scenario in SOAKS]
     return [case for case in every if long or not case.long]
