@@ -20,6 +20,7 @@ MIB = 1 << 20
 CACHE_MIB = 16
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
+WRITE_BACK_TIMEOUT_S = 60.0
 
 
 class Target:
@@ -111,11 +112,23 @@ class Target:
         return done.stdout + done.stderr
 
     def hosts(self) -> list[dict]:
-        """The connected ones, as forebayctl tells programs."""
+        """The connected ones."""
+        return self._status_list("hosts")
+
+    def await_written_back(self) -> None:
+        """Nothing waits in a cache any more; at once where there is none."""
+        deadline = time.monotonic() + WRITE_BACK_TIMEOUT_S
+        while any(cache["dirty_bytes"] for cache in self._status_list("caches")):
+            if time.monotonic() > deadline:
+                raise Failed(f"still dirty after {WRITE_BACK_TIMEOUT_S:.0f} s:\n{self.status()}")
+            time.sleep(0.1)
+
+    def _status_list(self, name: str) -> list[dict]:
+        """As forebayctl tells programs."""
         done = subprocess.run([str(self.tool), "status", "--json", "--socket", self.config["control"]["socket"]],
                               capture_output=True, text=True, timeout=30, check=False)
         try:
-            return json.loads(done.stdout)["hosts"]
+            return json.loads(done.stdout)[name]
         except (ValueError, KeyError) as error:
             raise Failed(f"forebayctl status --json: exit code {done.returncode}: {done.stdout}{done.stderr}") from error
 

@@ -35,6 +35,8 @@ def _use(lab: Lab, host: Host, device: str) -> None:
     host.fio("/mnt/random", "--rw=randwrite", "--bs=4k", "--size=4M", "--iodepth=8", "--fsync=64")
     host.fio("/mnt/sequential", "--rw=write", "--bs=128k", "--size=8M", "--iodepth=4")
     host.run("cp /usr/bin/fio /mnt && sync && cmp /mnt/fio /usr/bin/fio")
+    # Else a cache would never bring the file's data to the pool.
+    lab.target.await_written_back()
     host.run("rm /mnt/random && sync")
     before = lab.target.pool_bytes()
     trimmed = host.run("fstrim -v /mnt")
