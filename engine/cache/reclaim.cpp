@@ -232,7 +232,8 @@ Step Reclaim::keep(CacheActor& actor) {
     const std::uint64_t bytes = fragment.range.count.value * format::place_bytes;
     if (moves && moved > 0 && moved + bytes > most_moved) break;
     kept_.pop_back();
-    if (moves && move(actor, fragment)) {
+    if (moves && data_.empty()) data_.resize(most_moved);
+    if (moves && move(actor, fragment, std::span(data_).subspan(moved, bytes))) {
       moved += bytes;
     } else {
       (volume_.can_relog(fragment) ? in_place_ : refused_).push_back(fragment);
@@ -261,9 +262,9 @@ bool Reclaim::is_sparse(const Fragment& fragment) {
          !counters.open.load(std::memory_order_relaxed);
 }
 
-bool Reclaim::move(CacheActor& actor, const Fragment& fragment) {
-  std::vector<std::byte>& data = data_[used_records_];
-  data.resize(fragment.range.count.value * format::place_bytes);
+// `data` stays as it is until what is logged again is through: in page granularity it is written
+// then.
+bool Reclaim::move(CacheActor& actor, const Fragment& fragment, std::span<std::byte> data) {
   // Rot must not get a new checksum.
   if (!read_payload(device_.region(), fragment.value, device_.payload_crc(), data)) return false;
   if (!volume_.move(actor, next_record(), fragment, data)) {

@@ -102,7 +102,7 @@ class Reclaim final : private CompletionSink {
   template <class Visit>
   void for_living(SectorRange range, const Owner& owner, Visit visit);
   [[nodiscard]] bool is_sparse(const Fragment& fragment);
-  [[nodiscard]] bool move(CacheActor& actor, const Fragment& fragment);
+  [[nodiscard]] bool move(CacheActor& actor, const Fragment& fragment, std::span<std::byte> data);
   [[nodiscard]] bool relog(CacheActor& actor);
   [[nodiscard]] CommitRecord& next_record();
 
@@ -134,8 +134,7 @@ class Reclaim final : private CompletionSink {
   std::vector<Fragment> in_place_;       // about to be
   std::vector<Fragment> refused_;        // hot, and no room for it
   std::vector<std::uint32_t> segments_;  // named by keys that were looked at since K moved
-  // What each record moves: as it is until the record completes, for a commit thread to write.
-  std::array<std::vector<std::byte>, most_records> data_;
+  std::vector<std::byte> data_;          // that is moved in a step; most_moved once there was any
   std::array<std::unique_ptr<CommitRecord>, most_records> records_;
   std::size_t used_records_ = 0;
   std::atomic<std::size_t> in_flight_{0};

@@ -65,14 +65,17 @@ class LaneTask : public boost::intrusive::list_base_hook<
   ~LaneTask() = default;
 };
 
-// Something that a part of the engine keeps with each lane that has come to it. Nothing of it may
-// be under way when the lane is destroyed.
+// Something that a part of the engine keeps with each lane that has come to it. It is quiet when
+// the lane is destroyed.
 class LaneGuest {
  public:
   LaneGuest() = default;
   LaneGuest(const LaneGuest&) = delete;
   LaneGuest& operator=(const LaneGuest&) = delete;
   virtual ~LaneGuest() = default;
+
+  // Nothing of it is under way, nor will be but by what the lane's thread begins. That thread.
+  [[nodiscard]] virtual bool is_quiet() const = 0;
 };
 
 class IoLane {
@@ -128,6 +131,14 @@ class IoLane {
       if (whose == host) return guest.get();
     }
     return nullptr;
+  }
+  // What goes on behind answered requests is not among in_flight(): fills of a cache. The lane's
+  // thread.
+  [[nodiscard]] bool guests_are_quiet() const {
+    for (const auto& [whose, guest] : guests_) {
+      if (!guest->is_quiet()) return false;
+    }
+    return true;
   }
   // Lives as long as the lane; the host lives longer.
   void keep_guest(const void* host, std::unique_ptr<LaneGuest> guest) {

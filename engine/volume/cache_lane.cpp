@@ -1,5 +1,6 @@
 #include "engine/volume/cache_lane.h"
 
+#include <thread>
 #include <utility>
 
 #include "engine/volume/cached_read.h"
@@ -49,9 +50,19 @@ void CacheLane::complete(CommitRecord& record) {
   command.go_on();
 }
 
+// Pushed, the command may end at once, and with the last one the lane: not before this is over.
 void CacheLane::tell(CacheCommand& command) {
+  tellers_.fetch_add(1, std::memory_order_relaxed);
   told_.push(command);
   if (!is_told_.exchange(true, std::memory_order_seq_cst)) lane_.post(tell_);
+  tellers_.fetch_sub(1, std::memory_order_release);
+}
+
+bool CacheLane::is_quiet() const {
+  if (!reads_.is_whole() || !writes_.is_whole() || !misses_.is_whole()) return false;
+  // A few instructions; nobody would wake the lane for their end.
+  while (tellers_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
+  return !is_told_.load(std::memory_order_relaxed);
 }
 
 // Whoever pushes behind this look posts again.

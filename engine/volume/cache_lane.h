@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 
 #include "engine/media/io_lane.h"
@@ -31,6 +32,9 @@ class CacheLane final : public LaneGuest, private LaneTask, private CompletionSi
   // What the actor has taken is committed at the end of this turn.
   void commit_soon() { lane_.at_turn_end(*this); }
 
+  // No command is under way, and nobody is about to tell of one.
+  [[nodiscard]] bool is_quiet() const override;
+
   // Any thread: the command, which is this lane's, goes on.
   void tell(CacheCommand& command);
 
@@ -54,7 +58,8 @@ class CacheLane final : public LaneGuest, private LaneTask, private CompletionSi
   IoLane& lane_;
   const std::unique_ptr<CacheActor> actor_;
   HandOver<CacheCommand> told_;
-  std::atomic<bool> is_told_{false};  // tell_ is on its way
+  std::atomic<bool> is_told_{false};      // tell_ is on its way
+  std::atomic<std::uint32_t> tellers_{0};  // threads inside tell()
   FileOperation tell_;
 
   LanePool<CachedRead> reads_;

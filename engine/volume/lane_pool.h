@@ -24,6 +24,8 @@ class LanePool {
     return item;
   }
   void give_back(Item& item) { free_.push_back(&item); }
+  // Nothing is out.
+  [[nodiscard]] bool is_whole() const { return free_.size() == all_.size(); }
 
  private:
   std::vector<std::unique_ptr<Item>> all_;

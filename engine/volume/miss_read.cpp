@@ -13,7 +13,7 @@ SectorCount MissRead::start(CachedRead& reader, SectorRange gap, bool fills) {
   reader_ = &reader;
   front_ = &reader.front();
   fills_ = fills;
-  handed_ = IoStatus::ok;
+  status_ = IoStatus::ok;
   holes_.clear();
   phase_ = Phase::joined;  // from begin() on it may be handed over
   front_->volume().misses().begin(gap, *this);
@@ -38,27 +38,33 @@ void MissRead::look_again() {
     front_->count_lost_read();
     return hand_out(IoStatus::media_error);
   }
-  read_next();
+  read_holes();
 }
 
-void MissRead::read_next() {
-  if (holes_.empty()) return hand_out(IoStatus::ok);
-  const SectorRange hole = holes_.back();
-  holes_.pop_back();
-  io_ = {};
-  io_.kind = BackingIo::Kind::read;
-  io_.offset = front_->position_of(hole.begin);
-  io_.buffer = reader_->bytes_of(hole);
-  io_.context = this;
-  io_.done = [](BackingIo& io, IoStatus status) noexcept {
-    static_cast<MissRead*>(io.context)->backing_done(status);
-  };
-  front_->backing().submit(lane().lane(), io_);
+void MissRead::read_holes() {
+  while (status_ == IoStatus::ok && !holes_.empty()) {
+    const SectorRange hole = holes_.back();
+    holes_.pop_back();
+    io_ = {};
+    io_.kind = BackingIo::Kind::read;
+    io_.offset = front_->position_of(hole.begin);
+    io_.buffer = reader_->bytes_of(hole);
+    io_.context = this;
+    io_.done = [](BackingIo& io, IoStatus status) noexcept {
+      static_cast<MissRead*>(io.context)->backing_done(status);
+    };
+    reading_ = submitting_ = true;
+    front_->backing().submit(lane().lane(), io_);
+    submitting_ = false;
+    if (reading_) return;
+  }
+  hand_out(status_);
 }
 
 void MissRead::backing_done(IoStatus status) {
-  if (status != IoStatus::ok) return hand_out(status);
-  read_next();
+  reading_ = false;
+  status_ = status;
+  if (!submitting_) read_holes();
 }
 
 void MissRead::hand_out(IoStatus status) {
@@ -80,7 +86,7 @@ void MissRead::hand_out(IoStatus status) {
 
 // On the thread of whom it has joined: its own reader waits for it, so its buffer is still there.
 void MissRead::receive(IoStatus status, std::span<const std::byte> bytes) {
-  handed_ = status;
+  status_ = status;
   if (status == IoStatus::ok) {
     std::memcpy(reader_->bytes_of(range()).data(), bytes.data(), bytes.size());
   }
@@ -90,6 +96,7 @@ void MissRead::receive(IoStatus status, std::span<const std::byte> bytes) {
 // The reader's bytes are his own again as soon as he is told: what goes into the cache later is
 // copied.
 bool MissRead::fill() {
+  if (!front_->space().empty()) return false;  // what comes free is for those who wait
   std::span<const std::byte> bytes = reader_->bytes_of(range());
   if (front_->cache().committer != nullptr) {
     auto space = lane().lane().buffers().lease({bytes.size()});
@@ -113,7 +120,7 @@ void MissRead::end() {
 void MissRead::go_on() noexcept {
   if (phase_ == Phase::filling) return end();
   CachedRead& reader = *reader_;
-  const IoStatus status = handed_;
+  const IoStatus status = status_;
   lane().give_back(*this);
   reader.part_done(status);
 }

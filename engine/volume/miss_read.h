@@ -30,7 +30,7 @@ class MissRead final : public CacheCommand, private MissPart {
   enum class Phase : std::uint8_t { joined, reading, filling };
 
   void look_again();
-  void read_next();
+  void read_holes();
   void backing_done(IoStatus status);
   void hand_out(IoStatus status);
   void receive(IoStatus status, std::span<const std::byte> bytes);
@@ -42,9 +42,12 @@ class MissRead final : public CacheCommand, private MissPart {
   Phase phase_ = Phase::joined;
   bool fills_ = false;
   boost::container::small_vector<SectorRange, 4> holes_;  // that are left to read
+  IoStatus status_ = IoStatus::ok;  // of the backing; joined: that was handed over
+  // A read may end inside its submission; then the one who submits goes on.
+  bool submitting_ = false;
+  bool reading_ = false;
   BackingIo io_;
-  IoStatus handed_ = IoStatus::ok;  // joined
-  BufferLease copy_;                // what is filled from, where that takes time
+  BufferLease copy_;  // what is filled from, where that takes time
 };
 
 }  // namespace engine

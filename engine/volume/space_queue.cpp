@@ -11,7 +11,7 @@ namespace engine {
 void SpaceQueue::add(CachedWrite& write) {
   const std::lock_guard lock(lock_);
   SpaceWaiter& waiter = write;
-  waiter.is_told = false;
+  waiter.is_told = waiter.is_told_again = false;
   writes_.push_back(waiter);
   waiting_.fetch_add(1, std::memory_order_release);
 }
@@ -20,16 +20,24 @@ void SpaceQueue::tell_first() {
   CachedWrite* first = nullptr;
   {
     const std::lock_guard lock(lock_);
-    if (writes_.empty() || std::exchange(writes_.front().is_told, true)) return;
-    first = &static_cast<CachedWrite&>(writes_.front());
+    if (writes_.empty()) return;
+    SpaceWaiter& waiter = writes_.front();
+    waiter.is_told_again = std::exchange(waiter.is_told, true);
+    if (waiter.is_told_again) return;
+    first = &static_cast<CachedWrite&>(waiter);
   }
   // It stays the first, and waits, until it has been told.
   first->lane().tell(*first);
 }
 
 void SpaceQueue::stay(CachedWrite& write) {
-  const std::lock_guard lock(lock_);
-  static_cast<SpaceWaiter&>(write).is_told = false;
+  {
+    const std::lock_guard lock(lock_);
+    SpaceWaiter& waiter = write;
+    waiter.is_told = std::exchange(waiter.is_told_again, false);
+    if (!waiter.is_told) return;
+  }
+  write.lane().tell(write);
 }
 
 void SpaceQueue::leave(CachedWrite& write) {

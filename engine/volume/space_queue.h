@@ -13,7 +13,8 @@ class CachedWrite;
 // Linked while it waits; of the queue's lock.
 struct SpaceWaiter
     : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::safe_link>> {
-  bool is_told = false;
+  bool is_told = false;        // and has not looked since
+  bool is_told_again = false;  // perhaps after it has looked
 };
 
 // Any thread. One spin-lock, held for a few instructions; a leaf. Nothing is held for who waits:
@@ -26,7 +27,8 @@ class SpaceQueue {
 
   [[nodiscard]] bool empty() const { return waiting_.load(std::memory_order_acquire) == 0; }
   void add(CachedWrite& write);
-  // There may be space: tells the first, unless it has been told and has not looked yet.
+  // There may be space: tells the first, who looks once more if it has been told and may be
+  // looking already.
   void tell_first();
   // The first has looked, and goes on waiting.
   void stay(CachedWrite& write);

@@ -265,6 +265,7 @@ void Reactor::publish_holdings() {
 
 bool Reactor::drained() {
   if (residents_ != 0 || lane_->in_flight() != 0 || must_turn_again()) return false;
+  if (!lane_->guests_are_quiet()) return false;
   return !has_posted_.load(std::memory_order_acquire);
 }
 

@@ -1,0 +1,566 @@
+// The data path of a cached volume: what hosts read and write through the cache, in both
+// granularities.
+#include "engine/volume/cache_front.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "engine/volume/cached_volume.h"
+#include "tests/engine/volume/cache_front_kit.h"
+
+namespace engine::test {
+namespace {
+
+using Kind = VolumeIo::Kind;
+using std::chrono::seconds;
+
+std::vector<int> all(std::size_t sectors, int value) { return std::vector<int>(sectors, value); }
+std::vector<int> operator+(std::vector<int> front, const std::vector<int>& back) {
+  front.insert(front.end(), back.begin(), back.end());
+  return front;
+}
+
+class CacheFrontTest : public testing::TestWithParam<Media> {
+ protected:
+  static std::vector<int> of_backing(std::uint64_t at, std::uint64_t sectors) {
+    return FrontLife::of_backing(at, sectors);
+  }
+  // Put into the cache as a clean extent.
+  static void fill(FrontLife& life, std::uint64_t at, std::uint64_t sectors) {
+    (void)life.read(at, sectors);
+    (void)life.read(at, sectors);
+    ASSERT_TRUE(life.extent_of(at).has_value());
+    ASSERT_FALSE(life.extent_of(at)->dirty);
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Media, CacheFrontTest, testing::Values(Media::lines, Media::pages),
+                         [](const auto& media) {
+                           return media.param == Media::lines ? "Lines" : "Pages";
+                         });
+
+// ---- reading and writing
+
+TEST_P(CacheFrontTest, WhatIsWrittenIsReadWithoutTheBacking) {
+  FrontLife life(GetParam());
+  EXPECT_EQ(life.write(16, 8, 200), IoStatus::ok);
+  EXPECT_EQ(life.read(16, 8), all(8, 200));
+  EXPECT_EQ(life.read(16, 8, 1), all(8, 200));
+  EXPECT_EQ(life.backing.reads, 0);
+}
+
+TEST_P(CacheFrontTest, AWriteIsNotAnsweredBeforeItIsDurable) {
+  FrontLife life(GetParam());
+  const HostIo& io = life.submit(Kind::write, 0, 8, 200);
+  EXPECT_FALSE(io.has_ended);
+  life.go_on();
+  ASSERT_TRUE(io.has_ended);
+  EXPECT_EQ(life.lines != nullptr ? life.lines->unsettled() : life.pages->unsettled(), 0U);
+}
+
+TEST_P(CacheFrontTest, PartsOfABlockAreOverwritten) {
+  FrontLife life(GetParam());
+  EXPECT_EQ(life.write(0, 8, 200), IoStatus::ok);
+  EXPECT_EQ(life.write(3, 2, 201, 1), IoStatus::ok);
+  EXPECT_EQ(life.write(4, 8, 202), IoStatus::ok);
+  EXPECT_EQ(life.read(0, 12), all(3, 200) + all(1, 201) + all(8, 202));
+  EXPECT_EQ(life.backing.reads, 0);
+}
+
+TEST_P(CacheFrontTest, HolesAreReadFromTheBackingBetweenHits) {
+  FrontLife life(GetParam());
+  std::vector<int> expected = of_backing(0, 64);
+  for (std::uint64_t at = 1; at < 64; at += 4) {
+    EXPECT_EQ(life.write(at, 2, 200), IoStatus::ok);
+    expected[at] = expected[at + 1] = 200;
+  }
+  EXPECT_EQ(life.read(0, 64), expected);
+  EXPECT_EQ(life.backing.reads, 17);
+}
+
+TEST_P(CacheFrontTest, AMissLooksAgainBeforeItAsksTheBacking) {
+  FrontLife life(GetParam());
+  EXPECT_EQ(life.write(2, 4, 200), IoStatus::ok);
+  HostIo& io = life.miss(0, 8);
+  EXPECT_EQ(life.end(io), IoStatus::ok);
+  EXPECT_EQ(io.sectors(), of_backing(0, 2) + all(4, 200) + of_backing(6, 2));
+  HostIo& whole = life.miss(2, 4);
+  EXPECT_TRUE(whole.has_ended);
+  EXPECT_EQ(life.end(whole), IoStatus::ok);
+  EXPECT_EQ(whole.sectors(), all(4, 200));
+  EXPECT_EQ(life.backing.reads, 2);
+}
+
+TEST_P(CacheFrontTest, ZeroedAndDeallocatedReadsAsZeros) {
+  FrontLife life(GetParam());
+  EXPECT_EQ(life.write(0, 16, 200), IoStatus::ok);
+  EXPECT_EQ(life.end(life.submit(Kind::write_zeroes, 4, 4)), IoStatus::ok);
+  EXPECT_EQ(life.end(life.submit(Kind::deallocate, 12, 8)), IoStatus::ok);
+  EXPECT_EQ(life.read(0, 20), all(4, 200) + all(4, 0) + all(4, 200) + all(8, 0));
+  EXPECT_EQ(life.backing.reads, 0);
+}
+
+TEST_P(CacheFrontTest, ALargeZeroingGoesInPieces) {
+  FrontLife life(GetParam());
+  constexpr std::uint64_t gib = (std::uint64_t{1} << 30) / 512;
+  const std::uint64_t before = life.volume->commit().published();
+  EXPECT_EQ(life.write(3 * gib, 8, 200), IoStatus::ok);
+  HostIo& io = life.submit(Kind::write_zeroes, 8, 3 * gib - 8);
+  EXPECT_EQ(life.end(io), IoStatus::ok);
+  EXPECT_GE(life.volume->commit().published() - before, 4U);
+  for (const std::uint64_t at : {std::uint64_t{8}, gib, gib + 8, 2 * gib, 3 * gib - 8}) {
+    EXPECT_EQ(life.read(at, 8), all(8, 0)) << at;
+  }
+  EXPECT_EQ(life.read(3 * gib, 8), all(8, 200));
+  EXPECT_EQ(life.backing.reads, 0);
+  EXPECT_EQ(life.read(0, 8), of_backing(0, 8));
+}
+
+TEST_P(CacheFrontTest, BlocksOf4096BytesAreEightSectors) {
+  FrontLife life(GetParam());
+  CacheFront front(life.cache, *life.volume, life.backing, BlockSize{4096}, life.clock);
+  VolumeIo io;
+  io.lba = {3};
+  io.blocks = {2};
+  EXPECT_EQ(front.range_of(io), (SectorRange{{24}, {16}}));
+  EXPECT_EQ(front.position_of({24}), MediaOffset{12288});
+}
+
+// ---- rot
+
+TEST_P(CacheFrontTest, RotOfWhatOnlyTheCacheHasIsAMediaError) {
+  FrontLife life(GetParam());
+  EXPECT_EQ(life.write(0, 8, 200), IoStatus::ok);
+  EXPECT_EQ(life.write(8, 8, 201), IoStatus::ok);
+  life.rot(0);
+  EXPECT_EQ(life.end(life.submit(Kind::read, 0, 16)), IoStatus::media_error);
+  EXPECT_EQ(life.front->lost_reads(), 1U);
+  EXPECT_EQ(life.read(8, 8), all(8, 201));
+  EXPECT_EQ(life.end(life.miss(0, 8)), IoStatus::media_error);
+  EXPECT_EQ(life.front->lost_reads(), 2U);
+  EXPECT_EQ(life.backing.reads, 0);
+}
+
+TEST_P(CacheFrontTest, RotOfWhatTheBackingHasIsReadFromThere) {
+  FrontLife life(GetParam());
+  fill(life, 0, 8);
+  const int reads = life.backing.reads;
+  EXPECT_EQ(life.read(0, 8), of_backing(0, 8));
+  EXPECT_EQ(life.backing.reads, reads);
+  life.rot(0);
+  EXPECT_EQ(life.read(0, 8), of_backing(0, 8));
+  EXPECT_EQ(life.backing.reads, reads + 1);
+  EXPECT_EQ(life.front->lost_reads(), 0U);
+}
+
+// ---- misses that are shared
+
+TEST_P(CacheFrontTest, OneReadOfTheBackingServesAllWhoAskForIt) {
+  FrontLife life(GetParam());
+  life.backing.inner.hold(true);
+  HostIo& first = life.submit(Kind::read, 0, 8, 0, 0);
+  HostIo& second = life.submit(Kind::read, 0, 8, 0, 1);
+  HostIo& same_lane = life.submit(Kind::read, 0, 8, 0, 0);
+  HostIo& middle = life.submit(Kind::read, 3, 2, 0, 1);
+  HostIo& beyond = life.submit(Kind::read, 6, 4, 0, 1);  // a part of it is nobody's yet
+  life.go_on();
+  EXPECT_EQ(life.backing.reads, 2);
+  EXPECT_FALSE(first.has_ended || second.has_ended || middle.has_ended);
+  life.backing.inner.release_oldest();
+  life.go_on();
+  EXPECT_TRUE(first.has_ended && second.has_ended && same_lane.has_ended && middle.has_ended);
+  EXPECT_FALSE(beyond.has_ended);
+  life.backing.inner.hold(false);
+  life.backing.inner.release_all();
+  life.go_on();
+  for (HostIo* io : {&first, &second, &same_lane}) EXPECT_EQ(io->sectors(), of_backing(0, 8));
+  EXPECT_EQ(middle.sectors(), of_backing(3, 2));
+  EXPECT_EQ(beyond.sectors(), of_backing(6, 4));
+  EXPECT_EQ(life.backing.reads, 2);
+  life.volume->misses().check_invariants();
+}
+
+TEST_P(CacheFrontTest, WhoHasJoinedGetsWhatTheCacheHadToo) {
+  FrontLife life(GetParam());
+  life.backing.inner.hold(true);
+  EXPECT_EQ(life.write(2, 4, 200), IoStatus::ok);
+  HostIo& first = life.miss(0, 8, 0);
+  HostIo& second = life.miss(0, 8, 1);
+  life.backing.inner.hold(false);
+  life.backing.inner.release_all();
+  life.go_on();
+  EXPECT_EQ(first.sectors(), of_backing(0, 2) + all(4, 200) + of_backing(6, 2));
+  EXPECT_EQ(second.sectors(), first.sectors());
+  EXPECT_EQ(life.backing.reads, 2);
+}
+
+TEST_P(CacheFrontTest, AFailedReadFailsAllWhoShareItAndIsTriedAgain) {
+  FrontLife life(GetParam());
+  life.backing.inner.fail_nth(1, IoStatus::media_error);
+  HostIo& first = life.submit(Kind::read, 0, 8, 0, 0);
+  HostIo& second = life.submit(Kind::read, 0, 8, 0, 1);
+  life.go_on();
+  EXPECT_TRUE(first.has_ended && second.has_ended);
+  EXPECT_EQ(first.status, IoStatus::media_error);
+  EXPECT_EQ(second.status, IoStatus::media_error);
+  EXPECT_EQ(life.backing.reads, 1);
+  EXPECT_FALSE(life.extent_of(0).has_value());
+  EXPECT_EQ(life.read(0, 8), of_backing(0, 8));
+  EXPECT_EQ(life.backing.reads, 2);
+}
+
+TEST_P(CacheFrontTest, OneOfSeveralGapsThatFailsFailsTheRead) {
+  FrontLife life(GetParam());
+  EXPECT_EQ(life.write(4, 4, 200), IoStatus::ok);
+  life.backing.inner.fail_nth(1, IoStatus::unavailable);
+  EXPECT_EQ(life.end(life.submit(Kind::read, 0, 12)), IoStatus::unavailable);
+  EXPECT_EQ(life.backing.reads, 2);
+}
+
+// The write is published, written back and given up while the read is under way: what the read has
+// got is old by then.
+TEST_P(CacheFrontTest, WhoAsksAfterAWriteDoesNotGetWhatWasReadBefore) {
+  FrontLife life(GetParam());
+  (void)life.read(0, 8);  // the next one is worth a place
+  life.backing.keeps_answers = true;
+  HostIo& before = life.submit(Kind::read, 0, 8, 0, 0);
+  life.go_on();
+  ASSERT_EQ(life.backing.reads, 2);
+  EXPECT_EQ(life.write(2, 2, 200, 1), IoStatus::ok);
+  life.backing.inner.disk().write({2 * 512}, std::vector<std::byte>(1024, std::byte{200}));
+  life.evict(2, 2);
+  life.backing.keeps_answers = false;
+  HostIo& after = life.submit(Kind::read, 0, 8, 0, 1);
+  life.go_on();
+  ASSERT_TRUE(after.has_ended) << "it waits for the old data";
+  EXPECT_EQ(after.sectors(), of_backing(0, 2) + all(2, 200) + of_backing(4, 4));
+  EXPECT_FALSE(before.has_ended);
+  life.backing.give_answers();
+  life.go_on();
+  EXPECT_EQ(before.sectors(), of_backing(0, 8));
+  EXPECT_FALSE(life.extent_of(0).has_value()) << "old data is in the cache";
+  EXPECT_EQ(life.read(0, 8), after.sectors());
+  life.volume->misses().check_invariants();
+}
+
+// It is overtaken when the fill is on its way already.
+TEST_P(CacheFrontTest, AFillThatIsOvertakenInItsTurnIsDropped) {
+  FrontLife life(GetParam());
+  (void)life.read(0, 8);
+  HostIo& write = life.submit(Kind::write, 4, 2, 200, 1);
+  HostIo& read = life.submit(Kind::read, 0, 8, 0, 0);
+  (void)life.turn(1);  // the write's record comes first
+  life.go_on();
+  EXPECT_TRUE(write.has_ended);
+  EXPECT_EQ(read.sectors(), of_backing(0, 8));
+  EXPECT_FALSE(life.extent_of(0).has_value());
+  EXPECT_EQ(life.read(0, 8), of_backing(0, 4) + all(2, 200) + of_backing(6, 2));
+}
+
+// ---- fills
+
+TEST_P(CacheFrontTest, TheSecondMissFills) {
+  FrontLife life(GetParam());
+  EXPECT_EQ(life.read(8, 8), of_backing(8, 8));
+  EXPECT_FALSE(life.extent_of(8).has_value());
+  EXPECT_EQ(life.read(8, 8, 1), of_backing(8, 8));
+  EXPECT_EQ(life.backing.reads, 2);
+  EXPECT_EQ(life.read(8, 8), of_backing(8, 8));
+  EXPECT_EQ(life.backing.reads, 2);
+}
+
+TEST_P(CacheFrontTest, AStreamDoesNotFill) {
+  FrontLife life(GetParam());
+  for (int round = 0; round < 3; ++round) {
+    for (std::uint64_t at = 0; at < 4096; at += 256) {
+      EXPECT_EQ(life.read(at, 256), of_backing(at, 256));
+    }
+  }
+  EXPECT_FALSE(life.extent_of(4000).has_value());
+}
+
+TEST_P(CacheFrontTest, WhatIsOnlyPartlyMissingDoesNotFill) {
+  FrontLife life(GetParam());
+  EXPECT_EQ(life.write(4, 1, 200), IoStatus::ok);
+  for (int round = 0; round < 3; ++round) {
+    HostIo& io = life.miss(0, 8);
+    EXPECT_EQ(life.end(io), IoStatus::ok);
+  }
+  EXPECT_FALSE(life.extent_of(0).has_value());
+}
+
+// The host uses its buffer for something else as soon as it is told (HostIo).
+TEST_P(CacheFrontTest, AFillDoesNotReadABufferThatHasBeenGivenBack) {
+  FrontLife life(GetParam());
+  (void)life.read(0, 8);
+  const HostIo& second = life.submit(Kind::read, 0, 8);
+  while (!second.has_ended) (void)life.turn(0);
+  ASSERT_EQ(second.buffer[0], std::byte{0xee});
+  life.go_on();
+  ASSERT_TRUE(life.extent_of(0).has_value());
+  EXPECT_EQ(life.read(0, 8), of_backing(0, 8));
+  EXPECT_EQ(life.backing.reads, 2);
+}
+
+// A lane is not let go of while what it fills is on its way, though nobody waits for that.
+TEST_P(CacheFrontTest, ALaneIsNotQuietWhileItFills) {
+  FrontLife life(GetParam());
+  (void)life.read(0, 8);
+  EXPECT_TRUE(life.lanes[0]->guests_are_quiet());
+  const HostIo& second = life.submit(Kind::read, 0, 8);
+  EXPECT_FALSE(life.lanes[0]->guests_are_quiet());
+  ASSERT_TRUE(life.volume->commit().try_lock());  // somebody else is at it
+  while (!second.has_ended) (void)life.turn(0);
+  (void)life.turn(0);
+  EXPECT_EQ(life.lanes[0]->in_flight(), 0U);
+  EXPECT_FALSE(life.lanes[0]->guests_are_quiet());
+  life.volume->commit().unlock();
+  EXPECT_EQ(life.write(100, 1, 200, 1), IoStatus::ok);
+  EXPECT_TRUE(life.lanes[0]->guests_are_quiet());
+}
+
+// ---- whose turn commits
+
+TEST(CacheFrontLanes, WhatAnotherLaneCommitsEndsOnItsOwn) {
+  FrontLife life(Media::lines);
+  std::vector<HostIo*> commands;
+  for (std::uint64_t at = 0; at < 5; ++at) {
+    commands.push_back(&life.submit(Kind::write, at * 8, 8, static_cast<std::uint8_t>(200 + at)));
+  }
+  ASSERT_TRUE(life.volume->commit().try_lock());
+  (void)life.turn(0);
+  life.volume->commit().unlock();
+  EXPECT_FALSE(commands[0]->has_ended);
+  const HostIo& other = life.submit(Kind::write, 100, 8, 210, 1);
+  (void)life.turn(1);
+  EXPECT_TRUE(other.has_ended);
+  EXPECT_FALSE(commands[0]->has_ended) << "on another lane";
+  EXPECT_EQ(life.read(0, 8, 1), all(8, 200)) << "it is committed";
+  (void)life.turn(0);
+  for (const HostIo* io : commands) EXPECT_TRUE(io->has_ended);
+}
+
+TEST_P(CacheFrontTest, ManyCommandsAreToldOfAtOnce) {
+  FrontLife life(GetParam());
+  std::vector<HostIo*> commands;
+  for (std::uint64_t at = 0; at < 8; ++at) {
+    commands.push_back(&life.submit(Kind::write, at * 8, 8, 200));
+  }
+  if (life.lines != nullptr) {
+    ASSERT_TRUE(life.volume->commit().try_lock());
+    (void)life.turn(0);
+    life.volume->commit().unlock();
+    (void)life.submit(Kind::write, 1000, 8, 201, 1);
+    (void)life.turn(1);
+  } else {
+    (void)life.turn(0);
+    while (life.commit()) {
+    }
+  }
+  // Nothing else is under way on that lane: what reap() counts is what was posted to it.
+  EXPECT_EQ(life.reap(0), 1U);
+  for (const HostIo* io : commands) EXPECT_TRUE(io->has_ended);
+}
+
+// ---- no space
+
+// Everything is taken, and dirty.
+std::uint64_t fill_up(FrontLife& life, std::uint64_t sectors = 8) {
+  std::uint64_t at = 0;
+  for (;; at += sectors) {
+    const HostIo& io = life.submit(Kind::write, at, sectors, 200);
+    life.go_on();
+    if (!io.has_ended) return at;
+    EXPECT_EQ(io.status, IoStatus::ok);
+  }
+}
+
+TEST_P(CacheFrontTest, WritesWaitForSpaceFirstComeFirstServed) {
+  FrontLife life(GetParam());
+  const std::uint64_t first = fill_up(life);
+  EXPECT_GT(life.wakes, 0) << "nobody is told";
+  std::vector<HostIo*> waiting{&life.commands.back()};
+  for (std::uint8_t at = 1; at <= 6; ++at) {
+    // Smaller ones, which might just fit, come later nevertheless.
+    waiting.push_back(
+        &life.submit(Kind::write, first, at % 2 == 0 ? 1 : 8, static_cast<std::uint8_t>(200 + at),
+                     at % 2));
+    life.go_on();
+  }
+  for (const HostIo* io : waiting) EXPECT_FALSE(io->has_ended);
+  EXPECT_EQ(life.read(0, 8), all(8, 200)) << "reads do not wait";
+  {
+    FrontUpkeep upkeep(life);
+    for (int ticks = 0; ticks < 20; ++ticks) upkeep.tick();
+  }
+  for (std::size_t at = 0; at < waiting.size(); ++at) {
+    ASSERT_TRUE(waiting[at]->has_ended);
+    EXPECT_EQ(waiting[at]->status, IoStatus::ok);
+    // Of one lane, in their order; what one commit ends is told lane by lane.
+    EXPECT_TRUE(at < 2 || waiting[at]->order > waiting[at - 2]->order);
+  }
+  EXPECT_TRUE(life.front->space().empty());
+  EXPECT_EQ(life.read(first, 8), all(1, 206) + all(7, 205));
+  EXPECT_EQ(life.read(0, 8), all(8, 200)) << "written back";
+}
+
+TEST_P(CacheFrontTest, AWriteThatWaitsHoldsNothing) {
+  FrontLife life(GetParam());
+  (void)fill_up(life, 40);
+  const std::uint32_t free = life.cache.device->segments().free_count();
+  std::uint64_t live = 0;
+  for (std::uint32_t at = 0; at < life.cache.device->segments().count(); ++at) {
+    live += life.cache.device->segments().counters(at).live_sectors;
+  }
+  std::uint64_t indexed = 0;
+  life.volume->index().for_each(
+      [&indexed](const Fragment& part) { indexed += part.range.count.value; });
+  EXPECT_EQ(live, indexed);
+  for (int looks = 0; looks < 5; ++looks) {
+    life.front->space().tell_first();
+    life.go_on();
+  }
+  EXPECT_EQ(life.cache.device->segments().free_count(), free);
+  life.cache.device->segments().check_invariants();
+  FrontUpkeep upkeep(life);
+  for (int ticks = 0; ticks < 20; ++ticks) upkeep.tick();
+  EXPECT_TRUE(life.commands.back().has_ended);
+}
+
+// Told while it looks: space that comes in that moment must not be missed.
+TEST(CacheFrontSpace, WhoIsToldWhileItIsToldLooksOnceMore) {
+  FrontLife life(Media::lines);
+  (void)fill_up(life);
+  SpaceQueue& space = life.front->space();
+  space.tell_first();
+  space.tell_first();
+  EXPECT_EQ(life.reap(0), 1U) << "one look";
+  EXPECT_EQ(life.reap(0), 1U) << "and one for what was told meanwhile";
+  EXPECT_EQ(life.reap(0), 0U);
+  space.tell_first();
+  EXPECT_EQ(life.reap(0), 1U);
+  EXPECT_EQ(life.reap(0), 0U);
+  FrontUpkeep upkeep(life);
+  for (int ticks = 0; ticks < 20; ++ticks) upkeep.tick();
+}
+
+TEST_P(CacheFrontTest, FillsTakeNothingThatWritesWaitFor) {
+  FrontLife life(GetParam());
+  constexpr std::uint64_t far = 10'000;
+  (void)life.read(far, 8);
+  (void)fill_up(life, 40);
+  HostIo& waiting = life.commands.back();
+  ASSERT_FALSE(waiting.has_ended);
+  // Somewhere in a head there is still room for so little.
+  const std::uint64_t published = life.volume->commit().published();
+  EXPECT_EQ(life.read(far, 1), of_backing(far, 1));
+  EXPECT_EQ(life.volume->commit().published(), published);
+  EXPECT_FALSE(life.extent_of(far).has_value());
+  FrontUpkeep upkeep(life);
+  for (int ticks = 0; ticks < 20; ++ticks) upkeep.tick();
+  EXPECT_TRUE(waiting.has_ended);
+}
+
+TEST_P(CacheFrontTest, PatienceEndsOnlyWhereNothingGetsOn) {
+  FrontLife life(GetParam());
+  (void)fill_up(life);
+  const HostIo& first = life.commands.back();
+  const auto look = [&life] {
+    life.front->space().tell_first();
+    life.go_on();
+  };
+  life.clock.advance(seconds(60));
+  look();
+  EXPECT_FALSE(first.has_ended) << "it gets on";
+  const HostIo& second = life.submit(Kind::write, 4000, 8, 201, 1);
+  life.front->set_gets_on(false);
+  look();
+  EXPECT_TRUE(first.has_ended);
+  EXPECT_EQ(first.status, IoStatus::unavailable);
+  EXPECT_FALSE(second.has_ended) << "it has just come";
+  life.clock.advance(CacheFront::space_patience - std::chrono::milliseconds(1));
+  look();
+  EXPECT_FALSE(second.has_ended);
+  life.clock.advance(std::chrono::milliseconds(1));
+  look();
+  EXPECT_TRUE(second.has_ended);
+  EXPECT_EQ(second.status, IoStatus::unavailable);
+  EXPECT_TRUE(life.front->space().empty());
+}
+
+TEST_P(CacheFrontTest, NoMemoryForTheIndexIsWaitedForLikeSpace) {
+  FrontLife life(GetParam(), 30, 64_KiB);
+  // Every other sector, without data.
+  for (std::uint64_t at = 0; at < 8000 && life.front->space().empty(); at += 2) {
+    (void)life.submit(Kind::deallocate, at, 1);
+    if (at % 128 == 0) life.go_on();
+  }
+  const HostIo& waiting = life.commands.back();
+  EXPECT_FALSE(waiting.has_ended);
+  EXPECT_GT(life.cache.device->segments().free_count(), 4U) << "there is space";
+  FrontUpkeep upkeep(life);
+  for (int ticks = 0; ticks < 20; ++ticks) upkeep.tick();
+  EXPECT_TRUE(waiting.has_ended);
+  EXPECT_EQ(waiting.status, IoStatus::ok);
+  EXPECT_EQ(life.read(0, 4), all(1, 0) + of_backing(1, 1) + all(1, 0) + of_backing(3, 1));
+}
+
+// ---- what cannot be written
+
+TEST_P(CacheFrontTest, ALogThatFailsAcknowledgesNothing) {
+  FrontLife life(GetParam());
+  EXPECT_EQ(life.write(0, 8, 200), IoStatus::ok);
+  const HostIo& first = life.submit(Kind::write, 8, 8, 201, 0);
+  const HostIo& second = life.submit(Kind::write, 16, 8, 202, 1);
+  if (life.lines != nullptr) {
+    life.lines->heal_on_overwrite(false);
+    VolumeLog& log = life.volume->log();
+    life.lines->poison(log.places()[1] + ByteCount{log.offset()}, {64});
+  } else {
+    life.pages->fail_next_sync();
+  }
+  life.go_on();
+  for (const HostIo* io : {&first, &second}) {
+    EXPECT_TRUE(io->has_ended);
+    EXPECT_EQ(io->status, IoStatus::sync_failed);
+  }
+  EXPECT_EQ(life.write(8, 8, 203), IoStatus::sync_failed);
+  EXPECT_EQ(life.end(life.submit(Kind::write_zeroes, 0, 8)), IoStatus::sync_failed);
+  EXPECT_EQ(life.read(0, 8), all(8, 200));
+  EXPECT_EQ(life.read(8, 8), of_backing(8, 8));
+}
+
+TEST_P(CacheFrontTest, WhoWaitsForSpaceIsToldOfALogThatFails) {
+  FrontLife life(GetParam());
+  (void)fill_up(life);
+  const HostIo& waiting = life.commands.back();
+  const HostIo& behind = life.submit(Kind::write, 4000, 1, 201, 1);
+  life.cache.device->fail();
+  life.front->space().tell_first();
+  life.go_on();
+  EXPECT_TRUE(waiting.has_ended && behind.has_ended);
+  EXPECT_EQ(waiting.status, IoStatus::sync_failed);
+  EXPECT_EQ(behind.status, IoStatus::sync_failed);
+}
+
+TEST_P(CacheFrontTest, AVolumeThatIsNotWritableIsReadOnly) {
+  FrontLife life(GetParam());
+  EXPECT_EQ(life.write(0, 8, 200), IoStatus::ok);
+  must(life.volume->stop_clean(*life.writer));
+  EXPECT_EQ(life.write(0, 8, 201), IoStatus::read_only);
+  EXPECT_EQ(life.end(life.submit(Kind::deallocate, 0, 8)), IoStatus::read_only);
+  EXPECT_EQ(life.read(0, 16), all(8, 200) + of_backing(8, 8));
+}
+
+TEST(CacheFrontSpace, APlaceThatCannotBeWrittenIsLeftForAnother) {
+  FrontLife life(Media::lines);
+  EXPECT_EQ(life.write(0, 1, 200), IoStatus::ok);
+  life.lines->heal_on_overwrite(false);
+  life.lines->poison({(life.extent_of(0)->place.value + 1) * 512}, {512});
+  EXPECT_EQ(life.write(8, 1, 201), IoStatus::ok);
+  EXPECT_EQ(life.read(8, 1), all(1, 201));
+}
+
+}  // namespace
+}  // namespace engine::test
