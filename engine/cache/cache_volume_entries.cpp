@@ -30,7 +30,8 @@ std::optional<Value> if_possible(const Value& value) {
 // What an entry holds field by field, of the entry as of the value: each list stands once.
 template <class Epoch>
 auto fields_of_epoch(Epoch& of) {
-  return std::tie(of.epoch, of.first_sequence, of.first_chunk, of.known_durable, of.clean_end);
+  return std::tie(of.epoch, of.first_sequence, of.first_chunk, of.known_durable, of.clean_end,
+                  of.attach_epoch);
 }
 template <class Tails>
 auto fields_of_tails(Tails& of) {
@@ -111,7 +112,6 @@ std::optional<CacheVolumeIdentity> decode_entry(const format::VolumeIdentityEntr
 }
 
 std::optional<LogEpoch> decode_entry(const format::VolumeEpochEntry& entry) {
-  if (!is_zero(entry.reserved)) return std::nullopt;
   LogEpoch epoch;
   fields_of_epoch(epoch) = fields_of_epoch(entry);
   return if_possible(epoch);

@@ -262,7 +262,8 @@ Result<void, CacheError> CacheVolumeTable::begin_epoch(DurableWriter& writer, st
                     .first_sequence = first_sequence,
                     .first_chunk = first_chunk,
                     .known_durable = first_sequence - 1,
-                    .clean_end = 0});
+                    .clean_end = 0,
+                    .attach_epoch = at(slot).volume.binding.attach_epoch});
 }
 
 Result<void, CacheError> CacheVolumeTable::set_tails(DurableWriter& writer, std::uint32_t slot,

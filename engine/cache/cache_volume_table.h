@@ -33,6 +33,7 @@ struct LogEpoch {
   std::uint64_t first_chunk = 1;
   std::uint64_t known_durable = 0;
   std::uint64_t clean_end = 0;
+  std::uint64_t attach_epoch = 0;
   friend bool operator==(const LogEpoch&, const LogEpoch&) = default;
 };
 struct LogTails {
@@ -126,7 +127,8 @@ class CacheVolumeTable {
                                                        const LogEpoch& epoch);
   [[nodiscard]] Result<void, CacheError> replace_tails(DurableWriter& writer, std::uint32_t slot,
                                                        const LogTails& tails);
-  // The epoch of a log that is opened for writing: one more, and its ksets begin at
+  // The epoch of a log that is opened for writing: one more, under the binding's attach epoch, and
+  // its ksets begin at
   // `first_sequence`, in chunk `first_chunk`, which is made after this. Errors: io, exhausted.
   [[nodiscard]] Result<void, CacheError> begin_epoch(DurableWriter& writer, std::uint32_t slot,
                                                      std::uint64_t first_sequence,

@@ -250,9 +250,11 @@ void WriteBack::write_marker(const WriteBackBatch* batch) {
                          auto& self = *static_cast<WriteBack*>(write.context);
                          self.marker_under_way_ = false;
                          self.marker_status_ = status;
+                         self.last_answer_ = self.clock_.now();
                          self.go_on();
                        },
                    .context = this};
+  if (in_flight_ == 0) last_answer_ = clock_.now();
   marker_under_way_ = true;
   marker_.write(lane_, marker_write_);
 }
@@ -409,7 +411,7 @@ WriteBackStatus WriteBack::status() const {
                          .time_left = {},
                          .error = error_,
                          .trouble = trouble_,
-                         .in_flight = in_flight_,
+                         .in_flight = in_flight_ + (marker_under_way_ ? 1 : 0),
                          .last_answer = last_answer_};
   if (!failed_ && !retry_at_) status.time_left = pace_.time_for(status.bytes_left);
   return status;

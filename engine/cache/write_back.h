@@ -29,7 +29,7 @@ struct WriteBackStatus {
   std::optional<Duration> time_left;        // at the rate of late; nullopt: unknown, or no progress
   std::string error;                        // of the last failure; empty once a batch is through
   std::optional<WriteBackTrouble> trouble;  // in whatever state: what write-back cannot get past
-  std::size_t in_flight = 0;
+  std::size_t in_flight = 0;  // operations on the backing, and on the marker beside it
   Instant last_answer;  // of the backing, while something is in flight: how long it has been silent
 };
 

@@ -139,7 +139,7 @@ struct VolumeEpochEntry {
   little_uint64_t first_chunk;    // ordinal of the first chunk of this epoch
   little_uint64_t known_durable;  // a lower bound of the log's end, from time to time
   little_uint64_t clean_end;  // the exact last sequence after a clean stop; else 0 (and if empty)
-  std::array<std::byte, 8> reserved;
+  little_uint64_t attach_epoch;  // of the binding when the log was opened
 };
 static_assert(sizeof(VolumeEpochEntry) == entry_bytes && alignof(VolumeEpochEntry) == 1);
 static_assert(offsetof(VolumeEpochEntry, epoch) == 16);
@@ -147,6 +147,7 @@ static_assert(offsetof(VolumeEpochEntry, first_sequence) == 24);
 static_assert(offsetof(VolumeEpochEntry, first_chunk) == 32);
 static_assert(offsetof(VolumeEpochEntry, known_durable) == 40);
 static_assert(offsetof(VolumeEpochEntry, clean_end) == 48);
+static_assert(offsetof(VolumeEpochEntry, attach_epoch) == 56);
 
 // Where the log begins to matter. Sequences name the last kset that does not: K (key_tail) has been
 // forgotten, D (dirty_tail) is on the backing. K <= D <= target unless target is 0.
@@ -178,7 +179,7 @@ enum class CacheMode : std::uint32_t {
 // What the pool's record of this volume must say too.
 struct VolumeBindingEntry {
   EntryHeader header;
-  little_uint64_t attach_epoch;  // one more at every attachment of the volume, to whichever device
+  little_uint64_t attach_epoch;  // one more whenever the volume joins a device, this or another
   little_uint32_t mode;          // CacheMode
   little_uint32_t block_bytes;   // of the volume: 512 or 4096
   std::array<char, 32>

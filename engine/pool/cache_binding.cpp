@@ -21,7 +21,10 @@ CacheVerdict judge(const CacheBinding& binding, const std::optional<Uuid>& confi
     if (!is_same_device || !contents || contents->epoch < binding.epoch) {
       return CacheVerdict::cache_missing;
     }
-    return contents->epoch == binding.epoch ? CacheVerdict::resume : CacheVerdict::conflict;
+    // Between the cache's entry and the pool's a start was cut off.
+    const bool was_joining = contents->epoch == binding.epoch + 1 && !contents->opened;
+    return contents->epoch == binding.epoch || was_joining ? CacheVerdict::resume
+                                                           : CacheVerdict::conflict;
   }
   // The image lacks nothing that it knows of.
   if (!configured || !found.readable) return CacheVerdict::direct;
@@ -37,6 +40,12 @@ CacheBinding attached(const CacheBinding& before, const Uuid& device,
   CHECK(before.state != State::dirty && !device.is_nil());
   const std::uint64_t known = contents ? std::max(before.epoch, contents->epoch) : before.epoch;
   return {.device = device, .epoch = known + 1, .state = State::clean};
+}
+
+CacheBinding resumed(const CacheBinding& before, const CacheContents& contents) {
+  CacheBinding after = before;
+  after.epoch = std::max(before.epoch + 1, contents.epoch);
+  return after;
 }
 
 CacheBinding forgotten(const CacheBinding& before) {

@@ -12,7 +12,8 @@ namespace engine {
 
 struct CacheBinding {
   Uuid device{};  // nil unless clean or dirty
-  // One more with every attachment, and whenever a cache is forgotten; 0: never had one.
+  // One more with every attachment, every time a cache is resumed, and whenever one is forgotten:
+  // an old copy of the image or of the cache is told by it. 0: never had one.
   std::uint64_t epoch = 0;
   format::CacheBindingState state = format::CacheBindingState::none;
   friend bool operator==(const CacheBinding&, const CacheBinding&) = default;
@@ -23,6 +24,7 @@ struct CacheBinding {
 struct CacheContents {
   std::uint64_t epoch = 0;  // of the attachment
   bool dirty = false;       // keys behind its dirty tail, or nobody can tell
+  bool opened = true;       // under this epoch; false: nothing was written or written back since
 };
 struct CacheDeviceFinding {
   bool readable = false;  // the device that the configuration names is there and can be opened
@@ -46,6 +48,8 @@ enum class CacheVerdict : std::uint8_t {
 // the device has of the volume, so that no epoch is used twice.
 [[nodiscard]] CacheBinding attached(const CacheBinding& before, const Uuid& device,
                                     const std::optional<CacheContents>& contents);
+// The same for a cache that is resumed: also first there, then in the pool.
+[[nodiscard]] CacheBinding resumed(const CacheBinding& before, const CacheContents& contents);
 // Whatever the cache has is no longer part of the volume: before the image is written without it,
 // or when it is abandoned.
 [[nodiscard]] CacheBinding forgotten(const CacheBinding& before);

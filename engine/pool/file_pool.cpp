@@ -359,18 +359,29 @@ Result<std::unique_ptr<FileMarker>, PoolError> FilePool::open_marker(const Volum
   return FileMarker::open(*directory_, volume.image, volume.uuid, source);
 }
 
-Result<VolumeRecord, PoolError> FilePool::bind(const std::string& name, const CacheBinding& cache) {
+std::vector<Result<VolumeRecord, PoolError>> FilePool::bind(std::span<const NewBinding> bindings) {
   VolumeTable planned = table_;
-  VolumeRecord* record = planned.find(name);
-  if (record == nullptr || !record->ready) {
-    return PoolError{Kind::image_missing, "the pool has no volume " + name};
+  std::vector<Result<VolumeRecord, PoolError>> answers;
+  for (const NewBinding& binding : bindings) {
+    VolumeRecord* record = planned.find(binding.volume);
+    if (record == nullptr || !record->ready) {
+      answers.push_back(PoolError{Kind::image_missing, "the pool has no volume " + binding.volume});
+    } else if (binding.cache.epoch < record->cache.epoch) {
+      answers.push_back(
+          PoolError{Kind::cache_missing, "the pool's table is a later one: it says that volume " +
+                                             binding.volume + " has joined a cache again since"});
+    } else {
+      record->cache = binding.cache;
+      answers.push_back(*record);
+    }
   }
-  CHECK(cache.epoch >= record->cache.epoch);
-  if (cache == record->cache) return *record;
-  record->cache = cache;
-  VolumeRecord bound = *record;
-  TRY(save(std::move(planned)));
-  return bound;
+  if (planned.records == table_.records) return answers;
+  if (auto saved = save(std::move(planned)); !saved) {
+    for (auto& answer : answers) {
+      if (answer) answer = saved.error();
+    }
+  }
+  return answers;
 }
 
 }  // namespace engine

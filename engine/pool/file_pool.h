@@ -74,11 +74,21 @@ class FilePool {
   // The marker beside the volume's image. Errors: those of FileMarker::open().
   [[nodiscard]] Result<std::unique_ptr<FileMarker>, PoolError> open_marker(
       const VolumeRecord& volume, IoSource source);
-  // Writes what the record says of its cache; durable on return. A dirty binding comes before the
-  // first dirty key, a clean one after the last is on the media; an epoch never goes back. Errors:
-  // image_missing for an unknown name, io: then either may be there.
+  // Writes what the records say of their caches, in one change; one answer for each, in order,
+  // durable on return. A dirty binding comes before the first dirty key, a clean one after the last
+  // is on the media. Errors: image_missing for an unknown name, cache_missing where the epoch would
+  // go back, io: then either may be there.
+  struct NewBinding {
+    std::string volume;
+    CacheBinding cache;
+  };
+  [[nodiscard]] std::vector<Result<VolumeRecord, PoolError>> bind(
+      std::span<const NewBinding> bindings);
   [[nodiscard]] Result<VolumeRecord, PoolError> bind(const std::string& name,
-                                                     const CacheBinding& cache);
+                                                     const CacheBinding& cache) {
+    const NewBinding binding{.volume = name, .cache = cache};
+    return bind({&binding, 1}).front();
+  }
 
  private:
   FilePool(std::unique_ptr<PoolDirectory> directory, VolumeTable table)

@@ -18,6 +18,7 @@ namespace {
 constexpr Duration tick_period = std::chrono::milliseconds(100);
 // Space is looked after so often while hosts write.
 constexpr Duration busy_period = std::chrono::milliseconds(10);
+constexpr Duration retry_period = std::chrono::seconds(1);
 
 std::chrono::steady_clock::time_point time_point(Instant at) {
   return std::chrono::steady_clock::time_point(
@@ -25,7 +26,9 @@ std::chrono::steady_clock::time_point time_point(Instant at) {
 }
 
 CacheContents contents_of(const CacheVolume& volume) {
-  return {.epoch = volume.binding.attach_epoch, .dirty = !volume.is_provably_clean()};
+  return {.epoch = volume.binding.attach_epoch,
+          .dirty = !volume.is_provably_clean(),
+          .opened = volume.epoch.attach_epoch == volume.binding.attach_epoch};
 }
 
 WriteBackLimits limits_of(const VolumeCacheSpec& spec) {
@@ -38,6 +41,17 @@ WriteBackLimits limits_of(const VolumeCacheSpec& spec) {
 
 }  // namespace
 
+// Why what recovery has found cannot be served, not even for reading; empty: it can.
+std::string unservable(const RecoveryReport& report, const LogTails& tails) {
+  // The image has more than what lies before the damage: both together are of no moment.
+  if (report.damaged() &&
+      report.last_sequence < std::max(tails.dirty_tail, tails.writeback_target)) {
+    return "its log in the cache is damaged where the image is already ahead of it; see "
+           "forebay-media check";
+  }
+  return {};
+}
+
 // ---- one volume
 
 class CacheKeeper::Slot final : public BackingUser {
@@ -49,28 +63,54 @@ class CacheKeeper::Slot final : public BackingUser {
     const auto came = std::make_shared<BackingArrival>(std::move(arrival));
     keeper_.post([this, came] {
       arrival_ = std::move(*came);
-      if (keeper_.cache_.device) judge();
+      if (keeper_.cache_.device) return judge();
+      stay_late(keeper_.late_reason());
     });
   }
   void backing_changed() noexcept override {
     face_.backing_changed();
-    keeper_.post([this] { follow_size(); });
+    keeper_.post([this] { (void)follow_size(); });
   }
 
   // The keeper's thread, from here on.
+  // As large as its backing is now; before it is served, serving sees to that.
+  Result<void, std::string> follow_size() {
+    const BlockCount size = face_.backed().size();
+    if (phase_ != Phase::served || size <= face_.size()) return success();
+    if (const auto extended = extend(size); !extended) return extended.error().text;
+    face_.grow(size);
+    return success();
+  }
   void device_came() {
     if (phase_ == Phase::waiting && arrival_.marker) judge();
   }
+  // The device is not there.
   void stay_late(const std::string& reason) {
-    if (!upkeep_) face_.stay_late(reason, Finding::About::cache_device);
+    if (!lacks_writes()) return face_.stay_late(reason, Finding::About::cache_device);
+    face_.stay_late(reason + ". Cache device " + arrival_.binding.device.text() +
+                        " holds writes that the image lacks; bring it back. (Nothing is served "
+                        "without them.)",
+                    Finding::About::volume);
   }
+  // What could not be written down is tried again.
+  void try_again(Instant now) {
+    if (phase_ == Phase::retrying && now >= retry_at_) judge();
+  }
+  void try_again_now() { try_again(retry_at_); }
   [[nodiscard]] bool is_settled() const {
-    return phase_ == Phase::served || phase_ == Phase::refused || !arrival_.marker;
+    return phase_ == Phase::served || phase_ == Phase::refused || phase_ == Phase::retrying ||
+           !arrival_.marker;
   }
   [[nodiscard]] VolumeUpkeep* upkeep() const { return upkeep_.get(); }
   [[nodiscard]] CacheFront* front() const { return front_.get(); }
   [[nodiscard]] const std::string& name() const { return spec_.name; }
-  [[nodiscard]] VolumeCondition condition() const { return face_.condition(); }
+  // Any thread. What keeps it from being served, unless that is its pool's or its device's to tell.
+  [[nodiscard]] std::string why_late() const {
+    const VolumeCondition now = face_.condition();
+    const bool is_ours = now.state == VolumeState::late &&
+                         now.reason_about == Finding::About::volume && !face_.waits_for_backing();
+    return is_ours ? now.reason : std::string{};
+  }
 
   void tick() {
     upkeep_->tick();
@@ -87,9 +127,18 @@ class CacheKeeper::Slot final : public BackingUser {
   }
 
  private:
-  enum class Phase : std::uint8_t { waiting, binding, served, refused };
+  enum class Phase : std::uint8_t {
+    waiting,   // for its backing, or the device
+    binding,   // the pool writes down what is cached
+    retrying,  // it could not
+    served,
+    refused,
+  };
 
   [[nodiscard]] CacheDevice& device() const { return *keeper_.cache_.device; }
+  [[nodiscard]] bool lacks_writes() const {
+    return arrival_.marker && arrival_.binding.state == format::CacheBindingState::dirty;
+  }
 
   void refuse(const std::string& reason) {
     phase_ = Phase::refused;
@@ -99,13 +148,18 @@ class CacheKeeper::Slot final : public BackingUser {
   // Whether what the cache has belongs to the image; nothing is opened before the pool's record
   // says that the image alone is not enough.
   void judge() {
-    const Uuid& uuid = face_.identity().uuid;
+    const auto slot = device().volumes().find(face_.identity().uuid);
     std::optional<CacheContents> contents;
-    if (const auto slot = device().volumes().find(uuid)) {
+    if (slot) {
+      if (device().volumes()[*slot].damaged) {
+        return refuse("its entry on cache device " + spec_.cache->device + " (" +
+                      device().uuid().text() + ") is damaged; see forebay-media check");
+      }
       contents = contents_of(device().volumes()[*slot]);
     }
-    binding_ = arrival_.binding;
-    switch (engine::judge(binding_, device().uuid(), {.readable = true, .contents = contents})) {
+    Result<void, CacheError> joined = success();
+    switch (engine::judge(arrival_.binding, device().uuid(),
+                          {.readable = true, .contents = contents})) {
       case CacheVerdict::direct:
         CHECK(false && "a readable cache is joined");
         break;
@@ -116,21 +170,25 @@ class CacheKeeper::Slot final : public BackingUser {
                       ") holds writes that this image never knew of; one of the two is an old "
                       "copy. Bring back the one that belongs");
       case CacheVerdict::attach:
-        if (const auto attached = attach(contents); !attached) {
-          return refuse("it cannot join cache device " + spec_.cache->device + ": " +
-                        attached.error().text);
-        }
+        joined = attach(contents);
         break;
       case CacheVerdict::resume:
+        joined = resume(*slot, *contents);
         break;
+    }
+    // Before the record: what cannot be served leaves it as it is.
+    if (joined) joined = set_share();
+    if (!joined) {
+      return refuse("it cannot join cache device " + spec_.cache->device + ": " +
+                    joined.error().text);
     }
     bind();
   }
 
   [[nodiscard]] std::string missing_text(const std::optional<CacheContents>& contents) const {
-    const std::string belongs =
-        "cache device " + binding_.device.text() + " holds writes that the image lacks, and ";
-    if (binding_.device != device().uuid()) {
+    const std::string belongs = "cache device " + arrival_.binding.device.text() +
+                                " holds writes that the image lacks, and ";
+    if (arrival_.binding.device != device().uuid()) {
       return belongs + "the configuration names " + spec_.cache->device + " (" +
              device().uuid().text() + "); bring it back. (Nothing is served without them.)";
     }
@@ -146,10 +204,12 @@ class CacheKeeper::Slot final : public BackingUser {
     const Uuid& uuid = face_.identity().uuid;
     DurableWriter& writer = *keeper_.writer_;
     if (const auto old = device().volumes().find(uuid)) {
-      TRY(device().volumes().leave(writer, *old));
+      if (device().volumes()[*old].identity.state == format::VolumeSlotState::attached) {
+        TRY(device().volumes().leave(writer, *old));
+      }
       TRY(device().finish_leaving(writer, *old));
     }
-    binding_ = attached(binding_, device().uuid(), contents);
+    binding_ = attached(arrival_.binding, device().uuid(), contents);
     TRY(device().volumes().attach(writer, {.volume = uuid,
                                            .backing = uuid,
                                            .size = face_.backed().size() * spec_.block_size,
@@ -160,41 +220,65 @@ class CacheKeeper::Slot final : public BackingUser {
     return success();
   }
 
+  // With what it has, under the next epoch: a copy of it that was made before is not it any more.
+  [[nodiscard]] Result<void, CacheError> resume(std::uint32_t slot, const CacheContents& contents) {
+    binding_ = resumed(arrival_.binding, contents);
+    CacheVolumeBinding next = device().volumes()[slot].binding;
+    next.attach_epoch = binding_.epoch;
+    return device().volumes().set_binding(*keeper_.writer_, slot, next);
+  }
+
   void bind() {
     phase_ = Phase::binding;
+    face_.stay_late("its pool has not written down yet that it is cached", Finding::About::volume);
     binding_.state = format::CacheBindingState::dirty;
     bindings_.bind(spec_.name, binding_, [this](const Result<void, std::string>& bound) {
       keeper_.post([this, bound] {
-        if (!bound) return refuse("its record cannot name its cache: " + bound.error());
+        if (!bound) return bind_later(bound.error());
         if (const auto served = serve(); !served) refuse(served.error().text);
       });
     });
   }
+  void bind_later(const std::string& why) {
+    phase_ = Phase::retrying;
+    retry_at_ = keeper_.clock_.now() + retry_period;
+    face_.stay_late("its pool cannot write down that it is cached: " + why, Finding::About::volume);
+  }
 
   [[nodiscard]] Result<void, CacheError> serve() {
     DurableWriter& writer = *keeper_.writer_;
-    const auto slot = device().volumes().find(face_.identity().uuid);
-    CHECK(slot.has_value());
-    TRY(set_share(*slot));
+    const std::uint32_t slot = slot_on_device();
     TRY(auto recovered,
-        recover_volume(device(), *slot, *keeper_.cache_.memory, keeper_.clock_, writer));
+        recover_volume(device(), slot, *keeper_.cache_.memory, keeper_.clock_, writer));
+    if (std::string why = unservable(recovered.report, device().volumes()[slot].tails);
+        !why.empty()) {
+      return CacheError{CacheError::Kind::damaged, {}, std::move(why)};
+    }
     cache_ = std::move(recovered.cache);
     VolumeCache* const volume = cache_.get();
     TRY(free_unnamed_segments(device(), writer, {&volume, 1}));
-    TRY(extend());
+    const BlockCount size = face_.backed().size();
+    TRY(extend(size));
     front_ = std::make_unique<CacheFront>(keeper_.cache_, *cache_, *face_.backed().backing(),
                                           spec_.block_size, keeper_.clock_);
-    upkeep_ =
-        std::make_unique<VolumeUpkeep>(*front_, std::move(arrival_.marker), *keeper_.lane_, writer,
-                                       *keeper_.actor_, keeper_.clock_, limits_of(*spec_.cache));
+    upkeep_ = std::make_unique<VolumeUpkeep>(*front_, std::move(arrival_.marker), *keeper_.lane_,
+                                             writer, *keeper_.actor_, keeper_.clock_,
+                                             std::move(recovered.report), limits_of(*spec_.cache));
     arrival_.marker = nullptr;
     phase_ = Phase::served;
-    face_.serve(*front_, face_.backed().size(), promise());
-    tick();
+    tick();  // what is not well is known before anybody comes
+    face_.serve(*front_, size, promise());
+    (void)follow_size();
     return success();
   }
 
-  [[nodiscard]] Result<void, CacheError> set_share(std::uint32_t slot) {
+  [[nodiscard]] std::uint32_t slot_on_device() const {
+    const auto slot = device().volumes().find(face_.identity().uuid);
+    CHECK(slot.has_value());
+    return *slot;
+  }
+
+  [[nodiscard]] Result<void, CacheError> set_share() {
     const std::uint64_t segment = device().layout().segment_bytes;
     SegmentShare share;
     share.minimum =
@@ -203,26 +287,24 @@ class CacheKeeper::Slot final : public BackingUser {
       share.maximum = static_cast<std::uint32_t>(
           std::min<std::uint64_t>(spec_.cache->maximum.value / segment, SegmentShare::unlimited));
     }
-    const auto set =
-        device().segments().shares().set_share(device().volumes()[slot].identity.tag, share);
+    const auto set = device().segments().shares().set_share(
+        device().volumes()[slot_on_device()].identity.tag, share);
     if (set) return success();
-    return CacheError{CacheError::Kind::bad_options,
-                      {},
-                      "what cache device " + spec_.cache->device +
-                          " guarantees to its volumes is more than it has; lower a `guaranteed`"};
+    return CacheError{
+        CacheError::Kind::bad_options,
+        {},
+        set.error() == ShareFault::too_much
+            ? "what is guaranteed to its volumes is more than it has; lower a `guaranteed`"
+            : "it keeps space in pieces of " + std::to_string(segment >> 10) +
+                  " KiB, and the `maximum` is less than one or than what is guaranteed"};
   }
 
   // The log must know of the size before a host can write there.
-  [[nodiscard]] Result<void, CacheError> extend() {
-    const ByteCount size = face_.backed().size() * spec_.block_size;
+  [[nodiscard]] Result<void, CacheError> extend(BlockCount blocks) {
+    const ByteCount size = blocks * spec_.block_size;
     if (device().volumes()[cache_->slot()].identity.size >= size) return success();
     return device().volumes().set_size(*keeper_.writer_, cache_->slot(), size);
   }
-  void follow_size() {
-    if (phase_ != Phase::served || face_.backed().size() <= face_.size()) return;
-    if (extend()) face_.grow(face_.backed().size());
-  }
-
   [[nodiscard]] VolumePromise promise() const {
     const PmemGuarantee& guarantee = keeper_.cache_.region->guarantee();
     VolumePromise all = arrival_.promise;
@@ -244,6 +326,7 @@ class CacheKeeper::Slot final : public BackingUser {
   BindingKeeper& bindings_;
 
   Phase phase_ = Phase::waiting;
+  Instant retry_at_{};
   BackingArrival arrival_;
   CacheBinding binding_;
   std::unique_ptr<VolumeCache> cache_;
@@ -296,15 +379,15 @@ std::vector<Finding> CacheKeeper::findings() const {
   std::vector<Finding> all;
   {
     const std::lock_guard lock(mutex_);
-    if (!status_.open) {
+    if (!status_.reason.empty()) {
       all.push_back(
           {.about = Finding::About::cache_device, .name = spec_.name, .text = status_.reason});
     }
   }
   for (const auto& slot : slots_) {
-    const VolumeCondition now = slot->condition();
-    if (now.state != VolumeState::late || now.reason_about != Finding::About::volume) continue;
-    all.push_back({.about = Finding::About::volume, .name = slot->name(), .text = now.reason});
+    std::string why = slot->why_late();
+    if (why.empty()) continue;
+    all.push_back({.about = Finding::About::volume, .name = slot->name(), .text = std::move(why)});
   }
   return all;
 }
@@ -350,14 +433,35 @@ void CacheKeeper::post(std::function<void()> task) {
   wake();
 }
 
+void CacheKeeper::follow_growth(const std::string& volume, Engine::GrowDone done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!ended_) {
+      grown_.push_back({.volume = volume, .done = std::move(done)});
+      idle_ = false;
+      wake();
+      return;
+    }
+  }
+  done(success());
+}
+
 bool CacheKeeper::run_posted() {
   std::vector<std::function<void()>> tasks;
+  std::vector<Growth> grown;
   {
     const std::lock_guard lock(mutex_);
     tasks.swap(posted_);
+    grown.swap(grown_);
   }
   for (const auto& task : tasks) task();
-  return !tasks.empty();
+  for (const Growth& one : grown) {
+    const auto slot = std::ranges::find_if(
+        slots_, [&one](const auto& each) { return each->name() == one.volume; });
+    CHECK(slot != slots_.end());
+    one.done((*slot)->follow_size());
+  }
+  return !tasks.empty() || !grown.empty();
 }
 
 void CacheKeeper::run() {
@@ -368,14 +472,22 @@ void CacheKeeper::run() {
     } else {
       more = turn() || more;
       if (clock_.now() >= next_tick_) tick();
+      if (take_trying_now()) {
+        for (const auto& slot : slots_) slot->try_again_now();
+      }
     }
     look_idle(more);
-    if (has_ended()) break;
+    if (has_ended(more)) break;
     if (!more) sleep();
   }
-  const std::lock_guard lock(mutex_);
-  ended_ = true;
-  changed_.notify_all();
+  std::vector<Growth> grown;
+  {
+    const std::lock_guard lock(mutex_);
+    grown.swap(grown_);
+    ended_ = true;
+    changed_.notify_all();
+  }
+  for (const Growth& one : grown) one.done(success());  // the next start serves it
 }
 
 // One round of whatever the device needs now.
@@ -401,12 +513,17 @@ void CacheKeeper::tick() {
   busy_ = false;
   ByteCount dirty;
   for (const auto& slot : slots_) {
+    slot->try_again(next_tick_);
     if (slot->upkeep() == nullptr) continue;
     slot->tick();
     busy_ = busy_ || slot->upkeep()->is_busy();
     dirty = dirty + slot->upkeep()->status().bytes_left;
   }
   const std::lock_guard lock(mutex_);
+  if (cache_.device->failed()) {
+    status_.reason =
+        "it could not be written: reads are served, writes are refused until a restart";
+  }
   status_.dirty = dirty;
   status_.free = {std::uint64_t{cache_.device->segments().free_count()} *
                   cache_.device->layout().segment_bytes};
@@ -434,13 +551,13 @@ void CacheKeeper::look_idle(bool more) {
 }
 
 // Told to stop, and nothing is under way.
-bool CacheKeeper::has_ended() {
+bool CacheKeeper::has_ended(bool more) {
+  bool quiet = !more;
   {
     const std::lock_guard lock(mutex_);
     if (!stopping_) return false;
-    if (!posted_.empty()) return false;
+    quiet = quiet && posted_.empty();
   }
-  bool quiet = true;
   for (const auto& slot : slots_) {
     if (slot->upkeep() == nullptr) continue;
     slot->upkeep()->stop();
@@ -455,11 +572,13 @@ bool CacheKeeper::has_ended() {
 
 // ---- opening
 
+bool CacheKeeper::take_trying_now() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(trying_now_, false);
+}
+
 void CacheKeeper::open() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!std::exchange(trying_now_, false) && pace_.next() > clock_.now()) return;
-  }
+  if (!take_trying_now() && pace_.next() > clock_.now()) return;
   const auto opened = open_device();
   pace_.tried(clock_.now(), opened ? RetryPace::Outcome::well : RetryPace::Outcome::not_there);
   if (!opened) return publish_error(opened.error());
@@ -479,18 +598,19 @@ Result<void, std::string> CacheKeeper::open_device() {
   }
   auto writer = DurableWriter::make(*region.value());
   if (!writer) return std::string(text(writer.error()));
+  if (region.value()->guarantee().granularity == PmemGranularity::page) {
+    cache_.committer = std::make_unique<PageCommitter>(*device.value());
+    cache_.committer->run_by_owner([this] { wake(); });
+    actor_ = CacheActor::make_for_committer(*cache_.committer);
+  } else {
+    auto actor = CacheActor::make(*device.value());
+    if (!actor) return std::string(text(actor.error()));
+    actor_ = std::move(actor.value());
+  }
   cache_.region = std::move(region.value());
   cache_.device = std::move(device.value());
   cache_.memory = std::make_unique<IndexMemory>(enough_index_memory(cache_.device->layout()));
   writer_ = std::move(writer.value());
-  if (cache_.region->guarantee().granularity == PmemGranularity::page) {
-    cache_.committer = std::make_unique<PageCommitter>(*cache_.device);
-    cache_.committer->run_by_owner([this] { wake(); });
-    actor_ = CacheActor::make_for_committer(*cache_.committer);
-  } else {
-    actor_ = cache_.make_actor();
-    if (actor_ == nullptr) return std::string("it takes no writer");
-  }
   finish_leaving();
   return success();
 }
@@ -521,9 +641,11 @@ void CacheKeeper::publish_error(const std::string& reason) {
     const std::lock_guard lock(mutex_);
     status_.reason = reason;
   }
-  for (const auto& slot : slots_) {
-    slot->stay_late("cache device " + spec_.name + ": " + reason);
-  }
+  for (const auto& slot : slots_) slot->stay_late(late_reason());
+}
+
+std::string CacheKeeper::late_reason() const {
+  return "cache device " + spec_.name + ": " + status().reason;
 }
 
 }  // namespace engine

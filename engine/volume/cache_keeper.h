@@ -46,6 +46,10 @@ class CacheKeeper final {
   [[nodiscard]] CacheStatus status() const;
   [[nodiscard]] std::vector<Finding> findings() const;
   void try_now();
+  // The volume's backing has grown: `done` runs when the volume has too, on the keeper's thread or
+  // in here; its error is a sentence for the operator. A volume that is not served grows when it
+  // is.
+  void follow_growth(const std::string& volume, Engine::GrowDone done);
   // The device has been tried, and every volume whose backing is there is served or refused.
   [[nodiscard]] bool await_idle(Instant deadline);
   // After the last command of any volume: writes down that everything ended well, and ends the
@@ -54,6 +58,10 @@ class CacheKeeper final {
 
  private:
   class Slot;
+  struct Growth {
+    std::string volume;
+    Engine::GrowDone done;
+  };
 
   void run();
   [[nodiscard]] bool turn();
@@ -69,7 +77,10 @@ class CacheKeeper final {
   void publish_open();
   void publish_error(const std::string& reason);
   void finish_leaving();
-  [[nodiscard]] bool has_ended();
+  // Why the volumes are late while the device is.
+  [[nodiscard]] std::string late_reason() const;
+  [[nodiscard]] bool take_trying_now();
+  [[nodiscard]] bool has_ended(bool more);
   void look_idle(bool more);
 
   const CacheSpec spec_;
@@ -93,6 +104,7 @@ class CacheKeeper final {
   mutable std::mutex mutex_;  // guards what follows; a leaf
   std::condition_variable changed_;
   std::vector<std::function<void()>> posted_;
+  std::vector<Growth> grown_;
   CacheStatus status_;
   bool trying_now_ = true;
   bool stopping_ = false;

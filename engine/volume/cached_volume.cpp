@@ -67,6 +67,8 @@ void CachedVolume::tell(bool changed) {
   }
 }
 
+bool CachedVolume::waits_for_backing() const { return is_down(backed_.state()); }
+
 void CachedVolume::backing_changed() { update(); }
 
 void CachedVolume::stay_late(const std::string& reason, Finding::About about) {

@@ -37,6 +37,8 @@ class CachedVolume final : public Volume {
   void submit(IoLane& lane, VolumeIo& io) override;
 
   void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
+  // Late because of its pool; any thread.
+  [[nodiscard]] bool waits_for_backing() const;
   // Its backing's state or size has changed. Any thread.
   void backing_changed();
 

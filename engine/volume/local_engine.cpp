@@ -87,6 +87,9 @@ LocalEngine::LocalEngine(std::vector<PoolSpec> pools, std::vector<VolumeSpec> vo
   (void)settle(options.patience);
 }
 
+// Nobody's thread may go on while the others' objects are taken away.
+LocalEngine::~LocalEngine() { (void)stop(Duration::max()); }
+
 void LocalEngine::add(const VolumeSpec& spec) {
   auto slot = std::make_unique<Slot>();
   slot->backed = std::make_unique<BackedVolume>(
@@ -104,7 +107,8 @@ void LocalEngine::add(const VolumeSpec& spec) {
         *slot->backed, "cache device " + device + " has not been opened yet");
     const auto cache = std::ranges::find_if(caches_, named(device));
     CHECK(cache != caches_.end());  // as the configuration has checked
-    user = &(*cache)->add(spec, *slot->cached, **pool);
+    slot->cache = cache->get();
+    user = &slot->cache->add(spec, *slot->cached, **pool);
   }
   if (pool != pools_.end()) {
     slot->pool = pool->get();
@@ -183,7 +187,12 @@ void LocalEngine::grow(const std::string& name, ByteCount new_size, GrowDone don
   if (found == slots_by_name_.end()) return done("there is no volume " + name);
   Slot& slot = *found->second;
   if (slot.pool == nullptr) return done("volume " + name + ": " + slot.backed->condition().reason);
-  slot.pool->grow(name, new_size, std::move(done));
+  if (slot.cache == nullptr) return slot.pool->grow(name, new_size, std::move(done));
+  slot.pool->grow(name, new_size,
+                  [name, cache = slot.cache, done = std::move(done)](const auto& grown) {
+                    if (!grown) return done(grown);
+                    cache->follow_growth(name, done);
+                  });
 }
 
 bool LocalEngine::stop(Duration patience) {

@@ -19,6 +19,7 @@ namespace engine {
 class LocalEngine final : public Engine {
  public:
   LocalEngine(std::vector<PoolSpec> pools, std::vector<VolumeSpec> volumes, EngineOptions options);
+  ~LocalEngine() override;
 
   [[nodiscard]] std::vector<Volume*> volumes() const override;
   [[nodiscard]] Volume* find(const std::string& name) const override;
@@ -36,6 +37,7 @@ class LocalEngine final : public Engine {
     std::unique_ptr<BackedVolume> backed;
     std::unique_ptr<CachedVolume> cached;  // null: without a cache
     PoolKeeper* pool = nullptr;            // null: its pool is not configured
+    CacheKeeper* cache = nullptr;          // null: as `cached`
 
     [[nodiscard]] Volume& face() const {
       return cached != nullptr ? static_cast<Volume&>(*cached) : *backed;

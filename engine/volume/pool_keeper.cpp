@@ -209,12 +209,11 @@ void PoolKeeper::run() {
   while (!stopping_ || !binds_.empty()) {
     const Instant now = clock_.now();
     if (!binds_.empty()) {
-      BindRequest request = std::move(binds_.front());
-      binds_.pop_front();
-      doing_ = "naming a cache";
+      const auto requests = std::exchange(binds_, {});
+      doing_ = "writing down what is cached";
       busy_since_ = now;
       lock.unlock();
-      request.done(bind_now(request));
+      bind_now(requests);
       lock.lock();
     } else if (!grows_.empty()) {
       GrowRequest request = std::move(grows_.front());
@@ -463,11 +462,19 @@ void PoolKeeper::learn_identity(Slot& slot, const VolumeRecord* record) {
   slot.volume.learn(record->uuid, blocks_of(record->size, record->block_size));
 }
 
-Result<void, std::string> PoolKeeper::bind_now(const BindRequest& request) {
-  if (files_ == nullptr) return std::string("its pool is not open");
-  const auto bound = files_->bind(request.volume, request.binding);
-  if (!bound) return bound.error().text;
-  return boost::outcome_v2::success();
+void PoolKeeper::bind_now(const std::deque<BindRequest>& requests) {
+  std::vector<FilePool::NewBinding> bindings;
+  for (const BindRequest& request : requests) {
+    bindings.push_back({.volume = request.volume, .cache = request.binding});
+  }
+  const auto bound = files_->bind(bindings);  // there since its first volume came
+  for (std::size_t at = 0; at < requests.size(); ++at) {
+    if (bound[at]) {
+      requests[at].done(boost::outcome_v2::success());
+    } else {
+      requests[at].done(bound[at].error().text);
+    }
+  }
 }
 
 Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {

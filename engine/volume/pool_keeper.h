@@ -101,7 +101,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper {
   void bring_up_file(Slot& slot, const VolumeRecord& record);
   void measure();
   [[nodiscard]] Result<void, std::string> grow_now(const GrowRequest& request);
-  [[nodiscard]] Result<void, std::string> bind_now(const BindRequest& request);
+  void bind_now(const std::deque<BindRequest>& requests);
   // What trying found; a volume that cannot be as configured is refused.
   void stay_down(Slot& slot, const PoolError& error);
   void stay_down(Slot& slot, const std::string& reason);

@@ -15,12 +15,13 @@ std::string mib(ByteCount bytes) { return std::to_string((bytes.value + 1048575)
 
 VolumeUpkeep::VolumeUpkeep(CacheFront& front, std::unique_ptr<BackingMarker> marker, IoLane& lane,
                            DurableWriter& writer, CacheActor& actor, const Clock& clock,
-                           const WriteBackLimits& limits)
+                           RecoveryReport report, const WriteBackLimits& limits)
     : front_(front),
       volume_(front.volume()),
       writer_(writer),
       actor_(actor),
       clock_(clock),
+      report_(std::move(report)),
       marker_(std::move(marker)),
       reclaim_(volume_),
       write_back_(volume_, front.backing(), *marker_, lane, writer, clock, limits),
@@ -30,6 +31,7 @@ VolumeUpkeep::VolumeUpkeep(CacheFront& front, std::unique_ptr<BackingMarker> mar
 VolumeUpkeep::~VolumeUpkeep() = default;
 
 bool VolumeUpkeep::turn() {
+  if (stopping_) return false;
   const bool someone_waits = !front_.space().empty();
   if (!someone_waits && !reclaim_.is_wanted()) return false;
   switch (reclaim_.step(actor_)) {
@@ -59,6 +61,10 @@ void VolumeUpkeep::tick() {
   write_back_.tick();
   status_ = write_back_.status();
   look_at_progress();
+  if (report_.not_opened && report_.not_opened->kind == CacheError::Kind::no_free_segment &&
+      volume_.open_log(writer_, report_.last_sequence, report_.last_time_ms)) {
+    report_.not_opened.reset();
+  }
   front_.space().tell_first();
   if (clock_.now() - noted_ < note_period || !volume_.is_writable()) return;
   noted_ = clock_.now();
@@ -78,16 +84,26 @@ bool VolumeUpkeep::end_clean() {
   return volume_.device().volumes()[volume_.slot()].is_provably_clean();
 }
 
+std::string VolumeUpkeep::why_read_only() const {
+  if (report_.not_opened) {
+    return "its log in the cache cannot be opened: " + report_.not_opened->text +
+           "; it takes no writes";
+  }
+  const std::string what = report_.log_damage   ? report_.log_damage->text()
+                           : report_.key_damage ? report_.key_damage->text()
+                                                : "nothing of it can be read";
+  return "its log in the cache is damaged: it is served as it was before the damage, and takes no "
+         "writes; see forebay-media check (" +
+         what + ")";
+}
+
 std::string VolumeUpkeep::trouble() const {
   using State = WriteBackStatus::State;
   if (volume_.commit().failed()) {
     return "its cache cannot be written any more: reads are served, writes are refused until a "
            "restart";
   }
-  if (!volume_.is_writable()) {
-    return "its log in the cache is damaged: it is served as it was before the damage, and takes "
-           "no writes; see forebay-media check";
-  }
+  if (!volume_.is_writable()) return why_read_only();
   if (reclaim_.damage() || reclaim_.error()) {
     return "its cache cannot be tidied up any more, and will fill; see forebay-media check";
   }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/cache/reclaim.h"
+#include "engine/cache/recovery.h"
 #include "engine/cache/write_back.h"
 #include "engine/volume/cache_front.h"
 
@@ -14,9 +15,9 @@ namespace engine {
 // times a second.
 class VolumeUpkeep final : private DirtyTailWaiter {
  public:
-  // All outlive it. `lane`, `writer`, `actor`: the thread's.
+  // All outlive it. `lane`, `writer`, `actor`: the thread's. `report`: how the volume was found.
   VolumeUpkeep(CacheFront& front, std::unique_ptr<BackingMarker> marker, IoLane& lane,
-               DurableWriter& writer, CacheActor& actor, const Clock& clock,
+               DurableWriter& writer, CacheActor& actor, const Clock& clock, RecoveryReport report,
                const WriteBackLimits& limits);
   VolumeUpkeep(const VolumeUpkeep&) = delete;
   VolumeUpkeep& operator=(const VolumeUpkeep&) = delete;
@@ -27,7 +28,10 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   void tick();
 
   // Nothing new is begun; what is under way ends.
-  void stop() { write_back_.stop(); }
+  void stop() {
+    stopping_ = true;
+    write_back_.stop();
+  }
   [[nodiscard]] bool is_quiet() const { return write_back_.is_quiet() && reclaim_.is_at_rest(); }
   // After the last command, quiet: writes down where the log ends. True: nothing waits for the
   // backing any more.
@@ -42,18 +46,21 @@ class VolumeUpkeep final : private DirtyTailWaiter {
  private:
   void written_back() override {}
   void look_at_progress();
+  [[nodiscard]] std::string why_read_only() const;
 
   CacheFront& front_;
   VolumeCache& volume_;
   DurableWriter& writer_;
   CacheActor& actor_;
   const Clock& clock_;
+  RecoveryReport report_;
   const std::unique_ptr<BackingMarker> marker_;
   Reclaim reclaim_;
   WriteBack write_back_;
   WriteBackStatus status_;
   std::uint64_t published_ = 0;  // at the last tick
   bool busy_ = false;
+  bool stopping_ = false;
   Instant noted_;  // when the log's end was last written down
 };
 

@@ -48,6 +48,18 @@ TEST(CacheBinding, EveryCombinationHasItsVerdict) {
     EXPECT_EQ(judge(dirty, other, row.found), Verdict::cache_missing) << row.what;
     EXPECT_EQ(judge(clean, other, row.found), row.when_none) << row.what;
   }
+  // A start was cut off between the cache's entry and the pool's; not two, and not one that went
+  // on.
+  const auto about_to_join = [](std::uint64_t epoch) {
+    return CacheDeviceFinding{
+        .readable = true,
+        .contents = CacheContents{.epoch = epoch, .dirty = true, .opened = false}};
+  };
+  EXPECT_EQ(judge(dirty, ours, about_to_join(4)), Verdict::cache_missing);
+  EXPECT_EQ(judge(dirty, ours, about_to_join(5)), Verdict::resume);
+  EXPECT_EQ(judge(dirty, ours, about_to_join(6)), Verdict::resume);
+  EXPECT_EQ(judge(dirty, ours, about_to_join(7)), Verdict::conflict);
+  EXPECT_EQ(judge(clean, ours, about_to_join(6)), Verdict::conflict);
   EXPECT_EQ(judge(dirty, {}, unreadable), Verdict::cache_missing);
   EXPECT_EQ(judge(clean, {}, unreadable), Verdict::direct);
   EXPECT_EQ(judge(none, {}, unreadable), Verdict::direct);
@@ -70,6 +82,14 @@ TEST(CacheBinding, WhatWasLeftBehindStaysBehind) {
   const CacheDeviceFinding back{.readable = true,
                                 .contents = CacheContents{.epoch = 1, .dirty = true}};
   EXPECT_EQ(judge(abandoned, ours, back), Verdict::attach);
+}
+
+// Each start takes the next epoch, but for one that was cut off and had taken it already.
+TEST(CacheBinding, EveryResumptionHasAnEpochOfItsOwn) {
+  const CacheBinding dirty{.device = ours, .epoch = 5, .state = State::dirty};
+  EXPECT_EQ(resumed(dirty, {.epoch = 5, .dirty = true}),
+            (CacheBinding{.device = ours, .epoch = 6, .state = State::dirty}));
+  EXPECT_EQ(resumed(dirty, {.epoch = 6, .dirty = true, .opened = false}).epoch, 6U);
 }
 
 // A crash after the cache's slot was written and before the pool's record: the epoch is not used
