@@ -34,6 +34,8 @@ struct ReclaimedVolume : OpenVolume {
       if (done == Reclaim::Step::idle) return;
       while (actor->end_turn()) {
       }
+      while (committer != nullptr && committer->step()) {
+      }
     }
     ASSERT_GE(tails().key_tail, sequence) << "reclaim does not come to an end";
   }

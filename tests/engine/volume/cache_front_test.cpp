@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "engine/volume/cached_volume.h"
+#include "engine/volume/verify_request.h"
 #include "tests/engine/volume/cache_front_kit.h"
 
 namespace engine::test {
@@ -152,6 +152,71 @@ TEST_P(CacheFrontTest, RotOfWhatTheBackingHasIsReadFromThere) {
   EXPECT_EQ(life.read(0, 8), of_backing(0, 8));
   EXPECT_EQ(life.backing.reads, reads + 1);
   EXPECT_EQ(life.front->lost_reads(), 0U);
+}
+
+// ---- verify
+
+// The face of the volume, for who goes through that.
+class Face final : public Volume {
+ public:
+  explicit Face(FrontLife& life) : life_(life) {}
+  [[nodiscard]] const VolumeIdentity& identity() const override { return identity_; }
+  [[nodiscard]] BlockCount size() const override { return {1 << 20}; }
+  [[nodiscard]] VolumeState state() const override { return VolumeState::online; }
+  [[nodiscard]] VolumeCondition condition() const override { return {}; }
+  [[nodiscard]] std::uint64_t changes() const override { return 0; }
+  void submit(IoLane& lane, VolumeIo& io) override { life_.front->submit(lane, io); }
+
+  HostIo& verify(std::uint64_t at, std::uint64_t sectors) {
+    return life_.on_lane(Kind::verify, at, sectors, 0, [this](IoLane& lane, HostIo& io) {
+      VerifyRequest::start(*this, lane, io);
+    });
+  }
+
+ private:
+  FrontLife& life_;
+  const VolumeIdentity identity_{.name = "face", .uuid = {}, .block_size = {512}};
+};
+
+TEST_P(CacheFrontTest, VerifyReadsTheWholeRangeInPieces) {
+  FrontLife life(GetParam());
+  Face face(life);
+  EXPECT_EQ(life.write(1000, 8, 200), IoStatus::ok);
+  EXPECT_EQ(life.end(face.verify(0, 2000)), IoStatus::ok);
+  EXPECT_EQ(life.backing.reads, 5) << "four pieces, one of them with a hit in it";
+  life.backing.inner.break_sector(1999);
+  EXPECT_EQ(life.end(face.verify(0, 1999)), IoStatus::ok);
+  EXPECT_EQ(life.end(face.verify(0, 2000)), IoStatus::media_error);
+}
+
+TEST_P(CacheFrontTest, VerifyFindsRotThatNobodyCanHeal) {
+  FrontLife life(GetParam());
+  Face face(life);
+  EXPECT_EQ(life.write(0, 8, 200), IoStatus::ok);
+  fill(life, 8, 8);
+  EXPECT_EQ(life.end(face.verify(0, 16)), IoStatus::ok);
+  life.rot(8);
+  EXPECT_EQ(life.end(face.verify(0, 16)), IoStatus::ok) << "the backing has it";
+  life.rot(0);
+  EXPECT_EQ(life.end(face.verify(0, 16)), IoStatus::media_error);
+  EXPECT_EQ(life.end(face.verify(8, 8)), IoStatus::ok);
+}
+
+TEST_P(CacheFrontTest, VerifyWaitsForABuffer) {
+  FrontLife life(GetParam());
+  Face face(life);
+  EXPECT_EQ(life.write(0, 8, 200), IoStatus::ok);
+  std::vector<BufferLease> leases;
+  while (auto lease = life.lanes[0]->buffers().lease({2U << 20})) {
+    leases.push_back(std::move(*lease));
+  }
+  const HostIo& io = face.verify(0, 600);
+  life.go_on();
+  EXPECT_FALSE(io.has_ended);
+  leases.clear();
+  life.go_on();
+  EXPECT_TRUE(io.has_ended);
+  EXPECT_EQ(io.status, IoStatus::ok);
 }
 
 // ---- misses that are shared
