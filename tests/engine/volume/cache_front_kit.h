@@ -239,7 +239,8 @@ class FrontLife {
   void evict(std::uint64_t at, std::uint64_t sectors) {
     const auto whole = extent_of(at).value();
     volume->index().erase_if(
-        {{at}, {sectors}}, {.kind = whole.kind, .place = whole.place}, [this](const Fragment& part) {
+        {{at}, {sectors}}, {.kind = whole.kind, .place = whole.place},
+        [this](const Fragment& part) {
           const auto segment = cache.device->layout().segment_of({part.value.place.value * 512});
           cache.device->segments().counters(*segment).live_sectors -=
               static_cast<std::uint32_t>(part.range.count.value);

@@ -448,9 +448,8 @@ TEST_P(CacheFrontTest, WritesWaitForSpaceFirstComeFirstServed) {
   std::vector<HostIo*> waiting{&life.commands.back()};
   for (std::uint8_t at = 1; at <= 6; ++at) {
     // Smaller ones, which might just fit, come later nevertheless.
-    waiting.push_back(
-        &life.submit(Kind::write, first, at % 2 == 0 ? 1 : 8, static_cast<std::uint8_t>(200 + at),
-                     at % 2));
+    waiting.push_back(&life.submit(Kind::write, first, at % 2 == 0 ? 1 : 8,
+                                   static_cast<std::uint8_t>(200 + at), at % 2));
     life.go_on();
   }
   for (const HostIo* io : waiting) EXPECT_FALSE(io->has_ended);
@@ -508,6 +507,45 @@ TEST(CacheFrontSpace, WhoIsToldWhileItIsToldLooksOnceMore) {
   EXPECT_EQ(life.reap(0), 0U);
   FrontUpkeep upkeep(life);
   for (int ticks = 0; ticks < 20; ++ticks) upkeep.tick();
+}
+
+// Each lane keeps what it has begun to fill; that must not be all there is for good.
+TEST_P(CacheFrontTest, SpaceComesBackFromWhatLanesHaveBegunToFill) {
+  for (const std::uint32_t most : {1U, 2U, 3U}) {
+    FrontLife life(GetParam());
+    must(life.cache.device->segments().shares().set_share(life.volume->tag(), {0, most}));
+    FrontUpkeep upkeep(life);
+    EXPECT_EQ(life.write(0, 1, 200, 1), IoStatus::ok);
+    for (std::uint64_t at = 8; at < 8 * 40; at += 8) {
+      const HostIo& io = life.submit(Kind::write, at, 8, 201, 0);
+      for (int ticks = 0; ticks < 20 && !io.has_ended; ++ticks) upkeep.tick();
+      ASSERT_TRUE(io.has_ended) << "it waits for ever, with " << most << " segments";
+      EXPECT_EQ(io.status, IoStatus::ok);
+    }
+    EXPECT_EQ(life.read(0, 8, 1), all(1, 200) + of_backing(1, 7));
+    EXPECT_EQ(life.read(8, 8, 1), all(8, 201));
+  }
+}
+
+TEST(CacheFrontSpace, WhatIsBeingFilledIsNotRecalled) {
+  FrontLife life(Media::lines);
+  EXPECT_EQ(life.write(0, 1, 200), IoStatus::ok);
+  const std::uint64_t place = life.extent_of(0)->place.value;
+  for (std::uint64_t at = 1; at < 4; ++at) {
+    life.clock.advance(CacheLanes::recall_period);
+    life.cache.lanes.recall_heads(life.clock.now());
+    life.cache.lanes.recall_heads(life.clock.now());  // too soon
+    life.go_on();
+    EXPECT_EQ(life.write(at * 8, 1, 200), IoStatus::ok);
+    EXPECT_EQ(life.extent_of(at * 8)->place.value, place + at);
+  }
+  for (int recalls = 0; recalls < 2; ++recalls) {
+    life.clock.advance(CacheLanes::recall_period);
+    life.cache.lanes.recall_heads(life.clock.now());
+    life.go_on();
+  }
+  EXPECT_EQ(life.write(100, 1, 200), IoStatus::ok);
+  EXPECT_NE(life.extent_of(100)->place.value, place + 4);
 }
 
 TEST_P(CacheFrontTest, FillsTakeNothingThatWritesWaitFor) {

@@ -115,9 +115,8 @@ class Served {
  private:
   void keep() {
     const auto lane = std::move(UringLane::create(budget_).value());
-    const auto actor = cache.committer != nullptr
-                           ? CacheActor::make_for_committer(*cache.committer)
-                           : cache.make_actor();
+    const auto actor = cache.committer != nullptr ? CacheActor::make_for_committer(*cache.committer)
+                                                  : cache.make_actor();
     WriteBackLimits limits;
     limits.most_age = std::chrono::milliseconds(50);
     VolumeUpkeep upkeep(*front, std::make_unique<SimMarker>(), *lane, *writer_, *actor, clock,
