@@ -83,7 +83,8 @@ class IoLane {
   IoLane() = default;
   IoLane(const IoLane&) = delete;
   IoLane& operator=(const IoLane&) = delete;
-  // Nothing may be in flight: the kernel would go on writing to memory that is gone.
+  // Nothing may be in flight: the kernel would go on writing to memory that is gone. Whoever is
+  // destroyed here dismisses the guests first.
   virtual ~IoLane() = default;
 
   // Queues `operation`; the kernel sees it at the next submit(). Never blocks, never fails: an
@@ -144,6 +145,10 @@ class IoLane {
   void keep_guest(const void* host, std::unique_ptr<LaneGuest> guest) {
     guests_.emplace_back(host, std::move(guest));
   }
+
+ protected:
+  // Guests may use the lane to their end.
+  void dismiss_guests() { guests_.clear(); }
 
  private:
   boost::intrusive::list<LaneTask, boost::intrusive::constant_time_size<false>> tasks_;

@@ -137,7 +137,10 @@ UringLane::UringLane(MemoryBudget& budget, Options options, std::unique_ptr<Ring
       buffers_(budget, [this] { wake(); }),
       limiter_(options.caps) {}
 
-UringLane::~UringLane() { CHECK(in_flight_ == 0); }
+UringLane::~UringLane() {
+  CHECK(in_flight_ == 0);
+  dismiss_guests();
+}
 
 UringLane::WakeDescriptor::~WakeDescriptor() { close(number); }
 

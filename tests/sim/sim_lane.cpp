@@ -9,7 +9,10 @@ namespace engine {
 
 SimLane::SimLane(MemoryBudget& budget, std::uint64_t seed) : buffers_(budget), random_(seed) {}
 
-SimLane::~SimLane() { CHECK(in_flight() == 0); }
+SimLane::~SimLane() {
+  CHECK(in_flight() == 0);
+  dismiss_guests();
+}
 
 int SimLane::attach(SimDisk& disk) {
   disks_[++last_descriptor_] = &disk;

@@ -36,6 +36,8 @@ struct ReclaimedVolume : OpenVolume {
       if (done == Reclaim::Step::idle) return;
       while (actor->end_turn() || (committer != nullptr && committer->step())) {
       }
+      while (committer != nullptr && committer->step()) {
+      }
     }
     ASSERT_GE(tails().key_tail, sequence) << "reclaim does not come to an end";
   }

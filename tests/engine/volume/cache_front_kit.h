@@ -152,22 +152,27 @@ class FrontLife {
   // ---- commands
   HostIo& submit(Kind kind, std::uint64_t at, std::uint64_t sectors, std::uint8_t value = 0,
                  std::size_t lane = 0) {
+    return on_lane(
+        kind, at, sectors, value, [this](IoLane& on, HostIo& io) { front->submit(on, io); }, lane);
+  }
+  template <class Start>
+  HostIo& on_lane(Kind kind, std::uint64_t at, std::uint64_t sectors, std::uint8_t value,
+                  Start start, std::size_t lane = 0) {
     HostIo& io = begin(kind, at, sectors, value, lane);
     turning_ = lanes[lane].get();
-    front->submit(*lanes[lane], io);
+    start(*lanes[lane], io);
     turning_ = nullptr;
     return io;
   }
   // The way of a read whose look at the cache has found all of it missing, and some time has gone
   // by since.
   HostIo& miss(std::uint64_t at, std::uint64_t sectors, std::size_t lane = 0) {
-    HostIo& io = begin(Kind::read, at, sectors, 0, lane);
-    CachedRead::Gaps gaps;
-    gaps.push_back({.range = {{at}, {sectors}}, .kind = CacheGap::Kind::hole});
-    turning_ = lanes[lane].get();
-    CacheLane::of(cache, *lanes[lane])->take_read().start(*front, io, gaps);
-    turning_ = nullptr;
-    return io;
+    const auto start = [&](IoLane& on, HostIo& io) {
+      CachedRead::Gaps gaps;
+      gaps.push_back({.range = {{at}, {sectors}}, .kind = CacheGap::Kind::hole});
+      CacheLane::of(cache, on)->take_read().start(*front, io, gaps);
+    };
+    return on_lane(Kind::read, at, sectors, 0, start, lane);
   }
   [[nodiscard]] IoStatus write(std::uint64_t at, std::uint64_t sectors, std::uint8_t value,
                                std::size_t lane = 0) {
@@ -234,7 +239,8 @@ class FrontLife {
   void evict(std::uint64_t at, std::uint64_t sectors) {
     const auto whole = extent_of(at).value();
     volume->index().erase_if(
-        {{at}, {sectors}}, {.kind = whole.kind, .place = whole.place}, [this](const Fragment& part) {
+        {{at}, {sectors}}, {.kind = whole.kind, .place = whole.place},
+        [this](const Fragment& part) {
           const auto segment = cache.device->layout().segment_of({part.value.place.value * 512});
           cache.device->segments().counters(*segment).live_sectors -=
               static_cast<std::uint32_t>(part.range.count.value);

@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "engine/volume/cached_volume.h"
+#include "engine/volume/verify_request.h"
 #include "tests/engine/volume/cache_front_kit.h"
 
 namespace engine::test {
@@ -152,6 +152,71 @@ TEST_P(CacheFrontTest, RotOfWhatTheBackingHasIsReadFromThere) {
   EXPECT_EQ(life.read(0, 8), of_backing(0, 8));
   EXPECT_EQ(life.backing.reads, reads + 1);
   EXPECT_EQ(life.front->lost_reads(), 0U);
+}
+
+// ---- verify
+
+// The face of the volume, for who goes through that.
+class Face final : public Volume {
+ public:
+  explicit Face(FrontLife& life) : life_(life) {}
+  [[nodiscard]] const VolumeIdentity& identity() const override { return identity_; }
+  [[nodiscard]] BlockCount size() const override { return {1 << 20}; }
+  [[nodiscard]] VolumeState state() const override { return VolumeState::online; }
+  [[nodiscard]] VolumeCondition condition() const override { return {}; }
+  [[nodiscard]] std::uint64_t changes() const override { return 0; }
+  void submit(IoLane& lane, VolumeIo& io) override { life_.front->submit(lane, io); }
+
+  HostIo& verify(std::uint64_t at, std::uint64_t sectors) {
+    return life_.on_lane(Kind::verify, at, sectors, 0, [this](IoLane& lane, HostIo& io) {
+      VerifyRequest::start(*this, lane, io);
+    });
+  }
+
+ private:
+  FrontLife& life_;
+  const VolumeIdentity identity_{.name = "face", .uuid = {}, .block_size = {512}};
+};
+
+TEST_P(CacheFrontTest, VerifyReadsTheWholeRangeInPieces) {
+  FrontLife life(GetParam());
+  Face face(life);
+  EXPECT_EQ(life.write(1000, 8, 200), IoStatus::ok);
+  EXPECT_EQ(life.end(face.verify(0, 2000)), IoStatus::ok);
+  EXPECT_EQ(life.backing.reads, 5) << "four pieces, one of them with a hit in it";
+  life.backing.inner.break_sector(1999);
+  EXPECT_EQ(life.end(face.verify(0, 1999)), IoStatus::ok);
+  EXPECT_EQ(life.end(face.verify(0, 2000)), IoStatus::media_error);
+}
+
+TEST_P(CacheFrontTest, VerifyFindsRotThatNobodyCanHeal) {
+  FrontLife life(GetParam());
+  Face face(life);
+  EXPECT_EQ(life.write(0, 8, 200), IoStatus::ok);
+  fill(life, 8, 8);
+  EXPECT_EQ(life.end(face.verify(0, 16)), IoStatus::ok);
+  life.rot(8);
+  EXPECT_EQ(life.end(face.verify(0, 16)), IoStatus::ok) << "the backing has it";
+  life.rot(0);
+  EXPECT_EQ(life.end(face.verify(0, 16)), IoStatus::media_error);
+  EXPECT_EQ(life.end(face.verify(8, 8)), IoStatus::ok);
+}
+
+TEST_P(CacheFrontTest, VerifyWaitsForABuffer) {
+  FrontLife life(GetParam());
+  Face face(life);
+  EXPECT_EQ(life.write(0, 8, 200), IoStatus::ok);
+  std::vector<BufferLease> leases;
+  while (auto lease = life.lanes[0]->buffers().lease({2U << 20})) {
+    leases.push_back(std::move(*lease));
+  }
+  const HostIo& io = face.verify(0, 600);
+  life.go_on();
+  EXPECT_FALSE(io.has_ended);
+  leases.clear();
+  life.go_on();
+  EXPECT_TRUE(io.has_ended);
+  EXPECT_EQ(io.status, IoStatus::ok);
 }
 
 // ---- misses that are shared
@@ -383,9 +448,8 @@ TEST_P(CacheFrontTest, WritesWaitForSpaceFirstComeFirstServed) {
   std::vector<HostIo*> waiting{&life.commands.back()};
   for (std::uint8_t at = 1; at <= 6; ++at) {
     // Smaller ones, which might just fit, come later nevertheless.
-    waiting.push_back(
-        &life.submit(Kind::write, first, at % 2 == 0 ? 1 : 8, static_cast<std::uint8_t>(200 + at),
-                     at % 2));
+    waiting.push_back(&life.submit(Kind::write, first, at % 2 == 0 ? 1 : 8,
+                                   static_cast<std::uint8_t>(200 + at), at % 2));
     life.go_on();
   }
   for (const HostIo* io : waiting) EXPECT_FALSE(io->has_ended);
@@ -443,6 +507,45 @@ TEST(CacheFrontSpace, WhoIsToldWhileItIsToldLooksOnceMore) {
   EXPECT_EQ(life.reap(0), 0U);
   FrontUpkeep upkeep(life);
   for (int ticks = 0; ticks < 20; ++ticks) upkeep.tick();
+}
+
+// Each lane keeps what it has begun to fill; that must not be all there is for good.
+TEST_P(CacheFrontTest, SpaceComesBackFromWhatLanesHaveBegunToFill) {
+  for (const std::uint32_t most : {1U, 2U, 3U}) {
+    FrontLife life(GetParam());
+    must(life.cache.device->segments().shares().set_share(life.volume->tag(), {0, most}));
+    FrontUpkeep upkeep(life);
+    EXPECT_EQ(life.write(0, 1, 200, 1), IoStatus::ok);
+    for (std::uint64_t at = 8; at < 8 * 40; at += 8) {
+      const HostIo& io = life.submit(Kind::write, at, 8, 201, 0);
+      for (int ticks = 0; ticks < 20 && !io.has_ended; ++ticks) upkeep.tick();
+      ASSERT_TRUE(io.has_ended) << "it waits for ever, with " << most << " segments";
+      EXPECT_EQ(io.status, IoStatus::ok);
+    }
+    EXPECT_EQ(life.read(0, 8, 1), all(1, 200) + of_backing(1, 7));
+    EXPECT_EQ(life.read(8, 8, 1), all(8, 201));
+  }
+}
+
+TEST(CacheFrontSpace, WhatIsBeingFilledIsNotRecalled) {
+  FrontLife life(Media::lines);
+  EXPECT_EQ(life.write(0, 1, 200), IoStatus::ok);
+  const std::uint64_t place = life.extent_of(0)->place.value;
+  for (std::uint64_t at = 1; at < 4; ++at) {
+    life.clock.advance(CacheLanes::recall_period);
+    life.cache.lanes.recall_heads(life.clock.now());
+    life.cache.lanes.recall_heads(life.clock.now());  // too soon
+    life.go_on();
+    EXPECT_EQ(life.write(at * 8, 1, 200), IoStatus::ok);
+    EXPECT_EQ(life.extent_of(at * 8)->place.value, place + at);
+  }
+  for (int recalls = 0; recalls < 2; ++recalls) {
+    life.clock.advance(CacheLanes::recall_period);
+    life.cache.lanes.recall_heads(life.clock.now());
+    life.go_on();
+  }
+  EXPECT_EQ(life.write(100, 1, 200), IoStatus::ok);
+  EXPECT_NE(life.extent_of(100)->place.value, place + 4);
 }
 
 TEST_P(CacheFrontTest, FillsTakeNothingThatWritesWaitFor) {
