@@ -19,12 +19,13 @@ class CacheCommand : public CommitRecord {
   virtual void go_on() noexcept = 0;
 
   [[nodiscard]] CacheLane& lane() const { return lane_; }
+  // Behind it in what HandOver::take_all() returned.
+  [[nodiscard]] CacheCommand* next() const { return next_; }
 
  protected:
   ~CacheCommand() = default;
 
  private:
-  friend class CacheLane;
   friend class HandOver<CacheCommand>;
   CacheLane& lane_;
   CacheCommand* next_ = nullptr;

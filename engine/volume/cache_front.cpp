@@ -20,13 +20,14 @@ std::uint64_t remembered_misses(CacheDevice& device) {
 }  // namespace
 
 CacheFront::CacheFront(OpenCache& cache, VolumeCache& volume, BackingDevice& backing,
-                       BlockSize block_size, const Clock& clock)
+                       BlockSize block_size, const Clock& clock, Answer answer)
     : cache_(cache),
       volume_(volume),
       backing_(backing),
       block_sectors_(block_size.bytes / format::place_bytes),
       clock_(clock),
-      admission_(remembered_misses(*cache.device)) {}
+      admission_(remembered_misses(*cache.device)),
+      answer_(answer) {}
 
 SectorRange CacheFront::range_of(const VolumeIo& io) const {
   return {{io.lba.value * block_sectors_}, {io.blocks.value * block_sectors_}};

@@ -11,6 +11,7 @@
 #include "engine/volume/open_cache.h"
 #include "engine/volume/space_queue.h"
 #include "engine/volume/volume.h"
+#include "engine/volume/written_through.h"
 
 namespace engine {
 
@@ -22,9 +23,14 @@ class CacheFront {
   // How long a write waits for space while the backing does not get on; hosts give up at 30 s.
   static constexpr Duration space_patience = std::chrono::seconds(20);
 
+  enum class Answer : std::uint8_t {
+    from_cache,    // write-back: a write is answered when the cache has it
+    from_backing,  // write-through: when the backing has it, too
+  };
+
   // All outlive it.
   CacheFront(OpenCache& cache, VolumeCache& volume, BackingDevice& backing, BlockSize block_size,
-             const Clock& clock);
+             const Clock& clock, Answer answer = Answer::from_cache);
   CacheFront(const CacheFront&) = delete;
   CacheFront& operator=(const CacheFront&) = delete;
 
@@ -36,6 +42,8 @@ class CacheFront {
   [[nodiscard]] OpenCache& cache() const { return cache_; }
   [[nodiscard]] AdmissionFilter& admission() { return admission_; }
   [[nodiscard]] SpaceQueue& space() { return space_; }
+  [[nodiscard]] bool is_write_through() const { return answer_ == Answer::from_backing; }
+  [[nodiscard]] WrittenThrough& written_through() { return written_through_; }
   [[nodiscard]] const Clock& clock() const { return clock_; }
   [[nodiscard]] SectorRange range_of(const VolumeIo& io) const;
   [[nodiscard]] MediaOffset position_of(Sector sector) const;
@@ -60,6 +68,8 @@ class CacheFront {
   const Clock& clock_;
   AdmissionFilter admission_;
   SpaceQueue space_;
+  const Answer answer_;
+  WrittenThrough written_through_;
   std::atomic<bool> gets_on_{true};
   std::atomic<std::uint64_t> lost_reads_{0};
 };

@@ -214,7 +214,7 @@ class CacheKeeper::Slot final : public BackingUser {
                                            .backing = uuid,
                                            .size = face_.backed().size() * spec_.block_size,
                                            .binding = {.attach_epoch = binding_.epoch,
-                                                       .mode = format::CacheMode::write_back,
+                                                       .mode = mode(),
                                                        .block_size = spec_.block_size,
                                                        .name = spec_.name}}));
     return success();
@@ -225,7 +225,15 @@ class CacheKeeper::Slot final : public BackingUser {
     binding_ = resumed(arrival_.binding, contents);
     CacheVolumeBinding next = device().volumes()[slot].binding;
     next.attach_epoch = binding_.epoch;
+    next.mode = mode();
     return device().volumes().set_binding(*keeper_.writer_, slot, next);
+  }
+
+  [[nodiscard]] bool is_write_through() const {
+    return spec_.cache->mode == VolumeCacheSpec::Mode::write_through;
+  }
+  [[nodiscard]] format::CacheMode mode() const {
+    return is_write_through() ? format::CacheMode::write_through : format::CacheMode::write_back;
   }
 
   void bind() {
@@ -259,8 +267,9 @@ class CacheKeeper::Slot final : public BackingUser {
     TRY(free_unnamed_segments(device(), writer, {&volume, 1}));
     const BlockCount size = face_.backed().size();
     TRY(extend(size));
-    front_ = std::make_unique<CacheFront>(keeper_.cache_, *cache_, *face_.backed().backing(),
-                                          spec_.block_size, keeper_.clock_);
+    front_ = std::make_unique<CacheFront>(
+        keeper_.cache_, *cache_, *face_.backed().backing(), spec_.block_size, keeper_.clock_,
+        is_write_through() ? CacheFront::Answer::from_backing : CacheFront::Answer::from_cache);
     upkeep_ = std::make_unique<VolumeUpkeep>(*front_, std::move(arrival_.marker), *keeper_.lane_,
                                              writer, *keeper_.actor_, keeper_.clock_,
                                              std::move(recovered.report), limits_of(*spec_.cache));

@@ -81,7 +81,7 @@ void CacheLane::take_told() {
   if (heads_are_recalled_.exchange(false, std::memory_order_seq_cst)) actor_->close_idle_heads();
   CacheCommand* command = told_.take_all();
   while (command != nullptr) {
-    CacheCommand* const next = command->next_;
+    CacheCommand* const next = command->next();
     command->go_on();
     command = next;
   }

@@ -12,14 +12,21 @@ void CachedWrite::start(CacheFront& front, VolumeIo& io) {
   io_ = &io;
   left_ = front.range_of(io);
   tries_ = 0;
-  waits_for_space_ = false;
+  waits_for_ = WaitsFor::commit;
+  gave_up_ = false;
   // Who waits has come before.
   settle(front.space().empty() ? take() : CacheRefusal::no_space);
 }
 
 void CachedWrite::go_on() noexcept {
-  if (waits_for_space_) return look_for_space();
-  committed();
+  switch (waits_for_) {
+    case WaitsFor::commit:
+      return committed();
+    case WaitsFor::space:
+      return look_for_space();
+    case WaitsFor::backing:
+      return finish(gave_up_ ? IoStatus::unavailable : IoStatus::ok);
+  }
 }
 
 Result<void, CacheRefusal> CachedWrite::take() {
@@ -50,7 +57,7 @@ void CachedWrite::settle(const Result<void, CacheRefusal>& taken) {
   switch (taken.error()) {
     case CacheRefusal::no_space:
     case CacheRefusal::no_memory:
-      waits_for_space_ = true;
+      waits_for_ = WaitsFor::space;
       since_ = front_->clock().now();
       front_->space().add(*this);
       front_->cache().lanes.recall_heads(since_);
@@ -75,7 +82,7 @@ void CachedWrite::look_for_space() {
     front_->cache().lanes.recall_heads(now);
     return front_->space().stay(*this);
   }
-  waits_for_space_ = false;
+  waits_for_ = WaitsFor::commit;
   front_->space().leave(*this);
   if (is_short) return finish(IoStatus::unavailable);
   settle(taken);
@@ -84,8 +91,11 @@ void CachedWrite::look_for_space() {
 void CachedWrite::committed() {
   if (outcome() == CommitOutcome::failed) return finish(IoStatus::sync_failed);
   left_ = {left_.begin + part_, left_.count - part_};
-  if (left_.empty()) return finish(IoStatus::ok);
-  settle(take());
+  if (!left_.empty()) return settle(take());
+  if (!front_->is_write_through()) return finish(IoStatus::ok);
+  waits_for_ = WaitsFor::backing;
+  front_->written_through().push(*this);
+  front_->cache().wake();
 }
 
 void CachedWrite::finish(IoStatus status) {

@@ -8,6 +8,7 @@
 #include "engine/volume/cache_command.h"
 #include "engine/volume/space_queue.h"
 #include "engine/volume/volume.h"
+#include "engine/volume/written_through.h"
 
 namespace engine {
 
@@ -17,12 +18,18 @@ class CacheFront;
 // when `io` ends.
 class CachedWrite final : public CacheCommand, public SpaceWaiter {
  public:
-  explicit CachedWrite(CacheLane& lane) : CacheCommand(lane) {}
+  explicit CachedWrite(CacheLane& lane) : CacheCommand(lane), backing_wait_(*this) {}
 
   void start(CacheFront& front, VolumeIo& io);
   void go_on() noexcept override;
 
+  // Write-through, on the keeper's thread.
+  [[nodiscard]] BackingWait& backing_wait() { return backing_wait_; }
+  void give_up_on_backing() { gave_up_ = true; }
+
  private:
+  enum class WaitsFor : std::uint8_t { commit, space, backing };
+
   static constexpr unsigned most_tries = 3;  // places that turn out bad, for one command
 
   [[nodiscard]] Result<void, CacheRefusal> take();
@@ -35,8 +42,10 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter {
   VolumeIo* io_ = nullptr;
   SectorRange left_;
   SectorCount part_;  // of it that is on its way
-  bool waits_for_space_ = false;
-  Instant since_;  // it waits
+  WaitsFor waits_for_ = WaitsFor::commit;
+  Instant since_;  // it waits for space
+  BackingWait backing_wait_;
+  bool gave_up_ = false;
   unsigned tries_ = 0;
 };
 

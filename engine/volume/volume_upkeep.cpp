@@ -31,6 +31,7 @@ VolumeUpkeep::VolumeUpkeep(CacheFront& front, std::unique_ptr<BackingMarker> mar
 VolumeUpkeep::~VolumeUpkeep() = default;
 
 bool VolumeUpkeep::turn() {
+  front_.written_through().take(write_back_, clock_.now());
   if (stopping_) return false;
   const bool someone_waits = !front_.space().empty();
   if (!someone_waits && !reclaim_.is_wanted()) return false;
@@ -76,6 +77,9 @@ void VolumeUpkeep::look_at_progress() {
   const bool silent = status_.in_flight > 0 && clock_.now() - status_.last_answer > silence;
   const bool gets_on = !silent && (status_.state == State::idle || status_.state == State::writing);
   front_.set_gets_on(gets_on);
+  if (!gets_on) {
+    front_.written_through().give_up({clock_.now().since_start - CacheFront::space_patience});
+  }
   volume_.device().segments().shares().set_progress(volume_.tag(), gets_on);
 }
 

@@ -299,7 +299,7 @@ class FrontUpkeep {
                    ? CacheActor::make_for_committer(*life.cache.committer)
                    : life.cache.make_actor()),
         upkeep_(*life.front, std::make_unique<SimMarker>(), lane_, *life.writer, *actor_,
-                life.clock, limits()) {}
+                life.clock, {}, limits()) {}
   ~FrontUpkeep() {
     upkeep_.stop();
     work();

@@ -119,7 +119,7 @@ class Served {
                                                   : cache.make_actor();
     WriteBackLimits limits;
     limits.most_age = std::chrono::milliseconds(50);
-    VolumeUpkeep upkeep(*front, std::make_unique<SimMarker>(), *lane, *writer_, *actor, clock,
+    VolumeUpkeep upkeep(*front, std::make_unique<SimMarker>(), *lane, *writer_, *actor, clock, {},
                         limits);
     Instant next = clock.now();
     for (;;) {
