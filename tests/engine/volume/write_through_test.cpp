@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "tests/engine/volume/cache_front_kit.h"
 #include "tests/engine/volume/cached_engine_kit.h"
 
 namespace engine {
@@ -71,6 +72,59 @@ TEST_P(WriteThrough, ManyAtOnceShareBatchesAndAllAreAnswered) {
     ASSERT_EQ(requests[at].status, IoStatus::ok);
     ASSERT_EQ(in_image("db01", at * 5), static_cast<int>(at % 256));
   }
+}
+
+class WriteThroughFront : public testing::TestWithParam<test::Media> {
+ protected:
+  WriteThroughFront() {
+    life.front =
+        std::make_unique<CacheFront>(life.cache, *life.volume, life.backing, BlockSize{512},
+                                     life.clock, CacheFront::Answer::from_backing);
+  }
+  test::FrontLife life{GetParam()};
+};
+
+INSTANTIATE_TEST_SUITE_P(Media, WriteThroughFront,
+                         testing::Values(test::Media::lines, test::Media::pages));
+
+TEST_P(WriteThroughFront, AnswersBehindTheBackingsFlush) {
+  test::FrontUpkeep upkeep(life);
+  life.backing.inner.hold(true);
+  const auto& write = life.submit(VolumeIo::Kind::write, 8, 8, 200);
+  upkeep.work();
+  while (life.backing.inner.held() > 0) {
+    EXPECT_FALSE(write.has_ended);
+    life.backing.inner.release_oldest();
+    upkeep.work();
+  }
+  EXPECT_TRUE(write.has_ended);
+  EXPECT_EQ(write.status, IoStatus::ok);
+  EXPECT_EQ(life.backing.inner.disk().durable()[8 * 512], std::byte{200});
+}
+
+TEST_P(WriteThroughFront, GivesUpOnABackingThatHangsAndKeepsTheData) {
+  {
+    test::FrontUpkeep upkeep(life);
+    life.backing.inner.hang(true);
+    const auto& first = life.submit(VolumeIo::Kind::write, 8, 8, 200);
+    upkeep.work();
+    upkeep.tick(std::chrono::seconds(10));
+    const auto& second = life.submit(VolumeIo::Kind::write, 24, 8, 201);
+    upkeep.tick(std::chrono::seconds(9));
+    EXPECT_FALSE(first.has_ended);
+    // The marker beside it has answered for the second.
+    upkeep.tick(std::chrono::seconds(6));
+    EXPECT_TRUE(first.has_ended);
+    EXPECT_EQ(first.status, IoStatus::unavailable) << "the host may ask again";
+    EXPECT_FALSE(second.has_ended);
+    life.backing.inner.hang(false);
+    upkeep.work();
+    EXPECT_TRUE(second.has_ended);
+    EXPECT_EQ(second.status, IoStatus::ok);
+    EXPECT_EQ(life.read(8, 1), std::vector<int>{200});
+  }
+  EXPECT_EQ(life.backing.inner.disk().durable()[8 * 512], std::byte{200});
+  EXPECT_EQ(life.backing.inner.disk().durable()[24 * 512], std::byte{201});
 }
 
 }  // namespace
