@@ -134,8 +134,9 @@ TEST_P(CacheFrontTest, RotOfWhatOnlyTheCacheHasIsAMediaError) {
   EXPECT_EQ(life.write(0, 8, 200), IoStatus::ok);
   EXPECT_EQ(life.write(8, 8, 201), IoStatus::ok);
   life.rot(0);
-  EXPECT_EQ(life.end(life.submit(Kind::read, 0, 16)), IoStatus::media_error);
+  EXPECT_EQ(life.end(life.submit(Kind::read, 0, 24)), IoStatus::media_error);
   EXPECT_EQ(life.front->lost_reads(), 1U);
+  EXPECT_EQ(life.backing.reads, 0) << "in vain";
   EXPECT_EQ(life.read(8, 8), all(8, 201));
   EXPECT_EQ(life.end(life.miss(0, 8)), IoStatus::media_error);
   EXPECT_EQ(life.front->lost_reads(), 2U);
@@ -353,6 +354,10 @@ TEST_P(CacheFrontTest, WhatIsOnlyPartlyMissingDoesNotFill) {
     EXPECT_EQ(life.end(io), IoStatus::ok);
   }
   EXPECT_FALSE(life.extent_of(0).has_value());
+  // Nor does it take space.
+  const std::uint64_t place = life.extent_of(4)->place.value;
+  EXPECT_EQ(life.write(100, 1, 200), IoStatus::ok);
+  EXPECT_EQ(life.extent_of(100)->place.value, place + (life.lines != nullptr ? 1 : 8));
 }
 
 // The host uses its buffer for something else as soon as it is told (HostIo).
@@ -443,11 +448,12 @@ std::uint64_t fill_up(FrontLife& life, std::uint64_t sectors = 8) {
 
 TEST_P(CacheFrontTest, WritesWaitForSpaceFirstComeFirstServed) {
   FrontLife life(GetParam());
+  EXPECT_EQ(life.write(5000, 1, 199, 1), IoStatus::ok);  // the other lane has room
   const std::uint64_t first = fill_up(life);
   EXPECT_GT(life.wakes, 0) << "nobody is told";
   std::vector<HostIo*> waiting{&life.commands.back()};
   for (std::uint8_t at = 1; at <= 6; ++at) {
-    // Smaller ones, which might just fit, come later nevertheless.
+    // Those for which there would be room come later nevertheless.
     waiting.push_back(&life.submit(Kind::write, first, at % 2 == 0 ? 1 : 8,
                                    static_cast<std::uint8_t>(200 + at), at % 2));
     life.go_on();
@@ -521,9 +527,14 @@ TEST_P(CacheFrontTest, SpaceComesBackFromWhatLanesHaveBegunToFill) {
       for (int ticks = 0; ticks < 20 && !io.has_ended; ++ticks) upkeep.tick();
       ASSERT_TRUE(io.has_ended) << "it waits for ever, with " << most << " segments";
       EXPECT_EQ(io.status, IoStatus::ok);
+      // A hot part of what was written, so that reclaim has to move it if it keeps it.
+      const HostIo& part = life.submit(Kind::write, at, 1, 202, 0);
+      for (int ticks = 0; ticks < 20 && !part.has_ended; ++ticks) upkeep.tick();
+      ASSERT_TRUE(part.has_ended) << "it waits for ever, with " << most << " segments";
+      for (int look = 0; look < 3; ++look) EXPECT_EQ(life.read(at + 1, 7), all(7, 201));
     }
     EXPECT_EQ(life.read(0, 8, 1), all(1, 200) + of_backing(1, 7));
-    EXPECT_EQ(life.read(8, 8, 1), all(8, 201));
+    EXPECT_EQ(life.read(8, 8, 1), all(1, 202) + all(7, 201));
   }
 }
 
