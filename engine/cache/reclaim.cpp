@@ -258,7 +258,7 @@ bool Reclaim::is_sparse(const Fragment& fragment) {
   const std::uint64_t sectors = device_.layout().segment_bytes / format::place_bytes;
   return counters.live_sectors.load(std::memory_order_relaxed) < sectors / 2 &&
          counters.pins.load(std::memory_order_relaxed) == 0 &&
-         !counters.open.load(std::memory_order_relaxed);
+         !counters.is_open();
 }
 
 bool Reclaim::move(CacheActor& actor, const Fragment& fragment) {

@@ -91,6 +91,7 @@ struct Worker {
 
 TEST_P(CachedEngineLoad, ThreeVolumesAndSixThreadsReadWhatTheyWroteAlsoAfterRestarts) {
   constexpr std::uint64_t blocks = 3072;
+  const int steps = in_pages() ? 120 : 400;  // each waits for the disk there
   std::vector<Part> parts;
   std::vector<VolumeSpec> volumes;
   for (const char* name : {"db01", "db02", "db03"}) {
@@ -109,7 +110,7 @@ TEST_P(CachedEngineLoad, ThreeVolumesAndSixThreadsReadWhatTheyWroteAlsoAfterRest
     for (Part& part : parts) {
       threads.emplace_back([&now, &part] {
         Worker worker{.engine = *now.engine, .budget = now.budget, .part = part};
-        for (int step = 0; step < 500 && !HasFatalFailure(); ++step) worker.step();
+        for (int step = 0; step < steps && !HasFatalFailure(); ++step) worker.step();
       });
     }
     for (std::thread& thread : threads) thread.join();
