@@ -257,8 +257,7 @@ bool Reclaim::is_sparse(const Fragment& fragment) {
   const SegmentCounters& counters = device_.segments().counters(segment_of(fragment.value.place));
   const std::uint64_t sectors = device_.layout().segment_bytes / format::place_bytes;
   return counters.live_sectors.load(std::memory_order_relaxed) < sectors / 2 &&
-         counters.pins.load(std::memory_order_relaxed) == 0 &&
-         !counters.is_open();
+         counters.pins.load(std::memory_order_relaxed) == 0 && !counters.is_open();
 }
 
 bool Reclaim::move(CacheActor& actor, const Fragment& fragment) {

@@ -84,7 +84,8 @@ class SegmentTable {
 
   // The right to fill a data segment, or to free it: one at a time has it. False: somebody has.
   [[nodiscard]] bool claim(std::uint32_t segment) { return claim_again(segment, use_of(segment)); }
-  // Who has it gives it up; use_of() lets him have it again, unless the segment has been free since.
+  // Who has it gives it up; use_of() lets him have it again, unless the segment has been free
+  // since.
   void unclaim(std::uint32_t segment) {
     counters(segment).claims.store(use_of(segment), std::memory_order_release);
   }

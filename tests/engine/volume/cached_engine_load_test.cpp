@@ -108,7 +108,7 @@ TEST_P(CachedEngineLoad, ThreeVolumesAndSixThreadsReadWhatTheyWroteAlsoAfterRest
     Life now(*this, volumes, {cache()});
     std::vector<std::thread> threads;
     for (Part& part : parts) {
-      threads.emplace_back([&now, &part] {
+      threads.emplace_back([&now, &part, steps] {
         Worker worker{.engine = *now.engine, .budget = now.budget, .part = part};
         for (int step = 0; step < steps && !HasFatalFailure(); ++step) worker.step();
       });
