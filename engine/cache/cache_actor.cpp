@@ -72,9 +72,15 @@ void CacheActor::note_refusal() {
   if (committer_ != nullptr) committer_->wake();
 }
 
+void CacheActor::note_refusal(OfVolume& of) {
+  if (!of.in_turn) of.head.pause();
+  note_refusal();
+}
+
 void CacheActor::hand_over() {
   for (OfVolume* const of : turn_) {
     of->in_turn = false;
+    of->head.pause();
     committer_->push(*std::exchange(of->newest, nullptr), *std::exchange(of->oldest, nullptr));
   }
   turn_.clear();
@@ -93,6 +99,7 @@ bool CacheActor::end_turn() {
   ending_.swap(turn_);
   for (OfVolume* const of : ending_) {
     of->in_turn = false;
+    of->head.pause();
     if (of->newest == nullptr) continue;
     of->volume.commit().push(*std::exchange(of->newest, nullptr),
                              *std::exchange(of->oldest, nullptr));

@@ -69,8 +69,10 @@ class CacheActor {
     return *pmem_;
   }
   void add(OfVolume& of, CommitRecord& record);
-  // What a refused command has given back may wait for the commit thread.
+  // A command was refused: what it has given back may wait for the commit thread, and what it has
+  // not taken is not kept from others.
   void note_refusal();
+  void note_refusal(OfVolume& of);
   void hand_over();
 
   CacheDevice& device_;

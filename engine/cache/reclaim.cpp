@@ -260,8 +260,7 @@ bool Reclaim::is_sparse(const Fragment& fragment) {
   const SegmentCounters& counters = device_.segments().counters(segment_of(fragment.value.place));
   const std::uint64_t sectors = device_.layout().segment_bytes / format::place_bytes;
   return counters.live_sectors.load(std::memory_order_relaxed) < sectors / 2 &&
-         counters.pins.load(std::memory_order_relaxed) == 0 &&
-         !counters.open.load(std::memory_order_relaxed);
+         counters.pins.load(std::memory_order_relaxed) == 0 && !counters.is_open();
 }
 
 // `data` stays as it is until what is logged again is through: in page granularity it is written

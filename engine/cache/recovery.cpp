@@ -230,7 +230,7 @@ Result<std::uint32_t, CacheError> free_unnamed_segments(CacheDevice& device, Dur
   for (std::uint32_t segment = 0; segment < segments.count(); ++segment) {
     const SegmentInfo info = segments.info(segment);
     const SegmentCounters& counters = segments.counters(segment);
-    if (info.lost || info.use != format::SegmentUse::data || counters.open ||
+    if (info.lost || info.use != format::SegmentUse::data || counters.is_open() ||
         counters.live_sectors != 0 || counters.highest_sequence != 0) {
       continue;
     }

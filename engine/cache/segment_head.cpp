@@ -1,6 +1,7 @@
 #include "engine/cache/segment_head.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/cache/payload_crc.h"
 #include "engine/foundation/check.h"
@@ -19,8 +20,19 @@ SegmentHead::SegmentHead(CacheDevice& device, std::uint32_t volume_tag)
 SegmentHead::~SegmentHead() { close(); }
 
 void SegmentHead::close() {
-  if (segment_) device_.segments().counters(*segment_).open.store(false, std::memory_order_release);
+  pause();
   segment_.reset();
+}
+
+void SegmentHead::pause() {
+  if (!segment_ || std::exchange(is_paused_, true)) return;
+  use_ = device_.segments().use_of(*segment_);
+  device_.segments().unclaim(*segment_);
+}
+
+void SegmentHead::resume() {
+  if (!segment_ || !std::exchange(is_paused_, false)) return;
+  if (!device_.segments().claim_again(*segment_, use_)) segment_.reset();
 }
 
 // How much of `left` the rest of this segment takes; 0: nothing worth it.
@@ -41,6 +53,7 @@ Result<void, CacheError> SegmentHead::next_segment(DurableWriter& writer) {
   SegmentTable& segments = device_.segments();
   TRY(auto segment, segments.allocate(writer, format::SegmentUse::data, tag_));
   segment_ = segment;
+  is_paused_ = false;
   generation_ = static_cast<std::uint32_t>(segments.info(segment).generation);
   next_ = 0;
   new_segments_.push_back(segment);
@@ -62,6 +75,7 @@ void SegmentHead::count_live(const Places& places, bool more) {
 Result<void, CacheError> SegmentHead::reserve(DurableWriter& writer, SectorCount count,
                                               Places& places) {
   CHECK(places.empty() && count.value > 0);
+  resume();
   segment_before_ = segment_;
   next_before_ = next_;
   new_segments_.clear();
@@ -94,10 +108,10 @@ Result<void, CacheError> SegmentHead::reserve(DurableWriter& writer, SectorCount
 void SegmentHead::keep() {
   SegmentTable& segments = device_.segments();
   if (segment_before_ && segment_before_ != segment_) {
-    segments.counters(*segment_before_).open.store(false, std::memory_order_release);
+    segments.unclaim(*segment_before_);
   }
   for (const std::uint32_t segment : new_segments_) {
-    segments.counters(segment).open.store(segment == segment_, std::memory_order_release);
+    if (segment != segment_) segments.unclaim(segment);
   }
   new_segments_.clear();
 }

@@ -48,12 +48,16 @@ class SegmentHead {
   [[nodiscard]] Result<void, CacheError> take_back(DurableWriter& writer, Places& places);
   // Hands out no more of this segment.
   void close();
+  // Goes on with it at the next reservation, unless it was freed meanwhile because nothing was left
+  // in it: nobody keeps space from others while he does not write.
+  void pause();
 
   [[nodiscard]] std::optional<std::uint32_t> segment() const { return segment_; }
 
  private:
   [[nodiscard]] std::uint64_t part_that_fits(std::uint64_t left) const;
   [[nodiscard]] Result<void, CacheError> next_segment(DurableWriter& writer);
+  void resume();
   void count_live(const Places& places, bool more);
 
   CacheDevice& device_;
@@ -62,6 +66,8 @@ class SegmentHead {
   const std::uint64_t segment_sectors_;
   const std::uint64_t alignment_;  // sectors, a power of two
   std::optional<std::uint32_t> segment_;
+  bool is_paused_ = false;
+  std::uint32_t use_ = 0;  // paused: of the segment
   std::uint32_t generation_ = 0;
   std::uint64_t next_ = 0;  // sector in the segment
   // Before the last reservation.

@@ -194,7 +194,7 @@ Result<void, CacheError> SegmentTable::free(DurableWriter& writer, std::uint32_t
   const std::uint32_t volume_tag = of.volume_tag.load(relaxed);
   TRY(persist(writer, segment, {.generation = next_generation(of.generation.load(relaxed))}));
   of.counters.highest_sequence.store(0, relaxed);
-  unclaim(segment);
+  end_use(segment);
   list(segment, volume_tag);
   return success();
 }
@@ -210,7 +210,7 @@ void SegmentTable::free_later(std::uint32_t segment) {
   set_info(segment, after);
   if (!was_never_used) return add_waiting(segment, after, before.volume_tag);
   waiting_.erase(allocated);
-  unclaim(segment);
+  end_use(segment);
   list_locked(segment, before.volume_tag);
 }
 
@@ -251,7 +251,7 @@ void SegmentTable::finish_waiting() {
   for (const auto& [segment, info, given_back_by] : settling_) {
     if (info.use != format::SegmentUse::free) continue;
     state(segment).counters.highest_sequence.store(0, relaxed);
-    unclaim(segment);
+    end_use(segment);
     list(segment, given_back_by);
   }
   settling_.clear();

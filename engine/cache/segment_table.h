@@ -32,8 +32,11 @@ struct alignas(64) SegmentCounters {
   std::atomic<std::uint32_t> live_sectors{0};
   std::atomic<std::uint32_t> pins{0};
   std::atomic<std::uint64_t> highest_sequence{0};  // of the keys that name it
-  // Somebody has the right to fill it, or to free it: see SegmentTable::claim().
-  std::atomic<bool> open{false};
+  // Odd: somebody has the right to fill it, or to free it; two more each time it becomes free. See
+  // SegmentTable::claim().
+  std::atomic<std::uint32_t> claims{0};
+
+  [[nodiscard]] bool is_open() const { return claims.load(std::memory_order_acquire) % 2 != 0; }
 
   void raise_sequence(std::uint64_t sequence) {
     std::uint64_t now = highest_sequence.load(std::memory_order_relaxed);
@@ -80,11 +83,18 @@ class SegmentTable {
   [[nodiscard]] Result<void, CacheError> free(DurableWriter& writer, std::uint32_t segment);
 
   // The right to fill a data segment, or to free it: one at a time has it. False: somebody has.
-  [[nodiscard]] bool claim(std::uint32_t segment) {
-    return !counters(segment).open.exchange(true, std::memory_order_acq_rel);
-  }
+  [[nodiscard]] bool claim(std::uint32_t segment) { return claim_again(segment, use_of(segment)); }
+  // Who has it gives it up; use_of() lets him have it again, unless the segment has been free
+  // since.
   void unclaim(std::uint32_t segment) {
-    counters(segment).open.store(false, std::memory_order_release);
+    counters(segment).claims.store(use_of(segment), std::memory_order_release);
+  }
+  [[nodiscard]] std::uint32_t use_of(std::uint32_t segment) {
+    return counters(segment).claims.load(std::memory_order_relaxed) & ~1U;
+  }
+  [[nodiscard]] bool claim_again(std::uint32_t segment, std::uint32_t use) {
+    return counters(segment).claims.compare_exchange_strong(use, use | 1U,
+                                                            std::memory_order_acq_rel);
   }
   // The commit thread: replica 0 of everything that waits, settled, then replica 1. True: the
   // caller settles, then calls finish_waiting(), which lists what has become free. Error: io; the
@@ -113,6 +123,10 @@ class SegmentTable {
   void check_invariants() const;
 
  private:
+  // It becomes free: whoever had it does not have it again.
+  void end_use(std::uint32_t segment) {
+    counters(segment).claims.store(use_of(segment) + 2, std::memory_order_release);
+  }
   struct State {
     std::atomic<format::SegmentUse> use{format::SegmentUse::free};
     std::atomic<std::uint32_t> volume_tag{0};

@@ -103,13 +103,14 @@ Result<void, CacheRefusal> VolumeCache::take_data(CacheActor& actor, CommitRecor
   places.clear();
   const auto reserved = of.head.reserve(actor.writer(), range.count, places);
   if (!reserved) {
+    actor.note_refusal(of);
     return reserved.error().kind == CacheError::Kind::no_free_segment ? CacheRefusal::no_space
                                                                       : CacheRefusal::media_error;
   }
   const auto give_up = [&](CacheRefusal why) -> Result<void, CacheRefusal> {
     record.keys_.clear();
     (void)of.head.take_back(actor.writer(), places);
-    actor.note_refusal();
+    actor.note_refusal(of);
     return why;
   };
   Sector at = range.begin;
