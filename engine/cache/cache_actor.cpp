@@ -48,18 +48,7 @@ void CacheActor::leave(const VolumeCache& volume) {
   place.reset();
 }
 
-void CacheActor::close_head(const VolumeCache& volume) {
-  if (const auto& place = volumes_[volume.slot()]) place->head.close();
-}
-
-void CacheActor::close_idle_heads() {
-  for (const auto& place : volumes_) {
-    if (place != nullptr && !std::exchange(place->used, false)) place->head.close();
-  }
-}
-
 void CacheActor::add(OfVolume& of, CommitRecord& record) {
-  of.used = true;
   record.volume_ = &of.volume;
   record.next_ = of.newest;
   of.newest = &record;

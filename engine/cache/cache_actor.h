@@ -36,10 +36,6 @@ class CacheActor {
   bool end_turn();
   // Closes the head of a volume; idle, or about to be detached. Nothing of it may be in this turn.
   void leave(const VolumeCache& volume);
-  // A segment is not given up while a head may still hand out of it. This one will do without.
-  void close_head(const VolumeCache& volume);
-  // The same for all volumes that nothing was taken of since the last call.
-  void close_idle_heads();
 
   // In page granularity one for later.
   [[nodiscard]] DurableWriter& writer() { return writer_; }
@@ -55,7 +51,6 @@ class CacheActor {
     CommitRecord* newest = nullptr;
     CommitRecord* oldest = nullptr;
     bool in_turn = false;
-    bool used = false;  // since close_idle_heads()
   };
 
   CacheActor(CacheDevice& device, std::unique_ptr<PmemWriter> writer);

@@ -62,9 +62,7 @@ Step Reclaim::step(CacheActor& actor) {
   if (!kept_.empty() || !refused_.empty()) return keep(actor);
   const auto swept = sweep(actor.writer());
   if (!swept) return stop(swept.error());
-  const Step done = walked_ > tails().key_tail ? pass(actor) : walk(actor);
-  if (done == Step::idle) actor.close_head(volume_);
-  return done;
+  return walked_ > tails().key_tail ? pass(actor) : walk(actor);
 }
 
 // ---- reading

@@ -33,10 +33,9 @@ CacheLane::CacheLane(OpenCache& cache, IoLane& lane, std::unique_ptr<CacheActor>
   tell_.done = [](FileOperation& operation, int) noexcept {
     static_cast<CacheLane*>(operation.context)->take_told();
   };
-  cache_.lanes.add(*this);
 }
 
-CacheLane::~CacheLane() { cache_.lanes.remove(*this); }
+CacheLane::~CacheLane() = default;
 
 void CacheLane::end_of_turn() {
   const CacheLane* const before = std::exchange(ending, this);
@@ -55,17 +54,8 @@ void CacheLane::complete(CommitRecord& record) {
 void CacheLane::tell(CacheCommand& command) {
   tellers_.fetch_add(1, std::memory_order_relaxed);
   told_.push(command);
-  wake();
-  tellers_.fetch_sub(1, std::memory_order_release);
-}
-
-void CacheLane::recall_heads() {
-  heads_are_recalled_.store(true, std::memory_order_seq_cst);
-  wake();
-}
-
-void CacheLane::wake() {
   if (!is_told_.exchange(true, std::memory_order_seq_cst)) lane_.post(tell_);
+  tellers_.fetch_sub(1, std::memory_order_release);
 }
 
 bool CacheLane::is_quiet() const {
@@ -78,7 +68,6 @@ bool CacheLane::is_quiet() const {
 // Whoever tells behind this look posts again.
 void CacheLane::take_told() {
   is_told_.store(false, std::memory_order_seq_cst);
-  if (heads_are_recalled_.exchange(false, std::memory_order_seq_cst)) actor_->close_idle_heads();
   CacheCommand* command = told_.take_all();
   while (command != nullptr) {
     CacheCommand* const next = command->next();

@@ -37,8 +37,6 @@ class CacheLane final : public LaneGuest, private LaneTask, private CompletionSi
 
   // Any thread: the command, which is this lane's, goes on.
   void tell(CacheCommand& command);
-  // Any thread: heads that have been idle since the last time are closed.
-  void recall_heads();
 
   [[nodiscard]] CachedRead& take_read();
   [[nodiscard]] CachedWrite& take_write();
@@ -54,14 +52,12 @@ class CacheLane final : public LaneGuest, private LaneTask, private CompletionSi
   void end_of_turn() override;
   // Any thread.
   void complete(CommitRecord& record) override;
-  void wake();
   void take_told();
 
   OpenCache& cache_;
   IoLane& lane_;
   const std::unique_ptr<CacheActor> actor_;
   HandOver<CacheCommand> told_;
-  std::atomic<bool> heads_are_recalled_{false};
   std::atomic<bool> is_told_{false};       // tell_ is on its way
   std::atomic<std::uint32_t> tellers_{0};  // threads inside tell()
   FileOperation tell_;

@@ -60,7 +60,6 @@ void CachedWrite::settle(const Result<void, CacheRefusal>& taken) {
       waits_for_ = WaitsFor::space;
       since_ = front_->clock().now();
       front_->space().add(*this);
-      front_->cache().lanes.recall_heads(since_);
       front_->cache().wake();
       return;
     case CacheRefusal::media_error:
@@ -76,12 +75,9 @@ void CachedWrite::look_for_space() {
   const auto taken = take();
   const bool is_short = !taken && (taken.error() == CacheRefusal::no_space ||
                                    taken.error() == CacheRefusal::no_memory);
-  const Instant now = front_->clock().now();
-  const bool patient = front_->gets_on() || now - since_ < CacheFront::space_patience;
-  if (is_short && patient) {
-    front_->cache().lanes.recall_heads(now);
-    return front_->space().stay(*this);
-  }
+  const bool patient =
+      front_->gets_on() || front_->clock().now() - since_ < CacheFront::space_patience;
+  if (is_short && patient) return front_->space().stay(*this);
   waits_for_ = WaitsFor::commit;
   front_->space().leave(*this);
   if (is_short) return finish(IoStatus::unavailable);

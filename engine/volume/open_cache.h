@@ -8,7 +8,6 @@
 #include "engine/cache/cache_device.h"
 #include "engine/cache/index_memory.h"
 #include "engine/cache/page_committer.h"
-#include "engine/volume/cache_lanes.h"
 
 namespace engine {
 
@@ -18,7 +17,6 @@ struct OpenCache {
   std::unique_ptr<CacheDevice> device;
   std::unique_ptr<IndexMemory> memory;
   std::unique_ptr<PageCommitter> committer;  // page granularity, else null
-  CacheLanes lanes;
   // Any thread: the device's own thread has something to do.
   std::function<void()> wake;
 

@@ -17,7 +17,7 @@ bool Reclaimer::is_free_to_go(std::uint32_t segment) const {
   const SegmentInfo info = device_.segments().info(segment);
   const SegmentCounters& counters = device_.segments().counters(segment);
   return info.use == format::SegmentUse::data && info.volume_tag == volume_.tag() &&
-         !counters.open && counters.pins == 0 &&
+         !counters.is_open() && counters.pins == 0 &&
          counters.highest_sequence <= device_.volumes()[volume_.slot()].tails.dirty_tail;
 }
 
