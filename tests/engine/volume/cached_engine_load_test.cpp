@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <bit>
 #include <csignal>
 #include <cstring>
 #include <map>
@@ -158,7 +159,8 @@ class Victim {
   };
 
   void tell(const Note& note) const {
-    if (::write(pipe_, &note, sizeof(note)) != sizeof(note)) _exit(2);
+    const auto bytes = std::bit_cast<std::array<std::byte, sizeof(Note)>>(note);
+    if (::write(pipe_, bytes.data(), bytes.size()) != sizeof(note)) _exit(2);
   }
   void begin(Write& write) {
     const auto place = static_cast<std::uint64_t>(&write - writes_.data());
