@@ -341,4 +341,13 @@ class FrontUpkeep {
   VolumeUpkeep upkeep_;
 };
 
+// Sectors that read the same, and such behind each other.
+inline std::vector<int> all(std::size_t sectors, int value) {
+  return std::vector<int>(sectors, value);
+}
+inline std::vector<int> operator+(std::vector<int> front, const std::vector<int>& back) {
+  front.insert(front.end(), back.begin(), back.end());
+  return front;
+}
+
 }  // namespace engine::test

@@ -155,6 +155,36 @@ TEST_F(ReactorTest, StopWaitsForResidentsAndGivesUpInTime) {
   EXPECT_FALSE(stuck.stop(50ms));
 }
 
+// Something of the engine that goes on behind answered requests.
+class BusyGuest final : public engine::LaneGuest {
+ public:
+  explicit BusyGuest(const std::atomic<bool>& busy) : busy_(busy) {}
+  [[nodiscard]] bool is_quiet() const override { return !busy_; }
+
+ private:
+  const std::atomic<bool>& busy_;
+};
+
+TEST_F(ReactorTest, StopWaitsForTheLanesGuests) {
+  std::atomic<bool> busy{true};
+  Reactor reactor({}, lane(), clock);
+  ASSERT_TRUE(reactor.start());
+  reactor.post([&] { reactor.lane().keep_guest(this, std::make_unique<BusyGuest>(busy)); });
+  std::jthread ends([&] {
+    std::this_thread::sleep_for(50ms);
+    busy = false;
+    reactor.post([] {});
+  });
+  EXPECT_TRUE(reactor.stop(60s));
+  EXPECT_FALSE(busy);
+
+  busy = true;
+  Reactor stuck({}, lane(), clock);
+  ASSERT_TRUE(stuck.start());
+  stuck.post([&] { stuck.lane().keep_guest(this, std::make_unique<BusyGuest>(busy)); });
+  EXPECT_FALSE(stuck.stop(50ms));
+}
+
 TEST_F(ReactorTest, LaneThatCannotBeMadeIsAnErrorOfStart) {
   Reactor reactor(
       {},
