@@ -148,6 +148,7 @@ class Durability : public testing::TestWithParam<Ground> {
     if (GetParam().granularity == nullptr) return config;
     config.caches = {{.path = workplace.make_cache("cache", "12MiB", environment())}};
     for (VolumeText& volume : config.volumes) volume.cache = "device: front, max_dirty_age: 1s";
+    config.volumes.back().cache += ", mode: write-through";
     return config;
   }
   static std::vector<std::string> environment() {

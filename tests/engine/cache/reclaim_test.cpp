@@ -145,7 +145,7 @@ TEST_P(ReclaimAllWays, ASparseSegmentIsLeftBehind) {
   EXPECT_THAT(open.read(0, 8), Each(1));
   // With nothing left to do it does not keep back what it has begun to fill.
   open.drain();
-  EXPECT_TRUE(open.is_free(moved) || !open.device->segments().counters(moved).open);
+  EXPECT_TRUE(open.is_free(moved) || !open.device->segments().counters(moved).is_open());
 }
 
 // Pages are written when the commit thread comes to it: each of several has its data until then.

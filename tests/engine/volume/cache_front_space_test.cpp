@@ -129,27 +129,6 @@ TEST_P(CacheFrontSpace, SpaceComesBackFromWhatLanesHaveBegunToFill) {
   }
 }
 
-TEST(CacheFrontSpaceInLines, WhatIsBeingFilledIsNotRecalled) {
-  FrontLife life(Media::lines);
-  EXPECT_EQ(life.write(0, 1, 200), IoStatus::ok);
-  const std::uint64_t place = life.extent_of(0)->place.value;
-  for (std::uint64_t at = 1; at < 4; ++at) {
-    life.clock.advance(CacheLanes::recall_period);
-    life.cache.lanes.recall_heads(life.clock.now());
-    life.cache.lanes.recall_heads(life.clock.now());  // too soon
-    life.go_on();
-    EXPECT_EQ(life.write(at * 8, 1, 200), IoStatus::ok);
-    EXPECT_EQ(life.extent_of(at * 8)->place.value, place + at);
-  }
-  for (int recalls = 0; recalls < 2; ++recalls) {
-    life.clock.advance(CacheLanes::recall_period);
-    life.cache.lanes.recall_heads(life.clock.now());
-    life.go_on();
-  }
-  EXPECT_EQ(life.write(100, 1, 200), IoStatus::ok);
-  EXPECT_NE(life.extent_of(100)->place.value, place + 4);
-}
-
 TEST_P(CacheFrontSpace, FillsTakeNothingThatWritesWaitFor) {
   FrontLife life(GetParam());
   constexpr std::uint64_t far = 10'000;

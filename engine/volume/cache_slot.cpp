@@ -1,0 +1,285 @@
+#include "engine/volume/cache_slot.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/cache/recovery.h"
+#include "engine/foundation/check.h"
+
+namespace engine {
+namespace {
+
+constexpr Duration retry_period = std::chrono::seconds(1);
+// A command's keys are in one kset, as long as there are few.
+constexpr std::uint32_t atomic_bytes = 128U << 10;
+
+CacheContents contents_of(const CacheVolume& volume) {
+  return {.epoch = volume.binding.attach_epoch,
+          .dirty = !volume.is_provably_clean(),
+          .opened = volume.epoch.attach_epoch == volume.binding.attach_epoch};
+}
+
+WriteBackLimits limits_of(const VolumeCacheSpec& spec) {
+  WriteBackLimits limits;
+  limits.high_percent = spec.dirty_high_percent;
+  limits.low_percent = spec.dirty_low_percent;
+  limits.most_age = spec.max_dirty_age;
+  return limits;
+}
+
+// Why what recovery has found cannot be served, not even for reading; empty: it can.
+std::string unservable(const RecoveryReport& report, const LogTails& tails) {
+  // The image has more than what lies before the damage: both together are of no moment.
+  if (report.damaged() &&
+      report.last_sequence < std::max(tails.dirty_tail, tails.writeback_target)) {
+    return "its log in the cache is damaged where the image is already ahead of it; see "
+           "forebay-media check";
+  }
+  return {};
+}
+
+}  // namespace
+
+CacheKeeper::Slot::Slot(CacheKeeper& keeper, VolumeSpec spec, CachedVolume& face,
+                        BindingKeeper& bindings)
+    : keeper_(keeper), spec_(std::move(spec)), face_(face), bindings_(bindings) {}
+
+void CacheKeeper::Slot::backing_came(BackingArrival arrival) {
+  const auto came = std::make_shared<BackingArrival>(std::move(arrival));
+  keeper_.post([this, came] {
+    arrival_ = std::move(*came);
+    if (keeper_.cache_.device) return judge();
+    stay_late(keeper_.late_reason());
+  });
+}
+
+void CacheKeeper::Slot::backing_changed() noexcept {
+  face_.backing_changed();
+  keeper_.post([this] { (void)follow_size(); });
+}
+
+Result<void, std::string> CacheKeeper::Slot::follow_size() {
+  const BlockCount size = face_.backed().size();
+  if (phase_ != Phase::served || size <= face_.size()) return success();
+  if (const auto extended = extend(size); !extended) return extended.error().text;
+  face_.grow(size);
+  return success();
+}
+
+void CacheKeeper::Slot::device_came() {
+  if (phase_ == Phase::waiting && arrival_.marker) judge();
+}
+
+void CacheKeeper::Slot::stay_late(const std::string& reason) {
+  if (!lacks_writes()) return face_.stay_late(reason, Finding::About::cache_device);
+  face_.stay_late(reason + ". Cache device " + arrival_.binding.device.text() +
+                      " holds writes that the image lacks; bring it back. (Nothing is served "
+                      "without them.)",
+                  Finding::About::volume);
+}
+
+std::string CacheKeeper::Slot::why_late() const {
+  const VolumeCondition now = face_.condition();
+  const bool is_ours = now.state == VolumeState::late &&
+                       now.reason_about == Finding::About::volume && !face_.waits_for_backing();
+  return is_ours ? now.reason : std::string{};
+}
+
+void CacheKeeper::Slot::tick() {
+  upkeep_->tick();
+  face_.backed().look_at_backing();
+  if (const std::string trouble = upkeep_->trouble(); trouble != trouble_) {
+    trouble_ = trouble;
+    face_.set_trouble(trouble, !front_->volume().is_writable());
+  }
+}
+
+void CacheKeeper::Slot::unbind_dirt() {
+  binding_.state = format::CacheBindingState::clean;
+  bindings_.bind(spec_.name, binding_, [](const Result<void, std::string>&) {});
+}
+
+void CacheKeeper::Slot::refuse(const std::string& reason) {
+  phase_ = Phase::refused;
+  face_.stay_late(reason, Finding::About::volume);
+}
+
+// Whether what the cache has belongs to the image; nothing is opened before the pool's record
+// says that the image alone is not enough.
+void CacheKeeper::Slot::judge() {
+  const auto slot = device().volumes().find(face_.identity().uuid);
+  std::optional<CacheContents> contents;
+  if (slot) {
+    if (device().volumes()[*slot].damaged) {
+      return refuse("its entry on cache device " + spec_.cache->device + " (" +
+                    device().uuid().text() + ") is damaged; see forebay-media check");
+    }
+    contents = contents_of(device().volumes()[*slot]);
+  }
+  Result<void, CacheError> joined = success();
+  switch (
+      engine::judge(arrival_.binding, device().uuid(), {.readable = true, .contents = contents})) {
+    case CacheVerdict::direct:
+      CHECK(false && "a readable cache is joined");
+      break;
+    case CacheVerdict::cache_missing:
+      return refuse(missing_text(contents));
+    case CacheVerdict::conflict:
+      return refuse("cache device " + spec_.cache->device + " (" + device().uuid().text() +
+                    ") holds writes that this image never knew of; one of the two is an old "
+                    "copy. Bring back the one that belongs");
+    case CacheVerdict::attach:
+      joined = attach(contents);
+      break;
+    case CacheVerdict::resume:
+      joined = resume(*slot, *contents);
+      break;
+  }
+  // Before the record: what cannot be served leaves it as it is.
+  if (joined) joined = set_share();
+  if (!joined) {
+    return refuse("it cannot join cache device " + spec_.cache->device + ": " +
+                  joined.error().text);
+  }
+  bind();
+}
+
+std::string CacheKeeper::Slot::missing_text(const std::optional<CacheContents>& contents) const {
+  const std::string belongs =
+      "cache device " + arrival_.binding.device.text() + " holds writes that the image lacks, and ";
+  if (arrival_.binding.device != device().uuid()) {
+    return belongs + "the configuration names " + spec_.cache->device + " (" +
+           device().uuid().text() + "); bring it back. (Nothing is served without them.)";
+  }
+  return belongs +
+         (contents ? "what is there now is older; bring back the newer one. "
+                   : "nothing of the volume is on it now; bring back the one that had "
+                     "it. ") +
+         "(Nothing is served without them.)";
+}
+
+// Anew, and empty.
+Result<void, CacheError> CacheKeeper::Slot::attach(const std::optional<CacheContents>& contents) {
+  const Uuid& uuid = face_.identity().uuid;
+  DurableWriter& writer = *keeper_.writer_;
+  if (const auto old = device().volumes().find(uuid)) {
+    if (device().volumes()[*old].identity.state == format::VolumeSlotState::attached) {
+      TRY(device().volumes().leave(writer, *old));
+    }
+    TRY(device().finish_leaving(writer, *old));
+  }
+  binding_ = attached(arrival_.binding, device().uuid(), contents);
+  TRY(device().volumes().attach(writer, {.volume = uuid,
+                                         .backing = uuid,
+                                         .size = face_.backed().size() * spec_.block_size,
+                                         .binding = {.attach_epoch = binding_.epoch,
+                                                     .mode = mode(),
+                                                     .block_size = spec_.block_size,
+                                                     .name = spec_.name}}));
+  return success();
+}
+
+// With what it has, under the next epoch: a copy of it that was made before is not it any more.
+Result<void, CacheError> CacheKeeper::Slot::resume(std::uint32_t slot,
+                                                   const CacheContents& contents) {
+  binding_ = resumed(arrival_.binding, contents);
+  CacheVolumeBinding next = device().volumes()[slot].binding;
+  next.attach_epoch = binding_.epoch;
+  next.mode = mode();
+  return device().volumes().set_binding(*keeper_.writer_, slot, next);
+}
+
+void CacheKeeper::Slot::bind() {
+  phase_ = Phase::binding;
+  face_.stay_late("its pool has not written down yet that it is cached", Finding::About::volume);
+  binding_.state = format::CacheBindingState::dirty;
+  bindings_.bind(spec_.name, binding_, [this](const Result<void, std::string>& bound) {
+    keeper_.post([this, bound] {
+      if (!bound) return bind_later(bound.error());
+      if (const auto served = serve(); !served) refuse(served.error().text);
+    });
+  });
+}
+
+void CacheKeeper::Slot::bind_later(const std::string& why) {
+  phase_ = Phase::retrying;
+  retry_at_ = keeper_.clock_.now() + retry_period;
+  face_.stay_late("its pool cannot write down that it is cached: " + why, Finding::About::volume);
+}
+
+Result<void, CacheError> CacheKeeper::Slot::serve() {
+  DurableWriter& writer = *keeper_.writer_;
+  const std::uint32_t slot = slot_on_device();
+  TRY(auto recovered,
+      recover_volume(device(), slot, *keeper_.cache_.memory, keeper_.clock_, writer));
+  if (std::string why = unservable(recovered.report, device().volumes()[slot].tails);
+      !why.empty()) {
+    return CacheError{CacheError::Kind::damaged, {}, std::move(why)};
+  }
+  cache_ = std::move(recovered.cache);
+  VolumeCache* const volume = cache_.get();
+  TRY(free_unnamed_segments(device(), writer, {&volume, 1}));
+  const BlockCount size = face_.backed().size();
+  TRY(extend(size));
+  front_ = std::make_unique<CacheFront>(
+      keeper_.cache_, *cache_, *face_.backed().backing(), spec_.block_size, keeper_.clock_,
+      is_write_through() ? CacheFront::Answer::from_backing : CacheFront::Answer::from_cache);
+  upkeep_ = std::make_unique<VolumeUpkeep>(*front_, std::move(arrival_.marker), *keeper_.lane_,
+                                           writer, *keeper_.actor_, keeper_.clock_,
+                                           std::move(recovered.report), limits_of(*spec_.cache));
+  arrival_.marker = nullptr;
+  phase_ = Phase::served;
+  tick();  // what is not well is known before anybody comes
+  face_.serve(*front_, size, promise());
+  (void)follow_size();
+  return success();
+}
+
+std::uint32_t CacheKeeper::Slot::slot_on_device() const {
+  const auto slot = device().volumes().find(face_.identity().uuid);
+  CHECK(slot.has_value());
+  return *slot;
+}
+
+Result<void, CacheError> CacheKeeper::Slot::set_share() {
+  const std::uint64_t segment = device().layout().segment_bytes;
+  SegmentShare share;
+  share.minimum =
+      static_cast<std::uint32_t>((spec_.cache->guaranteed.value + segment - 1) / segment);
+  if (spec_.cache->maximum.value != 0) {
+    share.maximum = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(spec_.cache->maximum.value / segment, SegmentShare::unlimited));
+  }
+  const auto set = device().segments().shares().set_share(
+      device().volumes()[slot_on_device()].identity.tag, share);
+  if (set) return success();
+  return CacheError{
+      CacheError::Kind::bad_options,
+      {},
+      set.error() == ShareFault::too_much
+          ? "what is guaranteed to its volumes is more than it has; lower a `guaranteed`"
+          : "it keeps space in pieces of " + std::to_string(segment >> 10) +
+                " KiB, and the `maximum` is less than one or than what is guaranteed"};
+}
+
+// The log must know of the size before a host can write there.
+Result<void, CacheError> CacheKeeper::Slot::extend(BlockCount blocks) {
+  const ByteCount size = blocks * spec_.block_size;
+  if (device().volumes()[cache_->slot()].identity.size >= size) return success();
+  return device().volumes().set_size(*keeper_.writer_, cache_->slot(), size);
+}
+
+VolumePromise CacheKeeper::Slot::promise() const {
+  const PmemGuarantee& guarantee = keeper_.cache_.region->guarantee();
+  VolumePromise all = arrival_.promise;
+  all.atomic_write_bytes = atomic_bytes;
+  if (!guarantee.survives_power_loss()) {
+    all.durable = false;
+    if (!all.note.empty()) all.note += "; ";
+    all.note +=
+        "its cache is " + guarantee.text() + ": acknowledged writes are gone at a power loss";
+  }
+  return all;
+}
+
+}  // namespace engine

@@ -1,0 +1,94 @@
+// CacheKeeper::Slot: one volume of a cache device: joined, served, looked after.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/volume/cache_keeper.h"
+
+namespace engine {
+
+// All of it on the keeper's thread, but for what its pool tells.
+class CacheKeeper::Slot final : public BackingUser {
+ public:
+  Slot(CacheKeeper& keeper, VolumeSpec spec, CachedVolume& face, BindingKeeper& bindings);
+
+  void backing_came(BackingArrival arrival) override;
+  void backing_changed() noexcept override;
+
+  void device_came();
+  // The device is not there.
+  void stay_late(const std::string& reason);
+  // As large as its backing is now; before it is served, serving sees to that.
+  Result<void, std::string> follow_size();
+  // What could not be written down is tried again.
+  void try_again(Instant now) {
+    if (phase_ == Phase::retrying && now >= retry_at_) judge();
+  }
+  void try_again_now() { try_again(retry_at_); }
+  [[nodiscard]] bool is_settled() const {
+    return phase_ == Phase::served || phase_ == Phase::refused || phase_ == Phase::retrying ||
+           !arrival_.marker;
+  }
+  void tick();
+  // After end_clean(): the image may be served without its cache from now on.
+  void unbind_dirt();
+
+  // Null until it is served.
+  [[nodiscard]] VolumeUpkeep* upkeep() const { return upkeep_.get(); }
+  [[nodiscard]] CacheFront* front() const { return front_.get(); }
+  // Any thread.
+  [[nodiscard]] const std::string& name() const { return spec_.name; }
+  // Any thread. What keeps it from being served, unless that is its pool's or its device's to tell.
+  [[nodiscard]] std::string why_late() const;
+
+ private:
+  enum class Phase : std::uint8_t {
+    waiting,   // for its backing, or the device
+    binding,   // the pool writes down what is cached
+    retrying,  // it could not
+    served,
+    refused,
+  };
+
+  [[nodiscard]] CacheDevice& device() const { return *keeper_.cache_.device; }
+  [[nodiscard]] bool lacks_writes() const {
+    return arrival_.marker && arrival_.binding.state == format::CacheBindingState::dirty;
+  }
+  [[nodiscard]] bool is_write_through() const {
+    return spec_.cache->mode == VolumeCacheSpec::Mode::write_through;
+  }
+  [[nodiscard]] format::CacheMode mode() const {
+    return is_write_through() ? format::CacheMode::write_through : format::CacheMode::write_back;
+  }
+  [[nodiscard]] std::uint32_t slot_on_device() const;
+
+  void judge();
+  void refuse(const std::string& reason);
+  [[nodiscard]] std::string missing_text(const std::optional<CacheContents>& contents) const;
+  [[nodiscard]] Result<void, CacheError> attach(const std::optional<CacheContents>& contents);
+  [[nodiscard]] Result<void, CacheError> resume(std::uint32_t slot, const CacheContents& contents);
+  [[nodiscard]] Result<void, CacheError> set_share();
+  void bind();
+  void bind_later(const std::string& why);
+  [[nodiscard]] Result<void, CacheError> serve();
+  [[nodiscard]] Result<void, CacheError> extend(BlockCount blocks);
+  [[nodiscard]] VolumePromise promise() const;
+
+  CacheKeeper& keeper_;
+  const VolumeSpec spec_;
+  CachedVolume& face_;
+  BindingKeeper& bindings_;
+
+  Phase phase_ = Phase::waiting;
+  Instant retry_at_{};
+  BackingArrival arrival_;
+  CacheBinding binding_;
+  std::unique_ptr<VolumeCache> cache_;
+  std::unique_ptr<CacheFront> front_;
+  std::unique_ptr<VolumeUpkeep> upkeep_;
+  std::string trouble_;
+};
+
+}  // namespace engine
