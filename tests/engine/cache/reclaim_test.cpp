@@ -148,27 +148,6 @@ TEST_P(ReclaimAllWays, ASparseSegmentIsLeftBehind) {
   EXPECT_TRUE(open.is_free(moved) || !open.device->segments().counters(moved).is_open());
 }
 
-// Pages are written when the commit thread comes to it: each of several has its data until then.
-TEST(Reclaim, SeveralAreMovedAtOnceInPages) {
-  const auto pmem = page_pmem(true);
-  ReclaimedVolume open(*pmem);
-  open.actor = CacheActor::make_for_committer(*open.committer);
-  // Cut, so that they have to be moved to be kept.
-  for (const auto& [at, value] : {std::pair{0, 1}, {32, 2}, {64, 3}}) {
-    const auto begin = static_cast<std::uint64_t>(at);
-    must(open.write(begin, 24, static_cast<std::uint8_t>(value)));
-    must(open.write(begin, 1, 9));
-  }
-  open.write_back();
-  // Twice: some may be met again in the last step.
-  for (int look = 0; look < 2; ++look) open.warm(0, 88);
-  open.go_round();
-  EXPECT_GE(open.reclaim->figures().moved, 2U * 23);
-  EXPECT_THAT(open.read(1, 23), Each(1));
-  EXPECT_THAT(open.read(33, 23), Each(2));
-  EXPECT_THAT(open.read(65, 23), Each(3));
-}
-
 TEST(Reclaim, RotIsNotMovedIntoANewChecksum) {
   const auto pmem = cache_pmem(true);
   ReclaimedVolume open(*pmem);
