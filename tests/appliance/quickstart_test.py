@@ -78,7 +78,7 @@ def refuses_a_taken_port(root: Path, build: Path, scratch: Path) -> None:
 def fails_with_its_load(root: Path, build: Path, scratch: Path) -> None:
     """The same binaries, but for a load that finds a difference."""
     fake = scratch / "fake"
-    for name in ("target/forebayd", "appliance/cli/forebayctl"):
+    for name in ("target/forebayd", "appliance/cli/forebayctl", "appliance/media/forebay-media"):
         (fake / name).parent.mkdir(parents=True)
         (fake / name).symlink_to(build / name)
     load = fake / "tests/bench/forebay-load"
