@@ -3,6 +3,7 @@
 #include <thread>
 #include <utility>
 
+#include "engine/foundation/check.h"
 #include "engine/volume/cached_read.h"
 #include "engine/volume/cached_write.h"
 #include "engine/volume/miss_read.h"
@@ -35,7 +36,7 @@ CacheLane::CacheLane(OpenCache& cache, IoLane& lane, std::unique_ptr<CacheActor>
   };
 }
 
-CacheLane::~CacheLane() = default;
+CacheLane::~CacheLane() { CHECK(is_quiet()); }
 
 void CacheLane::end_of_turn() {
   const CacheLane* const before = std::exchange(ending, this);

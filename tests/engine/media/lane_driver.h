@@ -28,4 +28,9 @@ void drive_until(IoLane& lane, const Condition& condition) {
   }
 }
 
+// Before the lane is destroyed: what goes on behind ended requests ends too.
+inline void finish(IoLane& lane) {
+  drive_until(lane, [&lane] { return lane.guests_are_quiet(); });
+}
+
 }  // namespace engine

@@ -117,6 +117,7 @@ class CacheKeeperTest : public CachedEngine {
       }
     }
     ~Keeping() {
+      finish(*lane);
       lane.reset();
       EXPECT_TRUE(keeper.stop(SystemClock().now() + patience));
     }
@@ -342,6 +343,7 @@ TEST_P(CacheKeeperTest, AHungBackingHoldsUpOnlyItsOwnVolume) {
       EXPECT_EQ(run(now[0].volume, *lane, Kind::write, at * 64, 64, data), IoStatus::ok);
       answered.fetch_add(1);
     }
+    finish(*lane);
   });
   // It has filled its share when nothing more is answered.
   int before = -1;

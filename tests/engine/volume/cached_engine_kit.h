@@ -109,7 +109,10 @@ class CachedEngine : public testing::TestWithParam<const char*> {
     Life(const CachedEngine& test, std::vector<VolumeSpec> volumes, std::vector<CacheSpec> caches)
         : engine(Engine::open({test.pool()}, std::move(volumes),
                               {.caches = std::move(caches), .memory = &budget})) {}
-    ~Life() { EXPECT_TRUE(engine->stop(patience)); }
+    ~Life() {
+      finish(*lane);
+      EXPECT_TRUE(engine->stop(patience));
+    }
 
     IoStatus write(const std::string& name, std::uint64_t lba, std::uint64_t blocks, int value) {
       std::vector<std::byte> data(blocks * block, static_cast<std::byte>(value));

@@ -60,6 +60,7 @@ struct Worker {
   Part& part;
   std::unique_ptr<UringLane> lane = std::move(UringLane::create(budget).value());
 
+  ~Worker() { finish(*lane); }
   void step() {
     Volume& volume = *engine.find(part.volume);
     const std::uint64_t block = volume.identity().block_size.bytes;
