@@ -2,6 +2,7 @@
 #include "engine/media/open_pmem.h"
 
 #include <libpmem2.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <memory>
 #include <utility>
 
 #include "engine/media/mapped_pmem.h"
@@ -28,7 +30,18 @@ struct Config {
 struct MapDeleter {
   void operator()(pmem2_map* map) const { pmem2_map_delete(&map); }
 };
-using Map = std::unique_ptr<pmem2_map, MapDeleter>;
+using LibraryMap = std::unique_ptr<pmem2_map, MapDeleter>;
+
+// What is mapped, and how it ends.
+struct Map {
+  std::byte* memory = nullptr;
+  PmemGranularity granularity = PmemGranularity::page;
+  std::unique_ptr<void, void (*)(void*)> release{nullptr, [](void*) {}};
+};
+
+bool is_in_dram(PmemMedium medium) {
+  return medium == PmemMedium::tmpfs || medium == PmemMedium::file;
+}
 
 PmemOpenError library_error(const std::string& path, int code) {
   const std::string sentence = path + " cannot be mapped: " + pmem2_errormsg();
@@ -38,7 +51,40 @@ PmemOpenError library_error(const std::string& path, int code) {
   return {PmemError::io, sentence};
 }
 
-Result<Map, PmemOpenError> map_file(const std::string& path, const Source& source, ByteCount length,
+// As libpmem2 reads it.
+PmemGranularity forced_granularity() {
+  const char* const forced = std::getenv("PMEM2_FORCE_GRANULARITY");
+  if (forced == nullptr) return PmemGranularity::page;
+  if (strcasecmp(forced, "BYTE") == 0) return PmemGranularity::byte;
+  if (strcasecmp(forced, "CACHE_LINE") == 0 || strcasecmp(forced, "CACHELINE") == 0) {
+    return PmemGranularity::cache_line;
+  }
+  return PmemGranularity::page;
+}
+
+// Not by libpmem2: it tries MAP_SYNC over a place that it has reserved, which the kernel gives up
+// before the file system refuses, and then takes the place by MAP_FIXED, whoever has it by then. In
+// a process with threads that is somebody else's memory.
+Result<Map, PmemOpenError> map_in_dram(const std::string& path, int fd, ByteCount length,
+                                       unsigned protection) {
+  struct Mapped {
+    void* memory;
+    std::size_t length;
+  };
+  const int access = (protection & PMEM2_PROT_WRITE) != 0 ? PROT_READ | PROT_WRITE : PROT_READ;
+  void* const memory = mmap(nullptr, length.value, access, MAP_SHARED, fd, 0);
+  if (memory == MAP_FAILED) return pmem_system_error(path, "cannot be mapped", errno);
+  Map map;
+  map.memory = static_cast<std::byte*>(memory);
+  map.granularity = forced_granularity();
+  map.release = {new Mapped{memory, length.value}, [](void* held) {
+                   const std::unique_ptr<Mapped> mapped(static_cast<Mapped*>(held));
+                   munmap(mapped->memory, mapped->length);
+                 }};
+  return map;
+}
+
+Result<Map, PmemOpenError> map_pmem(const std::string& path, const Source& source, ByteCount length,
                                     unsigned protection) {
   Config config;
   int code = pmem2_config_new(&config.handle);
@@ -47,24 +93,29 @@ Result<Map, PmemOpenError> map_file(const std::string& path, const Source& sourc
   }
   if (code == 0) code = pmem2_config_set_length(config.handle, length.value);
   if (code == 0) code = pmem2_config_set_protection(config.handle, protection);
-  pmem2_map* map = nullptr;
-  if (code == 0) code = pmem2_map_new(&map, config.handle, source.handle);
+  pmem2_map* made = nullptr;
+  if (code == 0) code = pmem2_map_new(&made, config.handle, source.handle);
   if (code != 0) return library_error(path, code);
-  return Map(map);
-}
-
-PmemGuarantee guarantee_of(const Map& map, PmemMedium medium) {
-  PmemGuarantee guarantee{.granularity = PmemGranularity::page, .medium = medium};
-  switch (pmem2_map_get_store_granularity(map.get())) {
+  LibraryMap library(made);
+  Map map;
+  map.memory = static_cast<std::byte*>(pmem2_map_get_address(library.get()));
+  switch (pmem2_map_get_store_granularity(library.get())) {
     case PMEM2_GRANULARITY_BYTE:
-      guarantee.granularity = PmemGranularity::byte;
+      map.granularity = PmemGranularity::byte;
       break;
     case PMEM2_GRANULARITY_CACHE_LINE:
-      guarantee.granularity = PmemGranularity::cache_line;
+      map.granularity = PmemGranularity::cache_line;
       break;
     case PMEM2_GRANULARITY_PAGE:
       break;
   }
+  map.release = {library.release(),
+                 [](void* held) { MapDeleter()(static_cast<pmem2_map*>(held)); }};
+  return map;
+}
+
+PmemGuarantee guarantee_of(const Map& map, PmemMedium medium) {
+  PmemGuarantee guarantee{.granularity = map.granularity, .medium = medium};
   const bool real_pmem = medium == PmemMedium::devdax || medium == PmemMedium::fsdax_file;
   const bool forced = std::getenv("PMEM2_FORCE_GRANULARITY") != nullptr;
   // Persistent memory keeps cache lines whatever the variable says; that it keeps the CPU cache
@@ -137,7 +188,11 @@ Result<std::unique_ptr<PmemRegion>, PmemOpenError> open_pmem_region(
   }
 
   const unsigned protection = read_only ? PMEM2_PROT_READ : PMEM2_PROT_READ | PMEM2_PROT_WRITE;
-  TRY(auto map, map_file(path, source, file.size, protection));
+  const auto map_file = [&](unsigned how) {
+    return is_in_dram(file.medium) ? map_in_dram(path, file.descriptor.get(), file.size, how)
+                                   : map_pmem(path, source, file.size, how);
+  };
+  TRY(auto map, map_file(protection));
   const PmemGuarantee guarantee = guarantee_of(map, file.medium);
   if (!fine_enough(guarantee.granularity, options.required)) {
     return too_coarse(path, guarantee, options.required);
@@ -150,21 +205,20 @@ Result<std::unique_ptr<PmemRegion>, PmemOpenError> open_pmem_region(
                              "PMEM2_FORCE_GRANULARITY"};
   }
   if (paged && !read_only) {
-    map.reset();
-    TRY(map, map_file(path, source, file.size, PMEM2_PROT_READ));
+    map = {};
+    TRY(map, map_file(PMEM2_PROT_READ));
   }
 
-  auto* const memory = static_cast<std::byte*>(pmem2_map_get_address(map.get()));
+  std::byte* const memory = map.memory;
   if (!paged && !read_only) fault_in_for_writing(memory, file.size);
-  const bool in_dram = file.medium == PmemMedium::tmpfs || file.medium == PmemMedium::file;
   std::string note;
-  if (in_dram && options.lock_memory && !read_only) note = lock_in_memory(path, memory, file.size);
-  PmemMapping mapping{
-      .file = std::move(file.descriptor),
-      .memory = memory,
-      .size = file.size,
-      .release = {map.release(), [](void* held) { MapDeleter()(static_cast<pmem2_map*>(held)); }},
-      .note = std::move(note)};
+  if (is_in_dram(file.medium) && options.lock_memory && !read_only)
+    note = lock_in_memory(path, memory, file.size);
+  PmemMapping mapping{.file = std::move(file.descriptor),
+                      .memory = memory,
+                      .size = file.size,
+                      .release = std::move(map.release),
+                      .note = std::move(note)};
   if (read_only) {
     auto region = std::make_unique<ReadOnlyPmem>(std::move(mapping), guarantee);
     add_known_bad_blocks(source, *region);
