@@ -186,6 +186,20 @@ engine::Result<void, std::string> Daemon::start_control() {
     }
     engine_->grow(volume, {size_bytes}, std::move(done));
   };
+  routes.set_mode = [this](const std::string& volume, const std::string& mode,
+                           control::ControlRoutes::Done done) {
+    const auto known = engine::parse_cache_mode(mode);
+    if (!known) {
+      return done("\"" + mode +
+                  "\" is no mode of a cache; use write-back, write-through, "
+                  "write-around, pass-through or read-only");
+    }
+    engine_->set_cache_mode(volume, *known, std::move(done));
+  };
+  routes.drain = [this](const std::string& volume, bool cancel, control::ControlRoutes::Done done) {
+    if (cancel) return engine_->cancel_drain(volume, std::move(done));
+    engine_->drain(volume, std::move(done));
+  };
   TRY(control_,
       control::ControlServer::start(config_.control.socket.value, group, std::move(routes)));
   engine_->observe(this);
@@ -333,10 +347,19 @@ control::Status Daemon::status() const {
     const auto& identity = volume->identity();
     const auto& wish = config_.volumes.at(identity.name);
     const engine::VolumeCondition now = volume->condition();
+    const auto cache = engine_->cache_of(identity.name);
     status.volumes.push_back(
         {.name = identity.name,
          .pool = wish.pool.value,
          .cache = wish.cache ? wish.cache->device.value : std::string(),
+         .cache_mode = cache ? std::string(text(cache->mode)) : std::string(),
+         .dirty_bytes = cache ? cache->dirty.value : 0,
+         .draining = cache && cache->draining,
+         .drain_seconds = cache && cache->time_left
+                              ? std::chrono::ceil<std::chrono::seconds>(*cache->time_left).count()
+                              : -1,
+         .consistent_time_ms = cache ? cache->consistent_time_ms : 0,
+         .pool_mixed = cache && cache->backing_mixed,
          .uuid = identity.uuid.is_nil() ? std::string("-") : identity.uuid.text(),
          .size_bytes = (now.size * identity.block_size).value,
          .block_size = identity.block_size.bytes,

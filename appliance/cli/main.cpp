@@ -77,8 +77,23 @@ int main(int argc, char** argv) {
   grow->add_option("size", size, "The new size: 2TiB, 1536GiB ...")->required();
   grow->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
 
+  std::string mode_name;
+  auto* mode = app.add_subcommand("mode", "What a volume's cache does, changed while hosts use it");
+  mode->add_option("volume", volume_name, "As the configuration calls it")->required();
+  mode->add_option("mode", mode_name,
+                   "write-back, write-through, write-around, pass-through or read-only")
+      ->required();
+  mode->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+
+  auto* drain = app.add_subcommand(
+      "drain", "Write to the pool what of a volume is only in its cache, and wait for it");
+  drain->add_option("volume", volume_name, "As the configuration calls it")->required();
+  drain->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+
   CLI11_PARSE(app, argc, argv);
   if (grow->parsed()) return cli::volume_grow(socket, volume_name, size);
+  if (mode->parsed()) return cli::volume_mode(socket, volume_name, mode_name);
+  if (drain->parsed()) return cli::volume_drain(socket, volume_name);
   if (status->parsed()) return show_status(status_options);
   return cli::pool_init(directory);
 }

@@ -19,6 +19,22 @@ CacheContents contents_of(const CacheVolume& volume) {
           .opened = volume.epoch.attach_epoch == volume.binding.attach_epoch};
 }
 
+format::CacheMode on_media(CacheMode mode) {
+  switch (mode) {
+    case CacheMode::write_back:
+      return format::CacheMode::write_back;
+    case CacheMode::write_through:
+      return format::CacheMode::write_through;
+    case CacheMode::write_around:
+      return format::CacheMode::write_around;
+    case CacheMode::pass_through:
+      return format::CacheMode::pass_through;
+    case CacheMode::read_only:
+      return format::CacheMode::read_only;
+  }
+  return format::CacheMode::write_back;
+}
+
 WriteBackLimits limits_of(const VolumeCacheSpec& spec) {
   WriteBackLimits limits;
   limits.high_percent = spec.dirty_high_percent;
@@ -42,7 +58,11 @@ std::string unservable(const RecoveryReport& report, const LogTails& tails) {
 
 CacheKeeper::Slot::Slot(CacheKeeper& keeper, VolumeSpec spec, CachedVolume& face,
                         BindingKeeper& bindings)
-    : keeper_(keeper), spec_(std::move(spec)), face_(face), bindings_(bindings) {}
+    : keeper_(keeper),
+      spec_(std::move(spec)),
+      face_(face),
+      bindings_(bindings),
+      mode_(spec_.cache->mode) {}
 
 void CacheKeeper::Slot::backing_came(BackingArrival arrival) {
   const auto came = std::make_shared<BackingArrival>(std::move(arrival));
@@ -92,6 +112,53 @@ void CacheKeeper::Slot::tick() {
     trouble_ = trouble;
     face_.set_trouble(trouble, !front_->volume().is_writable());
   }
+  publish_status();
+}
+
+void CacheKeeper::Slot::publish_status() {
+  const WriteBackStatus& now = upkeep_->status();
+  const std::lock_guard lock(mutex_);
+  status_ = {.mode = mode_,
+             .dirty = now.bytes_left,
+             .draining = upkeep_->is_draining(),
+             .time_left = now.time_left,
+             .consistent_time_ms = now.consistent_time_ms,
+             .backing_mixed = now.backing_mixed};
+}
+
+std::optional<VolumeCacheStatus> CacheKeeper::Slot::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+Result<void, std::string> CacheKeeper::Slot::set_mode(CacheMode mode) {
+  if (phase_ == Phase::served && mode != mode_) {
+    CacheVolumeBinding next = device().volumes()[cache_->slot()].binding;
+    next.mode = on_media(mode);
+    const auto set = device().volumes().set_binding(*keeper_.writer_, cache_->slot(), next);
+    if (!set) return "the cache device cannot write it down: " + set.error().text;
+    front_->set_mode(mode);
+    upkeep_->follow_mode();
+  }
+  mode_ = mode;
+  if (phase_ != Phase::served) return success();
+  face_.set_promise(promise());
+  publish_status();
+  return success();
+}
+
+Result<void, std::string> CacheKeeper::Slot::drain() {
+  if (phase_ != Phase::served) return "it is not served: " + face_.condition().reason;
+  upkeep_->drain();
+  publish_status();
+  return success();
+}
+
+Result<void, std::string> CacheKeeper::Slot::cancel_drain() {
+  if (phase_ != Phase::served || !upkeep_->is_draining()) return "it is not being drained";
+  upkeep_->cancel_drain();
+  publish_status();
+  return success();
 }
 
 void CacheKeeper::Slot::unbind_dirt() {
@@ -173,7 +240,7 @@ Result<void, CacheError> CacheKeeper::Slot::attach(const std::optional<CacheCont
                                          .backing = uuid,
                                          .size = face_.backed().size() * spec_.block_size,
                                          .binding = {.attach_epoch = binding_.epoch,
-                                                     .mode = mode(),
+                                                     .mode = on_media(mode_),
                                                      .block_size = spec_.block_size,
                                                      .name = spec_.name}}));
   return success();
@@ -185,7 +252,7 @@ Result<void, CacheError> CacheKeeper::Slot::resume(std::uint32_t slot,
   binding_ = resumed(arrival_.binding, contents);
   CacheVolumeBinding next = device().volumes()[slot].binding;
   next.attach_epoch = binding_.epoch;
-  next.mode = mode();
+  next.mode = on_media(mode_);
   return device().volumes().set_binding(*keeper_.writer_, slot, next);
 }
 
@@ -221,9 +288,8 @@ Result<void, CacheError> CacheKeeper::Slot::serve() {
   TRY(free_unnamed_segments(device(), writer, {&volume, 1}));
   const BlockCount size = face_.backed().size();
   TRY(extend(size));
-  front_ = std::make_unique<CacheFront>(
-      keeper_.cache_, *cache_, *face_.backed().backing(), spec_.block_size, keeper_.clock_,
-      is_write_through() ? CacheFront::Answer::from_backing : CacheFront::Answer::from_cache);
+  front_ = std::make_unique<CacheFront>(keeper_.cache_, *cache_, *face_.backed().backing(),
+                                        spec_.block_size, keeper_.clock_, mode_);
   upkeep_ = std::make_unique<VolumeUpkeep>(*front_, std::move(arrival_.marker), *keeper_.lane_,
                                            writer, *keeper_.actor_, keeper_.clock_,
                                            std::move(recovered.report), limits_of(*spec_.cache));
@@ -272,6 +338,8 @@ Result<void, CacheError> CacheKeeper::Slot::extend(BlockCount blocks) {
 VolumePromise CacheKeeper::Slot::promise() const {
   const PmemGuarantee& guarantee = keeper_.cache_.region->guarantee();
   VolumePromise all = arrival_.promise;
+  all.writable = mode_ != CacheMode::read_only;
+  if (goes_around(mode_)) return all;  // the disk's own
   all.atomic_write_bytes = atomic_bytes;
   if (!guarantee.survives_power_loss()) {
     all.durable = false;

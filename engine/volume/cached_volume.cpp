@@ -22,7 +22,8 @@ VolumeState CachedVolume::state_now() const {
   if (front_.load(std::memory_order_relaxed) == nullptr) {
     return is_down(backing) ? backing : VolumeState::late;
   }
-  if (failed_) return VolumeState::failed;
+  const bool needs_backing = goes_around(front_.load(std::memory_order_relaxed)->mode());
+  if (failed_ || (needs_backing && backing == VolumeState::failed)) return VolumeState::failed;
   return backing == VolumeState::failed || !trouble_.empty() ? VolumeState::degraded
                                                              : VolumeState::online;
 }
@@ -87,6 +88,16 @@ void CachedVolume::serve(CacheFront& front, BlockCount size, VolumePromise promi
     front_.store(&front, std::memory_order_release);
   }
   update();
+}
+
+void CachedVolume::set_promise(VolumePromise promise) {
+  {
+    const std::lock_guard lock(mutex_);
+    promise_ = std::move(promise);
+    const VolumeState state = state_now();
+    state_.store(state, std::memory_order_release);
+  }
+  tell(true);
 }
 
 void CachedVolume::set_trouble(const std::string& trouble, bool failed) {

@@ -48,6 +48,8 @@ class CachedVolume final : public Volume {
   void stay_late(const std::string& reason, Finding::About about);
   // late -> served; the front stays for life.
   void serve(CacheFront& front, BlockCount size, VolumePromise promise);
+  // The front's mode has changed, and with it what is promised.
+  void set_promise(VolumePromise promise);
   // What is not well although it is served: empty, all is. `failed`: no write will be taken.
   void set_trouble(const std::string& trouble, bool failed);
   // The cache knows of the new size.

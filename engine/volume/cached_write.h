@@ -1,4 +1,4 @@
-// CachedWrite: one write, zeroing or deallocation on its way into the cache.
+// CachedWrite: one write, zeroing or deallocation of a volume with a cache.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,10 @@ namespace engine {
 
 class CacheFront;
 
-// Zeroings larger than one command may be go in pieces, in address order. Given back to its lane
-// when `io` ends.
+// On its way into the cache (zeroings larger than one command may be go in pieces, in address
+// order), or around it: then what the cache has of the range is forgotten durably before the
+// backing is touched, and no miss that overlaps it fills meanwhile. Given back to its lane when
+// `io` ends.
 class CachedWrite final : public CacheCommand, public SpaceWaiter {
  public:
   explicit CachedWrite(CacheLane& lane) : CacheCommand(lane), backing_wait_(*this) {}
@@ -28,14 +30,25 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter {
   void give_up_on_backing() { gave_up_ = true; }
 
  private:
-  enum class WaitsFor : std::uint8_t { commit, space, backing };
+  enum class WaitsFor : std::uint8_t {
+    commit,   // of a part in the cache
+    space,    // there, or the way around it
+    backing,  // to have what the cache has
+    forgotten,
+    direct_write,
+  };
 
   static constexpr unsigned most_tries = 3;  // places that turn out bad, for one command
 
+  // Whichever way it goes now.
+  [[nodiscard]] Result<void, CacheRefusal> begin();
   [[nodiscard]] Result<void, CacheRefusal> take();
+  [[nodiscard]] Result<void, CacheRefusal> forget();
   void settle(const Result<void, CacheRefusal>& taken);
-  void look_for_space();
+  void look_again();
   void committed();
+  void write_directly();
+  void directly_written(IoStatus status);
   void finish(IoStatus status);
 
   CacheFront* front_ = nullptr;
@@ -45,6 +58,7 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter {
   WaitsFor waits_for_ = WaitsFor::commit;
   Instant since_;  // it waits for space
   BackingWait backing_wait_;
+  DirectWrite direct_;
   bool gave_up_ = false;
   unsigned tries_ = 0;
 };

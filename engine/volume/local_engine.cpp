@@ -182,7 +182,7 @@ bool LocalEngine::settle(Duration patience) {
   return all_idle;
 }
 
-void LocalEngine::grow(const std::string& name, ByteCount new_size, GrowDone done) {
+void LocalEngine::grow(const std::string& name, ByteCount new_size, Done done) {
   const auto found = slots_by_name_.find(name);
   if (found == slots_by_name_.end()) return done("there is no volume " + name);
   Slot& slot = *found->second;
@@ -193,6 +193,39 @@ void LocalEngine::grow(const std::string& name, ByteCount new_size, GrowDone don
                     if (!grown) return done(grown);
                     cache->follow_growth(name, done);
                   });
+}
+
+std::optional<VolumeCacheStatus> LocalEngine::cache_of(const std::string& name) const {
+  const auto found = slots_by_name_.find(name);
+  if (found == slots_by_name_.end() || found->second->cache == nullptr) return std::nullopt;
+  return found->second->cache->status_of(name);
+}
+
+CacheKeeper* LocalEngine::keeper_of(const std::string& name, const Done& done) const {
+  const auto found = slots_by_name_.find(name);
+  if (found == slots_by_name_.end()) {
+    done("there is no volume " + name);
+    return nullptr;
+  }
+  CacheKeeper* const keeper = found->second->cache;
+  if (keeper == nullptr) done("volume " + name + " has no cache");
+  return keeper;
+}
+
+void LocalEngine::set_cache_mode(const std::string& name, CacheMode mode, Done done) {
+  if (CacheKeeper* const keeper = keeper_of(name, done)) {
+    keeper->set_mode(name, mode, std::move(done));
+  }
+}
+
+void LocalEngine::drain(const std::string& name, Done done) {
+  if (CacheKeeper* const keeper = keeper_of(name, done)) keeper->drain(name, std::move(done));
+}
+
+void LocalEngine::cancel_drain(const std::string& name, Done done) {
+  if (CacheKeeper* const keeper = keeper_of(name, done)) {
+    keeper->cancel_drain(name, std::move(done));
+  }
 }
 
 bool LocalEngine::stop(Duration patience) {

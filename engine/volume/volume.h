@@ -55,6 +55,7 @@ struct VolumePromise {
   // A write of so many bytes at a multiple of them lands whole or not at all, also when power
   // fails; 0: nothing beyond one block is known to.
   std::uint32_t atomic_write_bytes = 0;
+  bool writable = true;  // false: its operator has made it read-only
 };
 
 // How a volume is, and why: all of one moment, so that no reason stands beside another state.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/cache/reclaim.h"
@@ -22,6 +23,14 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   VolumeUpkeep(const VolumeUpkeep&) = delete;
   VolumeUpkeep& operator=(const VolumeUpkeep&) = delete;
   ~VolumeUpkeep();
+
+  // As the front's mode is now: whatever the backing lacks goes there at once in all but
+  // write-back.
+  void follow_mode();
+  // Everything published by now goes to the backing, as soon as it can.
+  void drain();
+  void cancel_drain();
+  [[nodiscard]] bool is_draining() const { return drain_to_.has_value(); }
 
   // True: there is more to do at once. May have freed space.
   [[nodiscard]] bool turn();
@@ -46,6 +55,7 @@ class VolumeUpkeep final : private DirtyTailWaiter {
  private:
   void written_back() override {}
   void look_at_progress();
+  void look_at_drain();
   [[nodiscard]] std::string why_read_only() const;
 
   CacheFront& front_;
@@ -61,7 +71,8 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   std::uint64_t published_ = 0;  // at the last tick
   bool busy_ = false;
   bool stopping_ = false;
-  Instant noted_;  // when the log's end was last written down
+  std::optional<std::uint64_t> drain_to_;  // sequence
+  Instant noted_;                          // when the log's end was last written down
 };
 
 }  // namespace engine

@@ -41,7 +41,13 @@ struct CacheStatus {
 struct VolumeStatus {
   std::string name;
   std::string pool;
-  std::string cache;  // device; empty: none
+  std::string cache;              // device; empty: none
+  std::string cache_mode;         // empty: none, or not served
+  std::uint64_t dirty_bytes = 0;  // in the cache, for the pool
+  bool draining = false;
+  std::int64_t drain_seconds = -1;       // until nothing is dirty, as it goes now; -1: not known
+  std::uint64_t consistent_time_ms = 0;  // the pool alone has the volume of then; 0: never written
+  bool pool_mixed = false;               // it has not, for the moment: dirty data is on its way
   std::string uuid;
   std::uint64_t size_bytes = 0;
   std::uint32_t block_size = 0;
