@@ -200,6 +200,13 @@ engine::Result<void, std::string> Daemon::start_control() {
     if (cancel) return engine_->cancel_drain(volume, std::move(done));
     engine_->drain(volume, std::move(done));
   };
+  routes.abandon = [this](const std::string& volume, const std::string& cache,
+                          control::ControlRoutes::Done done) {
+    const auto uuid = engine::Uuid::parse(cache);
+    if (!uuid) return done("\"" + cache + "\" is no UUID; status says which cache is missing");
+    log_warn("volume={} cache={} abandoned: what it has and the pool lacks is lost", volume, cache);
+    engine_->abandon_cache(volume, *uuid, std::move(done));
+  };
   TRY(control_,
       control::ControlServer::start(config_.control.socket.value, group, std::move(routes)));
   engine_->observe(this);
@@ -363,7 +370,7 @@ control::Status Daemon::status() const {
          .uuid = identity.uuid.is_nil() ? std::string("-") : identity.uuid.text(),
          .size_bytes = (now.size * identity.block_size).value,
          .block_size = identity.block_size.bytes,
-         .state = name_of(now.state),
+         .state = now.lacks_cache ? "cache-missing" : name_of(now.state),
          .reason = now.state == engine::VolumeState::online ? std::string()
                                                             : now.reason + retries[wish.pool.value],
          .note = now.promise.note,

@@ -90,10 +90,19 @@ int main(int argc, char** argv) {
   drain->add_option("volume", volume_name, "As the configuration calls it")->required();
   drain->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
 
+  std::string cache;
+  auto* abandon = app.add_subcommand(
+      "abandon", "Serve a volume without what a lost cache had of it: that is lost then");
+  abandon->add_option("volume", volume_name, "As the configuration calls it")->required();
+  abandon->add_option("--cache", cache, "UUID of the cache that is missing, as status names it")
+      ->required();
+  abandon->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+
   CLI11_PARSE(app, argc, argv);
   if (grow->parsed()) return cli::volume_grow(socket, volume_name, size);
   if (mode->parsed()) return cli::volume_mode(socket, volume_name, mode_name);
   if (drain->parsed()) return cli::volume_drain(socket, volume_name);
+  if (abandon->parsed()) return cli::volume_abandon(socket, volume_name, cache);
   if (status->parsed()) return show_status(status_options);
   return cli::pool_init(directory);
 }

@@ -98,4 +98,17 @@ int volume_drain(const std::string& socket, const std::string& name) {
   return 1;
 }
 
+int volume_abandon(const std::string& socket, const std::string& name, const std::string& cache) {
+  const auto before = get(socket, "/v1/status");
+  if (!ask(socket, name, "abandon", {{"cache", cache}})) return 1;
+  fmt::print("volume {}: what only cache {} had of it is lost, and it goes on without.\n", name,
+             cache);
+  // Where it is told what is left.
+  if (before) {
+    const auto volume = status_of(before.value(), name);
+    fmt::print("It was: {}\n", std::string_view(volume.at("reason").as_string()));
+  }
+  return 0;
+}
+
 }  // namespace cli

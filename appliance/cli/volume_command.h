@@ -14,5 +14,8 @@ namespace cli {
 // Returns when the pool has all that was acknowledged before; shows how far it is, and SIGINT
 // cancels (exit code 1). As above.
 [[nodiscard]] int volume_drain(const std::string& socket, const std::string& name);
+// Goes on without what that cache has of it and the pool lacks. As above.
+[[nodiscard]] int volume_abandon(const std::string& socket, const std::string& name,
+                                 const std::string& cache);
 
 }  // namespace cli

@@ -32,6 +32,7 @@ VolumeCondition BackedVolume::condition() const {
           .size = {blocks_.load(std::memory_order_relaxed)},
           .reason = reason_,
           .reason_about = reason_about_,
+          .lacks_cache = lacks_cache_,
           .promise = promise_};
 }
 
@@ -62,11 +63,12 @@ void BackedVolume::learn(const Uuid& uuid, BlockCount size) {
   changed();
 }
 
-void BackedVolume::stay_late(const std::string& reason, Finding::About about) {
+void BackedVolume::stay_late(const std::string& reason, Finding::About about, bool lacks_cache) {
   const std::lock_guard lock(mutex_);
   CHECK(state_.load(std::memory_order_relaxed) == VolumeState::late);
   reason_ = reason;
   reason_about_ = about;
+  lacks_cache_ = lacks_cache;
 }
 
 void BackedVolume::refuse(const std::string& reason, Finding::About about) {
@@ -91,6 +93,7 @@ void BackedVolume::go_online(std::unique_ptr<BackingDevice> backing, const Uuid&
     owned_backing_ = std::move(backing);
     backing_.store(owned_backing_.get(), std::memory_order_release);
     reason_.clear();
+    lacks_cache_ = false;
     promise_ = std::move(promise);
     state_.store(VolumeState::online, std::memory_order_release);
   }

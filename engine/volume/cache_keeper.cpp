@@ -174,6 +174,19 @@ void CacheKeeper::cancel_drain(const std::string& volume, Engine::Done done) {
        .at_the_end = std::string(has_stopped)});
 }
 
+void CacheKeeper::abandon(const std::string& volume, const Uuid& cache, Engine::Done done) {
+  Slot& slot = slot_of(volume);
+  {
+    const std::lock_guard lock(mutex_);
+    if (!ended_) {
+      posted_.push_back([&slot, cache, done = std::move(done)] { slot.abandon(cache, done); });
+      idle_ = false;
+      return wake();
+    }
+  }
+  done(std::string(has_stopped));
+}
+
 std::optional<VolumeCacheStatus> CacheKeeper::status_of(const std::string& volume) const {
   return slot_of(volume).status();
 }

@@ -1,6 +1,7 @@
 #include "engine/volume/cache_slot.h"
 
 #include <algorithm>
+#include <ctime>
 #include <utility>
 
 #include "engine/cache/recovery.h"
@@ -8,6 +9,16 @@
 
 namespace engine {
 namespace {
+
+// Milliseconds since 1970.
+std::string utc_text(std::uint64_t time_ms) {
+  const auto seconds = static_cast<std::time_t>(time_ms / 1000);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[32] = {};
+  (void)std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &parts);
+  return text;
+}
 
 constexpr Duration retry_period = std::chrono::seconds(1);
 // A command's keys are in one kset, as long as there are few.
@@ -93,9 +104,9 @@ void CacheKeeper::Slot::device_came() {
 void CacheKeeper::Slot::stay_late(const std::string& reason) {
   if (!lacks_writes()) return face_.stay_late(reason, Finding::About::cache_device);
   face_.stay_late(reason + ". Cache device " + arrival_.binding.device.text() +
-                      " holds writes that the image lacks; bring it back. (Nothing is served "
-                      "without them.)",
-                  Finding::About::volume);
+                      " holds writes that the image lacks; bring it back. " +
+                      what_abandoning_does(),
+                  Finding::About::volume, /*lacks_cache=*/true);
 }
 
 std::string CacheKeeper::Slot::why_late() const {
@@ -166,9 +177,46 @@ void CacheKeeper::Slot::unbind_dirt() {
   bindings_.bind(spec_.name, binding_, [](const Result<void, std::string>&) {});
 }
 
-void CacheKeeper::Slot::refuse(const std::string& reason) {
+void CacheKeeper::Slot::refuse(const std::string& reason, bool lacks_cache) {
   phase_ = Phase::refused;
-  face_.stay_late(reason, Finding::About::volume);
+  face_.stay_late(reason, Finding::About::volume, lacks_cache);
+}
+
+// The image is what would be left of it.
+std::string CacheKeeper::Slot::what_abandoning_does() const {
+  const BackingMark& mark = arrival_.mark;
+  std::string left = "as it was before it was cached";
+  if (mark.from_time_ms != 0) left = "as it was at " + utc_text(mark.from_time_ms);
+  if (mark.state == BackingMark::State::in_progress) {
+    left += ", and besides a part of what was written up to " + utc_text(mark.to_time_ms);
+  }
+  return "(Nothing is served without them. If they are lost: forebayctl abandon " + spec_.name +
+         " --cache " + arrival_.binding.device.text() + "; the volume is then " + left + ".)";
+}
+
+void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::Done& done) {
+  if (phase_ != Phase::waiting && phase_ != Phase::refused) {
+    return done("volume " + spec_.name + " lacks nothing: its cache is there");
+  }
+  if (!arrival_.marker) {
+    return done("volume " + spec_.name + ": " + face_.condition().reason);
+  }
+  const auto binding = abandoned(spec_.name, arrival_.binding, cache);
+  if (!binding) return done(binding.error());
+  bindings_.bind(spec_.name, binding.value(),
+                 [this, binding = binding.value(), done](const auto& bound) {
+                   keeper_.post([this, binding, done, bound] {
+                     if (!bound) return done(bound);
+                     arrival_.binding = binding;
+                     phase_ = Phase::waiting;
+                     if (keeper_.cache_.device) {
+                       judge();
+                     } else {
+                       stay_late(keeper_.late_reason());
+                     }
+                     done(bound);
+                   });
+                 });
 }
 
 // Whether what the cache has belongs to the image; nothing is opened before the pool's record
@@ -190,7 +238,7 @@ void CacheKeeper::Slot::judge() {
       CHECK(false && "a readable cache is joined");
       break;
     case CacheVerdict::cache_missing:
-      return refuse(missing_text(contents));
+      return refuse(missing_text(contents), /*lacks_cache=*/true);
     case CacheVerdict::conflict:
       return refuse("cache device " + spec_.cache->device + " (" + device().uuid().text() +
                     ") holds writes that this image never knew of; one of the two is an old "
@@ -216,13 +264,13 @@ std::string CacheKeeper::Slot::missing_text(const std::optional<CacheContents>& 
       "cache device " + arrival_.binding.device.text() + " holds writes that the image lacks, and ";
   if (arrival_.binding.device != device().uuid()) {
     return belongs + "the configuration names " + spec_.cache->device + " (" +
-           device().uuid().text() + "); bring it back. (Nothing is served without them.)";
+           device().uuid().text() + "); bring it back. " + what_abandoning_does();
   }
   return belongs +
          (contents ? "what is there now is older; bring back the newer one. "
                    : "nothing of the volume is on it now; bring back the one that had "
                      "it. ") +
-         "(Nothing is served without them.)";
+         what_abandoning_does();
 }
 
 // Anew, and empty.

@@ -37,6 +37,7 @@ class CacheKeeper::Slot final : public BackingUser {
   Result<void, std::string> set_mode(CacheMode mode);
   Result<void, std::string> drain();
   Result<void, std::string> cancel_drain();
+  void abandon(const Uuid& cache, const Engine::Done& done);
   // After end_clean(): the image may be served without its cache from now on.
   void unbind_dirt();
 
@@ -67,7 +68,8 @@ class CacheKeeper::Slot final : public BackingUser {
 
   void publish_status();
   void judge();
-  void refuse(const std::string& reason);
+  void refuse(const std::string& reason, bool lacks_cache = false);
+  [[nodiscard]] std::string what_abandoning_does() const;
   [[nodiscard]] std::string missing_text(const std::optional<CacheContents>& contents) const;
   [[nodiscard]] Result<void, CacheError> attach(const std::optional<CacheContents>& contents);
   [[nodiscard]] Result<void, CacheError> resume(std::uint32_t slot, const CacheContents& contents);

@@ -40,6 +40,7 @@ VolumeCondition CachedVolume::condition() const {
     const bool backing_is_down = is_down(backing.state);
     now.reason = backing_is_down ? backing.reason : reason_;
     now.reason_about = backing_is_down ? backing.reason_about : about_;
+    now.lacks_cache = backing_is_down ? backing.lacks_cache : lacks_cache_;
   } else if (now.state != VolumeState::online) {
     now.reason = trouble_.empty() ? backing.reason : trouble_;
   }
@@ -72,11 +73,12 @@ bool CachedVolume::waits_for_backing() const { return is_down(backed_.state()); 
 
 void CachedVolume::backing_changed() { update(); }
 
-void CachedVolume::stay_late(const std::string& reason, Finding::About about) {
+void CachedVolume::stay_late(const std::string& reason, Finding::About about, bool lacks_cache) {
   const std::lock_guard lock(mutex_);
   CHECK(front_.load(std::memory_order_relaxed) == nullptr);
   reason_ = reason;
   about_ = about;
+  lacks_cache_ = lacks_cache;
 }
 
 void CachedVolume::serve(CacheFront& front, BlockCount size, VolumePromise promise) {

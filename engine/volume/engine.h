@@ -174,6 +174,9 @@ class Engine {
   // that is cancelled: see cache_of(). Commands go on as before. `done`: it has begun.
   virtual void drain(const std::string& name, Done done) = 0;
   virtual void cancel_drain(const std::string& name, Done done) = 0;
+  // Of a volume that is late because its cache has what the image lacks, with a cache or without:
+  // goes on without what `cache` has, which is lost, also if it comes back.
+  virtual void abandon_cache(const std::string& name, const Uuid& cache, Done done) = 0;
   // After the last request: writes down that all ended well, and ends the threads. False: a disk
   // still holds one of them, and the process must end without destructors.
   [[nodiscard]] virtual bool stop(Duration patience) = 0;

@@ -228,6 +228,15 @@ void LocalEngine::cancel_drain(const std::string& name, Done done) {
   }
 }
 
+void LocalEngine::abandon_cache(const std::string& name, const Uuid& cache, Done done) {
+  const auto found = slots_by_name_.find(name);
+  if (found == slots_by_name_.end()) return done("there is no volume " + name);
+  const Slot& slot = *found->second;
+  if (slot.cache != nullptr) return slot.cache->abandon(name, cache, std::move(done));
+  if (slot.pool != nullptr) return slot.pool->abandon_cache(name, cache, std::move(done));
+  done("volume " + name + ": " + slot.backed->condition().reason);
+}
+
 bool LocalEngine::stop(Duration patience) {
   const Instant deadline = deadline_after(patience);
   bool all_ended = true;

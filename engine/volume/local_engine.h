@@ -34,6 +34,7 @@ class LocalEngine final : public Engine {
   void set_cache_mode(const std::string& name, CacheMode mode, Done done) override;
   void drain(const std::string& name, Done done) override;
   void cancel_drain(const std::string& name, Done done) override;
+  void abandon_cache(const std::string& name, const Uuid& cache, Done done) override;
   [[nodiscard]] bool stop(Duration patience) override;
 
  private:

@@ -59,6 +59,8 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper {
   void grow(const std::string& volume, ByteCount size, GrowDone done);
   // Also carried out when the keeper is told to stop before it has come to it.
   void bind(const std::string& volume, const CacheBinding& binding, BindDone done) override;
+  // Of a volume that nobody caches, and that misses `cache`: see Engine::abandon_cache.
+  void abandon_cache(const std::string& volume, const Uuid& cache, BindDone done);
   // Ends the thread. False: it still waits for the disk at `deadline`.
   [[nodiscard]] bool stop(Instant deadline);
 
@@ -77,9 +79,11 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper {
     GrowDone done;
   };
 
+  // What follows the volume's binding, or why nothing does.
+  using BindingChange = std::function<Result<CacheBinding, std::string>(const CacheBinding&)>;
   struct BindRequest {
     std::string volume;
-    CacheBinding binding;
+    BindingChange change;
     BindDone done;
   };
 
@@ -101,6 +105,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper {
   void bring_up_file(Slot& slot, const VolumeRecord& record);
   void measure();
   [[nodiscard]] Result<void, std::string> grow_now(const GrowRequest& request);
+  void change_binding(BindRequest request);
   void bind_now(const std::deque<BindRequest>& requests);
   // What trying found; a volume that cannot be as configured is refused.
   void stay_down(Slot& slot, const PoolError& error);

@@ -66,6 +66,8 @@ struct VolumeCondition {
   std::string reason;
   // What the reason speaks of; the pool's directory as long as only that is waited for.
   Finding::About reason_about = Finding::About::pool_directory;
+  // It is late because its cache has what the image lacks, and is not there: Engine::abandon_cache.
+  bool lacks_cache = false;
   VolumePromise promise;
 };
 

@@ -18,6 +18,7 @@
 #include <boost/beast/http/write.hpp>
 #include <boost/json.hpp>
 #include <cstring>
+#include <optional>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -68,9 +69,10 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
         return change(*known, request.body());
       }
     }
-    respond(http::status::not_found,
-            error_body("no such resource; known: /v1/status, and /v1/volumes/NAME/ with grow, mode "
-                       "or drain"));
+    respond(
+        http::status::not_found,
+        error_body("no such resource; known: /v1/status, and /v1/volumes/NAME/ with grow, mode, "
+                   "drain or abandon"));
   }
 
   // What can be asked of a volume: `begin` false, the body is not what `body` says.
@@ -79,7 +81,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     bool (Exchange::*begin)(const boost::json::object& wanted);
     const char* body;
   };
-  static const std::array<Change, 3> changes;
+  static const std::array<Change, 4> changes;
 
   void change(const Change& change, const std::string& body) {
     boost::system::error_code error;
@@ -108,11 +110,21 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   }
 
   bool set_mode(const boost::json::object& wanted) {
-    const auto* mode = wanted.if_contains("mode");
-    if (mode == nullptr || !mode->is_string()) return false;
-    const auto& text = mode->get_string();
-    routes_.set_mode(target_volume_, std::string(text.data(), text.size()), answer_when_done());
-    return true;
+    const auto mode = text_in(wanted, "mode");
+    if (mode) routes_.set_mode(target_volume_, *mode, answer_when_done());
+    return mode.has_value();
+  }
+
+  bool abandon(const boost::json::object& wanted) {
+    const auto cache = text_in(wanted, "cache");
+    if (cache) routes_.abandon(target_volume_, *cache, answer_when_done());
+    return cache.has_value();
+  }
+
+  static std::optional<std::string> text_in(const boost::json::object& object, const char* key) {
+    const auto* value = object.if_contains(key);
+    if (value == nullptr || !value->is_string()) return std::nullopt;
+    return std::string(value->get_string().data(), value->get_string().size());
   }
 
   bool drain(const boost::json::object& wanted) {
@@ -174,10 +186,11 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   http::response<http::string_body> response_;
 };
 
-const std::array<Exchange::Change, 3> Exchange::changes{
+const std::array<Exchange::Change, 4> Exchange::changes{
     {{"grow", &Exchange::grow, R"({"size_bytes": N})"},
      {"mode", &Exchange::set_mode, R"({"mode": "write-back"}, or another mode)"},
-     {"drain", &Exchange::drain, R"({"cancel": false}, or true)"}}};
+     {"drain", &Exchange::drain, R"({"cancel": false}, or true)"},
+     {"abandon", &Exchange::abandon, R"({"cache": UUID})"}}};
 
 class UnixControlServer final : public ControlServer {
  public:

@@ -51,7 +51,7 @@ struct VolumeStatus {
   std::string uuid;
   std::uint64_t size_bytes = 0;
   std::uint32_t block_size = 0;
-  std::string state;  // online, degraded, late, failed, refused
+  std::string state;  // online, degraded, late, cache-missing, failed, refused
   std::string reason;
   std::string note;     // what to know of it while it is online
   bool durable = true;  // false: gone at a power loss (tmpfs) or when the daemon ends (memory)

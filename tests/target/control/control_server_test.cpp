@@ -52,6 +52,11 @@ class ControlServerTest : public testing::Test {
              [this](const std::string& volume, bool cancel, ControlRoutes::Done done) {
                asked = volume + (cancel ? " is not drained" : " is drained");
                done(engine::success());
+             },
+         .abandon =
+             [this](const std::string& volume, const std::string& cache, ControlRoutes::Done done) {
+               asked = volume + " without " + cache;
+               done(engine::success());
              }});
   }
   std::string change(const std::string& what, const std::string& body) const {
@@ -127,10 +132,13 @@ TEST_F(ControlServerTest, ChangesWhatACacheDoes) {
   EXPECT_EQ(asked, "db01 is drained");
   EXPECT_NE(change("db01/drain", R"({"cancel":true})").find(" 200 "), std::string::npos);
   EXPECT_EQ(asked, "db01 is not drained");
+  EXPECT_NE(change("db01/abandon", R"({"cache":"x"})").find(" 200 "), std::string::npos);
+  EXPECT_EQ(asked, "db01 without x");
   asked.clear();
   for (const char* body : {"", "[]", "{}", R"({"mode":1})", R"({"cancel":"no"})"}) {
     EXPECT_NE(change("db01/mode", body).find(" 400 "), std::string::npos) << body;
     EXPECT_NE(change("db01/drain", body).find(" 400 "), std::string::npos) << body;
+    EXPECT_NE(change("db01/abandon", body).find(" 400 "), std::string::npos) << body;
   }
   EXPECT_NE(change("db01/other", "{}").find(" 404 "), std::string::npos);
   EXPECT_EQ(asked, "");
