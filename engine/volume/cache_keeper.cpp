@@ -28,8 +28,8 @@ std::chrono::steady_clock::time_point time_point(Instant at) {
 
 // ---- asking
 
-CacheKeeper::CacheKeeper(CacheSpec spec, MemoryBudget& memory)
-    : spec_(std::move(spec)), budget_(memory) {
+CacheKeeper::CacheKeeper(CacheSpec spec, MemoryBudget& memory, RecoveryWorkers& workers)
+    : spec_(std::move(spec)), budget_(memory), workers_(workers) {
   status_.name = spec_.name;
   status_.path = spec_.path;
   status_.reason = "it has not been opened yet";
@@ -250,6 +250,7 @@ bool CacheKeeper::has_ended(bool more) {
     quiet = quiet && posted_.empty();
   }
   for (const auto& slot : slots_) {
+    quiet = quiet && !slot->is_recovering();
     if (slot->upkeep() == nullptr) continue;
     slot->upkeep()->stop();
     quiet = quiet && slot->upkeep()->is_quiet();

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/cache/recovery_workers.h"
 #include "engine/foundation/clock.h"
 #include "engine/media/uring_lane.h"
 #include "engine/volume/backing_user.h"
@@ -29,8 +30,8 @@ namespace engine {
 // that hangs takes no worker from any reactor.
 class CacheKeeper final {
  public:
-  // `memory` outlives it. Nothing happens before start().
-  CacheKeeper(CacheSpec spec, MemoryBudget& memory);
+  // `memory` and `workers`, who read its volumes' logs, outlive it. Nothing happens before start().
+  CacheKeeper(CacheSpec spec, MemoryBudget& memory, RecoveryWorkers& workers);
   CacheKeeper(const CacheKeeper&) = delete;
   CacheKeeper& operator=(const CacheKeeper&) = delete;
   // After stop() has succeeded, and after every lane that has carried requests.
@@ -85,6 +86,7 @@ class CacheKeeper final {
 
   const CacheSpec spec_;
   MemoryBudget& budget_;
+  RecoveryWorkers& workers_;
   const SystemClock clock_;
   std::unique_ptr<UringLane> lane_;
   std::string lane_error_;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/cache/recovery.h"
 #include "engine/foundation/check.h"
 
 namespace engine {
@@ -196,7 +195,7 @@ void CacheKeeper::Slot::bind() {
   bindings_.bind(spec_.name, binding_, [this](const Result<void, std::string>& bound) {
     keeper_.post([this, bound] {
       if (!bound) return bind_later(bound.error());
-      if (const auto served = serve(); !served) refuse(served.error().text);
+      recover();
     });
   });
 }
@@ -207,11 +206,27 @@ void CacheKeeper::Slot::bind_later(const std::string& why) {
   face_.stay_late("its pool cannot write down that it is cached: " + why, Finding::About::volume);
 }
 
-Result<void, CacheError> CacheKeeper::Slot::serve() {
+// Workers read its log; everything that writes to the device is this thread's.
+void CacheKeeper::Slot::recover() {
+  phase_ = Phase::recovering;
+  face_.stay_late("what its cache holds is being read", Finding::About::volume);
+  const std::uint32_t slot = slot_on_device();
+  keeper_.workers_.begin(device().chunks_of(slot).chunks.size(), [this, slot] {
+    const auto read = std::make_shared<Result<RecoveredVolume, CacheError>>(
+        read_volume(device(), slot, *keeper_.cache_.memory, keeper_.clock_, keeper_.workers_));
+    keeper_.post([this, read] {
+      if (!*read) return refuse(read->error().text);
+      if (const auto served = serve(std::move(read->value())); !served) {
+        refuse(served.error().text);
+      }
+    });
+  });
+}
+
+Result<void, CacheError> CacheKeeper::Slot::serve(RecoveredVolume recovered) {
   DurableWriter& writer = *keeper_.writer_;
   const std::uint32_t slot = slot_on_device();
-  TRY(auto recovered,
-      recover_volume(device(), slot, *keeper_.cache_.memory, keeper_.clock_, writer));
+  TRY(finish_recovery(recovered, writer));
   if (std::string why = unservable(recovered.report, device().volumes()[slot].tails);
       !why.empty()) {
     return CacheError{CacheError::Kind::damaged, {}, std::move(why)};

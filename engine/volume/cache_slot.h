@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/cache/recovery.h"
 #include "engine/volume/cache_keeper.h"
 
 namespace engine {
@@ -31,6 +32,8 @@ class CacheKeeper::Slot final : public BackingUser {
     return phase_ == Phase::served || phase_ == Phase::refused || phase_ == Phase::retrying ||
            !arrival_.marker;
   }
+  // Somebody else works on it: the device must stay as it is.
+  [[nodiscard]] bool is_recovering() const { return phase_ == Phase::recovering; }
   void tick();
   // After end_clean(): the image may be served without its cache from now on.
   void unbind_dirt();
@@ -45,9 +48,10 @@ class CacheKeeper::Slot final : public BackingUser {
 
  private:
   enum class Phase : std::uint8_t {
-    waiting,   // for its backing, or the device
-    binding,   // the pool writes down what is cached
-    retrying,  // it could not
+    waiting,     // for its backing, or the device
+    binding,     // the pool writes down what is cached
+    retrying,    // it could not
+    recovering,  // workers read its log
     served,
     refused,
   };
@@ -72,7 +76,8 @@ class CacheKeeper::Slot final : public BackingUser {
   [[nodiscard]] Result<void, CacheError> set_share();
   void bind();
   void bind_later(const std::string& why);
-  [[nodiscard]] Result<void, CacheError> serve();
+  void recover();
+  [[nodiscard]] Result<void, CacheError> serve(RecoveredVolume recovered);
   [[nodiscard]] Result<void, CacheError> extend(BlockCount blocks);
   [[nodiscard]] VolumePromise promise() const;
 

@@ -79,7 +79,7 @@ LocalEngine::LocalEngine(std::vector<PoolSpec> pools, std::vector<VolumeSpec> vo
   }
   for (CacheSpec& spec : options.caches) {
     CHECK(options.memory != nullptr);
-    caches_.push_back(std::make_unique<CacheKeeper>(std::move(spec), *options.memory));
+    caches_.push_back(std::make_unique<CacheKeeper>(std::move(spec), *options.memory, workers_));
   }
   for (const VolumeSpec& spec : volumes) add(spec);
   for (const auto& cache : caches_) cache->start();
@@ -198,6 +198,7 @@ void LocalEngine::grow(const std::string& name, ByteCount new_size, GrowDone don
 bool LocalEngine::stop(Duration patience) {
   const Instant deadline = deadline_after(patience);
   bool all_ended = true;
+  workers_.give_up();
   // Before the pools, which write down what is clean.
   for (const auto& cache : caches_) all_ended = cache->stop(deadline) && all_ended;
   for (const auto& pool : pools_) all_ended = pool->stop(deadline) && all_ended;

@@ -109,7 +109,7 @@ class CacheKeeperTest : public CachedEngine {
   // What tells a volume of its backing, as a pool would.
   struct Keeping : private VolumeObserver {
     Keeping(CacheKeeperTest& test, const std::vector<VolumeSpec>& specs, const CacheSpec& device)
-        : keeper(device, budget) {
+        : keeper(device, budget, workers) {
       for (const VolumeSpec& spec : specs) {
         Disk& disk = spec.name == "db01" ? test.db01 : test.db02;
         volumes.emplace_back(keeper, test.records, disk, spec);
@@ -146,6 +146,7 @@ class CacheKeeperTest : public CachedEngine {
     }
 
     MemoryBudget budget{64_MiB};
+    RecoveryWorkers workers;
     std::deque<Served> volumes;
     CacheKeeper keeper;
     std::unique_ptr<UringLane> lane = std::move(UringLane::create(budget).value());
@@ -267,6 +268,51 @@ TEST_P(CacheKeeperTest, ABackingThatComesLateJoinsADeviceThatIsThere) {
   EXPECT_TRUE(Life::wait_for([&] { return now[1].volume.state() == VolumeState::online; }));
   EXPECT_EQ(now.write(1, 7, 0x43), IoStatus::ok);
   EXPECT_EQ(now.read(0, 7), 0x42);
+}
+
+// In page granularity its writes are committed by the very thread that waits for the log.
+TEST_P(CacheKeeperTest, AVolumeIsServedWhileTheLogOfAnotherIsRead) {
+  Keeping now(*this, {cached("db01", disk_size), cached("db02", disk_size)}, cache());
+  now.keeper.start();
+  now[0].come();
+  ASSERT_TRUE(Life::wait_for([&] { return now[0].volume.state() == VolumeState::online; }));
+  std::promise<void> go;
+  const auto gone = go.get_future().share();
+  for (std::size_t busy = 0; busy < now.workers.width(); ++busy) {
+    now.workers.begin(0, [gone] { gone.wait(); });
+  }
+  now[1].come();
+  ASSERT_TRUE(Life::wait_for([&] { return contains(now[1].reason(), "is being read"); }));
+  EXPECT_EQ(now[1].volume.state(), VolumeState::late);
+  EXPECT_FALSE(now.keeper.await_idle(SystemClock().now() + moment));
+  for (std::uint64_t lba = 0; lba < 50; ++lba) {
+    ASSERT_EQ(now.write(0, lba, static_cast<int>(lba)), IoStatus::ok);
+    ASSERT_EQ(now.read(0, lba), static_cast<int>(lba));
+  }
+  EXPECT_EQ(now.write(1, 7, 1), IoStatus::unavailable);
+  go.set_value();
+  EXPECT_TRUE(Life::wait_for([&] { return now[1].volume.state() == VolumeState::online; }));
+  EXPECT_EQ(now.write(1, 7, 1), IoStatus::ok);
+  EXPECT_TRUE(now.keeper.findings().empty());
+}
+
+// Somebody still looks at the device: it must stay.
+TEST_P(CacheKeeperTest, TheEndWaitsForWhoReadsALog) {
+  Keeping now(*this, {cached("db01", disk_size)}, cache());
+  std::promise<void> go;
+  const auto gone = go.get_future().share();
+  for (std::size_t busy = 0; busy < now.workers.width(); ++busy) {
+    now.workers.begin(0, [gone] { gone.wait(); });
+  }
+  now.keeper.start();
+  now[0].come();
+  ASSERT_TRUE(Life::wait_for([&] { return contains(now[0].reason(), "is being read"); }));
+  now.workers.give_up();
+  EXPECT_FALSE(now.stop(moment));
+  go.set_value();
+  EXPECT_TRUE(now.stop(patience));
+  EXPECT_EQ(now[0].volume.state(), VolumeState::late);
+  EXPECT_EQ(records.of("db01").state, State::dirty);
 }
 
 TEST_P(CacheKeeperTest, StopsInEveryPhase) {
