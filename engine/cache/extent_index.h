@@ -149,7 +149,7 @@ class ExtentIndex {
   [[nodiscard]] bool pin(const Part& part, Intent intent);
   [[nodiscard]] Pinning try_pin(const Part& part, Intent intent, bool& leaves_promised);
   void unpin(SectorRange range);
-  [[nodiscard]] static bool make_room(StripeShard& shard);
+  [[nodiscard]] bool make_room(StripeShard& shard);
   void tidy(StripeShard& shard, StripeSlot& slot, Stripe& stripe);
   [[nodiscard]] bool replay_part(std::span<const ReplayItem> items, FragmentVisitor on_displaced);
 

@@ -38,7 +38,9 @@ LogReplay::LogReplay(CacheDevice& device, std::uint32_t slot, VolumeCache& cache
 
 std::optional<CacheError> LogReplay::why_ended() const {
   if (no_memory_.load()) {
-    return CacheError{CacheError::Kind::exhausted, {}, "there is no memory for the index"};
+    return CacheError{CacheError::Kind::exhausted,
+                      {},
+                      "its index needs more than `memory` leaves; raise it, and start again"};
   }
   if (tasks_.given_up()) {
     return CacheError{CacheError::Kind::given_up, {}, "its log was not read to the end"};

@@ -13,9 +13,11 @@
 
 #include "engine/cache/recovery_workers.h"
 #include "engine/foundation/clock.h"
+#include "engine/media/memory_reservation.h"
 #include "engine/media/uring_lane.h"
 #include "engine/volume/backing_user.h"
 #include "engine/volume/binding_keeper.h"
+#include "engine/volume/cache_opening.h"
 #include "engine/volume/cached_volume.h"
 #include "engine/volume/engine.h"
 #include "engine/volume/open_cache.h"
@@ -74,9 +76,11 @@ class CacheKeeper final {
   [[nodiscard]] bool run_posted();
 
   void open();
-  [[nodiscard]] Result<void, std::string> open_device();
+  [[nodiscard]] Result<void, Finding> open_device();
+  [[nodiscard]] Result<void, std::string> start_work(OpenedCache opened);
   void publish_open();
-  void publish_error(const std::string& reason);
+  void publish_error(const std::string& reason,
+                     Finding::About about = Finding::About::cache_device);
   void finish_leaving();
   // Why the volumes are late while the device is.
   [[nodiscard]] std::string late_reason() const;
@@ -90,6 +94,7 @@ class CacheKeeper final {
   const SystemClock clock_;
   std::unique_ptr<UringLane> lane_;
   std::string lane_error_;
+  MemoryReservation reserved_{budget_};  // for the indexes
 
   // The keeper's thread; each may use those before it.
   OpenCache cache_;
@@ -108,6 +113,7 @@ class CacheKeeper final {
   std::vector<std::function<void()>> posted_;
   std::vector<Growth> grown_;
   CacheStatus status_;
+  Finding::About trouble_about_ = Finding::About::cache_device;  // if it has a reason
   bool trying_now_ = true;
   bool stopping_ = false;
   bool idle_ = false;

@@ -12,12 +12,6 @@ constexpr Duration retry_period = std::chrono::seconds(1);
 // A command's keys are in one kset, as long as there are few.
 constexpr std::uint32_t atomic_bytes = 128U << 10;
 
-CacheContents contents_of(const CacheVolume& volume) {
-  return {.epoch = volume.binding.attach_epoch,
-          .dirty = !volume.is_provably_clean(),
-          .opened = volume.epoch.attach_epoch == volume.binding.attach_epoch};
-}
-
 WriteBackLimits limits_of(const VolumeCacheSpec& spec) {
   WriteBackLimits limits;
   limits.high_percent = spec.dirty_high_percent;
@@ -70,11 +64,10 @@ void CacheKeeper::Slot::device_came() {
 }
 
 void CacheKeeper::Slot::stay_late(const std::string& reason) {
-  if (!lacks_writes()) return face_.stay_late(reason, Finding::About::cache_device);
-  face_.stay_late(reason + ". Cache device " + arrival_.binding.device.text() +
-                      " holds writes that the image lacks; bring it back. (Nothing is served "
-                      "without them.)",
-                  Finding::About::volume);
+  if (!arrival_.marker || !lacks_writes(arrival_.binding)) {
+    return face_.stay_late(reason, Finding::About::cache_device);
+  }
+  face_.stay_late(without_device_text(reason, arrival_.binding), Finding::About::volume);
 }
 
 std::string CacheKeeper::Slot::why_late() const {
@@ -106,55 +99,21 @@ void CacheKeeper::Slot::refuse(const std::string& reason) {
 // Whether what the cache has belongs to the image; nothing is opened before the pool's record
 // says that the image alone is not enough.
 void CacheKeeper::Slot::judge() {
-  const auto slot = device().volumes().find(face_.identity().uuid);
-  std::optional<CacheContents> contents;
-  if (slot) {
-    if (device().volumes()[*slot].damaged) {
-      return refuse("its entry on cache device " + spec_.cache->device + " (" +
-                    device().uuid().text() + ") is damaged; see forebay-media check");
-    }
-    contents = contents_of(device().volumes()[*slot]);
-  }
-  Result<void, CacheError> joined = success();
-  switch (
-      engine::judge(arrival_.binding, device().uuid(), {.readable = true, .contents = contents})) {
-    case CacheVerdict::direct:
-      CHECK(false && "a readable cache is joined");
-      break;
-    case CacheVerdict::cache_missing:
-      return refuse(missing_text(contents));
-    case CacheVerdict::conflict:
-      return refuse("cache device " + spec_.cache->device + " (" + device().uuid().text() +
-                    ") holds writes that this image never knew of; one of the two is an old "
-                    "copy. Bring back the one that belongs");
-    case CacheVerdict::attach:
-      joined = attach(contents);
-      break;
-    case CacheVerdict::resume:
-      joined = resume(*slot, *contents);
-      break;
-  }
-  // Before the record: what cannot be served leaves it as it is.
-  if (joined) joined = set_share();
+  const CacheJudgement judgement =
+      judge_volume(device(), spec_.cache->device, face_.identity().uuid, arrival_.binding);
+  if (!judgement.refusal.empty()) return refuse(judgement.refusal);
+  const auto joined = judgement.verdict == CacheVerdict::resume
+                          ? resume(*judgement.slot, *judgement.contents)
+                          : attach(judgement.contents);
   if (!joined) {
     return refuse("it cannot join cache device " + spec_.cache->device + ": " +
                   joined.error().text);
   }
+  // Before the record: what cannot be served leaves it as it is.
+  const auto share = set_share(device(), device().volumes()[slot_on_device()].identity.tag,
+                               spec_.name, *spec_.cache);
+  if (!share) return refuse(share.error().text);
   bind();
-}
-
-std::string CacheKeeper::Slot::missing_text(const std::optional<CacheContents>& contents) const {
-  const std::string belongs =
-      "cache device " + arrival_.binding.device.text() + " holds writes that the image lacks, and ";
-  if (arrival_.binding.device != device().uuid()) {
-    return belongs + "the configuration names " + spec_.cache->device + " (" +
-           device().uuid().text() + "); bring it back. (Nothing is served without them.)";
-  }
-  return belongs +
-         (contents ? "what is there now is older; bring back the newer one. "
-                   : "nothing of the volume is on it now; bring back the one that had "
-                     "it. ") +
-         "(Nothing is served without them.)";
 }
 
 // Anew, and empty.
@@ -254,27 +213,6 @@ std::uint32_t CacheKeeper::Slot::slot_on_device() const {
   const auto slot = device().volumes().find(face_.identity().uuid);
   CHECK(slot.has_value());
   return *slot;
-}
-
-Result<void, CacheError> CacheKeeper::Slot::set_share() {
-  const std::uint64_t segment = device().layout().segment_bytes;
-  SegmentShare share;
-  share.minimum =
-      static_cast<std::uint32_t>((spec_.cache->guaranteed.value + segment - 1) / segment);
-  if (spec_.cache->maximum.value != 0) {
-    share.maximum = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(spec_.cache->maximum.value / segment, SegmentShare::unlimited));
-  }
-  const auto set = device().segments().shares().set_share(
-      device().volumes()[slot_on_device()].identity.tag, share);
-  if (set) return success();
-  return CacheError{
-      CacheError::Kind::bad_options,
-      {},
-      set.error() == ShareFault::too_much
-          ? "what is guaranteed to its volumes is more than it has; lower a `guaranteed`"
-          : "it keeps space in pieces of " + std::to_string(segment >> 10) +
-                " KiB, and the `maximum` is less than one or than what is guaranteed"};
 }
 
 // The log must know of the size before a host can write there.

@@ -57,9 +57,6 @@ class CacheKeeper::Slot final : public BackingUser {
   };
 
   [[nodiscard]] CacheDevice& device() const { return *keeper_.cache_.device; }
-  [[nodiscard]] bool lacks_writes() const {
-    return arrival_.marker && arrival_.binding.state == format::CacheBindingState::dirty;
-  }
   [[nodiscard]] bool is_write_through() const {
     return spec_.cache->mode == VolumeCacheSpec::Mode::write_through;
   }
@@ -70,10 +67,8 @@ class CacheKeeper::Slot final : public BackingUser {
 
   void judge();
   void refuse(const std::string& reason);
-  [[nodiscard]] std::string missing_text(const std::optional<CacheContents>& contents) const;
   [[nodiscard]] Result<void, CacheError> attach(const std::optional<CacheContents>& contents);
   [[nodiscard]] Result<void, CacheError> resume(std::uint32_t slot, const CacheContents& contents);
-  [[nodiscard]] Result<void, CacheError> set_share();
   void bind();
   void bind_later(const std::string& why);
   void recover();

@@ -108,8 +108,9 @@ class CacheKeeperTest : public CachedEngine {
 
   // What tells a volume of its backing, as a pool would.
   struct Keeping : private VolumeObserver {
-    Keeping(CacheKeeperTest& test, const std::vector<VolumeSpec>& specs, const CacheSpec& device)
-        : keeper(device, budget, workers) {
+    Keeping(CacheKeeperTest& test, const std::vector<VolumeSpec>& specs, const CacheSpec& device,
+            ByteCount memory = 64_MiB)
+        : budget(memory, 4_MiB), keeper(device, budget, workers) {
       for (const VolumeSpec& spec : specs) {
         Disk& disk = spec.name == "db01" ? test.db01 : test.db02;
         volumes.emplace_back(keeper, test.records, disk, spec);
@@ -145,7 +146,7 @@ class CacheKeeperTest : public CachedEngine {
       return std::to_integer<int>(data.back());
     }
 
-    MemoryBudget budget{64_MiB};
+    MemoryBudget budget;
     RecoveryWorkers workers;
     std::deque<Served> volumes;
     CacheKeeper keeper;
@@ -253,6 +254,37 @@ TEST_P(CacheKeeperTest, ADeviceThatComesLateIsFoundWithoutBeingAsked) {
   EXPECT_TRUE(now.keeper.status().open);
   EXPECT_EQ(now.write(0, 7, 0x42), IoStatus::ok);
   EXPECT_TRUE(now.keeper.findings().empty());
+}
+
+TEST_P(CacheKeeperTest, WithoutMemoryForItsIndexADeviceIsLateAndSaysHowMuchItTakes) {
+  Keeping now(*this, {cached("db01", disk_size)}, cache(), 20_MiB);
+  now.start();
+  EXPECT_FALSE(now.keeper.status().open);
+  EXPECT_EQ(now[0].volume.state(), VolumeState::late);
+  ASSERT_EQ(now.keeper.findings().size(), 1U);
+  const Finding finding = now.keeper.findings()[0];
+  EXPECT_EQ(finding.about, Finding::About::memory);
+  EXPECT_EQ(finding.name, "pmem0");
+  EXPECT_EQ(finding.text,
+            "cache device pmem0 needs 17MiB for its index; with transfers and the other caches "
+            "that makes 21MiB, and there are 20MiB. Write memory: 21MiB or more. (Until then its "
+            "volumes are not served.)");
+  EXPECT_TRUE(contains(now[0].reason(), "Write memory: 21MiB")) << now[0].reason();
+  EXPECT_EQ(now.budget.reserved(), ByteCount{});
+  EXPECT_EQ(records.of("db01").state, State::none) << "nothing was begun";
+}
+
+TEST_P(CacheKeeperTest, TheIndexIsReservedWhileTheDeviceIsOpen) {
+  MemoryBudget* budget = nullptr;
+  {
+    Keeping now(*this, {cached("db01", disk_size)}, cache(), 21_MiB);
+    now.start();
+    ASSERT_EQ(now[0].volume.state(), VolumeState::online) << now[0].reason();
+    budget = &now.budget;
+    EXPECT_GT(budget->reserved(), 16_MiB);
+    EXPECT_EQ(now.write(0, 7, 0x42), IoStatus::ok);
+    EXPECT_EQ(now.read(0, 7), 0x42);
+  }
 }
 
 TEST_P(CacheKeeperTest, ABackingThatComesLateJoinsADeviceThatIsThere) {
