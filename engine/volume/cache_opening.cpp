@@ -26,7 +26,7 @@ Finding region_finding(const CacheSpec& spec, const PmemOpenError& error) {
                  error.text);
 }
 
-// "; it holds writes of db01, vm01": nobody should format over it in haste.
+// " with writes that the image lacks of db01, vm01": nobody should format over it in haste.
 std::string unwritten_text(PmemRegion& region) {
   const auto device =
       CacheDevice::open(region, {.access = CacheDevice::Access::inspect, .expected = {}});

@@ -67,7 +67,7 @@ TEST(Troubles, EachIsToldAtTheKeyThatItIsAbout) {
   EXPECT_EQ(line(About::volume_guaranteed, "vm01"),
             "forebay.yaml:12:69: volumes.vm01.cache.guaranteed: why.");
   EXPECT_EQ(line(About::volume_maximum, "vm01"),
-            "forebay.yaml:12:41: volumes.vm01.cache.maximum: why.");
+            "forebay.yaml:12:34: volumes.vm01.cache.maximum: why.");
   EXPECT_EQ(line(About::known_volumes, ""), "forebay.yaml: why.");
   EXPECT_EQ(
       config::format(trouble_of(config, {.about = About::volume, .name = "db01", .text = "why."},
