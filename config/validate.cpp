@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/identity.h"
+#include "config/transfer_memory.h"
 
 namespace config {
 namespace {
@@ -69,23 +70,15 @@ class Validator {
     const Located<std::uint16_t>* port;
   };
 
-  // Each reactor must be able to hold one transfer of the largest size that comes in beside one
-  // that waits for its disk: with less, hosts would only take memory from each other.
   void check_memory() {
-    engine::ByteCount transfer{};
-    for (const auto& [nqn, subsystem] : config_.subsystems) {
-      transfer = std::max(transfer, subsystem.mdts);
-    }
-    constexpr std::uint64_t transfers_of_a_reactor = 2;
-    const engine::ByteCount needed{transfer.value * transfers_of_a_reactor *
-                                   config_.reactors.count};
+    const engine::ByteCount needed = least_transfer_memory(config_);
     if (config_.memory.value >= needed) return;
     report_.error(
         config_.memory.at.line != 0 ? config_.memory.at : config_.reactors.at, "memory",
         fmt::format("{} cannot serve {} reactors with transfers of {} (mdts); write {} or "
                     "more, or lower reactors.count.",
-                    size_text(config_.memory.value), config_.reactors.count, size_text(transfer),
-                    size_text(needed)));
+                    size_text(config_.memory.value), config_.reactors.count,
+                    size_text(largest_transfer(config_)), size_text(needed)));
   }
 
   // Two sockets that cannot both be bound. The later one in the file gets the message.

@@ -10,6 +10,7 @@
 #include <map>
 #include <system_error>
 
+#include "config/transfer_memory.h"
 #include "engine/media/uring_lane.h"
 #include "target/process_limits.h"
 #include "target/reactor/log.h"
@@ -85,7 +86,7 @@ Daemon::Daemon(config::Config config, std::string config_hash)
     : config_(std::move(config)),
       config_hash_(std::move(config_hash)),
       started_at_(clock_.now()),
-      memory_(config_.memory.value) {}
+      memory_(config_.memory.value, config::least_transfer_memory(config_)) {}
 
 engine::Result<void, std::string> Daemon::start() {
   check_descriptor_limit();
@@ -318,7 +319,7 @@ control::Status Daemon::status() const {
   status.config_hash = config_hash_;
   status.uptime_seconds = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::seconds>(clock_.now() - started_at_).count());
-  status.memory_used_bytes = memory_.used().value;
+  status.memory_used_bytes = (memory_.used() + memory_.reserved()).value;
   status.memory_limit_bytes = memory_.limit().value;
   for (const auto& listener : listeners_) {
     const auto now = listener->status();

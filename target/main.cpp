@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "config/parse.h"
+#include "config/transfer_memory.h"
 #include "engine/foundation/crc32c.h"
 #include "target/assembly.h"
 #include "target/daemon.h"
@@ -45,8 +46,10 @@ std::string content_hash(const std::string& path) {
 // What of the file this machine cannot serve as it is now: warnings, because disks may come and
 // files may be checked elsewhere. Reads only.
 void warn_of_this_machine(const config::Config& config) {
+  engine::MemoryBudget memory(config.memory.value, config::least_transfer_memory(config));
   for (const auto& finding :
-       engine::Engine::inspect(target::pool_specs(config), target::volume_specs(config))) {
+       engine::Engine::inspect(target::pool_specs(config), target::volume_specs(config),
+                               {.caches = target::cache_specs(config), .memory = &memory})) {
     const auto message = target::trouble_of(config, finding, config::Severity::warning);
     fmt::print(stderr, "{}\n", config::format(message));
   }

@@ -23,6 +23,11 @@ Place place_of(const config::Config& config, const engine::Finding& finding) {
   const auto pool = [&]() -> const config::Pool& { return config.pools.at(name); };
   const auto volume = [&]() -> const config::Volume& { return config.volumes.at(name); };
   const auto device = [&]() -> const config::CacheDevice& { return config.cache_devices.at(name); };
+  const auto share = [&](auto member) {
+    const auto& cache = volume().cache;
+    if (!cache) return volume().at;
+    return (*cache).*member ? ((*cache).*member)->at : cache->at;
+  };
   switch (finding.about) {
     case About::known_volumes:
       break;
@@ -32,12 +37,25 @@ Place place_of(const config::Config& config, const engine::Finding& finding) {
       return {pool().uuid ? pool().uuid->at : pool().at, "pools." + name + ".uuid"};
     case About::cache_device:
       return {or_else(device().path.at, device().at), "cache_devices." + name + ".path"};
+    case About::cache_uuid:
+      return {device().uuid ? device().uuid->at : device().at, "cache_devices." + name + ".uuid"};
+    case About::cache_require:
+      return {or_else(device().require.at, device().at), "cache_devices." + name + ".require"};
+    case About::cache_payload_crc:
+      return {device().payload_crc ? device().payload_crc->at : device().at,
+              "cache_devices." + name + ".payload_crc"};
+    case About::memory:
+      return {or_else(config.memory.at, device().at), "memory"};
     case About::volume:
       return {volume().at, "volumes." + name};
     case About::volume_size:
       return {or_else(volume().size.at, volume().at), "volumes." + name + ".size"};
     case About::volume_block_size:
       return {or_else(volume().block_size.at, volume().at), "volumes." + name + ".block_size"};
+    case About::volume_guaranteed:
+      return {share(&config::VolumeCache::guaranteed), "volumes." + name + ".cache.guaranteed"};
+    case About::volume_maximum:
+      return {share(&config::VolumeCache::maximum), "volumes." + name + ".cache.maximum"};
   }
   return {};
 }

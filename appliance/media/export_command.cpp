@@ -149,7 +149,8 @@ int export_volume(const std::string& path, const ExportOptions& options) {
   const engine::CacheVolume& volume = device.value()->volumes()[*slot];
   const engine::SystemClock clock;
   engine::IndexMemory memory(engine::enough_index_memory(device.value()->layout()));
-  auto read = engine::read_volume(*device.value(), *slot, memory, clock);
+  engine::InlineTasks alone;
+  auto read = engine::read_volume(*device.value(), *slot, memory, clock, alone);
   if (!read) {
     complain(path + ": " + read.error().text);
     return exit_failed;

@@ -21,6 +21,10 @@ class AdmissionFilter {
   // Misses that are remembered, about, at 2 bytes each. A quarter of the blocks that the cache
   // holds is best for skewed reads (docs/decisions.md).
   explicit AdmissionFilter(std::uint64_t remembered);
+  // What it takes at most.
+  [[nodiscard]] static constexpr ByteCount memory_of(std::uint64_t remembered) {
+    return {2 * remembered * sizeof(std::uint16_t) + sizeof(AdmissionFilter)};
+  }
   AdmissionFilter(const AdmissionFilter&) = delete;
   AdmissionFilter& operator=(const AdmissionFilter&) = delete;
 

@@ -25,6 +25,7 @@ struct CacheError {
     no_free_slot,       // the volume table is full
     exhausted,          // tags or epochs have run out
     known_volume,       // the volume is attached here already
+    given_up,           // nobody wants the outcome any more
     lost_entry,         // an entry that must be known for this is unreadable in both replicas
   };
   Kind kind = Kind::io;

@@ -80,7 +80,8 @@ class Surveyor {
       return success();
     }
     IndexMemory memory(enough_index_memory(device().layout()));
-    TRY(auto read, read_volume(device(), slot, memory, clock_));
+    InlineTasks alone;
+    TRY(auto read, read_volume(device(), slot, memory, clock_, alone));
     to.report = read.report;
     report_log(slot, to.report);
     measure(*read.cache, to);

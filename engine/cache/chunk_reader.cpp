@@ -41,6 +41,8 @@ void ChunkReader::start(const LogChunk& chunk, std::optional<std::uint64_t> limi
   }
   expected_ = chunk.first_sequence;
   offset_ = layout_.first_kset();
+  ahead_.clear();
+  given_out_ = 0;
 }
 
 bool ChunkReader::is_full() const {
@@ -71,6 +73,19 @@ ChunkReader::Copy ChunkReader::look(std::size_t copy, std::uint64_t offset) cons
 }
 
 Result<std::optional<ReadKset>, LogDamage> ChunkReader::next() {
+  if (given_out_ < ahead_.size()) return std::optional(ahead_[given_out_++]);
+  return read();
+}
+
+void ChunkReader::read_ahead() {
+  for (;;) {
+    const auto kset = read();
+    if (!kset || !kset.value()) return;  // the same comes again when it is asked for
+    ahead_.push_back(*kset.value());
+  }
+}
+
+Result<std::optional<ReadKset>, LogDamage> ChunkReader::read() {
   stop_states_ = {CopyState::invalid, CopyState::invalid};
   if (at_limit() || is_full()) return std::optional<ReadKset>{};
   const Copy first = look(0, offset_);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "engine/cache/device_seal.h"
@@ -53,11 +54,15 @@ class ChunkReader {
   // sequence. Error: copies_differ.
   [[nodiscard]] Result<std::optional<ReadKset>, LogDamage> next();
 
+  // Reads, right after start(), whatever next() will give out, which costs nothing then.
+  void read_ahead();
+  [[nodiscard]] std::span<const ReadKset> ahead() const { return ahead_; }
+
   [[nodiscard]] const LogChunk& chunk() const { return chunk_; }
-  // Where and what next() would read.
+  // Once stopped: where, and what would come there.
   [[nodiscard]] std::uint64_t expected() const { return expected_; }
   [[nodiscard]] std::uint64_t offset() const { return offset_; }
-  // Once stopped: at its limit; with no room for another kset; what each copy has at offset().
+  // Once stopped, too: at its limit; with no room for another kset; what each copy has there.
   [[nodiscard]] bool at_limit() const { return limit_ == expected_; }
   [[nodiscard]] bool is_full() const;
   [[nodiscard]] const std::array<CopyState, 2>& stop_states() const { return stop_states_; }
@@ -79,6 +84,7 @@ class ChunkReader {
     std::uint64_t length = 0;      // unpadded
   };
   [[nodiscard]] Copy look(std::size_t copy, std::uint64_t offset) const;
+  [[nodiscard]] Result<std::optional<ReadKset>, LogDamage> read();
 
   const PmemRegion& region_;
   const CacheLayout& layout_;
@@ -89,6 +95,8 @@ class ChunkReader {
   std::uint64_t expected_ = 0;
   std::uint64_t offset_ = 0;
   std::array<CopyState, 2> stop_states_{CopyState::invalid, CopyState::invalid};
+  std::vector<ReadKset> ahead_;
+  std::size_t given_out_ = 0;  // of them
 };
 
 }  // namespace engine

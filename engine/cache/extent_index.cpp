@@ -79,10 +79,14 @@ class Joiner {
 ExtentIndex::ExtentIndex(IndexMemory& memory, SectorCount volume_size)
     : memory_(memory),
       shard_count_(shards_for(volume_size)),
-      shards_(std::make_unique<StripeShard[]>(shard_count_)) {}
+      shards_(std::make_unique<StripeShard[]>(shard_count_)) {
+  memory_.add_tables(shard_count_ * sizeof(StripeShard));
+}
 
 ExtentIndex::~ExtentIndex() {
+  memory_.remove_tables(shard_count_ * sizeof(StripeShard));
   for (std::uint64_t at = 0; at < shard_count_; ++at) {
+    memory_.remove_tables(shards_[at].slots().size() * sizeof(StripeSlot));
     for (StripeSlot& slot : shards_[at].slots()) {
       if (slot.shape == StripeSlot::vacant) continue;
       CHECK(slot.pins == 0);  // permits must be gone before the index

@@ -24,6 +24,17 @@ struct ReplayKey {
   ExtentValue value;
   bool erases = false;  // an invalidation: the value does not count
 };
+using ReplayKeys = std::span<const ReplayKey>;
+// One key in one of its stripes.
+struct ReplayItem {
+  std::uint64_t stripe;
+  const ReplayKey* key;
+};
+// One of `count` shares that the stripes of a volume are dealt out into.
+struct ReplayShare {
+  std::uint32_t number = 0;
+  std::uint32_t count = 1;
+};
 
 // What the log says in DRAM: extents that never overlap; new covers old, cuts its head or tail, or
 // splits it. Publishing in log order is the caller's duty (the volume's commit lock).
@@ -89,10 +100,12 @@ class ExtentIndex {
   enum class Prefetch : std::uint8_t { reference, extent };
   void prefetch(Sector sector, Prefetch what);
 
-  // Recovery: publishes keys in the order given, grouping them by stripe, so that each stripe is
-  // filled while it is in the CPU's cache. Give it keys by the hundred thousand: parallel calls
-  // must not overlap in addresses. False: no memory (some keys are in). Throws std::bad_alloc.
-  [[nodiscard]] bool replay(std::span<const ReplayKey> keys, FragmentVisitor on_displaced);
+  // Recovery: publishes keys in the order given, those of `keys` one after the other, grouping them
+  // by stripe, so that each stripe is filled while it is in the CPU's cache. Give it keys by the
+  // hundred thousand. Only what lies in the share's stripes is looked at: threads may each take one
+  // share of the same keys. False: no memory (some keys are in). Throws std::bad_alloc.
+  [[nodiscard]] bool replay(std::span<const ReplayKeys> keys, const ReplayShare& share,
+                            FragmentVisitor on_displaced);
 
   // All extents in address order; not a snapshot across stripes. Allocates.
   void for_each(FragmentVisitor visit);
@@ -136,11 +149,9 @@ class ExtentIndex {
   [[nodiscard]] bool pin(const Part& part, Intent intent);
   [[nodiscard]] Pinning try_pin(const Part& part, Intent intent, bool& leaves_promised);
   void unpin(SectorRange range);
-  [[nodiscard]] static bool make_room(StripeShard& shard);
+  [[nodiscard]] bool make_room(StripeShard& shard);
   void tidy(StripeShard& shard, StripeSlot& slot, Stripe& stripe);
-  [[nodiscard]] bool replay_part(std::span<const ReplayKey> keys,
-                                 std::span<const std::uint64_t> order,
-                                 FragmentVisitor on_displaced);
+  [[nodiscard]] bool replay_part(std::span<const ReplayItem> items, FragmentVisitor on_displaced);
 
   IndexMemory& memory_;
   const std::uint64_t shard_count_;

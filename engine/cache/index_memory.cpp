@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "engine/foundation/check.h"
 
@@ -69,6 +70,22 @@ IndexMemory::~IndexMemory() {
   munmap(reservation_, reserved_bytes_);
 }
 
+void IndexMemory::bound_by(ByteCount granted, Ask ask) {
+  const std::lock_guard guard(map_mutex_);
+  granted_ = granted.value;
+  ask_ = std::move(ask);
+}
+
+// With map_mutex_ held, or before anybody else can.
+bool IndexMemory::may_have(std::uint32_t slabs) {
+  if (!ask_) return true;
+  const std::uint64_t wanted = std::uint64_t{slabs} * (slab_bytes + sizeof(Slab)) + tables_.load();
+  if (wanted <= granted_) return true;
+  if (!ask_({wanted - granted_})) return false;
+  granted_ = wanted;
+  return true;
+}
+
 // Touches the memory here, so that no page fault happens under a stripe lock.
 bool IndexMemory::map_more() {
   const std::uint32_t from = mapped_slabs_.load();
@@ -79,7 +96,7 @@ bool IndexMemory::map_more() {
     to = from + huge_page_slabs;
   }
   to = std::min(to, most_slabs_);
-  if (to == from) return false;
+  if (to == from || !may_have(to)) return false;
   constexpr std::size_t page = 4096;
   for (std::size_t at = std::size_t{from} * slab_bytes; at < std::size_t{to} * slab_bytes;) {
     base_[at] = std::byte{0};

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 
 #include "engine/foundation/spin_lock.h"
@@ -40,7 +41,17 @@ class IndexMemory {
   IndexMemory(const IndexMemory&) = delete;
   IndexMemory& operator=(const IndexMemory&) = delete;
 
-  // False if the limit stands against it: wait, or give something up. May map memory: no locks.
+  // From now on no more than `granted` is mapped, tables included, unless `ask` grants so much
+  // more. It is called by any thread, under a lock: it calls nothing of the memory. Before the
+  // first use.
+  using Ask = std::function<bool(ByteCount)>;
+  void bound_by(ByteCount granted, Ask ask);
+  // The tables of stripes, which an index keeps elsewhere, have become so much larger. Any thread.
+  void add_tables(std::size_t bytes) { tables_.fetch_add(bytes, std::memory_order_relaxed); }
+  void remove_tables(std::size_t bytes) { tables_.fetch_sub(bytes, std::memory_order_relaxed); }
+
+  // False if the limit, or who grants memory, stands against it: wait, or give something up. May
+  // map memory: no locks.
   [[nodiscard]] bool promise(std::uint32_t slabs);
   void unpromise(std::uint32_t slabs) { promised_.fetch_sub(slabs, std::memory_order_relaxed); }
   // The same without mapping memory, for callers under a lock.
@@ -80,6 +91,7 @@ class IndexMemory {
   static constexpr std::uint32_t class_count = 14;
 
   [[nodiscard]] bool map_more();
+  [[nodiscard]] bool may_have(std::uint32_t slabs);
   [[nodiscard]] Handle take(std::uint32_t units, bool promised);
   [[nodiscard]] std::uint32_t take_slab();
   void put_back(std::uint32_t slab);
@@ -96,7 +108,11 @@ class IndexMemory {
   std::atomic<std::uint32_t> free_slabs_{0};    // written under lock_
   std::atomic<std::uint32_t> mapped_slabs_{0};  // written under lock_ and map_mutex_
 
-  std::mutex map_mutex_;  // one thread maps memory at a time; before lock_
+  std::atomic<std::size_t> tables_{0};
+  // One thread maps memory at a time; before lock_. Guards who grants it, too.
+  std::mutex map_mutex_;
+  std::uint64_t granted_ = 0;
+  Ask ask_;
   // Guards the lists below, the slabs and the links inside free blocks. A leaf: taken under stripe
   // locks.
   mutable SpinLock lock_;

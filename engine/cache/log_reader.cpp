@@ -7,8 +7,8 @@
 namespace engine {
 
 LogReader::LogReader(const PmemRegion& region, const CacheLayout& layout, const DeviceSeal& seal,
-                     const LogView& log, const Start& start)
-    : layout_(layout), log_(log), start_(start), reader_(region, layout, seal) {}
+                     const LogView& log, const Start& start, ChunksAhead* ahead)
+    : layout_(layout), log_(log), start_(start), ahead_(ahead), own_reader_(region, layout, seal) {}
 
 const LogEnd& LogReader::end() const {
   CHECK(end_.has_value());
@@ -22,6 +22,14 @@ LogDamage LogReader::fail(const LogDamage& damage) {
 
 void LogReader::note(const LogNote& note) {
   if (note_count_++ < most_notes) notes_.push_back(note);
+}
+
+void LogReader::start_chunk() {
+  if (ahead_ != nullptr) {
+    reader_ = &ahead_->reader_of(index_);
+  } else {
+    own_reader_.start(log_.chunks()[index_], log_.limit_of(index_));
+  }
 }
 
 // Finds the chunk to start with.
@@ -49,7 +57,7 @@ std::optional<LogDamage> LogReader::begin() {
   if (const auto damage = LogView{log_.volume, alone}.misplaced(0, start_.sequence + 1)) {
     return damage;
   }
-  reader_.start(first, log_.limit_of(index_));
+  start_chunk();
   return std::nullopt;
 }
 
@@ -59,7 +67,7 @@ LogReader::Step LogReader::next() {
     if (const auto damage = begin()) return fail(*damage);
   }
   while (!end_) {
-    auto step = reader_.next();
+    auto step = reader_->next();
     if (!step) return fail(step.error());
     if (!step.value()) {
       auto passed = pass_stop();
@@ -74,7 +82,7 @@ LogReader::Step LogReader::next() {
 
 std::optional<LogDamage> LogReader::accept(const ReadKset& kset) {
   const KsetStamp& stamp = kset.view.stamp;
-  const LogChunk& chunk = reader_.chunk();
+  const LogChunk& chunk = reader_->chunk();
   for (std::uint8_t copy = 0; copy < 2; ++copy) {
     if (kset.copies[copy] == CopyState::good) continue;
     note({.kind = LogNote::Kind::healed,
@@ -104,10 +112,10 @@ std::optional<LogDamage> LogReader::accept(const ReadKset& kset) {
 }
 
 Result<bool, LogDamage> LogReader::pass_stop() {
-  auto verdict = judge_stop(log_, index_, reader_);
+  auto verdict = judge_stop(log_, index_, *reader_);
   if (std::holds_alternative<FollowChunk>(verdict)) {
     ++index_;
-    reader_.start(log_.chunks()[index_], log_.limit_of(index_));
+    start_chunk();
     return true;
   }
   if (const auto* damage = std::get_if<LogDamage>(&verdict)) {
@@ -131,19 +139,19 @@ Result<bool, LogDamage> LogReader::pass_stop() {
 // one that matters can be found.
 bool LogReader::skip_forgotten() {
   const std::uint64_t wanted = start_.sequence + 1;
-  if (reader_.expected() >= wanted) return false;
+  if (reader_->expected() >= wanted) return false;
   const LogNote forgotten{.kind = LogNote::Kind::forgotten_damage,
-                          .chunk = reader_.chunk().ordinal,
-                          .offset = reader_.offset(),
-                          .sequence = reader_.expected()};
-  if (const auto ahead = reader_.find_ahead(); ahead && ahead->sequence <= wanted) {
-    reader_.skip_to(*ahead);
+                          .chunk = reader_->chunk().ordinal,
+                          .offset = reader_->offset(),
+                          .sequence = reader_->expected()};
+  if (const auto ahead = reader_->find_ahead(); ahead && ahead->sequence <= wanted) {
+    reader_->skip_to(*ahead);
     note(forgotten);
     return true;
   }
   if (index_ + 1 < log_.chunks().size() && log_.chunks()[index_ + 1].first_sequence <= wanted) {
     ++index_;
-    reader_.start(log_.chunks()[index_], log_.limit_of(index_));
+    start_chunk();
     note(forgotten);
     return true;
   }

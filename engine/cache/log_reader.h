@@ -10,6 +10,17 @@
 
 namespace engine {
 
+// Whoever reads chunks before a LogReader comes to them.
+class ChunksAhead {
+ public:
+  // A reader that has been started with this chunk of the log, counted from 0, within its limit,
+  // and has given nothing out yet. Good until the next call.
+  [[nodiscard]] virtual ChunkReader& reader_of(std::size_t index) = 0;
+
+ protected:
+  ~ChunksAhead() = default;
+};
+
 // One thread. The chunks must not change while it reads.
 class LogReader {
  public:
@@ -26,9 +37,9 @@ class LogReader {
     return {.sequence = tails.dirty_tail, .chunk = tails.dirty_tail_chunk};
   }
 
-  // All outlive it.
+  // All outlive it. `ahead`: null, it reads the chunks itself.
   LogReader(const PmemRegion& region, const CacheLayout& layout, const DeviceSeal& seal,
-            const LogView& log, const Start& start);
+            const LogView& log, const Start& start, ChunksAhead* ahead = nullptr);
 
   // The next kset, with no sequence left out; it is good until the next call. nullopt: the legal
   // end, see end(). After damage: the same damage again.
@@ -48,6 +59,7 @@ class LogReader {
   using Step = Result<std::optional<ReadKset>, LogDamage>;
 
   [[nodiscard]] std::optional<LogDamage> begin();
+  void start_chunk();
   // True: go on reading; false: the end.
   [[nodiscard]] Result<bool, LogDamage> pass_stop();
   [[nodiscard]] bool skip_forgotten();
@@ -58,9 +70,11 @@ class LogReader {
   const CacheLayout& layout_;
   LogView log_;
   Start start_;
-  ChunkReader reader_;
+  ChunksAhead* const ahead_;
+  ChunkReader own_reader_;
+  ChunkReader* reader_ = &own_reader_;
   bool begun_ = false;
-  std::size_t index_ = 0;  // of the chunk that reader_ is in
+  std::size_t index_ = 0;  // of the chunk that is read
   std::uint64_t last_time_ms_ = 0;
   std::optional<LogEnd> end_;
   std::optional<LogDamage> damage_;

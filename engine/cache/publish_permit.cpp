@@ -109,6 +109,7 @@ bool ExtentIndex::make_room(StripeShard& shard) {
   const std::lock_guard guard(shard.lock);
   // Another thread may have been faster; then this one is too small, or not needed any more.
   if (capacity == shard.next_capacity() && !shard.has_room()) {
+    memory_.add_tables((capacity - shard.slots().size()) * sizeof(StripeSlot));
     slots = shard.adopt(std::move(slots), capacity);
   }
   return true;

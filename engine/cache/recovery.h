@@ -6,11 +6,13 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/cache/key_damage.h"
 #include "engine/cache/log_reader.h"
 #include "engine/cache/volume_cache.h"
+#include "engine/foundation/parallel_tasks.h"
 
 namespace engine {
 
@@ -35,20 +37,29 @@ struct RecoveryReport {
 struct RecoveredVolume {
   std::unique_ptr<VolumeCache> cache;  // writable, or read-only with the reason in the report
   RecoveryReport report;
+  // Where the data lies that the last kset names; of use to finish_recovery() alone.
+  std::vector<std::pair<MediaOffset, ByteCount>> last_data{};
 };
 
-// The first half of recovery, which writes nothing, on a device opened with either access: the
-// volume as it would be served read-only. Error: exhausted.
+// Recovery has two halves. The first reads the log of a volume from K to its legal end, or to the
+// first damage, rebuilds the index, and gives segments their counts. It writes nothing: the device
+// may be opened with either access, and what comes back can be read. Any thread, several volumes
+// beside each other, while others are served; nobody uses or changes this one meanwhile. `tasks`
+// does the parts of it. All outlive what is returned. Errors: exhausted (no memory for the index),
+// given_up.
 [[nodiscard]] Result<RecoveredVolume, CacheError> read_volume(CacheDevice& device,
                                                               std::uint32_t slot,
                                                               IndexMemory& memory,
-                                                              const Clock& clock);
+                                                              const Clock& clock,
+                                                              ParallelTasks& tasks);
+// The second makes what was accepted durable, and opens the log for writing; of a damaged volume
+// only the first of that. Any thread with a writer of its own; in page granularity before
+// PageCommitter::start(), in a CommitTask, or between two of its steps. Error: io (what was
+// accepted cannot be made durable).
+[[nodiscard]] Result<void, CacheError> finish_recovery(RecoveredVolume& volume,
+                                                       DurableWriter& writer);
 
-// Reads the log of a volume from K to its legal end, or to the first damage; gives segments their
-// counts; makes what was accepted durable, and opens the log for writing. Several volumes may be
-// recovered at once by threads with a writer each (in page granularity only one thread may: before
-// PageCommitter::start(), or in a CommitTask). All outlive what is returned. Errors: io (what
-// was accepted cannot be made durable), exhausted (no memory for the index).
+// Both, by the calling thread alone.
 [[nodiscard]] Result<RecoveredVolume, CacheError> recover_volume(CacheDevice& device,
                                                                  std::uint32_t slot,
                                                                  IndexMemory& memory,

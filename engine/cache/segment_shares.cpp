@@ -27,11 +27,20 @@ const SegmentShares::Use* SegmentShares::find(std::uint32_t volume_tag) const {
 Result<void, ShareFault> SegmentShares::set_share(std::uint32_t volume_tag, SegmentShare share) {
   if (share.maximum == 0 || share.maximum < share.minimum) return ShareFault::contradiction;
   const std::lock_guard lock(mutex_);
-  std::uint64_t minima = share.minimum;
-  for (const auto& [tag, use] : uses_) minima += tag == volume_tag ? 0 : use.share.minimum;
-  if (minima + device_reserve > capacity_) return ShareFault::too_much;
+  if (lacking_for(volume_tag, share.minimum) != 0) return ShareFault::too_much;
   uses_[volume_tag].share = share;
   return success();
+}
+
+std::uint64_t SegmentShares::lacking_for(std::uint32_t volume_tag, std::uint32_t minimum) const {
+  std::uint64_t needed = std::uint64_t{device_reserve} + minimum;
+  for (const auto& [tag, use] : uses_) needed += tag == volume_tag ? 0 : use.share.minimum;
+  return needed > capacity_ ? needed - capacity_ : 0;
+}
+
+std::uint64_t SegmentShares::lacking(std::uint32_t volume_tag, std::uint32_t minimum) const {
+  const std::lock_guard lock(mutex_);
+  return lacking_for(volume_tag, minimum);
 }
 
 SegmentShare SegmentShares::share(std::uint32_t volume_tag) const {

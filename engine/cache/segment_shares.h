@@ -48,6 +48,8 @@ class SegmentShares {
   // Of a volume that is attached or configured anew; the default is no minimum and no maximum.
   // Takes effect with the next segment. Nothing changes on an error.
   [[nodiscard]] Result<void, ShareFault> set_share(std::uint32_t volume_tag, SegmentShare share);
+  // How many segments the device would lack for that minimum, beside the others'; 0: none.
+  [[nodiscard]] std::uint64_t lacking(std::uint32_t volume_tag, std::uint32_t minimum) const;
   [[nodiscard]] SegmentShare share(std::uint32_t volume_tag) const;
   // The volume has left: nothing is kept for it. What it still uses stays counted.
   void forget(std::uint32_t volume_tag);
@@ -85,6 +87,7 @@ class SegmentShares {
   // With the lock held.
   [[nodiscard]] std::uint32_t room_of(const Use& use, std::uint32_t free) const;
   [[nodiscard]] const Use* find(std::uint32_t volume_tag) const;
+  [[nodiscard]] std::uint64_t lacking_for(std::uint32_t volume_tag, std::uint32_t minimum) const;
 
   mutable std::mutex mutex_;
   std::uint32_t capacity_ = 0;

@@ -41,6 +41,11 @@ RawEntry SegmentTable::fresh_entry(const DeviceSeal& seal, std::uint32_t segment
   return next_entry(seal, entry, format::EntryType::segment, segment, 0);
 }
 
+ByteCount SegmentTable::memory_of(std::uint32_t segments) {
+  const std::uint64_t blocks = (std::uint64_t{segments} + block_states - 1) / block_states;
+  return {blocks * block_states * sizeof(State) + std::uint64_t{segments} * sizeof(std::uint32_t)};
+}
+
 SegmentTable::State& SegmentTable::state(std::uint32_t segment) const {
   CHECK(segment < count_);
   return blocks_[segment / block_states][segment % block_states];

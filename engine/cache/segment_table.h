@@ -115,6 +115,8 @@ class SegmentTable {
                                 std::uint32_t generation) const;
   [[nodiscard]] SegmentCounters& counters(std::uint32_t segment);
   [[nodiscard]] SegmentShares& shares() { return shares_; }
+  // What it keeps of so many segments.
+  [[nodiscard]] static ByteCount memory_of(std::uint32_t segments);
   [[nodiscard]] std::uint32_t count() const { return count_; }
   [[nodiscard]] std::uint32_t free_count() const {
     return free_count_.load(std::memory_order_relaxed);

@@ -12,9 +12,10 @@ constexpr std::uint64_t most_kept_bytes = std::uint64_t{32} << 20;
 }  // namespace
 
 bool MemoryBudget::try_take(ByteCount bytes) {
+  const std::uint64_t limit = buffers_limit();
   std::uint64_t used = used_.load(std::memory_order_relaxed);
   do {
-    if (bytes.value > limit_ || used > limit_ - bytes.value) return false;
+    if (bytes.value > limit || used > limit - bytes.value) return false;
   } while (!used_.compare_exchange_weak(used, used + bytes.value, std::memory_order_relaxed));
   return true;
 }
@@ -22,6 +23,10 @@ bool MemoryBudget::try_take(ByteCount bytes) {
 void MemoryBudget::give_back(ByteCount bytes) {
   const auto before = used_.fetch_sub(bytes.value, std::memory_order_relaxed);
   CHECK(before >= bytes.value);
+  tell_of_release();
+}
+
+void MemoryBudget::tell_of_release() {
   // Sequentially consistent against begin_waiting(): either it sees this release or we see it
   // waiting.
   releases_.fetch_add(1);
@@ -32,15 +37,34 @@ void MemoryBudget::give_back(ByteCount bytes) {
   }
 }
 
+bool MemoryBudget::try_reserve(ByteCount bytes, bool beside_used) {
+  const std::uint64_t used = beside_used ? used_.load(std::memory_order_relaxed) : 0;
+  const std::uint64_t others = std::max(used, kept_);
+  std::uint64_t reserved = reserved_.load(std::memory_order_relaxed);
+  do {
+    if (others > limit_ || reserved > limit_ - others) return false;
+    if (bytes.value > limit_ - others - reserved) return false;
+  } while (!reserved_.compare_exchange_weak(reserved, reserved + bytes.value,
+                                            std::memory_order_relaxed));
+  return true;
+}
+
+void MemoryBudget::unreserve(ByteCount bytes) {
+  const auto before = reserved_.fetch_sub(bytes.value, std::memory_order_relaxed);
+  CHECK(before >= bytes.value);
+  tell_of_release();
+}
+
 bool MemoryBudget::has_free(ByteCount bytes) const {
-  if (bytes.value > limit_) return false;
-  if (used_.load(std::memory_order_relaxed) <= limit_ - bytes.value) return true;
+  const std::uint64_t limit = buffers_limit();
+  if (bytes.value > limit) return false;
+  if (used_.load(std::memory_order_relaxed) <= limit - bytes.value) return true;
   const std::lock_guard lock(mutex_);
   std::uint64_t kept = 0;
   for (const BufferPool* pool : pools_) kept += pool->kept_bytes_.load(std::memory_order_relaxed);
   // A pool may be on the way between keeping and giving back.
   const std::uint64_t used = used_.load(std::memory_order_relaxed);
-  return used <= limit_ - bytes.value + std::min(kept, used);
+  return used <= limit - bytes.value + std::min(kept, used);
 }
 
 void MemoryBudget::add(BufferPool& pool) {

@@ -24,22 +24,38 @@ class BufferPool;
 // The `memory:` cap. Shared by every pool; any thread.
 class MemoryBudget {
  public:
-  explicit MemoryBudget(ByteCount limit) : limit_(limit.value) {}
+  // `kept`: what reservations leave to buffers in any case.
+  explicit MemoryBudget(ByteCount limit, ByteCount kept = {})
+      : limit_(limit.value), kept_(kept.value) {}
   MemoryBudget(const MemoryBudget&) = delete;
   MemoryBudget& operator=(const MemoryBudget&) = delete;
 
-  // False when the cap would be exceeded; nothing is taken then.
+  // For a buffer. False when the cap would be exceeded; nothing is taken then.
   [[nodiscard]] bool try_take(ByteCount bytes);
   // Wakes every pool that has waiters.
   void give_back(ByteCount bytes);
   [[nodiscard]] ByteCount used() const { return {used_.load(std::memory_order_relaxed)}; }
+  // What is no buffer: see MemoryReservation.
+  [[nodiscard]] ByteCount reserved() const { return {reserved_.load(std::memory_order_relaxed)}; }
   [[nodiscard]] ByteCount limit() const { return {limit_}; }
+  // What the cap would have to be, at least, for all reservations that are asked for.
+  [[nodiscard]] ByteCount needed() const {
+    return {asked_.load(std::memory_order_relaxed) + kept_};
+  }
   // True if at least so much is free, or kept by pools for nothing but reuse. Cheap as long as
   // memory is not short.
   [[nodiscard]] bool has_free(ByteCount bytes) const;
 
  private:
   friend class BufferPool;
+  friend class MemoryReservation;
+  // Beside what is kept for buffers, or, `beside_used`, beside what they have now, too.
+  [[nodiscard]] bool try_reserve(ByteCount bytes, bool beside_used);
+  void unreserve(ByteCount bytes);
+  [[nodiscard]] std::uint64_t buffers_limit() const {
+    return limit_ - reserved_.load(std::memory_order_relaxed);
+  }
+  void tell_of_release();
   void add(BufferPool& pool);
   void remove(BufferPool& pool);
   // `pool` has waiters now: the others give back what they keep for reuse.
@@ -60,7 +76,10 @@ class MemoryBudget {
   void wake_all();
 
   const std::uint64_t limit_;
-  std::atomic<std::uint64_t> used_{0};
+  const std::uint64_t kept_;
+  std::atomic<std::uint64_t> used_{0};      // by buffers
+  std::atomic<std::uint64_t> reserved_{0};  // never more than the limit
+  std::atomic<std::uint64_t> asked_{0};     // sum of what is asked for, granted or not
   std::atomic<std::uint64_t> releases_{0};  // counts give_back(): tells a waiter that it missed one
   std::atomic<std::uint32_t> waiting_pools_{0};
   std::atomic<std::uint32_t> watching_pools_{0};

@@ -174,7 +174,7 @@ PmemOpenError too_coarse(const std::string& path, const PmemGuarantee& guarantee
 
 Result<std::unique_ptr<PmemRegion>, PmemOpenError> open_pmem_region(
     const std::string& path, const PmemOpenOptions& options) {
-  const bool read_only = options.access == PmemAccess::read_only;
+  const bool read_only = options.access != PmemAccess::write;
   TRY(auto file, open_pmem_file(path, options.at_least, options.access));
   Source source;
   const int code = pmem2_source_from_fd(&source.handle, file.descriptor.get());

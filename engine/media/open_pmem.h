@@ -14,6 +14,9 @@ enum class PmemAccess : std::uint8_t {
   // Loads only: no writer, no page that a process could dirty; a sparse file (a copy, for example)
   // is accepted. Several processes may look at once, none while one has it open for writing.
   read_only,
+  // The same for a look at what may be in use: without a lock, so whoever has it open for writing
+  // goes on, and may change what is seen; a sparse file is refused as for writing.
+  look,
 };
 
 struct PmemOpenOptions {

@@ -49,6 +49,7 @@ pid_t lock_holder(const struct stat& status) {
 
 Result<void, PmemOpenError> take_lock(const std::string& path, int fd, const struct stat& status,
                                       PmemAccess access) {
+  if (access == PmemAccess::look) return success();
   const int kind = access == PmemAccess::read_only ? LOCK_SH : LOCK_EX;
   if (flock(fd, kind | LOCK_NB) == 0) return success();
   if (errno != EWOULDBLOCK) return pmem_system_error(path, "cannot be locked", errno);
@@ -147,7 +148,7 @@ PmemOpenError too_small(const std::string& path, ByteCount size, ByteCount at_le
 
 Result<PmemFile, PmemOpenError> open_pmem_file(const std::string& path, ByteCount at_least,
                                                PmemAccess access) {
-  const int mode = access == PmemAccess::read_only ? O_RDONLY : O_RDWR;
+  const int mode = access == PmemAccess::write ? O_RDWR : O_RDONLY;
   PmemFile file;
   file.descriptor = FileDescriptor(open(path.c_str(), mode | O_CLOEXEC));
   if (!file.descriptor) return pmem_system_error(path, "cannot be opened", errno);
@@ -162,7 +163,7 @@ Result<PmemFile, PmemOpenError> open_pmem_file(const std::string& path, ByteCoun
   file.size = {length / PmemRegion::page_bytes * PmemRegion::page_bytes};
   const ByteCount needed{std::max(at_least.value, PmemRegion::page_bytes)};
   if (file.size < needed) return too_small(path, {length}, needed);
-  if (access == PmemAccess::write) {
+  if (access != PmemAccess::read_only) {
     TRY(check_written(path, fd, status));
   }
   return file;

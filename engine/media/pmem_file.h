@@ -12,7 +12,8 @@
 
 namespace engine {
 
-// Open, locked for this process as long as it is, and fit to be mapped.
+// Open, locked for this process as long as it is (unless it is only looked at), and fit to be
+// mapped.
 struct PmemFile {
   FileDescriptor descriptor;
   PmemMedium medium = PmemMedium::file;

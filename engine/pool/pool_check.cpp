@@ -42,6 +42,7 @@ PoolFindings inspect_file_pool(const std::string& directory, std::optional<Uuid>
                                std::span<const VolumeWish> wishes) {
   PoolFindings findings;
   findings.volumes.resize(wishes.size());
+  findings.records.resize(wishes.size());
   auto opened = open_pool_directory(directory);
   if (!opened) {
     findings.pool = pool_opening_error(directory, opened.error());
@@ -62,6 +63,7 @@ PoolFindings inspect_file_pool(const std::string& directory, std::optional<Uuid>
     const VolumeRecord* record = table.value().find(wishes[at].name);
     if (record == nullptr || !record->ready) continue;
     const ByteCount wished = wishes[at].size;
+    findings.records[at] = *record;
     findings.volumes[at] = refusal_of(*record, wishes[at]);
     if (!findings.volumes[at] && wished < record->size) {
       findings.volumes[at] = PoolError{Kind::shrink, larger_than_configured(record->size, wished)};

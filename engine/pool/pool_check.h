@@ -24,6 +24,8 @@ namespace engine {
 struct PoolFindings {
   std::optional<PoolError> pool;
   std::vector<std::optional<PoolError>> volumes;  // in the order of the wishes
+  // In the same order: what the pool has of them; nullopt: nothing that is ready, or not known.
+  std::vector<std::optional<VolumeRecord>> records;
 };
 // Writes nothing, locks nothing: the pool may be served by another process meanwhile.
 [[nodiscard]] PoolFindings inspect_file_pool(const std::string& directory,

@@ -1,23 +1,12 @@
 #include "engine/volume/cache_front.h"
 
-#include <algorithm>
-
+#include "engine/cache/cache_memory.h"
 #include "engine/foundation/check.h"
 #include "engine/volume/cache_lane.h"
 #include "engine/volume/cached_read.h"
 #include "engine/volume/cached_write.h"
 
 namespace engine {
-namespace {
-
-// Misses that are remembered: a quarter of the 4 KiB blocks that the device holds.
-std::uint64_t remembered_misses(CacheDevice& device) {
-  const std::uint64_t bytes =
-      std::uint64_t{device.segments().count()} * device.layout().segment_bytes;
-  return std::max<std::uint64_t>(1024, bytes / 4096 / 4);
-}
-
-}  // namespace
 
 CacheFront::CacheFront(OpenCache& cache, VolumeCache& volume, BackingDevice& backing,
                        BlockSize block_size, const Clock& clock, CacheMode mode)
@@ -26,7 +15,7 @@ CacheFront::CacheFront(OpenCache& cache, VolumeCache& volume, BackingDevice& bac
       backing_(backing),
       block_size_(block_size),
       clock_(clock),
-      admission_(remembered_misses(*cache.device)),
+      admission_(cache_memory(cache.device->layout(), cache.volumes).remembered_misses),
       mode_(mode) {}
 
 SectorRange CacheFront::range_of(const VolumeIo& io) const {

@@ -7,9 +7,9 @@
 #include <array>
 #include <utility>
 
+#include "engine/cache/cache_memory.h"
 #include "engine/cache/cached_data.h"
 #include "engine/foundation/check.h"
-#include "engine/media/open_pmem.h"
 #include "engine/volume/cache_slot.h"
 
 namespace engine {
@@ -30,8 +30,8 @@ std::chrono::steady_clock::time_point time_point(Instant at) {
 
 // ---- asking
 
-CacheKeeper::CacheKeeper(CacheSpec spec, MemoryBudget& memory)
-    : spec_(std::move(spec)), budget_(memory) {
+CacheKeeper::CacheKeeper(CacheSpec spec, MemoryBudget& memory, RecoveryWorkers& workers)
+    : spec_(std::move(spec)), budget_(memory), workers_(workers) {
   status_.name = spec_.name;
   status_.path = spec_.path;
   status_.reason = "it has not been opened yet";
@@ -73,8 +73,7 @@ std::vector<Finding> CacheKeeper::findings() const {
   {
     const std::lock_guard lock(mutex_);
     if (!status_.reason.empty()) {
-      all.push_back(
-          {.about = Finding::About::cache_device, .name = spec_.name, .text = status_.reason});
+      all.push_back({.about = trouble_about_, .name = spec_.name, .text = status_.reason});
     }
   }
   for (const auto& slot : slots_) {
@@ -263,6 +262,7 @@ void CacheKeeper::tick() {
   if (cache_.device->failed()) {
     status_.reason =
         "it could not be written: reads are served, writes are refused until a restart";
+    trouble_about_ = Finding::About::cache_device;
   }
   status_.dirty = dirty;
   status_.free = {std::uint64_t{cache_.device->segments().free_count()} *
@@ -299,6 +299,7 @@ bool CacheKeeper::has_ended(bool more) {
     quiet = quiet && posted_.empty();
   }
   for (const auto& slot : slots_) {
+    quiet = quiet && !slot->is_recovering();
     if (slot->upkeep() == nullptr) continue;
     slot->upkeep()->stop();
     quiet = quiet && slot->upkeep()->is_quiet();
@@ -321,35 +322,39 @@ void CacheKeeper::open() {
   if (!take_trying_now() && pace_.next() > clock_.now()) return;
   const auto opened = open_device();
   pace_.tried(clock_.now(), opened ? RetryPace::Outcome::well : RetryPace::Outcome::not_there);
-  if (!opened) return publish_error(opened.error());
+  if (!opened) return publish_error(opened.error().text, opened.error().about);
   publish_open();
   for (const auto& slot : slots_) slot->device_came();
 }
 
-Result<void, std::string> CacheKeeper::open_device() {
-  auto region = open_pmem_region(spec_.path, {.required = spec_.required});
-  if (!region) return region.error().text;
-  auto device = CacheDevice::open(*region.value(),
-                                  {.access = CacheDevice::Access::write, .expected = spec_.uuid});
-  if (!device) return device.error().text;
-  if (spec_.payload_crc && *spec_.payload_crc != device.value()->payload_crc()) {
-    return std::string("it was formatted ") + (*spec_.payload_crc ? "without" : "with") +
-           " payload_crc, which cannot be changed; correct the configuration or format it anew";
-  }
-  auto writer = DurableWriter::make(*region.value());
+Result<void, Finding> CacheKeeper::open_device() {
+  TRY(auto opened, open_cache(spec_, CacheDevice::Access::write));
+  const auto volumes = static_cast<std::uint32_t>(slots_.size());
+  const CacheMemory memory = cache_memory(opened.device->layout(), volumes);
+  TRY(reserve_memory(spec_, memory.all, budget_, reserved_));
+  cache_.volumes = volumes;
+  cache_.memory = std::make_unique<IndexMemory>(enough_index_memory(opened.device->layout()));
+  cache_.memory->bound_by(memory.index, [this](ByteCount more) { return reserved_.grow(more); });
+  const auto started = start_work(std::move(opened));
+  if (started) return success();
+  return Finding{
+      .about = Finding::About::cache_device, .name = spec_.name, .text = started.error()};
+}
+
+Result<void, std::string> CacheKeeper::start_work(OpenedCache opened) {
+  auto writer = DurableWriter::make(*opened.region);
   if (!writer) return std::string(text(writer.error()));
-  if (region.value()->guarantee().granularity == PmemGranularity::page) {
-    cache_.committer = std::make_unique<PageCommitter>(*device.value());
+  if (opened.region->guarantee().granularity == PmemGranularity::page) {
+    cache_.committer = std::make_unique<PageCommitter>(*opened.device);
     cache_.committer->run_by_owner([this] { wake(); });
     actor_ = CacheActor::make_for_committer(*cache_.committer);
   } else {
-    auto actor = CacheActor::make(*device.value());
+    auto actor = CacheActor::make(*opened.device);
     if (!actor) return std::string(text(actor.error()));
     actor_ = std::move(actor.value());
   }
-  cache_.region = std::move(region.value());
-  cache_.device = std::move(device.value());
-  cache_.memory = std::make_unique<IndexMemory>(enough_index_memory(cache_.device->layout()));
+  cache_.region = std::move(opened.region);
+  cache_.device = std::move(opened.device);
   writer_ = std::move(writer.value());
   finish_leaving();
   return success();
@@ -376,10 +381,11 @@ void CacheKeeper::publish_open() {
   status_.note = cache_.region->note();
 }
 
-void CacheKeeper::publish_error(const std::string& reason) {
+void CacheKeeper::publish_error(const std::string& reason, Finding::About about) {
   {
     const std::lock_guard lock(mutex_);
     status_.reason = reason;
+    trouble_about_ = about;
   }
   for (const auto& slot : slots_) slot->stay_late(late_reason());
 }

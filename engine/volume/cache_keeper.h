@@ -11,10 +11,13 @@
 #include <thread>
 #include <vector>
 
+#include "engine/cache/recovery_workers.h"
 #include "engine/foundation/clock.h"
+#include "engine/media/memory_reservation.h"
 #include "engine/media/uring_lane.h"
 #include "engine/volume/backing_user.h"
 #include "engine/volume/binding_keeper.h"
+#include "engine/volume/cache_opening.h"
 #include "engine/volume/cached_volume.h"
 #include "engine/volume/engine.h"
 #include "engine/volume/open_cache.h"
@@ -29,8 +32,8 @@ namespace engine {
 // that hangs takes no worker from any reactor.
 class CacheKeeper final {
  public:
-  // `memory` outlives it. Nothing happens before start().
-  CacheKeeper(CacheSpec spec, MemoryBudget& memory);
+  // `memory` and `workers`, who read its volumes' logs, outlive it. Nothing happens before start().
+  CacheKeeper(CacheSpec spec, MemoryBudget& memory, RecoveryWorkers& workers);
   CacheKeeper(const CacheKeeper&) = delete;
   CacheKeeper& operator=(const CacheKeeper&) = delete;
   // After stop() has succeeded, and after every lane that has carried requests.
@@ -83,9 +86,11 @@ class CacheKeeper final {
   [[nodiscard]] bool run_posted();
 
   void open();
-  [[nodiscard]] Result<void, std::string> open_device();
+  [[nodiscard]] Result<void, Finding> open_device();
+  [[nodiscard]] Result<void, std::string> start_work(OpenedCache opened);
   void publish_open();
-  void publish_error(const std::string& reason);
+  void publish_error(const std::string& reason,
+                     Finding::About about = Finding::About::cache_device);
   void finish_leaving();
   // Why the volumes are late while the device is.
   [[nodiscard]] std::string late_reason() const;
@@ -95,9 +100,11 @@ class CacheKeeper final {
 
   const CacheSpec spec_;
   MemoryBudget& budget_;
+  RecoveryWorkers& workers_;
   const SystemClock clock_;
   std::unique_ptr<UringLane> lane_;
   std::string lane_error_;
+  MemoryReservation reserved_{budget_};  // for the indexes
 
   // The keeper's thread; each may use those before it.
   OpenCache cache_;
@@ -116,6 +123,7 @@ class CacheKeeper final {
   std::vector<std::function<void()>> posted_;
   std::vector<Wish> wishes_;
   CacheStatus status_;
+  Finding::About trouble_about_ = Finding::About::cache_device;  // if it has a reason
   bool trying_now_ = true;
   bool stopping_ = false;
   bool idle_ = false;

@@ -4,7 +4,6 @@
 #include <ctime>
 #include <utility>
 
-#include "engine/cache/recovery.h"
 #include "engine/foundation/check.h"
 
 namespace engine {
@@ -23,12 +22,6 @@ std::string utc_text(std::uint64_t time_ms) {
 constexpr Duration retry_period = std::chrono::seconds(1);
 // A command's keys are in one kset, as long as there are few.
 constexpr std::uint32_t atomic_bytes = 128U << 10;
-
-CacheContents contents_of(const CacheVolume& volume) {
-  return {.epoch = volume.binding.attach_epoch,
-          .dirty = !volume.is_provably_clean(),
-          .opened = volume.epoch.attach_epoch == volume.binding.attach_epoch};
-}
 
 format::CacheMode on_media(CacheMode mode) {
   switch (mode) {
@@ -102,10 +95,10 @@ void CacheKeeper::Slot::device_came() {
 }
 
 void CacheKeeper::Slot::stay_late(const std::string& reason) {
-  if (!lacks_writes()) return face_.stay_late(reason, Finding::About::cache_device);
-  face_.stay_late(reason + ". Cache device " + arrival_.binding.device.text() +
-                      " holds writes that the image lacks; bring it back. " +
-                      what_abandoning_does(),
+  if (!arrival_.marker || !lacks_writes(arrival_.binding)) {
+    return face_.stay_late(reason, Finding::About::cache_device);
+  }
+  face_.stay_late(without_device_text(reason, arrival_.binding) + what_abandoning_does(),
                   Finding::About::volume, /*lacks_cache=*/true);
 }
 
@@ -190,8 +183,8 @@ std::string CacheKeeper::Slot::what_abandoning_does() const {
   if (mark.state == BackingMark::State::in_progress) {
     left += ", and besides a part of what was written up to " + utc_text(mark.to_time_ms);
   }
-  return "(Nothing is served without them. If they are lost: forebayctl abandon " + spec_.name +
-         " --cache " + arrival_.binding.device.text() + "; the volume is then " + left + ".)";
+  return " If they are lost: forebayctl abandon " + spec_.name + " --cache " +
+         arrival_.binding.device.text() + "; the volume is then " + left + ".";
 }
 
 void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::Done& done) {
@@ -203,12 +196,13 @@ void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::Done& done) {
   }
   const auto binding = abandoned(spec_.name, arrival_.binding, cache);
   if (!binding) return done(binding.error());
+  const Phase before = std::exchange(phase_, Phase::binding);
   bindings_.bind(spec_.name, binding.value(),
-                 [this, binding = binding.value(), done](const auto& bound) {
-                   keeper_.post([this, binding, done, bound] {
+                 [this, before, binding = binding.value(), done](const auto& bound) {
+                   keeper_.post([this, before, binding, done, bound] {
+                     phase_ = bound ? Phase::waiting : before;
                      if (!bound) return done(bound);
                      arrival_.binding = binding;
-                     phase_ = Phase::waiting;
                      if (keeper_.cache_.device) {
                        judge();
                      } else {
@@ -222,55 +216,24 @@ void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::Done& done) {
 // Whether what the cache has belongs to the image; nothing is opened before the pool's record
 // says that the image alone is not enough.
 void CacheKeeper::Slot::judge() {
-  const auto slot = device().volumes().find(face_.identity().uuid);
-  std::optional<CacheContents> contents;
-  if (slot) {
-    if (device().volumes()[*slot].damaged) {
-      return refuse("its entry on cache device " + spec_.cache->device + " (" +
-                    device().uuid().text() + ") is damaged; see forebay-media check");
-    }
-    contents = contents_of(device().volumes()[*slot]);
+  const CacheJudgement judgement =
+      judge_volume(device(), spec_.cache->device, face_.identity().uuid, arrival_.binding);
+  if (judgement.verdict == CacheVerdict::cache_missing) {
+    return refuse(judgement.refusal + what_abandoning_does(), /*lacks_cache=*/true);
   }
-  Result<void, CacheError> joined = success();
-  switch (
-      engine::judge(arrival_.binding, device().uuid(), {.readable = true, .contents = contents})) {
-    case CacheVerdict::direct:
-      CHECK(false && "a readable cache is joined");
-      break;
-    case CacheVerdict::cache_missing:
-      return refuse(missing_text(contents), /*lacks_cache=*/true);
-    case CacheVerdict::conflict:
-      return refuse("cache device " + spec_.cache->device + " (" + device().uuid().text() +
-                    ") holds writes that this image never knew of; one of the two is an old "
-                    "copy. Bring back the one that belongs");
-    case CacheVerdict::attach:
-      joined = attach(contents);
-      break;
-    case CacheVerdict::resume:
-      joined = resume(*slot, *contents);
-      break;
-  }
-  // Before the record: what cannot be served leaves it as it is.
-  if (joined) joined = set_share();
+  if (!judgement.refusal.empty()) return refuse(judgement.refusal);
+  const auto joined = judgement.verdict == CacheVerdict::resume
+                          ? resume(*judgement.slot, *judgement.contents)
+                          : attach(judgement.contents);
   if (!joined) {
     return refuse("it cannot join cache device " + spec_.cache->device + ": " +
                   joined.error().text);
   }
+  // Before the record: what cannot be served leaves it as it is.
+  const auto share = set_share(device(), device().volumes()[slot_on_device()].identity.tag,
+                               spec_.name, *spec_.cache);
+  if (!share) return refuse(share.error().text);
   bind();
-}
-
-std::string CacheKeeper::Slot::missing_text(const std::optional<CacheContents>& contents) const {
-  const std::string belongs =
-      "cache device " + arrival_.binding.device.text() + " holds writes that the image lacks, and ";
-  if (arrival_.binding.device != device().uuid()) {
-    return belongs + "the configuration names " + spec_.cache->device + " (" +
-           device().uuid().text() + "); bring it back. " + what_abandoning_does();
-  }
-  return belongs +
-         (contents ? "what is there now is older; bring back the newer one. "
-                   : "nothing of the volume is on it now; bring back the one that had "
-                     "it. ") +
-         what_abandoning_does();
 }
 
 // Anew, and empty.
@@ -311,7 +274,7 @@ void CacheKeeper::Slot::bind() {
   bindings_.bind(spec_.name, binding_, [this](const Result<void, std::string>& bound) {
     keeper_.post([this, bound] {
       if (!bound) return bind_later(bound.error());
-      if (const auto served = serve(); !served) refuse(served.error().text);
+      recover();
     });
   });
 }
@@ -322,11 +285,27 @@ void CacheKeeper::Slot::bind_later(const std::string& why) {
   face_.stay_late("its pool cannot write down that it is cached: " + why, Finding::About::volume);
 }
 
-Result<void, CacheError> CacheKeeper::Slot::serve() {
+// Workers read its log; everything that writes to the device is this thread's.
+void CacheKeeper::Slot::recover() {
+  phase_ = Phase::recovering;
+  face_.stay_late("what its cache holds is being read", Finding::About::volume);
+  const std::uint32_t slot = slot_on_device();
+  keeper_.workers_.begin(device().chunks_of(slot).chunks.size(), [this, slot] {
+    const auto read = std::make_shared<Result<RecoveredVolume, CacheError>>(
+        read_volume(device(), slot, *keeper_.cache_.memory, keeper_.clock_, keeper_.workers_));
+    keeper_.post([this, read] {
+      if (!*read) return refuse(read->error().text);
+      if (const auto served = serve(std::move(read->value())); !served) {
+        refuse(served.error().text);
+      }
+    });
+  });
+}
+
+Result<void, CacheError> CacheKeeper::Slot::serve(RecoveredVolume recovered) {
   DurableWriter& writer = *keeper_.writer_;
   const std::uint32_t slot = slot_on_device();
-  TRY(auto recovered,
-      recover_volume(device(), slot, *keeper_.cache_.memory, keeper_.clock_, writer));
+  TRY(finish_recovery(recovered, writer));
   if (std::string why = unservable(recovered.report, device().volumes()[slot].tails);
       !why.empty()) {
     return CacheError{CacheError::Kind::damaged, {}, std::move(why)};
@@ -353,27 +332,6 @@ std::uint32_t CacheKeeper::Slot::slot_on_device() const {
   const auto slot = device().volumes().find(face_.identity().uuid);
   CHECK(slot.has_value());
   return *slot;
-}
-
-Result<void, CacheError> CacheKeeper::Slot::set_share() {
-  const std::uint64_t segment = device().layout().segment_bytes;
-  SegmentShare share;
-  share.minimum =
-      static_cast<std::uint32_t>((spec_.cache->guaranteed.value + segment - 1) / segment);
-  if (spec_.cache->maximum.value != 0) {
-    share.maximum = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(spec_.cache->maximum.value / segment, SegmentShare::unlimited));
-  }
-  const auto set = device().segments().shares().set_share(
-      device().volumes()[slot_on_device()].identity.tag, share);
-  if (set) return success();
-  return CacheError{
-      CacheError::Kind::bad_options,
-      {},
-      set.error() == ShareFault::too_much
-          ? "what is guaranteed to its volumes is more than it has; lower a `guaranteed`"
-          : "it keeps space in pieces of " + std::to_string(segment >> 10) +
-                " KiB, and the `maximum` is less than one or than what is guaranteed"};
 }
 
 // The log must know of the size before a host can write there.

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/cache/recovery.h"
 #include "engine/volume/cache_keeper.h"
 
 namespace engine {
@@ -32,6 +33,8 @@ class CacheKeeper::Slot final : public BackingUser {
     return phase_ == Phase::served || phase_ == Phase::refused || phase_ == Phase::retrying ||
            !arrival_.marker;
   }
+  // Somebody else works on it: the device must stay as it is.
+  [[nodiscard]] bool is_recovering() const { return phase_ == Phase::recovering; }
   void tick();
   // Any phase; durable where it is served.
   Result<void, std::string> set_mode(CacheMode mode);
@@ -53,30 +56,28 @@ class CacheKeeper::Slot final : public BackingUser {
 
  private:
   enum class Phase : std::uint8_t {
-    waiting,   // for its backing, or the device
-    binding,   // the pool writes down what is cached
-    retrying,  // it could not
+    waiting,     // for its backing, or the device
+    binding,     // the pool writes down what is cached
+    retrying,    // it could not
+    recovering,  // workers read its log
     served,
     refused,
   };
 
   [[nodiscard]] CacheDevice& device() const { return *keeper_.cache_.device; }
-  [[nodiscard]] bool lacks_writes() const {
-    return arrival_.marker && arrival_.binding.state == format::CacheBindingState::dirty;
-  }
   [[nodiscard]] std::uint32_t slot_on_device() const;
 
   void publish_status();
   void judge();
   void refuse(const std::string& reason, bool lacks_cache = false);
+  // Behind a message that says which cache is missing.
   [[nodiscard]] std::string what_abandoning_does() const;
-  [[nodiscard]] std::string missing_text(const std::optional<CacheContents>& contents) const;
   [[nodiscard]] Result<void, CacheError> attach(const std::optional<CacheContents>& contents);
   [[nodiscard]] Result<void, CacheError> resume(std::uint32_t slot, const CacheContents& contents);
-  [[nodiscard]] Result<void, CacheError> set_share();
   void bind();
   void bind_later(const std::string& why);
-  [[nodiscard]] Result<void, CacheError> serve();
+  void recover();
+  [[nodiscard]] Result<void, CacheError> serve(RecoveredVolume recovered);
   [[nodiscard]] Result<void, CacheError> extend(BlockCount blocks);
   [[nodiscard]] VolumePromise promise() const;
 

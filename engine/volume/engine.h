@@ -72,6 +72,14 @@ struct EngineOptions {
   MemoryBudget* memory = nullptr;
 };
 
+struct InspectOptions {
+  Duration patience = std::chrono::seconds(5);
+  // The devices that volumes name as their cache.
+  std::vector<CacheSpec> caches{};
+  // What they would be charged to; nullptr: not looked at.
+  MemoryBudget* memory = nullptr;
+};
+
 // What a pool looks like to an operator, as it was last seen.
 struct PoolStatus {
   std::string name;
@@ -137,12 +145,13 @@ class Engine {
   // are not there once a second, everything else ever more slowly. Never fails as a whole.
   static std::unique_ptr<Engine> open(std::vector<PoolSpec> pools, std::vector<VolumeSpec> volumes,
                                       EngineOptions options = {});
-  // What open() would find amiss, by reading alone: nothing is written or locked. Of volumes only
-  // what no waiting helps (size, block size). A pool whose disk does not answer within `patience`
-  // is a finding, and a thread that waits for it is left behind.
+  // What open() would find amiss, by reading alone: nothing is written or locked, and who serves it
+  // may go on meanwhile. Of volumes only what no waiting helps (size, block size, a cache that does
+  // not belong to them, shares of it that do not fit). A pool or cache device whose disk does not
+  // answer within `patience` is a finding, and a thread that waits for it is left behind.
   [[nodiscard]] static std::vector<Finding> inspect(const std::vector<PoolSpec>& pools,
                                                     const std::vector<VolumeSpec>& volumes,
-                                                    Duration patience = std::chrono::seconds(5));
+                                                    const InspectOptions& options = {});
   virtual ~Engine() = default;
 
   // In the order of the specification; stable addresses for the Engine's life.

@@ -12,9 +12,15 @@ struct Finding {
     pool_directory,
     pool_uuid,
     cache_device,
+    cache_uuid,
+    cache_require,
+    cache_payload_crc,
+    memory,  // what cache device `name` does not get
     volume,  // as a whole
     volume_size,
     volume_block_size,
+    volume_guaranteed,
+    volume_maximum,
   };
   About about = About::volume;
   std::string name;  // of the pool, cache device or volume

@@ -1,14 +1,10 @@
 #include "engine/volume/local_engine.h"
 
 #include <algorithm>
-#include <future>
 #include <iterator>
-#include <thread>
 #include <utility>
 
 #include "engine/foundation/check.h"
-#include "engine/pool/pool_check.h"
-#include "engine/volume/pool_finding.h"
 
 namespace engine {
 namespace {
@@ -25,52 +21,6 @@ std::unique_ptr<Engine> Engine::open(std::vector<PoolSpec> pools, std::vector<Vo
   return std::make_unique<LocalEngine>(std::move(pools), std::move(volumes), std::move(options));
 }
 
-std::vector<Finding> Engine::inspect(const std::vector<PoolSpec>& pools,
-                                     const std::vector<VolumeSpec>& volumes, Duration patience) {
-  struct Inspection {
-    const PoolSpec& pool;
-    std::vector<VolumeWish> wishes;
-    std::future<PoolFindings> found;
-  };
-  std::vector<Inspection> inspections;
-  for (const PoolSpec& pool : pools) {
-    if (pool.kind != PoolSpec::Kind::file) continue;
-    std::vector<VolumeWish> wishes;
-    for (const VolumeSpec& volume : volumes) {
-      if (volume.pool != pool.name) continue;
-      wishes.push_back({.name = volume.name,
-                        .size = volume.size,
-                        .block_size = volume.block_size,
-                        .uuid = std::nullopt,
-                        .is_cached = volume.cache.has_value()});
-    }
-    std::packaged_task<PoolFindings()> look([directory = pool.directory, uuid = pool.uuid, wishes] {
-      return inspect_file_pool(directory, uuid, wishes);
-    });
-    inspections.push_back({.pool = pool, .wishes = std::move(wishes), .found = look.get_future()});
-    std::thread(std::move(look)).detach();  // nobody can end it while it waits for the disk
-  }
-  const auto deadline = std::chrono::steady_clock::now() + patience;
-  std::vector<Finding> all;
-  for (Inspection& one : inspections) {
-    if (one.found.wait_until(deadline) != std::future_status::ready) {
-      all.push_back({.about = Finding::About::pool_directory,
-                     .name = one.pool.name,
-                     .text = "its disk does not answer; its volumes will be late"});
-      continue;
-    }
-    const PoolFindings found = one.found.get();
-    if (found.pool) all.push_back(pool_finding(one.pool, *found.pool));
-    for (std::size_t at = 0; at < one.wishes.size(); ++at) {
-      const auto& error = found.volumes[at];
-      if (!error) continue;
-      all.push_back(
-          {.about = about(error->kind), .name = one.wishes[at].name, .text = error->text});
-    }
-  }
-  return all;
-}
-
 LocalEngine::LocalEngine(std::vector<PoolSpec> pools, std::vector<VolumeSpec> volumes,
                          EngineOptions options)
     : known_(std::move(options.known_volumes_file)) {
@@ -79,7 +29,7 @@ LocalEngine::LocalEngine(std::vector<PoolSpec> pools, std::vector<VolumeSpec> vo
   }
   for (CacheSpec& spec : options.caches) {
     CHECK(options.memory != nullptr);
-    caches_.push_back(std::make_unique<CacheKeeper>(std::move(spec), *options.memory));
+    caches_.push_back(std::make_unique<CacheKeeper>(std::move(spec), *options.memory, workers_));
   }
   for (const VolumeSpec& spec : volumes) add(spec);
   for (const auto& cache : caches_) cache->start();
@@ -240,6 +190,7 @@ void LocalEngine::abandon_cache(const std::string& name, const Uuid& cache, Done
 bool LocalEngine::stop(Duration patience) {
   const Instant deadline = deadline_after(patience);
   bool all_ended = true;
+  workers_.give_up();
   // Before the pools, which write down what is clean.
   for (const auto& cache : caches_) all_ended = cache->stop(deadline) && all_ended;
   for (const auto& pool : pools_) all_ended = pool->stop(deadline) && all_ended;

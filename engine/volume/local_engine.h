@@ -57,6 +57,7 @@ class LocalEngine final : public Engine {
   std::vector<std::unique_ptr<Slot>> slots_;
   std::map<std::string, Slot*> slots_by_name_;
   std::vector<std::unique_ptr<PoolKeeper>> pools_;
+  RecoveryWorkers workers_;
   std::vector<std::unique_ptr<CacheKeeper>> caches_;
 };
 

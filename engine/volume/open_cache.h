@@ -1,6 +1,7 @@
 // OpenCache: a cache device that is open, with what everybody who works on it shares.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 
@@ -16,6 +17,7 @@ struct OpenCache {
   std::unique_ptr<PmemRegion> region;
   std::unique_ptr<CacheDevice> device;
   std::unique_ptr<IndexMemory> memory;
+  std::uint32_t volumes = 1;                 // that share the device
   std::unique_ptr<PageCommitter> committer;  // page granularity, else null
   // Any thread: the device's own thread has something to do.
   std::function<void()> wake;

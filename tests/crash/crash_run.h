@@ -38,6 +38,7 @@ struct CrashOptions {
 
 // Scripted cases.
 void run_transient_error(CrashCounts& counts);
+void run_chunks_behind_damage(CrashCounts& counts);
 void run_rotten_payload(CrashCounts& counts);
 
 // Runs until the lives are over, or the first violation.

@@ -35,6 +35,7 @@ TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
     run_crashes({.seed = seed, .most_states = wanted, .churns = seed % 8 == 0}, counts);
   }
   run_transient_error(counts);
+  run_chunks_behind_damage(counts);
   run_rotten_payload(counts);
   run_reclaim(counts);
   run_overtaken_fill(counts);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/cache/format_cache.h"
+#include "tests/sim/shuffled_tasks.h"
 
 namespace engine::test {
 namespace {
@@ -21,6 +22,17 @@ Uuid uuid_of(std::uint8_t number) {
 IndexMemory& index_memory() {
   static IndexMemory memory(64_MiB);
   return memory;
+}
+
+// As threads would, in whatever order they come to it.
+Result<RecoveredVolume, CacheError> recover_beside_each_other(CacheDevice& device,
+                                                              std::uint32_t slot,
+                                                              const Clock& clock,
+                                                              DurableWriter& writer) {
+  ShuffledTasks tasks(device.next_ordinal(slot));
+  TRY(auto volume, read_volume(device, slot, index_memory(), clock, tasks));
+  TRY(finish_recovery(volume, writer));
+  return volume;
 }
 
 ByteCount world_size(std::uint32_t segments, std::uint32_t bytes) {
@@ -79,7 +91,7 @@ CrashWorld::CrashWorld(PmemRegion& pmem) : damaged_(world_volumes, false) {
   writer_ = std::make_unique<DurableWriter>(DurableWriter::make(pmem).value());
   std::vector<VolumeCache*> all;
   for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
-    auto recovered = recover_volume(*device_, slot, index_memory(), clock_, *writer_);
+    auto recovered = recover_beside_each_other(*device_, slot, clock_, *writer_);
     if (!recovered) {
       trouble_ += recovered.error().text;
       device_.reset();

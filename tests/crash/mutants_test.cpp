@@ -54,6 +54,8 @@ constexpr Mutant mutants[] = {
     {"publish before acknowledgement"},
     {"one replica at a time", 1, 500, 20},
     {"chunk header first"},
+    {"only joined ksets count"},
+    {"replay in the order of the log"},
     of_write_back("target before the first write"),
     of_write_back("marker before the first write"),
     of_write_back("batch never shrinks"),
@@ -95,6 +97,7 @@ void run_page_mutant(const Mutant& mutant, CrashCounts& counts) {
 
 void run_line_mutant(const Mutant& mutant, CrashCounts& counts) {
   run_transient_error(counts);
+  run_chunks_behind_damage(counts);
   run_rotten_payload(counts);
   if (counts.violations == 0) run_reclaim(counts);
   if (counts.violations == 0) run_overtaken_fill(counts);
@@ -173,6 +176,7 @@ TEST(MutantsBuild, WithAllGuardsNothingIsFound) {
   switch_guard_off("");
   CrashCounts counts;
   run_transient_error(counts);
+  run_chunks_behind_damage(counts);
   run_rotten_payload(counts);
   run_reclaim(counts);
   run_overtaken_fill(counts);

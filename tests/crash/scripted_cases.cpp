@@ -5,6 +5,7 @@
 #include "engine/cache/kset.h"
 #include "tests/crash/crash_run.h"
 #include "tests/crash/crash_write_back.h"
+#include "tests/crash/rotten_kset.h"
 
 namespace engine::test {
 namespace {
@@ -14,14 +15,18 @@ struct Waits final : CompletionSink {
   int done = 0;
 };
 
-void write(CrashWorld& world, Sector sector, Writer writer) {
+void write(CrashWorld& world, CacheActor& actor, Sector sector, Writer writer) {
   Waits sink;
-  const auto actor = CacheActor::make(world.device()).value();
   CommitRecord record(sink);
   std::array<std::byte, sector_size> data{};
   fill_sector(data, writer, sector.value);
-  CHECK(world.volume(0).write(*actor, record, {sector, {1}}, data));
-  CHECK(!actor->end_turn());
+  CHECK(world.volume(0).write(actor, record, {sector, {1}}, data));
+  CHECK(!actor.end_turn());
+}
+
+void write(CrashWorld& world, Sector sector, Writer writer) {
+  const auto actor = CacheActor::make(world.device()).value();
+  write(world, *actor, sector, writer);
 }
 
 void violate(CrashCounts& counts, const std::string& what) {
@@ -61,6 +66,27 @@ void run_transient_error(CrashCounts& counts) {
   const VolumeModel::State nothing(world_sectors, 0);
   if (world.trouble().empty() && world.state(0, nothing)[0] == 3) return;
   violate(counts, "a kset that recovery had left behind counts again: " + world.trouble());
+}
+
+// Both copies of a kset have rotted, and whole chunks lie behind it: they are read beside the one
+// that is damaged, and nothing of them counts.
+void run_chunks_behind_damage(CrashCounts& counts) {
+  constexpr std::uint64_t rotten = 10;
+  const auto pmem = make_world_pmem(false, 14);
+  ChunkPlaces first;
+  {
+    CrashWorld world(*pmem);
+    first = world.volume(0).log().places();
+    const auto actor = CacheActor::make(world.device()).value();
+    for (Writer writer = 1; writer <= 300; ++writer) write(world, *actor, world_base, writer);
+    CHECK(world.device().chunks_of(0).chunks.size() > 2);
+    rot_kset(*pmem, first, world.device().layout().first_kset() + (rotten - 1) * kset_bytes(1, 64));
+  }
+  ++counts.states[static_cast<std::size_t>(CrashKind::rotten_kset)];
+  CrashWorld world(*pmem);
+  const VolumeModel::State nothing(world_sectors, 0);
+  if (world.is_open() && world.damaged(0) && world.state(0, nothing)[0] == rotten - 1) return;
+  violate(counts, "what lies behind damage counts: " + world.trouble());
 }
 
 // Data has rotted in the cache: what was logged before it reaches the backing, the rot does not,

@@ -135,6 +135,34 @@ TEST(Startup, CheckWarnsOfWhatThisMachineCannotServe) {
   EXPECT_EQ(lines_with(outcome.output, "\n"), 3U) << outcome.output;
 }
 
+// One line for each, at its place in the file, and nothing of the devices is touched.
+TEST(Startup, CheckLooksAtCacheDevices) {
+  Workplace workplace;
+  ConfigText config = file_config(workplace.make_pool("pool"));
+  const std::string blank = workplace.path("blank");
+  write_file(blank, std::string(1U << 20, '\0'));
+  config.memory = "64MiB";
+  config.caches = {{.name = "front", .path = workplace.make_cache("front", "16MiB")},
+                   {.name = "gone", .path = workplace.path("not-there")},
+                   {.name = "blank", .path = blank}};
+  config.volumes[0].cache = "device: front, guaranteed: 12MiB";
+  config.volumes[1].cache = "device: front, guaranteed: 8MiB";
+  Daemon daemon(workplace, config);
+  const std::string path = workplace.path("caches.yaml");
+  write_file(path, daemon.config().yaml());
+  const Outcome outcome = forebayd({"--check", path});
+  EXPECT_EQ(outcome.exit.code, 0) << outcome.output;
+  for (const std::string& part :
+       {": warning: cache_devices.gone.path: " + workplace.path("not-there") +
+            " cannot be opened: No such file",
+        ": warning: cache_devices.blank.path: " + blank + ": there is no cache on this device",
+        std::string(": warning: volumes.small.cache.guaranteed: guaranteed shares on front add up "
+                    "to 20MiB, the device offers ")}) {
+    EXPECT_NE(outcome.output.find(part), std::string::npos) << part << "\n" << outcome.output;
+  }
+  EXPECT_EQ(lines_with(outcome.output, "\n"), 4U) << outcome.output;
+}
+
 TEST(Startup, WithoutAPlaceToRememberItWarnsOnceAndServes) {
   Workplace workplace;
   Daemon daemon(workplace, file_config(workplace.make_pool("pool")));

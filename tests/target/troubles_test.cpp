@@ -24,7 +24,16 @@ config::Config configuration() {
       "  db01:\n"
       "    pool: bulk\n"
       "    size: 1TiB\n"
-      "  logs: {pool: bulk, size: 1GiB, block_size: 512}\n",
+      "  logs: {pool: bulk, size: 1GiB, block_size: 512}\n"
+      "  vm01: {pool: bulk, size: 1GiB, cache: {device: pmem0, guaranteed: 1GiB}}\n"
+      "cache_devices:\n"
+      "  pmem0:\n"
+      "    path: /c\n"
+      "    uuid: 6f0c7f9e-5a53-4b0e-9c51-2f4f4d1e7a10\n"
+      "    payload_crc: true\n"
+      "    require: cache-line\n"
+      "  pmem1: {path: /d}\n"
+      "memory: 2GiB\n",
       "forebay.yaml");
   EXPECT_TRUE(outcome.config.has_value());
   return std::move(*outcome.config);
@@ -45,6 +54,20 @@ TEST(Troubles, EachIsToldAtTheKeyThatItIsAbout) {
   EXPECT_EQ(line(About::volume_block_size, "db01"),
             "forebay.yaml:8:3: volumes.db01.block_size: why.")
       << "a default has no place of its own";
+  EXPECT_EQ(line(About::cache_device, "pmem0"),
+            "forebay.yaml:15:11: cache_devices.pmem0.path: why.");
+  EXPECT_EQ(line(About::cache_uuid, "pmem0"), "forebay.yaml:16:11: cache_devices.pmem0.uuid: why.");
+  EXPECT_EQ(line(About::cache_payload_crc, "pmem0"),
+            "forebay.yaml:17:18: cache_devices.pmem0.payload_crc: why.");
+  EXPECT_EQ(line(About::cache_require, "pmem0"),
+            "forebay.yaml:18:14: cache_devices.pmem0.require: why.");
+  EXPECT_EQ(line(About::cache_require, "pmem1"),
+            "forebay.yaml:19:3: cache_devices.pmem1.require: why.");
+  EXPECT_EQ(line(About::memory, "pmem0"), "forebay.yaml:20:9: memory: why.");
+  EXPECT_EQ(line(About::volume_guaranteed, "vm01"),
+            "forebay.yaml:12:69: volumes.vm01.cache.guaranteed: why.");
+  EXPECT_EQ(line(About::volume_maximum, "vm01"),
+            "forebay.yaml:12:34: volumes.vm01.cache.maximum: why.");
   EXPECT_EQ(line(About::known_volumes, ""), "forebay.yaml: why.");
   EXPECT_EQ(
       config::format(trouble_of(config, {.about = About::volume, .name = "db01", .text = "why."},

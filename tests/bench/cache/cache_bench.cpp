@@ -15,6 +15,7 @@
 #include "engine/media/open_pmem.h"
 #include "tests/bench/cache/bench_cache.h"
 #include "tests/bench/cache/page_bench.h"
+#include "tests/bench/cache/recovery_bench.h"
 #include "tests/bench/cache/write_back_bench.h"
 
 namespace engine {
@@ -174,12 +175,15 @@ void measure(PmemRegion& region, PmemRegion& bare_region, bool hot) {
 }  // namespace
 }  // namespace engine
 
-// forebay-cache-bench [all | lines | pages | write-back] [directory for the files, here by default]
+// forebay-cache-bench [all | lines | pages | recovery | write-back] [directory for the files, here
+// by default]
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "all";
   const char* const directory = argc > 2 ? argv[2] : ".";
   if (what == "all" || what == "pages") engine::measure_pages(directory);
   if (what == "pages") return 0;
+  if (what == "all" || what == "recovery") engine::measure_recovery();
+  if (what == "recovery") return 0;
   const auto region = std::move(engine::make_anonymous_pmem(engine::device_bytes).value());
   if (what == "all" || what == "write-back") engine::measure_write_back(*region, directory);
   if (what == "write-back") return 0;

@@ -55,7 +55,9 @@ std::vector<std::uint32_t> random_blocks(std::uint64_t count, std::uint64_t volu
 struct Filled {
   explicit Filled(std::uint64_t extents, std::uint64_t volume_blocks)
       : memory(8_GiB), index(memory, SectorCount{volume_blocks * block_sectors}) {
-    CHECK(index.replay(keys_of(random_blocks(extents, volume_blocks)), nothing));
+    const auto keys = keys_of(random_blocks(extents, volume_blocks));
+    const ReplayKeys all(keys);
+    CHECK(index.replay({&all, 1}, {}, nothing));
   }
   IndexMemory memory;
   ExtentIndex index;
@@ -196,8 +198,10 @@ void replay(benchmark::State& state) {
   const auto extents = static_cast<std::uint64_t>(state.range(0));
   const std::uint64_t volume = extents * static_cast<std::uint64_t>(state.range(1));
   const auto keys = keys_of(random_blocks(extents, volume));
-  time_filling(state, extents, volume,
-               [&](ExtentIndex& index) { CHECK(index.replay(keys, nothing)); });
+  time_filling(state, extents, volume, [&](ExtentIndex& index) {
+    const ReplayKeys all(keys);
+    CHECK(index.replay({&all, 1}, {}, nothing));
+  });
 }
 
 // Bytes for each extent of 4 KiB: the highest while the index fills, and at the end. `extents` of a

@@ -261,7 +261,13 @@ TEST(ExtentIndex, ReplayEqualsPublishingInLogOrder) {
       checked.model.publish(key.range, key.value);
     }
   }
-  ASSERT_TRUE(checked.index.replay(keys, ignore));
+  // In three pieces, and by five who each take a share, the last first.
+  const ReplayKeys all(keys);
+  const std::array<ReplayKeys, 3> pieces{all.first(7'000), all.subspan(7'000, 1),
+                                         all.subspan(7'001)};
+  for (std::uint32_t share = 5; share-- > 0;) {
+    ASSERT_TRUE(checked.index.replay(pieces, {.number = share, .count = 5}, ignore));
+  }
   EXPECT_TRUE(checked.check_all()) << checked.problem;
 }
 
@@ -272,7 +278,8 @@ TEST(ExtentIndex, ReplaySaysWhenMemoryEnds) {
   for (std::uint64_t i = 0; i < 50'000; ++i) {
     keys.push_back({.range = sectors(i * 16, 8), .value = data_at(i * 8)});
   }
-  EXPECT_FALSE(index.replay(keys, ignore));
+  const ReplayKeys all(keys);
+  EXPECT_FALSE(index.replay({&all, 1}, {}, ignore));
   index.check_invariants();
 }
 

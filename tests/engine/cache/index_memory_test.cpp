@@ -24,6 +24,35 @@ TEST(IndexMemory, PromisesEndAtTheLimitAndComeBack) {
   memory.check_invariants();
 }
 
+TEST(IndexMemory, BeyondWhatIsGrantedItAsksForEveryByteAndTakesNoMore) {
+  IndexMemory memory(64_MiB);
+  std::uint64_t granted = 1U << 20;
+  std::uint64_t asked = 0;
+  std::uint64_t may_have = 1U << 20;
+  memory.bound_by({granted}, [&](ByteCount more) {
+    ++asked;
+    if (more.value > may_have) return false;
+    may_have -= more.value;
+    granted += more.value;
+    return true;
+  });
+  std::uint32_t promised = 0;
+  while (memory.promise(1)) ++promised;
+  EXPECT_GT(asked, 1U);
+  EXPECT_LE(memory.memory_bytes().value, granted + sizeof(memory));
+  EXPECT_GT(memory.memory_bytes().value, (2U << 20) - (128U << 10)) << "all but the last step";
+  const std::uint64_t mapped = memory.memory_bytes().value;
+  memory.unpromise(promised);
+  EXPECT_TRUE(memory.promise(promised)) << "what is mapped stays";
+  EXPECT_EQ(memory.memory_bytes().value, mapped);
+  // Tables of stripes lie elsewhere and count, too.
+  may_have = 1U << 20;
+  memory.add_tables(64U << 20);
+  EXPECT_FALSE(memory.promise(1));
+  memory.remove_tables(64U << 20);
+  EXPECT_TRUE(memory.promise(1));
+}
+
 TEST(IndexMemory, PromisedSlabsCanBeTakenToTheLast) {
   IndexMemory memory(64_KiB);
   std::vector<IndexMemory::Handle> blocks;

@@ -1,6 +1,7 @@
 // Segments and chunks under several threads, each with a writer of its own.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <thread>
 #include <vector>
 
@@ -45,7 +46,7 @@ TEST(CacheThreads, SegmentsAndChunksAreSharedByReactors) {
           must(device->segments().free(writer, segments.back()));
           segments.pop_back();
         }
-        const std::uint64_t below = ordinal - random.below(3);
+        const std::uint64_t below = ordinal - std::min(random.below(3), ordinal - 1);
         if (step % 3 == 0) {
           LogTails tails = device->volumes()[slot].tails;
           tails.key_tail_chunk = std::max(tails.key_tail_chunk, below);

@@ -108,8 +108,9 @@ class CacheKeeperTest : public CachedEngine {
 
   // What tells a volume of its backing, as a pool would.
   struct Keeping : private VolumeObserver {
-    Keeping(CacheKeeperTest& test, const std::vector<VolumeSpec>& specs, const CacheSpec& device)
-        : keeper(device, budget) {
+    Keeping(CacheKeeperTest& test, const std::vector<VolumeSpec>& specs, const CacheSpec& device,
+            ByteCount memory = 64_MiB)
+        : budget(memory, 4_MiB), keeper(device, budget, workers) {
       for (const VolumeSpec& spec : specs) {
         Disk& disk = spec.name == "db01" ? test.db01 : test.db02;
         volumes.emplace_back(keeper, test.records, disk, spec);
@@ -145,7 +146,8 @@ class CacheKeeperTest : public CachedEngine {
       return std::to_integer<int>(data.back());
     }
 
-    MemoryBudget budget{64_MiB};
+    MemoryBudget budget;
+    RecoveryWorkers workers;
     std::deque<Served> volumes;
     CacheKeeper keeper;
     std::unique_ptr<UringLane> lane = std::move(UringLane::create(budget).value());
@@ -254,6 +256,37 @@ TEST_P(CacheKeeperTest, ADeviceThatComesLateIsFoundWithoutBeingAsked) {
   EXPECT_TRUE(now.keeper.findings().empty());
 }
 
+TEST_P(CacheKeeperTest, WithoutMemoryForItsIndexADeviceIsLateAndSaysHowMuchItTakes) {
+  Keeping now(*this, {cached("db01", disk_size)}, cache(), 20_MiB);
+  now.start();
+  EXPECT_FALSE(now.keeper.status().open);
+  EXPECT_EQ(now[0].volume.state(), VolumeState::late);
+  ASSERT_EQ(now.keeper.findings().size(), 1U);
+  const Finding finding = now.keeper.findings()[0];
+  EXPECT_EQ(finding.about, Finding::About::memory);
+  EXPECT_EQ(finding.name, "pmem0");
+  EXPECT_EQ(finding.text,
+            "cache device pmem0 needs 17MiB for its index; with transfers and the other caches "
+            "that makes 21MiB, and there are 20MiB. Write memory: 21MiB or more. (Until then its "
+            "volumes are not served.)");
+  EXPECT_TRUE(contains(now[0].reason(), "Write memory: 21MiB")) << now[0].reason();
+  EXPECT_EQ(now.budget.reserved(), ByteCount{});
+  EXPECT_EQ(records.of("db01").state, State::none) << "nothing was begun";
+}
+
+TEST_P(CacheKeeperTest, TheIndexIsReservedWhileTheDeviceIsOpen) {
+  MemoryBudget* budget = nullptr;
+  {
+    Keeping now(*this, {cached("db01", disk_size)}, cache(), 21_MiB);
+    now.start();
+    ASSERT_EQ(now[0].volume.state(), VolumeState::online) << now[0].reason();
+    budget = &now.budget;
+    EXPECT_GT(budget->reserved(), 16_MiB);
+    EXPECT_EQ(now.write(0, 7, 0x42), IoStatus::ok);
+    EXPECT_EQ(now.read(0, 7), 0x42);
+  }
+}
+
 TEST_P(CacheKeeperTest, ABackingThatComesLateJoinsADeviceThatIsThere) {
   Keeping now(*this, {cached("db01", disk_size), cached("db02", disk_size)}, cache());
   now.keeper.start();
@@ -267,6 +300,51 @@ TEST_P(CacheKeeperTest, ABackingThatComesLateJoinsADeviceThatIsThere) {
   EXPECT_TRUE(Life::wait_for([&] { return now[1].volume.state() == VolumeState::online; }));
   EXPECT_EQ(now.write(1, 7, 0x43), IoStatus::ok);
   EXPECT_EQ(now.read(0, 7), 0x42);
+}
+
+// In page granularity its writes are committed by the very thread that waits for the log.
+TEST_P(CacheKeeperTest, AVolumeIsServedWhileTheLogOfAnotherIsRead) {
+  Keeping now(*this, {cached("db01", disk_size), cached("db02", disk_size)}, cache());
+  now.keeper.start();
+  now[0].come();
+  ASSERT_TRUE(Life::wait_for([&] { return now[0].volume.state() == VolumeState::online; }));
+  std::promise<void> go;
+  const auto gone = go.get_future().share();
+  for (std::size_t busy = 0; busy < now.workers.width(); ++busy) {
+    now.workers.begin(0, [gone] { gone.wait(); });
+  }
+  now[1].come();
+  ASSERT_TRUE(Life::wait_for([&] { return contains(now[1].reason(), "is being read"); }));
+  EXPECT_EQ(now[1].volume.state(), VolumeState::late);
+  EXPECT_FALSE(now.keeper.await_idle(SystemClock().now() + moment));
+  for (std::uint64_t lba = 0; lba < 50; ++lba) {
+    ASSERT_EQ(now.write(0, lba, static_cast<int>(lba)), IoStatus::ok);
+    ASSERT_EQ(now.read(0, lba), static_cast<int>(lba));
+  }
+  EXPECT_EQ(now.write(1, 7, 1), IoStatus::unavailable);
+  go.set_value();
+  EXPECT_TRUE(Life::wait_for([&] { return now[1].volume.state() == VolumeState::online; }));
+  EXPECT_EQ(now.write(1, 7, 1), IoStatus::ok);
+  EXPECT_TRUE(now.keeper.findings().empty());
+}
+
+// Somebody still looks at the device: it must stay.
+TEST_P(CacheKeeperTest, TheEndWaitsForWhoReadsALog) {
+  Keeping now(*this, {cached("db01", disk_size)}, cache());
+  std::promise<void> go;
+  const auto gone = go.get_future().share();
+  for (std::size_t busy = 0; busy < now.workers.width(); ++busy) {
+    now.workers.begin(0, [gone] { gone.wait(); });
+  }
+  now.keeper.start();
+  now[0].come();
+  ASSERT_TRUE(Life::wait_for([&] { return contains(now[0].reason(), "is being read"); }));
+  now.workers.give_up();
+  EXPECT_FALSE(now.stop(moment));
+  go.set_value();
+  EXPECT_TRUE(now.stop(patience));
+  EXPECT_EQ(now[0].volume.state(), VolumeState::late);
+  EXPECT_EQ(records.of("db01").state, State::dirty);
 }
 
 TEST_P(CacheKeeperTest, StopsInEveryPhase) {

@@ -1,0 +1,14 @@
+// How much of `memory:` transfers need, whatever else takes of it.
+#pragma once
+
+#include "config/config.h"
+
+namespace config {
+
+// The largest transfer that any subsystem allows.
+[[nodiscard]] engine::ByteCount largest_transfer(const Config& config);
+// Each reactor must be able to hold one of them that comes in beside one that waits for its disk:
+// with less, hosts would only take memory from each other.
+[[nodiscard]] engine::ByteCount least_transfer_memory(const Config& config);
+
+}  // namespace config
