@@ -7,6 +7,7 @@ from lab.shell import run
 
 MIB = 1 << 20
 PLACE = "/pool"
+DMSETUP = "DM_DISABLE_UDEV=1 dmsetup"  # there is none
 
 
 class PoolDisk:
@@ -65,15 +66,15 @@ class FailingDisk(PoolDisk):
 
     def _map(self, guest: Guest) -> None:
         self._guest = guest
-        guest.run(f"dmsetup create pool --noudevsync --noudevrules --table '{self._table(f'linear {self._device} 0')}'")
+        guest.run(f"{DMSETUP} create pool --table '{self._table(f'linear {self._device} 0')}'")
 
     def _mount(self, guest: Guest) -> None:
         guest.run(f"mkdir -p {PLACE} && mount -o logdev={self._log} /dev/mapper/pool {PLACE}")
 
     def _switch(self, to: str) -> None:
         # Not by freezing the file system, which would be told of the failure before it comes.
-        self._guest.run(f"dmsetup suspend --nolockfs --noudevsync pool && "
-                        f"dmsetup load pool --table '{self._table(to)}' && dmsetup resume --noudevsync pool")
+        self._guest.run(f"{DMSETUP} suspend --nolockfs pool && {DMSETUP} load pool --table '{self._table(to)}' && "
+                        f"{DMSETUP} resume pool")
 
     def _table(self, what: str) -> str:
         return f"0 {self.SIZE_MIB * MIB // 512} {what}"
