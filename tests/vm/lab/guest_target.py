@@ -2,6 +2,7 @@
 the guest, which is cut off from power at will."""
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -124,6 +125,23 @@ class GuestTarget(Target):
 
     def close(self) -> None:
         self._guest.stop()
+
+    def poison(self, content: str) -> None:
+        """fsdax: the page of the cache that has `content`, which the medium has lost from now on. The driver lists it as
+        bad, and the kernel takes it away from whoever has it mapped, as it does when a load meets it."""
+        self.run("echo 1 > /proc/sys/vm/memory_failure_early_kill")
+        found = self.run(f"grep -obUaF -m1 '{content}' {self.cache} | head -1")
+        page = (int(found.split(":")[0]) + 2048) // 4096
+        for line in self.run(f"filefrag -v {self.cache}").splitlines():
+            extent = re.match(r"\s*\d+:\s*(\d+)\.\.\s*(\d+):\s*(\d+)\.\.", line)
+            if extent and int(extent.group(1)) <= page <= int(extent.group(2)):
+                block = int(extent.group(3)) + page - int(extent.group(1))
+                break
+        else:
+            raise Failed(f"page {page} of {self.cache} is nowhere on {DEVICE['fsdax']}")
+        begin = int(self.run("cat /sys/block/pmem0/device/resource"), 0)
+        self.run(f"echo {block * 8} 8 > /sys/block/pmem0/badblocks")
+        self.run(f"echo {begin + block * 4096:#x} > /sys/devices/system/memory/hard_offline_page")
 
     def _boot(self) -> None:
         self._guest.boot()

@@ -18,7 +18,8 @@ SCENARIOS: tuple[Scenario, ...] = (
 SOAKS: tuple[Scenario, ...] = (soak.killed_again_and_again,)
 # The target is in a guest, too.
 GUEST_TARGETS: tuple[Scenario, ...] = (persistent_memory.fsdax_power_cut, persistent_memory.devdax_power_cut,
-                                       persistent_memory.failing_pool, persistent_memory.failing_pool_power_cut)
+                                       persistent_memory.failing_pool, persistent_memory.failing_pool_power_cut,
+                                       persistent_memory.poisoned_page)
 GUEST_TARGETS_SHORT = {"fsdax_power_cut", "failing_pool"}
 # Those that ask most of the engine run again with a cache in front of the pool, smaller than what they write.
 CACHED: tuple[Scenario, ...] = (filesystems.ext4, filesystems.xfs, data.zeroing, data.large_io, outages.target_killed,

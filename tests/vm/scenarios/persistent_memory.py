@@ -21,6 +21,8 @@ CACHE_SHARE_MIB = 12
 WAIT_TIMEOUT_S = 600.0
 # The target's guest about the pool's disk that fails.
 DISK_COMPLAINTS = r"dm-0"
+# Of the page, by the target's guest; of the block, by the host.
+POISON_COMPLAINTS = r"due to hardware memory corruption|nvme0c0n1: I/O Cmd\(0x2\) @ LBA 7, 1 blocks|critical medium error, dev nvme0c?0?n1, sector 56 "
 
 
 def fsdax_power_cut(lab: Lab) -> None:
@@ -38,23 +40,25 @@ def failing_pool(lab: Lab) -> None:
     room, and then wait; when the disk works again everything goes on by itself, and all of it is there."""
     target = lab.use_guest_target("devdax", FailingDisk)
     host, device = _serve_small_cache(lab, target)
-    fits = host.start(fio_command(device, "--rw=randwrite", "--bs=16k", f"--size={CACHE_SHARE_MIB // 2}M", "--iodepth=8"))
-    await_progress(lambda: moved_sectors(host), lambda: require_running(fits))
+    before, kept, filling = (_writes(*part) for part in ((0, 4), (4, 4), (8, 16)))
+    load = host.start(fio_command(device, *before, "--do_verify=0"))
+    await_progress(lambda: moved_sectors(host), lambda: require_running(load))
     target.disk.fail()
-    # Answered, and readable, while no disk has it.
-    fio_result(fits.succeed(WAIT_TIMEOUT_S))
+    fio_result(load.succeed(WAIT_TIMEOUT_S))
     _await(lab, target, lambda: _state(target) == "degraded", target.check)
+    # Answered, and read, while no disk has it.
+    host.fio(device, *kept)
 
-    fills = host.start(fio_command(device, "--rw=randwrite", "--bs=16k", f"--offset={CACHE_SHARE_MIB // 2}M",
-                                   f"--size={CACHE_SHARE_MIB * 3 // 2}M", "--iodepth=8"))
-    _await(lab, target, lambda: _dirty(target) > CACHE_SHARE_MIB * MIB * 3 // 4, lambda: require_running(fills))
+    load = host.start(fio_command(device, *filling))
+    _await(lab, target, lambda: _dirty(target) > CACHE_SHARE_MIB * MIB * 3 // 4, lambda: require_running(load))
     lab.require(_state(target) == "degraded", target.status())
     target.disk.work()
-    fio_result(fills.succeed(WAIT_TIMEOUT_S))
+    fio_result(load.succeed(WAIT_TIMEOUT_S))
     _await(lab, target, lambda: _state(target) == "online", target.check)
     target.await_written_back()
-    host.fio(device, "--rw=randwrite", "--bs=16k", f"--size={CACHE_SHARE_MIB // 2}M", "--iodepth=8", "--verify_only")
-    lab.require("degraded" in target.log(), f"not a word of it in the log:\n{target.log()}")
+    for writes in (before, kept):
+        host.fio(device, *writes, "--verify_only")
+    lab.require(target.log().count("volume=data degraded: ") == 1, f"not once in the log:\n{target.log()}")
     _end(lab, target, host)
 
 
@@ -62,16 +66,40 @@ def failing_pool_power_cut(lab: Lab) -> None:
     """Power fails while the pool's disk does, and only the cache has what was answered; both return."""
     target = lab.use_guest_target("fsdax", FailingDisk)
     host, device = _serve_small_cache(lab, target)
-    writes = ("--rw=randwrite", "--bs=16k", f"--size={CACHE_SHARE_MIB // 2}M", "--iodepth=8")
+    writes = _writes(0, 8)
     target.disk.fail()
     host.fio(device, *writes)
     _await(lab, target, lambda: _state(target) == "degraded", target.check)
-    lab.require(_dirty(target) >= CACHE_SHARE_MIB // 2 * MIB, target.status())
+    lab.require(_dirty(target) >= 8 * MIB, target.status())
     target.kill()
     target.start()
     host.fio(device, *writes, "--verify_only")
     target.await_written_back()
     _end(lab, target, host)
+
+
+def poisoned_page(lab: Lab) -> None:
+    """A page of the cache goes bad under a block that no disk has: a host that reads the block is told so, the others are
+    undisturbed, and once it is overwritten all is well."""
+    target = lab.use_guest_target("fsdax", FailingDisk)
+    host, device = _serve_small_cache(lab, target)
+    lab.allowed_complaints += f"|{POISON_COMPLAINTS}"
+    target.disk.fail()
+    host.run("for i in $(seq 0 15); do yes block$i. | head -c 4096; done > /run/blocks 2>/dev/null; "
+             f"dd if=/run/blocks of={device} bs=4k count=16 oflag=direct status=none")
+    target.poison("block7.")
+    answer = host.attempt(f"dd if={device} of=/dev/null bs=4k skip=7 count=1 iflag=direct status=none")
+    lab.require(answer.code != 0 and "error reading" in answer.output, f"a block on a bad page was read: {answer}")
+    # The cache's places are smaller than pages: a neighbour may lie on the same one.
+    for first, count in ((0, 6), (9, 7)):
+        host.run(f"dd if={device} bs=4k skip={first} count={count} iflag=direct status=none "
+                 f"| cmp - <(dd if=/run/blocks bs=4k skip={first} count={count} status=none)")
+
+    target.disk.work()
+    host.run(f"dd if=/run/blocks of={device} bs=4k skip=6 seek=6 count=3 oflag=direct status=none")
+    host.run(f"dd if={device} bs=4k count=16 iflag=direct status=none | cmp - /run/blocks")
+    _await(lab, target, lambda: _state(target) == "online", target.check)
+    target.await_written_back()
 
 
 def _power_cuts(lab: Lab, form: str, medium: str, rounds: int) -> None:
@@ -103,6 +131,10 @@ def _serve_small_cache(lab: Lab, target: GuestTarget) -> tuple[Host, str]:
     host = lab.host()
     host.connect("-i", "2", "-g", "-G")
     return host, host.device(1)
+
+
+def _writes(offset_mib: int, size_mib: int) -> tuple[str, ...]:
+    return "--rw=randwrite", "--bs=16k", f"--offset={offset_mib}M", f"--size={size_mib}M", "--iodepth=8"
 
 
 def _state(target: GuestTarget) -> str:
