@@ -150,7 +150,10 @@ std::string VolumeUpkeep::trouble() const {
   switch (status_.state) {
     case State::idle:
     case State::writing:
-      break;
+      // It is tried again: that it works is known when a batch is through.
+      if (status_.error.empty()) break;
+      if (status_.trouble) return status_.error + "; " + kept;
+      [[fallthrough]];
     case State::backing_off:
       return status_.error + " fails; " + kept + ", and written when it works again";
     case State::stopped:

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from lab import images, namespace, uml_kernel  # noqa: E402
 from lab.lab import Lab  # noqa: E402
-from lab.target import Target  # noqa: E402
+from lab.programs import Programs  # noqa: E402
 from scenarios import catalogue  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,7 +64,7 @@ def run_one(case: catalogue.Case, options: argparse.Namespace) -> int:
     failure = None
     note = ""
     try:
-        lab = Lab(image, Target(options.forebayd, options.forebayctl, options.forebay_media, folder), folder, uml)
+        lab = Lab(image, Programs(options.build.absolute()), folder, uml)
         case.run(lab)
         note = lab.finish()
     except Exception as error:  # noqa: BLE001: whatever it is, it fails this scenario and is printed
@@ -115,9 +115,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("-j", "--jobs", type=int, default=2, help="guests at once")
     options = parser.parse_args()
     build = options.build.absolute()
-    options.forebayd = build / "target" / "forebayd"
-    options.forebayctl = build / "appliance" / "cli" / "forebayctl"
-    options.forebay_media = build / "appliance" / "media" / "forebay-media"
     options.cache = Path(os.environ.get("FOREBAY_VM_CACHE") or build / "vm-cache").absolute()
     options.work = build / "vm-work"
     return options

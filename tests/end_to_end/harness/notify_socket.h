@@ -23,7 +23,11 @@ class NotifySocket {
   bool await(std::string_view assignment, const Process& process, Milliseconds time_out,
              std::size_t count = 1);
   [[nodiscard]] std::size_t count(std::string_view assignment) const;
-  void forget() { heard_.clear(); }
+  // What has been said so far, also what nobody has listened to yet.
+  void forget() {
+    receive();
+    heard_.clear();
+  }
 
  private:
   void receive();

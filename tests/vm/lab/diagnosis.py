@@ -25,6 +25,9 @@ def describe(hosts: dict[int, Host], target: Target, capture: Capture | None) ->
         parts += [_part(f"guest {index}: jobs", lambda: "\n".join(_jobs(host))),
                   _part(f"guest {index}: state", lambda: host.attempt(HOST_STATE, 60).output),
                   _part(f"guest {index}: console", lambda: host.guest.console()[-2000:])]
+    for guest in target.guests():
+        parts.append(_part(f"{guest.name}: console", lambda: guest.console()[-2000:]))
+        parts.append(_part(f"{guest.name}: log", lambda: guest.attempt("dmesg | tail -60", 60).output))
     parts += [_part("forebayctl status", target.status),
               _part("connections", lambda: _output(tool("ss"), "-tnp")),
               _part("forebayd", lambda: target.log()[-4000:])]

@@ -13,11 +13,11 @@ BOOT_ATTEMPTS = 3
 
 
 class EmulatedGuest(Guest):
-    """Started by `resume` (the usual way) or `boot`."""
+    """Started by `resume` (the usual way) or, with hardware of its own, by `boot`."""
 
-    def __init__(self, image: machine.Image, folder: Path, name: str = "guest"):
+    def __init__(self, image: machine.Image, folder: Path, name: str = "guest", hardware: machine.Hardware | None = None):
         super().__init__(folder, name)
-        self.image = image
+        self.image, self.hardware = image, hardware
         self.monitor: Monitor
 
     def boot(self) -> None:
@@ -53,7 +53,7 @@ class EmulatedGuest(Guest):
         for name in ("console", "agent", "monitor"):
             (self.folder / name).unlink(missing_ok=True)
         with open(self.folder / "process.log", "wb") as log:
-            self._process = subprocess.Popen(machine.command(self.image, self.folder, incoming), stdout=log, stderr=log,
-                                             stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(machine.command(self.image, self.folder, incoming, self.hardware),
+                                             stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         self.monitor = Monitor(connect(self.folder / "monitor", self.check, 60))
         self._listen(connect(self.folder / "agent", self.check, 60))

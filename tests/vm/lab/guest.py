@@ -14,6 +14,10 @@ from lab.errors import Failed, GuestDied
 BOOT_TIMEOUT_S = 240.0
 COMMAND_TIMEOUT_S = 180.0
 BROKEN = re.compile(r"Oops|BUG:|Kernel panic|FOREBAY-VM (?!up)")
+# What a kernel says when something went wrong that no command reported.
+COMPLAINTS = re.compile(
+    r"WARNING:|BUG:|Oops|Call Trace|I/O error|Buffer I/O|digest error|unexpected|invalid|failed to|"
+    r"corrupt|Corruption|queue.*timeout|EXT4-fs error|XFS.*error|hung_task|blocked for more than", re.I)
 
 
 class Job:
@@ -88,6 +92,14 @@ class Guest:
         """Waits in the guest until `command` succeeds."""
         self.run(f"for i in $(seq {int(timeout * 5)}); do if {command}; then exit 0; fi; sleep 0.2; done; exit 1",
                  timeout + 60)
+
+    def complaints(self, allowed: str = "") -> list[str]:
+        """Lines of the kernel's log."""
+        lines = self.run("dmesg").splitlines()
+        return [line for line in lines if COMPLAINTS.search(line) and not (allowed and re.search(allowed, line, re.I))]
+
+    def running(self) -> bool:
+        return self._process is not None
 
     def console(self) -> str:
         path = self.folder / "console"

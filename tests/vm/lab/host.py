@@ -11,10 +11,6 @@ from lab.target import IO_PORT, SUBSYSTEM
 
 # Far above what an emulated guest beside a compiler needs; scenarios about keep-alive choose their own.
 KEEP_ALIVE_S = 60
-# What a kernel says when something went wrong that no command reported.
-COMPLAINTS = re.compile(
-    r"WARNING:|BUG:|Oops|Call Trace|I/O error|Buffer I/O|digest error|unexpected|invalid|failed to|"
-    r"corrupt|Corruption|queue.*timeout|EXT4-fs error|XFS.*error|hung_task|blocked for more than", re.I)
 
 
 class Host:
@@ -26,7 +22,7 @@ class Host:
         self.id = str(uuid.uuid5(uuid.NAMESPACE_DNS, f"host{index}.example.com"))
         self.nqn = f"nqn.2014-08.org.nvmexpress:uuid:{self.id}"
         self.run, self.attempt, self.start = guest.run, guest.attempt, guest.start
-        self.read, self.await_true = guest.read, guest.await_true
+        self.read, self.await_true, self.complaints = guest.read, guest.await_true, guest.complaints
         guest.write("/etc/nvme/hostnqn", self.nqn)
         guest.write("/etc/nvme/hostid", self.id)
         # Ends with 141 if commands could die of what guest_agent.sh protects them from.
@@ -83,10 +79,6 @@ class Host:
 
     def fio(self, where: str, *options: str, timeout: float = 900) -> dict:
         return fio_result(self.run(fio_command(where, *options), timeout))
-
-    def complaints(self, allowed: str = "") -> list[str]:
-        lines = self.run("dmesg").splitlines()
-        return [line for line in lines if COMPLAINTS.search(line) and not (allowed and re.search(allowed, line, re.I))]
 
 
 def fio_command(where: str, *options: str) -> str:

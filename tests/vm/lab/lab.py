@@ -8,8 +8,12 @@ from lab import diagnosis
 from lab.capture import Capture
 from lab.emulated_guest import EmulatedGuest
 from lab.errors import Failed
+from lab.guest_target import GuestTarget
 from lab.host import Host
+from lab.local_target import LocalTarget
 from lab.machine import Image
+from lab.pool_disk import PoolDisk
+from lab.programs import Programs
 from lab.target import MIB, Target
 from lab.uml_guest import UmlGuest
 
@@ -17,9 +21,11 @@ from lab.uml_guest import UmlGuest
 class Lab:
     """`require` states what must hold; what no scenario may leave behind is checked by `finish`."""
 
-    def __init__(self, image: Image, target: Target, folder: Path, uml: Path | None = None):
+    def __init__(self, image: Image, programs: Programs, folder: Path, uml: Path | None = None):
         """`uml`: a User-mode Linux kernel, for a scenario that has its host there and no capture."""
-        self.image, self.target, self.folder = image, target, folder
+        self.image, self.folder = image, folder
+        self.target: Target = LocalTarget(programs, folder)
+        self._programs = programs
         # Volumes get a cache.
         self.cached = False
         # Patterns of kernel messages that this scenario provokes.
@@ -38,6 +44,13 @@ class Lab:
         for volume in volumes or [(1, "data", 64 * MIB, 4096)]:
             self.target.add_volume(*volume)
         self.target.start()
+
+    def use_guest_target(self, form: str, disk: type[PoolDisk] = PoolDisk) -> GuestTarget:
+        """The target is in a guest, its cache on an NVDIMM: "fsdax" or "devdax". Before anything is served."""
+        self.target = target = GuestTarget(self.image, self._programs, self.folder, form,
+                                           disk(self.folder, GuestTarget.FIRST_DISK))
+        self.cached = True
+        return target
 
     def host(self, index: int = 0) -> Host:
         if index not in self._hosts:
@@ -59,9 +72,10 @@ class Lab:
 
     def finish(self) -> str:
         """Checks what no scenario may leave behind; a line about what was seen."""
+        for guest in [host.guest for host in self._hosts.values()] + self.target.guests():
+            complaints = guest.complaints(self.allowed_complaints)
+            self.require(not complaints, f"the kernel of {guest.name} complained:\n" + "\n".join(complaints[:20]))
         for host in self._hosts.values():
-            complaints = host.complaints(self.allowed_complaints)
-            self.require(not complaints, "the kernel complained:\n" + "\n".join(complaints[:20]))
             host.disconnect()
         self.target.check()
         if self.target.running():
@@ -82,8 +96,7 @@ class Lab:
             self._capture.stop()
         for host in self._hosts.values():
             host.guest.stop()
-        if self.target.running():
-            self.target.kill()
+        self.target.close()
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lab.lab import Lab, Scenario
-from scenarios import administration, changes, connecting, data, filesystems, outages, several_hosts, soak
+from scenarios import administration, changes, connecting, data, filesystems, outages, persistent_memory, several_hosts, soak
 
 SCENARIOS: tuple[Scenario, ...] = (
     connecting.discover, connecting.queues, connecting.digests, connecting.ipv6, connecting.reconnect_50_times,
@@ -16,6 +16,11 @@ SCENARIOS: tuple[Scenario, ...] = (
 )
 # A host under User-mode Linux instead of a stock kernel, in the long form only.
 SOAKS: tuple[Scenario, ...] = (soak.killed_again_and_again,)
+# The target is in a guest, too.
+GUEST_TARGETS: tuple[Scenario, ...] = (persistent_memory.fsdax_power_cut, persistent_memory.devdax_power_cut,
+                                       persistent_memory.failing_pool, persistent_memory.failing_pool_power_cut,
+                                       persistent_memory.poisoned_page)
+GUEST_TARGETS_SHORT = {"fsdax_power_cut", "failing_pool"}
 # Those that ask most of the engine run again with a cache in front of the pool, smaller than what they write.
 CACHED: tuple[Scenario, ...] = (filesystems.ext4, filesystems.xfs, data.zeroing, data.large_io, outages.target_killed,
                                 outages.target_stopped, changes.volume_grown)
@@ -49,5 +54,7 @@ def cases(long: bool) -> list[Case]:
     every += [Case("bookworm", scenario, scenario.__name__ not in BOOKWORM_SHORT) for scenario in SCENARIOS]
     every += [Case("trixie", scenario, f"cached_{scenario.__name__}" not in CACHED_SHORT, cached=True)
               for scenario in CACHED]
+    every += [Case("trixie", scenario, scenario.__name__ not in GUEST_TARGETS_SHORT) for scenario in GUEST_TARGETS]
+    every += [Case("bookworm", scenario, True) for scenario in GUEST_TARGETS]
     every += [Case("trixie", scenario, True) for scenario in SOAKS]
     return [case for case in every if long or not case.long]

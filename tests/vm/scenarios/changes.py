@@ -4,7 +4,7 @@ from lab.host import Host
 from lab.lab import Lab
 from lab.namespace import ADDRESS, SECOND_ADDRESS
 from lab.shell import run as run_here
-from lab.target import DISCOVERY_NQN, DISCOVERY_PORT, IO_PORT, MIB, SUBSYSTEM
+from lab.target import DISCOVERY_NQN, DISCOVERY_PORT, MIB
 from scenarios.outages import EXPECTED_COMPLAINTS
 
 # Events as the kernel traces them: type, information and log page of the completion.
@@ -73,8 +73,7 @@ def volume_grown(lab: Lab) -> None:
 def discovery_changes(lab: Lab) -> None:
     """A persistent discovery controller stays, and tells of an address that came up later."""
     run_here("ip", "addr", "del", f"{SECOND_ADDRESS}/32", "dev", "lo")
-    lab.target.config["listeners"]["io2"] = {"protocol": "nvme-tcp", "address": SECOND_ADDRESS, "port": IO_PORT}
-    lab.target.config["subsystems"][SUBSYSTEM]["listeners"].append("io2")
+    lab.target.add_listener("io2", SECOND_ADDRESS)
     lab.serve()
     host = lab.host()
     controller = host.connect(nqn=DISCOVERY_NQN, port=DISCOVERY_PORT)

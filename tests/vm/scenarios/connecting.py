@@ -91,9 +91,9 @@ def reconnect_50_times(lab: Lab) -> None:
     def await_nobody() -> None:
         """The target hears of a disconnect a moment after the host is done with it."""
         deadline = time.monotonic() + 60
-        while (there := lab.target.descriptors()) != descriptors or lab.target.hosts():
+        while (there := lab.target.descriptors()) != descriptors or lab.target.status_list("hosts"):
             lab.require(time.monotonic() < deadline,
-                        f"{there} descriptors, {descriptors} before; hosts: {lab.target.hosts()}")
+                        f"{there} descriptors, {descriptors} before; hosts: {lab.target.status_list('hosts')}")
             time.sleep(0.1)
 
     descriptors = lab.target.descriptors()
