@@ -62,7 +62,18 @@ Step Reclaim::step(CacheActor& actor) {
   if (!kept_.empty() || !refused_.empty()) return keep(actor);
   const auto swept = sweep(actor.writer());
   if (!swept) return stop(swept.error());
-  return walked_ > tails().key_tail ? pass(actor) : walk(actor);
+  if (walked_ > tails().key_tail) return pass(actor);
+  const Step walked = walk(actor);
+  return walked == Step::idle && leaves_chunks(actor) ? pass(actor) : walked;
+}
+
+// Whether there are chunks with nothing behind K in them: each opening begins a new one, also where
+// nothing is written between two of them.
+bool Reclaim::leaves_chunks(CacheActor& actor) {
+  if (!try_lock(actor)) return false;
+  const std::uint64_t next = chunk_of(tails().key_tail + 1).ordinal;
+  unlock(actor);
+  return next > tails().key_tail_chunk;
 }
 
 // ---- reading

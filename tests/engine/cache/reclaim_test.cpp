@@ -211,6 +211,28 @@ TEST(Reclaim, ChunksBelowTheKeyTailAreFree) {
   open.device->segments().check_invariants();
 }
 
+// A volume that nobody writes to must not fill the cache by being opened.
+TEST(Reclaim, OpeningsLeaveNoChunksBehind) {
+  for (const bool has_keys : {false, true}) {
+    const auto pmem = cache_pmem(false);
+    std::uint32_t free = 0;
+    for (int life = 0; life < 40; ++life) {
+      ReclaimedVolume open(*pmem);
+      ASSERT_TRUE(open.volume->is_writable()) << life;
+      if (has_keys && life == 0) {
+        must(open.write(0, 8, 1));
+        open.write_back();
+      }
+      while (open.reclaim->step(*open.actor) != Reclaim::Step::idle) {
+        EXPECT_FALSE(open.actor->end_turn());
+      }
+      EXPECT_EQ(open.device->chunks_of(0).chunks.size(), 1U);
+      if (life < 3) free = open.device->segments().free_count();
+      EXPECT_GE(open.device->segments().free_count(), free) << life;
+    }
+  }
+}
+
 TEST(Reclaim, APinnedSegmentWaitsForItsReader) {
   const auto pmem = cache_pmem(false);
   ReclaimedVolume open(*pmem);
