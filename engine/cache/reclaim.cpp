@@ -52,7 +52,8 @@ bool Reclaim::is_wanted() {
 }
 
 Step Reclaim::step(CacheActor& actor) {
-  if (damage_ || error_ || !volume_.is_writable()) return Step::stopped;
+  if (damage_ || error_) return Step::stopped;
+  if (!volume_.is_writable() && !volume_.waits_for_room()) return Step::stopped;
   if (owes_run_) owes_run_ = volume_.commit().run(actor.writer());
   if (!is_at_rest()) {
     if (!GUARD("kept before the key tail")) (void)pass(actor);
@@ -71,9 +72,10 @@ Step Reclaim::step(CacheActor& actor) {
 // nothing is written between two of them.
 bool Reclaim::leaves_chunks(CacheActor& actor) {
   if (!try_lock(actor)) return false;
-  const std::uint64_t next = chunk_of(tails().key_tail + 1).ordinal;
+  const bool has_none = device_.chunks_of(volume_.slot()).chunks.empty();  // it was never opened
+  const bool leaves = !has_none && chunk_of(tails().key_tail + 1).ordinal > tails().key_tail_chunk;
   unlock(actor);
-  return next > tails().key_tail_chunk;
+  return leaves;
 }
 
 // ---- reading

@@ -220,6 +220,9 @@ Result<RecoveredVolume, CacheError> recover_volume(CacheDevice& device, std::uin
   if (!healed) return io_error(healed.error());
   const auto opened = result.cache->open_log(writer, report.last_sequence, report.last_time_ms);
   if (!opened) report.not_opened = opened.error();
+  if (!opened && opened.error().kind == CacheError::Kind::no_free_segment) {
+    result.cache->wait_for_room();
+  }
   return result;
 }
 

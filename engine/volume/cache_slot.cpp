@@ -90,7 +90,8 @@ void CacheKeeper::Slot::tick() {
   face_.backed().look_at_backing();
   if (const std::string trouble = upkeep_->trouble(); trouble != trouble_) {
     trouble_ = trouble;
-    face_.set_trouble(trouble, !front_->volume().is_writable());
+    const VolumeCache& volume = front_->volume();
+    face_.set_trouble(trouble, !volume.is_writable() && !volume.waits_for_room());
   }
 }
 

@@ -347,6 +347,35 @@ TEST(ScenarioS9, AFullCacheGetsOnWithoutRoom) {
   EXPECT_THAT(open.read(at, 32), Each(2));
 }
 
+// Opened again before anything was given up, it lacks even the room for a new chunk of its log: who
+// writes waits for that as for any other space.
+TEST(ScenarioS9, AFullCacheThatCannotOpenItsLogGetsOnToo) {
+  const auto pmem = cache_pmem(false, 10);
+  std::uint64_t at = 0;
+  {
+    ReclaimedVolume open(*pmem);
+    while (open.write(at, 1, 1)) ++at;
+    while (open.zero(1 << 20, 1)) {
+    }
+  }
+  while (OpenVolume(*pmem).volume->is_writable()) {
+  }
+  ReclaimedVolume open(*pmem);
+  ASSERT_TRUE(open.report.not_opened.has_value());
+  EXPECT_TRUE(open.volume->waits_for_room());
+  EXPECT_EQ(open.write(at, 1, 2).error(), CacheRefusal::no_space);
+  EXPECT_THAT(open.read(0, at), Each(1));
+  open.drain();
+  EXPECT_EQ(open.live_sectors(), at) << "dirty data stays";
+  open.write_back();
+  open.warm(0, at);
+  open.go_round();
+  must(open.volume->open_log(open.writer, open.report.last_sequence, open.report.last_time_ms));
+  EXPECT_FALSE(open.volume->waits_for_room());
+  must(open.write(at, 32, 2));
+  EXPECT_THAT(open.read(at, 32), Each(2));
+}
+
 TEST(ScenarioS9, SpaceIsGivenUpBeforeAnybodyWaits) {
   const auto pmem = cache_pmem(false);
   ReclaimedVolume open(*pmem);
