@@ -133,6 +133,7 @@ Reclaim::Reading Reclaim::reload(CacheActor& actor) {
 
 // At or below D; or next behind it, if D is ours, with nothing to write back.
 bool Reclaim::is_forgettable() const {
+  if (!GUARD("key tail at or below the dirty tail")) return true;
   if (kset_.view.stamp.sequence <= tails().dirty_tail) return true;
   if (dirty_tail_ != DirtyTail::ours || tails().writeback_target > tails().dirty_tail) return false;
   return std::ranges::none_of(kset_.view.keys, [](const format::Key& key) {

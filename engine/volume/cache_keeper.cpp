@@ -9,6 +9,7 @@
 
 #include "engine/cache/cached_data.h"
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 #include "engine/media/open_pmem.h"
 #include "engine/volume/cache_slot.h"
 
@@ -256,7 +257,10 @@ bool CacheKeeper::has_ended(bool more) {
   }
   if (!quiet) return false;
   for (const auto& slot : slots_) {
-    if (slot->upkeep() != nullptr && slot->upkeep()->end_clean()) slot->unbind_dirt();
+    if (slot->upkeep() == nullptr) continue;
+    if (slot->upkeep()->end_clean() || !GUARD("nothing waits behind a clean record")) {
+      slot->unbind_dirt();
+    }
   }
   return true;
 }

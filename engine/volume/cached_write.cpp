@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/foundation/guard.h"
 #include "engine/volume/cache_front.h"
 #include "engine/volume/cache_lane.h"
 
@@ -85,7 +86,9 @@ void CachedWrite::look_for_space() {
 }
 
 void CachedWrite::committed() {
-  if (outcome() == CommitOutcome::failed) return finish(IoStatus::sync_failed);
+  if (outcome() == CommitOutcome::failed && GUARD("outcome of the commit")) {
+    return finish(IoStatus::sync_failed);
+  }
   left_ = {left_.begin + part_, left_.count - part_};
   if (!left_.empty()) return settle(take());
   if (!front_->is_write_through()) return finish(IoStatus::ok);
