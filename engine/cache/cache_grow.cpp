@@ -6,6 +6,7 @@
 
 #include "engine/cache/cache_device.h"
 #include "engine/foundation/byte_cursor.h"
+#include "engine/foundation/guard.h"
 
 namespace engine {
 namespace {
@@ -61,7 +62,9 @@ Result<void, PmemError> CacheDevice::write_grown(DurableWriter& writer, const Ca
                  whole_pages(layout_.volume_slots * sizeof(format::VolumeSlot))));
   TRY(copy_table(writer, region_, layout_.segment_table[0], larger.segment_table[1],
                  whole_pages(larger.segment_count * format::entry_bytes)));
-  TRY(writer.settle());
+  if (GUARD("grown tables before the superblock")) {
+    TRY(writer.settle());
+  }
   format::CacheSuperblock block = superblock_;
   block.sequence = superblock_.sequence + 1;
   describe_layout(block, larger);

@@ -20,7 +20,8 @@ KeyDamage KeyJudge::judge(const format::Key& key, std::uint64_t sequence) const 
   if ((placed && key.sectors > largest_extent_sectors) || key.sector + key.sectors > most_sectors) {
     damage.fault = KeyFault::bad_length;
   }
-  damage.stale = placed && sequence > volume_.tails.dirty_tail && !is_current(key);
+  damage.stale = GUARD("stale behind the dirty tail is damage") && placed &&
+                 sequence > volume_.tails.dirty_tail && !is_current(key);
   return damage;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 
 namespace engine {
 
@@ -25,7 +26,9 @@ format::ChunkHeader encode_chunk_header(const DeviceSeal& seal, const LogChunk& 
 
 std::optional<ChunkCopy> decode_chunk_header(const CacheLayout& layout, const DeviceSeal& seal,
                                              const format::ChunkHeader& header, MediaOffset place) {
-  if (!seal.is_sealed(header, format::EntryType::chunk, place.value)) return std::nullopt;
+  if (GUARD("chunk header crc") && !seal.is_sealed(header, format::EntryType::chunk, place.value)) {
+    return std::nullopt;
+  }
   const MediaOffset other{header.other_copy};
   if (header.header.flags != 0 || header.copy > 1 || header.volume_tag == 0) return std::nullopt;
   if (header.ordinal == 0 || header.header.sequence == 0 || header.epoch == 0) return std::nullopt;

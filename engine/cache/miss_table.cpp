@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 
 namespace engine {
 namespace {
@@ -44,7 +45,9 @@ void MissTable::begin(SectorRange gap, MissPart& part) {
   part.next_ = std::exchange(bucket.parts, &part);
   under_way_.fetch_add(1, std::memory_order_seq_cst);
   // Registered first: a direct write that begins from now on finds it.
-  if (is_written_directly(gap)) part.overtaken_.store(true, std::memory_order_release);
+  if (GUARD("a direct write under way") && is_written_directly(gap)) {
+    part.overtaken_.store(true, std::memory_order_release);
+  }
 }
 
 MissPart* MissTable::take_joined(MissPart& part) {
@@ -76,7 +79,7 @@ void MissTable::mark(SectorRange range) {
     const std::lock_guard lock(bucket.lock);
     for (MissPart* part = bucket.parts; part != nullptr; part = part->next_) {
       if (!overlap(part->range_, range)) continue;
-      part->open_ = false;
+      if (GUARD("overtaken misses are closed")) part->open_ = false;
       part->overtaken_.store(true, std::memory_order_release);
     }
   }

@@ -52,7 +52,8 @@ bool Reclaim::is_wanted() {
 }
 
 Step Reclaim::step(CacheActor& actor) {
-  if (damage_ || error_ || !volume_.is_writable()) return Step::stopped;
+  if (damage_ || error_) return Step::stopped;
+  if (!volume_.is_writable() && !volume_.waits_for_room()) return Step::stopped;
   if (owes_run_) owes_run_ = volume_.commit().run(actor.writer());
   if (!is_at_rest()) {
     if (!GUARD("kept before the key tail")) (void)pass(actor);
@@ -62,7 +63,19 @@ Step Reclaim::step(CacheActor& actor) {
   if (!kept_.empty() || !refused_.empty()) return keep(actor);
   const auto swept = sweep(actor.writer());
   if (!swept) return stop(swept.error());
-  return walked_ > tails().key_tail ? pass(actor) : walk(actor);
+  if (walked_ > tails().key_tail) return pass(actor);
+  const Step walked = walk(actor);
+  return walked == Step::idle && leaves_chunks(actor) ? pass(actor) : walked;
+}
+
+// Whether there are chunks with nothing behind K in them: each opening begins a new one, also where
+// nothing is written between two of them.
+bool Reclaim::leaves_chunks(CacheActor& actor) {
+  if (!try_lock(actor)) return false;
+  const bool has_none = device_.chunks_of(volume_.slot()).chunks.empty();  // it was never opened
+  const bool leaves = !has_none && chunk_of(tails().key_tail + 1).ordinal > tails().key_tail_chunk;
+  unlock(actor);
+  return leaves;
 }
 
 // ---- reading
@@ -120,6 +133,7 @@ Reclaim::Reading Reclaim::reload(CacheActor& actor) {
 
 // At or below D; or next behind it, if D is ours, with nothing to write back.
 bool Reclaim::is_forgettable() const {
+  if (!GUARD("key tail at or below the dirty tail")) return true;
   if (kset_.view.stamp.sequence <= tails().dirty_tail) return true;
   if (dirty_tail_ != DirtyTail::ours || tails().writeback_target > tails().dirty_tail) return false;
   return std::ranges::none_of(kset_.view.keys, [](const format::Key& key) {

@@ -85,6 +85,7 @@ class Reclaim final : private CompletionSink {
   [[nodiscard]] Step walk(CacheActor& actor);
   [[nodiscard]] Step keep(CacheActor& actor);
   [[nodiscard]] Step pass(CacheActor& actor);
+  [[nodiscard]] bool leaves_chunks(CacheActor& actor);
   [[nodiscard]] Step stop(const CacheError& error);
 
   enum class Reading : std::uint8_t { done, busy, damaged };

@@ -14,9 +14,12 @@ class ReclaimTrigger {
     std::uint32_t start = 0;  // less room than that
     std::uint32_t stop = 0;   // at least so much
   };
-  // A thirty-second of what the volume may have at all, up to a sixteenth.
+  // A thirty-second of what the volume may have at all, up to a sixteenth. Where less is left than
+  // a command may need (a segment of data and its checksums), whoever waits for it would wait for
+  // volumes that see no reason to give anything up.
   [[nodiscard]] static Watermarks watermarks_of(std::uint32_t most) {
-    return {.start = std::max(1U, most / 32), .stop = std::max(2U, most / 16)};
+    const std::uint32_t command = most < 8 ? 1 : 2;
+    return {.start = std::max(command, most / 32), .stop = std::max(command + 1, most / 16)};
   }
   // Chunks of its log that a volume may have in a full device without giving some up.
   static constexpr std::size_t few_chunks = 3;

@@ -60,6 +60,9 @@ Result<void, CacheError> finish_recovery(RecoveredVolume& volume, DurableWriter&
   if (!healed) return io_error(healed.error());
   const auto opened = volume.cache->open_log(writer, report.last_sequence, report.last_time_ms);
   if (!opened) report.not_opened = opened.error();
+  if (!opened && opened.error().kind == CacheError::Kind::no_free_segment) {
+    volume.cache->wait_for_room();
+  }
   return success();
 }
 

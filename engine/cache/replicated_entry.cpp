@@ -14,7 +14,8 @@ EntryReading judge_replicas(const DeviceSeal& seal, format::EntryType type, std:
     const auto& bytes = replicas[replica];
     if (!bytes) {
       reading.state[replica] = ReplicaState::unreadable;
-    } else if (!seal.is_sealed(*bytes, type, position) || bytes->header.flags != 0) {
+    } else if ((GUARD("entry crc") && !seal.is_sealed(*bytes, type, position)) ||
+               bytes->header.flags != 0) {
       reading.state[replica] = ReplicaState::invalid;
     }
   }
@@ -40,7 +41,7 @@ Result<void, PmemError> update_entry(DurableWriter& writer, const CacheLayout::P
                                      const RawEntry& entry) {
   for (const MediaOffset place : places) {
     TRY(writer.write(place, bytes_of(entry)));
-    if (GUARD("one replica at a time")) {
+    if (GUARD("one replica at a time") && GUARD("entry fence")) {
       TRY(writer.settle());
     }
   }

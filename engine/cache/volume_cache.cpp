@@ -42,13 +42,14 @@ Result<void, CacheError> VolumeCache::open_log(DurableWriter& writer, std::uint6
   TRY(log_.open(writer, last, last_time_ms));
   commit_.start_at(last);
   writable_.store(true, std::memory_order_release);
+  waits_for_room_.store(false, std::memory_order_release);
   return success();
 }
 
 std::optional<CacheRefusal> VolumeCache::refusal() const {
   if (commit_.failed()) return CacheRefusal::failed;
-  if (!writable_.load(std::memory_order_acquire)) return CacheRefusal::read_only;
-  return std::nullopt;
+  if (writable_.load(std::memory_order_acquire)) return std::nullopt;
+  return waits_for_room() ? CacheRefusal::no_space : CacheRefusal::read_only;
 }
 
 bool VolumeCache::promise_log(CacheActor& actor, CommitRecord& record, std::size_t keys,

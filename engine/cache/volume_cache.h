@@ -54,6 +54,9 @@ class VolumeCache {
   // Behind an accepted and durable end: see VolumeLog::open().
   [[nodiscard]] Result<void, CacheError> open_log(DurableWriter& writer, std::uint64_t last,
                                                   std::uint64_t last_time_ms);
+  // It is whole, but there is no room to open it: until there is, commands are refused as no_space,
+  // and reclaim works.
+  void wait_for_room() { waits_for_room_.store(true, std::memory_order_release); }
 
   // A host's write; `data` is the range's bytes, and stays as it is until the record completes.
   [[nodiscard]] Result<void, CacheRefusal> write(CacheActor& actor, CommitRecord& record,
@@ -111,6 +114,9 @@ class VolumeCache {
   [[nodiscard]] bool is_writable() const {
     return writable_.load(std::memory_order_acquire) && !commit_.failed();
   }
+  [[nodiscard]] bool waits_for_room() const {
+    return waits_for_room_.load(std::memory_order_acquire) && !commit_.failed();
+  }
 
   // A lower bound of the log's end, persisted: from then on a shorter log is damage. The thread
   // that changes this volume's entries.
@@ -154,6 +160,7 @@ class VolumeCache {
   VolumeLog log_;
   VolumeCommit commit_;
   std::atomic<bool> writable_{false};
+  std::atomic<bool> waits_for_room_{false};
 };
 
 }  // namespace engine

@@ -5,6 +5,7 @@
 #include "engine/cache/payload_crc.h"
 #include "engine/cache/volume_cache.h"
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 
 namespace engine {
 namespace {
@@ -51,7 +52,8 @@ void VolumeCache::read(SectorRange range, std::span<std::byte> bytes, ExtentInde
         on_gap({.range = piece.range, .kind = CacheGap::Kind::hole});
       } else if (piece.value->kind == ExtentKind::zero) {
         std::memset(to.data(), 0, to.size());
-      } else if (!read_payload(device_.region(), *piece.value, payload_crc_, to)) {
+      } else if (!read_payload(device_.region(), *piece.value,
+                               payload_crc_ && GUARD("payload crc of reads"), to)) {
         on_gap(
             {.range = piece.range,
              .kind = piece.value->dirty ? CacheGap::Kind::bad_dirty : CacheGap::Kind::bad_clean});

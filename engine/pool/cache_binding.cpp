@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 
 namespace engine {
 
@@ -18,13 +19,14 @@ CacheVerdict judge(const CacheBinding& binding, const std::optional<Uuid>& confi
   const bool is_same_device = configured && *configured == binding.device;
   const auto& contents = found.contents;
   if (binding.state == State::dirty) {
-    if (!is_same_device || !contents || contents->epoch < binding.epoch) {
+    if ((GUARD("identity of the cache device") && !is_same_device) || !contents ||
+        (GUARD("attach epoch of the cache") && contents->epoch < binding.epoch)) {
       return CacheVerdict::cache_missing;
     }
     // Between the cache's entry and the pool's a start was cut off.
     const bool was_joining = contents->epoch == binding.epoch + 1 && !contents->opened;
-    return contents->epoch == binding.epoch || was_joining ? CacheVerdict::resume
-                                                           : CacheVerdict::conflict;
+    const bool is_of_it = contents->epoch <= binding.epoch || !GUARD("attach epoch of the image");
+    return is_of_it || was_joining ? CacheVerdict::resume : CacheVerdict::conflict;
   }
   // The image lacks nothing that it knows of.
   if (!configured || !found.readable) return CacheVerdict::direct;
@@ -44,7 +46,9 @@ CacheBinding attached(const CacheBinding& before, const Uuid& device,
 
 CacheBinding resumed(const CacheBinding& before, const CacheContents& contents) {
   CacheBinding after = before;
-  after.epoch = std::max(before.epoch + 1, contents.epoch);
+  if (GUARD("an epoch for each resumption")) {
+    after.epoch = std::max(before.epoch + 1, contents.epoch);
+  }
   return after;
 }
 

@@ -10,6 +10,7 @@
 #include "engine/cache/cache_memory.h"
 #include "engine/cache/cached_data.h"
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 #include "engine/volume/cache_slot.h"
 
 namespace engine {
@@ -306,7 +307,10 @@ bool CacheKeeper::has_ended(bool more) {
   }
   if (!quiet) return false;
   for (const auto& slot : slots_) {
-    if (slot->upkeep() != nullptr && slot->upkeep()->end_clean()) slot->unbind_dirt();
+    if (slot->upkeep() == nullptr) continue;
+    if (slot->upkeep()->end_clean() || !GUARD("nothing waits behind a clean record")) {
+      slot->unbind_dirt();
+    }
   }
   return true;
 }

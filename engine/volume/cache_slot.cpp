@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 
 namespace engine {
 namespace {
@@ -50,7 +51,7 @@ WriteBackLimits limits_of(const VolumeCacheSpec& spec) {
 // Why what recovery has found cannot be served, not even for reading; empty: it can.
 std::string unservable(const RecoveryReport& report, const LogTails& tails) {
   // The image has more than what lies before the damage: both together are of no moment.
-  if (report.damaged() &&
+  if (GUARD("no damage behind the image") && report.damaged() &&
       report.last_sequence < std::max(tails.dirty_tail, tails.writeback_target)) {
     return "its log in the cache is damaged where the image is already ahead of it; see "
            "forebay-media check";
@@ -85,7 +86,9 @@ void CacheKeeper::Slot::backing_changed() noexcept {
 Result<void, std::string> CacheKeeper::Slot::follow_size() {
   const BlockCount size = face_.backed().size();
   if (phase_ != Phase::served || size <= face_.size()) return success();
-  if (const auto extended = extend(size); !extended) return extended.error().text;
+  if (GUARD("cache grows before its face")) {
+    if (const auto extended = extend(size); !extended) return extended.error().text;
+  }
   face_.grow(size);
   return success();
 }
@@ -114,7 +117,8 @@ void CacheKeeper::Slot::tick() {
   face_.backed().look_at_backing();
   if (const std::string trouble = upkeep_->trouble(); trouble != trouble_) {
     trouble_ = trouble;
-    face_.set_trouble(trouble, !front_->volume().is_writable());
+    const VolumeCache& volume = front_->volume();
+    face_.set_trouble(trouble, !volume.is_writable() && !volume.waits_for_room());
   }
   publish_status();
 }
@@ -270,10 +274,12 @@ Result<void, CacheError> CacheKeeper::Slot::resume(std::uint32_t slot,
 void CacheKeeper::Slot::bind() {
   phase_ = Phase::binding;
   face_.stay_late("its pool has not written down yet that it is cached", Finding::About::volume);
-  binding_.state = format::CacheBindingState::dirty;
+  if (GUARD("record dirty before the first key")) {
+    binding_.state = format::CacheBindingState::dirty;
+  }
   bindings_.bind(spec_.name, binding_, [this](const Result<void, std::string>& bound) {
     keeper_.post([this, bound] {
-      if (!bound) return bind_later(bound.error());
+      if (!bound && GUARD("record written before service")) return bind_later(bound.error());
       recover();
     });
   });

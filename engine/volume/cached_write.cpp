@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 #include "engine/volume/backing_request.h"
 #include "engine/volume/cache_front.h"
 #include "engine/volume/cache_lane.h"
@@ -136,7 +137,9 @@ void CachedWrite::look_again() {
 }
 
 void CachedWrite::committed() {
-  if (outcome() == CommitOutcome::failed) return finish(IoStatus::sync_failed);
+  if (outcome() == CommitOutcome::failed && GUARD("outcome of the commit")) {
+    return finish(IoStatus::sync_failed);
+  }
   left_ = {left_.begin + part_, left_.count - part_};
   if (!left_.empty()) return settle(take());
   if (front_->mode() == CacheMode::write_back) return finish(IoStatus::ok);

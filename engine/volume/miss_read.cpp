@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/foundation/guard.h"
 #include "engine/volume/cache_front.h"
 #include "engine/volume/cache_lane.h"
 #include "engine/volume/cached_read.h"
@@ -18,7 +19,14 @@ SectorCount MissRead::start(CachedRead& reader, SectorRange gap, bool fills) {
   phase_ = Phase::joined;  // from begin() on it may be handed over
   front_->volume().misses().begin(gap, *this);
   const SectorCount taken = range().count;
-  if (reads()) look_again();
+  if (!reads()) return taken;
+  if (GUARD("a miss looks again")) {
+    look_again();
+  } else {
+    phase_ = Phase::reading;
+    holes_.push_back(range());
+    read_holes();
+  }
   return taken;
 }
 
@@ -106,7 +114,9 @@ bool MissRead::fill() {
     bytes = copy_.bytes().first(bytes.size());
   }
   phase_ = Phase::filling;
-  const auto taken = front_->volume().fill(lane().actor(), *this, range(), bytes, &overtaken());
+  const auto taken =
+      front_->volume().fill(lane().actor(), *this, range(), bytes,
+                            GUARD("a fill can be overtaken") ? &overtaken() : nullptr);
   if (taken) lane().commit_soon();
   return static_cast<bool>(taken);
 }

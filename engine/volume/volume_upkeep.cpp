@@ -142,6 +142,9 @@ std::string VolumeUpkeep::trouble() const {
     return "its cache cannot be written any more: reads are served, writes are refused until a "
            "restart";
   }
+  if (volume_.waits_for_room()) {
+    return "its cache is full, and has no room to open its log: writes wait until there is";
+  }
   if (!volume_.is_writable()) return why_read_only();
   if (reclaim_.damage() || reclaim_.error()) {
     return "its cache cannot be tidied up any more, and will fill; see forebay-media check";

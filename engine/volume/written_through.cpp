@@ -1,5 +1,6 @@
 #include "engine/volume/written_through.h"
 
+#include "engine/foundation/guard.h"
 #include "engine/volume/cache_lane.h"
 #include "engine/volume/cached_write.h"
 
@@ -17,7 +18,7 @@ void WrittenThrough::take(WriteBack& write_back, Instant now) {
     auto& write = static_cast<CachedWrite&>(*command);
     BackingWait& wait = write.backing_wait();
     wait.since_ = now;
-    if (write_back.wait(wait, write.sequence())) {
+    if (GUARD("answer behind the dirty tail") && write_back.wait(wait, write.sequence())) {
       waiting_.push_back(wait);
     } else {
       write.lane().tell(write);

@@ -120,6 +120,13 @@ void CrashMemory<U, W>::for_each_unit(std::uint64_t offset, std::uint64_t length
 }
 
 template <std::size_t U, std::size_t W>
+void CrashMemory<U, W>::load(std::span<const std::byte> image) {
+  CHECK(parent_ == nullptr && arena_.worlds == 0 && units_.empty());
+  CHECK(image.size() == arena_.size);
+  std::memcpy(arena_.memory, image.data(), image.size());
+}
+
+template <std::size_t U, std::size_t W>
 void CrashMemory<U, W>::store(Actor actor, std::uint64_t offset, std::span<const std::byte> bytes) {
   CHECK(!lent_);
   CHECK(offset <= arena_.size && bytes.size() <= arena_.size - offset);

@@ -54,6 +54,8 @@ class CrashMemory {
   [[nodiscard]] std::byte* memory() const { return arena_.memory; }
   [[nodiscard]] ByteCount size() const { return {arena_.size}; }
 
+  // All of it, settled. Before anything else is done with it; of no crash.
+  void load(std::span<const std::byte> image);
   void store(Actor actor, std::uint64_t offset, std::span<const std::byte> bytes);
   // What nobody owns in this range becomes this actor's, as if stored again.
   void adopt(Actor actor, std::uint64_t offset, std::uint64_t length);

@@ -10,6 +10,9 @@ namespace engine {
 SimDisk::SimDisk(ByteCount size, std::uint64_t seed)
     : current_(size.value), durable_(size.value), random_(seed) {}
 
+SimDisk::SimDisk(std::span<const std::byte> content, std::uint64_t seed)
+    : current_(content.begin(), content.end()), durable_(current_), random_(seed) {}
+
 std::span<std::byte> SimDisk::sector_of(std::vector<std::byte>& image, std::uint64_t sector) {
   const std::uint64_t begin = sector * sector_bytes;
   return std::span(image).subspan(begin, std::min(sector_bytes, image.size() - begin));

@@ -28,6 +28,8 @@ class SimDisk {
   static constexpr std::uint64_t sector_bytes = 512;
 
   SimDisk(ByteCount size, std::uint64_t seed);
+  // With this content on the medium.
+  SimDisk(std::span<const std::byte> content, std::uint64_t seed);
 
   [[nodiscard]] ByteCount size() const { return {current_.size()}; }
   // Any alignment, inside size(). False: an unreadable sector was touched.

@@ -60,8 +60,7 @@ SimPmem::SimPmem(ByteCount size, PmemGranularity granularity)
 }
 
 SimPmem::SimPmem(std::span<const std::byte> image) : SimPmem(ByteCount{image.size()}) {
-  memory_.store(LineMemory::nobody, 0, image);
-  memory_.settle_everyone();
+  memory_.load(image);
 }
 
 SimPmem::SimPmem(SimPmem& parent, CrashChooser& choose)

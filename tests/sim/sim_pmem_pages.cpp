@@ -17,6 +17,11 @@ SimPmemPages::SimPmemPages(ByteCount size)
   attach(memory_.memory());
 }
 
+SimPmemPages::SimPmemPages(std::span<const std::byte> image)
+    : SimPmemPages(ByteCount{image.size()}) {
+  memory_.load(image);
+}
+
 SimPmemPages::SimPmemPages(SimPmemPages& parent, CrashChooser& choose, Tearing tearing)
     : PmemRegion(parent.size(), ordinary_file, page_bytes),
       memory_(parent.memory_, choose, tearing),

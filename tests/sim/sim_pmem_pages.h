@@ -22,6 +22,8 @@ class SimPmemPages final : public PmemRegion {
  public:
   // Zeros, all persistent. `size`: whole pages.
   explicit SimPmemPages(ByteCount size);
+  // The same with this content: a copy that lives as long as it likes.
+  explicit SimPmemPages(std::span<const std::byte> image);
 
   [[nodiscard]] Result<std::unique_ptr<PmemWriter>, PmemError> make_writer() override {
     return PmemError::not_supported;

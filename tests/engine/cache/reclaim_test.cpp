@@ -211,6 +211,28 @@ TEST(Reclaim, ChunksBelowTheKeyTailAreFree) {
   open.device->segments().check_invariants();
 }
 
+// A volume that nobody writes to must not fill the cache by being opened.
+TEST(Reclaim, OpeningsLeaveNoChunksBehind) {
+  for (const bool has_keys : {false, true}) {
+    const auto pmem = cache_pmem(false);
+    std::uint32_t free = 0;
+    for (int life = 0; life < 40; ++life) {
+      ReclaimedVolume open(*pmem);
+      ASSERT_TRUE(open.volume->is_writable()) << life;
+      if (has_keys && life == 0) {
+        must(open.write(0, 8, 1));
+        open.write_back();
+      }
+      while (open.reclaim->step(*open.actor) != Reclaim::Step::idle) {
+        EXPECT_FALSE(open.actor->end_turn());
+      }
+      EXPECT_EQ(open.device->chunks_of(0).chunks.size(), 1U);
+      if (life < 3) free = open.device->segments().free_count();
+      EXPECT_GE(open.device->segments().free_count(), free) << life;
+    }
+  }
+}
+
 TEST(Reclaim, APinnedSegmentWaitsForItsReader) {
   const auto pmem = cache_pmem(false);
   ReclaimedVolume open(*pmem);
@@ -321,6 +343,35 @@ TEST(ScenarioS9, AFullCacheGetsOnWithoutRoom) {
   open.write_back();
   open.go_round();
   EXPECT_GT(open.reclaim->figures().refused, 0U);
+  must(open.write(at, 32, 2));
+  EXPECT_THAT(open.read(at, 32), Each(2));
+}
+
+// Opened again before anything was given up, it lacks even the room for a new chunk of its log: who
+// writes waits for that as for any other space.
+TEST(ScenarioS9, AFullCacheThatCannotOpenItsLogGetsOnToo) {
+  const auto pmem = cache_pmem(false, 10);
+  std::uint64_t at = 0;
+  {
+    ReclaimedVolume open(*pmem);
+    while (open.write(at, 1, 1)) ++at;
+    while (open.zero(1 << 20, 1)) {
+    }
+  }
+  while (OpenVolume(*pmem).volume->is_writable()) {
+  }
+  ReclaimedVolume open(*pmem);
+  ASSERT_TRUE(open.report.not_opened.has_value());
+  EXPECT_TRUE(open.volume->waits_for_room());
+  EXPECT_EQ(open.write(at, 1, 2).error(), CacheRefusal::no_space);
+  EXPECT_THAT(open.read(0, at), Each(1));
+  open.drain();
+  EXPECT_EQ(open.live_sectors(), at) << "dirty data stays";
+  open.write_back();
+  open.warm(0, at);
+  open.go_round();
+  must(open.volume->open_log(open.writer, open.report.last_sequence, open.report.last_time_ms));
+  EXPECT_FALSE(open.volume->waits_for_room());
   must(open.write(at, 32, 2));
   EXPECT_THAT(open.read(at, 32), Each(2));
 }

@@ -66,6 +66,20 @@ TEST_P(CacheFrontSpace, WritesWaitForSpaceFirstComeFirstServed) {
   EXPECT_EQ(life.read(0, 8), all(8, 200)) << "written back";
 }
 
+// Space is not looked for when a clock says so, but made by whoever waits for it, and used at once.
+TEST_P(CacheFrontSpace, WhoWaitsForSpaceWaitsForNoClock) {
+  FrontLife life(GetParam());
+  const std::uint64_t first = fill_up(life);
+  const Instant before = life.clock.now();
+  {
+    FrontUpkeep upkeep(life);
+    upkeep.work();
+    EXPECT_TRUE(life.commands.back().has_ended);
+  }
+  EXPECT_EQ(life.clock.now(), before);
+  EXPECT_EQ(life.read(first, 8), all(8, 200));
+}
+
 TEST_P(CacheFrontSpace, AWriteThatWaitsHoldsNothing) {
   FrontLife life(GetParam());
   (void)fill_up(life, 40);

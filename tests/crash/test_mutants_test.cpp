@@ -1,0 +1,123 @@
+// Guards that the tests of their own code miss, where the crash suite does not go: each is switched
+// off, and those tests, run once more over that engine, must fail.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cctype>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include "tests/crash/guards.h"
+
+namespace engine::test {
+namespace {
+
+constexpr const char* off_variable = "FOREBAY_GUARD_OFF";
+
+// In the process that runs the tests.
+class SwitchesGuardOff final : public testing::Environment {
+ public:
+  void SetUp() override {
+    if (const char* const name = std::getenv(off_variable)) switch_guard_off(name);
+  }
+};
+const testing::Environment* const switches =
+    testing::AddGlobalTestEnvironment(new SwitchesGuardOff);  // gtest's from then on
+
+struct Mutant {
+  const char* guard;
+  const char* tests;  // a filter of gtest's
+};
+
+constexpr Mutant mutants[] = {
+    // The way of commands.
+    {"outcome of the commit", "*CacheFrontSpace.ALogThatFailsAcknowledgesNothing/*"},
+    {"payload crc of reads", "*CacheFrontTest.RotOf*"},
+    {"a miss looks again", "*CacheFrontTest.AMissLooksAgainBeforeItAsksTheBacking/*"},
+    {"a fill can be overtaken", "*CacheFrontTest.WhoAsksAfterAWriteDoesNotGetWhatWasReadBefore/*"},
+    {"overtaken misses are closed",
+     "*CacheFrontTest.WhoAsksAfterAWriteDoesNotGetWhatWasReadBefore/*"},
+    {"a direct write under way", "MissTable.AMissBesideADirectWriteNeverFills"},
+    {"answer behind the dirty tail", "*WriteThroughFront.AnswersBehindTheBackingsFlush/*"},
+    // Which cache, which image.
+    {"record dirty before the first key",
+     "*CacheKeeperTest.TheRecordIsDirtyBeforeAnythingIsServed/*"},
+    {"record written before service", "*CacheKeeperTest.ARecordThatCannotBeWrittenIsTriedAgain/*"},
+    {"nothing waits behind a clean record", "*CachedEngine.WithoutItsDirtyCache*"},
+    {"identity of the cache device", "CacheBinding.EveryCombinationHasItsVerdict"},
+    {"attach epoch of the cache", "*CachedEngine.AnOlderCopyOfTheCacheIsRefused/*"},
+    {"attach epoch of the image", "*CachedEngine.AnOlderCopyOfTheImageIsRefused/*"},
+    {"an epoch for each resumption", "*CachedEngine.AnOlderCopyOfTheCacheIsRefused/*"},
+    {"no damage behind the image", "*CachedEngine.ALogThatIsDamagedBehindTheImageIsNotServed/*"},
+    {"cache grows before its face", "*CachedEngine.GrowsOnlineAndKeepsWhatWasWritten*"},
+    // Tables.
+    {"grown tables before the superblock", "CacheCrash.Grow"},
+    {"replicas made equal", "OpenCache.AnyBitOfOneTableIsHealed"},
+    {"stale behind the dirty tail is damage", "VolumeRecovery.StaleKeyBehindTheDirtyTailIsDamage"},
+};
+
+struct Outcome {
+  int status = 0;
+  std::string failure;  // the first test that failed, or the check of the engine that did
+};
+
+// Of this program, in a process of its own.
+Outcome run_tests(const char* guard, const std::string& tests) {
+  std::array<char, 4096> path{};
+  EXPECT_GT(readlink("/proc/self/exe", path.data(), path.size() - 1), 0);
+  ::setenv(off_variable, guard, 1);
+  const std::string command =
+      std::string("timeout 100 '") + path.data() + "' --gtest_filter='" + tests + "' 2>&1";
+  Outcome outcome;
+  FILE* const output = ::popen(command.c_str(), "r");
+  ::unsetenv(off_variable);
+  EXPECT_NE(output, nullptr);
+  std::array<char, 1024> line{};
+  while (std::fgets(line.data(), line.size(), output) != nullptr) {
+    const std::string text(line.data(), std::string(line.data()).find('\n'));
+    const bool tells = text.starts_with("[  FAILED  ]") || text.find("CHECK") != std::string::npos;
+    if (tells && outcome.failure.empty()) outcome.failure = text;
+  }
+  const int status = ::pclose(output);
+  outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return outcome;
+}
+
+class TestMutants : public testing::TestWithParam<Mutant> {};
+
+TEST_P(TestMutants, Dies) {
+  const Mutant& mutant = GetParam();
+  const Outcome outcome = run_tests(mutant.guard, mutant.tests);
+  std::cout << "mutant: " << mutant.guard << " -> "
+            << (outcome.status != 0 ? "killed: " + outcome.failure
+                                    : "SURVIVED " + std::string(mutant.tests))
+            << "\n";
+  EXPECT_NE(outcome.status, 0) << mutant.guard << " is not missed";
+  EXPECT_FALSE(outcome.failure.empty()) << "something else went wrong";
+}
+
+std::string name_of(const testing::TestParamInfo<Mutant>& info) {
+  std::string name;
+  bool upper = true;
+  for (const char letter : std::string(info.param.guard)) {
+    if (letter != ' ') name += upper ? static_cast<char>(std::toupper(letter)) : letter;
+    upper = letter == ' ';
+  }
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Without, TestMutants, testing::ValuesIn(mutants), name_of);
+
+TEST(TestMutantsBuild, WithAllGuardsTheTestsPass) {
+  std::string all;
+  for (const Mutant& mutant : mutants) all += std::string(mutant.tests) + ":";
+  const Outcome outcome = run_tests("", all);
+  EXPECT_EQ(outcome.status, 0) << outcome.failure;
+}
+
+}  // namespace
+}  // namespace engine::test
