@@ -144,10 +144,9 @@ void ModelLife::serve(std::size_t volume) {
   if (device.volumes()[*slot].identity.size < size) {
     must(device.volumes().set_size(*writer_, *slot, size));
   }
-  served.front =
-      std::make_unique<CacheFront>(cache_, *served.cache, *served.backing, block_size, clock_,
-                                   options_.write_through[volume] ? CacheFront::Answer::from_backing
-                                                                  : CacheFront::Answer::from_cache);
+  served.front = std::make_unique<CacheFront>(
+      cache_, *served.cache, *served.backing, block_size, clock_,
+      options_.write_through[volume] ? CacheMode::write_through : CacheMode::write_back);
   upkeeps_[volume] = std::make_unique<VolumeUpkeep>(*served.front, std::make_unique<SimMarker>(),
                                                     *keeper_lane_, *writer_, *actor_, clock_,
                                                     std::move(recovered.report), WriteBackLimits{});
