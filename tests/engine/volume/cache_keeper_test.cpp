@@ -395,9 +395,18 @@ TEST_P(CacheKeeperTest, ABackingThatFailsLeavesTheVolumeDegradedUntilItWorksAgai
   EXPECT_EQ(now.write(0, 8, 0x43), IoStatus::ok) << "the cache takes them";
   EXPECT_EQ(now.read(0, 7), 0x42);
   EXPECT_EQ(now.read(0, 9), 0);
+  // A try that has no answer yet does not make it well.
+  db01.backing.hang(true);
   db01.backing.fail_syncs(false);
   db01.backing.reopen();
   now[0].backed.recover({disk_size.value / block}, {});
+  ASSERT_TRUE(Life::wait_for([&] { return db01.backing.held() > 0; }));
+  for (std::uint64_t lba = 10; lba < 10 + (1U << 20) / block; ++lba) {
+    ASSERT_EQ(now.write(0, lba, 0x44), IoStatus::ok);
+  }
+  EXPECT_TRUE(Life::wait_for([&] { return contains(now[0].reason(), "fails; 2 MiB of writes"); }))
+      << now[0].reason();
+  db01.backing.hang(false);
   ASSERT_TRUE(Life::wait_for([&] { return now[0].volume.state() == VolumeState::online; }))
       << now[0].reason();
   ASSERT_TRUE(Life::wait_for([&] { return now.keeper.status().dirty == ByteCount{}; }));
