@@ -26,7 +26,7 @@ TEST(WriteBack, EverythingReachesTheBackingAndIsCleanThen) {
   life.write(64, 16, 2);
   life.write(9, 1, 3);
   EXPECT_EQ(life.write_back.status().bytes_left, ByteCount{19 * 512});
-  EXPECT_FALSE(life.write_back.is_backing_current());
+  EXPECT_FALSE(life.cache.volume->commit().is_backing_current());
   life.write_back_all();
   EXPECT_THAT(of.disk.durable(7, 4), ElementsAre(0, 1, 3, 0));
   EXPECT_THAT(of.disk.durable(79, 2), ElementsAre(2, 0));
@@ -40,7 +40,7 @@ TEST(WriteBack, EverythingReachesTheBackingAndIsCleanThen) {
   EXPECT_EQ(status.state, State::idle);
   EXPECT_EQ(status.bytes_left, ByteCount{});
   EXPECT_FALSE(status.backing_mixed);
-  EXPECT_TRUE(life.write_back.is_backing_current());
+  EXPECT_TRUE(life.cache.volume->commit().is_backing_current());
 }
 
 TEST(WriteBack, ZerosAreWrittenAndGiveUpTheirPlaceInTheIndex) {
@@ -160,7 +160,7 @@ TEST(WriteBack, F5cAnInterruptedBatchNeverShrinks) {
   of.disk.backing.hold(false);
   WriteBackLife life(*of.pmem, of.disk, {.most_keys = 1, .most_bytes = {1}});
   EXPECT_TRUE(life.write_back.status().backing_mixed);
-  EXPECT_FALSE(life.write_back.is_backing_current());
+  EXPECT_FALSE(life.cache.volume->commit().is_backing_current());
   life.write(8 * 7, 1, 7);
   life.later(seconds(1));  // nobody asks for it: a batch that has begun is ended
   EXPECT_EQ(life.tails().dirty_tail, 6U);

@@ -74,7 +74,7 @@ TEST(WriteBackThreads, WritersGoOnWhileTheirVolumeIsWrittenBack) {
     }
     while (running > 0) turn();
   }
-  while (!write_back.is_backing_current() || !write_back.is_quiet()) turn();
+  while (!volume->commit().is_backing_current() || !write_back.is_quiet()) turn();
   EXPECT_GT(marker.history().size(), 2U) << "more than one batch";
   EXPECT_EQ(write_back.status().bytes_left, ByteCount{});
 
