@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "engine/cache/volume_log.h"
+
 namespace engine {
 
 // Between the two watermarks it goes on with what it did. Segments, of the volume's room: what it
@@ -18,15 +20,12 @@ class ReclaimTrigger {
   [[nodiscard]] static Watermarks watermarks_of(std::uint32_t most) {
     return {.start = std::max(1U, most / 32), .stop = std::max(2U, most / 16)};
   }
-  // Chunks of its log that a volume may have in a full device without giving some up.
-  static constexpr std::size_t few_chunks = 3;
-
   // `logs_need`: the device has nothing free but what its logs go on with.
   [[nodiscard]] bool update(std::uint32_t room, Watermarks marks, bool logs_need,
                             std::size_t chunks) {
     if (room >= marks.stop) wanted_ = false;
     if (room < marks.start) wanted_ = true;
-    return wanted_ || (logs_need && chunks > few_chunks);
+    return wanted_ || (logs_need && chunks > VolumeLog::few_chunks);
   }
 
  private:

@@ -139,6 +139,7 @@ class VolumeCache {
   [[nodiscard]] std::optional<CacheRefusal> refusal() const;
   [[nodiscard]] bool promise_log(CacheActor& actor, CommitRecord& record, std::size_t keys,
                                  VolumeLog::Purpose purpose);
+  [[nodiscard]] bool may_grow_log(VolumeLog::Purpose purpose);
   [[nodiscard]] bool copy_data(CacheActor& actor, CommitRecord& record, Data data);
 
   struct PinnedPiece;

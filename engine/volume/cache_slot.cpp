@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/cache/least_space.h"
 #include "engine/cache/recovery.h"
 #include "engine/foundation/check.h"
 
@@ -10,8 +11,6 @@ namespace engine {
 namespace {
 
 constexpr Duration retry_period = std::chrono::seconds(1);
-// A command's keys are in one kset, as long as there are few.
-constexpr std::uint32_t atomic_bytes = 128U << 10;
 
 CacheContents contents_of(const CacheVolume& volume) {
   return {.epoch = volume.binding.attach_epoch,
@@ -25,6 +24,17 @@ WriteBackLimits limits_of(const VolumeCacheSpec& spec) {
   limits.low_percent = spec.dirty_low_percent;
   limits.most_age = spec.max_dirty_age;
   return limits;
+}
+
+// Each of them has a log.
+std::uint32_t volumes_on(CacheDevice& device) {
+  std::uint32_t count = 0;
+  for (std::uint32_t slot = 0; slot < device.volumes().slots(); ++slot) {
+    const CacheVolume& volume = device.volumes()[slot];
+    const bool is_free = volume.identity.state == format::VolumeSlotState::free;
+    count += volume.damaged || !is_free ? 1 : 0;
+  }
+  return count;
 }
 
 // Why what recovery has found cannot be served, not even for reading; empty: it can.
@@ -241,25 +251,31 @@ std::uint32_t CacheKeeper::Slot::slot_on_device() const {
   return *slot;
 }
 
+// What every command of the volume gets through with is kept for it, whatever it asks for.
 Result<void, CacheError> CacheKeeper::Slot::set_share() {
-  const std::uint64_t segment = device().layout().segment_bytes;
+  const CacheLayout& layout = device().layout();
+  SegmentShares& shares = device().segments().shares();
+  const std::uint64_t segment = layout.segment_bytes;
   SegmentShare share;
   share.minimum =
-      static_cast<std::uint32_t>((spec_.cache->guaranteed.value + segment - 1) / segment);
+      std::max(least_data_segments(layout, device().payload_crc()),
+               static_cast<std::uint32_t>((spec_.cache->guaranteed.value + segment - 1) / segment));
   if (spec_.cache->maximum.value != 0) {
     share.maximum = static_cast<std::uint32_t>(
         std::min<std::uint64_t>(spec_.cache->maximum.value / segment, SegmentShare::unlimited));
   }
-  const auto set = device().segments().shares().set_share(
-      device().volumes()[slot_on_device()].identity.tag, share);
+  auto set = shares.set_log_need(least_log_segments(layout, volumes_on(device())));
+  if (set) set = shares.set_share(device().volumes()[slot_on_device()].identity.tag, share);
   if (set) return success();
   return CacheError{
       CacheError::Kind::bad_options,
       {},
       set.error() == ShareFault::too_much
-          ? "what is guaranteed to its volumes is more than it has; lower a `guaranteed`"
+          ? "what is guaranteed to its volumes, and what each of them needs in any case, is more "
+            "than it has; lower a `guaranteed`, or have fewer volumes on it"
           : "it keeps space in pieces of " + std::to_string(segment >> 10) +
-                " KiB, and the `maximum` is less than one or than what is guaranteed"};
+                " KiB, so the volume's `maximum` must be at least " +
+                std::to_string(share.minimum * segment >> 10) + " KiB"};
 }
 
 // The log must know of the size before a host can write there.
@@ -272,7 +288,7 @@ Result<void, CacheError> CacheKeeper::Slot::extend(BlockCount blocks) {
 VolumePromise CacheKeeper::Slot::promise() const {
   const PmemGuarantee& guarantee = keeper_.cache_.region->guarantee();
   VolumePromise all = arrival_.promise;
-  all.atomic_write_bytes = atomic_bytes;
+  all.atomic_write_bytes = static_cast<std::uint32_t>(whole_write.value * format::place_bytes);
   if (!guarantee.survives_power_loss()) {
     all.durable = false;
     if (!all.note.empty()) all.note += "; ";

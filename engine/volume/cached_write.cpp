@@ -1,7 +1,9 @@
 #include "engine/volume/cached_write.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "engine/cache/least_space.h"
 #include "engine/volume/cache_front.h"
 #include "engine/volume/cache_lane.h"
 
@@ -13,7 +15,7 @@ void CachedWrite::start(CacheFront& front, VolumeIo& io) {
   left_ = front.range_of(io);
   tries_ = 0;
   waits_for_ = WaitsFor::commit;
-  gave_up_ = false;
+  gave_up_ = has_waited_ = false;
   // Who waits has come before.
   settle(front.space().empty() ? take() : CacheRefusal::no_space);
 }
@@ -29,27 +31,39 @@ void CachedWrite::go_on() noexcept {
   }
 }
 
+// All that is left, or what its volume can always have room for, up to the next multiple of it.
 Result<void, CacheRefusal> CachedWrite::take() {
-  VolumeCache& volume = front_->volume();
-  for (;;) {
-    Result<void, CacheRefusal> taken = success();
-    if (io_->kind == VolumeIo::Kind::write) {
-      part_ = left_.count;
-      taken = volume.write(lane().actor(), *this, left_, io_->data);
-    } else {
-      part_ = std::min(left_.count, VolumeCache::most_zeroed);
-      const SectorRange part{left_.begin, part_};
-      const bool gives_back = io_->kind == VolumeIo::Kind::deallocate || io_->may_deallocate;
-      taken = volume.write_zeroes(
-          lane().actor(), *this, {&part, 1},
-          gives_back ? VolumeCache::ZeroedSpace::given_back : VolumeCache::ZeroedSpace::kept);
-    }
-    if (taken) {
-      lane().commit_soon();
-      return taken;
-    }
-    if (taken.error() != CacheRefusal::media_error || ++tries_ == most_tries) return taken;
+  if (io_->kind != VolumeIo::Kind::write) {
+    return take(std::min(left_.count, VolumeCache::most_zeroed));
   }
+  const auto taken = take(left_.count);
+  const SectorCount part{whole_write.value - left_.begin.value % whole_write.value};
+  if (taken || taken.error() != CacheRefusal::no_space || left_.count <= whole_write) return taken;
+  return take(part);
+}
+
+Result<void, CacheRefusal> CachedWrite::take(SectorCount part) {
+  part_ = part;
+  for (;;) {
+    const SectorRange range{left_.begin, part};
+    const auto taken = io_->kind == VolumeIo::Kind::write ? write(range) : zero(range);
+    if (taken) lane().commit_soon();
+    if (taken || taken.error() != CacheRefusal::media_error || ++tries_ == most_tries) return taken;
+  }
+}
+
+Result<void, CacheRefusal> CachedWrite::write(SectorRange part) {
+  const SectorCount before = part.begin - front_->range_of(*io_).begin;
+  return front_->volume().write(lane().actor(), *this, part,
+                                io_->data.subspan(before.value * format::place_bytes,
+                                                  part.count.value * format::place_bytes));
+}
+
+Result<void, CacheRefusal> CachedWrite::zero(SectorRange part) {
+  const bool gives_back = io_->kind == VolumeIo::Kind::deallocate || io_->may_deallocate;
+  return front_->volume().write_zeroes(
+      lane().actor(), *this, {&part, 1},
+      gives_back ? VolumeCache::ZeroedSpace::given_back : VolumeCache::ZeroedSpace::kept);
 }
 
 void CachedWrite::settle(const Result<void, CacheRefusal>& taken) {
@@ -57,11 +71,7 @@ void CachedWrite::settle(const Result<void, CacheRefusal>& taken) {
   switch (taken.error()) {
     case CacheRefusal::no_space:
     case CacheRefusal::no_memory:
-      waits_for_ = WaitsFor::space;
-      since_ = front_->clock().now();
-      front_->space().add(*this);
-      front_->cache().wake();
-      return;
+      return wait_for_space();
     case CacheRefusal::media_error:
       return finish(IoStatus::media_error);
     case CacheRefusal::read_only:
@@ -69,6 +79,14 @@ void CachedWrite::settle(const Result<void, CacheRefusal>& taken) {
     case CacheRefusal::failed:
       return finish(IoStatus::sync_failed);
   }
+}
+
+void CachedWrite::wait_for_space() {
+  if (!std::exchange(has_waited_, true)) since_ = front_->clock().now();
+  waits_for_ = WaitsFor::space;
+  const bool has_begun = left_ != front_->range_of(*io_);
+  front_->space().add(*this, since_, has_begun ? SpaceQueue::Turn::next : SpaceQueue::Turn::last);
+  front_->cache().wake();
 }
 
 void CachedWrite::look_for_space() {

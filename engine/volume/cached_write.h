@@ -14,8 +14,9 @@ namespace engine {
 
 class CacheFront;
 
-// Zeroings larger than one command may be go in pieces, in address order. Given back to its lane
-// when `io` ends.
+// What is larger than one command of the cache may be goes in parts, in address order: zeroings of
+// more than most_zeroed, and writes of more than whole_write while there is no room for the whole.
+// Given back to its lane when `io` ends.
 class CachedWrite final : public CacheCommand, public SpaceWaiter {
  public:
   explicit CachedWrite(CacheLane& lane) : CacheCommand(lane), backing_wait_(*this) {}
@@ -33,7 +34,11 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter {
   static constexpr unsigned most_tries = 3;  // places that turn out bad, for one command
 
   [[nodiscard]] Result<void, CacheRefusal> take();
+  [[nodiscard]] Result<void, CacheRefusal> take(SectorCount part);
+  [[nodiscard]] Result<void, CacheRefusal> write(SectorRange part);
+  [[nodiscard]] Result<void, CacheRefusal> zero(SectorRange part);
   void settle(const Result<void, CacheRefusal>& taken);
+  void wait_for_space();
   void look_for_space();
   void committed();
   void finish(IoStatus status);
@@ -43,7 +48,8 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter {
   SectorRange left_;
   SectorCount part_;  // of it that is on its way
   WaitsFor waits_for_ = WaitsFor::commit;
-  Instant since_;  // it waits for space
+  bool has_waited_ = false;  // for space
+  Instant since_;  // it has waited for space
   BackingWait backing_wait_;
   bool gave_up_ = false;
   unsigned tries_ = 0;

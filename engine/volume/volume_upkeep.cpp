@@ -35,7 +35,7 @@ bool VolumeUpkeep::turn() {
   if (stopping_) return false;
   const bool someone_waits = !front_.space().empty();
   if (!someone_waits && !reclaim_.is_wanted()) return false;
-  switch (reclaim_.step(actor_)) {
+  switch (reclaim_.step(actor_, someone_waits ? Reclaim::Need::now : Reclaim::Need::ahead)) {
     case Reclaim::Step::worked:
     case Reclaim::Step::waits:
     case Reclaim::Step::busy:

@@ -164,6 +164,18 @@ TEST(VolumeCacheSpace, DataLeavesRoomForTheLogs) {
   EXPECT_TRUE(again.volume->is_writable());
 }
 
+// A log that cannot be shortened, because the backing hangs, is a matter of its own volume.
+TEST(VolumeCacheSpace, ALogTakesNothingThatOthersCountOn) {
+  const auto pmem = cache_pmem(false, 24);
+  OpenVolume open(*pmem);
+  SegmentShares& shares = open.device->segments().shares();
+  must(shares.set_log_need(4));
+  must(shares.set_share(77, {.minimum = 6}));
+  for (std::uint64_t at = 0; open.zero(at, 1); at += 2) ASSERT_LT(at, 100'000U);
+  EXPECT_GE(open.device->segments().free_count(), 6U + SegmentShares::device_reserve);
+  EXPECT_GT(open.volume->log().chunks(), VolumeLog::few_chunks);
+}
+
 TEST(VolumeCacheSpace, IndexWithoutMemoryRefusesAndHoldsNothing) {
   const auto pmem = cache_pmem(false);
   OpenVolume open(*pmem, 64_KiB);
