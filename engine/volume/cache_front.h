@@ -57,6 +57,11 @@ class CacheFront {
     return lost_reads_.load(std::memory_order_relaxed);
   }
   void count_lost_read() { lost_reads_.fetch_add(1, std::memory_order_relaxed); }
+  // Parts of reads that were bad in the cache, and are there again from the backing. Any thread.
+  [[nodiscard]] std::uint64_t healed_reads() const {
+    return healed_reads_.load(std::memory_order_relaxed);
+  }
+  void count_healed_read() { healed_reads_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
   void read(CacheLane& lane, VolumeIo& io);
@@ -72,6 +77,7 @@ class CacheFront {
   WrittenThrough written_through_;
   std::atomic<bool> gets_on_{true};
   std::atomic<std::uint64_t> lost_reads_{0};
+  std::atomic<std::uint64_t> healed_reads_{0};
 };
 
 }  // namespace engine
