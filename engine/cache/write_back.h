@@ -71,6 +71,8 @@ class WriteBack final : private LaneTask {
   // While draining, everything goes to the backing as soon as it can: before a detachment. False
   // cancels. Progress: see status().
   void set_draining(bool draining);
+  // Somebody has done something about what has stopped it: it looks again at once.
+  void look_again();
   // Begins nothing more, for good; what is announced or under way ends.
   void stop() { stopping_ = true; }
   // Nothing is under way, and no index entry waits for being marked clean.

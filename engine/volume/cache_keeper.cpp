@@ -137,6 +137,16 @@ void CacheKeeper::follow_growth(const std::string& volume, Engine::GrowDone done
   done(success());
 }
 
+void CacheKeeper::give_up_lost(const std::string& volume, Engine::GrowDone done) {
+  post([this, volume, done = std::move(done)] {
+    const auto slot = std::ranges::find_if(
+        slots_, [&volume](const auto& each) { return each->name() == volume; });
+    CHECK(slot != slots_.end());
+    if ((*slot)->upkeep() == nullptr) return done(std::string("it is not served yet"));
+    done((*slot)->upkeep()->give_up_lost());
+  });
+}
+
 bool CacheKeeper::run_posted() {
   std::vector<std::function<void()>> tasks;
   std::vector<Growth> grown;
@@ -203,12 +213,16 @@ void CacheKeeper::tick() {
   next_tick_ = clock_.now() + tick_period;
   busy_ = false;
   ByteCount dirty;
+  std::uint64_t healed = 0;
+  std::uint64_t lost = 0;
   for (const auto& slot : slots_) {
     slot->try_again(next_tick_);
     if (slot->upkeep() == nullptr) continue;
     slot->tick();
     busy_ = busy_ || slot->upkeep()->is_busy();
     dirty = dirty + slot->upkeep()->status().bytes_left;
+    healed += slot->front()->healed_reads();
+    lost += slot->front()->lost_reads();
   }
   const std::lock_guard lock(mutex_);
   if (cache_.device->failed()) {
@@ -216,6 +230,8 @@ void CacheKeeper::tick() {
         "it could not be written: reads are served, writes are refused until a restart";
   }
   status_.dirty = dirty;
+  status_.healed_reads = healed;
+  status_.lost_reads = lost;
   status_.free = {std::uint64_t{cache_.device->segments().free_count()} *
                   cache_.device->layout().segment_bytes};
 }

@@ -50,6 +50,8 @@ class CacheKeeper final {
   // in here; its error is a sentence for the operator. A volume that is not served grows when it
   // is.
   void follow_growth(const std::string& volume, Engine::GrowDone done);
+  // See VolumeUpkeep::give_up_lost(); `done` as above.
+  void give_up_lost(const std::string& volume, Engine::GrowDone done);
   // The device has been tried, and every volume whose backing is there is served or refused.
   [[nodiscard]] bool await_idle(Instant deadline);
   // After the last command of any volume: writes down that everything ended well, and ends the

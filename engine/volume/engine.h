@@ -102,6 +102,10 @@ struct CacheStatus {
   ByteCount size;      // what follows is 0 while not open
   ByteCount free;      // of data and logs
   ByteCount dirty;     // that waits for a backing; newer over older counted twice
+  // Since it was opened: parts of reads that it had badly, and their backings well; and reads of
+  // what nobody has any more.
+  std::uint64_t healed_reads = 0;
+  std::uint64_t lost_reads = 0;
   PmemGuarantee guarantee{};
 };
 
@@ -153,6 +157,10 @@ class Engine {
   // Grows a volume that is online. `done` runs on the pool's thread, or in here; its error is a
   // sentence for the operator, and nothing has changed then.
   virtual void grow(const std::string& name, ByteCount new_size, GrowDone done) = 0;
+  // What stops the write-back of a cached volume because nobody has it any more is written down as
+  // lost, and stays an error until it is written; write-back goes on without it. `done` runs on the
+  // cache's thread; its error is a sentence for the operator. Nothing after stop().
+  virtual void give_up_lost(const std::string& name, GrowDone done) = 0;
   // After the last request: writes down that all ended well, and ends the threads. False: a disk
   // still holds one of them, and the process must end without destructors.
   [[nodiscard]] virtual bool stop(Duration patience) = 0;

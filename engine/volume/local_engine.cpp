@@ -195,6 +195,16 @@ void LocalEngine::grow(const std::string& name, ByteCount new_size, GrowDone don
                   });
 }
 
+void LocalEngine::give_up_lost(const std::string& name, GrowDone done) {
+  const auto found = slots_by_name_.find(name);
+  if (found == slots_by_name_.end()) return done("there is no volume " + name);
+  if (found->second->cache == nullptr) return done("volume " + name + " has no cache");
+  found->second->cache->give_up_lost(
+      name, [name, done = std::move(done)](const Result<void, std::string>& given_up) {
+        done(given_up ? given_up : "volume " + name + ": " + given_up.error());
+      });
+}
+
 bool LocalEngine::stop(Duration patience) {
   const Instant deadline = deadline_after(patience);
   bool all_ended = true;

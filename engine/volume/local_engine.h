@@ -30,6 +30,7 @@ class LocalEngine final : public Engine {
   void retry_now() override;
   [[nodiscard]] bool settle(Duration patience) override;
   void grow(const std::string& name, ByteCount new_size, GrowDone done) override;
+  void give_up_lost(const std::string& name, GrowDone done) override;
   [[nodiscard]] bool stop(Duration patience) override;
 
  private:

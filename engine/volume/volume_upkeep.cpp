@@ -62,6 +62,7 @@ void VolumeUpkeep::tick() {
   write_back_.tick();
   status_ = write_back_.status();
   look_at_progress();
+  look_at_losses();
   if (report_.not_opened && report_.not_opened->kind == CacheError::Kind::no_free_segment &&
       volume_.open_log(writer_, report_.last_sequence, report_.last_time_ms)) {
     report_.not_opened.reset();
@@ -81,6 +82,50 @@ void VolumeUpkeep::look_at_progress() {
     front_.written_through().give_up({clock_.now().since_start - CacheFront::space_patience});
   }
   volume_.device().segments().shares().set_progress(volume_.tag(), gets_on);
+}
+
+Result<void, std::string> VolumeUpkeep::give_up_lost() {
+  const auto trouble = write_back_.status().trouble;
+  if (!trouble || !trouble->is_lost_data()) {
+    return std::string("nothing of it that cannot be read stops its write-back");
+  }
+  giving_up_.up_to = volume_.commit().published();
+  giving_up_.error.clear();
+  look_at_losses();
+  return boost::outcome_v2::success();
+}
+
+// One at a time: whether there are more, write-back finds out.
+void VolumeUpkeep::look_at_losses() {
+  if (giving_up_.has_ended.exchange(false, std::memory_order_acquire)) {
+    giving_up_.is_under_way = false;
+    if (giving_up_.outcome) {
+      giving_up_.up_to = 0;
+      giving_up_.error = *giving_up_.outcome;
+    } else {
+      write_back_.look_again();
+    }
+    return;
+  }
+  const auto& trouble = status_.trouble;
+  const bool is_stopped = status_.state == WriteBackStatus::State::stopped;
+  if (giving_up_.is_under_way || !is_stopped || !trouble || !trouble->is_lost_data() ||
+      trouble->sequence > giving_up_.up_to || stopping_) {
+    return;
+  }
+  LossRecord* const losses = front_.backing().losses();
+  if (losses == nullptr) {
+    giving_up_.error = "its backing keeps no list of what is lost";
+    return;
+  }
+  giving_up_.is_under_way = true;
+  giving_up_.outcome.reset();
+  losses->add({trouble->range.begin.value * format::place_bytes},
+              {trouble->range.count.value * format::place_bytes},
+              [this](const Result<void, std::string>& written) {
+                if (!written) giving_up_.outcome = written.error();
+                giving_up_.has_ended.store(true, std::memory_order_release);  // and no more
+              });
 }
 
 bool VolumeUpkeep::end_clean() {
@@ -119,7 +164,8 @@ std::string VolumeUpkeep::trouble() const {
     case State::backing_off:
       return status_.error + " fails; " + kept + ", and written when it works again";
     case State::stopped:
-      return status_.error + "; " + kept;
+      return status_.error + "; " + kept +
+             (giving_up_.error.empty() ? std::string{} : ". " + giving_up_.error);
     case State::failed:
       return "write-back has ended: " + status_.error + "; " + kept + " until a restart";
   }
