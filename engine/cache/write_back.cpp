@@ -417,6 +417,7 @@ WriteBackStatus WriteBack::status() const {
                          .consistent_time_ms = tails().consistent_time_ms,
                          .bytes_left = bytes_of_sectors(volume_.commit().backlog()),
                          .time_left = {},
+                         .rate = pace_.rate(),
                          .error = error_,
                          .trouble = trouble_,
                          .in_flight = in_flight_ + (marker_under_way_ ? 1 : 0),

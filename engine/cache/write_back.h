@@ -27,6 +27,7 @@ struct WriteBackStatus {
   std::uint64_t consistent_time_ms = 0;     // of kset D
   ByteCount bytes_left;                     // of data; newer over older counted twice
   std::optional<Duration> time_left;        // at the rate of late; nullopt: unknown, or no progress
+  ByteCount rate;                           // a second, of late; zero: not known
   std::string error;                        // of the last failure; empty once a batch is through
   std::optional<WriteBackTrouble> trouble;  // in whatever state: what write-back cannot get past
   std::size_t in_flight = 0;  // operations on the backing, and on the marker beside it

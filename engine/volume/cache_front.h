@@ -8,6 +8,7 @@
 #include "engine/cache/volume_cache.h"
 #include "engine/foundation/clock.h"
 #include "engine/media/backing_device.h"
+#include "engine/volume/admission_pace.h"
 #include "engine/volume/open_cache.h"
 #include "engine/volume/space_queue.h"
 #include "engine/volume/volume.h"
@@ -42,6 +43,7 @@ class CacheFront {
   [[nodiscard]] OpenCache& cache() const { return cache_; }
   [[nodiscard]] AdmissionFilter& admission() { return admission_; }
   [[nodiscard]] SpaceQueue& space() { return space_; }
+  [[nodiscard]] AdmissionPace& pace() { return pace_; }
   [[nodiscard]] bool is_write_through() const { return answer_ == Answer::from_backing; }
   [[nodiscard]] WrittenThrough& written_through() { return written_through_; }
   [[nodiscard]] const Clock& clock() const { return clock_; }
@@ -73,6 +75,7 @@ class CacheFront {
   const Clock& clock_;
   AdmissionFilter admission_;
   SpaceQueue space_;
+  AdmissionPace pace_;
   const Answer answer_;
   WrittenThrough written_through_;
   std::atomic<bool> gets_on_{true};

@@ -15,9 +15,16 @@ void CachedWrite::start(CacheFront& front, VolumeIo& io) {
   left_ = front.range_of(io);
   tries_ = 0;
   waits_for_ = WaitsFor::commit;
-  gave_up_ = has_waited_ = false;
+  gave_up_ = has_waited_ = is_admitted_ = false;
   // Who waits has come before.
-  settle(front.space().empty() ? take() : CacheRefusal::no_space);
+  settle(front.space().empty() && is_admitted() ? take() : CacheRefusal::no_space);
+}
+
+// Zeros take no space that counts.
+bool CachedWrite::is_admitted() {
+  is_admitted_ = is_admitted_ || io_->kind != VolumeIo::Kind::write ||
+                 front_->pace().admits({io_->data.size()});
+  return is_admitted_;
 }
 
 void CachedWrite::go_on() noexcept {
@@ -90,7 +97,7 @@ void CachedWrite::wait_for_space() {
 }
 
 void CachedWrite::look_for_space() {
-  const auto taken = take();
+  const auto taken = is_admitted() ? take() : CacheRefusal::no_space;
   const bool is_short = !taken && (taken.error() == CacheRefusal::no_space ||
                                    taken.error() == CacheRefusal::no_memory);
   const bool patient =

@@ -38,6 +38,7 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter {
   [[nodiscard]] Result<void, CacheRefusal> write(SectorRange part);
   [[nodiscard]] Result<void, CacheRefusal> zero(SectorRange part);
   void settle(const Result<void, CacheRefusal>& taken);
+  [[nodiscard]] bool is_admitted();
   void wait_for_space();
   void look_for_space();
   void committed();
@@ -49,6 +50,7 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter {
   SectorCount part_;  // of it that is on its way
   WaitsFor waits_for_ = WaitsFor::commit;
   bool has_waited_ = false;  // for space
+  bool is_admitted_ = false;
   Instant since_;  // it has waited for space
   BackingWait backing_wait_;
   bool gave_up_ = false;

@@ -32,8 +32,12 @@ VolumeUpkeep::~VolumeUpkeep() = default;
 
 bool VolumeUpkeep::turn() {
   front_.written_through().take(write_back_, clock_.now());
+  AdmissionPace& pace = front_.pace();
+  pace.refill(clock_.now());
   if (stopping_) return false;
-  const bool someone_waits = !front_.space().empty();
+  // Who is only held back to the backing's pace needs no space yet.
+  const bool someone_waits = !front_.space().empty() && !pace.holds_back();
+  if (someone_waits && pace.is_paced()) front_.space().tell_first();
   if (!someone_waits && !reclaim_.is_wanted()) return false;
   switch (reclaim_.step(actor_, someone_waits ? Reclaim::Need::now : Reclaim::Need::ahead)) {
     case Reclaim::Step::worked:
@@ -78,10 +82,23 @@ void VolumeUpkeep::look_at_progress() {
   const bool silent = status_.in_flight > 0 && clock_.now() - status_.last_answer > silence;
   const bool gets_on = !silent && (status_.state == State::idle || status_.state == State::writing);
   front_.set_gets_on(gets_on);
+  set_pace(gets_on);
+  const auto since = front_.space().waits_since();
+  waits_too_long_ = gets_on && since && clock_.now() - *since > longest_wait;
   if (!gets_on) {
     front_.written_through().give_up({clock_.now().since_start - CacheFront::space_patience});
   }
   volume_.device().segments().shares().set_progress(volume_.tag(), gets_on);
+}
+
+void VolumeUpkeep::set_pace(bool gets_on) {
+  SegmentTable& segments = volume_.device().segments();
+  const std::uint64_t room = segments.shares().used(volume_.tag()) +
+                             segments.shares().room(volume_.tag(), segments.free_count());
+  front_.pace().measure({.dirty = status_.bytes_left,
+                         .room = {room * volume_.device().layout().segment_bytes},
+                         .drain = gets_on ? status_.rate : ByteCount{}},
+                        clock_.now());
 }
 
 Result<void, std::string> VolumeUpkeep::give_up_lost() {
@@ -171,6 +188,12 @@ std::string VolumeUpkeep::trouble() const {
   }
   if (status_.in_flight > 0 && clock_.now() - status_.last_answer > silence) {
     return "its backing does not answer; " + kept + ", and written when it does";
+  }
+  if (waits_too_long_) {
+    return "writes have waited for space in its cache for more than " +
+           std::to_string(std::chrono::duration_cast<std::chrono::seconds>(longest_wait).count()) +
+           " s although its backing works: it is too slow for what is written, or the cache is too "
+           "small; if neither is so, report it";
   }
   return {};
 }

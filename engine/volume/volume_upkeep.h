@@ -49,12 +49,15 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   [[nodiscard]] const WriteBackStatus& status() const { return status_; }
   // What is not well, as a sentence for the operator; empty: all is.
   [[nodiscard]] std::string trouble() const;
-  // Commands have come since the last tick.
-  [[nodiscard]] bool is_busy() const { return busy_; }
+  // Commands have come since the last tick, or wait.
+  [[nodiscard]] bool is_busy() const { return busy_ || !front_.space().empty(); }
+  // Nobody waits so long while the backing gets on: if somebody does, something is wrong.
+  static constexpr Duration longest_wait = std::chrono::seconds(10);
 
  private:
   void written_back() override {}
   void look_at_progress();
+  void set_pace(bool gets_on);
   void look_at_losses();
   [[nodiscard]] std::string why_read_only() const;
 
@@ -71,6 +74,7 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   std::uint64_t published_ = 0;  // at the last tick
   bool busy_ = false;
   bool stopping_ = false;
+  bool waits_too_long_ = false;
   struct GivingUp {
     std::uint64_t up_to = 0;  // a kset
     bool is_under_way = false;
