@@ -259,6 +259,14 @@ class Builder {
     config().volumes.emplace(name, std::move(volume));
   }
 
+  static VolumeCache::Mode cache_mode_of(const std::string& name) {
+    if (name == "write-through") return VolumeCache::Mode::write_through;
+    if (name == "write-around") return VolumeCache::Mode::write_around;
+    if (name == "pass-through") return VolumeCache::Mode::pass_through;
+    if (name == "read-only") return VolumeCache::Mode::read_only;
+    return VolumeCache::Mode::write_back;
+  }
+
   VolumeCache read_volume_cache(SectionReader& volume) {
     SectionReader reader(report_, section_of("volumes.*.cache"), volume.path_of("cache"),
                          volume.at("cache"), volume.node("cache"));
@@ -266,10 +274,7 @@ class Builder {
     VolumeCache cache;
     cache.at = reader.at();
     assign(cache.device, reader.text("device"));
-    if (const auto mode = reader.choice("mode")) {
-      cache.mode = mode->value == "write-through" ? VolumeCache::Mode::write_through
-                                                  : VolumeCache::Mode::write_back;
-    }
+    if (const auto mode = reader.choice("mode")) cache.mode = cache_mode_of(mode->value);
     cache.guaranteed = reader.size("guaranteed");
     cache.maximum = reader.size("maximum");
     if (cache.guaranteed && cache.maximum && cache.guaranteed->value > cache.maximum->value) {

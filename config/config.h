@@ -131,6 +131,9 @@ struct VolumeCache {
   enum class Mode {
     write_back,     // a write is answered when the cache has it
     write_through,  // a write is answered when the pool has it
+    write_around,   // writes go straight to the pool; what is read is kept
+    pass_through,   // the same, and nothing more is kept
+    read_only,      // nothing is written
   };
   Position at;
   Located<std::string> device;  // a name in Config::cache_devices

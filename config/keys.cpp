@@ -29,8 +29,8 @@ constexpr std::array<string_view, 1> later_pool_kinds{"device"};
 constexpr std::array<string_view, 1> provisionings{"thick"};
 constexpr std::array<string_view, 1> later_provisionings{"thin"};
 constexpr std::array<string_view, 3> granularities{"byte", "cache-line", "page"};
-constexpr std::array<string_view, 2> cache_modes{"write-back", "write-through"};
-constexpr std::array<string_view, 3> later_cache_modes{"write-around", "pass-through", "read-only"};
+constexpr std::array<string_view, 5> cache_modes{"write-back", "write-through", "write-around",
+                                                 "pass-through", "read-only"};
 constexpr std::array<string_view, 2> block_sizes{"512", "4096"};
 constexpr std::array<string_view, 4> log_levels{"error", "warn", "info", "debug"};
 
@@ -104,7 +104,7 @@ constexpr Key volume_keys[] = {
 
 constexpr Key volume_cache_keys[] = {
     {"device", Kind::name, required, 0, 0, {}, {}, "device: NAME"},
-    {"mode", Kind::choice, optional, 0, 0, cache_modes, later_cache_modes},
+    {"mode", Kind::choice, optional, 0, 0, cache_modes},
     {"guaranteed", Kind::size, optional, mib, 128 * tib},
     {"maximum", Kind::size, optional, mib, 128 * tib},
     {"dirty_low", Kind::percent, optional, 1, 100},

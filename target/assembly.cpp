@@ -54,14 +54,20 @@ engine::PmemGranularity granularity_of(config::Require require) {
   return engine::PmemGranularity::page;
 }
 
-engine::VolumeCacheSpec::Mode mode_of(config::VolumeCache::Mode mode) {
+engine::CacheMode mode_of(config::VolumeCache::Mode mode) {
   switch (mode) {
     case config::VolumeCache::Mode::write_back:
-      return engine::VolumeCacheSpec::Mode::write_back;
+      return engine::CacheMode::write_back;
     case config::VolumeCache::Mode::write_through:
-      return engine::VolumeCacheSpec::Mode::write_through;
+      return engine::CacheMode::write_through;
+    case config::VolumeCache::Mode::write_around:
+      return engine::CacheMode::write_around;
+    case config::VolumeCache::Mode::pass_through:
+      return engine::CacheMode::pass_through;
+    case config::VolumeCache::Mode::read_only:
+      return engine::CacheMode::read_only;
   }
-  return engine::VolumeCacheSpec::Mode::write_back;
+  return engine::CacheMode::write_back;
 }
 
 template <class T>

@@ -186,6 +186,31 @@ engine::Result<void, std::string> Daemon::start_control() {
     }
     engine_->grow(volume, {size_bytes}, std::move(done));
   };
+  routes.set_mode = [this](const std::string& volume, const std::string& mode,
+                           control::ControlRoutes::Done done) {
+    const auto known = engine::parse_cache_mode(mode);
+    if (!known) {
+      return done("\"" + mode +
+                  "\" is no mode of a cache; use write-back, write-through, "
+                  "write-around, pass-through or read-only");
+    }
+    engine_->set_cache_mode(volume, *known, std::move(done));
+  };
+  routes.drain = [this](const std::string& volume, bool cancel, control::ControlRoutes::Done done) {
+    if (cancel) return engine_->cancel_drain(volume, std::move(done));
+    engine_->drain(volume, std::move(done));
+  };
+  routes.give_up_lost = [this](const std::string& volume, control::ControlRoutes::Done done) {
+    log_warn("volume={} what its cache has lost is given up", volume);
+    engine_->give_up_lost(volume, std::move(done));
+  };
+  routes.abandon = [this](const std::string& volume, const std::string& cache,
+                          control::ControlRoutes::Done done) {
+    const auto uuid = engine::Uuid::parse(cache);
+    if (!uuid) return done("\"" + cache + "\" is no UUID; status says which cache is missing");
+    log_warn("volume={} cache={} abandoned: what it has and the pool lacks is lost", volume, cache);
+    engine_->abandon_cache(volume, *uuid, std::move(done));
+  };
   TRY(control_,
       control::ControlServer::start(config_.control.socket.value, group, std::move(routes)));
   engine_->observe(this);
@@ -327,20 +352,31 @@ control::Status Daemon::status() const {
                              .media = cache.open ? cache.guarantee.text() : std::string(),
                              .size_bytes = cache.size.value,
                              .free_bytes = cache.free.value,
-                             .dirty_bytes = cache.dirty.value});
+                             .dirty_bytes = cache.dirty.value,
+                             .healed_reads = cache.healed_reads,
+                             .lost_reads = cache.lost_reads});
   }
   for (const engine::Volume* volume : engine_->volumes()) {
     const auto& identity = volume->identity();
     const auto& wish = config_.volumes.at(identity.name);
     const engine::VolumeCondition now = volume->condition();
+    const auto cache = engine_->cache_of(identity.name);
     status.volumes.push_back(
         {.name = identity.name,
          .pool = wish.pool.value,
          .cache = wish.cache ? wish.cache->device.value : std::string(),
+         .cache_mode = cache ? std::string(text(cache->mode)) : std::string(),
+         .dirty_bytes = cache ? cache->dirty.value : 0,
+         .draining = cache && cache->draining,
+         .drain_seconds = cache && cache->time_left
+                              ? std::chrono::ceil<std::chrono::seconds>(*cache->time_left).count()
+                              : -1,
+         .consistent_time_ms = cache ? cache->consistent_time_ms : 0,
+         .pool_mixed = cache && cache->backing_mixed,
          .uuid = identity.uuid.is_nil() ? std::string("-") : identity.uuid.text(),
          .size_bytes = (now.size * identity.block_size).value,
          .block_size = identity.block_size.bytes,
-         .state = name_of(now.state),
+         .state = now.lacks_cache ? "cache-missing" : name_of(now.state),
          .reason = now.state == engine::VolumeState::online ? std::string()
                                                             : now.reason + retries[wish.pool.value],
          .note = now.promise.note,

@@ -77,8 +77,39 @@ int main(int argc, char** argv) {
   grow->add_option("size", size, "The new size: 2TiB, 1536GiB ...")->required();
   grow->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
 
+  std::string mode_name;
+  auto* mode = app.add_subcommand("mode", "What a volume's cache does, changed while hosts use it");
+  mode->add_option("volume", volume_name, "As the configuration calls it")->required();
+  mode->add_option("mode", mode_name,
+                   "write-back, write-through, write-around, pass-through or read-only")
+      ->required();
+  mode->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+
+  auto* drain = app.add_subcommand(
+      "drain", "Write to the pool what of a volume is only in its cache, and wait for it");
+  drain->add_option("volume", volume_name, "As the configuration calls it")->required();
+  drain->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+
+  std::string cache;
+  auto* abandon = app.add_subcommand(
+      "abandon", "Serve a volume without what a lost cache had of it: that is lost then");
+  abandon->add_option("volume", volume_name, "As the configuration calls it")->required();
+  abandon->add_option("--cache", cache, "UUID of the cache that is missing, as status names it")
+      ->required();
+  abandon->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+
+  auto* give_up = app.add_subcommand(
+      "give-up-lost",
+      "Go on without blocks that only a volume's cache had and cannot read: errors until written");
+  give_up->add_option("volume", volume_name, "As the configuration calls it")->required();
+  give_up->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+
   CLI11_PARSE(app, argc, argv);
   if (grow->parsed()) return cli::volume_grow(socket, volume_name, size);
+  if (mode->parsed()) return cli::volume_mode(socket, volume_name, mode_name);
+  if (drain->parsed()) return cli::volume_drain(socket, volume_name);
+  if (give_up->parsed()) return cli::volume_give_up_lost(socket, volume_name);
+  if (abandon->parsed()) return cli::volume_abandon(socket, volume_name, cache);
   if (status->parsed()) return show_status(status_options);
   return cli::pool_init(directory);
 }

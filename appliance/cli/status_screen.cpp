@@ -111,11 +111,13 @@ std::string caches_table(const json::value& status) {
 }
 
 std::string volumes_table(const json::value& status) {
-  Table table({"VOLUME", "SIZE", "BLOCK", "CACHE", "POOL", "STATE", "UUID"});
+  Table table({"VOLUME", "SIZE", "BLOCK", "CACHE", "MODE", "DIRTY", "POOL", "STATE", "UUID"});
   for (const auto& v : list(status, "volumes")) {
     table.add({text(v, "name"), size_text(number(v, "size_bytes")),
-               std::to_string(number(v, "block_size")), or_dash(text(v, "cache")), text(v, "pool"),
-               text(v, "state"), text(v, "uuid")});
+               std::to_string(number(v, "block_size")), or_dash(text(v, "cache")),
+               or_dash(text(v, "cache_mode")),
+               text(v, "cache_mode").empty() ? "-" : size_text(number(v, "dirty_bytes")),
+               text(v, "pool"), text(v, "state"), text(v, "uuid")});
   }
   return table.text();
 }

@@ -1,4 +1,4 @@
-// forebayctl volume ...: what is done to a volume of a running daemon.
+// forebayctl volume grow, mode, drain: what is done to a volume of a running daemon.
 #pragma once
 
 #include <string>
@@ -8,5 +8,18 @@ namespace cli {
 // Grows a volume while hosts use it. Prints what it did or why not; returns the exit code.
 [[nodiscard]] int volume_grow(const std::string& socket, const std::string& name,
                               const std::string& size);
+// What its cache does from now on: write-back, write-through ... As above.
+[[nodiscard]] int volume_mode(const std::string& socket, const std::string& name,
+                              const std::string& mode);
+// Returns when the pool has all that was acknowledged before; shows how far it is, and SIGINT
+// cancels (exit code 1). As above.
+[[nodiscard]] int volume_drain(const std::string& socket, const std::string& name);
+// Goes on without what that cache has of it and the pool lacks. As above.
+[[nodiscard]] int volume_abandon(const std::string& socket, const std::string& name,
+                                 const std::string& cache);
+
+// What stops its write-back because nobody has it any more is listed as lost in its pool; until it
+// is written, reads of it fail. As above.
+[[nodiscard]] int volume_give_up_lost(const std::string& socket, const std::string& name);
 
 }  // namespace cli

@@ -108,6 +108,7 @@ void VolumeCommit::publish_kset() {
   publish_all(appended_.sequence);
   // Before published_: what is known to be published is in the backlog.
   raise(dirty_logged_, dirty_);
+  if (is_dirty_) last_dirty_.store(appended_.sequence, std::memory_order_release);
   published_.store(appended_.sequence, std::memory_order_release);
   if (GUARD("publish before acknowledgement")) finish_front();
 }
@@ -118,6 +119,7 @@ void VolumeCommit::compose() {
   stripes_ = 0;
   charged_ = 0;
   dirty_ = {};
+  is_dirty_ = false;
   CommitRecord* record = waiting_;
   const std::size_t first = std::min(record->keys_.size() - record->logged_, format::most_keys);
   const std::size_t fit = log_.keys_that_fit();
@@ -188,6 +190,7 @@ void VolumeCommit::encode(const PendingKey& key) {
   to.sectors = static_cast<std::uint32_t>(key.range().count.value);
   to.kind = static_cast<std::uint8_t>(key.kind);
   to.flags = key.gives_back ? format::key_gives_back : 0;
+  is_dirty_ = is_dirty_ || key.kind == format::KeyKind::data || key.kind == format::KeyKind::zero;
   if (!has_place(key.kind)) {
     stripes_ += key.range().count.value / stripe_sectors;
     return;

@@ -71,7 +71,22 @@ class VolumeCommit {
   [[nodiscard]] std::uint64_t published() const {
     return published_.load(std::memory_order_acquire);
   }
-  void start_at(std::uint64_t sequence) { published_.store(sequence, std::memory_order_release); }
+  // Behind recovery; what it has found may all be the cache's alone.
+  void start_at(std::uint64_t sequence) {
+    last_dirty_.store(sequence, std::memory_order_relaxed);
+    published_.store(sequence, std::memory_order_release);
+  }
+
+  // The backing has everything that was published: who writes there directly overtakes nobody. What
+  // is not published yet is not answered either. Any thread.
+  [[nodiscard]] bool is_backing_current() const {
+    return last_dirty_.load(std::memory_order_acquire) <=
+           dirty_tail_.load(std::memory_order_acquire);
+  }
+  // Write-back's: D is durable there.
+  void note_dirty_tail(std::uint64_t sequence) {
+    dirty_tail_.store(sequence, std::memory_order_release);
+  }
 
   // Data that is published and not written back, newer over older counted twice. Any thread.
   [[nodiscard]] SectorCount backlog() const {
@@ -119,6 +134,8 @@ class VolumeCommit {
   std::atomic<bool> held_{false};  // the commit lock; guards everything below but the atomics
   std::atomic<bool> failed_{false};
   std::atomic<std::uint64_t> published_{0};
+  std::atomic<std::uint64_t> last_dirty_{0};  // the last published that changes the backing
+  std::atomic<std::uint64_t> dirty_tail_{0};
   std::atomic<std::uint64_t> dirty_logged_{0};  // sectors
   std::atomic<std::uint64_t> written_back_{0};
 
@@ -131,6 +148,7 @@ class VolumeCommit {
   std::uint64_t stripes_ = 0;
   std::uint64_t charged_ = 0;            // what its records were charged for it
   SectorCount dirty_;                    // data that only the cache will have
+  bool is_dirty_ = false;                // that, or zeros
   VolumeLog::Appended appended_;         // once it is written
   CommitRecord* composed_to_ = nullptr;  // the first record that is not, or not wholly, in it
   std::array<format::Key, format::most_keys> keys_;

@@ -29,6 +29,7 @@ WriteBack::WriteBack(VolumeCache& volume, BackingDevice& backing, BackingMarker&
       pace_(limits),
       operations_(std::max(limits.most_in_flight, limits.busy_in_flight)) {
   for (Operation& operation : operations_) operation.owner = this;
+  volume_.commit().note_dirty_tail(tails().dirty_tail);
 }
 
 WriteBack::~WriteBack() { CHECK(in_flight_ == 0 && !marker_under_way_); }
@@ -345,8 +346,12 @@ bool WriteBack::set_dirty_tail() {
   next.writeback_target = std::max(next.writeback_target, end.sequence);
   next.consistent_time_ms = end.time_ms;
   const auto set = volume_.device().volumes().set_tails(writer_, volume_.slot(), next);
-  if (!set) fail(set.error());
-  return static_cast<bool>(set);
+  if (!set) {
+    fail(set.error());
+    return false;
+  }
+  volume_.commit().note_dirty_tail(next.dirty_tail);
+  return true;
 }
 
 // True: there is more. What is newer than the batch does not point there any more.
@@ -398,12 +403,6 @@ void WriteBack::fail(const CacheError& error) {
 // ---- how it stands
 
 bool WriteBack::is_quiet() const { return in_flight_ == 0 && !marker_under_way_ && !done_; }
-
-bool WriteBack::is_backing_current() const {
-  return phase_ == Phase::between && !failed_ &&
-         tails().dirty_tail >= volume_.commit().published() &&
-         tails().writeback_target <= tails().dirty_tail;
-}
 
 WriteBackStatus WriteBack::status() const {
   using State = WriteBackStatus::State;

@@ -79,9 +79,6 @@ class WriteBack final : private LaneTask {
   // Nothing is under way, and no index entry waits for being marked clean.
   [[nodiscard]] bool is_quiet() const;
 
-  // Nobody but hosts writes to the backing, and it has everything that was acknowledged: direct
-  // writes are allowed (and with them, D moves over their invalidations).
-  [[nodiscard]] bool is_backing_current() const;
   [[nodiscard]] WriteBackStatus status() const;
 
  private:

@@ -52,4 +52,16 @@ CacheBinding forgotten(const CacheBinding& before) {
   return {.device = {}, .epoch = before.epoch + 1, .state = State::none};
 }
 
+Result<CacheBinding, std::string> abandoned(const std::string& volume, const CacheBinding& before,
+                                            const Uuid& cache) {
+  if (before.state != State::dirty) {
+    return "volume " + volume + " lacks nothing: its image is all there is";
+  }
+  if (before.device != cache) {
+    return "volume " + volume + " lacks what cache device " + before.device.text() + " has, not " +
+           cache.text();
+  }
+  return forgotten(before);
+}
+
 }  // namespace engine

@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "engine/format/pool_format.h"
+#include "engine/foundation/result.h"
 #include "engine/foundation/uuid.h"
 
 namespace engine {
@@ -53,5 +55,10 @@ enum class CacheVerdict : std::uint8_t {
 // Whatever the cache has is no longer part of the volume: before the image is written without it,
 // or when it is abandoned.
 [[nodiscard]] CacheBinding forgotten(const CacheBinding& before);
+// The same at an operator's word, who names the cache that has what the image lacks. The error is a
+// sentence for him.
+[[nodiscard]] Result<CacheBinding, std::string> abandoned(const std::string& volume,
+                                                          const CacheBinding& before,
+                                                          const Uuid& cache);
 
 }  // namespace engine

@@ -17,7 +17,9 @@ std::optional<PoolError> refusal_of(const VolumeRecord& record, const VolumeWish
     return PoolError{Kind::cache_missing,
                      "cache device " + record.cache.device.text() +
                          " holds writes that the image lacks, and is not configured here; bring it "
-                         "back. (Nothing is served without them.)"};
+                         "back. (Nothing is served without them. If they are lost: forebayctl "
+                         "abandon " +
+                         record.name + " --cache " + record.cache.device.text() + ".)"};
   }
   const bool lags_behind = record.configured.value != 0 && wish.size >= record.configured;
   if (wish.size < record.size && !lags_behind) return shrink_error(record.size, wish.size);

@@ -4,14 +4,11 @@
 #include <utility>
 
 #include "engine/foundation/check.h"
+#include "engine/volume/backing_request.h"
 #include "engine/volume/verify_request.h"
 
 namespace engine {
 namespace {
-
-bool moves_data(VolumeIo::Kind kind) {
-  return kind == VolumeIo::Kind::read || kind == VolumeIo::Kind::write;
-}
 
 constexpr const char* flush_failed_reason =
     "a flush to the disk failed: reads are served, writes are refused until the image has been "
@@ -35,6 +32,7 @@ VolumeCondition BackedVolume::condition() const {
           .size = {blocks_.load(std::memory_order_relaxed)},
           .reason = reason_,
           .reason_about = reason_about_,
+          .lacks_cache = lacks_cache_,
           .promise = promise_};
 }
 
@@ -65,11 +63,12 @@ void BackedVolume::learn(const Uuid& uuid, BlockCount size) {
   changed();
 }
 
-void BackedVolume::stay_late(const std::string& reason, Finding::About about) {
+void BackedVolume::stay_late(const std::string& reason, Finding::About about, bool lacks_cache) {
   const std::lock_guard lock(mutex_);
   CHECK(state_.load(std::memory_order_relaxed) == VolumeState::late);
   reason_ = reason;
   reason_about_ = about;
+  lacks_cache_ = lacks_cache;
 }
 
 void BackedVolume::refuse(const std::string& reason, Finding::About about) {
@@ -94,6 +93,7 @@ void BackedVolume::go_online(std::unique_ptr<BackingDevice> backing, const Uuid&
     owned_backing_ = std::move(backing);
     backing_.store(owned_backing_.get(), std::memory_order_release);
     reason_.clear();
+    lacks_cache_ = false;
     promise_ = std::move(promise);
     state_.store(VolumeState::online, std::memory_order_release);
   }
@@ -163,42 +163,11 @@ void BackedVolume::submit(IoLane& lane, VolumeIo& io) {
 }
 
 void BackedVolume::submit_to(BackingDevice& backing, IoLane& lane, VolumeIo& io) {
-  const ByteCount length = io.blocks * BlockSize{block_bytes_};
-  BackingIo& request = io.backing;
-  request.offset = byte_position(io.lba, BlockSize{block_bytes_});
-  request.context = &io;
-  request.done = &BackedVolume::backing_done;
-  if (moves_data(io.kind)) {
-    CHECK(io.data.size() == length.value);
-    request.buffer = io.data;
-  } else {
-    request.buffer = {};
-  }
-  switch (io.kind) {
-    case VolumeIo::Kind::read:
-      request.kind = BackingIo::Kind::read;
-      request.durable = false;
-      break;
-    case VolumeIo::Kind::write:
-      request.kind = BackingIo::Kind::write;
-      request.durable = true;
-      break;
-    case VolumeIo::Kind::write_zeroes:
-      request.kind = io.may_deallocate ? BackingIo::Kind::discard : BackingIo::Kind::zero_range;
-      request.length = length;
-      request.durable = true;
-      break;
-    case VolumeIo::Kind::deallocate:
-      request.kind = BackingIo::Kind::discard;
-      request.length = length;
-      request.durable = true;
-      break;
-    case VolumeIo::Kind::verify:
-      return VerifyRequest::start(*this, lane, io);
-    case VolumeIo::Kind::flush:
-      return io.done(io, IoStatus::ok);
-  }
-  backing.submit(lane, request);
+  if (io.kind == VolumeIo::Kind::verify) return VerifyRequest::start(*this, lane, io);
+  ask_backing(io, BlockSize{block_bytes_}, io.backing);
+  io.backing.context = &io;
+  io.backing.done = &BackedVolume::backing_done;
+  backing.submit(lane, io.backing);
 }
 
 void BackedVolume::backing_done(BackingIo& backing_io, IoStatus status) noexcept {

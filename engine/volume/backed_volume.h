@@ -40,7 +40,7 @@ class BackedVolume final : public Volume {
   void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
   // What is known of a volume that is not there: a nil UUID becomes the real one, never another.
   void learn(const Uuid& uuid, BlockCount size);
-  void stay_late(const std::string& reason, Finding::About about);
+  void stay_late(const std::string& reason, Finding::About about, bool lacks_cache = false);
   // late -> refused, for good.
   void refuse(const std::string& reason, Finding::About about);
   // late -> online, with the backing it keeps for life.
@@ -79,6 +79,7 @@ class BackedVolume final : public Volume {
   mutable std::mutex mutex_;
   std::string reason_;
   Finding::About reason_about_ = Finding::About::pool_directory;
+  bool lacks_cache_ = false;
   VolumePromise promise_;
   std::vector<std::unique_ptr<const VolumeIdentity>> identities_;  // readers may hold older ones
   std::unique_ptr<BackingDevice> owned_backing_;

@@ -13,6 +13,7 @@ namespace engine {
 struct BackingArrival {
   CacheBinding binding;
   std::unique_ptr<BackingMarker> marker;
+  BackingMark mark{};  // what it says
   VolumePromise promise;
 };
 

@@ -20,21 +20,42 @@ std::uint64_t remembered_misses(CacheDevice& device) {
 }  // namespace
 
 CacheFront::CacheFront(OpenCache& cache, VolumeCache& volume, BackingDevice& backing,
-                       BlockSize block_size, const Clock& clock, Answer answer)
+                       BlockSize block_size, const Clock& clock, CacheMode mode)
     : cache_(cache),
       volume_(volume),
       backing_(backing),
-      block_sectors_(block_size.bytes / format::place_bytes),
+      block_size_(block_size),
       clock_(clock),
       admission_(remembered_misses(*cache.device)),
-      answer_(answer) {}
+      mode_(mode) {}
 
 SectorRange CacheFront::range_of(const VolumeIo& io) const {
-  return {{io.lba.value * block_sectors_}, {io.blocks.value * block_sectors_}};
+  const std::uint64_t sectors = block_size_.bytes / format::place_bytes;
+  return {{io.lba.value * sectors}, {io.blocks.value * sectors}};
 }
 
 MediaOffset CacheFront::position_of(Sector sector) const {
   return {sector.value * format::place_bytes};
+}
+
+CacheFront::WriteWay CacheFront::write_way() const {
+  switch (mode()) {
+    case CacheMode::write_back:
+    case CacheMode::write_through:
+      break;
+    case CacheMode::write_around:
+    case CacheMode::pass_through:
+      if (volume_.commit().is_backing_current()) return WriteWay::backing;
+      return goes_around_only() ? WriteWay::later : WriteWay::cache;
+    case CacheMode::read_only:
+      return WriteWay::refused;
+  }
+  return WriteWay::cache;
+}
+
+void CacheFront::set_mode(CacheMode mode) {
+  around_only_.store(false, std::memory_order_release);
+  mode_.store(mode, std::memory_order_release);
 }
 
 void CacheFront::submit(IoLane& lane, VolumeIo& io) {

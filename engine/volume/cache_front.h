@@ -9,6 +9,7 @@
 #include "engine/foundation/clock.h"
 #include "engine/media/backing_device.h"
 #include "engine/volume/admission_pace.h"
+#include "engine/volume/cache_mode.h"
 #include "engine/volume/open_cache.h"
 #include "engine/volume/space_queue.h"
 #include "engine/volume/volume.h"
@@ -24,14 +25,17 @@ class CacheFront {
   // How long a write waits for space while the backing does not get on; hosts give up at 30 s.
   static constexpr Duration space_patience = std::chrono::seconds(20);
 
-  enum class Answer : std::uint8_t {
-    from_cache,    // write-back: a write is answered when the cache has it
-    from_backing,  // write-through: when the backing has it, too
+  // The way of a write that comes now.
+  enum class WriteWay : std::uint8_t {
+    cache,    // and, but in write-back, from there to the backing before it is answered
+    backing,  // straight there
+    later,    // the same, once the last that came through the cache is there
+    refused,
   };
 
   // All outlive it.
   CacheFront(OpenCache& cache, VolumeCache& volume, BackingDevice& backing, BlockSize block_size,
-             const Clock& clock, Answer answer = Answer::from_cache);
+             const Clock& clock, CacheMode mode = CacheMode::write_back);
   CacheFront(const CacheFront&) = delete;
   CacheFront& operator=(const CacheFront&) = delete;
 
@@ -44,7 +48,17 @@ class CacheFront {
   [[nodiscard]] AdmissionFilter& admission() { return admission_; }
   [[nodiscard]] SpaceQueue& space() { return space_; }
   [[nodiscard]] AdmissionPace& pace() { return pace_; }
-  [[nodiscard]] bool is_write_through() const { return answer_ == Answer::from_backing; }
+  [[nodiscard]] BlockSize block_size() const { return block_size_; }
+  [[nodiscard]] CacheMode mode() const { return mode_.load(std::memory_order_relaxed); }
+  [[nodiscard]] WriteWay write_way() const;
+  // From now on; what is under way ends as either mode would have it. One thread, the keeper's.
+  void set_mode(CacheMode mode);
+  // No write goes through the cache any more until the next mode: what does ends by and by. Only in
+  // a mode that goes around.
+  void go_around_only() { around_only_.store(true, std::memory_order_release); }
+  [[nodiscard]] bool goes_around_only() const {
+    return around_only_.load(std::memory_order_acquire);
+  }
   [[nodiscard]] WrittenThrough& written_through() { return written_through_; }
   [[nodiscard]] const Clock& clock() const { return clock_; }
   [[nodiscard]] SectorRange range_of(const VolumeIo& io) const;
@@ -71,12 +85,13 @@ class CacheFront {
   OpenCache& cache_;
   VolumeCache& volume_;
   BackingDevice& backing_;
-  const std::uint64_t block_sectors_;
+  const BlockSize block_size_;
   const Clock& clock_;
   AdmissionFilter admission_;
   SpaceQueue space_;
   AdmissionPace pace_;
-  const Answer answer_;
+  std::atomic<CacheMode> mode_;
+  std::atomic<bool> around_only_{false};
   WrittenThrough written_through_;
   std::atomic<bool> gets_on_{true};
   std::atomic<std::uint64_t> lost_reads_{0};

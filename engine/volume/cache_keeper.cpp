@@ -19,6 +19,8 @@ constexpr Duration tick_period = std::chrono::milliseconds(100);
 // Space is looked after so often while hosts write.
 constexpr Duration busy_period = std::chrono::milliseconds(10);
 
+constexpr std::string_view has_stopped = "its cache is not kept any more: the daemon ends";
+
 std::chrono::steady_clock::time_point time_point(Instant at) {
   return std::chrono::steady_clock::time_point(
       std::chrono::duration_cast<std::chrono::steady_clock::duration>(at.since_start));
@@ -124,45 +126,89 @@ void CacheKeeper::post(std::function<void()> task) {
   wake();
 }
 
-void CacheKeeper::follow_growth(const std::string& volume, Engine::GrowDone done) {
+CacheKeeper::Slot& CacheKeeper::slot_of(const std::string& volume) const {
+  const auto slot =
+      std::ranges::find_if(slots_, [&volume](const auto& each) { return each->name() == volume; });
+  CHECK(slot != slots_.end());
+  return **slot;
+}
+
+void CacheKeeper::ask(Wish wish) {
   {
     const std::lock_guard lock(mutex_);
     if (!ended_) {
-      grown_.push_back({.volume = volume, .done = std::move(done)});
+      wishes_.push_back(std::move(wish));
       idle_ = false;
-      wake();
-      return;
+      return wake();
     }
   }
-  done(success());
+  wish.done(wish.at_the_end);
 }
 
-void CacheKeeper::give_up_lost(const std::string& volume, Engine::GrowDone done) {
-  post([this, volume, done = std::move(done)] {
-    const auto slot = std::ranges::find_if(
-        slots_, [&volume](const auto& each) { return each->name() == volume; });
-    CHECK(slot != slots_.end());
-    if ((*slot)->upkeep() == nullptr) return done(std::string("it is not served yet"));
-    done((*slot)->upkeep()->give_up_lost());
-  });
+// After the end: the next start sees the size.
+void CacheKeeper::follow_growth(const std::string& volume, Engine::Done done) {
+  ask({.slot = &slot_of(volume),
+       .work = [](Slot& slot) { return slot.follow_size(); },
+       .done = std::move(done),
+       .at_the_end = success()});
+}
+
+void CacheKeeper::set_mode(const std::string& volume, CacheMode mode, Engine::Done done) {
+  ask({.slot = &slot_of(volume),
+       .work = [mode](Slot& slot) { return slot.set_mode(mode); },
+       .done = std::move(done),
+       .at_the_end = std::string(has_stopped)});
+}
+
+void CacheKeeper::drain(const std::string& volume, Engine::Done done) {
+  ask({.slot = &slot_of(volume),
+       .work = [](Slot& slot) { return slot.drain(); },
+       .done = std::move(done),
+       .at_the_end = std::string(has_stopped)});
+}
+
+void CacheKeeper::cancel_drain(const std::string& volume, Engine::Done done) {
+  ask({.slot = &slot_of(volume),
+       .work = [](Slot& slot) { return slot.cancel_drain(); },
+       .done = std::move(done),
+       .at_the_end = std::string(has_stopped)});
+}
+
+void CacheKeeper::give_up_lost(const std::string& volume, Engine::Done done) {
+  ask({.slot = &slot_of(volume),
+       .work = [](Slot& slot) { return slot.give_up_lost(); },
+       .done = std::move(done),
+       .at_the_end = std::string(has_stopped)});
+}
+
+void CacheKeeper::abandon(const std::string& volume, const Uuid& cache, Engine::Done done) {
+  Slot& slot = slot_of(volume);
+  {
+    const std::lock_guard lock(mutex_);
+    if (!ended_) {
+      posted_.push_back([&slot, cache, done = std::move(done)] { slot.abandon(cache, done); });
+      idle_ = false;
+      return wake();
+    }
+  }
+  done(std::string(has_stopped));
+}
+
+std::optional<VolumeCacheStatus> CacheKeeper::status_of(const std::string& volume) const {
+  return slot_of(volume).status();
 }
 
 bool CacheKeeper::run_posted() {
   std::vector<std::function<void()>> tasks;
-  std::vector<Growth> grown;
+  std::vector<Wish> wishes;
   {
     const std::lock_guard lock(mutex_);
     tasks.swap(posted_);
-    grown.swap(grown_);
+    wishes.swap(wishes_);
   }
   for (const auto& task : tasks) task();
-  for (const Growth& one : grown) {
-    const auto slot = std::ranges::find_if(
-        slots_, [&one](const auto& each) { return each->name() == one.volume; });
-    CHECK(slot != slots_.end());
-    one.done((*slot)->follow_size());
-  }
-  return !tasks.empty() || !grown.empty();
+  for (const Wish& wish : wishes) wish.done(wish.work(*wish.slot));
+  return !tasks.empty() || !wishes.empty();
 }
 
 void CacheKeeper::run() {
@@ -181,14 +227,14 @@ void CacheKeeper::run() {
     if (has_ended(more)) break;
     if (!more) sleep();
   }
-  std::vector<Growth> grown;
+  std::vector<Wish> wishes;
   {
     const std::lock_guard lock(mutex_);
-    grown.swap(grown_);
+    wishes.swap(wishes_);
     ended_ = true;
     changed_.notify_all();
   }
-  for (const Growth& one : grown) one.done(success());  // the next start serves it
+  for (const Wish& wish : wishes) wish.done(wish.at_the_end);
 }
 
 // One round of whatever the device needs now.

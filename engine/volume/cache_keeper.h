@@ -46,12 +46,16 @@ class CacheKeeper final {
   [[nodiscard]] CacheStatus status() const;
   [[nodiscard]] std::vector<Finding> findings() const;
   void try_now();
-  // The volume's backing has grown: `done` runs when the volume has too, on the keeper's thread or
-  // in here; its error is a sentence for the operator. A volume that is not served grows when it
-  // is.
-  void follow_growth(const std::string& volume, Engine::GrowDone done);
-  // See VolumeUpkeep::give_up_lost(); `done` as above.
-  void give_up_lost(const std::string& volume, Engine::GrowDone done);
+  // What follows is done on the keeper's thread; `done` runs there, or in here.
+  // The volume's backing has grown: so does the volume, or when it is served.
+  void follow_growth(const std::string& volume, Engine::Done done);
+  // As Engine.
+  void set_mode(const std::string& volume, CacheMode mode, Engine::Done done);
+  void drain(const std::string& volume, Engine::Done done);
+  void cancel_drain(const std::string& volume, Engine::Done done);
+  void give_up_lost(const std::string& volume, Engine::Done done);
+  void abandon(const std::string& volume, const Uuid& cache, Engine::Done done);
+  [[nodiscard]] std::optional<VolumeCacheStatus> status_of(const std::string& volume) const;
   // The device has been tried, and every volume whose backing is there is served or refused.
   [[nodiscard]] bool await_idle(Instant deadline);
   // After the last command of any volume: writes down that everything ended well, and ends the
@@ -60,9 +64,12 @@ class CacheKeeper final {
 
  private:
   class Slot;
-  struct Growth {
-    std::string volume;
-    Engine::GrowDone done;
+  // Something that is asked of a volume.
+  struct Wish {
+    Slot* slot;
+    std::function<Result<void, std::string>(Slot&)> work;
+    Engine::Done done;
+    Result<void, std::string> at_the_end;  // the answer when the keeper has ended
   };
 
   void run();
@@ -70,6 +77,8 @@ class CacheKeeper final {
   void tick();
   void sleep();
   void wake();
+  void ask(Wish wish);
+  [[nodiscard]] Slot& slot_of(const std::string& volume) const;
   // Runs it on the keeper's thread.
   void post(std::function<void()> task);
   [[nodiscard]] bool run_posted();
@@ -106,7 +115,7 @@ class CacheKeeper final {
   mutable std::mutex mutex_;  // guards what follows; a leaf
   std::condition_variable changed_;
   std::vector<std::function<void()>> posted_;
-  std::vector<Growth> grown_;
+  std::vector<Wish> wishes_;
   CacheStatus status_;
   bool trying_now_ = true;
   bool stopping_ = false;

@@ -1,6 +1,7 @@
 #include "engine/volume/cache_slot.h"
 
 #include <algorithm>
+#include <ctime>
 #include <utility>
 
 #include "engine/cache/least_space.h"
@@ -10,12 +11,38 @@
 namespace engine {
 namespace {
 
+// Milliseconds since 1970.
+std::string utc_text(std::uint64_t time_ms) {
+  const auto seconds = static_cast<std::time_t>(time_ms / 1000);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[32] = {};
+  (void)std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &parts);
+  return text;
+}
+
 constexpr Duration retry_period = std::chrono::seconds(1);
 
 CacheContents contents_of(const CacheVolume& volume) {
   return {.epoch = volume.binding.attach_epoch,
           .dirty = !volume.is_provably_clean(),
           .opened = volume.epoch.attach_epoch == volume.binding.attach_epoch};
+}
+
+format::CacheMode on_media(CacheMode mode) {
+  switch (mode) {
+    case CacheMode::write_back:
+      return format::CacheMode::write_back;
+    case CacheMode::write_through:
+      return format::CacheMode::write_through;
+    case CacheMode::write_around:
+      return format::CacheMode::write_around;
+    case CacheMode::pass_through:
+      return format::CacheMode::pass_through;
+    case CacheMode::read_only:
+      return format::CacheMode::read_only;
+  }
+  return format::CacheMode::write_back;
 }
 
 WriteBackLimits limits_of(const VolumeCacheSpec& spec) {
@@ -52,7 +79,11 @@ std::string unservable(const RecoveryReport& report, const LogTails& tails) {
 
 CacheKeeper::Slot::Slot(CacheKeeper& keeper, VolumeSpec spec, CachedVolume& face,
                         BindingKeeper& bindings)
-    : keeper_(keeper), spec_(std::move(spec)), face_(face), bindings_(bindings) {}
+    : keeper_(keeper),
+      spec_(std::move(spec)),
+      face_(face),
+      bindings_(bindings),
+      mode_(spec_.cache->mode) {}
 
 void CacheKeeper::Slot::backing_came(BackingArrival arrival) {
   const auto came = std::make_shared<BackingArrival>(std::move(arrival));
@@ -83,9 +114,9 @@ void CacheKeeper::Slot::device_came() {
 void CacheKeeper::Slot::stay_late(const std::string& reason) {
   if (!lacks_writes()) return face_.stay_late(reason, Finding::About::cache_device);
   face_.stay_late(reason + ". Cache device " + arrival_.binding.device.text() +
-                      " holds writes that the image lacks; bring it back. (Nothing is served "
-                      "without them.)",
-                  Finding::About::volume);
+                      " holds writes that the image lacks; bring it back. " +
+                      what_abandoning_does(),
+                  Finding::About::volume, /*lacks_cache=*/true);
 }
 
 std::string CacheKeeper::Slot::why_late() const {
@@ -102,6 +133,58 @@ void CacheKeeper::Slot::tick() {
     trouble_ = trouble;
     face_.set_trouble(trouble, !front_->volume().is_writable());
   }
+  publish_status();
+}
+
+void CacheKeeper::Slot::publish_status() {
+  const WriteBackStatus& now = upkeep_->status();
+  const std::lock_guard lock(mutex_);
+  status_ = {.mode = mode_,
+             .dirty = now.bytes_left,
+             .draining = upkeep_->is_draining(),
+             .time_left = now.time_left,
+             .consistent_time_ms = now.consistent_time_ms,
+             .backing_mixed = now.backing_mixed};
+}
+
+std::optional<VolumeCacheStatus> CacheKeeper::Slot::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+Result<void, std::string> CacheKeeper::Slot::set_mode(CacheMode mode) {
+  if (phase_ == Phase::served && mode != mode_) {
+    CacheVolumeBinding next = device().volumes()[cache_->slot()].binding;
+    next.mode = on_media(mode);
+    const auto set = device().volumes().set_binding(*keeper_.writer_, cache_->slot(), next);
+    if (!set) return "the cache device cannot write it down: " + set.error().text;
+    front_->set_mode(mode);
+    upkeep_->follow_mode();
+  }
+  mode_ = mode;
+  if (phase_ != Phase::served) return success();
+  face_.set_promise(promise());
+  publish_status();
+  return success();
+}
+
+Result<void, std::string> CacheKeeper::Slot::drain() {
+  if (phase_ != Phase::served) return "it is not served: " + face_.condition().reason;
+  upkeep_->drain();
+  publish_status();
+  return success();
+}
+
+Result<void, std::string> CacheKeeper::Slot::cancel_drain() {
+  if (phase_ != Phase::served || !upkeep_->is_draining()) return "it is not being drained";
+  upkeep_->cancel_drain();
+  publish_status();
+  return success();
+}
+
+Result<void, std::string> CacheKeeper::Slot::give_up_lost() {
+  if (phase_ != Phase::served) return "it is not served: " + face_.condition().reason;
+  return upkeep_->give_up_lost();
 }
 
 void CacheKeeper::Slot::unbind_dirt() {
@@ -109,9 +192,46 @@ void CacheKeeper::Slot::unbind_dirt() {
   bindings_.bind(spec_.name, binding_, [](const Result<void, std::string>&) {});
 }
 
-void CacheKeeper::Slot::refuse(const std::string& reason) {
+void CacheKeeper::Slot::refuse(const std::string& reason, bool lacks_cache) {
   phase_ = Phase::refused;
-  face_.stay_late(reason, Finding::About::volume);
+  face_.stay_late(reason, Finding::About::volume, lacks_cache);
+}
+
+// The image is what would be left of it.
+std::string CacheKeeper::Slot::what_abandoning_does() const {
+  const BackingMark& mark = arrival_.mark;
+  std::string left = "as it was before it was cached";
+  if (mark.from_time_ms != 0) left = "as it was at " + utc_text(mark.from_time_ms);
+  if (mark.state == BackingMark::State::in_progress) {
+    left += ", and besides a part of what was written up to " + utc_text(mark.to_time_ms);
+  }
+  return "(Nothing is served without them. If they are lost: forebayctl abandon " + spec_.name +
+         " --cache " + arrival_.binding.device.text() + "; the volume is then " + left + ".)";
+}
+
+void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::Done& done) {
+  if (phase_ != Phase::waiting && phase_ != Phase::refused) {
+    return done("volume " + spec_.name + " lacks nothing: its cache is there");
+  }
+  if (!arrival_.marker) {
+    return done("volume " + spec_.name + ": " + face_.condition().reason);
+  }
+  const auto binding = abandoned(spec_.name, arrival_.binding, cache);
+  if (!binding) return done(binding.error());
+  bindings_.bind(spec_.name, binding.value(),
+                 [this, binding = binding.value(), done](const auto& bound) {
+                   keeper_.post([this, binding, done, bound] {
+                     if (!bound) return done(bound);
+                     arrival_.binding = binding;
+                     phase_ = Phase::waiting;
+                     if (keeper_.cache_.device) {
+                       judge();
+                     } else {
+                       stay_late(keeper_.late_reason());
+                     }
+                     done(bound);
+                   });
+                 });
 }
 
 // Whether what the cache has belongs to the image; nothing is opened before the pool's record
@@ -133,7 +253,7 @@ void CacheKeeper::Slot::judge() {
       CHECK(false && "a readable cache is joined");
       break;
     case CacheVerdict::cache_missing:
-      return refuse(missing_text(contents));
+      return refuse(missing_text(contents), /*lacks_cache=*/true);
     case CacheVerdict::conflict:
       return refuse("cache device " + spec_.cache->device + " (" + device().uuid().text() +
                     ") holds writes that this image never knew of; one of the two is an old "
@@ -159,13 +279,13 @@ std::string CacheKeeper::Slot::missing_text(const std::optional<CacheContents>& 
       "cache device " + arrival_.binding.device.text() + " holds writes that the image lacks, and ";
   if (arrival_.binding.device != device().uuid()) {
     return belongs + "the configuration names " + spec_.cache->device + " (" +
-           device().uuid().text() + "); bring it back. (Nothing is served without them.)";
+           device().uuid().text() + "); bring it back. " + what_abandoning_does();
   }
   return belongs +
          (contents ? "what is there now is older; bring back the newer one. "
                    : "nothing of the volume is on it now; bring back the one that had "
                      "it. ") +
-         "(Nothing is served without them.)";
+         what_abandoning_does();
 }
 
 // Anew, and empty.
@@ -183,7 +303,7 @@ Result<void, CacheError> CacheKeeper::Slot::attach(const std::optional<CacheCont
                                          .backing = uuid,
                                          .size = face_.backed().size() * spec_.block_size,
                                          .binding = {.attach_epoch = binding_.epoch,
-                                                     .mode = mode(),
+                                                     .mode = on_media(mode_),
                                                      .block_size = spec_.block_size,
                                                      .name = spec_.name}}));
   return success();
@@ -195,7 +315,7 @@ Result<void, CacheError> CacheKeeper::Slot::resume(std::uint32_t slot,
   binding_ = resumed(arrival_.binding, contents);
   CacheVolumeBinding next = device().volumes()[slot].binding;
   next.attach_epoch = binding_.epoch;
-  next.mode = mode();
+  next.mode = on_media(mode_);
   return device().volumes().set_binding(*keeper_.writer_, slot, next);
 }
 
@@ -231,9 +351,8 @@ Result<void, CacheError> CacheKeeper::Slot::serve() {
   TRY(free_unnamed_segments(device(), writer, {&volume, 1}));
   const BlockCount size = face_.backed().size();
   TRY(extend(size));
-  front_ = std::make_unique<CacheFront>(
-      keeper_.cache_, *cache_, *face_.backed().backing(), spec_.block_size, keeper_.clock_,
-      is_write_through() ? CacheFront::Answer::from_backing : CacheFront::Answer::from_cache);
+  front_ = std::make_unique<CacheFront>(keeper_.cache_, *cache_, *face_.backed().backing(),
+                                        spec_.block_size, keeper_.clock_, mode_);
   upkeep_ = std::make_unique<VolumeUpkeep>(*front_, std::move(arrival_.marker), *keeper_.lane_,
                                            writer, *keeper_.actor_, keeper_.clock_,
                                            std::move(recovered.report), limits_of(*spec_.cache));
@@ -288,6 +407,8 @@ Result<void, CacheError> CacheKeeper::Slot::extend(BlockCount blocks) {
 VolumePromise CacheKeeper::Slot::promise() const {
   const PmemGuarantee& guarantee = keeper_.cache_.region->guarantee();
   VolumePromise all = arrival_.promise;
+  all.writable = mode_ != CacheMode::read_only;
+  if (goes_around(mode_)) return all;  // the disk's own
   all.atomic_write_bytes = static_cast<std::uint32_t>(whole_write.value * format::place_bytes);
   if (!guarantee.survives_power_loss()) {
     all.durable = false;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -32,6 +33,12 @@ class CacheKeeper::Slot final : public BackingUser {
            !arrival_.marker;
   }
   void tick();
+  // Any phase; durable where it is served.
+  Result<void, std::string> set_mode(CacheMode mode);
+  Result<void, std::string> drain();
+  Result<void, std::string> cancel_drain();
+  Result<void, std::string> give_up_lost();
+  void abandon(const Uuid& cache, const Engine::Done& done);
   // After end_clean(): the image may be served without its cache from now on.
   void unbind_dirt();
 
@@ -42,6 +49,8 @@ class CacheKeeper::Slot final : public BackingUser {
   [[nodiscard]] const std::string& name() const { return spec_.name; }
   // Any thread. What keeps it from being served, unless that is its pool's or its device's to tell.
   [[nodiscard]] std::string why_late() const;
+  // Any thread. nullopt: it is not served.
+  [[nodiscard]] std::optional<VolumeCacheStatus> status() const;
 
  private:
   enum class Phase : std::uint8_t {
@@ -56,16 +65,12 @@ class CacheKeeper::Slot final : public BackingUser {
   [[nodiscard]] bool lacks_writes() const {
     return arrival_.marker && arrival_.binding.state == format::CacheBindingState::dirty;
   }
-  [[nodiscard]] bool is_write_through() const {
-    return spec_.cache->mode == VolumeCacheSpec::Mode::write_through;
-  }
-  [[nodiscard]] format::CacheMode mode() const {
-    return is_write_through() ? format::CacheMode::write_through : format::CacheMode::write_back;
-  }
   [[nodiscard]] std::uint32_t slot_on_device() const;
 
+  void publish_status();
   void judge();
-  void refuse(const std::string& reason);
+  void refuse(const std::string& reason, bool lacks_cache = false);
+  [[nodiscard]] std::string what_abandoning_does() const;
   [[nodiscard]] std::string missing_text(const std::optional<CacheContents>& contents) const;
   [[nodiscard]] Result<void, CacheError> attach(const std::optional<CacheContents>& contents);
   [[nodiscard]] Result<void, CacheError> resume(std::uint32_t slot, const CacheContents& contents);
@@ -81,6 +86,7 @@ class CacheKeeper::Slot final : public BackingUser {
   CachedVolume& face_;
   BindingKeeper& bindings_;
 
+  CacheMode mode_;
   Phase phase_ = Phase::waiting;
   Instant retry_at_{};
   BackingArrival arrival_;
@@ -89,6 +95,9 @@ class CacheKeeper::Slot final : public BackingUser {
   std::unique_ptr<CacheFront> front_;
   std::unique_ptr<VolumeUpkeep> upkeep_;
   std::string trouble_;
+
+  mutable std::mutex mutex_;  // guards what follows; a leaf
+  std::optional<VolumeCacheStatus> status_;
 };
 
 }  // namespace engine

@@ -22,7 +22,8 @@ VolumeState CachedVolume::state_now() const {
   if (front_.load(std::memory_order_relaxed) == nullptr) {
     return is_down(backing) ? backing : VolumeState::late;
   }
-  if (failed_) return VolumeState::failed;
+  const bool needs_backing = goes_around(front_.load(std::memory_order_relaxed)->mode());
+  if (failed_ || (needs_backing && backing == VolumeState::failed)) return VolumeState::failed;
   return backing == VolumeState::failed || !trouble_.empty() ? VolumeState::degraded
                                                              : VolumeState::online;
 }
@@ -39,6 +40,7 @@ VolumeCondition CachedVolume::condition() const {
     const bool backing_is_down = is_down(backing.state);
     now.reason = backing_is_down ? backing.reason : reason_;
     now.reason_about = backing_is_down ? backing.reason_about : about_;
+    now.lacks_cache = backing_is_down ? backing.lacks_cache : lacks_cache_;
   } else if (now.state != VolumeState::online) {
     now.reason = trouble_.empty() ? backing.reason : trouble_;
   }
@@ -71,11 +73,12 @@ bool CachedVolume::waits_for_backing() const { return is_down(backed_.state()); 
 
 void CachedVolume::backing_changed() { update(); }
 
-void CachedVolume::stay_late(const std::string& reason, Finding::About about) {
+void CachedVolume::stay_late(const std::string& reason, Finding::About about, bool lacks_cache) {
   const std::lock_guard lock(mutex_);
   CHECK(front_.load(std::memory_order_relaxed) == nullptr);
   reason_ = reason;
   about_ = about;
+  lacks_cache_ = lacks_cache;
 }
 
 void CachedVolume::serve(CacheFront& front, BlockCount size, VolumePromise promise) {
@@ -87,6 +90,16 @@ void CachedVolume::serve(CacheFront& front, BlockCount size, VolumePromise promi
     front_.store(&front, std::memory_order_release);
   }
   update();
+}
+
+void CachedVolume::set_promise(VolumePromise promise) {
+  {
+    const std::lock_guard lock(mutex_);
+    promise_ = std::move(promise);
+    const VolumeState state = state_now();
+    state_.store(state, std::memory_order_release);
+  }
+  tell(true);
 }
 
 void CachedVolume::set_trouble(const std::string& trouble, bool failed) {

@@ -45,9 +45,11 @@ class CachedVolume final : public Volume {
   // The keeper's thread, from here on.
   [[nodiscard]] BackedVolume& backed() { return backed_; }
   // While it has no front: why.
-  void stay_late(const std::string& reason, Finding::About about);
+  void stay_late(const std::string& reason, Finding::About about, bool lacks_cache = false);
   // late -> served; the front stays for life.
   void serve(CacheFront& front, BlockCount size, VolumePromise promise);
+  // The front's mode has changed, and with it what is promised.
+  void set_promise(VolumePromise promise);
   // What is not well although it is served: empty, all is. `failed`: no write will be taken.
   void set_trouble(const std::string& trouble, bool failed);
   // The cache knows of the new size.
@@ -70,6 +72,7 @@ class CachedVolume final : public Volume {
   mutable std::mutex mutex_;
   std::string reason_;  // why it is late
   Finding::About about_ = Finding::About::cache_device;
+  bool lacks_cache_ = false;
   std::string trouble_;
   bool failed_ = false;
   VolumePromise promise_;

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "engine/cache/least_space.h"
+#include "engine/foundation/check.h"
+#include "engine/volume/backing_request.h"
 #include "engine/volume/cache_front.h"
 #include "engine/volume/cache_lane.h"
 
@@ -14,10 +16,9 @@ void CachedWrite::start(CacheFront& front, VolumeIo& io) {
   io_ = &io;
   left_ = front.range_of(io);
   tries_ = 0;
-  waits_for_ = WaitsFor::commit;
   gave_up_ = has_waited_ = is_admitted_ = false;
   // Who waits has come before.
-  settle(front.space().empty() && is_admitted() ? take() : CacheRefusal::no_space);
+  settle(front.space().empty() ? begin() : CacheRefusal::no_space);
 }
 
 // Zeros take no space that counts.
@@ -32,10 +33,28 @@ void CachedWrite::go_on() noexcept {
     case WaitsFor::commit:
       return committed();
     case WaitsFor::space:
-      return look_for_space();
+      return look_again();
     case WaitsFor::backing:
       return finish(gave_up_ ? IoStatus::unavailable : IoStatus::ok);
+    case WaitsFor::forgotten:
+      return write_directly();
+    case WaitsFor::direct_write:
+      CHECK(false && "the backing answers, nobody else");
   }
+}
+
+Result<void, CacheRefusal> CachedWrite::begin() {
+  switch (front_->write_way()) {
+    case CacheFront::WriteWay::cache:
+      return is_admitted() ? take() : CacheRefusal::no_space;
+    case CacheFront::WriteWay::backing:
+      return forget();
+    case CacheFront::WriteWay::later:
+      return CacheRefusal::no_space;
+    case CacheFront::WriteWay::refused:
+      return CacheRefusal::read_only;
+  }
+  return CacheRefusal::failed;
 }
 
 // All that is left, or what its volume can always have room for, up to the next multiple of it.
@@ -54,7 +73,10 @@ Result<void, CacheRefusal> CachedWrite::take(SectorCount part) {
   for (;;) {
     const SectorRange range{left_.begin, part};
     const auto taken = io_->kind == VolumeIo::Kind::write ? write(range) : zero(range);
-    if (taken) lane().commit_soon();
+    if (taken) {
+      waits_for_ = WaitsFor::commit;
+      lane().commit_soon();
+    }
     if (taken || taken.error() != CacheRefusal::media_error || ++tries_ == most_tries) return taken;
   }
 }
@@ -71,6 +93,38 @@ Result<void, CacheRefusal> CachedWrite::zero(SectorRange part) {
   return front_->volume().write_zeroes(
       lane().actor(), *this, {&part, 1},
       gives_back ? VolumeCache::ZeroedSpace::given_back : VolumeCache::ZeroedSpace::kept);
+}
+
+// Also where the cache has nothing of it now: the log may still have a key that a crash would bring
+// back.
+Result<void, CacheRefusal> CachedWrite::forget() {
+  MissTable& misses = front_->volume().misses();
+  misses.begin_direct(left_, direct_);
+  const auto taken = front_->volume().invalidate(lane().actor(), *this, left_);
+  if (!taken) {
+    misses.end_direct(direct_);
+    return taken;
+  }
+  waits_for_ = WaitsFor::forgotten;
+  lane().commit_soon();
+  return taken;
+}
+
+void CachedWrite::write_directly() {
+  if (outcome() == CommitOutcome::failed) return directly_written(IoStatus::sync_failed);
+  waits_for_ = WaitsFor::direct_write;
+  BackingIo& request = io_->backing;
+  ask_backing(*io_, front_->block_size(), request);
+  request.context = this;
+  request.done = [](BackingIo& ended, IoStatus status) noexcept {
+    static_cast<CachedWrite*>(ended.context)->directly_written(status);
+  };
+  front_->backing().submit(lane().lane(), request);
+}
+
+void CachedWrite::directly_written(IoStatus status) {
+  front_->volume().misses().end_direct(direct_);
+  finish(status);
 }
 
 void CachedWrite::settle(const Result<void, CacheRefusal>& taken) {
@@ -96,14 +150,13 @@ void CachedWrite::wait_for_space() {
   front_->cache().wake();
 }
 
-void CachedWrite::look_for_space() {
-  const auto taken = is_admitted() ? take() : CacheRefusal::no_space;
+void CachedWrite::look_again() {
+  const auto taken = begin();
   const bool is_short = !taken && (taken.error() == CacheRefusal::no_space ||
                                    taken.error() == CacheRefusal::no_memory);
   const bool patient =
       front_->gets_on() || front_->clock().now() - since_ < CacheFront::space_patience;
   if (is_short && patient) return front_->space().stay(*this);
-  waits_for_ = WaitsFor::commit;
   front_->space().leave(*this);
   if (is_short) return finish(IoStatus::unavailable);
   settle(taken);
@@ -113,7 +166,7 @@ void CachedWrite::committed() {
   if (outcome() == CommitOutcome::failed) return finish(IoStatus::sync_failed);
   left_ = {left_.begin + part_, left_.count - part_};
   if (!left_.empty()) return settle(take());
-  if (!front_->is_write_through()) return finish(IoStatus::ok);
+  if (front_->mode() == CacheMode::write_back) return finish(IoStatus::ok);
   waits_for_ = WaitsFor::backing;
   front_->written_through().push(*this);
   front_->cache().wake();

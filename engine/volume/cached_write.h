@@ -1,4 +1,4 @@
-// CachedWrite: one write, zeroing or deallocation on its way into the cache.
+// CachedWrite: one write, zeroing or deallocation of a volume with a cache.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,9 @@ namespace engine {
 
 class CacheFront;
 
-// What is larger than one command of the cache may be goes in parts, in address order: zeroings of
+// On its way into the cache, or around it: then what the cache has of the range is forgotten
+// durably before the backing is touched, and no miss that overlaps it fills meanwhile. What is
+// larger than one command of the cache may be goes into it in parts, in address order: zeroings of
 // more than most_zeroed, and writes of more than whole_write while there is no room for the whole.
 // Given back to its lane when `io` ends.
 class CachedWrite final : public CacheCommand, public SpaceWaiter {
@@ -29,19 +31,30 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter {
   void give_up_on_backing() { gave_up_ = true; }
 
  private:
-  enum class WaitsFor : std::uint8_t { commit, space, backing };
+  enum class WaitsFor : std::uint8_t {
+    commit,   // of a part in the cache
+    space,    // there, or the way around it
+    backing,  // to have what the cache has
+    forgotten,
+    direct_write,
+  };
 
   static constexpr unsigned most_tries = 3;  // places that turn out bad, for one command
 
+  // Whichever way it goes now.
+  [[nodiscard]] Result<void, CacheRefusal> begin();
   [[nodiscard]] Result<void, CacheRefusal> take();
   [[nodiscard]] Result<void, CacheRefusal> take(SectorCount part);
   [[nodiscard]] Result<void, CacheRefusal> write(SectorRange part);
   [[nodiscard]] Result<void, CacheRefusal> zero(SectorRange part);
+  [[nodiscard]] Result<void, CacheRefusal> forget();
   void settle(const Result<void, CacheRefusal>& taken);
   [[nodiscard]] bool is_admitted();
   void wait_for_space();
-  void look_for_space();
+  void look_again();
   void committed();
+  void write_directly();
+  void directly_written(IoStatus status);
   void finish(IoStatus status);
 
   CacheFront* front_ = nullptr;
@@ -53,6 +66,7 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter {
   bool is_admitted_ = false;
   Instant since_;  // it has waited for space
   BackingWait backing_wait_;
+  DirectWrite direct_;
   bool gave_up_ = false;
   unsigned tries_ = 0;
 };

@@ -14,6 +14,7 @@
 #include "engine/foundation/uuid.h"
 #include "engine/media/buffer_pool.h"
 #include "engine/media/pmem_guarantee.h"
+#include "engine/volume/cache_mode.h"
 #include "engine/volume/finding.h"
 #include "engine/volume/volume.h"
 
@@ -39,12 +40,8 @@ struct CacheSpec {
 };
 
 struct VolumeCacheSpec {
-  enum class Mode : std::uint8_t {
-    write_back,     // a write is answered when the cache has it
-    write_through,  // a write is answered when the pool has it
-  };
   std::string device;  // name of a CacheSpec
-  Mode mode = Mode::write_back;
+  CacheMode mode = CacheMode::write_back;
   ByteCount guaranteed{};  // kept for this volume whatever the others do
   ByteCount maximum{};     // 0: all of the device
   // Of what the volume may hold: writing back to the pool starts at high and goes on down to low.
@@ -109,6 +106,18 @@ struct CacheStatus {
   PmemGuarantee guarantee{};
 };
 
+// And for what a device has of one volume that is served through it.
+struct VolumeCacheStatus {
+  CacheMode mode = CacheMode::write_back;
+  ByteCount dirty;        // that waits for the backing; newer over older counted twice
+  bool draining = false;  // all of it is on its way there: see Engine::drain
+  std::optional<Duration> time_left{};  // for it, as fast as it went of late; nullopt: unknown
+  // The backing alone is the volume as it was then (milliseconds since 1970), unless it is mixed: a
+  // batch for it has begun and not ended.
+  std::uint64_t consistent_time_ms = 0;
+  bool backing_mixed = false;
+};
+
 // Told of each change of a volume's state or size. Called on the thread that changed it (a reactor
 // when a flush failed, else the pool's), after the change is visible: hand it on, do not work in
 // it.
@@ -125,7 +134,8 @@ class VolumeObserver {
 // after every lane that has carried its requests has nothing in flight.
 class Engine {
  public:
-  using GrowDone = std::function<void(Result<void, std::string>)>;
+  // The error is a sentence for the operator, and nothing has changed then.
+  using Done = std::function<void(Result<void, std::string>)>;
 
   // Opens what can be opened; what cannot stays late with its reason and is tried again: pools that
   // are not there once a second, everything else ever more slowly. Never fails as a whole.
@@ -154,13 +164,26 @@ class Engine {
   virtual void retry_now() = 0;
   // Waits until all that has been asked for is done; false if a disk has not answered by then.
   [[nodiscard]] virtual bool settle(Duration patience) = 0;
-  // Grows a volume that is online. `done` runs on the pool's thread, or in here; its error is a
-  // sentence for the operator, and nothing has changed then.
-  virtual void grow(const std::string& name, ByteCount new_size, GrowDone done) = 0;
-  // What stops the write-back of a cached volume because nobody has it any more is written down as
-  // lost, and stays an error until it is written; write-back goes on without it. `done` runs on the
-  // cache's thread; its error is a sentence for the operator. Nothing after stop().
-  virtual void give_up_lost(const std::string& name, GrowDone done) = 0;
+  // Grows a volume that is online. `done` runs on a thread of the engine, or in here.
+  virtual void grow(const std::string& name, ByteCount new_size, Done done) = 0;
+
+  // Of volumes with a cache; `done` as above.
+  // nullopt: without one, or not served.
+  [[nodiscard]] virtual std::optional<VolumeCacheStatus> cache_of(
+      const std::string& name) const = 0;
+  // Until the next start, which does as the specification says. Commands go on meanwhile; what goes
+  // around the cache from now on goes through it until the backing has what it lacks.
+  virtual void set_cache_mode(const std::string& name, CacheMode mode, Done done) = 0;
+  // Everything that is answered by now goes to the backing as soon as it can, until it is there or
+  // that is cancelled: see cache_of(). Commands go on as before. `done`: it has begun.
+  virtual void drain(const std::string& name, Done done) = 0;
+  virtual void cancel_drain(const std::string& name, Done done) = 0;
+  // Of a volume that is late because its cache has what the image lacks, with a cache or without:
+  // goes on without what `cache` has, which is lost, also if it comes back.
+  virtual void abandon_cache(const std::string& name, const Uuid& cache, Done done) = 0;
+  // What stops the write-back because nobody has it any more is written down as lost, and stays an
+  // error until it is written; write-back goes on without it.
+  virtual void give_up_lost(const std::string& name, Done done) = 0;
   // After the last request: writes down that all ended well, and ends the threads. False: a disk
   // still holds one of them, and the process must end without destructors.
   [[nodiscard]] virtual bool stop(Duration patience) = 0;

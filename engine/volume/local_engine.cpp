@@ -182,7 +182,7 @@ bool LocalEngine::settle(Duration patience) {
   return all_idle;
 }
 
-void LocalEngine::grow(const std::string& name, ByteCount new_size, GrowDone done) {
+void LocalEngine::grow(const std::string& name, ByteCount new_size, Done done) {
   const auto found = slots_by_name_.find(name);
   if (found == slots_by_name_.end()) return done("there is no volume " + name);
   Slot& slot = *found->second;
@@ -195,14 +195,52 @@ void LocalEngine::grow(const std::string& name, ByteCount new_size, GrowDone don
                   });
 }
 
-void LocalEngine::give_up_lost(const std::string& name, GrowDone done) {
+std::optional<VolumeCacheStatus> LocalEngine::cache_of(const std::string& name) const {
+  const auto found = slots_by_name_.find(name);
+  if (found == slots_by_name_.end() || found->second->cache == nullptr) return std::nullopt;
+  return found->second->cache->status_of(name);
+}
+
+CacheKeeper* LocalEngine::keeper_of(const std::string& name, const Done& done) const {
+  const auto found = slots_by_name_.find(name);
+  if (found == slots_by_name_.end()) {
+    done("there is no volume " + name);
+    return nullptr;
+  }
+  CacheKeeper* const keeper = found->second->cache;
+  if (keeper == nullptr) done("volume " + name + " has no cache");
+  return keeper;
+}
+
+void LocalEngine::set_cache_mode(const std::string& name, CacheMode mode, Done done) {
+  if (CacheKeeper* const keeper = keeper_of(name, done)) {
+    keeper->set_mode(name, mode, std::move(done));
+  }
+}
+
+void LocalEngine::drain(const std::string& name, Done done) {
+  if (CacheKeeper* const keeper = keeper_of(name, done)) keeper->drain(name, std::move(done));
+}
+
+void LocalEngine::cancel_drain(const std::string& name, Done done) {
+  if (CacheKeeper* const keeper = keeper_of(name, done)) {
+    keeper->cancel_drain(name, std::move(done));
+  }
+}
+
+void LocalEngine::give_up_lost(const std::string& name, Done done) {
+  if (CacheKeeper* const keeper = keeper_of(name, done)) {
+    keeper->give_up_lost(name, std::move(done));
+  }
+}
+
+void LocalEngine::abandon_cache(const std::string& name, const Uuid& cache, Done done) {
   const auto found = slots_by_name_.find(name);
   if (found == slots_by_name_.end()) return done("there is no volume " + name);
-  if (found->second->cache == nullptr) return done("volume " + name + " has no cache");
-  found->second->cache->give_up_lost(
-      name, [name, done = std::move(done)](const Result<void, std::string>& given_up) {
-        done(given_up ? given_up : "volume " + name + ": " + given_up.error());
-      });
+  const Slot& slot = *found->second;
+  if (slot.cache != nullptr) return slot.cache->abandon(name, cache, std::move(done));
+  if (slot.pool != nullptr) return slot.pool->abandon_cache(name, cache, std::move(done));
+  done("volume " + name + ": " + slot.backed->condition().reason);
 }
 
 bool LocalEngine::stop(Duration patience) {

@@ -29,8 +29,13 @@ class LocalEngine final : public Engine {
   void observe(VolumeObserver* observer) override;
   void retry_now() override;
   [[nodiscard]] bool settle(Duration patience) override;
-  void grow(const std::string& name, ByteCount new_size, GrowDone done) override;
-  void give_up_lost(const std::string& name, GrowDone done) override;
+  void grow(const std::string& name, ByteCount new_size, Done done) override;
+  [[nodiscard]] std::optional<VolumeCacheStatus> cache_of(const std::string& name) const override;
+  void set_cache_mode(const std::string& name, CacheMode mode, Done done) override;
+  void drain(const std::string& name, Done done) override;
+  void cancel_drain(const std::string& name, Done done) override;
+  void abandon_cache(const std::string& name, const Uuid& cache, Done done) override;
+  void give_up_lost(const std::string& name, Done done) override;
   [[nodiscard]] bool stop(Duration patience) override;
 
  private:
@@ -45,6 +50,8 @@ class LocalEngine final : public Engine {
     }
   };
   void add(const VolumeSpec& spec);
+  // Who keeps the volume's cache; null, and `done` has been told, if nobody does.
+  [[nodiscard]] CacheKeeper* keeper_of(const std::string& name, const Done& done) const;
 
   // In this order: the keepers end before what they use, and write-back before the backings.
   KnownVolumes known_;

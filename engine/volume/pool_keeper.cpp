@@ -164,15 +164,33 @@ void PoolKeeper::grow(const std::string& volume, ByteCount size, GrowDone done) 
 }
 
 void PoolKeeper::bind(const std::string& volume, const CacheBinding& binding, BindDone done) {
+  change_binding({.volume = volume,
+                  .change = [binding](const CacheBinding&) { return binding; },
+                  .done = std::move(done)});
+}
+
+void PoolKeeper::abandon_cache(const std::string& volume, const Uuid& cache, BindDone done) {
+  change_binding(
+      {.volume = volume,
+       .change = [volume,
+                  cache](const CacheBinding& before) { return abandoned(volume, before, cache); },
+       .done =
+           [this, done = std::move(done)](const auto& bound) {
+             if (bound) try_now();
+             done(bound);
+           }});
+}
+
+void PoolKeeper::change_binding(BindRequest request) {
   {
     const std::lock_guard lock(mutex_);
     if (!ended_) {
-      binds_.push_back({.volume = volume, .binding = binding, .done = std::move(done)});
+      binds_.push_back(std::move(request));
       wake_.notify_all();
       return;
     }
   }
-  done(std::string(stopping_answer));
+  request.done(std::string(stopping_answer));
 }
 
 void PoolKeeper::set_lost(const std::string& volume, const LostRanges& lost, LostDone done) {
@@ -431,10 +449,12 @@ void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
     }
     const IoSource source = IoSource::new_file(backing_number_);
     std::unique_ptr<FileMarker> marker;
+    BackingMark mark;
     if (slot.user != nullptr) {
       auto opened = files_->open_marker(record, source);
       if (!opened) return stay_down(slot, opened.error());
       marker = std::move(opened.value());
+      mark = marker->found().mark;
     }
     auto device = std::make_unique<FileDevice>(std::move(file.value()), record.size, source);
     slot.file = device.get();
@@ -448,7 +468,7 @@ void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
     slot.volume.go_online(std::move(lossy), record.uuid, blocks, promise);
     if (slot.user != nullptr) {
       slot.user->backing_came(
-          {.binding = record.cache, .marker = std::move(marker), .promise = promise});
+          {.binding = record.cache, .marker = std::move(marker), .mark = mark, .promise = promise});
     }
   }
   known_.remember(record);
@@ -476,7 +496,7 @@ void PoolKeeper::stay_down(Slot& slot, const PoolError& error) {
   if (found != Finding::About::volume && slot.volume.state() == VolumeState::late) {
     slot.volume.refuse(error.text, found);
   } else if (slot.volume.state() == VolumeState::late) {
-    slot.volume.stay_late(error.text, found);
+    slot.volume.stay_late(error.text, found, error.kind == PoolError::Kind::cache_missing);
   } else {
     slot.volume.stay_failed(error.text);
   }
@@ -495,15 +515,28 @@ void PoolKeeper::learn_identity(Slot& slot, const VolumeRecord* record) {
 
 void PoolKeeper::bind_now(const std::deque<BindRequest>& requests) {
   std::vector<FilePool::NewBinding> bindings;
+  std::vector<const BindRequest*> bound_by;
   for (const BindRequest& request : requests) {
-    bindings.push_back({.volume = request.volume, .cache = request.binding});
+    const VolumeRecord* const record = files_ == nullptr ? nullptr : record_of(request.volume);
+    if (record == nullptr) {
+      request.done("pool " + spec_.name + " is not open, or has no volume " + request.volume);
+      continue;
+    }
+    const auto changed = request.change(record->cache);
+    if (!changed) {
+      request.done(changed.error());
+      continue;
+    }
+    bindings.push_back({.volume = request.volume, .cache = changed.value()});
+    bound_by.push_back(&request);
   }
-  const auto bound = files_->bind(bindings);  // there since its first volume came
-  for (std::size_t at = 0; at < requests.size(); ++at) {
+  if (bindings.empty()) return;
+  const auto bound = files_->bind(bindings);
+  for (std::size_t at = 0; at < bound_by.size(); ++at) {
     if (bound[at]) {
-      requests[at].done(boost::outcome_v2::success());
+      bound_by[at]->done(boost::outcome_v2::success());
     } else {
-      requests[at].done(bound[at].error().text);
+      bound_by[at]->done(bound[at].error().text);
     }
   }
 }

@@ -62,6 +62,8 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   void bind(const std::string& volume, const CacheBinding& binding, BindDone done) override;
   // As bind().
   void set_lost(const std::string& volume, const LostRanges& lost, LostDone done) override;
+  // Of a volume that nobody caches, and that misses `cache`: see Engine::abandon_cache.
+  void abandon_cache(const std::string& volume, const Uuid& cache, BindDone done);
   // Ends the thread. False: it still waits for the disk at `deadline`.
   [[nodiscard]] bool stop(Instant deadline);
 
@@ -81,9 +83,11 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
     GrowDone done;
   };
 
+  // What follows the volume's binding, or why nothing does.
+  using BindingChange = std::function<Result<CacheBinding, std::string>(const CacheBinding&)>;
   struct BindRequest {
     std::string volume;
-    CacheBinding binding;
+    BindingChange change;
     BindDone done;
   };
 
@@ -111,6 +115,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   void bring_up_file(Slot& slot, const VolumeRecord& record);
   void measure();
   [[nodiscard]] Result<void, std::string> grow_now(const GrowRequest& request);
+  void change_binding(BindRequest request);
   void bind_now(const std::deque<BindRequest>& requests);
   void set_lost_now(const std::deque<LostRequest>& requests);
   // What trying found; a volume that cannot be as configured is refused.

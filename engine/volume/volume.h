@@ -56,6 +56,7 @@ struct VolumePromise {
   // A write of so many bytes at a multiple of them lands whole or not at all, also when power
   // fails; 0: nothing beyond one block is known to.
   std::uint32_t atomic_write_bytes = 0;
+  bool writable = true;  // false: its operator has made it read-only
 };
 
 // How a volume is, and why: all of one moment, so that no reason stands beside another state.
@@ -66,6 +67,8 @@ struct VolumeCondition {
   std::string reason;
   // What the reason speaks of; the pool's directory as long as only that is waited for.
   Finding::About reason_about = Finding::About::pool_directory;
+  // It is late because its cache has what the image lacks, and is not there: Engine::abandon_cache.
+  bool lacks_cache = false;
   VolumePromise promise;
 };
 

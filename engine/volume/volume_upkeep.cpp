@@ -7,6 +7,9 @@ namespace engine {
 namespace {
 
 constexpr Duration silence = std::chrono::seconds(5);  // of a backing that is asked
+// What a write may have to wait for when its volume's mode changes.
+constexpr ByteCount few = 256_KiB;
+constexpr Duration short_wait = std::chrono::milliseconds(250);
 constexpr Duration note_period = std::chrono::seconds(1);
 
 std::string mib(ByteCount bytes) { return std::to_string((bytes.value + 1048575) >> 20) + " MiB"; }
@@ -26,15 +29,37 @@ VolumeUpkeep::VolumeUpkeep(CacheFront& front, std::unique_ptr<BackingMarker> mar
       reclaim_(volume_),
       write_back_(volume_, front.backing(), *marker_, lane, writer, clock, limits),
       published_(volume_.commit().published()),
-      noted_(clock.now()) {}
+      noted_(clock.now()) {
+  follow_mode();
+}
 
 VolumeUpkeep::~VolumeUpkeep() = default;
+
+void VolumeUpkeep::follow_mode() {
+  write_back_.set_draining(drain_to_ || front_.mode() != CacheMode::write_back);
+}
+
+void VolumeUpkeep::drain() {
+  drain_to_ = volume_.commit().published();
+  follow_mode();
+}
+
+void VolumeUpkeep::cancel_drain() {
+  drain_to_.reset();
+  follow_mode();
+}
 
 bool VolumeUpkeep::turn() {
   front_.written_through().take(write_back_, clock_.now());
   AdmissionPace& pace = front_.pace();
   pace.refill(clock_.now());
   if (stopping_) return false;
+  look_at_drain();
+  if (!front_.space().empty() && front_.write_way() != CacheFront::WriteWay::cache) {
+    // Not for space, and with the mode it changes for all of them.
+    if (front_.write_way() != CacheFront::WriteWay::later) front_.space().tell_first();
+    return false;
+  }
   // Who is only held back to the backing's pace needs no space yet.
   const bool someone_waits = !front_.space().empty() && !pace.holds_back();
   if (someone_waits && pace.is_paced()) front_.space().tell_first();
@@ -75,6 +100,16 @@ void VolumeUpkeep::tick() {
   if (clock_.now() - noted_ < note_period || !volume_.is_writable()) return;
   noted_ = clock_.now();
   (void)volume_.note_durable(writer_);  // a bound that may lag behind
+}
+
+// Writes that came through the cache while it was to be gone around would keep each other there for
+// ever: what is little is waited for.
+void VolumeUpkeep::look_at_drain() {
+  const WriteBackStatus now = write_back_.status();
+  if (drain_to_ && now.dirty_tail >= *drain_to_) cancel_drain();
+  if (!goes_around(front_.mode()) || front_.goes_around_only()) return;
+  const bool little = now.bytes_left <= few || (now.time_left && *now.time_left <= short_wait);
+  if (volume_.commit().is_backing_current() || little) front_.go_around_only();
 }
 
 void VolumeUpkeep::look_at_progress() {
@@ -180,9 +215,11 @@ std::string VolumeUpkeep::trouble() const {
       break;
     case State::backing_off:
       return status_.error + " fails; " + kept + ", and written when it works again";
-    case State::stopped:
-      return status_.error + "; " + kept +
+    case State::stopped: {
+      const bool is_lost = status_.trouble && status_.trouble->is_lost_data();
+      return status_.error + (is_lost ? " (forebayctl give-up-lost)" : "") + "; " + kept +
              (giving_up_.error.empty() ? std::string{} : ". " + giving_up_.error);
+    }
     case State::failed:
       return "write-back has ended: " + status_.error + "; " + kept + " until a restart";
   }

@@ -25,6 +25,14 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   VolumeUpkeep& operator=(const VolumeUpkeep&) = delete;
   ~VolumeUpkeep();
 
+  // As the front's mode is now: whatever the backing lacks goes there at once in all but
+  // write-back.
+  void follow_mode();
+  // Everything published by now goes to the backing, as soon as it can.
+  void drain();
+  void cancel_drain();
+  [[nodiscard]] bool is_draining() const { return drain_to_.has_value(); }
+
   // True: there is more to do at once. May have freed space.
   [[nodiscard]] bool turn();
   void tick();
@@ -59,6 +67,7 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   void look_at_progress();
   void set_pace(bool gets_on);
   void look_at_losses();
+  void look_at_drain();
   [[nodiscard]] std::string why_read_only() const;
 
   CacheFront& front_;
@@ -83,7 +92,8 @@ class VolumeUpkeep final : private DirtyTailWaiter {
     std::optional<std::string> outcome;  // the error, before has_ended
   };
   GivingUp giving_up_;
-  Instant noted_;  // when the log's end was last written down
+  std::optional<std::uint64_t> drain_to_;  // sequence
+  Instant noted_;                          // when the log's end was last written down
 };
 
 }  // namespace engine

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -16,6 +18,7 @@
 #include <boost/beast/http/write.hpp>
 #include <boost/json.hpp>
 #include <cstring>
+#include <optional>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -30,7 +33,7 @@ using Local = asio::local::stream_protocol;
 
 constexpr std::size_t largest_request_bytes = 64 << 10;
 constexpr std::chrono::seconds request_timeout{10};
-constexpr std::chrono::seconds grow_timeout{30};
+constexpr std::chrono::seconds change_timeout{30};
 
 // One request, one answer, then closed: clients are command lines.
 class Exchange : public std::enable_shared_from_this<Exchange> {
@@ -56,44 +59,97 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
       if (request.method() != http::verb::get) return refuse_method("GET");
       return respond(http::status::ok, routes_.status());
     }
-    if (target.size() > volumes.size() + grow.size() && target.starts_with(volumes) &&
-        target.ends_with(grow)) {
-      if (request.method() != http::verb::post) return refuse_method("POST");
-      target_volume_ = target.substr(volumes.size(), target.size() - volumes.size() - grow.size());
-      return grow_volume(request.body());
+    const std::size_t slash = target.rfind('/');
+    if (target.starts_with(volumes) && slash > volumes.size()) {
+      const std::string_view action = target.substr(slash + 1);
+      target_volume_ = target.substr(volumes.size(), slash - volumes.size());
+      if (const auto known = std::ranges::find(changes, action, &Change::name);
+          known != std::end(changes)) {
+        if (request.method() != http::verb::post) return refuse_method("POST");
+        return change(*known, request.body());
+      }
     }
-    respond(http::status::not_found,
-            error_body("no such resource; known: /v1/status, /v1/volumes/NAME/grow"));
+    respond(
+        http::status::not_found,
+        error_body("no such resource; known: /v1/status, and /v1/volumes/NAME/ with grow, mode, "
+                   "drain, abandon or give-up-lost"));
   }
 
-  void grow_volume(const std::string& body) {
+  // What can be asked of a volume: `begin` false, the body is not what `body` says.
+  struct Change {
+    std::string_view name;
+    bool (Exchange::*begin)(const boost::json::object& wanted);
+    const char* body;
+  };
+  static const std::array<Change, 5> changes;
+
+  void change(const Change& change, const std::string& body) {
     boost::system::error_code error;
     const auto value = boost::json::parse(body, error);
     const auto* object = error ? nullptr : value.if_object();
-    const auto* wanted = object == nullptr ? nullptr : object->if_contains("size_bytes");
-    const auto size = wanted == nullptr ? 0 : wanted->to_number<std::uint64_t>(error);
-    if (wanted == nullptr || error) {
-      return respond(http::status::bad_request,
-                     error_body(R"(the body must be {"size_bytes": N})"));
-    }
-    // Whichever comes first answers: the pool, or the end of patience.
-    patience_.expires_after(grow_timeout);
+    // Whichever comes first answers: who does it, or the end of patience.
+    patience_.expires_after(change_timeout);
     patience_.async_wait([self = shared_from_this()](beast::error_code stopped) {
       if (stopped) return;
       self->respond(http::status::gateway_timeout,
-                    error_body("the disk of volume " + self->target_volume_ +
-                               " has not answered yet; the volume may still grow"));
+                    error_body("volume " + self->target_volume_ +
+                               ": its disk or cache has not answered yet; it may still be done"));
     });
-    routes_.grow(target_volume_, size, [self = shared_from_this()](auto grown) {
-      asio::post(self->stream_.get_executor(), [self, grown = std::move(grown)] {
+    if (object != nullptr && (this->*change.begin)(*object)) return;
+    patience_.cancel();
+    respond(http::status::bad_request, error_body(std::string("the body must be ") + change.body));
+  }
+
+  bool grow(const boost::json::object& wanted) {
+    const auto* size = wanted.if_contains("size_bytes");
+    boost::system::error_code error;
+    const auto bytes = size == nullptr ? 0 : size->to_number<std::uint64_t>(error);
+    if (size == nullptr || error) return false;
+    routes_.grow(target_volume_, bytes, answer_when_done());
+    return true;
+  }
+
+  bool set_mode(const boost::json::object& wanted) {
+    const auto mode = text_in(wanted, "mode");
+    if (mode) routes_.set_mode(target_volume_, *mode, answer_when_done());
+    return mode.has_value();
+  }
+
+  bool abandon(const boost::json::object& wanted) {
+    const auto cache = text_in(wanted, "cache");
+    if (cache) routes_.abandon(target_volume_, *cache, answer_when_done());
+    return cache.has_value();
+  }
+
+  bool give_up_lost(const boost::json::object& /*wanted*/) {
+    routes_.give_up_lost(target_volume_, answer_when_done());
+    return true;
+  }
+
+  static std::optional<std::string> text_in(const boost::json::object& object, const char* key) {
+    const auto* value = object.if_contains(key);
+    if (value == nullptr || !value->is_string()) return std::nullopt;
+    return std::string(value->get_string().data(), value->get_string().size());
+  }
+
+  bool drain(const boost::json::object& wanted) {
+    const auto* cancel = wanted.if_contains("cancel");
+    if (cancel == nullptr || !cancel->is_bool()) return false;
+    routes_.drain(target_volume_, cancel->get_bool(), answer_when_done());
+    return true;
+  }
+
+  ControlRoutes::Done answer_when_done() {
+    return [self = shared_from_this()](auto done) {
+      asio::post(self->stream_.get_executor(), [self, done = std::move(done)] {
         self->patience_.cancel();
-        if (grown) {
+        if (done) {
           self->respond(http::status::ok, "{}");
         } else {
-          self->respond(http::status::conflict, error_body(grown.error()));
+          self->respond(http::status::conflict, error_body(done.error()));
         }
       });
-    });
+    };
   }
 
   static std::string error_body(const std::string& text) {
@@ -124,7 +180,6 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   }
 
   static constexpr std::string_view volumes = "/v1/volumes/";
-  static constexpr std::string_view grow = "/grow";
 
   beast::basic_stream<Local, asio::any_io_executor> stream_;
   const ControlRoutes& routes_;
@@ -135,6 +190,13 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   http::request_parser<http::string_body> parser_;
   http::response<http::string_body> response_;
 };
+
+const std::array<Exchange::Change, 5> Exchange::changes{
+    {{"grow", &Exchange::grow, R"({"size_bytes": N})"},
+     {"mode", &Exchange::set_mode, R"({"mode": "write-back"}, or another mode)"},
+     {"drain", &Exchange::drain, R"({"cancel": false}, or true)"},
+     {"abandon", &Exchange::abandon, R"({"cache": UUID})"},
+     {"give-up-lost", &Exchange::give_up_lost, "{}"}}};
 
 class UnixControlServer final : public ControlServer {
  public:

@@ -1,5 +1,10 @@
 // ControlServer: HTTP/JSON on a Unix socket, for forebayctl and nothing else. API v1:
-// GET /v1/status; POST /v1/volumes/NAME/grow with {"size_bytes": N}.
+//   GET  /v1/status
+//   POST /v1/volumes/NAME/grow   {"size_bytes": N}
+//   POST /v1/volumes/NAME/mode   {"mode": "write-through"}   of its cache
+//   POST /v1/volumes/NAME/drain  {"cancel": false}           answered when begun; see status
+//   POST /v1/volumes/NAME/give-up-lost {}                    what stops its write-back
+//   POST /v1/volumes/NAME/abandon {"cache": UUID}            what that has of it and the pool lacks
 #pragma once
 
 #include <chrono>
@@ -16,8 +21,12 @@ struct ControlRoutes {
   using Done = std::function<void(engine::Result<void, std::string>)>;
 
   std::function<std::string()> status;  // a JSON object
-  // Grows `volume`. `done` may be called on any thread, or never; its error is a sentence.
+  // Each changes `volume`. `done` may be called on any thread, or never; its error is a sentence.
   std::function<void(const std::string& volume, std::uint64_t size_bytes, Done done)> grow;
+  std::function<void(const std::string& volume, const std::string& mode, Done done)> set_mode;
+  std::function<void(const std::string& volume, bool cancel, Done done)> drain;
+  std::function<void(const std::string& volume, const std::string& cache, Done done)> abandon;
+  std::function<void(const std::string& volume, Done done)> give_up_lost;
 };
 
 // Owns the control thread, which feeds the watchdog: nothing that runs on it may wait for a disk.

@@ -46,13 +46,21 @@ json::object value_of(const CacheStatus& c) {
           {"media", c.media},
           {"size_bytes", c.size_bytes},
           {"free_bytes", c.free_bytes},
-          {"dirty_bytes", c.dirty_bytes}};
+          {"dirty_bytes", c.dirty_bytes},
+          {"healed_reads", c.healed_reads},
+          {"lost_reads", c.lost_reads}};
 }
 
 json::object value_of(const VolumeStatus& v) {
   return {{"name", v.name},
           {"pool", v.pool},
           {"cache", v.cache},
+          {"cache_mode", v.cache_mode},
+          {"dirty_bytes", v.dirty_bytes},
+          {"draining", v.draining},
+          {"drain_seconds", v.drain_seconds},
+          {"consistent_time_ms", v.consistent_time_ms},
+          {"pool_mixed", v.pool_mixed},
           {"uuid", v.uuid},
           {"size_bytes", v.size_bytes},
           {"block_size", v.block_size},

@@ -36,16 +36,26 @@ struct CacheStatus {
   std::uint64_t size_bytes = 0;
   std::uint64_t free_bytes = 0;
   std::uint64_t dirty_bytes = 0;  // that waits for a pool
+  // Since it was opened: parts of reads that were bad in it and good in their pools, and reads of
+  // what nobody has any more.
+  std::uint64_t healed_reads = 0;
+  std::uint64_t lost_reads = 0;
 };
 
 struct VolumeStatus {
   std::string name;
   std::string pool;
-  std::string cache;  // device; empty: none
+  std::string cache;              // device; empty: none
+  std::string cache_mode;         // empty: none, or not served
+  std::uint64_t dirty_bytes = 0;  // in the cache, for the pool
+  bool draining = false;
+  std::int64_t drain_seconds = -1;       // until nothing is dirty, as it goes now; -1: not known
+  std::uint64_t consistent_time_ms = 0;  // the pool alone has the volume of then; 0: never written
+  bool pool_mixed = false;               // it has not, for the moment: dirty data is on its way
   std::string uuid;
   std::uint64_t size_bytes = 0;
   std::uint32_t block_size = 0;
-  std::string state;  // online, degraded, late, failed, refused
+  std::string state;  // online, degraded, late, cache-missing, failed, refused
   std::string reason;
   std::string note;     // what to know of it while it is online
   bool durable = true;  // false: gone at a power loss (tmpfs) or when the daemon ends (memory)

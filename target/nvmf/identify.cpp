@@ -50,7 +50,7 @@ nvme::NamespaceIdentity identity_of(const NamespaceFacts& facts) {
           .nguid = nvme::nguid_of(facts.uuid),
           .ana_group = facts.ana_group,
           .shared = true,
-          .write_protected = false,
+          .write_protected = facts.write_protected,
           .deallocated_reads_zero = true,
           .write_zeroes_deallocates = true,
           // Late volumes too: their ANA state says it, and a host that is told "not ready" looks

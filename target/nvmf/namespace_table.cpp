@@ -60,6 +60,7 @@ engine::Result<NamespaceChange, NamespaceError> NamespaceTable::add(
   entry->size = now.size;
   entry->uuid = volume.identity().uuid;
   entry->atomic_write_bytes = now.promise.atomic_write_bytes;
+  entry->write_protected = !now.promise.writable;
   if (options.hosts) entry->visible_to = HostAcl(*options.hosts);
   // A group that has been there before: its count goes on, it never goes back.
   entry->ana_changes = ++ana_changes_;
@@ -96,6 +97,10 @@ std::vector<NamespaceChange> NamespaceTable::refresh() {
     }
     if (now.promise.atomic_write_bytes != entry->atomic_write_bytes) {
       entry->atomic_write_bytes = now.promise.atomic_write_bytes;
+      change.attributes = true;
+    }
+    if (now.promise.writable == entry->write_protected) {
+      entry->write_protected = !now.promise.writable;
       change.attributes = true;
     }
     if (const auto uuid = volume.identity().uuid; uuid != entry->uuid) {
@@ -135,7 +140,8 @@ NamespaceFacts NamespaceTable::facts(const Entry& entry) {
           .uuid = entry.uuid,
           .block_size = entry.space.volume->volume().identity().block_size,
           .size = entry.size,
-          .atomic_write_bytes = entry.atomic_write_bytes};
+          .atomic_write_bytes = entry.atomic_write_bytes,
+          .write_protected = entry.write_protected};
 }
 
 std::optional<NamespaceFacts> NamespaceTable::describe(std::uint32_t nsid,

@@ -43,6 +43,7 @@ struct NamespaceFacts {
   engine::BlockSize block_size;
   engine::BlockCount size;
   std::uint32_t atomic_write_bytes = 0;  // 0: one block
+  bool write_protected = false;
 };
 
 // What the ANA log page tells, at one moment. Every volume is a group of its own, so every
@@ -116,6 +117,7 @@ class NamespaceTable {
     engine::BlockCount size;
     engine::Uuid uuid;
     std::uint32_t atomic_write_bytes = 0;
+    bool write_protected = false;
   };
   [[nodiscard]] static NamespaceFacts facts(const Entry& entry);
   [[nodiscard]] std::uint32_t free_group(std::uint32_t nsid) const;

@@ -44,6 +44,7 @@ NamespaceData parse_namespace_data(std::span<const std::byte> page) {
   data.metadata_bytes = static_cast<std::uint16_t>(lbaf & 0xffff);
   data.shared = get<std::uint8_t>(page, 30);
   data.ana_group = get<std::uint32_t>(page, 92);
+  data.write_protected = (get<std::uint8_t>(page, 99) & 1) != 0;
   std::copy_n(page.begin() + 104, 16, data.nguid.begin());
   std::copy_n(page.begin() + 120, 8, data.eui64.begin());
   return data;

@@ -44,7 +44,8 @@ struct NamespaceData {
   std::uint32_t block_bytes = 0;
   std::uint16_t metadata_bytes = 0;
   std::uint32_t ana_group = 0;
-  std::uint8_t shared = 0;  // NMIC
+  std::uint8_t shared = 0;       // NMIC
+  bool write_protected = false;  // NSATTR, bit 0
   std::array<std::byte, 16> nguid{};
   std::array<std::byte, 8> eui64{};
 };

@@ -68,7 +68,7 @@ TEST(Assembly, CachesOfVolumesArriveAsTheyAreWritten) {
 
   ASSERT_TRUE(specs[1].cache.has_value());
   EXPECT_EQ(specs[1].cache->device, "c");
-  EXPECT_EQ(specs[1].cache->mode, VolumeCacheSpec::Mode::write_through);
+  EXPECT_EQ(specs[1].cache->mode, engine::CacheMode::write_through);
   EXPECT_EQ(specs[1].cache->guaranteed, 2_GiB);
   EXPECT_EQ(specs[1].cache->maximum, 3_GiB);
   EXPECT_EQ(specs[1].cache->dirty_low_percent, 10U);

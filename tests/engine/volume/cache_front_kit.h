@@ -333,6 +333,10 @@ class FrontUpkeep {
     upkeep_.tick();
     work();
   }
+  void follow_mode() { upkeep_.follow_mode(); }
+  void drain() { upkeep_.drain(); }
+  void cancel_drain() { upkeep_.cancel_drain(); }
+  [[nodiscard]] bool is_draining() const { return upkeep_.is_draining(); }
 
  private:
   static WriteBackLimits limits() {

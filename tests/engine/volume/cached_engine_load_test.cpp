@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <bit>
 #include <csignal>
 #include <cstring>
@@ -25,6 +26,7 @@ class CachedEngineLoad : public CachedEngine {
     std::filesystem::remove(path_of("pmem0"));
     cache_uuid = make_cache("pmem0", 16_MiB);  // much less than the volumes hold
   }
+  void kill_again_and_again(bool mode_changes);
 };
 
 // A block's bytes follow from its address and the value that it was written with; 0: zeros.
@@ -91,6 +93,32 @@ struct Worker {
   }
 };
 
+// Changes the mode of a volume's cache again and again, until it is told to end.
+class Changer {
+ public:
+  Changer(Engine& engine, std::string volume)
+      : thread_([this, &engine, volume = std::move(volume)] {
+          for (std::size_t at = 0; !ending_.load(); ++at) {
+            // Not read-only: nobody could write.
+            const CacheMode mode = cache_modes.at(at % 4);
+            std::promise<bool> changed;
+            engine.set_cache_mode(volume, mode, [&changed](const auto& result) {
+              changed.set_value(static_cast<bool>(result));
+            });
+            EXPECT_TRUE(changed.get_future().get());
+            std::this_thread::sleep_for(std::chrono::milliseconds(7));
+          }
+        }) {}
+  ~Changer() {
+    ending_.store(true);
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> ending_{false};
+  std::thread thread_;
+};
+
 TEST_P(CachedEngineLoad, ThreeVolumesAndSixThreadsReadWhatTheyWroteAlsoAfterRestarts) {
   constexpr std::uint64_t blocks = 3072;
   const int steps = in_pages() ? 120 : 400;  // each waits for the disk there
@@ -108,6 +136,7 @@ TEST_P(CachedEngineLoad, ThreeVolumesAndSixThreadsReadWhatTheyWroteAlsoAfterRest
   for (int life = 0; life < 3 && !HasFatalFailure(); ++life) {
     SCOPED_TRACE(life);
     Life now(*this, volumes, {cache()});
+    const Changer changer(*now.engine, "db02");
     std::vector<std::thread> threads;
     for (Part& part : parts) {
       threads.emplace_back([&now, &part, steps] {
@@ -205,7 +234,7 @@ struct Expectation {
   std::uint64_t under_way = 0;
 };
 
-TEST_P(CachedEngineLoad, NothingAnsweredIsLostByKill) {
+void CachedEngineLoad::kill_again_and_again(bool mode_changes) {
   constexpr std::uint64_t seed = 20261127;
   constexpr int rounds = 10;
   const VolumeSpec spec = cached("db01", 24_MiB, "pmem0", std::chrono::milliseconds(20));
@@ -222,6 +251,8 @@ TEST_P(CachedEngineLoad, NothingAnsweredIsLostByKill) {
       ::close(ends[0]);
       MemoryBudget budget{64_MiB};
       auto engine = Engine::open({pool()}, {spec}, {.caches = {cache()}, .memory = &budget});
+      std::optional<Changer> changer;
+      if (mode_changes) changer.emplace(*engine, "db01");
       Victim(*this, *engine, budget, ends[1], seed + static_cast<std::uint64_t>(round),
              static_cast<std::uint64_t>(round) * 1'000'000 + 1)
           .run_until_killed();
@@ -270,6 +301,10 @@ TEST_P(CachedEngineLoad, NothingAnsweredIsLostByKill) {
   }
   EXPECT_GT(answered, 100U) << "it was killed while it worked";
 }
+
+TEST_P(CachedEngineLoad, NothingAnsweredIsLostByKill) { kill_again_and_again(false); }
+
+TEST_P(CachedEngineLoad, NothingAnsweredIsLostByKillInAnyMode) { kill_again_and_again(true); }
 
 INSTANTIATE_TEST_SUITE_P(Granularities, CachedEngineLoad, testing::Values("PAGE", "CACHE_LINE"),
                          [](const auto& granularity) { return std::string(granularity.param); });

@@ -73,6 +73,68 @@ TEST_P(CachedEngine, WithoutItsDirtyCacheAVolumeIsLateAndSaysWhichOneItMisses) {
   EXPECT_TRUE(now.engine->findings().empty());
 }
 
+// What the image had when its cache was lost, and no more.
+TEST_P(CachedEngine, ALostCacheIsAbandonedOnlyByItsName) {
+  {
+    Life first(*this, {cached("db01", 8_MiB, "pmem0", soon)}, {cache()});
+    ASSERT_EQ(first.write("db01", 3, 1, 0x41), IoStatus::ok);
+    first.wait_until_clean();
+  }
+  {
+    Life second(*this, {cached("db01", 8_MiB)}, {cache()});
+    ASSERT_EQ(second.write("db01", 7, 1, 0x42), IoStatus::ok);
+  }
+  move("pmem0", "lost");
+  const Uuid other = make_cache("pmem0");
+  const auto abandon = [](Life& life, const Uuid& device) {
+    std::promise<Result<void, std::string>> promise;
+    life.engine->abandon_cache("db01", device,
+                               [&promise](auto result) { promise.set_value(std::move(result)); });
+    const auto result = promise.get_future().get();
+    return result ? std::string() : result.error();
+  };
+  {
+    Life now(*this, {cached("db01", 8_MiB)}, {cache()});
+    EXPECT_TRUE(now.condition("db01").lacks_cache);
+    EXPECT_TRUE(contains(now.reason("db01"), "abandon db01 --cache " + cache_uuid.text()))
+        << now.reason("db01");
+    EXPECT_TRUE(contains(now.reason("db01"), "the volume is then as it was at 20"))
+        << now.reason("db01");
+    EXPECT_TRUE(contains(abandon(now, other), "not " + other.text()));
+    EXPECT_EQ(now.read("db01", 7), -static_cast<int>(IoStatus::unavailable));
+    EXPECT_EQ(abandon(now, cache_uuid), "");
+    ASSERT_TRUE(now.engine->settle(patience));
+    ASSERT_EQ(now.condition("db01").state, VolumeState::online) << now.reason("db01");
+    EXPECT_EQ(now.read("db01", 3), 0x41);
+    EXPECT_EQ(now.read("db01", 7), 0);
+    EXPECT_EQ(now.write("db01", 9, 1, 0x43), IoStatus::ok);
+    EXPECT_TRUE(contains(abandon(now, cache_uuid), "its cache is there"));
+  }
+  // It is not part of the volume any more, also when it comes back.
+  move("pmem0", "pmem1");
+  move("lost", "pmem0");
+  Life back(*this, {cached("db01", 8_MiB)}, {cache()});
+  EXPECT_TRUE(contains(back.reason("db01"), other.text())) << back.reason("db01");
+}
+
+TEST_P(CachedEngine, ALostCacheIsAbandonedAlsoByAVolumeThatHasNoneNow) {
+  {
+    Life first(*this, {cached("db01", 8_MiB)}, {cache()});
+    ASSERT_EQ(first.write("db01", 7, 1, 0x42), IoStatus::ok);
+  }
+  Life now(*this, {direct("db01", 8_MiB)}, {});
+  EXPECT_TRUE(now.condition("db01").lacks_cache) << now.reason("db01");
+  std::promise<Result<void, std::string>> promise;
+  now.engine->abandon_cache("db01", cache_uuid,
+                            [&promise](auto result) { promise.set_value(std::move(result)); });
+  const auto abandoned = promise.get_future().get();
+  ASSERT_TRUE(abandoned) << abandoned.error();
+  ASSERT_TRUE(now.engine->settle(patience));
+  ASSERT_EQ(now.condition("db01").state, VolumeState::online) << now.reason("db01");
+  EXPECT_FALSE(now.condition("db01").lacks_cache);
+  EXPECT_EQ(now.read("db01", 7), 0);
+}
+
 TEST_P(CachedEngine, AnotherCacheIsNotTakenForTheOneThatHasItsWrites) {
   {
     Life first(*this, {cached("db01", 8_MiB)}, {cache()});

@@ -15,7 +15,7 @@ class WriteThrough : public CachedEngine {
  protected:
   VolumeSpec through(const std::string& name) {
     VolumeSpec spec = cached(name, 8_MiB);
-    spec.cache->mode = VolumeCacheSpec::Mode::write_through;
+    spec.cache->mode = CacheMode::write_through;
     return spec;
   }
   // The block's first byte, in the image.
@@ -77,9 +77,8 @@ TEST_P(WriteThrough, ManyAtOnceShareBatchesAndAllAreAnswered) {
 class WriteThroughFront : public testing::TestWithParam<test::Media> {
  protected:
   WriteThroughFront() {
-    life.front =
-        std::make_unique<CacheFront>(life.cache, *life.volume, life.backing, BlockSize{512},
-                                     life.clock, CacheFront::Answer::from_backing);
+    life.front = std::make_unique<CacheFront>(life.cache, *life.volume, life.backing,
+                                              BlockSize{512}, life.clock, CacheMode::write_through);
   }
   test::FrontLife life{GetParam()};
 };

@@ -42,11 +42,34 @@ class ControlServerTest : public testing::Test {
                } else {
                  done("there is no volume \"" + volume + "\"");
                }
+             },
+         .set_mode =
+             [this](const std::string& volume, const std::string& mode, ControlRoutes::Done done) {
+               asked = volume + " is " + mode;
+               done(engine::success());
+             },
+         .drain =
+             [this](const std::string& volume, bool cancel, ControlRoutes::Done done) {
+               asked = volume + (cancel ? " is not drained" : " is drained");
+               done(engine::success());
+             },
+         .abandon =
+             [this](const std::string& volume, const std::string& cache, ControlRoutes::Done done) {
+               asked = volume + " without " + cache;
+               done(engine::success());
+             },
+         .give_up_lost =
+             [this](const std::string& volume, ControlRoutes::Done done) {
+               asked = volume + " has lost something";
+               done(engine::success());
              }});
   }
-  std::string grow(const std::string& volume, const std::string& body) const {
-    return exchange("POST /v1/volumes/" + volume + "/grow HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+  std::string change(const std::string& what, const std::string& body) const {
+    return exchange("POST /v1/volumes/" + what + " HTTP/1.1\r\nHost: x\r\nContent-Length: " +
                     std::to_string(body.size()) + "\r\n\r\n" + body);
+  }
+  std::string grow(const std::string& volume, const std::string& body) const {
+    return change(volume + "/grow", body);
   }
   // Sends `request`, and returns what comes back until the server closes.
   std::string exchange(const std::string& request) const {
@@ -103,6 +126,29 @@ TEST_F(ControlServerTest, GrowsAVolumeAndSaysWhyNot) {
             std::string::npos);
   EXPECT_NE(exchange("GET /v1/volumes/grow HTTP/1.1\r\nHost: x\r\n\r\n").find(" 40"),
             std::string::npos);
+}
+
+TEST_F(ControlServerTest, ChangesWhatACacheDoes) {
+  const auto server = start();
+  ASSERT_TRUE(server) << server.error();
+  EXPECT_NE(change("db01/mode", R"({"mode":"write-around"})").find(" 200 "), std::string::npos);
+  EXPECT_EQ(asked, "db01 is write-around");
+  EXPECT_NE(change("db01/drain", R"({"cancel":false})").find(" 200 "), std::string::npos);
+  EXPECT_EQ(asked, "db01 is drained");
+  EXPECT_NE(change("db01/drain", R"({"cancel":true})").find(" 200 "), std::string::npos);
+  EXPECT_EQ(asked, "db01 is not drained");
+  EXPECT_NE(change("db01/abandon", R"({"cache":"x"})").find(" 200 "), std::string::npos);
+  EXPECT_EQ(asked, "db01 without x");
+  EXPECT_NE(change("db01/give-up-lost", "{}").find(" 200 "), std::string::npos);
+  EXPECT_EQ(asked, "db01 has lost something");
+  asked.clear();
+  for (const char* body : {"", "[]", "{}", R"({"mode":1})", R"({"cancel":"no"})"}) {
+    EXPECT_NE(change("db01/mode", body).find(" 400 "), std::string::npos) << body;
+    EXPECT_NE(change("db01/drain", body).find(" 400 "), std::string::npos) << body;
+    EXPECT_NE(change("db01/abandon", body).find(" 400 "), std::string::npos) << body;
+  }
+  EXPECT_NE(change("db01/other", "{}").find(" 404 "), std::string::npos);
+  EXPECT_EQ(asked, "");
 }
 
 TEST_F(ControlServerTest, GarbageEndsOnlyItsOwnConnection) {

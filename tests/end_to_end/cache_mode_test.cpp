@@ -1,0 +1,135 @@
+// What `forebayctl mode` and `forebayctl drain` do to a volume whose host goes on working.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <thread>
+
+#include "tests/end_to_end/harness/daemon.h"
+#include "tests/end_to_end/harness/host.h"
+
+namespace end_to_end {
+namespace {
+
+constexpr std::uint32_t block = 4096;
+
+class CacheMode : public testing::Test {
+ protected:
+  [[nodiscard]] ConfigText config() {
+    ConfigText config = file_config(workplace.make_pool("pool"));
+    config.caches = {{.path = workplace.make_cache("cache", "12MiB")}};
+    for (VolumeText& volume : config.volumes) volume.cache = "device: front, max_dirty_age: 1h";
+    return config;
+  }
+  Outcome ask(const std::vector<std::string>& words) {
+    std::vector<std::string> arguments{FOREBAYCTL};
+    arguments.insert(arguments.end(), words.begin(), words.end());
+    arguments.insert(arguments.end(), {"--socket", daemon.config().control_socket});
+    return run({.arguments = arguments});
+  }
+  void change(const std::string& mode) {
+    const Outcome changed = ask({"mode", "big", mode});
+    EXPECT_EQ(changed.exit.code, 0) << changed.output;
+    EXPECT_NE(changed.output.find("write mode: " + mode + " into the configuration"),
+              std::string::npos)
+        << changed.output;
+    EXPECT_EQ(named(daemon.status(), "volumes", "big").at("cache_mode").as_string(), mode);
+  }
+  // The pool's image alone, as somebody would find it who has lost the cache.
+  [[nodiscard]] Bytes in_image(std::uint64_t lba, std::uint32_t blocks) const {
+    std::ifstream image(workplace.path("pool") + "/big.raw", std::ios::binary);
+    image.seekg(static_cast<std::streamoff>(lba * block));
+    Bytes bytes(std::size_t{blocks} * block);
+    image.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    return bytes;
+  }
+
+  Workplace workplace;
+  Daemon daemon{workplace, config()};
+};
+
+TEST_F(CacheMode, ChangesUnderAHostThatSeesNoneOfIt) {
+  ASSERT_TRUE(daemon.start());
+  std::atomic<bool> ending{false};
+  std::thread worker([this, &ending] {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    for (std::uint64_t seed = 1; !ending && !HasFailure(); ++seed) {
+      write_and_read_back(*host.queue, 1, seed * 37 % 8000, 16, block, seed);
+    }
+  });
+  for (const char* mode : {"write-through", "write-around", "write-back", "pass-through",
+                           "write-through", "pass-through", "write-around", "write-back"}) {
+    change(mode);
+    std::this_thread::sleep_for(Milliseconds{50});
+  }
+  ending = true;
+  worker.join();
+}
+
+TEST_F(CacheMode, WhatIsDrainedIsInThePool) {
+  ASSERT_TRUE(daemon.start());
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 64, pattern(128 * block, 1), block));
+  EXPECT_FALSE(in_image(64, 128) == pattern(128 * block, 1)) << "the cache alone has it";
+  const Outcome drained = ask({"drain", "big"});
+  EXPECT_EQ(drained.exit.code, 0) << drained.output;
+  EXPECT_TRUE(in_image(64, 128) == pattern(128 * block, 1));
+  EXPECT_EQ(named(daemon.status(), "volumes", "big").at("dirty_bytes").to_number<int>(), 0);
+
+  change("pass-through");
+  ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 64, pattern(8 * block, 2), block));
+  EXPECT_TRUE(in_image(64, 8) == pattern(8 * block, 2)) << "answered when the pool has it";
+}
+
+TEST_F(CacheMode, ReadOnlyIsToldToTheHostBeforeItWrites) {
+  ASSERT_TRUE(daemon.start());
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 5, pattern(block, 1), block));
+  constexpr std::uint8_t event_configuration = 0x0b;
+  constexpr std::uint32_t attribute_notices = 1U << 8;
+  ASSERT_EQ(status_of(host.controller->admin(),
+                      client::admin::set_feature(event_configuration, attribute_notices)),
+            0);
+  const auto event = host.controller->admin().submit(client::admin::async_event_request());
+  ASSERT_GOOD(event);
+  change("read-only");
+  const auto told = host.controller->admin().await(event.value());
+  ASSERT_GOOD(told);
+  EXPECT_EQ(told.value().dw0(), 0x040002U) << "a notice, Namespace Attribute Changed, log 04h";
+  const auto space = host.controller->identify_namespace(1);
+  ASSERT_GOOD(space);
+  EXPECT_TRUE(space.value().write_protected);
+  constexpr std::uint16_t namespace_is_write_protected = 0x20;
+  EXPECT_EQ(status_of(*host.queue, client::io::write(1, 5, pattern(block, 2), block)) & 0x7ff,
+            namespace_is_write_protected);
+  EXPECT_TRUE(read(*host.queue, 1, 5, 1, block) == pattern(block, 1));
+  change("write-back");
+  write_and_read_back(*host.queue, 1, 5, 1, block, 3);
+}
+
+TEST_F(CacheMode, IsRefusedInOneLine) {
+  daemon.config().volumes.back().cache.clear();
+  ASSERT_TRUE(daemon.start());
+  struct Row {
+    std::vector<std::string> words;
+    const char* reason;
+  };
+  const std::string plain = daemon.config().volumes.back().name;
+  for (const Row& row :
+       {Row{{"mode", "big", "write-only"}, "\"write-only\" is no mode"},
+        Row{{"mode", "none", "write-back"}, "there is no volume none"},
+        Row{{"mode", plain, "write-back"}, "has no cache"}, Row{{"drain", plain}, "has no cache"},
+        Row{{"drain", "../status"}, "there is no volume"}}) {
+    const Outcome refused = ask(row.words);
+    EXPECT_EQ(refused.exit.code, 1) << refused.output;
+    EXPECT_NE(refused.output.find(row.reason), std::string::npos) << refused.output;
+    EXPECT_EQ(std::count(refused.output.begin(), refused.output.end(), '\n'), 1) << refused.output;
+  }
+}
+
+}  // namespace
+}  // namespace end_to_end
