@@ -201,6 +201,10 @@ engine::Result<void, std::string> Daemon::start_control() {
     if (cancel) return engine_->cancel_drain(volume, std::move(done));
     engine_->drain(volume, std::move(done));
   };
+  routes.give_up_lost = [this](const std::string& volume, control::ControlRoutes::Done done) {
+    log_warn("volume={} what its cache has lost is given up", volume);
+    engine_->give_up_lost(volume, std::move(done));
+  };
   routes.abandon = [this](const std::string& volume, const std::string& cache,
                           control::ControlRoutes::Done done) {
     const auto uuid = engine::Uuid::parse(cache);
@@ -349,7 +353,9 @@ control::Status Daemon::status() const {
                              .media = cache.open ? cache.guarantee.text() : std::string(),
                              .size_bytes = cache.size.value,
                              .free_bytes = cache.free.value,
-                             .dirty_bytes = cache.dirty.value});
+                             .dirty_bytes = cache.dirty.value,
+                             .healed_reads = cache.healed_reads,
+                             .lost_reads = cache.lost_reads});
   }
   for (const engine::Volume* volume : engine_->volumes()) {
     const auto& identity = volume->identity();

@@ -98,10 +98,17 @@ int main(int argc, char** argv) {
       ->required();
   abandon->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
 
+  auto* give_up = app.add_subcommand(
+      "give-up-lost",
+      "Go on without blocks that only a volume's cache had and cannot read: errors until written");
+  give_up->add_option("volume", volume_name, "As the configuration calls it")->required();
+  give_up->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+
   CLI11_PARSE(app, argc, argv);
   if (grow->parsed()) return cli::volume_grow(socket, volume_name, size);
   if (mode->parsed()) return cli::volume_mode(socket, volume_name, mode_name);
   if (drain->parsed()) return cli::volume_drain(socket, volume_name);
+  if (give_up->parsed()) return cli::volume_give_up_lost(socket, volume_name);
   if (abandon->parsed()) return cli::volume_abandon(socket, volume_name, cache);
   if (status->parsed()) return show_status(status_options);
   return cli::pool_init(directory);

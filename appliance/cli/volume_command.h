@@ -18,4 +18,8 @@ namespace cli {
 [[nodiscard]] int volume_abandon(const std::string& socket, const std::string& name,
                                  const std::string& cache);
 
+// What stops its write-back because nobody has it any more is listed as lost in its pool; until it
+// is written, reads of it fail. As above.
+[[nodiscard]] int volume_give_up_lost(const std::string& socket, const std::string& name);
+
 }  // namespace cli

@@ -33,7 +33,7 @@ class CompletionSink {
 enum class KeyCondition : std::uint8_t {
   none,
   hole,   // nothing in the whole range, and nothing has been since its miss began: a read fill
-  owned,  // the whole range still belongs to `owner`, and is clean: re-log, move
+  owned,  // the whole range still belongs to `owner`, and is clean: re-log, move, heal
 };
 
 struct PendingKey {
@@ -48,7 +48,7 @@ struct PendingKey {
   std::uint32_t segment = 0;
   std::uint32_t generation = 0;                  // of the segment, the low half
   Owner owner;                                   // condition owned
-  const std::atomic<bool>* overtaken = nullptr;  // condition hole: true, and it does not hold
+  const std::atomic<bool>* overtaken = nullptr;  // true, and no condition holds
 
   [[nodiscard]] SectorRange range() const { return permit.range(); }
 };

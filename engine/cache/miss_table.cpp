@@ -41,11 +41,24 @@ void MissTable::begin(SectorRange gap, MissPart& part) {
     return;
   }
   part.range_ = gap;
-  part.open_ = true;
+  add(bucket, part, true);
+}
+
+void MissTable::begin_alone(MissPart& part) {
+  CHECK(!part.range_.empty() && part.leader_ != nullptr);
+  part.joined_ = part.leader_ = nullptr;
+  part.overtaken_.store(false, std::memory_order_relaxed);
+  Bucket& bucket = bucket_of(part.range_.begin);
+  const std::lock_guard lock(bucket.lock);
+  add(bucket, part, false);
+}
+
+void MissTable::add(Bucket& bucket, MissPart& part, bool open) {
+  part.open_ = open;
   part.next_ = std::exchange(bucket.parts, &part);
   under_way_.fetch_add(1, std::memory_order_seq_cst);
   // Registered first: a direct write that begins from now on finds it.
-  if (GUARD("a direct write under way") && is_written_directly(gap)) {
+  if (GUARD("a direct write under way") && is_written_directly(part.range_)) {
     part.overtaken_.store(true, std::memory_order_release);
   }
 }

@@ -66,7 +66,9 @@ class DirectWrite {
 //                         get their parts of it (or the error); VolumeCache::fill, if admitted,
 //                         with part.overtaken(); end(part) when the fill has completed, or there is
 //                         none.
-//   else:                 wait to be handed the bytes.
+//   else:                 wait to be handed the bytes; if that is an error, which may be the
+//   other's
+//                         alone, begin_alone(part), and as above.
 //
 // Any thread may call anything. Parts lie in buckets by address, each with a spin-lock, held for a
 // walk over what is under way there; a leaf. With nothing under way, overtake() is one load.
@@ -82,6 +84,9 @@ class MissTable {
 
   // Takes the front of the gap: what one that is under way covers of it, or what none does.
   void begin(SectorRange gap, MissPart& part);
+  // The same for the range that a part had, after whoever it had joined has failed: it reads by
+  // itself, and nobody joins it.
+  void begin_alone(MissPart& part);
   // The data is there, or will not come: closes the part, and gives out who waits for it, in no
   // order. They are not in the table any more.
   [[nodiscard]] MissPart* take_joined(MissPart& part);
@@ -110,6 +115,8 @@ class MissTable {
   [[nodiscard]] Bucket& bucket_of(Sector sector) {
     return buckets_[sector.value / most_sectors % bucket_count];
   }
+  // With the bucket's lock held.
+  void add(Bucket& bucket, MissPart& part, bool open);
   void mark(SectorRange range);
   [[nodiscard]] bool is_written_directly(SectorRange range);
 

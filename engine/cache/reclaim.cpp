@@ -51,7 +51,8 @@ bool Reclaim::is_wanted() {
                          volume_.log().chunk_of_next() - tails().key_tail_chunk + 1);
 }
 
-Step Reclaim::step(CacheActor& actor) {
+Step Reclaim::step(CacheActor& actor, Need need) {
+  note_need(need);
   if (damage_ || error_) return Step::stopped;
   if (!volume_.is_writable() && !volume_.waits_for_room()) return Step::stopped;
   if (owes_run_) owes_run_ = volume_.commit().run(actor.writer());
@@ -76,6 +77,17 @@ bool Reclaim::leaves_chunks(CacheActor& actor) {
   const bool leaves = !has_none && chunk_of(tails().key_tail + 1).ordinal > tails().key_tail_chunk;
   unlock(actor);
   return leaves;
+}
+
+// While somebody waits, a key gets one second chance, until that has given a segment up; then the
+// next one. Nothing of this volume takes a segment meanwhile, so whoever waits gets what he needs.
+void Reclaim::note_need(Need need) {
+  if (need == Need::ahead) {
+    second_chances_to_.reset();
+  } else if (!second_chances_to_ || figures_.segments != segments_then_) {
+    second_chances_to_ = volume_.commit().published();
+    segments_then_ = figures_.segments;
+  }
 }
 
 // ---- reading
@@ -209,7 +221,8 @@ void Reclaim::forget_key(const format::Key& key, std::size_t position) {
 }
 
 void Reclaim::forget_part(const Fragment& fragment) {
-  if (fragment.value.heat > 0) {
+  const bool had_its_chance = second_chances_to_ && kset_.view.stamp.sequence > *second_chances_to_;
+  if (fragment.value.heat > 0 && !had_its_chance) {
     kept_.push_back(fragment);
     return;
   }
@@ -242,7 +255,7 @@ Step Reclaim::keep(CacheActor& actor) {
   in_place_.clear();
   while (!kept_.empty() && used_records_ + 1 < most_records && in_place_.size() < keys_a_record) {
     const Fragment fragment = kept_.back();
-    const bool moves = !volume_.can_relog(fragment) || is_sparse(fragment);
+    const bool moves = !second_chances_to_ && (!volume_.can_relog(fragment) || is_sparse(fragment));
     const std::uint64_t bytes = fragment.range.count.value * format::place_bytes;
     if (moves && moved > 0 && moved + bytes > most_moved) break;
     kept_.pop_back();
@@ -349,6 +362,7 @@ Result<void, CacheError> Reclaim::free_chunks(CacheActor& actor, std::uint64_t b
     }
     const ChunkPlaces places = chunks.front().places;
     chunks.pop_front();
+    volume_.log().drop_chunk();
     unlock(actor);
     TRY(device_.chunks().release(actor.writer(), places));
   }

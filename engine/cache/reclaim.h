@@ -53,8 +53,11 @@ class Reclaim final : private CompletionSink {
     busy,     // somebody commits: come again
     stopped,  // for good: see damage(), error() and VolumeCache::is_writable()
   };
+  // Whether somebody waits for what is given up: then nothing moves, which takes space first, and
+  // what is hot is kept once and not for ever.
+  enum class Need : std::uint8_t { ahead, now };
   // Works whether it is wanted or not.
-  [[nodiscard]] Step step(CacheActor& actor);
+  [[nodiscard]] Step step(CacheActor& actor, Need need = Need::ahead);
   // Whether space is getting scarce for this volume: before anybody has to wait. A few loads.
   [[nodiscard]] bool is_wanted();
 
@@ -82,6 +85,7 @@ class Reclaim final : private CompletionSink {
   // CompletionSink; any thread.
   void complete(CommitRecord& record) override;
 
+  void note_need(Need need);
   [[nodiscard]] Step walk(CacheActor& actor);
   [[nodiscard]] Step keep(CacheActor& actor);
   [[nodiscard]] Step pass(CacheActor& actor);
@@ -129,6 +133,8 @@ class Reclaim final : private CompletionSink {
   ReadKset kset_;         // read last; its keys lie in reader_
   std::uint64_t walked_;  // the last kset whose keys were looked at; K, or beyond
   std::uint64_t walked_time_ms_ = 0;
+  std::optional<std::uint64_t> second_chances_to_;  // while somebody waits: up to this kset
+  std::uint64_t segments_then_ = 0;                 // had been given up
   std::optional<LogTails> blocked_;  // kset walked_ + 1 cannot be forgotten while these are so
 
   std::vector<Fragment> kept_;           // hot, and not on its way yet

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "engine/cache/volume_log.h"
+
 namespace engine {
 
 // Between the two watermarks it goes on with what it did. Segments, of the volume's room: what it
@@ -21,15 +23,12 @@ class ReclaimTrigger {
     const std::uint32_t command = most < 8 ? 1 : 2;
     return {.start = std::max(command, most / 32), .stop = std::max(command + 1, most / 16)};
   }
-  // Chunks of its log that a volume may have in a full device without giving some up.
-  static constexpr std::size_t few_chunks = 3;
-
   // `logs_need`: the device has nothing free but what its logs go on with.
   [[nodiscard]] bool update(std::uint32_t room, Watermarks marks, bool logs_need,
                             std::size_t chunks) {
     if (room >= marks.stop) wanted_ = false;
     if (room < marks.start) wanted_ = true;
-    return wanted_ || (logs_need && chunks > few_chunks);
+    return wanted_ || (logs_need && chunks > VolumeLog::few_chunks);
   }
 
  private:

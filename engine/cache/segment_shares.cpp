@@ -33,14 +33,50 @@ Result<void, ShareFault> SegmentShares::set_share(std::uint32_t volume_tag, Segm
 }
 
 std::uint64_t SegmentShares::lacking_for(std::uint32_t volume_tag, std::uint32_t minimum) const {
-  std::uint64_t needed = std::uint64_t{device_reserve} + minimum;
-  for (const auto& [tag, use] : uses_) needed += tag == volume_tag ? 0 : use.share.minimum;
+  const Use* const use = find(volume_tag);
+  const std::uint64_t others = minima() - (use == nullptr ? 0 : use->share.minimum);
+  const std::uint64_t needed = others + minimum + log_need_ + device_reserve;
   return needed > capacity_ ? needed - capacity_ : 0;
 }
 
 std::uint64_t SegmentShares::lacking(std::uint32_t volume_tag, std::uint32_t minimum) const {
   const std::lock_guard lock(mutex_);
   return lacking_for(volume_tag, minimum);
+}
+
+Result<void, ShareFault> SegmentShares::set_log_need(std::uint32_t segments) {
+  const std::lock_guard lock(mutex_);
+  if (minima() + segments + device_reserve > capacity_) return ShareFault::too_much;
+  log_need_ = segments;
+  return success();
+}
+
+std::uint64_t SegmentShares::minima() const {
+  std::uint64_t sum = 0;
+  for (const auto& [tag, use] : uses_) sum += use.share.minimum;
+  return sum;
+}
+
+std::uint32_t SegmentShares::kept_for_logs() const {
+  return device_reserve + above(log_need_, log_used_);
+}
+
+void SegmentShares::log_took() {
+  const std::lock_guard lock(mutex_);
+  ++log_used_;
+}
+
+void SegmentShares::log_gave_back() {
+  const std::lock_guard lock(mutex_);
+  CHECK(log_used_ > 0);
+  --log_used_;
+}
+
+bool SegmentShares::lends_to_logs(std::uint32_t free) const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t kept = kept_for_logs();
+  for (const auto& [tag, use] : uses_) kept += above(use.share.minimum, use.used);
+  return free > kept;
 }
 
 SegmentShare SegmentShares::share(std::uint32_t volume_tag) const {
@@ -61,8 +97,8 @@ void SegmentShares::forget(std::uint32_t volume_tag) {
 std::uint32_t SegmentShares::room_of(const Use& of, std::uint32_t free) const {
   const std::uint32_t promised = above(of.share.minimum, of.used);
   if (!of.gets_on) return promised;
-  std::uint64_t kept = device_reserve;  // that are others', or will have to be
-  std::uint32_t waited_for = 0;         // of these, what somebody has asked for already
+  std::uint64_t kept = kept_for_logs();  // and others', or will have to be
+  std::uint32_t waited_for = 0;          // of these, what somebody has asked for already
   std::uint64_t recallable = 0;
   for (const auto& [tag, use] : uses_) {
     if (&use != &of) {
@@ -73,7 +109,7 @@ std::uint32_t SegmentShares::room_of(const Use& of, std::uint32_t free) const {
     recallable += std::min(use.used - use.dirty, above(use.used, use.share.minimum));
   }
   const std::uint64_t lent =
-      std::min<std::uint64_t>(above(free, device_reserve + waited_for),
+      std::min<std::uint64_t>(above(free, kept_for_logs() + waited_for),
                               free + recallable > kept ? free + recallable - kept : 0);
   const auto most = std::min<std::uint64_t>(lent, above(of.share.maximum, of.used));
   return std::max(promised, static_cast<std::uint32_t>(most));
@@ -82,7 +118,7 @@ std::uint32_t SegmentShares::room_of(const Use& of, std::uint32_t free) const {
 bool SegmentShares::take(std::uint32_t volume_tag, std::uint32_t free) {
   const std::lock_guard lock(mutex_);
   Use& use = uses_[volume_tag];
-  if (free <= device_reserve || room_of(use, free) == 0) {
+  if (free <= kept_for_logs() || room_of(use, free) == 0) {
     use.waits = use.used < use.share.minimum;
     return false;
   }
@@ -144,13 +180,12 @@ std::uint32_t SegmentShares::used(std::uint32_t volume_tag) const {
 
 void SegmentShares::check_invariants() const {
   const std::lock_guard lock(mutex_);
-  std::uint64_t minima = device_reserve;
   for (const auto& [tag, use] : uses_) {
-    minima += use.share.minimum;
     CHECK(use.dirty <= use.used);
     CHECK(use.share.minimum <= use.share.maximum);
   }
-  CHECK(minima <= capacity_ || minima == device_reserve);
+  const std::uint64_t promised = minima() + log_need_;
+  CHECK(promised == 0 || promised + device_reserve <= capacity_);
 }
 
 }  // namespace engine

@@ -21,7 +21,7 @@ struct SegmentShare {
 // Why shares cannot be promised.
 enum class ShareFault : std::uint8_t {
   contradiction,  // a maximum of nothing, or below the minimum
-  too_much,       // all minima and the device's reserve are more than the device has
+  too_much,       // all minima, what the logs need and the reserve are more than the device has
 };
 
 // Any thread; one lock, a leaf, held for a walk over the volumes (a segment is taken once for every
@@ -32,7 +32,10 @@ enum class ShareFault : std::uint8_t {
 // reserve; what has to come back for somebody's minimum is not lent again. Dirty space cannot be
 // had back, so it is lent only to volumes whose write-back gets on.
 //
-// Invariants: the minima and the reserve fit the device; dirty <= used.
+// Logs take segments without asking, as long as they are few; the segments that all of them
+// together may need so are kept from data.
+//
+// Invariants: the minima, what the logs need and the reserve fit the device; dirty <= used.
 class SegmentShares {
  public:
   // Segments that data leaves alone: the logs of a full cache must go on, and opening one takes a
@@ -45,6 +48,8 @@ class SegmentShares {
 
   // How many segments the device has. It does not shrink.
   void set_capacity(std::uint32_t segments);
+  // What the logs of all volumes may need; none until told. As for set_share().
+  [[nodiscard]] Result<void, ShareFault> set_log_need(std::uint32_t segments);
   // Of a volume that is attached or configured anew; the default is no minimum and no maximum.
   // Takes effect with the next segment. Nothing changes on an error.
   [[nodiscard]] Result<void, ShareFault> set_share(std::uint32_t volume_tag, SegmentShare share);
@@ -60,6 +65,12 @@ class SegmentShares {
   // One that opening has found to be the volume's.
   void count_in(std::uint32_t volume_tag);
   void give_back(std::uint32_t volume_tag);
+
+  // A segment has become a log's, or has been one.
+  void log_took();
+  void log_gave_back();
+  // Whether with so many free a log may have more than a few chunks: nobody else counts on them.
+  [[nodiscard]] bool lends_to_logs(std::uint32_t free) const;
 
   // A count of a volume's dirty segments: what begin_count() returned goes into end_count(), so
   // that segments taken meanwhile are not forgotten.
@@ -88,9 +99,14 @@ class SegmentShares {
   [[nodiscard]] std::uint32_t room_of(const Use& use, std::uint32_t free) const;
   [[nodiscard]] const Use* find(std::uint32_t volume_tag) const;
   [[nodiscard]] std::uint64_t lacking_for(std::uint32_t volume_tag, std::uint32_t minimum) const;
+  [[nodiscard]] std::uint64_t minima() const;
+  // The reserve, and what logs may still need.
+  [[nodiscard]] std::uint32_t kept_for_logs() const;
 
   mutable std::mutex mutex_;
   std::uint32_t capacity_ = 0;
+  std::uint32_t log_need_ = 0;
+  std::uint32_t log_used_ = 0;
   std::map<std::uint32_t, Use> uses_;  // by tag
 };
 

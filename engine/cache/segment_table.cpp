@@ -104,6 +104,7 @@ void SegmentTable::load(const ReplicatedTable& table, CacheFindings& findings) {
     to.generation.store(entry.generation, relaxed);
     if (to.use.load(relaxed) == format::SegmentUse::free) list(segment);
     if (to.use.load(relaxed) == format::SegmentUse::data) shares_.count_in(entry.volume_tag);
+    if (to.use.load(relaxed) == format::SegmentUse::log) shares_.log_took();
   }
 }
 
@@ -177,6 +178,7 @@ Result<std::uint32_t, CacheError> SegmentTable::allocate(DurableWriter& writer,
     info.generation = state(segment).generation.load(relaxed);
     // Before its entry says whose it is: empty as it is, it must not be freed under the caller.
     if (use == format::SegmentUse::data) CHECK(claim(segment));
+    if (use == format::SegmentUse::log) shares_.log_took();
     if (writer.is_later()) {
       set_info(segment, info);
       add_waiting(segment, info);
@@ -192,6 +194,7 @@ Result<void, CacheError> SegmentTable::free(DurableWriter& writer, std::uint32_t
   CHECK(of.use.load(relaxed) != format::SegmentUse::free && !of.lost.load(relaxed));
   CHECK(of.counters.live_sectors.load(relaxed) == 0);
   CHECK(of.counters.pins.load(std::memory_order_acquire) == 0);
+  if (of.use.load(relaxed) == format::SegmentUse::log) shares_.log_gave_back();
   if (writer.is_later()) {
     free_later(segment);
     return success();

@@ -56,15 +56,20 @@ bool VolumeCache::promise_log(CacheActor& actor, CommitRecord& record, std::size
                               VolumeLog::Purpose purpose) {
   const std::uint64_t bytes = log_bytes_of(keys, device_.layout().kset_alignment);
   while (!log_.reserve(bytes, purpose)) {
-    // What is kept in the cache takes nothing that commands may wait for.
-    if (purpose == VolumeLog::Purpose::relog &&
-        device_.segments().free_count() <= SegmentShares::device_reserve) {
-      return false;
-    }
+    if (!may_grow_log(purpose)) return false;
     if (!log_.add_spare(actor.writer())) return false;
   }
   record.log_bytes_ = bytes;
   return true;
+}
+
+// What is kept in the cache takes nothing that commands may wait for; and no volume's log, whose
+// backing may hang, what others count on.
+bool VolumeCache::may_grow_log(VolumeLog::Purpose purpose) {
+  SegmentTable& segments = device_.segments();
+  const std::uint32_t free = segments.free_count();
+  if (purpose == VolumeLog::Purpose::relog && free <= SegmentShares::device_reserve) return false;
+  return log_.chunks() <= VolumeLog::few_chunks || segments.shares().lends_to_logs(free);
 }
 
 Result<void, CacheRefusal> VolumeCache::write(CacheActor& actor, CommitRecord& record,

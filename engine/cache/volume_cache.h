@@ -32,6 +32,7 @@ struct CacheGap {
   };
   SectorRange range;
   Kind kind = Kind::hole;
+  ExtentValue value{};  // bad ones: what the index says of the range
 };
 
 // Commands are taken by any thread with its own actor, and complete through their record's sink
@@ -74,6 +75,13 @@ class VolumeCache {
   [[nodiscard]] Result<void, CacheRefusal> fill(CacheActor& actor, CommitRecord& record,
                                                 SectorRange range, std::span<const std::byte> data,
                                                 const std::atomic<bool>* overtaken = nullptr);
+  // What was bad where it lies, and clean, lies anew somewhere else: `data` is what the backing
+  // has. Taken only if the index still says of all of it what it said, when its turn comes, and the
+  // miss has not been overtaken by then, as for fill().
+  [[nodiscard]] Result<void, CacheRefusal> heal(CacheActor& actor, CommitRecord& record,
+                                                const Fragment& bad,
+                                                std::span<const std::byte> data,
+                                                const std::atomic<bool>* overtaken);
   // The backing counts from then on, whatever the cache holds.
   [[nodiscard]] Result<void, CacheRefusal> invalidate(CacheActor& actor, CommitRecord& record,
                                                       SectorRange range);
@@ -145,6 +153,7 @@ class VolumeCache {
   [[nodiscard]] std::optional<CacheRefusal> refusal() const;
   [[nodiscard]] bool promise_log(CacheActor& actor, CommitRecord& record, std::size_t keys,
                                  VolumeLog::Purpose purpose);
+  [[nodiscard]] bool may_grow_log(VolumeLog::Purpose purpose);
   [[nodiscard]] bool copy_data(CacheActor& actor, CommitRecord& record, Data data);
 
   struct PinnedPiece;

@@ -151,12 +151,12 @@ bool VolumeCommit::overlaps_composed(SectorRange range) const {
 
 bool VolumeCommit::holds(const PendingKey& key) {
   if (key.condition == KeyCondition::none) return true;
+  if (key.condition == KeyCondition::hole && !GUARD("conditional key")) return true;
+  if (key.overtaken != nullptr && GUARD("overtaken fill") &&
+      key.overtaken->load(std::memory_order_acquire)) {
+    return false;
+  }
   if (key.condition == KeyCondition::hole) {
-    if (!GUARD("conditional key")) return true;
-    if (key.overtaken != nullptr && GUARD("overtaken fill") &&
-        key.overtaken->load(std::memory_order_acquire)) {
-      return false;
-    }
     bool empty = true;
     index_.look_up(key.range(), ExtentIndex::Heat::keep,
                    [&empty](const Piece& piece) { empty = empty && !piece.value.has_value(); });

@@ -27,6 +27,7 @@ Result<void, CacheError> VolumeLog::open(DurableWriter& writer, std::uint64_t la
   last_sequence_ = last;
   last_time_ms_ = last_time_ms;
   ordinal_ = device_.next_ordinal(slot_);
+  chunk_count_ = device_.chunks_of(slot_).chunks.size();
   // Before the epoch: where there is no room, nothing has changed.
   TRY(add_spare(writer));
   const auto spare = add_spare(writer);
@@ -97,6 +98,7 @@ Result<void, CacheError> VolumeLog::begin_chunk(DurableWriter& writer) {
   TRY(auto chunk,
       device_.chunks().begin(writer, *places, tag_, ordinal_, last_sequence_ + 1, epoch_));
   device_.chunks_of(slot_).chunks.push_back(chunk);
+  chunk_count_.fetch_add(1, std::memory_order_relaxed);
   places_ = *places;
   offset_ = device_.layout().first_kset();
   return success();

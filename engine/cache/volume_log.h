@@ -32,6 +32,9 @@ namespace engine {
 class VolumeLog {
  public:
   static constexpr std::size_t most_spares = 16;
+  // Chunks, spares among them, that a volume may have whatever its device is short of; with one
+  // more, as it takes them one by one, every command gets through.
+  static constexpr std::uint32_t few_chunks = 3;
 
   // Both outlive it. Not open yet.
   VolumeLog(CacheDevice& device, std::uint32_t slot, const Clock& clock);
@@ -79,6 +82,12 @@ class VolumeLog {
   [[nodiscard]] const ChunkPlaces& places() const { return places_; }
   [[nodiscard]] std::uint64_t offset() const { return offset_; }
   [[nodiscard]] std::size_t spares() const { return spare_count_.load(std::memory_order_relaxed); }
+  // Chunks that the volume has, spares among them. Any thread.
+  [[nodiscard]] std::size_t chunks() const {
+    return chunk_count_.load(std::memory_order_relaxed) + spares();
+  }
+  // The oldest chunk is not the log's any more.
+  void drop_chunk() { chunk_count_.fetch_sub(1, std::memory_order_relaxed); }
 
  private:
   [[nodiscard]] Result<void, CacheError> begin_chunk(DurableWriter& writer);
@@ -102,7 +111,8 @@ class VolumeLog {
 
   std::atomic<std::int64_t> available_{0};
   std::atomic<std::size_t> spare_count_{0};
-  SpinLock spares_lock_;  // guards spares_; a leaf
+  std::atomic<std::size_t> chunk_count_{0};  // that were begun
+  SpinLock spares_lock_;                     // guards spares_; a leaf
   boost::container::static_vector<ChunkPlaces, most_spares> spares_;
 };
 

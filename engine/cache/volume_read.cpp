@@ -49,14 +49,14 @@ void VolumeCache::read(SectorRange range, std::span<std::byte> bytes, ExtentInde
       bytes = bytes.subspan(to.size());
       range = {piece.range.end(), range.count - piece.range.count};
       if (!piece.value) {
-        on_gap({.range = piece.range, .kind = CacheGap::Kind::hole});
+        on_gap({.range = piece.range});
       } else if (piece.value->kind == ExtentKind::zero) {
         std::memset(to.data(), 0, to.size());
       } else if (!read_payload(device_.region(), *piece.value,
                                payload_crc_ && GUARD("payload crc of reads"), to)) {
-        on_gap(
-            {.range = piece.range,
-             .kind = piece.value->dirty ? CacheGap::Kind::bad_dirty : CacheGap::Kind::bad_clean});
+        on_gap({.range = piece.range,
+                .kind = piece.value->dirty ? CacheGap::Kind::bad_dirty : CacheGap::Kind::bad_clean,
+                .value = *piece.value});
       }
       pinned.pin.release();
     }

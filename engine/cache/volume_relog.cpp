@@ -1,4 +1,4 @@
-// VolumeCache, for reclaim: what stays in the cache is logged again, in place or in a new one.
+// VolumeCache: what stays in the cache is logged again, in place or in a new one.
 #include "engine/cache/volume_cache.h"
 #include "engine/foundation/check.h"
 
@@ -62,6 +62,18 @@ Result<void, CacheRefusal> VolumeCache::move(CacheActor& actor, CommitRecord& re
                     .purpose = VolumeLog::Purpose::relog,
                     .owner = owner_of(fragment),
                     .heat = static_cast<std::uint8_t>(fragment.value.heat / 2)});
+}
+
+Result<void, CacheRefusal> VolumeCache::heal(CacheActor& actor, CommitRecord& record,
+                                             const Fragment& bad, Data data,
+                                             const std::atomic<bool>* overtaken) {
+  return take_data(actor, record, bad.range, data,
+                   {.kind = format::KeyKind::clean,
+                    .condition = KeyCondition::owned,
+                    .purpose = VolumeLog::Purpose::relog,
+                    .owner = owner_of(bad),
+                    .heat = bad.value.heat,
+                    .overtaken = overtaken});
 }
 
 }  // namespace engine

@@ -80,6 +80,12 @@ void WriteBack::set_draining(bool draining) {
   if (draining) go_on();
 }
 
+void WriteBack::look_again() {
+  if (!std::exchange(stuck_, false)) return;
+  retry_at_.reset();
+  go_on();
+}
+
 // ---- steps
 
 void WriteBack::end_of_turn() {
@@ -108,7 +114,8 @@ bool WriteBack::make_next() {
   WriteBackBatch::From what{.start = {.sequence = from.sequence, .chunk = from.chunk},
                             .at_least = std::max(tails().writeback_target, from.sequence),
                             .at_most = commit.published(),
-                            .chunks = {}};
+                            .chunks = {},
+                            .losses = backing_.losses()};
   const VolumeChunks& chunks = volume_.device().chunks_of(volume_.slot());
   for (const LogChunk& chunk : chunks.chunks) {
     if (chunk.ordinal >= from.chunk) what.chunks.chunks.push_back(chunk);
@@ -189,6 +196,7 @@ void WriteBack::begin() {
     stuck_ = true;
     return;
   }
+  if (!current_->leaves_out_only_lost()) return back_off("blocks that were lost have been written");
   began_ = clock_.now();
   status_ = IoStatus::ok;
   unreadable_ = false;
@@ -408,6 +416,7 @@ WriteBackStatus WriteBack::status() const {
                          .consistent_time_ms = tails().consistent_time_ms,
                          .bytes_left = bytes_of_sectors(volume_.commit().backlog()),
                          .time_left = {},
+                         .rate = pace_.rate(),
                          .error = error_,
                          .trouble = trouble_,
                          .in_flight = in_flight_ + (marker_under_way_ ? 1 : 0),

@@ -27,6 +27,7 @@ struct WriteBackStatus {
   std::uint64_t consistent_time_ms = 0;     // of kset D
   ByteCount bytes_left;                     // of data; newer over older counted twice
   std::optional<Duration> time_left;        // at the rate of late; nullopt: unknown, or no progress
+  ByteCount rate;                           // a second, of late; zero: not known
   std::string error;                        // of the last failure; empty once a batch is through
   std::optional<WriteBackTrouble> trouble;  // in whatever state: what write-back cannot get past
   std::size_t in_flight = 0;  // operations on the backing, and on the marker beside it
@@ -71,6 +72,8 @@ class WriteBack final : private LaneTask {
   // While draining, everything goes to the backing as soon as it can: before a detachment. False
   // cancels. Progress: see status().
   void set_draining(bool draining);
+  // Somebody has done something about what has stopped it: it looks again at once.
+  void look_again();
   // Begins nothing more, for good; what is announced or under way ends.
   void stop() { stopping_ = true; }
   // Nothing is under way, and no index entry waits for being marked clean.

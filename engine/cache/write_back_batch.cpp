@@ -143,6 +143,7 @@ void WriteBackBatch::merge() {
   pieces_ = merge_keys(keys_);
   if (!GUARD("newest inside the batch")) drop_superseded();
   verified_ = 0;
+  left_out_.clear();
   stage_ = Stage::verify;
 }
 
@@ -169,16 +170,55 @@ void WriteBackBatch::verify_some() {
     if (key.kind == DirtyKey::Kind::zero) continue;
     sectors += piece.range.count.value;
     const ExtentValue value = key.value(piece.range.begin - key.range.begin);
-    const auto readable = verify_payload(region, value, checked, piece.range.count);
-    if (readable) continue;
-    return end_before({.kind = readable.error() == PayloadFault::media_error
-                                   ? WriteBackTrouble::Kind::unreadable
-                                   : WriteBackTrouble::Kind::bad_checksum,
-                       .sequence = key.sequence,
-                       .range = piece.range,
-                       .place = bytes_at(value.place)});
+    if (verify_payload(region, value, checked, piece.range.count)) continue;
+    if (const auto left = leave_out_lost(verified_); !left) return end_before(left.error());
+    --verified_;  // what has taken its place, if anything
   }
   if (verified_ == pieces_.size()) stage_ = Stage::prepared;
+}
+
+// As finely as checksums are.
+Result<void, WriteBackTrouble> WriteBackBatch::leave_out_lost(std::size_t at) {
+  const DirtyPiece whole = pieces_[at];
+  const DirtyKey& key = keys_[whole.key];
+  const bool checked = volume_.device().payload_crc();
+  std::vector<DirtyPiece> readable;
+  for (SectorCount done; done < whole.range.count;) {
+    const Sector begin = whole.range.begin + done;
+    const ExtentValue value = key.value(begin - key.range.begin);
+    const std::uint64_t to_edge = piece_sectors - value.origin % piece_sectors;
+    const SectorRange part{begin, {std::min(to_edge, (whole.range.count - done).value)}};
+    done = done + part.count;
+    const auto read = verify_payload(volume_.device().region(), value, checked, part.count);
+    if (!read && !is_lost(part)) {
+      return WriteBackTrouble{.kind = read.error() == PayloadFault::media_error
+                                          ? WriteBackTrouble::Kind::unreadable
+                                          : WriteBackTrouble::Kind::bad_checksum,
+                              .sequence = key.sequence,
+                              .range = part,
+                              .place = bytes_at(value.place)};
+    }
+    if (!read) {
+      left_out_.push_back(part);
+    } else if (!readable.empty() && readable.back().range.end() == part.begin) {
+      readable.back().range.count = readable.back().range.count + part.count;
+    } else {
+      readable.push_back({.range = part, .key = whole.key});
+    }
+  }
+  const auto gap = pieces_.erase(pieces_.begin() + static_cast<std::ptrdiff_t>(at));
+  pieces_.insert(gap, readable.begin(), readable.end());
+  return success();
+}
+
+bool WriteBackBatch::is_lost(SectorRange range) const {
+  if (!GUARD("lost is written down first")) return true;
+  return from_.losses != nullptr && from_.losses->holds({range.begin.value * sector_bytes},
+                                                        {range.count.value * sector_bytes});
+}
+
+bool WriteBackBatch::leaves_out_only_lost() const {
+  return std::ranges::all_of(left_out_, [this](SectorRange range) { return is_lost(range); });
 }
 
 void WriteBackBatch::end_before(const WriteBackTrouble& trouble) {

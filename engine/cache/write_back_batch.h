@@ -11,6 +11,7 @@
 #include "engine/cache/volume_cache.h"
 #include "engine/cache/write_back_trouble.h"
 #include "engine/media/backing_device.h"
+#include "engine/media/loss_record.h"
 
 namespace engine {
 
@@ -25,17 +26,19 @@ struct BatchBounds {
 //
 // Whatever is to go to the backing is read before the batch is used, in place: checked where the
 // device carries checksums, and touched in any case, so that the kernel will not meet bad memory
-// that can be known. If it cannot be, the batch ends before its kset, as if it had been chosen so.
+// that can be known. What cannot be, and is not written down as lost, ends the batch before its
+// kset, as if it had been chosen so; what is written down is left out.
 //
 // Invariants, once prepared: pieces are in address order and do not overlap, every piece is a part
 // of one of the keys, and no key is of a kset behind the end.
 class WriteBackBatch {
  public:
   struct From {
-    LogReader::Start start;      // behind D
-    std::uint64_t at_least = 0;  // a target that an earlier batch has set: not to end before it
-    std::uint64_t at_most = 0;   // the last kset that is published
-    VolumeChunks chunks;         // a copy: the log goes on meanwhile
+    LogReader::Start start;        // behind D
+    std::uint64_t at_least = 0;    // a target that an earlier batch has set: not to end before it
+    std::uint64_t at_most = 0;     // the last kset that is published
+    VolumeChunks chunks;           // a copy: the log goes on meanwhile
+    LossRecord* losses = nullptr;  // of the backing; outlives the batch
   };
   // The volume outlives it; K stays at or before the start.
   WriteBackBatch(VolumeCache& volume, const BatchBounds& bounds, From from);
@@ -48,6 +51,9 @@ class WriteBackBatch {
 
   // Below: once prepared. False: trouble() lies before where it would have to end.
   [[nodiscard]] bool is_usable() const { return is_usable_; }
+  // What it leaves out is still written down as lost: asked when it begins, with nothing else under
+  // way to the backing.
+  [[nodiscard]] bool leaves_out_only_lost() const;
   // Why it ends where it does, if that is not its bounds.
   [[nodiscard]] const std::optional<WriteBackTrouble>& trouble() const { return trouble_; }
   struct End {
@@ -89,6 +95,10 @@ class WriteBackBatch {
   void finish_gathering();
   void merge();
   void verify_some();
+  // Of pieces_[at], which cannot be read as a whole: what can be takes its place. Error: a part
+  // that is not written down as lost.
+  [[nodiscard]] Result<void, WriteBackTrouble> leave_out_lost(std::size_t at);
+  [[nodiscard]] bool is_lost(SectorRange range) const;
   // Ends it before the kset of the trouble.
   void end_before(const WriteBackTrouble& trouble);
   void drop_superseded();
@@ -103,6 +113,7 @@ class WriteBackBatch {
   std::vector<DirtyKey> keys_;
   std::vector<DirtyPiece> pieces_;
   std::size_t verified_ = 0;  // pieces
+  std::vector<SectorRange> left_out_;
   SectorCount data_;
   bool is_usable_ = true;
   std::optional<WriteBackTrouble> trouble_;

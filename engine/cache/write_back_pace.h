@@ -50,6 +50,8 @@ class WriteBackPace {
   static constexpr ByteCount smallest_batch = 16_MiB;
   static constexpr ByteCount first_batch = 64_MiB;  // while no rate is known
   [[nodiscard]] ByteCount batch_bytes(ByteCount most) const;
+  // Bytes a second of late; zero: not known.
+  [[nodiscard]] ByteCount rate() const { return {static_cast<std::uint64_t>(bytes_per_ns_ * 1e9)}; }
   // At the rate of late; nullopt: not known.
   [[nodiscard]] std::optional<Duration> time_for(ByteCount bytes) const;
 

@@ -14,8 +14,8 @@ std::string WriteBackTrouble::text() const {
       : kind == Kind::stale        ? "lie in a segment that is somebody else's by now"
       : kind == Kind::bad_checksum ? "are not what was written, and nobody else has them"
                                    : "cannot be read, and nobody else has them";
-  return where + what +
-         "; nothing from there on is written back until they are overwritten, or abandoned";
+  return where + what + "; nothing from there on is written back until they are overwritten" +
+         (is_lost_data() ? ", or given up" : "");
 }
 
 }  // namespace engine

@@ -28,6 +28,10 @@ struct WriteBackTrouble {
   KeyFault fault = KeyFault::none;
   std::optional<LogDamage> log{};
 
+  // Some of the data itself cannot be given any more, and nothing else is wrong.
+  [[nodiscard]] bool is_lost_data() const {
+    return kind == Kind::unreadable || kind == Kind::bad_checksum;
+  }
   // A sentence: what, where, and what follows.
   [[nodiscard]] std::string text() const;
 };

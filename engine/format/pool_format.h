@@ -67,6 +67,17 @@ enum class Provisioning : std::uint32_t { thick = 1 };
 // who does not know the bit would serve the images as they are.
 inline constexpr std::uint64_t feature_cache_bindings = 1;  // incompatible
 
+// Some blocks of a volume are lost, and reads of them are errors. In a table in which any volume
+// has such; who does not know the bit would give out what lies there.
+inline constexpr std::uint64_t feature_lost_ranges = 2;  // incompatible
+
+struct LostRangeEntry {
+  little_uint64_t sector;  // of 512 bytes
+  little_uint32_t sectors;
+};
+static_assert(sizeof(LostRangeEntry) == 12 && alignof(LostRangeEntry) == 1);
+inline constexpr std::size_t most_lost_ranges = 24;
+
 enum class CacheBindingState : std::uint32_t {
   none = 0,   // the image is all there is
   clean = 1,  // the cache holds nothing that the image lacks
@@ -88,9 +99,11 @@ struct VolumeEntry {
   // What the configuration asked for when a host's volume was last grown beyond it; 0: never was.
   little_uint64_t configured_bytes;
   std::array<std::byte, 16> cache_uuid;  // the cache device; nil unless clean or dirty
-  little_uint64_t cache_epoch;          // of the last attachment; never goes back, never used again
-  little_uint32_t cache_state;          // CacheBindingState
-  std::array<std::byte, 668> reserved;  // reservations, lost ranges: with their features
+  little_uint64_t cache_epoch;  // of the last attachment; never goes back, never used again
+  little_uint32_t cache_state;  // CacheBindingState
+  little_uint32_t lost_count;
+  std::array<LostRangeEntry, most_lost_ranges> lost;  // ascending, apart; the rest zero
+  std::array<std::byte, 376> reserved;                // reservations: with their feature
 };
 static_assert(sizeof(VolumeEntry) == 1024 && alignof(VolumeEntry) == 1);
 static_assert(offsetof(VolumeEntry, uuid) == 8 && offsetof(VolumeEntry, size_bytes) == 24);
@@ -100,7 +113,9 @@ static_assert(offsetof(VolumeEntry, image) == 180 &&
               offsetof(VolumeEntry, configured_bytes) == 320);
 static_assert(offsetof(VolumeEntry, cache_uuid) == 328 &&
               offsetof(VolumeEntry, cache_epoch) == 344);
-static_assert(offsetof(VolumeEntry, cache_state) == 352 && offsetof(VolumeEntry, reserved) == 356);
+static_assert(offsetof(VolumeEntry, cache_state) == 352 &&
+              offsetof(VolumeEntry, lost_count) == 356);
+static_assert(offsetof(VolumeEntry, lost) == 360 && offsetof(VolumeEntry, reserved) == 648);
 static_assert(std::is_trivially_copyable_v<VolumeEntry> && std::is_standard_layout_v<VolumeEntry>);
 
 // IMAGE.marker is two of these, 4096 bytes apart: the same, or one of them not whole.

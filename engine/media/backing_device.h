@@ -48,6 +48,8 @@ struct BackingIo {
   std::uint32_t repeats = 0;
 };
 
+class LossRecord;
+
 class BackingDevice {
  public:
   BackingDevice() = default;
@@ -66,6 +68,8 @@ class BackingDevice {
   virtual void submit(IoLane& lane, BackingIo& io) = 0;
   // True from a failed sync until the reopen. Any thread.
   [[nodiscard]] virtual bool needs_reopen() const { return false; }
+  // Where what is lost of it is written down; null: nowhere. Any thread.
+  [[nodiscard]] virtual LossRecord* losses() { return nullptr; }
 };
 
 }  // namespace engine

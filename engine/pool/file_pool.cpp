@@ -384,4 +384,15 @@ std::vector<Result<VolumeRecord, PoolError>> FilePool::bind(std::span<const NewB
   return answers;
 }
 
+Result<void, PoolError> FilePool::set_lost(const std::string& name, const LostRanges& lost) {
+  VolumeTable planned = table_;
+  VolumeRecord* const record = planned.find(name);
+  if (record == nullptr || !record->ready) {
+    return PoolError{Kind::image_missing, "the pool has no volume " + name};
+  }
+  if (record->lost == lost) return boost::outcome_v2::success();
+  record->lost = lost;
+  return save(std::move(planned));
+}
+
 }  // namespace engine

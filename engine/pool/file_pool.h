@@ -90,6 +90,9 @@ class FilePool {
     return bind({&binding, 1}).front();
   }
 
+  // What of the volume is lost from now on; durable on return. Errors: image_missing, io.
+  [[nodiscard]] Result<void, PoolError> set_lost(const std::string& name, const LostRanges& lost);
+
  private:
   FilePool(std::unique_ptr<PoolDirectory> directory, VolumeTable table)
       : directory_(std::move(directory)), table_(std::move(table)) {}

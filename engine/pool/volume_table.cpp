@@ -15,6 +15,7 @@ namespace {
 
 static_assert(VolumeTable::longest_name == sizeof(format::VolumeEntry::name));
 static_assert(VolumeTable::longest_image == sizeof(format::VolumeEntry::image));
+static_assert(LostRanges::most == format::most_lost_ranges);
 
 PoolError damaged(const std::string& what) {
   return {PoolError::Kind::damaged, "the volume table is damaged (" + what + ")"};
@@ -42,6 +43,37 @@ std::optional<std::string> text_of(const std::array<char, size>& field, std::siz
   return std::string(whole.substr(0, length));
 }
 
+void encode_lost(const LostRanges& lost, format::VolumeEntry& entry) {
+  CHECK(lost.all().size() <= entry.lost.size());
+  for (const LostRange& range : lost.all()) {
+    format::LostRangeEntry& to = entry.lost[entry.lost_count];
+    entry.lost_count = entry.lost_count + 1;
+    to.sector = range.begin.value;
+    to.sectors = static_cast<std::uint32_t>(range.count.value);
+  }
+}
+
+// nullopt if it is not what encode_lost() makes of such a list.
+std::optional<LostRanges> decode_lost(const format::VolumeEntry& entry) {
+  LostRanges lost;
+  std::uint64_t free_from = 0;
+  for (std::size_t at = 0; at < entry.lost.size(); ++at) {
+    const LostRange range{.begin = {entry.lost[at].sector}, .count = {entry.lost[at].sectors}};
+    if (at >= entry.lost_count) {
+      if (range != LostRange{}) return std::nullopt;
+      continue;
+    }
+    const bool is_behind = at == 0 || range.begin.value > free_from;
+    if (range.count.value == 0 || !is_behind || range.begin.value > entry.size_bytes / 512) {
+      return std::nullopt;
+    }
+    free_from = range.end().value;
+    lost.append(range);
+  }
+  if (entry.lost_count > entry.lost.size()) return std::nullopt;
+  return lost;
+}
+
 format::VolumeEntry encode_entry(const VolumeRecord& record) {
   CHECK(valid(record));
   format::VolumeEntry entry{};
@@ -56,6 +88,7 @@ format::VolumeEntry encode_entry(const VolumeRecord& record) {
   entry.cache_uuid = record.cache.device.bytes;
   entry.cache_epoch = record.cache.epoch;
   entry.cache_state = static_cast<std::uint32_t>(record.cache.state);
+  encode_lost(record.lost, entry);
   entry.name_length = static_cast<std::uint16_t>(record.name.size());
   entry.image_length = static_cast<std::uint16_t>(record.image.size());
   std::copy(record.name.begin(), record.name.end(), entry.name.begin());
@@ -79,6 +112,8 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
   const auto name = text_of(entry.name, entry.name_length);
   const auto image = text_of(entry.image, entry.image_length);
   if (!name || !image) return damaged("a name is too long");
+  const auto lost = decode_lost(entry);
+  if (!lost) return damaged("a list of what is lost is impossible");
   VolumeRecord record{
       .uuid = {entry.uuid},
       .name = *name,
@@ -90,14 +125,20 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
       .configured = {entry.configured_bytes},
       .cache = {.device = {entry.cache_uuid},
                 .epoch = entry.cache_epoch,
-                .state = static_cast<format::CacheBindingState>(entry.cache_state.value())}};
+                .state = static_cast<format::CacheBindingState>(entry.cache_state.value())},
+      .lost = *lost};
   if (!valid(record)) return damaged("an entry has impossible values");
   return record;
 }
 
-bool any_bound(const VolumeTable& table) {
-  return std::any_of(table.records.begin(), table.records.end(),
-                     [](const VolumeRecord& record) { return record.cache.epoch != 0; });
+// Who does not know what these say must not serve the images.
+std::uint64_t features_of(const VolumeTable& table) {
+  std::uint64_t features = 0;
+  for (const VolumeRecord& record : table.records) {
+    if (record.cache.epoch != 0) features |= format::feature_cache_bindings;
+    if (!record.lost.empty()) features |= format::feature_lost_ranges;
+  }
+  return features;
 }
 
 }  // namespace
@@ -118,7 +159,7 @@ bool valid(const VolumeRecord& record) {
   return is_volume_name(record.name) && is_file_name(record.image, VolumeTable::longest_image) &&
          !record.uuid.is_nil() && (block == 512 || block == 4096) && record.size.value != 0 &&
          record.size.value % block == 0 && record.configured <= record.size &&
-         is_possible(record.cache) &&
+         is_possible(record.cache) && record.lost.end().value <= record.size.value / 512 &&
          record.size.value <=
              static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) / 2;
 }
@@ -132,7 +173,7 @@ std::vector<std::byte> encode(const VolumeTable& table) {
   header.sequence = table.sequence;
   header.entries = static_cast<std::uint32_t>(table.records.size());
   header.entry_bytes = sizeof(format::VolumeEntry);
-  if (any_bound(table)) header.features.incompatible = format::feature_cache_bindings;
+  header.features.incompatible = features_of(table);
   seal(header);
   std::vector<std::byte> bytes;
   bytes.reserve(sizeof(header) + table.records.size() * sizeof(format::VolumeEntry));
@@ -152,7 +193,8 @@ Result<VolumeTable, PoolError> decode_volume_table(std::span<const std::byte> by
     return unsupported("has format version " + std::to_string(header->version));
   }
   if (header->features.read_only != 0 ||
-      (header->features.incompatible & ~format::feature_cache_bindings) != 0) {
+      (header->features.incompatible &
+       ~(format::feature_cache_bindings | format::feature_lost_ranges)) != 0) {
     return unsupported("asks for features");
   }
   if (header->entry_bytes != sizeof(format::VolumeEntry) ||
@@ -174,7 +216,7 @@ Result<VolumeTable, PoolError> decode_volume_table(std::span<const std::byte> by
     }
     table.records.push_back(std::move(record));
   }
-  if (any_bound(table) != (header->features.incompatible != 0)) {
+  if (features_of(table) != header->features.incompatible) {
     return damaged("its features do not match its entries");
   }
   return table;

@@ -11,6 +11,7 @@
 #include "engine/foundation/units.h"
 #include "engine/foundation/uuid.h"
 #include "engine/pool/cache_binding.h"
+#include "engine/pool/lost_ranges.h"
 #include "engine/pool/pool_error.h"
 
 namespace engine {
@@ -27,6 +28,7 @@ struct VolumeRecord {
   // configuration that still says so (or more) lags behind; one that says less wants it shrunk.
   ByteCount configured{};
   CacheBinding cache{};
+  LostRanges lost{};
   friend bool operator==(const VolumeRecord&, const VolumeRecord&) = default;
 };
 

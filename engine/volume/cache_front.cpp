@@ -60,7 +60,8 @@ void CacheFront::submit(IoLane& lane, VolumeIo& io) {
 void CacheFront::read(CacheLane& lane, VolumeIo& io) {
   CachedRead::Gaps gaps;
   bool lost = false;
-  volume_.read(range_of(io), io.data, ExtentIndex::Heat::warm, [&](const CacheGap& gap) {
+  const auto heat = io.is_use ? ExtentIndex::Heat::warm : ExtentIndex::Heat::keep;
+  volume_.read(range_of(io), io.data, heat, [&](const CacheGap& gap) {
     lost = lost || gap.kind == CacheGap::Kind::bad_dirty;
     gaps.push_back(gap);
   });

@@ -8,6 +8,7 @@
 #include "engine/cache/volume_cache.h"
 #include "engine/foundation/clock.h"
 #include "engine/media/backing_device.h"
+#include "engine/volume/admission_pace.h"
 #include "engine/volume/cache_mode.h"
 #include "engine/volume/open_cache.h"
 #include "engine/volume/space_queue.h"
@@ -46,6 +47,7 @@ class CacheFront {
   [[nodiscard]] OpenCache& cache() const { return cache_; }
   [[nodiscard]] AdmissionFilter& admission() { return admission_; }
   [[nodiscard]] SpaceQueue& space() { return space_; }
+  [[nodiscard]] AdmissionPace& pace() { return pace_; }
   [[nodiscard]] BlockSize block_size() const { return block_size_; }
   [[nodiscard]] CacheMode mode() const { return mode_.load(std::memory_order_relaxed); }
   [[nodiscard]] WriteWay write_way() const;
@@ -71,6 +73,11 @@ class CacheFront {
     return lost_reads_.load(std::memory_order_relaxed);
   }
   void count_lost_read() { lost_reads_.fetch_add(1, std::memory_order_relaxed); }
+  // Parts of reads that were bad in the cache, and are there again from the backing. Any thread.
+  [[nodiscard]] std::uint64_t healed_reads() const {
+    return healed_reads_.load(std::memory_order_relaxed);
+  }
+  void count_healed_read() { healed_reads_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
   void read(CacheLane& lane, VolumeIo& io);
@@ -82,11 +89,13 @@ class CacheFront {
   const Clock& clock_;
   AdmissionFilter admission_;
   SpaceQueue space_;
+  AdmissionPace pace_;
   std::atomic<CacheMode> mode_;
   std::atomic<bool> around_only_{false};
   WrittenThrough written_through_;
   std::atomic<bool> gets_on_{true};
   std::atomic<std::uint64_t> lost_reads_{0};
+  std::atomic<std::uint64_t> healed_reads_{0};
 };
 
 }  // namespace engine

@@ -174,6 +174,13 @@ void CacheKeeper::cancel_drain(const std::string& volume, Engine::Done done) {
        .at_the_end = std::string(has_stopped)});
 }
 
+void CacheKeeper::give_up_lost(const std::string& volume, Engine::Done done) {
+  ask({.slot = &slot_of(volume),
+       .work = [](Slot& slot) { return slot.give_up_lost(); },
+       .done = std::move(done),
+       .at_the_end = std::string(has_stopped)});
+}
+
 void CacheKeeper::abandon(const std::string& volume, const Uuid& cache, Engine::Done done) {
   Slot& slot = slot_of(volume);
   {
@@ -252,12 +259,16 @@ void CacheKeeper::tick() {
   next_tick_ = clock_.now() + tick_period;
   busy_ = false;
   ByteCount dirty;
+  std::uint64_t healed = 0;
+  std::uint64_t lost = 0;
   for (const auto& slot : slots_) {
     slot->try_again(next_tick_);
     if (slot->upkeep() == nullptr) continue;
     slot->tick();
     busy_ = busy_ || slot->upkeep()->is_busy();
     dirty = dirty + slot->upkeep()->status().bytes_left;
+    healed += slot->front()->healed_reads();
+    lost += slot->front()->lost_reads();
   }
   const std::lock_guard lock(mutex_);
   if (cache_.device->failed()) {
@@ -266,6 +277,8 @@ void CacheKeeper::tick() {
     trouble_about_ = Finding::About::cache_device;
   }
   status_.dirty = dirty;
+  status_.healed_reads = healed;
+  status_.lost_reads = lost;
   status_.free = {std::uint64_t{cache_.device->segments().free_count()} *
                   cache_.device->layout().segment_bytes};
 }

@@ -56,6 +56,7 @@ class CacheKeeper final {
   void set_mode(const std::string& volume, CacheMode mode, Engine::Done done);
   void drain(const std::string& volume, Engine::Done done);
   void cancel_drain(const std::string& volume, Engine::Done done);
+  void give_up_lost(const std::string& volume, Engine::Done done);
   void abandon(const std::string& volume, const Uuid& cache, Engine::Done done);
   [[nodiscard]] std::optional<VolumeCacheStatus> status_of(const std::string& volume) const;
   // The device has been tried, and every volume whose backing is there is served or refused.

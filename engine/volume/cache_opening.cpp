@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/cache/least_space.h"
 #include "engine/foundation/check.h"
 #include "engine/media/open_pmem.h"
 
@@ -81,6 +82,17 @@ std::string missing_text(const CacheBinding& binding, const CacheDevice& device,
          "(Nothing is served without them.)";
 }
 
+// Each of them has a log.
+std::uint32_t volumes_on(CacheDevice& device) {
+  std::uint32_t count = 0;
+  for (std::uint32_t slot = 0; slot < device.volumes().slots(); ++slot) {
+    const CacheVolume& volume = device.volumes()[slot];
+    const bool is_free = volume.identity.state == format::VolumeSlotState::free;
+    count += volume.damaged || !is_free ? 1 : 0;
+  }
+  return count;
+}
+
 }  // namespace
 
 Result<OpenedCache, Finding> open_cache(const CacheSpec& spec, CacheDevice::Access access) {
@@ -121,21 +133,33 @@ Result<void, Finding> reserve_memory(const CacheSpec& spec, ByteCount wanted,
 
 Result<void, Finding> set_share(CacheDevice& device, std::uint32_t volume_tag,
                                 const std::string& volume, const VolumeCacheSpec& spec) {
-  const std::uint64_t segment = device.layout().segment_bytes;
+  const CacheLayout& layout = device.layout();
+  SegmentShares& shares = device.segments().shares();
+  const std::uint64_t segment = layout.segment_bytes;
+  // What every command of the volume gets through with is kept for it, whatever it asks for.
   SegmentShare share;
-  share.minimum = static_cast<std::uint32_t>(std::min<std::uint64_t>(
-      (spec.guaranteed.value + segment - 1) / segment, SegmentShare::unlimited));
+  share.minimum =
+      std::max(least_data_segments(layout, device.payload_crc()),
+               static_cast<std::uint32_t>(std::min<std::uint64_t>(
+                   (spec.guaranteed.value + segment - 1) / segment, SegmentShare::unlimited)));
   if (spec.maximum.value != 0) {
     share.maximum = static_cast<std::uint32_t>(
         std::min<std::uint64_t>(spec.maximum.value / segment, SegmentShare::unlimited));
   }
-  const auto set = device.segments().shares().set_share(volume_tag, share);
+  const std::uint32_t logs = least_log_segments(layout, volumes_on(device));
+  if (!shares.set_log_need(logs)) {
+    return finding(Finding::About::volume_guaranteed, volume,
+                   "cache device " + spec.device + " has no room for the logs of its volumes (" +
+                       size_text({logs * segment}) +
+                       ") beside what is guaranteed; lower a `guaranteed`, or have fewer volumes "
+                       "on it");
+  }
+  const auto set = shares.set_share(volume_tag, share);
   if (set) return success();
   switch (set.error()) {
     case ShareFault::too_much: {
-      const ByteCount lacking{device.segments().shares().lacking(volume_tag, share.minimum) *
-                              segment};
-      const ByteCount offered{(device.segments().count() - SegmentShares::device_reserve) *
+      const ByteCount lacking{shares.lacking(volume_tag, share.minimum) * segment};
+      const ByteCount offered{(device.segments().count() - SegmentShares::device_reserve - logs) *
                               segment};
       return finding(Finding::About::volume_guaranteed, volume,
                      "guaranteed shares on " + spec.device + " add up to " +
@@ -146,7 +170,8 @@ Result<void, Finding> set_share(CacheDevice& device, std::uint32_t volume_tag,
       return finding(Finding::About::volume_maximum, volume,
                      "cache device " + spec.device + " keeps space in pieces of " +
                          std::to_string(segment >> 10) +
-                         " KiB, and the `maximum` is less than one or than what is guaranteed");
+                         " KiB, so the volume's `maximum` must be at least " +
+                         std::to_string(share.minimum * segment >> 10) + " KiB");
   }
   return success();
 }

@@ -4,6 +4,7 @@
 #include <ctime>
 #include <utility>
 
+#include "engine/cache/least_space.h"
 #include "engine/foundation/check.h"
 #include "engine/foundation/guard.h"
 
@@ -21,8 +22,6 @@ std::string utc_text(std::uint64_t time_ms) {
 }
 
 constexpr Duration retry_period = std::chrono::seconds(1);
-// A command's keys are in one kset, as long as there are few.
-constexpr std::uint32_t atomic_bytes = 128U << 10;
 
 format::CacheMode on_media(CacheMode mode) {
   switch (mode) {
@@ -167,6 +166,11 @@ Result<void, std::string> CacheKeeper::Slot::cancel_drain() {
   upkeep_->cancel_drain();
   publish_status();
   return success();
+}
+
+Result<void, std::string> CacheKeeper::Slot::give_up_lost() {
+  if (phase_ != Phase::served) return "it is not served: " + face_.condition().reason;
+  return upkeep_->give_up_lost();
 }
 
 void CacheKeeper::Slot::unbind_dirt() {
@@ -352,7 +356,7 @@ VolumePromise CacheKeeper::Slot::promise() const {
   VolumePromise all = arrival_.promise;
   all.writable = mode_ != CacheMode::read_only;
   if (goes_around(mode_)) return all;  // the disk's own
-  all.atomic_write_bytes = atomic_bytes;
+  all.atomic_write_bytes = static_cast<std::uint32_t>(whole_write.value * format::place_bytes);
   if (!guarantee.survives_power_loss()) {
     all.durable = false;
     if (!all.note.empty()) all.note += "; ";

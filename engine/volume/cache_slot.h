@@ -40,6 +40,7 @@ class CacheKeeper::Slot final : public BackingUser {
   Result<void, std::string> set_mode(CacheMode mode);
   Result<void, std::string> drain();
   Result<void, std::string> cancel_drain();
+  Result<void, std::string> give_up_lost();
   void abandon(const Uuid& cache, const Engine::Done& done);
   // After end_clean(): the image may be served without its cache from now on.
   void unbind_dirt();

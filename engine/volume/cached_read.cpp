@@ -12,7 +12,7 @@ void CachedRead::start(CacheFront& front, VolumeIo& io, const Gaps& gaps) {
   status_ = IoStatus::ok;
   parts_ = 1;  // until all have begun
   for (const CacheGap& gap : gaps) {
-    const bool fills = gap.kind == CacheGap::Kind::hole &&
+    const bool fills = gap.kind == CacheGap::Kind::hole && io.is_use &&
                        front.mode() != CacheMode::pass_through &&
                        front.admission().admits(gap.range);
     for (SectorRange left = gap.range; !left.empty();) {

@@ -1,7 +1,9 @@
 #include "engine/volume/cached_write.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "engine/cache/least_space.h"
 #include "engine/foundation/check.h"
 #include "engine/foundation/guard.h"
 #include "engine/volume/backing_request.h"
@@ -15,9 +17,16 @@ void CachedWrite::start(CacheFront& front, VolumeIo& io) {
   io_ = &io;
   left_ = front.range_of(io);
   tries_ = 0;
-  gave_up_ = false;
+  gave_up_ = has_waited_ = is_admitted_ = false;
   // Who waits has come before.
   settle(front.space().empty() ? begin() : CacheRefusal::no_space);
+}
+
+// Zeros take no space that counts.
+bool CachedWrite::is_admitted() {
+  is_admitted_ = is_admitted_ || io_->kind != VolumeIo::Kind::write ||
+                 front_->pace().admits({io_->data.size()});
+  return is_admitted_;
 }
 
 void CachedWrite::go_on() noexcept {
@@ -38,7 +47,7 @@ void CachedWrite::go_on() noexcept {
 Result<void, CacheRefusal> CachedWrite::begin() {
   switch (front_->write_way()) {
     case CacheFront::WriteWay::cache:
-      return take();
+      return is_admitted() ? take() : CacheRefusal::no_space;
     case CacheFront::WriteWay::backing:
       return forget();
     case CacheFront::WriteWay::later:
@@ -49,28 +58,42 @@ Result<void, CacheRefusal> CachedWrite::begin() {
   return CacheRefusal::failed;
 }
 
+// All that is left, or what its volume can always have room for, up to the next multiple of it.
 Result<void, CacheRefusal> CachedWrite::take() {
-  VolumeCache& volume = front_->volume();
+  if (io_->kind != VolumeIo::Kind::write) {
+    return take(std::min(left_.count, VolumeCache::most_zeroed));
+  }
+  const auto taken = take(left_.count);
+  const SectorCount part{whole_write.value - left_.begin.value % whole_write.value};
+  if (taken || taken.error() != CacheRefusal::no_space || left_.count <= whole_write) return taken;
+  return take(part);
+}
+
+Result<void, CacheRefusal> CachedWrite::take(SectorCount part) {
+  part_ = part;
   for (;;) {
-    Result<void, CacheRefusal> taken = success();
-    if (io_->kind == VolumeIo::Kind::write) {
-      part_ = left_.count;
-      taken = volume.write(lane().actor(), *this, left_, io_->data);
-    } else {
-      part_ = std::min(left_.count, VolumeCache::most_zeroed);
-      const SectorRange part{left_.begin, part_};
-      const bool gives_back = io_->kind == VolumeIo::Kind::deallocate || io_->may_deallocate;
-      taken = volume.write_zeroes(
-          lane().actor(), *this, {&part, 1},
-          gives_back ? VolumeCache::ZeroedSpace::given_back : VolumeCache::ZeroedSpace::kept);
-    }
+    const SectorRange range{left_.begin, part};
+    const auto taken = io_->kind == VolumeIo::Kind::write ? write(range) : zero(range);
     if (taken) {
       waits_for_ = WaitsFor::commit;
       lane().commit_soon();
-      return taken;
     }
-    if (taken.error() != CacheRefusal::media_error || ++tries_ == most_tries) return taken;
+    if (taken || taken.error() != CacheRefusal::media_error || ++tries_ == most_tries) return taken;
   }
+}
+
+Result<void, CacheRefusal> CachedWrite::write(SectorRange part) {
+  const SectorCount before = part.begin - front_->range_of(*io_).begin;
+  return front_->volume().write(lane().actor(), *this, part,
+                                io_->data.subspan(before.value * format::place_bytes,
+                                                  part.count.value * format::place_bytes));
+}
+
+Result<void, CacheRefusal> CachedWrite::zero(SectorRange part) {
+  const bool gives_back = io_->kind == VolumeIo::Kind::deallocate || io_->may_deallocate;
+  return front_->volume().write_zeroes(
+      lane().actor(), *this, {&part, 1},
+      gives_back ? VolumeCache::ZeroedSpace::given_back : VolumeCache::ZeroedSpace::kept);
 }
 
 // Also where the cache has nothing of it now: the log may still have a key that a crash would bring
@@ -110,11 +133,7 @@ void CachedWrite::settle(const Result<void, CacheRefusal>& taken) {
   switch (taken.error()) {
     case CacheRefusal::no_space:
     case CacheRefusal::no_memory:
-      waits_for_ = WaitsFor::space;
-      since_ = front_->clock().now();
-      front_->space().add(*this);
-      front_->cache().wake();
-      return;
+      return wait_for_space();
     case CacheRefusal::media_error:
       return finish(IoStatus::media_error);
     case CacheRefusal::read_only:
@@ -122,6 +141,14 @@ void CachedWrite::settle(const Result<void, CacheRefusal>& taken) {
     case CacheRefusal::failed:
       return finish(IoStatus::sync_failed);
   }
+}
+
+void CachedWrite::wait_for_space() {
+  if (!std::exchange(has_waited_, true)) since_ = front_->clock().now();
+  waits_for_ = WaitsFor::space;
+  const bool has_begun = left_ != front_->range_of(*io_);
+  front_->space().add(*this, since_, has_begun ? SpaceQueue::Turn::next : SpaceQueue::Turn::last);
+  front_->cache().wake();
 }
 
 void CachedWrite::look_again() {

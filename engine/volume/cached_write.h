@@ -14,10 +14,11 @@ namespace engine {
 
 class CacheFront;
 
-// On its way into the cache (zeroings larger than one command may be go in pieces, in address
-// order), or around it: then what the cache has of the range is forgotten durably before the
-// backing is touched, and no miss that overlaps it fills meanwhile. Given back to its lane when
-// `io` ends.
+// On its way into the cache, or around it: then what the cache has of the range is forgotten
+// durably before the backing is touched, and no miss that overlaps it fills meanwhile. What is
+// larger than one command of the cache may be goes into it in parts, in address order: zeroings of
+// more than most_zeroed, and writes of more than whole_write while there is no room for the whole.
+// Given back to its lane when `io` ends.
 class CachedWrite final : public CacheCommand, public SpaceWaiter {
  public:
   explicit CachedWrite(CacheLane& lane) : CacheCommand(lane), backing_wait_(*this) {}
@@ -43,8 +44,13 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter {
   // Whichever way it goes now.
   [[nodiscard]] Result<void, CacheRefusal> begin();
   [[nodiscard]] Result<void, CacheRefusal> take();
+  [[nodiscard]] Result<void, CacheRefusal> take(SectorCount part);
+  [[nodiscard]] Result<void, CacheRefusal> write(SectorRange part);
+  [[nodiscard]] Result<void, CacheRefusal> zero(SectorRange part);
   [[nodiscard]] Result<void, CacheRefusal> forget();
   void settle(const Result<void, CacheRefusal>& taken);
+  [[nodiscard]] bool is_admitted();
+  void wait_for_space();
   void look_again();
   void committed();
   void write_directly();
@@ -56,7 +62,9 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter {
   SectorRange left_;
   SectorCount part_;  // of it that is on its way
   WaitsFor waits_for_ = WaitsFor::commit;
-  Instant since_;  // it waits for space
+  bool has_waited_ = false;  // for space
+  bool is_admitted_ = false;
+  Instant since_;  // it has waited for space
   BackingWait backing_wait_;
   DirectWrite direct_;
   bool gave_up_ = false;

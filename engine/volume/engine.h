@@ -107,6 +107,10 @@ struct CacheStatus {
   ByteCount size;      // what follows is 0 while not open
   ByteCount free;      // of data and logs
   ByteCount dirty;     // that waits for a backing; newer over older counted twice
+  // Since it was opened: parts of reads that it had badly, and their backings well; and reads of
+  // what nobody has any more.
+  std::uint64_t healed_reads = 0;
+  std::uint64_t lost_reads = 0;
   PmemGuarantee guarantee{};
 };
 
@@ -186,6 +190,9 @@ class Engine {
   // Of a volume that is late because its cache has what the image lacks, with a cache or without:
   // goes on without what `cache` has, which is lost, also if it comes back.
   virtual void abandon_cache(const std::string& name, const Uuid& cache, Done done) = 0;
+  // What stops the write-back because nobody has it any more is written down as lost, and stays an
+  // error until it is written; write-back goes on without it.
+  virtual void give_up_lost(const std::string& name, Done done) = 0;
   // After the last request: writes down that all ended well, and ends the threads. False: a disk
   // still holds one of them, and the process must end without destructors.
   [[nodiscard]] virtual bool stop(Duration patience) = 0;

@@ -178,6 +178,12 @@ void LocalEngine::cancel_drain(const std::string& name, Done done) {
   }
 }
 
+void LocalEngine::give_up_lost(const std::string& name, Done done) {
+  if (CacheKeeper* const keeper = keeper_of(name, done)) {
+    keeper->give_up_lost(name, std::move(done));
+  }
+}
+
 void LocalEngine::abandon_cache(const std::string& name, const Uuid& cache, Done done) {
   const auto found = slots_by_name_.find(name);
   if (found == slots_by_name_.end()) return done("there is no volume " + name);

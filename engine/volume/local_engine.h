@@ -35,6 +35,7 @@ class LocalEngine final : public Engine {
   void drain(const std::string& name, Done done) override;
   void cancel_drain(const std::string& name, Done done) override;
   void abandon_cache(const std::string& name, const Uuid& cache, Done done) override;
+  void give_up_lost(const std::string& name, Done done) override;
   [[nodiscard]] bool stop(Duration patience) override;
 
  private:

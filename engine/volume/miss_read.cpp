@@ -16,6 +16,7 @@ SectorCount MissRead::start(CachedRead& reader, SectorRange gap, bool fills) {
   fills_ = fills;
   status_ = IoStatus::ok;
   holes_.clear();
+  bad_.reset();
   phase_ = Phase::joined;  // from begin() on it may be handed over
   front_->volume().misses().begin(gap, *this);
   const SectorCount taken = range().count;
@@ -34,13 +35,19 @@ SectorCount MissRead::start(CachedRead& reader, SectorRange gap, bool fills) {
 void MissRead::look_again() {
   phase_ = Phase::reading;
   bool lost = false;
+  CacheGap last;
   front_->volume().read(range(), reader_->bytes_of(range()), ExtentIndex::Heat::keep,
                         [&](const CacheGap& gap) {
                           lost = lost || gap.kind == CacheGap::Kind::bad_dirty;
                           holes_.push_back(gap.range);
+                          last = gap;
                         });
-  // Only what is missing as a whole is worth filling.
-  fills_ = fills_ && holes_.size() == 1 && holes_.front() == range();
+  // Only what is missing as a whole is worth filling, or bad as a whole.
+  const bool is_whole = last.range == range();
+  fills_ = fills_ && is_whole && last.kind == CacheGap::Kind::hole;
+  if (is_whole && last.kind == CacheGap::Kind::bad_clean) {
+    bad_ = Fragment{.range = last.range, .value = last.value};
+  }
   std::ranges::reverse(holes_);
   if (lost) {
     front_->count_lost_read();
@@ -86,7 +93,7 @@ void MissRead::hand_out(IoStatus status) {
                                         other.range().count.value * format::place_bytes));
     part = next;
   }
-  const bool filling = status == IoStatus::ok && fills_ && fill();
+  const bool filling = status == IoStatus::ok && (fills_ || bad_) && fill();
   CachedRead& reader = *reader_;
   if (!filling) end();
   reader.part_done(status);
@@ -115,8 +122,9 @@ bool MissRead::fill() {
   }
   phase_ = Phase::filling;
   const auto taken =
-      front_->volume().fill(lane().actor(), *this, range(), bytes,
-                            GUARD("a fill can be overtaken") ? &overtaken() : nullptr);
+      bad_ ? front_->volume().heal(lane().actor(), *this, *bad_, bytes, &overtaken())
+           : front_->volume().fill(lane().actor(), *this, range(), bytes,
+                                   GUARD("a fill can be overtaken") ? &overtaken() : nullptr);
   if (taken) lane().commit_soon();
   return static_cast<bool>(taken);
 }
@@ -127,12 +135,23 @@ void MissRead::end() {
   lane().give_back(*this);
 }
 
+void MissRead::filled() {
+  const bool is_in = outcome() == CommitOutcome::committed && !any_dropped();
+  if (bad_ && is_in) front_->count_healed_read();
+  end();
+}
+
 void MissRead::go_on() noexcept {
-  if (phase_ == Phase::filling) return end();
+  if (phase_ == Phase::filling) return filled();
+  if (status_ != IoStatus::ok) {
+    // What was wrong may have been with other blocks than these, or with the other one's lane.
+    status_ = IoStatus::ok;
+    front_->volume().misses().begin_alone(*this);
+    return look_again();
+  }
   CachedRead& reader = *reader_;
-  const IoStatus status = status_;
   lane().give_back(*this);
-  reader.part_done(status);
+  reader.part_done(IoStatus::ok);
 }
 
 }  // namespace engine

@@ -3,6 +3,7 @@
 
 #include <boost/container/small_vector.hpp>
 #include <cstdint>
+#include <optional>
 
 #include "engine/cache/miss_table.h"
 #include "engine/cache/volume_cache.h"
@@ -15,8 +16,9 @@ class CachedRead;
 class CacheFront;
 
 // Either it reads the backing, gives what it got to those who have joined it, and fills the cache
-// if it is worth it; or it has joined another one, and is handed its bytes. Given back to its lane
-// when that is over, which may be after the reader has gone.
+// if it is worth it, or heals what was bad there; or it has joined another one, and is handed its
+// bytes (and reads by itself, if there are none). Given back to its lane when that is over, which
+// may be after the reader has gone.
 class MissRead final : public CacheCommand, private MissPart {
  public:
   explicit MissRead(CacheLane& lane) : CacheCommand(lane) {}
@@ -35,12 +37,14 @@ class MissRead final : public CacheCommand, private MissPart {
   void hand_out(IoStatus status);
   void receive(IoStatus status, std::span<const std::byte> bytes);
   [[nodiscard]] bool fill();
+  void filled();
   void end();
 
   CachedRead* reader_ = nullptr;
   CacheFront* front_ = nullptr;
   Phase phase_ = Phase::joined;
   bool fills_ = false;
+  std::optional<Fragment> bad_;                           // all of it, in the cache
   boost::container::small_vector<SectorRange, 4> holes_;  // that are left to read
   IoStatus status_ = IoStatus::ok;  // of the backing; joined: that was handed over
   // A read may end inside its submission; then the one who submits goes on.

@@ -125,6 +125,12 @@ std::vector<Finding> PoolKeeper::findings() const {
                      .name = slot->spec.name,
                      .text = larger_than_configured(size, slot->spec.size)});
     }
+    if (slot->lossy == nullptr) continue;
+    if (const LostRanges lost = slot->lossy->lost(); !lost.empty()) {
+      all.push_back({.about = Finding::About::volume,
+                     .name = slot->spec.name,
+                     .text = lost.text() + ": reading them fails until they are written"});
+    }
   }
   return all;
 }
@@ -141,7 +147,7 @@ bool PoolKeeper::await_idle(Instant deadline) {
   std::unique_lock lock(mutex_);
   return idle_.wait_until(lock, time_point(deadline), [this] {
     return ended_ || (doing_ == nullptr && !trying_now_ && grows_.empty() && binds_.empty() &&
-                      pace_.next() > clock_.now());
+                      losses_.empty() && pace_.next() > clock_.now());
   });
 }
 
@@ -187,6 +193,18 @@ void PoolKeeper::change_binding(BindRequest request) {
   request.done(std::string(stopping_answer));
 }
 
+void PoolKeeper::set_lost(const std::string& volume, const LostRanges& lost, LostDone done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!ended_) {
+      losses_.push_back({.volume = volume, .lost = lost, .done = std::move(done)});
+      wake_.notify_all();
+      return;
+    }
+  }
+  done(std::string(stopping_answer));
+}
+
 bool PoolKeeper::stop(Instant deadline) {
   std::unique_lock lock(mutex_);
   stopping_ = true;
@@ -224,7 +242,7 @@ Instant PoolKeeper::next_wake() const {
 
 void PoolKeeper::run() {
   std::unique_lock lock(mutex_);
-  while (!stopping_ || !binds_.empty()) {
+  while (!stopping_ || !binds_.empty() || !losses_.empty()) {
     const Instant now = clock_.now();
     if (!binds_.empty()) {
       const auto requests = std::exchange(binds_, {});
@@ -232,6 +250,13 @@ void PoolKeeper::run() {
       busy_since_ = now;
       lock.unlock();
       bind_now(requests);
+      lock.lock();
+    } else if (!losses_.empty()) {
+      const auto requests = std::exchange(losses_, {});
+      doing_ = "writing down what is lost";
+      busy_since_ = now;
+      lock.unlock();
+      set_lost_now(requests);
       lock.lock();
     } else if (!grows_.empty()) {
       GrowRequest request = std::move(grows_.front());
@@ -434,7 +459,13 @@ void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
     auto device = std::make_unique<FileDevice>(std::move(file.value()), record.size, source);
     slot.file = device.get();
     const VolumePromise promise = promise_of(slot, record.size);
-    slot.volume.go_online(std::move(device), record.uuid, blocks, promise);
+    auto lossy =
+        std::make_unique<LossyBacking>(std::move(device), slot.spec.name, record.lost, *this);
+    {
+      const std::lock_guard lock(mutex_);
+      slot.lossy = lossy.get();
+    }
+    slot.volume.go_online(std::move(lossy), record.uuid, blocks, promise);
     if (slot.user != nullptr) {
       slot.user->backing_came(
           {.binding = record.cache, .marker = std::move(marker), .mark = mark, .promise = promise});
@@ -506,6 +537,17 @@ void PoolKeeper::bind_now(const std::deque<BindRequest>& requests) {
       bound_by[at]->done(boost::outcome_v2::success());
     } else {
       bound_by[at]->done(bound[at].error().text);
+    }
+  }
+}
+
+void PoolKeeper::set_lost_now(const std::deque<LostRequest>& requests) {
+  for (const LostRequest& request : requests) {
+    const auto set = files_->set_lost(request.volume, request.lost);
+    if (set) {
+      request.done(boost::outcome_v2::success());
+    } else {
+      request.done(set.error().text);
     }
   }
 }

@@ -16,6 +16,7 @@
 #include "engine/media/file_device.h"
 #include "engine/media/memory_device.h"
 #include "engine/pool/file_pool.h"
+#include "engine/pool/lossy_backing.h"
 #include "engine/volume/backed_volume.h"
 #include "engine/volume/backing_user.h"
 #include "engine/volume/binding_keeper.h"
@@ -29,7 +30,7 @@ namespace engine {
 // keeper's own thread, which is the only one that brings volumes of the pool up. Others ask, are
 // told what was last found, and never wait for the disk: a pool that hangs holds up nothing but
 // itself.
-class PoolKeeper final : private VolumeObserver, public BindingKeeper {
+class PoolKeeper final : private VolumeObserver, public BindingKeeper, public LostKeeper {
  public:
   using GrowDone = std::function<void(Result<void, std::string>)>;
 
@@ -59,6 +60,8 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper {
   void grow(const std::string& volume, ByteCount size, GrowDone done);
   // Also carried out when the keeper is told to stop before it has come to it.
   void bind(const std::string& volume, const CacheBinding& binding, BindDone done) override;
+  // As bind().
+  void set_lost(const std::string& volume, const LostRanges& lost, LostDone done) override;
   // Of a volume that nobody caches, and that misses `cache`: see Engine::abandon_cache.
   void abandon_cache(const std::string& volume, const Uuid& cache, BindDone done);
   // Ends the thread. False: it still waits for the disk at `deadline`.
@@ -72,6 +75,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper {
     // Which kind of backing it has, once online; owned by the volume.
     FileDevice* file = nullptr;
     MemoryDevice* memory = nullptr;
+    LossyBacking* lossy = nullptr;  // around the file; of mutex_
   };
   struct GrowRequest {
     std::string volume;
@@ -85,6 +89,12 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper {
     std::string volume;
     BindingChange change;
     BindDone done;
+  };
+
+  struct LostRequest {
+    std::string volume;
+    LostRanges lost;
+    LostDone done;
   };
 
   // A reactor's thread when a flush has failed; else the keeper's.
@@ -107,6 +117,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper {
   [[nodiscard]] Result<void, std::string> grow_now(const GrowRequest& request);
   void change_binding(BindRequest request);
   void bind_now(const std::deque<BindRequest>& requests);
+  void set_lost_now(const std::deque<LostRequest>& requests);
   // What trying found; a volume that cannot be as configured is refused.
   void stay_down(Slot& slot, const PoolError& error);
   void stay_down(Slot& slot, const std::string& reason);
@@ -140,6 +151,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper {
   std::string opening_;             // since when its volumes have been waited for
   std::deque<GrowRequest> grows_;
   std::deque<BindRequest> binds_;
+  std::deque<LostRequest> losses_;
   RetryPace pace_;
   Instant next_measure_{};
   bool trying_now_ = true;

@@ -8,12 +8,19 @@
 
 namespace engine {
 
-void SpaceQueue::add(CachedWrite& write) {
+void SpaceQueue::add(CachedWrite& write, Instant since, Turn turn) {
   const std::lock_guard lock(lock_);
   SpaceWaiter& waiter = write;
+  waiter.since = since;
   waiter.is_told = waiter.is_told_again = false;
-  writes_.push_back(waiter);
+  writes_.insert(turn == Turn::next ? writes_.begin() : writes_.end(), waiter);
   waiting_.fetch_add(1, std::memory_order_release);
+}
+
+std::optional<Instant> SpaceQueue::waits_since() {
+  const std::lock_guard lock(lock_);
+  if (writes_.empty()) return std::nullopt;
+  return writes_.front().since;
 }
 
 void SpaceQueue::tell_first() {

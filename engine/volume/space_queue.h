@@ -3,7 +3,10 @@
 
 #include <atomic>
 #include <boost/intrusive/list.hpp>
+#include <cstdint>
+#include <optional>
 
+#include "engine/foundation/clock.h"
 #include "engine/foundation/spin_lock.h"
 
 namespace engine {
@@ -13,6 +16,7 @@ class CachedWrite;
 // Linked while it waits; of the queue's lock.
 struct SpaceWaiter
     : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::safe_link>> {
+  Instant since;
   bool is_told = false;        // and has not looked since
   bool is_told_again = false;  // perhaps after it has looked
 };
@@ -26,7 +30,11 @@ class SpaceQueue {
   SpaceQueue& operator=(const SpaceQueue&) = delete;
 
   [[nodiscard]] bool empty() const { return waiting_.load(std::memory_order_acquire) == 0; }
-  void add(CachedWrite& write);
+  // `next`: it has waited before, for the part of it that came before this one.
+  enum class Turn : std::uint8_t { last, next };
+  void add(CachedWrite& write, Instant since, Turn turn);
+  // Since when the first has waited; nullopt: nobody does.
+  [[nodiscard]] std::optional<Instant> waits_since();
   // There may be space: tells the first, who looks once more if it has been told and may be
   // looking already.
   void tell_first();

@@ -32,6 +32,7 @@ void VerifyRequest::read_piece() {
   const BlockSize block = volume_.identity().block_size;
   const BlockCount left = end_ - at_;
   read_.kind = VolumeIo::Kind::read;
+  read_.is_use = false;
   read_.lba = at_;
   read_.blocks = {std::min<std::uint64_t>(left.value, buffer_.bytes().size() / block.bytes)};
   read_.data = buffer_.bytes().first((read_.blocks * block).value);

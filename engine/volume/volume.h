@@ -26,6 +26,7 @@ struct VolumeIo {
   };
   Kind kind = Kind::read;
   bool may_deallocate = false;  // write_zeroes only (NVM command set: DEAC)
+  bool is_use = true;  // read: whoever asks is likely to ask again; the cache keeps such blocks
   Lba lba{};
   BlockCount blocks{};
   // read: destination; write: source; exactly blocks * block size long. Stays valid until `done`.

@@ -51,16 +51,20 @@ void VolumeUpkeep::cancel_drain() {
 
 bool VolumeUpkeep::turn() {
   front_.written_through().take(write_back_, clock_.now());
+  AdmissionPace& pace = front_.pace();
+  pace.refill(clock_.now());
   if (stopping_) return false;
   look_at_drain();
-  const bool someone_waits = !front_.space().empty();
-  if (someone_waits && front_.write_way() != CacheFront::WriteWay::cache) {
+  if (!front_.space().empty() && front_.write_way() != CacheFront::WriteWay::cache) {
     // Not for space, and with the mode it changes for all of them.
     if (front_.write_way() != CacheFront::WriteWay::later) front_.space().tell_first();
     return false;
   }
+  // Who is only held back to the backing's pace needs no space yet.
+  const bool someone_waits = !front_.space().empty() && !pace.holds_back();
+  if (someone_waits && pace.is_paced()) front_.space().tell_first();
   if (!someone_waits && !reclaim_.is_wanted()) return false;
-  switch (reclaim_.step(actor_)) {
+  switch (reclaim_.step(actor_, someone_waits ? Reclaim::Need::now : Reclaim::Need::ahead)) {
     case Reclaim::Step::worked:
     case Reclaim::Step::waits:
     case Reclaim::Step::busy:
@@ -87,6 +91,7 @@ void VolumeUpkeep::tick() {
   write_back_.tick();
   status_ = write_back_.status();
   look_at_progress();
+  look_at_losses();
   if (report_.not_opened && report_.not_opened->kind == CacheError::Kind::no_free_segment &&
       volume_.open_log(writer_, report_.last_sequence, report_.last_time_ms)) {
     report_.not_opened.reset();
@@ -112,10 +117,67 @@ void VolumeUpkeep::look_at_progress() {
   const bool silent = status_.in_flight > 0 && clock_.now() - status_.last_answer > silence;
   const bool gets_on = !silent && (status_.state == State::idle || status_.state == State::writing);
   front_.set_gets_on(gets_on);
+  set_pace(gets_on);
+  const auto since = front_.space().waits_since();
+  waits_too_long_ = gets_on && since && clock_.now() - *since > longest_wait;
   if (!gets_on) {
     front_.written_through().give_up({clock_.now().since_start - CacheFront::space_patience});
   }
   volume_.device().segments().shares().set_progress(volume_.tag(), gets_on);
+}
+
+void VolumeUpkeep::set_pace(bool gets_on) {
+  SegmentTable& segments = volume_.device().segments();
+  const std::uint64_t room = segments.shares().used(volume_.tag()) +
+                             segments.shares().room(volume_.tag(), segments.free_count());
+  front_.pace().measure({.dirty = status_.bytes_left,
+                         .room = {room * volume_.device().layout().segment_bytes},
+                         .drain = gets_on ? status_.rate : ByteCount{}},
+                        clock_.now());
+}
+
+Result<void, std::string> VolumeUpkeep::give_up_lost() {
+  const auto trouble = write_back_.status().trouble;
+  if (!trouble || !trouble->is_lost_data()) {
+    return std::string("nothing of it that cannot be read stops its write-back");
+  }
+  giving_up_.up_to = volume_.commit().published();
+  giving_up_.error.clear();
+  look_at_losses();
+  return boost::outcome_v2::success();
+}
+
+// One at a time: whether there are more, write-back finds out.
+void VolumeUpkeep::look_at_losses() {
+  if (giving_up_.has_ended.exchange(false, std::memory_order_acquire)) {
+    giving_up_.is_under_way = false;
+    if (giving_up_.outcome) {
+      giving_up_.up_to = 0;
+      giving_up_.error = *giving_up_.outcome;
+    } else {
+      write_back_.look_again();
+    }
+    return;
+  }
+  const auto& trouble = status_.trouble;
+  const bool is_stopped = status_.state == WriteBackStatus::State::stopped;
+  if (giving_up_.is_under_way || !is_stopped || !trouble || !trouble->is_lost_data() ||
+      trouble->sequence > giving_up_.up_to || stopping_) {
+    return;
+  }
+  LossRecord* const losses = front_.backing().losses();
+  if (losses == nullptr) {
+    giving_up_.error = "its backing keeps no list of what is lost";
+    return;
+  }
+  giving_up_.is_under_way = true;
+  giving_up_.outcome.reset();
+  losses->add({trouble->range.begin.value * format::place_bytes},
+              {trouble->range.count.value * format::place_bytes},
+              [this](const Result<void, std::string>& written) {
+                if (!written) giving_up_.outcome = written.error();
+                giving_up_.has_ended.store(true, std::memory_order_release);  // and no more
+              });
 }
 
 bool VolumeUpkeep::end_clean() {
@@ -159,13 +221,22 @@ std::string VolumeUpkeep::trouble() const {
       [[fallthrough]];
     case State::backing_off:
       return status_.error + " fails; " + kept + ", and written when it works again";
-    case State::stopped:
-      return status_.error + "; " + kept;
+    case State::stopped: {
+      const bool is_lost = status_.trouble && status_.trouble->is_lost_data();
+      return status_.error + (is_lost ? " (forebayctl give-up-lost)" : "") + "; " + kept +
+             (giving_up_.error.empty() ? std::string{} : ". " + giving_up_.error);
+    }
     case State::failed:
       return "write-back has ended: " + status_.error + "; " + kept + " until a restart";
   }
   if (status_.in_flight > 0 && clock_.now() - status_.last_answer > silence) {
     return "its backing does not answer; " + kept + ", and written when it does";
+  }
+  if (waits_too_long_) {
+    return "writes have waited for space in its cache for more than " +
+           std::to_string(std::chrono::duration_cast<std::chrono::seconds>(longest_wait).count()) +
+           " s although its backing works: it is too slow for what is written, or the cache is too "
+           "small; if neither is so, report it";
   }
   return {};
 }

@@ -1,6 +1,7 @@
 // VolumeUpkeep: what a volume's cache needs done beside its commands: write-back, reclaim, tails.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,12 +37,19 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   [[nodiscard]] bool turn();
   void tick();
 
+  // The operator has decided: whatever is logged now, and stops write-back because nobody has it
+  // any more, is written down as lost in the volume's record in its pool, and write-back goes on
+  // without it. Error: nothing of the kind stops it; a sentence for the operator.
+  [[nodiscard]] Result<void, std::string> give_up_lost();
+
   // Nothing new is begun; what is under way ends.
   void stop() {
     stopping_ = true;
     write_back_.stop();
   }
-  [[nodiscard]] bool is_quiet() const { return write_back_.is_quiet() && reclaim_.is_at_rest(); }
+  [[nodiscard]] bool is_quiet() const {
+    return write_back_.is_quiet() && reclaim_.is_at_rest() && !giving_up_.is_under_way;
+  }
   // After the last command, quiet: writes down where the log ends. True: nothing waits for the
   // backing any more.
   [[nodiscard]] bool end_clean();
@@ -49,12 +57,16 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   [[nodiscard]] const WriteBackStatus& status() const { return status_; }
   // What is not well, as a sentence for the operator; empty: all is.
   [[nodiscard]] std::string trouble() const;
-  // Commands have come since the last tick.
-  [[nodiscard]] bool is_busy() const { return busy_; }
+  // Commands have come since the last tick, or wait.
+  [[nodiscard]] bool is_busy() const { return busy_ || !front_.space().empty(); }
+  // Nobody waits so long while the backing gets on: if somebody does, something is wrong.
+  static constexpr Duration longest_wait = std::chrono::seconds(10);
 
  private:
   void written_back() override {}
   void look_at_progress();
+  void set_pace(bool gets_on);
+  void look_at_losses();
   void look_at_drain();
   [[nodiscard]] std::string why_read_only() const;
 
@@ -71,6 +83,15 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   std::uint64_t published_ = 0;  // at the last tick
   bool busy_ = false;
   bool stopping_ = false;
+  bool waits_too_long_ = false;
+  struct GivingUp {
+    std::uint64_t up_to = 0;  // a kset
+    bool is_under_way = false;
+    std::string error;  // of the last time
+    std::atomic<bool> has_ended{false};
+    std::optional<std::string> outcome;  // the error, before has_ended
+  };
+  GivingUp giving_up_;
   std::optional<std::uint64_t> drain_to_;  // sequence
   Instant noted_;                          // when the log's end was last written down
 };

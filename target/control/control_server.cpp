@@ -72,7 +72,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     respond(
         http::status::not_found,
         error_body("no such resource; known: /v1/status, and /v1/volumes/NAME/ with grow, mode, "
-                   "drain or abandon"));
+                   "drain, abandon or give-up-lost"));
   }
 
   // What can be asked of a volume: `begin` false, the body is not what `body` says.
@@ -81,7 +81,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     bool (Exchange::*begin)(const boost::json::object& wanted);
     const char* body;
   };
-  static const std::array<Change, 4> changes;
+  static const std::array<Change, 5> changes;
 
   void change(const Change& change, const std::string& body) {
     boost::system::error_code error;
@@ -119,6 +119,11 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     const auto cache = text_in(wanted, "cache");
     if (cache) routes_.abandon(target_volume_, *cache, answer_when_done());
     return cache.has_value();
+  }
+
+  bool give_up_lost(const boost::json::object& /*wanted*/) {
+    routes_.give_up_lost(target_volume_, answer_when_done());
+    return true;
   }
 
   static std::optional<std::string> text_in(const boost::json::object& object, const char* key) {
@@ -186,11 +191,12 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   http::response<http::string_body> response_;
 };
 
-const std::array<Exchange::Change, 4> Exchange::changes{
+const std::array<Exchange::Change, 5> Exchange::changes{
     {{"grow", &Exchange::grow, R"({"size_bytes": N})"},
      {"mode", &Exchange::set_mode, R"({"mode": "write-back"}, or another mode)"},
      {"drain", &Exchange::drain, R"({"cancel": false}, or true)"},
-     {"abandon", &Exchange::abandon, R"({"cache": UUID})"}}};
+     {"abandon", &Exchange::abandon, R"({"cache": UUID})"},
+     {"give-up-lost", &Exchange::give_up_lost, "{}"}}};
 
 class UnixControlServer final : public ControlServer {
  public:

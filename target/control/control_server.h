@@ -3,6 +3,7 @@
 //   POST /v1/volumes/NAME/grow   {"size_bytes": N}
 //   POST /v1/volumes/NAME/mode   {"mode": "write-through"}   of its cache
 //   POST /v1/volumes/NAME/drain  {"cancel": false}           answered when begun; see status
+//   POST /v1/volumes/NAME/give-up-lost {}                    what stops its write-back
 //   POST /v1/volumes/NAME/abandon {"cache": UUID}            what that has of it and the pool lacks
 #pragma once
 
@@ -25,6 +26,7 @@ struct ControlRoutes {
   std::function<void(const std::string& volume, const std::string& mode, Done done)> set_mode;
   std::function<void(const std::string& volume, bool cancel, Done done)> drain;
   std::function<void(const std::string& volume, const std::string& cache, Done done)> abandon;
+  std::function<void(const std::string& volume, Done done)> give_up_lost;
 };
 
 // Owns the control thread, which feeds the watchdog: nothing that runs on it may wait for a disk.

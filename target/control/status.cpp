@@ -46,7 +46,9 @@ json::object value_of(const CacheStatus& c) {
           {"media", c.media},
           {"size_bytes", c.size_bytes},
           {"free_bytes", c.free_bytes},
-          {"dirty_bytes", c.dirty_bytes}};
+          {"dirty_bytes", c.dirty_bytes},
+          {"healed_reads", c.healed_reads},
+          {"lost_reads", c.lost_reads}};
 }
 
 json::object value_of(const VolumeStatus& v) {

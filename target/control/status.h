@@ -36,6 +36,10 @@ struct CacheStatus {
   std::uint64_t size_bytes = 0;
   std::uint64_t free_bytes = 0;
   std::uint64_t dirty_bytes = 0;  // that waits for a pool
+  // Since it was opened: parts of reads that were bad in it and good in their pools, and reads of
+  // what nobody has any more.
+  std::uint64_t healed_reads = 0;
+  std::uint64_t lost_reads = 0;
 };
 
 struct VolumeStatus {

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "tests/crash/crash_run.h"
+#include "tests/crash/lost_blocks.h"
 #include "tests/crash/page_crash_run.h"
 #include "tests/crash/reclaim_driver.h"
 
@@ -39,6 +40,7 @@ TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
   run_rotten_payload(counts);
   run_reclaim(counts);
   run_overtaken_fill(counts);
+  run_lost_blocks(counts);
   print(counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
   EXPECT_GE(counts.total(), wanted);

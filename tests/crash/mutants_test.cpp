@@ -13,6 +13,7 @@
 
 #include "tests/crash/crash_run.h"
 #include "tests/crash/guards.h"
+#include "tests/crash/lost_blocks.h"
 #include "tests/crash/page_crash_run.h"
 #include "tests/crash/reclaim_driver.h"
 
@@ -75,6 +76,9 @@ constexpr Mutant mutants[] = {
     {"generation of the next use"},
     {"overtaken fill"},
     {"misses are overtaken"},
+    {"lost is written down first"},
+    {"lost blocks are an error"},
+    {"no longer lost before the answer"},
     {.guard = "kset a round after its data", .pages = true},
     {.guard = "sync before acknowledgement", .pages = true},
     {.guard = "sync result", .thin = 20, .pages = true},
@@ -105,6 +109,7 @@ void run_line_mutant(const Mutant& mutant, CrashCounts& counts) {
   run_rotten_payload(counts);
   if (counts.violations == 0) run_reclaim(counts);
   if (counts.violations == 0) run_overtaken_fill(counts);
+  if (counts.violations == 0) run_lost_blocks(counts);
   const std::uint64_t most = counts.total() + most_states;
   for (std::uint64_t seed = mutant.seed; counts.total() < most && counts.violations == 0; ++seed) {
     run_crashes({.seed = seed,

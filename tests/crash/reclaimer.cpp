@@ -62,8 +62,10 @@ void Reclaimer::forget_all() {
   tails.key_tail = tails.dirty_tail;
   tails.key_tail_chunk = tails.dirty_tail_chunk;
   CHECK(device_.volumes().set_tails(writer_, volume_.slot(), tails));
-  CHECK(device_.chunks().release_below(writer_, device_.chunks_of(volume_.slot()).chunks,
-                                       tails.key_tail_chunk));
+  auto& chunks = device_.chunks_of(volume_.slot()).chunks;
+  const std::size_t before = chunks.size();
+  CHECK(device_.chunks().release_below(writer_, chunks, tails.key_tail_chunk));
+  for (std::size_t gone = chunks.size(); gone < before; ++gone) volume_.log().drop_chunk();
   for (std::uint32_t segment = 0; segment < device_.segments().count(); ++segment) {
     if (is_free_to_go(segment)) free_segment(segment);
   }

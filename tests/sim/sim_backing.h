@@ -24,6 +24,9 @@ class SimBacking final : public BackingDevice {
   [[nodiscard]] ByteCount size() const override;
   void submit(IoLane& lane, BackingIo& io) override;
   [[nodiscard]] bool needs_reopen() const override;
+  [[nodiscard]] LossRecord* losses() override { return losses_; }
+  // Outlives it.
+  void keep_losses(LossRecord* losses) { losses_ = losses; }
 
   // While holding (or hung), operations collect here.
   void hold(bool holding);
@@ -61,6 +64,7 @@ class SimBacking final : public BackingDevice {
   [[nodiscard]] IoStatus perform(BackingIo& io);
   [[nodiscard]] IoStatus transfer(BackingIo& io);
 
+  LossRecord* losses_ = nullptr;
   mutable std::mutex mutex_;  // guards everything below; taken before a lane's post mutex
   SimDisk disk_;
   SeededRandom random_;

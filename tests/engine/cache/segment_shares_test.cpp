@@ -97,6 +97,35 @@ TEST(SegmentShares, SegmentsTakenDuringACountAreDirty) {
   EXPECT_EQ(device.shares.room(1, device.free), 0U);
 }
 
+TEST(SegmentShares, WhatLogsMayNeedIsKeptFromData) {
+  Device device;
+  EXPECT_EQ(device.shares.set_log_need(19).error(), ShareFault::too_much);
+  ASSERT_TRUE(device.shares.set_log_need(6));
+  EXPECT_EQ(device.set(1, {.minimum = 13}).error(), ShareFault::too_much);
+  ASSERT_TRUE(device.set(1, {.minimum = 12}));
+  device.shares.log_took();
+  --device.free;
+  EXPECT_EQ(device.take_all(2), 0U) << "it is kept for the other one";
+  EXPECT_EQ(device.take_all(1), 12U);
+  EXPECT_EQ(device.free, 2U + 5U);
+  device.shares.log_gave_back();
+  ++device.free;
+  EXPECT_EQ(device.take_all(2), 0U);
+}
+
+TEST(SegmentShares, LogsBeyondTheirNeedTakeWhatNobodyCountsOn) {
+  Device device;
+  ASSERT_TRUE(device.shares.set_log_need(4));
+  ASSERT_TRUE(device.set(1, {.minimum = 5}));
+  EXPECT_TRUE(device.shares.lends_to_logs(2 + 4 + 5 + 1));
+  EXPECT_FALSE(device.shares.lends_to_logs(2 + 4 + 5));
+  EXPECT_EQ(device.take_all(1), 14U);
+  EXPECT_TRUE(device.shares.lends_to_logs(2 + 4 + 1));
+  for (int log = 0; log < 4; ++log) device.shares.log_took();
+  EXPECT_TRUE(device.shares.lends_to_logs(3));
+  EXPECT_FALSE(device.shares.lends_to_logs(2));
+}
+
 TEST(SegmentShares, AHungDiskGetsItsMinimumAndNoMore) {
   Device device;
   ASSERT_TRUE(device.set(1, {.minimum = 3}));

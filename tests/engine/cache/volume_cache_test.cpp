@@ -102,6 +102,41 @@ TEST(VolumeCache, FillLosesAgainstAWriteOfTheSameTurn) {
   EXPECT_EQ(open.live_sectors(), 5U);
 }
 
+// What was bad is replaced where it still is what it was, and nobody has written since it was read.
+TEST(VolumeCache, HealingIsConditional) {
+  const auto pmem = cache_pmem(true);
+  const std::vector<std::byte> from_backing(8 * 512, std::byte{1});
+  {
+    OpenVolume open(*pmem);
+    CommitRecord filled(open.sink);
+    must(open.volume->fill(*open.actor, filled, {{0}, {8}}, from_backing));
+    EXPECT_FALSE(open.actor->end_turn());
+    const auto bad = open.volume->pin_front({{0}, {8}})->value;
+    flip_bit(*pmem, {bad.place.value * 512});
+    EXPECT_THAT(open.read(0, 8), Each(-2));
+    const Fragment fragment{.range = {{0}, {8}}, .value = bad};
+    CommitRecord healed(open.sink);
+    std::atomic<bool> overtaken{true};
+    must(open.volume->heal(*open.actor, healed, fragment, from_backing, &overtaken));
+    EXPECT_FALSE(open.actor->end_turn());
+    EXPECT_TRUE(healed.any_dropped());
+    overtaken = false;
+    must(open.write(2, 1, 9));
+    must(open.volume->heal(*open.actor, healed, fragment, from_backing, &overtaken));
+    EXPECT_FALSE(open.actor->end_turn());
+    EXPECT_TRUE(healed.any_dropped()) << "not as a whole what it was";
+    const Fragment rest{.range = {{3}, {5}}, .value = bad.advanced({3})};
+    const auto part = std::span(from_backing).first(5 * 512);
+    must(open.volume->heal(*open.actor, healed, rest, part, &overtaken));
+    EXPECT_FALSE(open.actor->end_turn());
+    EXPECT_FALSE(healed.any_dropped());
+    EXPECT_THAT(open.read(0, 8), ElementsAre(-2, -2, 9, 1, 1, 1, 1, 1));
+    EXPECT_EQ(open.live_sectors(), 8U);
+  }
+  OpenVolume again(*pmem);
+  EXPECT_THAT(again.read(0, 8), ElementsAre(-2, -2, 9, 1, 1, 1, 1, 1));
+}
+
 TEST(VolumeCache, InvalidationUncoversTheBacking) {
   const auto pmem = cache_pmem(false);
   {
@@ -162,6 +197,18 @@ TEST(VolumeCacheSpace, DataLeavesRoomForTheLogs) {
   }
   OpenVolume again(*pmem);
   EXPECT_TRUE(again.volume->is_writable());
+}
+
+// A log that cannot be shortened, because the backing hangs, is a matter of its own volume.
+TEST(VolumeCacheSpace, ALogTakesNothingThatOthersCountOn) {
+  const auto pmem = cache_pmem(false, 24);
+  OpenVolume open(*pmem);
+  SegmentShares& shares = open.device->segments().shares();
+  must(shares.set_log_need(4));
+  must(shares.set_share(77, {.minimum = 6}));
+  for (std::uint64_t at = 0; open.zero(at, 1); at += 2) ASSERT_LT(at, 100'000U);
+  EXPECT_GE(open.device->segments().free_count(), 6U + SegmentShares::device_reserve);
+  EXPECT_GT(open.volume->log().chunks(), VolumeLog::few_chunks);
 }
 
 TEST(VolumeCacheSpace, IndexWithoutMemoryRefusesAndHoldsNothing) {

@@ -70,6 +70,35 @@ TEST(VolumeTable, GrownBeyondTheConfiguration) {
   EXPECT_EQ(decode_volume_table(bytes).value(), table);
 }
 
+TEST(VolumeTable, LostRangesAreAFeatureThatOldReadersRefuse) {
+  VolumeTable table = two_volumes();
+  ASSERT_TRUE(table.records[0].lost.add({.begin = {0x0102}, .count = {3}}));
+  ASSERT_TRUE(table.records[0].lost.add({.begin = {8}, .count = {0x10000}}));
+  ASSERT_TRUE(table.records[0].lost.add({.begin = {0x20000}, .count = {1}}));
+  auto bytes = encode(table);
+  expect_at(bytes, 32, {2, 0, 0, 0, 0, 0, 0, 0});
+  expect_at(bytes, 512 + 356, {2, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0,
+                               0, 0, 2, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0});
+  EXPECT_EQ(decode_volume_table(bytes).value(), table);
+  const auto refused = [&](std::size_t at, unsigned value) {
+    format::VolumeEntry entry;
+    std::memcpy(&entry, bytes.data() + 512, sizeof(entry));
+    reinterpret_cast<std::byte*>(&entry)[at] = static_cast<std::byte>(value);
+    seal(entry);
+    auto changed = bytes;
+    std::memcpy(changed.data() + 512, &entry, sizeof(entry));
+    return !decode_volume_table(changed);
+  };
+  EXPECT_FALSE(refused(356, 2));
+  EXPECT_TRUE(refused(356, 1)) << "something behind the last";
+  EXPECT_TRUE(refused(356, 3)) << "an empty one";
+  EXPECT_TRUE(refused(356, 25)) << "more than there is room for";
+  EXPECT_TRUE(refused(374, 0)) << "not in order";
+  EXPECT_TRUE(refused(379, 0xff)) << "outside of the volume";
+  table.records[0].lost = {};
+  EXPECT_EQ(decode_volume_table(encode(table)).value(), table);
+}
+
 TEST(VolumeTable, ACacheBindingIsAFeatureThatOldReadersRefuse) {
   VolumeTable table = two_volumes();
   table.records[1].cache = {

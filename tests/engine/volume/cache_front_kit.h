@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -309,6 +310,7 @@ class FrontUpkeep {
   // Until nothing happens any more.
   void work() {
     for (int turns = 0, quiet = 0; turns < 10'000; ++turns) {
+      if (beside) beside();
       bool more = upkeep_.turn();
       if (more) life_.front->space().tell_first();
       more = actor_->end_turn() || more;
@@ -322,6 +324,10 @@ class FrontUpkeep {
     }
     ADD_FAILURE() << "it goes round in circles";
   }
+  // What hosts do meanwhile, in each turn.
+  std::function<void()> beside;
+
+  [[nodiscard]] std::string trouble() const { return upkeep_.trouble(); }
   void tick(Duration by = std::chrono::milliseconds(100)) {
     life_.clock.advance(by);
     upkeep_.tick();

@@ -2,8 +2,10 @@
 // more.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
+#include "engine/cache/least_space.h"
 #include "tests/engine/volume/cache_front_kit.h"
 
 namespace engine::test {
@@ -140,6 +142,87 @@ TEST_P(CacheFrontSpace, SpaceComesBackFromWhatLanesHaveBegunToFill) {
     }
     EXPECT_EQ(life.read(0, 8, 1), all(1, 200) + of_backing(1, 7));
     EXPECT_EQ(life.read(8, 8, 1), all(1, 202) + all(7, 201));
+  }
+}
+
+// A write of as much as a buffer may have, in a volume of the least size: it goes in parts, and
+// the two lanes' heads do not keep each other from getting through.
+TEST_P(CacheFrontSpace, TheLargestCommandsGetThroughTheLeastSpace) {
+  FrontLife life(GetParam(), 40);
+  CacheDevice& device = *life.cache.device;
+  const std::uint32_t least = least_data_segments(device.layout(), device.payload_crc());
+  must(device.segments().shares().set_share(life.volume->tag(), {least, least}));
+  FrontUpkeep upkeep(life);
+  constexpr std::uint64_t largest = BufferPool::largest.value / 512;
+  EXPECT_EQ(life.write(0, 1, 190, 0), IoStatus::ok);
+  EXPECT_EQ(life.write(largest * 3 + 7, 1, 191, 1), IoStatus::ok);
+  std::vector<HostIo*> all_of_them;
+  for (std::uint8_t at = 0; at < 3; ++at) {
+    all_of_them.push_back(&life.submit(Kind::write, 1 + at * largest, largest,
+                                       static_cast<std::uint8_t>(200 + at), at % 2));
+  }
+  all_of_them.push_back(&life.submit(Kind::write_zeroes, 100, 8, 0, 1));
+  const auto are_through = [&] {
+    return std::ranges::all_of(all_of_them, [](const HostIo* io) { return io->has_ended; });
+  };
+  for (int ticks = 0; ticks < 200 && !are_through(); ++ticks) upkeep.tick();
+  for (const HostIo* io : all_of_them) {
+    ASSERT_TRUE(io->has_ended) << "it waits for ever";
+    EXPECT_EQ(io->status, IoStatus::ok);
+  }
+  EXPECT_EQ(life.read(0, 100), all(1, 190) + all(99, 200));
+  EXPECT_EQ(life.read(largest - 1, 4), all(2, 200) + all(2, 201));
+  EXPECT_EQ(life.read(largest * 3 - 1, 9),
+            all(2, 202) + of_backing(largest * 3 + 1, 6) + all(1, 191));
+  EXPECT_LE(device.segments().shares().used(life.volume->tag()), least);
+}
+
+// What a command is promised to be whole is never cut.
+TEST_P(CacheFrontSpace, WhatIsToBeWholeWaitsUntilItFitsAsAWhole) {
+  FrontLife life(GetParam(), 40);
+  CacheDevice& device = *life.cache.device;
+  const std::uint32_t least = least_data_segments(device.layout(), device.payload_crc());
+  must(device.segments().shares().set_share(life.volume->tag(), {least, least}));
+  (void)fill_up(life);
+  const std::uint64_t at = 3;  // across a multiple
+  HostIo& io = life.submit(Kind::write, at, whole_write.value, 201, 1);
+  FrontUpkeep upkeep(life);
+  std::uint64_t seen = 0;
+  upkeep.beside = [&] {
+    seen = 0;
+    life.volume->index().look_up({{at}, whole_write}, ExtentIndex::Heat::keep,
+                                 [&](const Piece& piece) {
+                                   if (piece.value && piece.value->dirty)
+                                     seen += piece.range.count.value;
+                                 });
+  };
+  std::uint64_t published = 0;
+  for (int ticks = 0; ticks < 100 && !io.has_ended; ++ticks) {
+    published = life.volume->commit().published();
+    upkeep.tick();
+  }
+  ASSERT_TRUE(io.has_ended);
+  EXPECT_EQ(io.status, IoStatus::ok);
+  EXPECT_LE(life.volume->commit().published() - published, 2U)
+      << "one kset, beside who waited before";
+  EXPECT_EQ(life.read(at, whole_write.value), all(whole_write.value, 201));
+}
+
+// Hosts ask for the same blocks again and again: that does not keep them in the cache for ever.
+TEST_P(CacheFrontSpace, WhatIsHotDoesNotKeepAWriteWaiting) {
+  FrontLife life(GetParam(), 40);
+  must(life.cache.device->segments().shares().set_share(life.volume->tag(), {0, 12}));
+  FrontUpkeep upkeep(life);
+  upkeep.beside = [&life] {
+    for (int look = 0; look < 3; ++look) {
+      life.volume->index().look_up({{0}, {4000}}, ExtentIndex::Heat::warm, [](const Piece&) {});
+    }
+  };
+  for (std::uint64_t at = 0; at < 4000; at += 200) {
+    const HostIo& io = life.submit(Kind::write, at, 200, 200);
+    for (int ticks = 0; ticks < 50 && !io.has_ended; ++ticks) upkeep.tick();
+    ASSERT_TRUE(io.has_ended) << "at " << at;
+    EXPECT_EQ(io.status, IoStatus::ok);
   }
 }
 

@@ -54,13 +54,16 @@ class CachedEngine : public testing::TestWithParam<const char*> {
   [[nodiscard]] std::string path_of(const std::string& name) const {
     return directory + "/" + name;
   }
-  Uuid make_cache(const std::string& name, ByteCount size = 32_MiB) const {
+  // `segment_bytes`: 0: what fits the size.
+  Uuid make_cache(const std::string& name, ByteCount size = 32_MiB,
+                  std::uint32_t segment_bytes = 0) const {
     EXPECT_TRUE(create_pmem_file(path_of(name), size));
     auto region = open_pmem_region(path_of(name), {});
     EXPECT_TRUE(region);
     FormatOptions options;
     options.uuid = Uuid::random();
     options.payload_crc = true;
+    options.layout.segment_bytes = segment_bytes;
     EXPECT_TRUE(format_cache(*region.value(), options));
     return options.uuid;
   }

@@ -327,6 +327,37 @@ TEST_P(CachedEngine, AMaximumBoundsWhatAVolumeTakesFromAnother) {
   EXPECT_EQ(now.read("db02", 0), 8);
 }
 
+// One segment, which a command of twice as much goes through.
+TEST_P(CachedEngine, TheLargestCommandsGetThroughTheLeastMaximum) {
+  VolumeSpec least = cached("db01", 64_MiB);
+  least.cache->maximum = 1_MiB;
+  Life now(*this, {least}, {cache()});
+  ASSERT_EQ(now.condition("db01").state, VolumeState::online) << now.reason("db01");
+  constexpr std::uint64_t largest = BufferPool::largest.value / block;
+  for (std::uint64_t at = 0; at < 4; ++at) {
+    ASSERT_EQ(now.write("db01", 1 + at * largest, largest, static_cast<int>(at + 1)), IoStatus::ok);
+  }
+  for (std::uint64_t at = 0; at < 4; ++at) {
+    EXPECT_EQ(now.read("db01", 1 + at * largest), static_cast<int>(at + 1));
+    EXPECT_EQ(now.read("db01", (1 + at) * largest), static_cast<int>(at + 1));
+  }
+}
+
+TEST_P(CachedEngine, AMaximumThatHoldsNoCommandIsRefusedWithTheLeastThatDoes) {
+  (void)make_cache("pmem1", 64_MiB, 4U << 20);
+  VolumeSpec small = cached("db01", 8_MiB, "pmem1");
+  small.cache->maximum = 3_MiB;
+  {
+    Life now(*this, {small}, {cache("pmem1")});
+    EXPECT_EQ(now.condition("db01").state, VolumeState::late);
+    EXPECT_TRUE(contains(now.reason("db01"), "`maximum` must be at least 4096 KiB"))
+        << now.reason("db01");
+  }
+  small.cache->maximum = 4_MiB;
+  Life now(*this, {small}, {cache("pmem1")});
+  EXPECT_EQ(now.condition("db01").state, VolumeState::online) << now.reason("db01");
+}
+
 TEST_P(CachedEngine, GrowsOnlineAndKeepsWhatWasWrittenBehindTheOldEnd) {
   const std::uint64_t old_end = (8_MiB).value / block;
   {

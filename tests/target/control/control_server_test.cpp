@@ -57,6 +57,11 @@ class ControlServerTest : public testing::Test {
              [this](const std::string& volume, const std::string& cache, ControlRoutes::Done done) {
                asked = volume + " without " + cache;
                done(engine::success());
+             },
+         .give_up_lost =
+             [this](const std::string& volume, ControlRoutes::Done done) {
+               asked = volume + " has lost something";
+               done(engine::success());
              }});
   }
   std::string change(const std::string& what, const std::string& body) const {
@@ -134,6 +139,8 @@ TEST_F(ControlServerTest, ChangesWhatACacheDoes) {
   EXPECT_EQ(asked, "db01 is not drained");
   EXPECT_NE(change("db01/abandon", R"({"cache":"x"})").find(" 200 "), std::string::npos);
   EXPECT_EQ(asked, "db01 without x");
+  EXPECT_NE(change("db01/give-up-lost", "{}").find(" 200 "), std::string::npos);
+  EXPECT_EQ(asked, "db01 has lost something");
   asked.clear();
   for (const char* body : {"", "[]", "{}", R"({"mode":1})", R"({"cancel":"no"})"}) {
     EXPECT_NE(change("db01/mode", body).find(" 400 "), std::string::npos) << body;

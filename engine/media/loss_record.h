@@ -1,0 +1,29 @@
+// LossRecord: which blocks of a backing nobody has any more.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "engine/foundation/result.h"
+#include "engine/foundation/units.h"
+
+namespace engine {
+
+// Reads of such blocks end with media_error until something is written there, also after a restart
+// and whoever reads them. Any thread.
+class LossRecord {
+ public:
+  using Done = std::function<void(Result<void, std::string>)>;
+
+  // Whether all of it is lost, durably. Who asks has nothing to write there: what was written, and
+  // not synced, does not count any more.
+  [[nodiscard]] virtual bool holds(MediaOffset offset, ByteCount length) = 0;
+  // `done` runs when it is durable, or cannot be (its error is a sentence for the operator); on any
+  // thread, or in here. Nobody writes there meanwhile. In whole sectors of 512 bytes.
+  virtual void add(MediaOffset offset, ByteCount length, Done done) = 0;
+
+ protected:
+  ~LossRecord() = default;
+};
+
+}  // namespace engine
