@@ -85,7 +85,14 @@ void CachedWrite::look_for_space() {
 }
 
 void CachedWrite::committed() {
-  if (outcome() == CommitOutcome::failed) return finish(IoStatus::sync_failed);
+  switch (outcome()) {
+    case CommitOutcome::committed:
+      break;
+    case CommitOutcome::bad_place:
+      return ++tries_ == most_tries ? finish(IoStatus::media_error) : settle(take());
+    case CommitOutcome::failed:
+      return finish(IoStatus::sync_failed);
+  }
   left_ = {left_.begin + part_, left_.count - part_};
   if (!left_.empty()) return settle(take());
   if (!front_->is_write_through()) return finish(IoStatus::ok);

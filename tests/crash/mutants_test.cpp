@@ -62,7 +62,7 @@ constexpr Mutant mutants[] = {
     of_write_back("backing flush behind the writes"),
     of_write_back("backing flush result"),
     of_write_back("payload crc on its way"),
-    {.guard = "conditional key of reclaim", .seed = 24, .focus = CrashFocus::everything},
+    {.guard = "conditional key of reclaim", .seed = 36, .focus = CrashFocus::everything},
     {"kept before the key tail"},
     {"key tail before its chunks"},
     {"free at or below the dirty tail"},
