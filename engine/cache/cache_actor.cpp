@@ -50,6 +50,7 @@ void CacheActor::leave(const VolumeCache& volume) {
 
 void CacheActor::add(OfVolume& of, CommitRecord& record) {
   record.volume_ = &of.volume;
+  if (!record.data_.empty() && !writes_later()) writes_.push_back(&record);
   record.next_ = of.newest;
   of.newest = &record;
   if (of.oldest == nullptr) of.oldest = &record;
@@ -76,12 +77,42 @@ void CacheActor::hand_over() {
   committer_->wake();
 }
 
+// All of them together, in the order they came: between two copies a lock, which waits until the
+// stores before it have left the processor, would cost as much as a fence.
+void CacheActor::store_writes() {
+  bool all_good = true;
+  for (CommitRecord* const record : writes_) {
+    if (record->volume_->copy_data(store(), *record, std::exchange(record->data_, {}))) continue;
+    all_good = false;
+    of(*record->volume_).head.close();
+    record->volume_->abandon(*record);
+  }
+  writes_.clear();
+  if (all_good) return;
+  for (OfVolume* const of : turn_) take_out_abandoned(*of);
+}
+
+void CacheActor::take_out_abandoned(OfVolume& of) {
+  of.oldest = nullptr;
+  for (CommitRecord** at = &of.newest; *at != nullptr;) {
+    CommitRecord& record = **at;
+    if (record.outcome_ == CommitOutcome::bad_place) {
+      *at = record.next_;
+      abandoned_.push_back(&record);
+    } else {
+      of.oldest = &record;
+      at = &record.next_;
+    }
+  }
+}
+
 bool CacheActor::end_turn() {
   if (turn_.empty()) return false;
   if (committer_ != nullptr) {
     hand_over();
     return false;
   }
+  store_writes();
   // A fence orders only this thread's stores, and whoever commits may be another one: first the
   // data, then the records.
   if (std::exchange(stored_, false) && GUARD("data fence")) pmem_->fence();
@@ -97,6 +128,8 @@ bool CacheActor::end_turn() {
     if (of->volume.commit().run(writer_) && !std::exchange(of->in_turn, true)) turn_.push_back(of);
   }
   ending_.clear();
+  // Who is told may take it again.
+  for (CommitRecord* const record : std::exchange(abandoned_, {})) record->sink_->complete(*record);
   return !turn_.empty();
 }
 

@@ -15,9 +15,9 @@ class PageCommitter;
 class VolumeCache;
 
 // One for each thread and cache device; never shared. Commands of a turn are collected here. In
-// byte and cache-line granularity end_turn() makes all their data durable with one fence, hands
-// their records to their volumes and commits what it may; in page granularity it hands them to the
-// device's commit thread, which does the rest.
+// byte and cache-line granularity end_turn() copies the data of writes, makes all data durable with
+// one fence, hands the records to their volumes and commits what it may; in page granularity it
+// hands them to the device's commit thread, which does the rest.
 class CacheActor {
  public:
   // The device outlives it. Error: not_supported in page granularity.
@@ -58,7 +58,7 @@ class CacheActor {
   [[nodiscard]] OfVolume& of(VolumeCache& volume);
   // Data is not copied but left to the commit thread.
   [[nodiscard]] bool writes_later() const { return committer_ != nullptr; }
-  // Copies data; durable at the end of the turn.
+  // Copies; durable at the end of the turn.
   [[nodiscard]] PmemWriter& store() {
     stored_ = true;
     return *pmem_;
@@ -69,6 +69,10 @@ class CacheActor {
   void note_refusal();
   void note_refusal(OfVolume& of);
   void hand_over();
+  // Copies the data of the turn's writes; what could not be copied is not among the turn's records
+  // any more.
+  void store_writes();
+  void take_out_abandoned(OfVolume& of);
 
   CacheDevice& device_;
   PageCommitter* const committer_ = nullptr;  // page granularity: this
@@ -76,6 +80,8 @@ class CacheActor {
   DurableWriter writer_;
   std::vector<std::unique_ptr<OfVolume>> volumes_;  // by slot
   std::vector<OfVolume*> turn_;
+  std::vector<CommitRecord*> writes_;     // of the turn, with data to copy
+  std::vector<CommitRecord*> abandoned_;  // to be told
   std::vector<OfVolume*> ending_;
   bool stored_ = false;
 };

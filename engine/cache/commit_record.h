@@ -55,6 +55,8 @@ struct PendingKey {
 
 enum class CommitOutcome : std::uint8_t {
   committed,  // durable and visible; a conditional key may have been dropped
+  bad_place,  // a write's data cannot be written where it was to lie, and nothing of it is there;
+              // the next try goes elsewhere. Not in page granularity
   failed,     // the log cannot be written: never acknowledge
 };
 

@@ -74,7 +74,7 @@ bool VolumeCache::may_grow_log(VolumeLog::Purpose purpose) {
 
 Result<void, CacheRefusal> VolumeCache::write(CacheActor& actor, CommitRecord& record,
                                               SectorRange range, Data data) {
-  return take_data(actor, record, range, data, {});
+  return take_data(actor, record, range, data, {.is_copied_later = true});
 }
 
 Result<void, CacheRefusal> VolumeCache::fill(CacheActor& actor, CommitRecord& record,
@@ -138,7 +138,9 @@ Result<void, CacheRefusal> VolumeCache::take_data(CacheActor& actor, CommitRecor
   if (!promise_log(actor, record, record.keys_.size(), terms.purpose)) {
     return give_up(CacheRefusal::no_space);
   }
-  if (!copy_data(actor, record, data)) {
+  if (actor.writes_later() || terms.is_copied_later) {
+    record.data_ = data;
+  } else if (!copy_data(actor.store(), record, data)) {
     log_.give_back(std::exchange(record.log_bytes_, 0));
     const auto result = give_up(CacheRefusal::media_error);
     of.head.close();
@@ -176,12 +178,20 @@ Result<void, CacheRefusal> VolumeCache::take_marks(CacheActor& actor, CommitReco
   return success();
 }
 
-bool VolumeCache::copy_data(CacheActor& actor, CommitRecord& record, Data data) {
-  if (actor.writes_later()) {
-    record.data_ = data;
-    return true;
+// Its keys were never logged, and nobody has seen them.
+void VolumeCache::abandon(CommitRecord& record) {
+  for (const PendingKey& key : record.keys_) {
+    device_.segments()
+        .counters(key.segment)
+        .live_sectors.fetch_sub(static_cast<std::uint32_t>(key.range().count.value),
+                                std::memory_order_release);
   }
-  PmemWriter& writer = actor.store();
+  record.keys_.clear();
+  log_.give_back(std::exchange(record.log_bytes_, 0));
+  record.outcome_ = CommitOutcome::bad_place;
+}
+
+bool VolumeCache::copy_data(PmemWriter& writer, CommitRecord& record, Data data) {
   std::array<std::uint32_t, most_pieces> crcs;
   for (PendingKey& key : record.keys_) {
     const SectorCount count{key.value.logged_sectors};

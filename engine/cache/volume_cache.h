@@ -38,8 +38,8 @@ struct CacheGap {
 // Commands are taken by any thread with its own actor, and complete through their record's sink
 // after that actor's end_turn(): in it, or, in page granularity, on the commit thread. Ranges lie
 // inside the volume and are not empty; the caller has checked that. A taken command cannot fail but
-// by the log (CommitOutcome). Order between commands in flight is the order of the log; the caller
-// who needs another one waits for completions.
+// by the log, or by a write's place (CommitOutcome). Order between commands in flight is the order
+// of the log; the caller who needs another one waits for completions.
 //
 // Invariants: what is in the index is durable in the log; every sector in the index that a segment
 // holds is counted in its live_sectors, and so is data on its way into the log.
@@ -59,7 +59,8 @@ class VolumeCache {
   // and reclaim works.
   void wait_for_room() { waits_for_room_.store(true, std::memory_order_release); }
 
-  // A host's write; `data` is the range's bytes, and stays as it is until the record completes.
+  // A host's write; `data` is the range's bytes, and stays as it is until the record completes: it
+  // is copied at the end of the turn.
   [[nodiscard]] Result<void, CacheRefusal> write(CacheActor& actor, CommitRecord& record,
                                                  SectorRange range,
                                                  std::span<const std::byte> data);
@@ -69,9 +70,9 @@ class VolumeCache {
   [[nodiscard]] Result<void, CacheRefusal> write_zeroes(CacheActor& actor, CommitRecord& record,
                                                         std::span<const SectorRange> ranges,
                                                         ZeroedSpace space = ZeroedSpace::kept);
-  // What the backing has, `data` as above: taken only if nothing of the range is in the cache when
-  // its turn comes, and the miss has not been overtaken by then (MissPart::overtaken(), which
-  // outlives the record; null: nothing can overtake it).
+  // What the backing has; `data` is copied here, but in page granularity. Taken only if nothing of
+  // the range is in the cache when its turn comes, and the miss has not been overtaken by then
+  // (MissPart::overtaken(), which outlives the record; null: nothing can overtake it).
   [[nodiscard]] Result<void, CacheRefusal> fill(CacheActor& actor, CommitRecord& record,
                                                 SectorRange range, std::span<const std::byte> data,
                                                 const std::atomic<bool>* overtaken = nullptr);
@@ -134,6 +135,7 @@ class VolumeCache {
   [[nodiscard]] Result<void, CacheError> stop_clean(DurableWriter& writer);
 
  private:
+  friend class CacheActor;
   using Data = std::span<const std::byte>;
   // Of the keys of data: `owner` as seen from the range's first sector.
   struct Terms {
@@ -143,6 +145,7 @@ class VolumeCache {
     Owner owner = {};
     std::uint8_t heat = 0;
     const std::atomic<bool>* overtaken = nullptr;
+    bool is_copied_later = false;  // at the end of the turn
   };
   [[nodiscard]] Result<void, CacheRefusal> take_data(CacheActor& actor, CommitRecord& record,
                                                      SectorRange range, Data data,
@@ -154,7 +157,9 @@ class VolumeCache {
   [[nodiscard]] bool promise_log(CacheActor& actor, CommitRecord& record, std::size_t keys,
                                  VolumeLog::Purpose purpose);
   [[nodiscard]] bool may_grow_log(VolumeLog::Purpose purpose);
-  [[nodiscard]] bool copy_data(CacheActor& actor, CommitRecord& record, Data data);
+  [[nodiscard]] bool copy_data(PmemWriter& writer, CommitRecord& record, Data data);
+  // A record whose data could not be copied at the end of its turn.
+  void abandon(CommitRecord& record);
 
   struct PinnedPiece;
   [[nodiscard]] std::size_t pin_pieces(SectorRange range, ExtentIndex::Heat heat,

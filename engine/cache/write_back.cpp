@@ -29,6 +29,7 @@ WriteBack::WriteBack(VolumeCache& volume, BackingDevice& backing, BackingMarker&
       pace_(limits),
       operations_(std::max(limits.most_in_flight, limits.busy_in_flight)) {
   for (Operation& operation : operations_) operation.owner = this;
+  flush_.owner = this;
   volume_.commit().note_dirty_tail(tails().dirty_tail);
 }
 
@@ -105,8 +106,9 @@ bool WriteBack::prepare() {
 
 bool WriteBack::make_next() {
   const WriteBackBatch::End from =
-      current_
-          ? current_->end()
+      current_ ? current_->end()
+      : flushing_
+          ? flushing_->end()
           : WriteBackBatch::End{.sequence = tails().dirty_tail, .chunk = tails().dirty_tail_chunk};
   if (goal() <= from.sequence) return false;
   VolumeCommit& commit = volume_.commit();
@@ -129,42 +131,28 @@ bool WriteBack::make_next() {
 }
 
 bool WriteBack::advance() {
+  if (flushing_ && !flush_.in_use) return end_flush();
   switch (phase_) {
     case Phase::between:
       return leave_between();
     case Phase::announce:
       if (marker_under_way_) return false;
-      if (marker_status_ != IoStatus::ok) {
-        back_off(std::string("the marker beside the backing: ") + text(marker_status_));
-        return false;
-      }
+      if (marker_status_ != IoStatus::ok) return give_up(marker_trouble());
       phase_ = Phase::write;
       return true;
     case Phase::write:
       submit_some();
       announce_next();
-      if (phase_ != Phase::write || in_flight_ > 0) return false;
-      if (status_ != IoStatus::ok || unreadable_) {
-        back_off(unreadable_ ? std::string("data in the cache has become unreadable")
-                             : std::string("a write to the backing: ") + text(status_));
-        return false;
+      if (phase_ != Phase::write) return false;
+      if (writes_in_flight() > 0 && GUARD("backing flush behind the writes")) return false;
+      if (unreadable_) return give_up("data in the cache has become unreadable");
+      if (status_ != IoStatus::ok) {
+        return give_up(std::string("a write to the backing: ") + text(status_));
       }
-      if (submitted_ == current_->pieces().size()) flush();
-      return true;
-    case Phase::flush:
-      if (in_flight_ > 0) return false;
-      if (status_ != IoStatus::ok && GUARD("backing flush result")) {
-        back_off(std::string("a flush of the backing: ") + text(status_));
-        return false;
-      }
-      end_batch();
-      return true;
+      return submitted_ < current_->pieces().size() || flush();
     case Phase::conclude:
       if (marker_under_way_) return false;
-      if (marker_status_ != IoStatus::ok) {
-        back_off(std::string("the marker beside the backing: ") + text(marker_status_));
-        return false;
-      }
+      if (marker_status_ != IoStatus::ok) return give_up(marker_trouble());
       marker_is_current_ = true;
       phase_ = Phase::between;
       return true;
@@ -172,13 +160,20 @@ bool WriteBack::advance() {
   return false;
 }
 
+std::string WriteBack::marker_trouble() const {
+  return std::string("the marker beside the backing: ") + text(marker_status_);
+}
+
 bool WriteBack::leave_between() {
   if (failed_ || retry_at_ || marker_under_way_) return false;
   if (stopping_ && !is_next_announced_) next_.reset();
   if (next_ && next_->is_prepared()) {
+    // What moves D, or stops, at once does so behind the one before.
+    if (flushing_ && (!next_->is_usable() || next_->pieces().empty())) return false;
     begin();
     return true;
   }
+  if (flushing_) return false;
   const bool mixed = tails().writeback_target > tails().dirty_tail && GUARD("batch never shrinks");
   if (marker_is_current_ || mixed) return false;
   phase_ = Phase::conclude;
@@ -190,8 +185,8 @@ bool WriteBack::leave_between() {
 
 void WriteBack::begin() {
   current_ = std::move(next_);
-  if (current_->trouble()) trouble_ = current_->trouble();
   if (!current_->is_usable()) {
+    trouble_ = current_->trouble();
     back_off(trouble_->text());
     stuck_ = true;
     return;
@@ -204,7 +199,7 @@ void WriteBack::begin() {
   // Nothing for the backing: D just moves. What the marker says stays true.
   if (current_->pieces().empty() && tails().writeback_target <= tails().dirty_tail) {
     const bool current = marker_is_current_;
-    end_batch();
+    end_batch(std::move(current_), began_);
     marker_is_current_ = current && !failed_;
     return;
   }
@@ -213,10 +208,10 @@ void WriteBack::begin() {
 }
 
 // While the batch before is being written, so that nobody waits for it afterwards: the marker then
-// speaks of both.
+// speaks of both, and of no more.
 void WriteBack::announce_next() {
-  if (!next_ || !next_->is_prepared() || is_next_announced_ || marker_under_way_ || stopping_ ||
-      !next_->is_usable() || next_->pieces().empty()) {
+  if (flushing_ || !next_ || !next_->is_prepared() || is_next_announced_ || marker_under_way_ ||
+      stopping_ || !next_->is_usable() || next_->pieces().empty()) {
     return;
   }
   is_next_announced_ = true;
@@ -273,7 +268,8 @@ void WriteBack::submit_some() {
   const std::size_t most = pace_.in_flight();
   const std::vector<DirtyPiece>& pieces = current_->pieces();
   for (Operation& operation : operations_) {
-    if (submitted_ == pieces.size() || in_flight_ >= most || status_ != IoStatus::ok) return;
+    if (submitted_ == pieces.size() || writes_in_flight() >= most || status_ != IoStatus::ok)
+      return;
     if (operation.in_use) continue;
     const auto next = fill(operation);
     if (!next) {
@@ -307,7 +303,8 @@ void WriteBack::submit(Operation& operation) {
     ended.in_use = false;
     ended.copy.release();
     --self.in_flight_;
-    if (self.status_ == IoStatus::ok) self.status_ = status;
+    IoStatus& first = &ended == &self.flush_ ? self.flush_status_ : self.status_;
+    if (first == IoStatus::ok) first = status;
     self.last_answer_ = self.clock_.now();
     self.go_on();
   };
@@ -315,31 +312,48 @@ void WriteBack::submit(Operation& operation) {
   backing_.submit(lane_, operation.io);
 }
 
-void WriteBack::flush() {
-  if (!GUARD("backing flush before D") && !set_dirty_tail()) return;
-  phase_ = Phase::flush;
-  Operation& operation = operations_.front();
-  operation.io = {.kind = BackingIo::Kind::sync};
-  submit(operation);
+// The next batch is written meanwhile.
+bool WriteBack::flush() {
+  if (flushing_) return false;
+  if (!GUARD("backing flush before D") && !set_dirty_tail(*current_)) return false;
+  flushing_ = std::move(current_);
+  flushing_began_ = began_;
+  phase_ = Phase::between;
+  flush_status_ = IoStatus::ok;
+  flush_.io = {.kind = BackingIo::Kind::sync};
+  submit(flush_);
+  return true;
 }
 
-void WriteBack::end_batch() {
-  if (!set_dirty_tail()) return;
+// If it has failed, all of it is written again, and what has been begun of the next batch too: when
+// nothing is on its way any more.
+bool WriteBack::end_flush() {
+  if (flush_status_ != IoStatus::ok && GUARD("backing flush result")) {
+    if (in_flight_ == 0) back_off(std::string("a flush of the backing: ") + text(flush_status_));
+    return false;
+  }
+  end_batch(std::move(flushing_), flushing_began_);
+  return true;
+}
+
+void WriteBack::end_batch(std::unique_ptr<WriteBackBatch> batch, Instant began) {
+  if (!set_dirty_tail(*batch)) return;
   while (mark_clean()) {
   }
-  done_ = std::move(current_);
+  done_ = std::move(batch);
   marked_ = 0;
   volume_.commit().lower_backlog(done_->data());
-  pace_.succeeded(bytes_of_sectors(done_->data()), clock_.now() - began_);
+  const Instant now = clock_.now();
+  pace_.succeeded(bytes_of_sectors(done_->data()), now - std::max(began, ended_));
+  ended_ = now;
   error_.clear();
-  if (!done_->trouble()) trouble_.reset();
+  trouble_ = done_->trouble();
   marker_is_current_ = false;
-  phase_ = Phase::between;
   tell_waiters();
 }
 
-bool WriteBack::set_dirty_tail() {
-  const WriteBackBatch::End end = current_->end();
+bool WriteBack::set_dirty_tail(const WriteBackBatch& batch) {
+  const WriteBackBatch::End end = batch.end();
   LogTails next = tails();
   next.dirty_tail = end.sequence;
   next.dirty_tail_chunk = std::max(next.dirty_tail_chunk, end.chunk);
@@ -380,10 +394,16 @@ void WriteBack::tell_waiters() {
 
 // ---- what goes wrong
 
+bool WriteBack::give_up(const std::string& why) {
+  if (!flushing_) back_off(why);
+  return false;
+}
+
 void WriteBack::back_off(const std::string& why) {
   error_ = why;
   phase_ = Phase::between;
   current_.reset();
+  flushing_.reset();
   next_.reset();
   is_next_announced_ = false;
   marker_is_current_ = false;
@@ -396,17 +416,20 @@ void WriteBack::fail(const CacheError& error) {
   phase_ = Phase::between;
   failed_ = true;
   current_.reset();
+  flushing_.reset();
   next_.reset();
   is_next_announced_ = false;
 }
 
 // ---- how it stands
 
-bool WriteBack::is_quiet() const { return in_flight_ == 0 && !marker_under_way_ && !done_; }
+bool WriteBack::is_quiet() const {
+  return in_flight_ == 0 && !marker_under_way_ && !flushing_ && !done_;
+}
 
 WriteBackStatus WriteBack::status() const {
   using State = WriteBackStatus::State;
-  const bool writes = phase_ != Phase::between || next_ != nullptr;
+  const bool writes = phase_ != Phase::between || next_ != nullptr || flushing_ != nullptr;
   WriteBackStatus status{.state = failed_     ? State::failed
                                   : retry_at_ ? (stuck_ ? State::stopped : State::backing_off)
                                   : writes    ? State::writing

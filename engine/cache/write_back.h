@@ -40,16 +40,17 @@ struct WriteBackStatus {
 // A batch: prepared in steps (WriteBackBatch), meanwhile the one before is being written; target=E
 // in both replicas, the marker `in progress`; many writes in flight; flush; D=target=E and its time
 // in both replicas; dirty bits; the marker `clean`, unless the next batch begins at once: target
-// and marker are then set for it while this one is being written. What
-// fails ends in a back-off, then everything from D on up to at least the target is written again:
-// the backing may have lost what it had taken. Nothing else may write to the backing meanwhile.
+// and marker are then set for it while this one is being written, and its writes go out while this
+// one is being flushed. What fails ends in a back-off, then everything from D on up to at least the
+// target is written again: the backing may have lost what it had taken. Nothing else may write to
+// the backing meanwhile.
 //
 // K stays at or before D, and reclaim frees nothing that a key behind D names: so segments need no
 // pins here. Of the volume's tails it changes dirty_tail, its chunk, target and time.
 //
 // Invariants: no operation on the backing before target and marker are durable; D moves only behind
-// a flush that succeeded; target >= D once a batch has begun, and the next one ends at or behind
-// it.
+// a flush that succeeded and was begun when everything up to there was written; one flush at a
+// time; target >= D once a batch has begun, and the next one ends at or behind it.
 class WriteBack final : private LaneTask {
  public:
   // All outlive it; the writer is of this thread (page granularity: of the commit thread, as all of
@@ -86,7 +87,6 @@ class WriteBack final : private LaneTask {
     between,   // no batch
     announce,  // the marker says `in progress`
     write,
-    flush,
     conclude,  // the marker says `clean`
   };
   struct Operation {
@@ -108,6 +108,7 @@ class WriteBack final : private LaneTask {
   [[nodiscard]] bool advance();
   [[nodiscard]] bool mark_clean();
 
+  [[nodiscard]] std::string marker_trouble() const;
   [[nodiscard]] bool leave_between();
   void begin();
   [[nodiscard]] bool set_target(std::uint64_t target);
@@ -118,10 +119,16 @@ class WriteBack final : private LaneTask {
   void submit_some();
   [[nodiscard]] std::optional<std::size_t> fill(Operation& operation);
   void submit(Operation& operation);
-  void flush();
-  void end_batch();
-  [[nodiscard]] bool set_dirty_tail();
+  [[nodiscard]] std::size_t writes_in_flight() const {
+    return in_flight_ - (flush_.in_use ? 1 : 0);
+  }
+  [[nodiscard]] bool flush();
+  [[nodiscard]] bool end_flush();
+  void end_batch(std::unique_ptr<WriteBackBatch> batch, Instant began);
+  [[nodiscard]] bool set_dirty_tail(const WriteBackBatch& batch);
   void tell_waiters();
+  // As soon as no flush is under way. False: nothing to do until then.
+  bool give_up(const std::string& why);
   void back_off(const std::string& why);
   void fail(const CacheError& error);
 
@@ -144,15 +151,20 @@ class WriteBack final : private LaneTask {
   std::unique_ptr<WriteBackBatch> next_;     // being prepared, or ready
   bool is_next_announced_ = false;           // its target is set, its marker written or under way
   std::unique_ptr<WriteBackBatch> current_;  // being written
-  std::unique_ptr<WriteBackBatch> done_;     // whose keys are being marked clean
-  std::size_t marked_ = 0;                   // keys of done_
   Instant began_;
+  std::unique_ptr<WriteBackBatch> flushing_;  // written, before D still; current_ is behind it
+  Instant flushing_began_;
+  std::unique_ptr<WriteBackBatch> done_;  // whose keys are being marked clean
+  std::size_t marked_ = 0;                // keys of done_
+  Instant ended_;                         // the last batch that did
 
   std::vector<Operation> operations_;
+  Operation flush_;
   std::size_t in_flight_ = 0;
   std::size_t submitted_ = 0;       // pieces of current_
-  IoStatus status_ = IoStatus::ok;  // of the batch's operations: the first that failed
-  bool unreadable_ = false;         // a piece has become so since it was verified
+  IoStatus status_ = IoStatus::ok;  // of the writes of current_: the first that failed
+  IoStatus flush_status_ = IoStatus::ok;
+  bool unreadable_ = false;  // a piece has become so since it was verified
   Instant last_answer_;
 
   MarkerWrite marker_write_;

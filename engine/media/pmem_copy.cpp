@@ -39,15 +39,40 @@ void copy_part(std::byte* to, const std::byte* from, std::size_t count) noexcept
   write_back_line(to);
 }
 
-// 16 bytes at a time reach what 64 bytes at a time do: 147 ns for 4 KiB either way, memory decides.
-void copy_lines(std::byte* to, const std::byte* from, std::size_t count) noexcept {
+using CopyLines = void (*)(std::byte*, const std::byte*, std::size_t) noexcept;
+
+// Memory takes as long whatever the width; the fewer instructions, the more of what comes next is
+// begun meanwhile.
+__attribute__((target("avx512f"))) void copy_by_64(std::byte* to, const std::byte* from,
+                                                   std::size_t count) noexcept {
   for (std::size_t at = 0; at < count; at += cache_line_bytes) {
-    for (std::size_t part = at; part < at + cache_line_bytes; part += sizeof(__m128i)) {
-      _mm_stream_si128(reinterpret_cast<__m128i*>(to + part),
-                       _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + part)));
-    }
+    _mm512_stream_si512(reinterpret_cast<__m512i*>(to + at), _mm512_loadu_si512(from + at));
   }
 }
+
+__attribute__((target("avx"))) void copy_by_32(std::byte* to, const std::byte* from,
+                                               std::size_t count) noexcept {
+  for (std::size_t at = 0; at < count; at += sizeof(__m256i)) {
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to + at),
+                        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + at)));
+  }
+}
+
+void copy_by_16(std::byte* to, const std::byte* from, std::size_t count) noexcept {
+  for (std::size_t at = 0; at < count; at += sizeof(__m128i)) {
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to + at),
+                     _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + at)));
+  }
+}
+
+CopyLines choose_copy() {
+  if (__builtin_cpu_supports("avx512f")) return copy_by_64;
+  if (__builtin_cpu_supports("avx")) return copy_by_32;
+  return copy_by_16;
+}
+
+// Whole lines.
+const CopyLines copy_lines = choose_copy();
 
 }  // namespace
 

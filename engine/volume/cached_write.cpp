@@ -164,8 +164,14 @@ void CachedWrite::look_again() {
 }
 
 void CachedWrite::committed() {
-  if (outcome() == CommitOutcome::failed && GUARD("outcome of the commit")) {
-    return finish(IoStatus::sync_failed);
+  switch (outcome()) {
+    case CommitOutcome::committed:
+      break;
+    case CommitOutcome::bad_place:
+      return ++tries_ == most_tries ? finish(IoStatus::media_error) : settle(take());
+    case CommitOutcome::failed:
+      if (GUARD("outcome of the commit")) return finish(IoStatus::sync_failed);
+      break;
   }
   left_ = {left_.begin + part_, left_.count - part_};
   if (!left_.empty()) return settle(take());

@@ -1,5 +1,6 @@
 #include "tests/crash/crash_disk.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace engine::test {
@@ -11,6 +12,9 @@ CrashDisk::~CrashDisk() { CHECK(waiting_.empty()); }
 
 void CrashDisk::submit(IoLane& lane, BackingIo& io) {
   if (io.kind == BackingIo::Kind::write || io.kind == BackingIo::Kind::zero_range) apply(io);
+  if (io.kind == BackingIo::Kind::sync) {
+    for (const auto& [at, versions] : versions_) covered_[at] = ended(versions);
+  }
   waiting_.push_back({.lane = &lane, .io = &io});
   reach();
 }
@@ -34,7 +38,7 @@ void CrashDisk::apply(const BackingIo& io) {
         zeros ? 0
               : writer_of(io.buffer.subspan((sector - first) * sector_size, sector_size), sector);
     misused_ = misused_ || current_[at] == torn;
-    versions_[at].push_back(current_[at]);
+    versions_[at].push_back({.writer = current_[at], .io = &io});
   }
 }
 
@@ -48,20 +52,36 @@ bool CrashDisk::end_one(SeededRandom& random) {
   if (waiting.mark != nullptr) {
     if (!fails || random.chance(1, 2)) image_.mark = waiting.mark->mark;
   } else if (syncs) {
-    sync(fails, &random);
+    sync(fails, random);
+  } else {
+    for (auto& [at, versions] : versions_) {
+      for (Version& version : versions) {
+        if (version.io == waiting.io) version.io = nullptr;
+      }
+    }
   }
   end(waiting, !fails ? IoStatus::ok : syncs ? IoStatus::sync_failed : IoStatus::media_error);
   reach();
   return true;
 }
 
-// Everything that was written was written before: write-back flushes with nothing else under way.
-void CrashDisk::sync(bool fails, SeededRandom* random) {
-  for (const auto& [at, versions] : versions_) {
-    if (fails && random->chance(1, 2)) continue;
-    image_.sectors[at] = versions.back();
+std::size_t CrashDisk::ended(const std::vector<Version>& versions) {
+  const auto open =
+      std::ranges::find_if(versions, [](const Version& v) { return v.io != nullptr; });
+  return static_cast<std::size_t>(open - versions.begin());
+}
+
+void CrashDisk::sync(bool fails, SeededRandom& random) {
+  for (auto& [at, versions] : versions_) {
+    const auto count =
+        static_cast<std::ptrdiff_t>(fails ? ended(versions) : std::exchange(covered_[at], 0));
+    if (count == 0) continue;
+    const auto end = versions.begin() + count;
+    if (!fails || random.chance(1, 2)) image_.sectors[at] = std::prev(end)->writer;
+    versions.erase(versions.begin(), end);
   }
-  versions_.clear();
+  covered_.clear();
+  std::erase_if(versions_, [](const auto& entry) { return entry.second.empty(); });
 }
 
 void CrashDisk::end(const Waiting& waiting, IoStatus status) {
@@ -93,13 +113,17 @@ void CrashDisk::abandon() {
     if (waiting.mark != nullptr) image_.mark = waiting.mark->mark;
     end(waiting, IoStatus::unavailable);
   }
+  covered_.clear();
+  for (auto& [at, versions] : versions_) {
+    for (Version& version : versions) version.io = nullptr;
+  }
 }
 
 BackingImage CrashDisk::crash(SeededRandom& random) const {
   BackingImage image = image_;
   for (const auto& [at, versions] : versions_) {
     const std::uint64_t choice = random.below(versions.size() + 1);
-    if (choice < versions.size()) image.sectors[at] = versions[choice];
+    if (choice < versions.size()) image.sectors[at] = versions[choice].writer;
   }
   for (const Waiting& waiting : waiting_) {
     if (waiting.mark != nullptr && random.chance(1, 2)) image.mark = waiting.mark->mark;

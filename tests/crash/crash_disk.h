@@ -21,9 +21,10 @@ struct BackingImage {
 };
 
 // A write takes effect when it is submitted, in a cache that loses any sectors of it, in any of
-// their versions, until a flush has ended; a marker write is there or not until it has ended. A
-// flush that fails may have lost all that came before it, and the next one knows nothing of it.
-// Operations end in any order, when the test says so.
+// their versions, until a flush has ended that was submitted after the write had ended; a marker
+// write is there or not until it has ended. A flush that fails may have lost all that came before
+// it, and the next one knows nothing of it. Operations end in any order, when the test says so; one
+// flush at a time.
 class CrashDisk final : public BackingDevice, public BackingMarker {
  public:
   CrashDisk(Sector base, const BackingImage& image);
@@ -55,8 +56,15 @@ class CrashDisk final : public BackingDevice, public BackingMarker {
     BackingIo* io = nullptr;  // either this
     MarkerWrite* mark = nullptr;
   };
+  // Not durable yet.
+  struct Version {
+    Writer writer = 0;
+    const BackingIo* io = nullptr;  // that is not over; null: it is
+  };
   void apply(const BackingIo& io);
-  void sync(bool fails, SeededRandom* random);
+  // How many of them, oldest first, a flush that begins now makes durable.
+  [[nodiscard]] static std::size_t ended(const std::vector<Version>& versions);
+  void sync(bool fails, SeededRandom& random);
   void end(const Waiting& waiting, IoStatus status);
   void reach() {
     if (hook_) hook_();
@@ -65,7 +73,8 @@ class CrashDisk final : public BackingDevice, public BackingMarker {
   const Sector base_;
   BackingImage image_;  // durable
   VolumeModel::State current_;
-  std::map<std::size_t, std::vector<Writer>> versions_;  // not durable yet, oldest first
+  std::map<std::size_t, std::vector<Version>> versions_;  // oldest first
+  std::map<std::size_t, std::size_t> covered_;            // by the flush that is under way
   std::deque<Waiting> waiting_;
   FileOperation mark_operation_;
   MarkerWrite* ended_mark_ = nullptr;

@@ -304,7 +304,7 @@ class Run final : public CompletionSink {
     if (free_before_ && world_->device().segments().free_count() != *free_before_) {
       return CrashKind::segment_switch;
     }
-    if (stack_.empty() || !stack_.back()->ending) return CrashKind::data_copy;
+    if (stack_.empty() || !stack_.back()->queued) return CrashKind::data_copy;
     for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
       const auto& chunks = world_->device().chunks_of(slot).chunks;
       const VolumeLog& log = world_->volume(slot).log();

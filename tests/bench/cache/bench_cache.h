@@ -1,22 +1,34 @@
-// What the benches of the cache share: a formatted device with one volume, and a clock.
+// What the parts of forebay-cache-bench share: a clock, cores, sources of data, cache devices.
 #pragma once
+
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
+#include "engine/cache/cache_superblock.h"
 #include "engine/cache/format_cache.h"
 #include "engine/cache/recovery.h"
 #include "engine/foundation/check.h"
 #include "engine/foundation/random.h"
+#include "engine/media/open_pmem.h"
+#include "tests/bench/cache/cache_bench.h"
+#include "tests/bench/cache/tell.h"
+#include "tests/bench/ceiling/pace.h"
 
 namespace engine {
-
-inline constexpr std::size_t block_bytes = 4096;
-inline constexpr ByteCount device_bytes = 1536_MiB;
-inline constexpr ByteCount volume_bytes = 512_MiB;
 
 inline double now_ns() {
   return std::chrono::duration<double, std::nano>(
@@ -24,52 +36,153 @@ inline double now_ns() {
       .count();
 }
 
+// Of all threads, the kernel's part too.
+inline double cpu_ms() {
+  timespec used{};
+  CHECK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0);
+  return static_cast<double>(used.tv_sec) * 1e3 + static_cast<double>(used.tv_nsec) / 1e6;
+}
+
 inline double median(std::vector<double> values) {
   std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
   return values[values.size() / 2];
 }
 
-struct Counter final : CompletionSink {
-  void complete(CommitRecord& /*record*/) override { ++completed; }
-  std::uint64_t completed = 0;
+[[noreturn]] inline void give_up(const std::string& why) {
+  std::fprintf(stderr, "forebay-cache-bench: %s\n", why.c_str());
+  std::exit(1);
+}
+
+// Ends the program with the error's text where it has one.
+template <class Value, class Error>
+Value must(Result<Value, Error> result) {
+  if (!result) {
+    if constexpr (requires { result.error().text; }) give_up(result.error().text);
+    give_up("something failed that never should");
+  }
+  if constexpr (!std::is_void_v<Value>) return std::move(result).value();
+}
+
+// The n-th of those that this process may use.
+inline int core(unsigned n) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  CHECK(sched_getaffinity(0, sizeof allowed, &allowed) == 0);
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &allowed) && n-- == 0) return cpu;
+  }
+  give_up("two processors are needed");
+}
+
+// In a thread of its own: nobody else inherits the core.
+template <class Work>
+void on_core(unsigned n, Work work) {
+  std::thread thread([cpu = core(n), &work] {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    CHECK(pthread_setaffinity_np(pthread_self(), sizeof set, &set) == 0);
+    work();
+  });
+  thread.join();
+}
+
+// The data that is written.
+class Source {
+ public:
+  static constexpr std::size_t hot_blocks = 32;       // 128 KiB: in the CPU's cache
+  static constexpr std::size_t cold_blocks = 32'768;  // 128 MiB: not
+
+  explicit Source(std::size_t blocks) : blocks_(blocks), bytes_(blocks * block_bytes) {
+    SeededRandom(1).fill(bytes_);
+  }
+  [[nodiscard]] std::span<std::byte> next() {
+    at_ = at_ + 1 == blocks_ ? 0 : at_ + 1;
+    return std::span(bytes_).subspan(at_ * block_bytes, block_bytes);
+  }
+  [[nodiscard]] std::span<const std::byte> all() const { return bytes_; }
+
+ private:
+  std::size_t blocks_;
+  std::size_t at_ = 0;
+  std::vector<std::byte> bytes_;
 };
 
-// A formatted device with one volume, open.
-struct Cache {
-  Cache(PmemRegion& pmem, bool crc) : region(pmem), memory(1_GiB) {
-    FormatOptions options;
-    options.uuid.bytes.fill(std::byte{crc ? std::uint8_t{2} : std::uint8_t{1}});
-    system_random(options.uuid.bytes);
-    options.payload_crc = crc;
-    options.replace = replaced;
-    CHECK(format_cache(region, options));
-    replaced = options.uuid;
-    open();
-    CHECK(device->volumes().attach(
-        *writer, {.volume = options.uuid,
-                  .backing = options.uuid,
-                  .size = volume_bytes,
-                  .binding = {.attach_epoch = 1, .block_size = {}, .name = "bench"}}));
-    recover();
+// A file of a memory file system that is used as persistent memory with cache lines would be.
+class CacheFile {
+ public:
+  CacheFile(const std::string& directory, ByteCount size)
+      : path_(directory + "/forebay-cache-bench-" + std::to_string(getpid())) {
+    CHECK(setenv("PMEM2_FORCE_GRANULARITY", "CACHE_LINE", 1) == 0);
+    must(create_pmem_file(path_, size));
   }
-  void open() {
-    device = std::move(CacheDevice::open(region).value());
-    writer = std::make_unique<DurableWriter>(DurableWriter::make(region).value());
+  ~CacheFile() {
+    unlink(path_.c_str());
+    unsetenv("PMEM2_FORCE_GRANULARITY");
   }
-  RecoveryReport recover() {
-    auto recovered = recover_volume(*device, 0, memory, clock, *writer).value();
-    CHECK(!recovered.report.damaged() && !recovered.report.not_opened);
-    volume = std::move(recovered.cache);
-    return recovered.report;
+  CacheFile(const CacheFile&) = delete;
+  CacheFile& operator=(const CacheFile&) = delete;
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  // For this process alone while it lives.
+  [[nodiscard]] std::unique_ptr<PmemRegion> open() const {
+    auto region = must(open_pmem_region(path_, {}));
+    CHECK(region->guarantee().granularity == PmemGranularity::cache_line);
+    return region;
   }
 
-  static inline std::optional<Uuid> replaced;
+ private:
+  const std::string path_;
+};
+
+// Whatever cache was there.
+inline Uuid format_anew(PmemRegion& region, bool crc) {
+  FormatOptions options;
+  options.uuid = Uuid::random();
+  options.payload_crc = crc;
+  CacheFindings findings;
+  if (const auto there = read_superblocks(region, findings)) {
+    options.replace = Uuid{there.value().block.device_uuid};
+  }
+  must(format_cache(region, options));
+  return options.uuid;
+}
+
+// A freshly formatted device whose volumes are open.
+struct Cache {
+  Cache(PmemRegion& pmem, bool crc, ByteCount volume_size, std::uint32_t volume_count = 1)
+      : region(pmem), memory(1_GiB) {
+    (void)format_anew(region, crc);
+    open();
+    for (std::uint32_t at = 0; at < volume_count; ++at) {
+      const Uuid uuid = Uuid::random();
+      must(device->volumes().attach(
+          *writer, {.volume = uuid,
+                    .backing = uuid,
+                    .size = volume_size,
+                    .binding = {.attach_epoch = 1, .block_size = {}, .name = "bench"}}));
+      volumes.emplace_back();
+      (void)recover(at);
+    }
+  }
+  void open() {
+    device = must(CacheDevice::open(region));
+    writer = std::make_unique<DurableWriter>(must(DurableWriter::make(region)));
+  }
+  RecoveryReport recover(std::uint32_t slot = 0) {
+    auto recovered = must(recover_volume(*device, slot, memory, clock, *writer));
+    CHECK(!recovered.report.damaged() && !recovered.report.not_opened);
+    volumes[slot] = std::move(recovered.cache);
+    return recovered.report;
+  }
+  [[nodiscard]] VolumeCache& volume(std::uint32_t slot = 0) { return *volumes[slot]; }
+
   PmemRegion& region;
   SystemClock clock;
   IndexMemory memory;
   std::unique_ptr<CacheDevice> device;
   std::unique_ptr<DurableWriter> writer;
-  std::unique_ptr<VolumeCache> volume;
+  std::vector<std::unique_ptr<VolumeCache>> volumes;
 };
 
 }  // namespace engine

@@ -1,10 +1,9 @@
 // Hit ratios of the read cache, beside plain FIFO and LRU of the same size in the same run: skewed
 // random reads, with a scan of the whole volume through the second half of them. The cache is the
 // real one (index, log, reclaim, admission) over memory; only the backing is missing.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <list>
 #include <memory>
 #include <unordered_map>
@@ -17,6 +16,7 @@
 #include "engine/foundation/check.h"
 #include "engine/foundation/random.h"
 #include "engine/media/open_pmem.h"
+#include "tests/bench/cache/tell.h"
 
 namespace engine {
 namespace {
@@ -110,7 +110,7 @@ class RealCache {
                              [&hit](const Piece& piece) { hit = hit && piece.value.has_value(); });
     if (hit) return true;
     if (!filter_->admits(range)) return false;
-    if (!volume_->fill(*actor_, record_, range, data_)) ++refused_;
+    (void)volume_->fill(*actor_, record_, range, data_);  // refused, it is read again later
     while (actor_->end_turn()) {
     }
     while (reclaim_->is_wanted()) {
@@ -121,13 +121,6 @@ class RealCache {
       if (done == Reclaim::Step::idle) break;
     }
     return false;
-  }
-  void print() const {
-    const Reclaim::Figures& figures = reclaim_->figures();
-    fmt::print(
-        "    reclaim: {} ksets, sectors dropped {}, kept in place {}, moved {}, "
-        "refused {}; {} fills found no room\n",
-        figures.ksets, figures.dropped, figures.relogged, figures.moved, figures.refused, refused_);
   }
 
  private:
@@ -142,7 +135,6 @@ class RealCache {
   Ignore sink_;
   CommitRecord record_;
   std::vector<std::byte> data_ = std::vector<std::byte>(block_bytes);
-  std::uint64_t refused_ = 0;
 };
 
 // Hits of the skewed reads, in percent: without the scan, and beside it.
@@ -171,30 +163,35 @@ Ratios measure(Cache& cache, const Zipf& zipf) {
           .beside = 100 * static_cast<double>(hits[1]) / static_cast<double>(asked[1])};
 }
 
-void run() {
-  fmt::print("hit ratio of {} skewed reads of {} blocks, before and beside a scan\n", reads,
-             volume_blocks);
-  for (const ByteCount size : {32_MiB, 64_MiB, 128_MiB}) {
-    for (const double skew : {0.9, 1.1}) {
-      const Zipf zipf(skew);
-      // The plain ones have all of the device for blocks: no log, no tables, nothing free.
-      PlainCache fifo(size.value / block_bytes, false);
-      PlainCache lru(size.value / block_bytes, true);
-      RealCache real(size);
-      const Ratios of_fifo = measure(fifo, zipf);
-      const Ratios of_lru = measure(lru, zipf);
-      const Ratios of_real = measure(real, zipf);
-      fmt::print(
-          "  cache {:3} MiB, zipf({}): fifo {:4.1f} {:4.1f}   lru {:4.1f} {:4.1f}   "
-          "forebay {:4.1f} {:4.1f}\n",
-          size.value >> 20, skew, of_fifo.before, of_fifo.beside, of_lru.before, of_lru.beside,
-          of_real.before, of_real.beside);
-      real.print();
-    }
-  }
+void tell_ratios(const std::string& name, const Ratios& ratios) {
+  tell(name + " before the scan %", ratios.before);
+  tell(name + " beside the scan %", ratios.beside);
+}
+
+// The plain ones have all of the device for blocks: no log, no tables, nothing free.
+void run(ByteCount size, const char* name, double skew) {
+  const Zipf zipf(skew);
+  PlainCache fifo(size.value / block_bytes, false);
+  PlainCache lru(size.value / block_bytes, true);
+  RealCache real(size);
+  const std::string what =
+      std::string("zipf(") + name + ") " + std::to_string(size.value >> 20) + " MiB ";
+  tell_ratios(what + "fifo", measure(fifo, zipf));
+  tell_ratios(what + "lru", measure(lru, zipf));
+  tell_ratios(what + "forebay", measure(real, zipf));
 }
 
 }  // namespace
 }  // namespace engine
 
-int main() { engine::run(); }
+// forebay-hit-ratio-bench [MiB of the cache]...: 32, 64 and 128 if there is none
+int main(int argc, char** argv) {
+  std::vector<engine::ByteCount> sizes;
+  for (int at = 1; at < argc; ++at) sizes.push_back({std::strtoull(argv[at], nullptr, 10) << 20});
+  if (sizes.empty()) sizes = {engine::ByteCount{32U << 20}, {64U << 20}, {128U << 20}};
+  for (const engine::ByteCount size : sizes) {
+    engine::run(size, "0.9", 0.9);
+    engine::run(size, "1.1", 1.1);
+  }
+  return 0;
+}

@@ -1,12 +1,8 @@
-#include "tests/bench/cache/write_back_bench.h"
-
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include <cstdlib>
-#include <ctime>
 #include <numeric>
 
 #include "engine/cache/write_back.h"
@@ -14,28 +10,30 @@
 #include "engine/media/uring_lane.h"
 #include "engine/pool/file_marker.h"
 #include "tests/bench/cache/bench_cache.h"
+#include "tests/bench/cache/cache_bench.h"
 
 namespace engine {
 namespace {
 
 constexpr std::uint64_t window_bytes = 32U << 20;
-constexpr int repeats = 5;
 
 struct Disk {
-  explicit Disk(const std::string& directory)
-      : pool(std::move(open_pool_directory(directory).value())) {
+  Disk(const std::string& directory, ByteCount bytes)
+      : pool(std::move(open_pool_directory(directory).value())), size(bytes) {
     const std::string path = directory + "/" + image;
-    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    CHECK(fd >= 0 && posix_fallocate(fd, 0, static_cast<off_t>(volume_bytes.value)) == 0);
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || posix_fallocate(fd, 0, static_cast<off_t>(size.value)) != 0) {
+      give_up(path + " cannot be made");
+    }
     ::close(fd);
     const IoSource source = IoSource::new_file(IoSource::new_backing());
-    device = std::make_unique<FileDevice>(std::move(OpenFile::open(path, volume_bytes).value()),
-                                          volume_bytes, source);
+    device =
+        std::make_unique<FileDevice>(std::move(OpenFile::open(path, size).value()), size, source);
     Uuid volume;
     volume.bytes.fill(std::byte{1});
     marker = std::move(FileMarker::open(*pool, image, volume, source).value());
     fd_ = ::open(path.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC);
-    CHECK(fd_ >= 0);
+    if (fd_ < 0) give_up(directory + " takes no direct I/O: name a directory on a disk");
   }
   ~Disk() {
     ::close(fd_);
@@ -48,17 +46,18 @@ struct Disk {
     auto* const bytes = static_cast<std::byte*>(std::aligned_alloc(4096, chunk));
     SeededRandom(9).fill({bytes, chunk});
     const double begin = now_ns();
-    for (std::uint64_t at = 0; at < volume_bytes.value; at += chunk) {
+    for (std::uint64_t at = 0; at < size.value; at += chunk) {
       CHECK(pwrite(fd_, bytes, chunk, static_cast<off_t>(at)) == static_cast<ssize_t>(chunk));
     }
     CHECK(fdatasync(fd_) == 0);
     const double took = now_ns() - begin;
     std::free(bytes);
-    return static_cast<double>(volume_bytes.value) / took * 1e3;
+    return static_cast<double>(size.value) / took * 1e3;
   }
 
   static constexpr const char* image = "forebay-write-back-bench.raw";
   std::unique_ptr<PoolDirectory> pool;
+  const ByteCount size;
   std::unique_ptr<FileDevice> device;
   std::unique_ptr<FileMarker> marker;
 
@@ -72,21 +71,25 @@ struct Pattern {
   bool shuffled;  // inside windows that are smaller than a batch
 };
 
+struct Ignore final : CompletionSink {
+  void complete(CommitRecord& /*record*/) override {}
+};
+
 // The whole volume once.
-void fill(Cache& cache, const Pattern& pattern) {
+void fill(Cache& cache, const Pattern& pattern, ByteCount size) {
   const auto actor = CacheActor::make(*cache.device).value();
-  Counter counter;
-  CommitRecord record(counter);
+  Ignore sink;
+  CommitRecord record(sink);
   std::vector<std::byte> data(pattern.write_bytes);
   SeededRandom random(11);
   random.fill(data);
   std::vector<std::uint64_t> order(window_bytes / pattern.write_bytes);
   std::iota(order.begin(), order.end(), std::uint64_t{0});
-  for (std::uint64_t window = 0; window < volume_bytes.value; window += window_bytes) {
+  for (std::uint64_t window = 0; window < size.value; window += window_bytes) {
     if (pattern.shuffled) std::shuffle(order.begin(), order.end(), random);
     for (const std::uint64_t at : order) {
       const std::uint64_t begin = window + at * pattern.write_bytes;
-      CHECK(cache.volume->write(*actor, record, {{begin / 512}, {data.size() / 512}}, data));
+      CHECK(cache.volume().write(*actor, record, {{begin / 512}, {data.size() / 512}}, data));
       CHECK(!actor->end_turn());
     }
   }
@@ -97,64 +100,46 @@ struct Rate {
   double cpu_ms = 0;     // of all threads, the kernel's part too
 };
 
-double cpu_ms() {
-  timespec used{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-  return static_cast<double>(used.tv_sec) * 1e3 + static_cast<double>(used.tv_nsec) / 1e6;
-}
-
 Rate write_back(Cache& cache, Disk& disk) {
   MemoryBudget budget(64_MiB);
   const auto lane = std::move(UringLane::create(budget).value());
-  WriteBack write_back(*cache.volume, *disk.device, *disk.marker, *lane, *cache.writer,
+  WriteBack write_back(cache.volume(), *disk.device, *disk.marker, *lane, *cache.writer,
                        cache.clock);
   const double begin = now_ns();
   const double cpu_begin = cpu_ms();
   write_back.set_draining(true);
-  while (!write_back.is_backing_current() || !write_back.is_quiet()) {
+  while (!cache.volume->commit().is_backing_current() || !write_back.is_quiet()) {
     lane->finish_turn();
     if (lane->reap() != 0 || lane->has_tasks()) continue;
     pollfd wake{.fd = lane->wake_descriptor(), .events = POLLIN, .revents = 0};
     if (poll(&wake, 1, 1000) > 0) lane->clear_wake();
     CHECK(write_back.status().error.empty());
   }
-  return {.megabytes = static_cast<double>(volume_bytes.value) / (now_ns() - begin) * 1e3,
+  return {.megabytes = static_cast<double>(disk.size.value) / (now_ns() - begin) * 1e3,
           .cpu_ms = cpu_ms() - cpu_begin};
 }
 
 }  // namespace
 
-void measure_write_back(PmemRegion& region, const std::string& directory) {
-  constexpr Pattern patterns[] = {{"128 KiB, in order", 128U << 10, false},
-                                  {"4 KiB, in order", 4096, false},
-                                  {"4 KiB, shuffled", 4096, true}};
-  Disk disk(directory);
-  fmt::print("\nwrite-back of {} MiB to {}; medians of {}\n", volume_bytes.value >> 20, directory,
-             repeats);
+void measure_write_back(const BenchPlan& plan) {
+  constexpr Pattern patterns[] = {{"128 KiB in order", 128U << 10, false},
+                                  {"4 KiB in order", 4096, false},
+                                  {"4 KiB shuffled", 4096, true}};
+  const CacheFile file(plan.memory, ByteCount{plan.written_back.value * 5 / 4} + 16_MiB);
+  const auto region = file.open();
+  Disk disk(plan.disk, plan.written_back);
   (void)disk.plain();  // the file's blocks are written once before anything is measured
-  std::vector<double> plain;
-  std::vector<double> measured[2][std::size(patterns)];
-  std::vector<double> cpu[2][std::size(patterns)];
-  for (int repeat = 0; repeat < repeats; ++repeat) {
-    plain.push_back(disk.plain());
+  for (int repeat = 0; repeat < plan.repeats; ++repeat) {
     for (const bool crc : {false, true}) {
-      for (std::size_t at = 0; at < std::size(patterns); ++at) {
-        Cache cache(region, crc);
-        fill(cache, patterns[at]);
+      tell("plain writer MB/s", disk.plain());
+      for (const Pattern& pattern : patterns) {
+        Cache cache(*region, crc, disk.size);
+        fill(cache, pattern, disk.size);
         const Rate rate = write_back(cache, disk);
-        measured[crc ? 1 : 0][at].push_back(rate.megabytes);
-        cpu[crc ? 1 : 0][at].push_back(rate.cpu_ms);
+        const std::string name = std::string(crc ? "crc " : "plain ") + pattern.name;
+        tell(name + " MB/s", rate.megabytes);
+        tell(name + " CPU ms", rate.cpu_ms);
       }
-    }
-  }
-  const double base = median(plain);
-  fmt::print("  plain writer, 1 MiB, O_DIRECT, in order: {:6.0f} MB/s\n", base);
-  for (const bool crc : {false, true}) {
-    for (std::size_t at = 0; at < std::size(patterns); ++at) {
-      const double rate = median(measured[crc ? 1 : 0][at]);
-      fmt::print("  {:17} {:14}: {:6.0f} MB/s = {:3.0f} % of it, {:4.0f} ms of CPU\n",
-                 patterns[at].name, crc ? "with checksums" : "without", rate, 100 * rate / base,
-                 median(cpu[crc ? 1 : 0][at]));
     }
   }
 }

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <vector>
 
 #include "tests/bench/ceiling/copy.h"
 #include "tests/bench/ceiling/echo.h"
@@ -26,18 +27,22 @@ TEST(Copy, MeasuresAndLeavesNoFileBehind) {
   const auto path = std::filesystem::temp_directory_path() /
                     ("forebay-ceiling-test-" + std::to_string(::getpid()));
   std::string error;
+  const auto ceiling = CopyCeiling::open(path.string(), 1 << 20, error);
+  ASSERT_NE(ceiling, nullptr) << error;
+  EXPECT_FALSE(std::filesystem::exists(path));
+  const std::vector<std::byte> source(3 * 4096, std::byte{7});
   for (const auto pattern :
        {CopyPattern::sequential, CopyPattern::sequential_with_crc, CopyPattern::random}) {
-    const auto ns = measure_copy(path.string(), 1 << 20, pattern, 1000, error);
-    ASSERT_TRUE(ns) << error;
-    EXPECT_GT(*ns, 0);
+    EXPECT_GT(ceiling->copy({.pattern = pattern, .source = source, .blocks = 1000}), 0);
   }
-  EXPECT_FALSE(std::filesystem::exists(path));
+  for (const unsigned part : {0u, 1u}) {
+    EXPECT_GT(ceiling->copy({.source = source, .blocks = 1000, .part = part, .parts = 2}, 1), 0);
+  }
 }
 
 TEST(Copy, APlaceThatCannotBeMappedIsAnErrorWithItsName) {
   std::string error;
-  EXPECT_FALSE(measure_copy("/no/such/folder/x", 1 << 20, CopyPattern::random, 1, error));
+  EXPECT_EQ(CopyCeiling::open("/no/such/folder/x", 1 << 20, error), nullptr);
   EXPECT_NE(error.find("/no/such/folder/x"), std::string::npos);
 }
 

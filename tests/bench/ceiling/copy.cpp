@@ -6,9 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstring>
-#include <vector>
 
 #include "engine/foundation/crc32c.h"
 #include "engine/foundation/random.h"
@@ -17,7 +15,6 @@ namespace bench {
 namespace {
 
 constexpr std::size_t block_bytes = 4096;
-constexpr std::size_t source_blocks = 64;
 
 void stream_block_sse2(std::byte* to, const std::byte* from) {
   for (std::size_t i = 0; i < block_bytes; i += 16) {
@@ -34,8 +31,8 @@ __attribute__((target("avx512f"))) void stream_block_avx512(std::byte* to, const
 
 }  // namespace
 
-std::optional<double> measure_copy(const std::string& path, std::uint64_t bytes,
-                                   CopyPattern pattern, std::uint64_t blocks, std::string& error) {
+std::unique_ptr<CopyCeiling> CopyCeiling::open(const std::string& path, std::uint64_t bytes,
+                                               std::string& error) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   void* mapped = MAP_FAILED;
   if (fd >= 0 && ::ftruncate(fd, static_cast<off_t>(bytes)) == 0) {
@@ -44,33 +41,39 @@ std::optional<double> measure_copy(const std::string& path, std::uint64_t bytes,
   if (mapped == MAP_FAILED) error = path + ": " + std::strerror(errno);
   if (fd >= 0) ::close(fd);
   (void)::unlink(path.c_str());
-  if (mapped == MAP_FAILED) return std::nullopt;
-
+  if (mapped == MAP_FAILED) return nullptr;
   auto* const media = static_cast<std::byte*>(mapped);
   for (std::uint64_t at = 0; at < bytes; at += block_bytes) media[at] = std::byte{1};  // fault in
-  std::vector<std::byte> source(source_blocks * block_bytes);
-  engine::SeededRandom random(1);
-  random.fill(source);
-  const auto stream = __builtin_cpu_supports("avx512f") ? stream_block_avx512 : stream_block_sse2;
+  return std::unique_ptr<CopyCeiling>(new CopyCeiling(media, bytes));
+}
 
-  const std::uint64_t media_blocks = bytes / block_bytes;
+CopyCeiling::~CopyCeiling() { (void)::munmap(media_, bytes_); }
+
+double CopyCeiling::copy(const Plan& plan, std::uint64_t chunk) {
+  const auto stream = __builtin_cpu_supports("avx512f") ? stream_block_avx512 : stream_block_sse2;
+  const std::uint64_t media_blocks = bytes_ / block_bytes / plan.parts;
+  std::byte* const media = media_ + plan.part * media_blocks * block_bytes;
+  const std::size_t source_blocks = plan.source.size() / block_bytes;
+  engine::SeededRandom random(1);
   std::uint32_t checksum = 0;
-  const auto start = std::chrono::steady_clock::now();
-  for (std::uint64_t i = 0; i < blocks; ++i) {
-    const std::byte* from = source.data() + i % source_blocks * block_bytes;
+  std::size_t source = 0;
+  std::uint64_t next = 0;
+  Pace pace(chunk);
+  for (std::uint64_t at = 0; at < plan.blocks; ++at) {
+    const std::byte* const from = plan.source.data() + source * block_bytes;
+    source = source + 1 == source_blocks ? 0 : source + 1;
     const std::uint64_t to =
-        pattern == CopyPattern::random ? random.below(media_blocks) : i % media_blocks;
-    if (pattern == CopyPattern::sequential_with_crc) {
+        plan.pattern == CopyPattern::random ? random.below(media_blocks) : next;
+    next = next + 1 == media_blocks ? 0 : next + 1;
+    if (plan.pattern == CopyPattern::sequential_with_crc) {
       checksum ^= engine::crc32c({from, block_bytes});
     }
     stream(media + to * block_bytes, from);
     _mm_sfence();
+    pace.count(1);
   }
-  const auto took =
-      std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start);
   media[0] = static_cast<std::byte>(checksum);  // keeps the checksum from being optimised away
-  (void)::munmap(mapped, bytes);
-  return took.count() / static_cast<double>(blocks);
+  return pace.median_ns();
 }
 
 }  // namespace bench

@@ -21,10 +21,12 @@ class CountingSink final : public CompletionSink {
   void complete(CommitRecord& record) override {
     ++completed;
     failed += record.outcome() == CommitOutcome::failed ? 1 : 0;
+    bad_places += record.outcome() == CommitOutcome::bad_place ? 1 : 0;
     dropped += record.any_dropped() ? 1 : 0;
   }
   int completed = 0;
   int failed = 0;
+  int bad_places = 0;
   int dropped = 0;
 };
 

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <deque>
+
 #include "engine/cache/payload_crc.h"
 #include "tests/engine/cache/volume_cache_kit.h"
 
@@ -235,17 +237,43 @@ TEST(VolumeCacheFailure, LogThatCannotBeWrittenFailsItsCommandsForGood) {
   EXPECT_EQ(open.write(2, 1, 3).error(), CacheRefusal::failed);
 }
 
-TEST(VolumeCacheFailure, PlaceThatCannotBeWrittenRefusesTheCommandAndTheNextGoesElsewhere) {
+TEST(VolumeCacheFailure, PlaceThatCannotBeWrittenAbandonsTheCommandAndTheNextGoesElsewhere) {
   const auto pmem = cache_pmem(false);
   OpenVolume open(*pmem);
   must(open.write(0, 1, 1));
   const auto hit = open.volume->pin_front({{0}, {1}});
   pmem->heal_on_overwrite(false);
   pmem->poison({(hit->value.place.value + 1) * 512}, {512});
-  EXPECT_EQ(open.write(1, 1, 2).error(), CacheRefusal::media_error);
+  must(open.write(1, 1, 2));
+  EXPECT_EQ(open.sink.bad_places, 1);
+  EXPECT_EQ(open.sink.completed, 2);
   EXPECT_EQ(open.live_sectors(), 1U);
+  EXPECT_THAT(open.read(0, 2), ElementsAre(1, -1));
   must(open.write(1, 1, 3));
+  EXPECT_EQ(open.sink.bad_places, 1);
   EXPECT_THAT(open.read(0, 2), ElementsAre(1, 3));
+}
+
+TEST(VolumeCacheFailure, OneBadPlaceOfATurnLeavesTheOthers) {
+  const auto pmem = cache_pmem(true);
+  OpenVolume open(*pmem);
+  must(open.write(0, 8, 1));
+  const auto hit = open.volume->pin_front({{0}, {8}});
+  pmem->heal_on_overwrite(false);
+  pmem->poison({(hit->value.place.value + 16) * 512}, {512});  // of the second of these
+  std::deque<CommitRecord> records;
+  const std::vector<std::byte> data(4096, std::byte{9});
+  for (const std::uint64_t at : {8, 16, 24}) {
+    must(open.volume->write(*open.actor, records.emplace_back(open.sink), {{at}, {8}}, data));
+  }
+  open.finish_turn();
+  EXPECT_EQ(open.sink.completed, 4);
+  EXPECT_EQ(open.sink.bad_places, 1);
+  EXPECT_EQ(records[1].outcome(), CommitOutcome::bad_place);
+  EXPECT_EQ(open.live_sectors(), 24U);
+  EXPECT_THAT(open.read(8, 8), Each(9));
+  EXPECT_THAT(open.read(16, 8), Each(-1));
+  EXPECT_THAT(open.read(24, 8), Each(9));
 }
 
 // Rewrites the only kset of a log with one field of its first key changed.

@@ -1,0 +1,74 @@
+#include <barrier>
+
+#include "tests/bench/cache/cache_bench.h"
+#include "tests/bench/cache/cache_host.h"
+#include "tests/bench/ceiling/copy.h"
+
+namespace engine {
+namespace {
+
+constexpr std::size_t depth = 32;
+
+// `work(n)`, which returns what each of its operations took, on core n, for both at once: what one
+// takes when there are two of them, in nanoseconds.
+template <class Work>
+double on_both(Work work) {
+  std::barrier together(2);
+  double each[2] = {};
+  const auto run = [&](unsigned n) {
+    on_core(n, [&] {
+      together.arrive_and_wait();
+      each[n] = work(n);
+      together.arrive_and_wait();
+    });
+  };
+  std::thread second([&run] { run(1); });
+  run(0);
+  second.join();
+  return 1 / (1 / each[0] + 1 / each[1]);
+}
+
+void measure_bare(bench::CopyCeiling& bare, Source (&sources)[2], std::uint64_t writes) {
+  on_core(0, [&] {
+    tell("bare one core ns", bare.copy({.source = sources[0].all(), .blocks = writes}));
+  });
+  const double both = on_both([&](unsigned n) {
+    return bare.copy({.source = sources[n].all(), .blocks = writes / 2, .part = n, .parts = 2});
+  });
+  tell("bare two cores ns", both);
+}
+
+void measure_cache(PmemRegion& region, const BenchPlan& plan, Source (&sources)[2]) {
+  const ByteCount size = plan.volume_bytes();
+  on_core(0, [&] {
+    Cache cache(region, false, size);
+    CacheHost host(cache, cache.volume(), size, depth, 3);
+    tell("one volume one core ns", host.write(sources[0], plan.writes));
+  });
+  for (const std::uint32_t volumes : {1U, 2U}) {
+    Cache cache(region, false, size, volumes);
+    CacheHost first(cache, cache.volume(0), size, depth, 3);
+    CacheHost second(cache, cache.volume(volumes - 1), size, depth, 4);
+    const double both = on_both(
+        [&](unsigned n) { return (n == 0 ? first : second).write(sources[n], plan.writes / 2); });
+    tell(volumes == 1 ? "one volume two cores ns" : "two volumes two cores ns", both);
+  }
+}
+
+}  // namespace
+
+void measure_cores(const BenchPlan& plan) {
+  const CacheFile file(plan.memory, plan.device_bytes());
+  const auto region = file.open();
+  std::string error;
+  const auto bare =
+      bench::CopyCeiling::open(plan.memory + "/forebay-ceiling", plan.volume_bytes().value, error);
+  if (bare == nullptr) give_up(error);
+  Source sources[2] = {Source(Source::hot_blocks), Source(Source::hot_blocks)};
+  for (int repeat = 0; repeat < plan.repeats; ++repeat) {
+    measure_bare(*bare, sources, plan.writes);
+    measure_cache(*region, plan, sources);
+  }
+}
+
+}  // namespace engine
