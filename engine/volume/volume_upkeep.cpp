@@ -105,9 +105,11 @@ void VolumeUpkeep::tick() {
 // Writes that came through the cache while it was to be gone around would keep each other there for
 // ever: what is little is waited for.
 void VolumeUpkeep::look_at_drain() {
+  const bool settles = goes_around(front_.mode()) && !front_.goes_around_only();
+  if (!drain_to_ && !settles) return;
   const WriteBackStatus now = write_back_.status();
   if (drain_to_ && now.dirty_tail >= *drain_to_) cancel_drain();
-  if (!goes_around(front_.mode()) || front_.goes_around_only()) return;
+  if (!settles) return;
   const bool little = now.bytes_left <= few || (now.time_left && *now.time_left <= short_wait);
   if (volume_.commit().is_backing_current() || little) front_.go_around_only();
 }
