@@ -469,5 +469,39 @@ TEST(ScenarioS10, AHeadThatRestsDoesNotKeepItsSegment) {
   open.device->segments().check_invariants();
 }
 
+// Where hosts write little at a time the index is full before the space is: then it is given back,
+// in the end also of what is hot.
+TEST(Reclaim, GivesIndexMemoryBackWhenThereIsNoMore) {
+  const auto region = must(make_anonymous_pmem(32_MiB));
+  FormatOptions options = small_format();
+  options.layout.segment_slots = 4096;
+  must(format_cache(*region, options));
+  ReclaimedVolume open(*region);
+  open.memory.bound_by(256_KiB, [](ByteCount) { return false; });
+  std::uint64_t written = 0;
+  auto taken = open.write(0, 1, 1);
+  while (taken) taken = open.write(++written * 16, 1, 1);
+  EXPECT_EQ(taken.error(), CacheRefusal::no_memory);
+  EXPECT_GT(written, 5'000U);
+  EXPECT_GT(open.device->segments().free_count(), open.device->segments().count() / 2);
+  EXPECT_LE(open.memory.memory_bytes().value, (256U << 10) + sizeof(IndexMemory));
+  open.write_back();
+  open.warm(0, written * 16);
+  // As long as somebody waits, it goes on: what is hot is less so after each round.
+  int rounds = 0;
+  for (std::uint64_t more = 0; more < 100; ++more) {
+    for (;;) {
+      const auto again = open.write((written + more) * 16, 1, 2);
+      if (again) break;
+      ASSERT_EQ(again.error(), CacheRefusal::no_memory);
+      ASSERT_LT(rounds++, 8);
+      open.write_back();
+      open.go_round();
+    }
+  }
+  EXPECT_GT(rounds, 0);
+  open.volume->index().check_invariants();
+}
+
 }  // namespace
 }  // namespace engine::test
