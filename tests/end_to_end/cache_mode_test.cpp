@@ -89,12 +89,7 @@ TEST_F(CacheMode, ReadOnlyIsToldToTheHostBeforeItWrites) {
   Host host(daemon.endpoint());
   ASSERT_TRUE(host.connected());
   ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 5, pattern(block, 1), block));
-  constexpr std::uint8_t event_configuration = 0x0b;
-  constexpr std::uint32_t attribute_notices = 1U << 8;
-  ASSERT_EQ(status_of(host.controller->admin(),
-                      client::admin::set_feature(event_configuration, attribute_notices)),
-            0);
-  const auto event = host.controller->admin().submit(client::admin::async_event_request());
+  const auto event = request_event(*host.controller, attribute_notices);
   ASSERT_GOOD(event);
   change("read-only");
   const auto told = host.controller->admin().await(event.value());

@@ -92,12 +92,7 @@ TEST(Late, AVolumeWithoutItsDiskKeepsItsIdentityAndComesBackByItself) {
   EXPECT_EQ(status_of(*host.queue, client::io::write(1, 0, Bytes(4096), 4096)), ana_inaccessible);
   write_and_read_back(*host.queue, 3, 0, 8, 4096, 1);
 
-  constexpr std::uint8_t event_configuration = 0x0b;
-  constexpr std::uint32_t ana_change_notices = 1U << 11;
-  ASSERT_EQ(status_of(host.controller->admin(),
-                      client::admin::set_feature(event_configuration, ana_change_notices)),
-            0);
-  const auto event = host.controller->admin().submit(client::admin::async_event_request());
+  const auto event = request_event(*host.controller, ana_change_notices);
   ASSERT_GOOD(event);
   std::filesystem::remove(pool);
   std::filesystem::rename(pool + ".away", pool);

@@ -66,4 +66,11 @@ std::uint16_t status_of(Queue& queue, client::Command command) {
   return done ? done.value().kind() : std::uint16_t{0xffff};
 }
 
+client::Result<std::uint16_t> request_event(Controller& controller, std::uint32_t notices) {
+  constexpr std::uint8_t event_configuration = 0x0b;
+  EXPECT_EQ(status_of(controller.admin(), client::admin::set_feature(event_configuration, notices)),
+            0);
+  return controller.admin().submit(client::admin::async_event_request());
+}
+
 }  // namespace end_to_end

@@ -55,6 +55,13 @@ void write_and_read_back(Queue& queue, std::uint32_t nsid, std::uint64_t lba, st
 // The status of a command, or FFFFh and a test failure when there was no completion at all.
 [[nodiscard]] std::uint16_t status_of(Queue& queue, client::Command command);
 
+// What Asynchronous Event Configuration (feature 0Bh) turns on.
+constexpr std::uint32_t attribute_notices = 1U << 8;
+constexpr std::uint32_t ana_change_notices = 1U << 11;
+// Turns them on, and asks for the first event: to await() on the admin queue.
+[[nodiscard]] client::Result<std::uint16_t> request_event(Controller& controller,
+                                                          std::uint32_t notices);
+
 template <class T>
 testing::AssertionResult is_good(const char* expression, const client::Result<T>& result) {
   if (result) return testing::AssertionSuccess();
