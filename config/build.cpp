@@ -90,7 +90,7 @@ class Builder {
     if (!version || version->value == api_version) return version.has_value();
     report_.error(version->at, "apiVersion",
                   fmt::format("{} is not known; this version of Forebay reads {}.",
-                              quoted(version->value), api_version));
+                              in_quotes(version->value), api_version));
     return false;
   }
 
@@ -318,7 +318,7 @@ class Builder {
     if (!fresh) {
       report_.error(nqn->at, reader.path_of("nqn"),
                     fmt::format("is the NQN of host {} already; give each host its own.",
-                                quoted(other->second)));
+                                in_quotes(other->second)));
     }
     config().hosts.emplace(name, Host{name, reader.at(), nqn->value});
   }

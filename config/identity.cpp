@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "config/character.h"
 #include "config/report.h"
 #include "engine/foundation/uuid.h"
 
@@ -17,10 +18,6 @@ using std::string_view;
 constexpr string_view uuid_prefix = "nqn.2014-08.org.nvmexpress:uuid:";
 constexpr string_view nqn_form =
     "write nqn.YYYY-MM.REVERSED.DOMAIN:NAME, for example nqn.2026-11.com.example:store1.db";
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_graphic(char c) { return c > ' ' && c <= '~'; }
 
 bool is_year_and_month(string_view text) {
   return text.size() == 7 && std::ranges::all_of(text.substr(0, 4), is_digit) && text[4] == '-' &&
@@ -49,14 +46,14 @@ Parsed<IpAddress> parse_ipv4(string_view text) {
   if (inet_pton(AF_INET, terminated.c_str(), address.bytes.data()) != 1) {
     return refuse(
         "{} is not an IP address; write an IPv4 or IPv6 address, or \"*\" for every address.",
-        quoted(text));
+        in_quotes(text));
   }
   const auto first = std::to_integer<unsigned>(address.bytes[0]);
   if (first >= 224) {
     return refuse(
         "{} is multicast, broadcast or reserved and nothing can listen there; use a unicast "
         "address.",
-        quoted(text));
+        in_quotes(text));
   }
   address.text = terminated;
   return address;
@@ -69,23 +66,23 @@ Parsed<IpAddress> parse_ipv6(string_view text) {
   if (percent != string_view::npos) address.scope = text.substr(percent + 1);
   if (inet_pton(AF_INET6, literal.c_str(), address.bytes.data()) != 1) {
     return refuse("{} is not an IPv6 address; write it without brackets, port or prefix length.",
-                  quoted(text));
+                  in_quotes(text));
   }
   const auto at = [&](std::size_t i) { return std::to_integer<unsigned>(address.bytes[i]); };
   if (at(0) == 0xff) {
     return refuse("{} is multicast and nothing can listen there; use a unicast address.",
-                  quoted(text));
+                  in_quotes(text));
   }
   in6_addr raw;
   std::memcpy(&raw, address.bytes.data(), sizeof raw);
   if (IN6_IS_ADDR_V4MAPPED(&raw)) {
-    return refuse("{} is an IPv4 address in IPv6 form; write {}.{}.{}.{}.", quoted(text), at(12),
+    return refuse("{} is an IPv4 address in IPv6 form; write {}.{}.{}.{}.", in_quotes(text), at(12),
                   at(13), at(14), at(15));
   }
   const bool link_local = IN6_IS_ADDR_LINKLOCAL(&raw);
   if (link_local && address.scope.empty()) {
-    return refuse("{} is link-local; write its interface too, for example {}%eth0.", quoted(text),
-                  literal);
+    return refuse("{} is link-local; write its interface too, for example {}%eth0.",
+                  in_quotes(text), literal);
   }
   constexpr std::size_t max_interface_bytes = 15;  // IFNAMSIZ - 1
   if (percent != string_view::npos &&
@@ -94,7 +91,7 @@ Parsed<IpAddress> parse_ipv6(string_view text) {
     return refuse(
         "{}: only a link-local address (fe80::/10) has an interface, of at most {} "
         "characters; remove the part from % on.",
-        quoted(text), max_interface_bytes);
+        in_quotes(text), max_interface_bytes);
   }
   std::array<char, INET6_ADDRSTRLEN> canonical{};
   inet_ntop(AF_INET6, address.bytes.data(), canonical.data(), canonical.size());
@@ -114,7 +111,7 @@ bool IpAddress::is_loopback() const {
 
 Parsed<std::string> parse_name(string_view text) {
   if (text.size() > max_name_bytes) {
-    return refuse("the name {} has {} characters; at most {} are allowed.", quoted(text),
+    return refuse("the name {} has {} characters; at most {} are allowed.", in_quotes(text),
                   text.size(), max_name_bytes);
   }
   const auto allowed = [](char c) {
@@ -124,7 +121,7 @@ Parsed<std::string> parse_name(string_view text) {
     return refuse(
         "{} is not a name; begin with a letter and use only letters, digits, \".\", \"_\" and "
         "\"-\".",
-        quoted(text));
+        in_quotes(text));
   }
   return std::string(text);
 }
@@ -134,15 +131,15 @@ Parsed<std::string> parse_nqn(string_view text) {
     return refuse("the NQN has {} bytes; at most {} are allowed.", text.size(), max_nqn_bytes);
   }
   if (!text.starts_with("nqn.") || !std::ranges::all_of(text, is_graphic)) {
-    return refuse("{} is not an NQN; {}.", quoted(text), nqn_form);
+    return refuse("{} is not an NQN; {}.", in_quotes(text), nqn_form);
   }
   if (text == discovery_nqn) {
     return refuse("{} is the discovery NQN, which every target serves by itself; choose another.",
-                  quoted(text));
+                  in_quotes(text));
   }
   if (text.starts_with(uuid_prefix)) {
     if (!engine::Uuid::parse(text.substr(uuid_prefix.size()))) {
-      return refuse("{} does not end in a UUID; write 36 characters, as in {}{}.", quoted(text),
+      return refuse("{} does not end in a UUID; write 36 characters, as in {}{}.", in_quotes(text),
                     uuid_prefix, "1b4e28ba-2fa1-11d2-883f-0016d3cca427");
     }
     return std::string(text);
@@ -150,13 +147,13 @@ Parsed<std::string> parse_nqn(string_view text) {
   const string_view rest = text.substr(4);
   const string_view date = rest.substr(0, 7);
   if (!is_year_and_month(date) || rest.size() < 9 || rest[7] != '.') {
-    return refuse("{} has no year and month after \"nqn.\"; {}.", quoted(text), nqn_form);
+    return refuse("{} has no year and month after \"nqn.\"; {}.", in_quotes(text), nqn_form);
   }
   const std::size_t colon = rest.find(':');
   const bool empty_name = colon != string_view::npos && colon + 1 == rest.size();
   if (!is_domain(rest.substr(8, colon == string_view::npos ? colon : colon - 8)) || empty_name) {
     return refuse("{} has no reversed domain name after the date, or no name after \":\"; {}.",
-                  quoted(text), nqn_form);
+                  in_quotes(text), nqn_form);
   }
   return std::string(text);
 }
@@ -174,7 +171,7 @@ Parsed<IpAddress> parse_address(string_view text) {
   }
   // A NUL would end the text early for inet_pton.
   if (!std::ranges::all_of(text, is_graphic)) {
-    return refuse("{} is not an IP address; write only the address.", quoted(text));
+    return refuse("{} is not an IP address; write only the address.", in_quotes(text));
   }
   return text.find(':') == string_view::npos ? parse_ipv4(text) : parse_ipv6(text);
 }
@@ -193,11 +190,11 @@ Parsed<std::string> parse_path(string_view text, std::size_t max_bytes) {
   const bool has_control =
       std::ranges::any_of(text, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; });
   if (!text.starts_with('/') || has_control) {
-    return refuse("{} is not an absolute path; begin with \"/\".", quoted(text));
+    return refuse("{} is not an absolute path; begin with \"/\".", in_quotes(text));
   }
   const std::filesystem::path path(text);
   if (std::ranges::find(path, "..") != path.end()) {
-    return refuse("{} goes back with \"..\"; write the path without it.", quoted(text));
+    return refuse("{} goes back with \"..\"; write the path without it.", in_quotes(text));
   }
   std::string normal = path.lexically_normal().string();
   while (normal.size() > 1 && normal.back() == '/') normal.pop_back();
@@ -209,7 +206,7 @@ Parsed<engine::Uuid> parse_uuid(string_view text) {
   const auto uuid = engine::Uuid::parse(text);
   if (!uuid) {
     return refuse("{} is not a UUID; write one like 1b4e28ba-2fa1-11d2-883f-0016d3cca427.",
-                  quoted(text));
+                  in_quotes(text));
   }
   return *uuid;
 }
@@ -221,7 +218,7 @@ Parsed<std::string> parse_ascii(string_view text, std::size_t max_bytes) {
   if (!fits) {
     return refuse(
         "{} does not fit; write 1 to {} printable ASCII characters, no blank at either end.",
-        quoted(text), max_bytes);
+        in_quotes(text), max_bytes);
   }
   return std::string(text);
 }
@@ -233,7 +230,7 @@ Parsed<std::string> parse_group(string_view text) {
   if (text.empty() || text.size() > 32 || is_digit(text[0]) || text[0] == '-' ||
       !std::ranges::all_of(text, allowed)) {
     return refuse("{} is not a group's name; write one from /etc/group, for example forebay.",
-                  quoted(text));
+                  in_quotes(text));
   }
   return std::string(text);
 }

@@ -245,7 +245,8 @@ class TreeBuilder final : public YAML::EventHandler {
     if (anchor != 0) {
       refuse_anchor(*node);
     } else if (!tag.empty()) {
-      report_.error(node->at, path(), fmt::format("tag {} is not read; remove it.", quoted(tag)));
+      report_.error(node->at, path(),
+                    fmt::format("tag {} is not read; remove it.", in_quotes(tag)));
       node->kind = Node::Kind::reported;
     }
     return *node;

@@ -99,7 +99,7 @@ std::string printable(std::string_view text) {
   return shown;
 }
 
-std::string quoted(std::string_view text) { return '"' + printable(text) + '"'; }
+std::string in_quotes(std::string_view text) { return '"' + printable(text) + '"'; }
 
 std::string join_path(std::string_view path, std::string_view key) {
   return path.empty() ? printable(key) : fmt::format("{}.{}", path, printable(key));

@@ -35,7 +35,7 @@ class Report {
 // long.
 [[nodiscard]] std::string printable(std::string_view text);
 // The same in double quotes.
-[[nodiscard]] std::string quoted(std::string_view text);
+[[nodiscard]] std::string in_quotes(std::string_view text);
 // "volumes" and "db01" make "volumes.db01".
 [[nodiscard]] std::string join_path(std::string_view path, std::string_view key);
 // "a, b, c"; of a long list the first ones and how many there are.

@@ -196,9 +196,9 @@ std::optional<Located<std::string>> SectionReader::choice(string_view key) {
   } else if (value->plain && is_boolean_word(value->text)) {
     text = fmt::format("{} is a boolean in YAML 1.1; use one of {}.", shown, listed(choices));
   } else if (const std::string near = nearest(value->text, choices); !near.empty()) {
-    text = fmt::format("unknown value {}; did you mean \"{}\"?", quoted(value->text), near);
+    text = fmt::format("unknown value {}; did you mean \"{}\"?", in_quotes(value->text), near);
   } else {
-    text = fmt::format("unknown value {}; use one of {}.", quoted(value->text), listed(choices));
+    text = fmt::format("unknown value {}; use one of {}.", in_quotes(value->text), listed(choices));
   }
   report_.error(value->at, path_of(key), std::move(text));
   return std::nullopt;
@@ -298,7 +298,7 @@ std::optional<std::vector<Located<std::string>>> SectionReader::names(string_vie
     bool good = expect_scalar(report_, item, item_path) && expect_name(report_, item, item_path);
     if (good && std::ranges::count(names, item.text, &Located<std::string>::value) > 0) {
       report_.error(item.at, item_path,
-                    fmt::format("{} is named twice; remove one.", quoted(item.text)));
+                    fmt::format("{} is named twice; remove one.", in_quotes(item.text)));
       good = false;
     }
     names.push_back(good ? Located<std::string>{item.text, item.at} : Located<std::string>{});

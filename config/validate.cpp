@@ -28,8 +28,8 @@ class References {
     report.error(
         name.at, std::move(path),
         names_.empty()
-            ? fmt::format("no {} {}; add it under \"{}\".", noun_, quoted(name.value), section_)
-            : fmt::format("no {} {}; known: {}.", noun_, quoted(name.value), listed(names_)));
+            ? fmt::format("no {} {}; add it under \"{}\".", noun_, in_quotes(name.value), section_)
+            : fmt::format("no {} {}; known: {}.", noun_, in_quotes(name.value), listed(names_)));
     return false;
   }
 
@@ -107,7 +107,7 @@ class Validator {
       report_.error(mine.address->at, mine.path + ".address",
                     fmt::format("{} port {} is taken by listener {} (line {}, {}); use another "
                                 "address or port.",
-                                mine.address->value.text, mine.port->value, quoted(other.owner),
+                                mine.address->value.text, mine.port->value, in_quotes(other.owner),
                                 other.address->at.line, other.address->value.text));
       return;
     }
@@ -125,7 +125,7 @@ class Validator {
       report_.error(second->directory.at, join_path("pools", second->name) + ".directory",
                     fmt::format("is the directory of pool {} already (line {}); give each pool its "
                                 "own.",
-                                quoted(first->name), first->directory.at.line));
+                                in_quotes(first->name), first->directory.at.line));
     }
   }
 
@@ -142,7 +142,7 @@ class Validator {
       report_.error(second->path.at, join_path("cache_devices", second->name) + ".path",
                     fmt::format("is the path of cache device {} already (line {}); give each cache "
                                 "device its own.",
-                                quoted(first->name), first->path.at.line));
+                                in_quotes(first->name), first->path.at.line));
     }
   }
 
@@ -154,7 +154,7 @@ class Validator {
       report_.error(device.path.at, join_path("cache_devices", device.name) + ".path",
                     fmt::format("lies in the directory of pool {} (line {}), which holds nothing "
                                 "but the pool; use another path.",
-                                quoted(name), directory.at.line));
+                                in_quotes(name), directory.at.line));
     }
   }
 
@@ -173,7 +173,7 @@ class Validator {
     report_.error(volume.cache->at, path + ".cache",
                   fmt::format("pool {} is of kind memory: its volumes are new at each start, and "
                               "nothing that a cache keeps would be theirs; remove the cache.",
-                              quoted(pool->first)));
+                              in_quotes(pool->first)));
   }
 
   void check_subsystem(const Subsystem& subsystem) {
@@ -190,7 +190,7 @@ class Validator {
       if (!fresh && exported.volume.at.line != 0) {
         report_.error(exported.volume.at, ns_path + ".volume",
                       fmt::format("volume {} is NSID {} of this subsystem already; remove one.",
-                                  quoted(exported.volume.value), other->second));
+                                  in_quotes(exported.volume.value), other->second));
       }
       if (exported.hosts) check_masking(subsystem, *exported.hosts, ns_path);
     }
@@ -205,7 +205,7 @@ class Validator {
       report_.error(name.at, std::move(path),
                     fmt::format("listener {} serves discovery only; name another, or change its "
                                 "discovery to also.",
-                                quoted(name.value)));
+                                in_quotes(name.value)));
       return;
     }
     const Located<IpAddress>& address = listener->second.address;
@@ -215,7 +215,7 @@ class Validator {
                       fmt::format("on listener {} ({}) whoever reaches any address of this machine "
                                   "may read and write; name the hosts, or give the listener one "
                                   "address.",
-                                  quoted(name.value), address.value.text));
+                                  in_quotes(name.value), address.value.text));
     }
   }
 
@@ -236,7 +236,7 @@ class Validator {
         report_.error(hosts[i].at, item,
                       fmt::format("host {} may not connect to this subsystem; add it to the "
                                   "subsystem's hosts, or remove it here.",
-                                  quoted(hosts[i].value)));
+                                  in_quotes(hosts[i].value)));
       }
     }
   }
@@ -260,7 +260,7 @@ class Validator {
               fmt::format("{}.namespaces.{}.volume", join_path("subsystems", nqn), nsid),
               fmt::format("volume {} is also NSID {} of {}; a host that connects to both ignores "
                           "the second. Export it once to each host.",
-                          quoted(exported.volume.value), other.exported->nsid,
+                          in_quotes(exported.volume.value), other.exported->nsid,
                           printable(other.subsystem->nqn)));
           break;
         }

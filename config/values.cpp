@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 
+#include "config/character.h"
 #include "config/report.h"
 #include "config/yaml_traps.h"
 
@@ -44,7 +45,6 @@ constexpr std::array<Unit, 5> duration_units{
 constexpr Measure duration_measure{duration_units, "duration", "ms s m h d", {"s", "m"}};
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 std::optional<std::uint64_t> whole_number(string_view digits) {
   std::uint64_t number = 0;
@@ -72,10 +72,10 @@ Refusal unknown_unit(string_view number, string_view unit, const Measure& measur
                   printable(unit), printable(number), meant);
   }
   if (!meant.empty()) {
-    return refuse("unknown unit {}; did you mean {}{}? ({})", quoted(unit), printable(number),
+    return refuse("unknown unit {}; did you mean {}{}? ({})", in_quotes(unit), printable(number),
                   meant, measure.list);
   }
-  return refuse("unknown unit {}; use one of {}.", quoted(unit), measure.list);
+  return refuse("unknown unit {}; use one of {}.", in_quotes(unit), measure.list);
 }
 
 // `number` digits with at most three decimals, times factor; nullopt if too large or not whole.
@@ -110,11 +110,11 @@ Parsed<std::uint64_t> parse_measure(string_view text, const Measure& measure) {
                   printable(text), measure.noun, first, measure.list);
   }
   if (number.empty()) {
-    return refuse("{} is not a {}; write a number and a unit, for example 10{} ({}).", quoted(text),
-                  measure.noun, first, measure.list);
+    return refuse("{} is not a {}; write a number and a unit, for example 10{} ({}).",
+                  in_quotes(text), measure.noun, first, measure.list);
   }
   if (unit.empty()) {
-    return refuse("{} has no unit; write {}{}, {}{} ... ({}).", quoted(text), printable(number),
+    return refuse("{} has no unit; write {}{}, {}{} ... ({}).", in_quotes(text), printable(number),
                   first, printable(number), second, measure.list);
   }
   const auto known = std::ranges::find(measure.units, unit, &Unit::name);
@@ -123,7 +123,7 @@ Parsed<std::uint64_t> parse_measure(string_view text, const Measure& measure) {
   return refuse(
       "{} is too large or too fine; write a number with at most three decimals and a fitting unit "
       "({}).",
-      quoted(text), measure.list);
+      in_quotes(text), measure.list);
 }
 
 std::string in_largest_unit(std::uint64_t value, const Measure& measure, string_view smallest) {
@@ -139,7 +139,7 @@ std::string integer_trap(const Node& scalar) {
   const string_view text = scalar.text;
   if (!scalar.plain) {
     const bool digits = !text.empty() && std::ranges::all_of(text, is_digit);
-    return digits ? fmt::format("{} is a string; write {} without quotes.", quoted(text),
+    return digits ? fmt::format("{} is a string; write {} without quotes.", in_quotes(text),
                                 printable(text))
                   : std::string{};
   }
@@ -171,7 +171,7 @@ Parsed<std::chrono::milliseconds> parse_duration(string_view text) {
   TRY(const auto milliseconds, parse_measure(text, duration_measure));
   constexpr std::uint64_t century = 36'500ULL * 86'400'000;
   if (milliseconds > century)
-    return refuse("{} is too long; write a shorter duration.", quoted(text));
+    return refuse("{} is too long; write a shorter duration.", in_quotes(text));
   return std::chrono::milliseconds{milliseconds};
 }
 
@@ -181,16 +181,17 @@ Parsed<std::uint32_t> parse_percent(string_view text) {
   const auto number = whole_number(text.substr(0, text.size() - (has_sign ? 1 : 0)));
   if (!number || *number > largest) {
     return refuse("{} is not a percentage; write a whole number and %, for example 40%.",
-                  quoted(text));
+                  in_quotes(text));
   }
-  if (!has_sign) return refuse("{} has no unit; write {}%.", quoted(text), *number);
+  if (!has_sign) return refuse("{} has no unit; write {}%.", in_quotes(text), *number);
   return static_cast<std::uint32_t>(*number);
 }
 
 Parsed<std::vector<std::uint32_t>> parse_cpus(string_view text) {
   constexpr std::uint64_t highest_cpu = 4095;
-  const Refusal wrong = refuse(
-      "{} is not a list of CPUs; write numbers and ranges, for example \"2-3,6\".", quoted(text));
+  const Refusal wrong =
+      refuse("{} is not a list of CPUs; write numbers and ranges, for example \"2-3,6\".",
+             in_quotes(text));
   std::vector<std::uint32_t> cpus;
   while (true) {
     const std::size_t comma = text.find(',');
@@ -214,7 +215,7 @@ Parsed<std::uint64_t> parse_integer(const Node& scalar, std::uint64_t min, std::
   if (std::string trap = integer_trap(scalar); !trap.empty()) return Refusal{std::move(trap)};
   const auto number = scalar.plain ? whole_number(scalar.text) : std::nullopt;
   if (!number || *number < min || *number > max) {
-    return refuse("{} is not a whole number from {} to {}.", quoted(scalar.text), min, max);
+    return refuse("{} is not a whole number from {} to {}.", in_quotes(scalar.text), min, max);
   }
   return *number;
 }
@@ -224,10 +225,10 @@ Parsed<bool> parse_boolean(const Node& scalar) {
   if (scalar.plain && text == "true") return true;
   if (scalar.plain && text == "false") return false;
   if (!is_boolean_word(text))
-    return refuse("{} is neither true nor false; write one of them.", quoted(text));
+    return refuse("{} is neither true nor false; write one of them.", in_quotes(text));
   const string_view meant = is_true_word(text) ? "true" : "false";
   if (!scalar.plain) {
-    return refuse("{} is a string; write {} without quotes.", quoted(text), meant);
+    return refuse("{} is a string; write {} without quotes.", in_quotes(text), meant);
   }
   return refuse("{} is a boolean in YAML 1.1 and a string in YAML 1.2; write {}.", printable(text),
                 meant);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "config/character.h"
+
 namespace config {
 namespace {
 
@@ -13,7 +15,6 @@ constexpr std::array<string_view, 11> true_words{"y",    "Y",    "yes", "Yes", "
 constexpr std::array<string_view, 11> false_words{"n",     "N",     "no",  "No",  "NO", "false",
                                                   "False", "FALSE", "off", "Off", "OFF"};
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool all_digits(string_view text) { return !text.empty() && std::ranges::all_of(text, is_digit); }
 
 string_view without_sign(string_view text) {

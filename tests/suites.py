@@ -80,7 +80,7 @@ SUITES = [
     Suite("sanitized_daemon", "the whole daemon under ASan and UBSan",
           "asan", ["unit", "engine", "end_to_end", "smoke"], ["all"], 60, long_only=True),
     Suite("threaded_daemon", "the whole daemon under TSan", "tsan", ["unit", "engine", "end_to_end"], ["all"], 90, long_only=True),
-    Suite("tidy", "clang-tidy over every source", "release", ["tidy"], ["suite_tidy"], 60, packages=["tidy"],
+    Suite("tidy", "clang-tidy over every source", "dev", ["tidy"], ["suite_tidy"], 60, packages=["tidy"],
           long_only=True),
 ]
 

@@ -24,8 +24,7 @@ namespace json = boost::json;
 using engine::CacheDevice;
 using engine::CachedPiece;
 using engine::ExtentKind;
-
-constexpr std::uint64_t sector_bytes = engine::format::place_bytes;
+using engine::sector_bytes;
 
 // Pieces side by side that are alike.
 struct Stretch {

@@ -9,7 +9,6 @@ namespace engine {
 namespace {
 
 constexpr std::uint64_t page_bytes = PmemRegion::page_bytes;
-constexpr std::uint64_t piece_bytes = piece_sectors * format::place_bytes;
 constexpr std::size_t largest_array = most_pieces * sizeof(std::uint32_t);
 static_assert(largest_array % format::place_bytes == 0);
 
@@ -34,8 +33,8 @@ void PageBatch::add(PendingKey& key, std::span<const std::byte> data) {
   } else if (payload_crc_) {
     std::array<std::uint32_t, most_pieces> crcs;
     for (std::uint64_t piece = 0; piece < pieces; ++piece) {
-      const std::uint64_t at = piece * piece_bytes;
-      crcs[piece] = crc32c(data.subspan(at, std::min(piece_bytes, data.size() - at)));
+      const std::uint64_t at = piece * crc_piece_bytes;
+      crcs[piece] = crc32c(data.subspan(at, std::min(crc_piece_bytes, data.size() - at)));
     }
     array = std::span(space).first(array_sectors(count).value * format::place_bytes);
     key.value.crc = encode_piece_array(std::span(crcs).first(pieces), array);

@@ -14,9 +14,6 @@ namespace {
 
 using boost::endian::little_uint32_t;
 
-constexpr std::uint64_t sector_bytes = 512;
-constexpr std::uint64_t piece_bytes = piece_sectors * sector_bytes;
-
 Result<void, PayloadFault> read(const PmemRegion& region, std::uint64_t place,
                                 std::span<std::byte> bytes) {
   if (!region.read({place}, bytes)) return PayloadFault::media_error;
@@ -68,11 +65,11 @@ Result<void, PayloadFault> read_payload(const PmemRegion& region, const ExtentVa
   CHECK(origin + bytes.size() <= length);
   PieceSums sums;
   TRY(sums.load(region, data, value));
-  std::array<std::byte, piece_bytes> whole;
+  std::array<std::byte, crc_piece_bytes> whole;
   for (std::uint64_t at = origin; !bytes.empty();) {
-    const std::uint64_t piece = at / piece_bytes;
-    const std::uint64_t begin = piece * piece_bytes;
-    const std::uint64_t size = std::min(piece_bytes, length - begin);
+    const std::uint64_t piece = at / crc_piece_bytes;
+    const std::uint64_t begin = piece * crc_piece_bytes;
+    const std::uint64_t size = std::min(crc_piece_bytes, length - begin);
     const std::uint64_t taken = std::min<std::uint64_t>(begin + size - at, bytes.size());
     const bool direct = taken == size;
     const auto to = direct ? bytes.first(size) : std::span(whole).first(size);
@@ -99,9 +96,10 @@ Result<void, PayloadFault> verify_payload(const PmemRegion& region, const Extent
   CHECK(origin + bytes <= length);
   PieceSums sums;
   TRY(sums.load(region, data, value));
-  for (std::uint64_t piece = origin / piece_bytes; piece * piece_bytes < origin + bytes; ++piece) {
-    const std::uint64_t begin = piece * piece_bytes;
-    const auto sum = region.checksum({data + begin}, {std::min(piece_bytes, length - begin)});
+  for (std::uint64_t piece = origin / crc_piece_bytes; piece * crc_piece_bytes < origin + bytes;
+       ++piece) {
+    const std::uint64_t begin = piece * crc_piece_bytes;
+    const auto sum = region.checksum({data + begin}, {std::min(crc_piece_bytes, length - begin)});
     if (!sum) return PayloadFault::media_error;
     if (sum.value() != sums.of(piece)) return PayloadFault::bad_checksum;
   }

@@ -12,6 +12,7 @@
 namespace engine {
 
 inline constexpr std::uint64_t piece_sectors = 8;
+inline constexpr std::uint64_t crc_piece_bytes = piece_sectors * sector_bytes;
 inline constexpr std::uint64_t most_pieces = largest_extent_sectors / piece_sectors;
 
 [[nodiscard]] constexpr std::uint64_t pieces_of(SectorCount count) {

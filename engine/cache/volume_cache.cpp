@@ -11,7 +11,6 @@
 namespace engine {
 namespace {
 
-constexpr std::uint64_t sector_bytes = format::place_bytes;
 constexpr std::uint64_t line_bytes = 64;
 
 SectorCount sectors_of(ByteCount bytes) { return {bytes.value / sector_bytes}; }

@@ -9,7 +9,7 @@
 namespace engine {
 namespace {
 
-constexpr std::size_t step_keys = 256;      // marked clean in a turn
+constexpr std::size_t keys_in_turn = 256;   // marked clean in a turn
 constexpr ByteCount most_copied = 256_KiB;  // into one operation
 
 ByteCount bytes_of_sectors(SectorCount count) { return {count.value * format::place_bytes}; }
@@ -371,7 +371,7 @@ bool WriteBack::set_dirty_tail(const WriteBackBatch& batch) {
 // True: there is more. What is newer than the batch does not point there any more.
 bool WriteBack::mark_clean() {
   if (!done_) return false;
-  const std::size_t end = std::min(marked_ + step_keys, done_->keys().size());
+  const std::size_t end = std::min(marked_ + keys_in_turn, done_->keys().size());
   for (; marked_ < end; ++marked_) {
     const DirtyKey& key = done_->keys()[marked_];
     if (key.kind == DirtyKey::Kind::invalidate) continue;

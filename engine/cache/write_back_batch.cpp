@@ -10,10 +10,9 @@
 namespace engine {
 namespace {
 
-constexpr std::uint64_t sector_bytes = format::place_bytes;
 // Of one step.
-constexpr std::size_t step_keys = 1024;
-constexpr std::uint64_t step_sectors = (1U << 20) / sector_bytes;
+constexpr std::size_t keys_in_step = 1024;
+constexpr std::uint64_t sectors_in_step = (1U << 20) / sector_bytes;
 
 MediaOffset bytes_at(Place place) { return {place.value * sector_bytes}; }
 
@@ -48,9 +47,9 @@ WriteBackBatch::End WriteBackBatch::end() const {
 }
 
 void WriteBackBatch::gather_some() {
-  const std::size_t enough = keys_.size() + step_keys;
+  const std::size_t enough = keys_.size() + keys_in_step;
   // Ksets of clean keys alone are bounded by their number.
-  for (std::size_t ksets = 0; ksets < step_keys && keys_.size() < enough; ++ksets) {
+  for (std::size_t ksets = 0; ksets < keys_in_step && keys_.size() < enough; ++ksets) {
     const std::uint64_t end = this->end().sequence;
     const bool full = keys_.size() >= bounds_.most_keys || ksets_.size() >= bounds_.most_keys ||
                       data_.value * sector_bytes >= bounds_.most_bytes.value;
@@ -163,7 +162,7 @@ void WriteBackBatch::drop_superseded() {
 void WriteBackBatch::verify_some() {
   const PmemRegion& region = volume_.device().region();
   const bool checked = volume_.device().payload_crc() && GUARD("payload crc on its way");
-  for (std::uint64_t sectors = 0; sectors < step_sectors && verified_ < pieces_.size();
+  for (std::uint64_t sectors = 0; sectors < sectors_in_step && verified_ < pieces_.size();
        ++verified_) {
     const DirtyPiece& piece = pieces_[verified_];
     const DirtyKey& key = keys_[piece.key];

@@ -33,6 +33,7 @@ using ByteCount = Quantity<ByteCountTag>;      // a length in bytes
 using Sector = Quantity<SectorTag>;            // address on a volume, in 512 bytes
 using SectorCount = Quantity<SectorCountTag>;  // a length in 512 bytes
 using Place = Quantity<PlaceTag>;              // position on a cache device, in 512 bytes
+inline constexpr std::uint64_t sector_bytes = 512;
 
 constexpr Lba operator+(Lba lba, BlockCount count) { return {lba.value + count.value}; }
 constexpr BlockCount operator-(Lba end, Lba begin) { return {end.value - begin.value}; }

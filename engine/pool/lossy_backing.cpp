@@ -8,8 +8,6 @@
 namespace engine {
 namespace {
 
-constexpr std::uint64_t sector_bytes = 512;
-
 // The sectors that bytes lie in.
 LostRange range_of(MediaOffset offset, ByteCount length) {
   const std::uint64_t begin = offset.value / sector_bytes;

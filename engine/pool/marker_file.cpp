@@ -17,7 +17,7 @@ using State = BackingMark::State;
 PoolError damaged(const std::string& what) {
   return {Kind::damaged, "the marker is damaged (" + what + ")"};
 }
-PoolError unsupported(const std::string& what) {
+PoolError unsupported_marker(const std::string& what) {
   return {Kind::unsupported,
           "the marker " + what + ", which this version does not know; use a newer Forebay"};
 }
@@ -40,10 +40,10 @@ Result<std::optional<StoredMark>, PoolError> decode_slot(std::span<const std::by
     return std::optional<StoredMark>();
   }
   if (slot.version != format::backing_marker_version) {
-    return unsupported("has format version " + std::to_string(slot.version));
+    return unsupported_marker("has format version " + std::to_string(slot.version));
   }
   if (slot.features.read_only != 0 || slot.features.incompatible != 0) {
-    return unsupported("asks for features");
+    return unsupported_marker("asks for features");
   }
   const StoredMark stored{.mark = {.state = static_cast<State>(slot.state.value()),
                                    .volume = {slot.volume_uuid},

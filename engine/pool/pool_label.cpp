@@ -10,7 +10,7 @@ PoolError damaged(const char* what) {
   return {PoolError::Kind::damaged, std::string("the label is damaged (") + what + ")"};
 }
 
-PoolError unsupported(const std::string& what) {
+PoolError unsupported_label(const std::string& what) {
   return {PoolError::Kind::unsupported,
           "the label " + what + ", which this version does not know; use a newer Forebay"};
 }
@@ -35,13 +35,13 @@ Result<PoolLabel, PoolError> decode_pool_label(std::span<const std::byte> bytes)
   if (media.magic != format::pool_label_magic) return damaged("it does not begin as a label does");
   if (!is_sealed(media)) return damaged("its checksum does not match");
   if (media.version != format::pool_format_version) {
-    return unsupported("has format version " + std::to_string(media.version));
+    return unsupported_label("has format version " + std::to_string(media.version));
   }
   if (media.features.read_only != 0 || media.features.incompatible != 0) {
-    return unsupported("asks for features");
+    return unsupported_label("asks for features");
   }
   if (media.kind != format::pool_kind_file) {
-    return unsupported("is of a pool of kind " + std::to_string(media.kind));
+    return unsupported_label("is of a pool of kind " + std::to_string(media.kind));
   }
   const PoolLabel label{.pool_uuid = {media.pool_uuid}, .created_ms = media.created_ms};
   if (label.pool_uuid.is_nil()) return damaged("it has no UUID");

@@ -21,7 +21,7 @@ PoolError damaged(const std::string& what) {
   return {PoolError::Kind::damaged, "the volume table is damaged (" + what + ")"};
 }
 
-PoolError unsupported(const std::string& what) {
+PoolError unsupported_table(const std::string& what) {
   return {PoolError::Kind::unsupported,
           "the volume table " + what + ", which this version does not know; use a newer Forebay"};
 }
@@ -101,13 +101,14 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
   if (!is_sealed(entry)) return damaged("the checksum of an entry does not match");
   const auto state = static_cast<format::VolumeEntryState>(entry.state.value());
   if (state != format::VolumeEntryState::creating && state != format::VolumeEntryState::ready) {
-    return unsupported("has a volume in state " + std::to_string(entry.state));
+    return unsupported_table("has a volume in state " + std::to_string(entry.state));
   }
   if (entry.provisioning != static_cast<std::uint32_t>(format::Provisioning::thick)) {
-    return unsupported("has a volume with provisioning " + std::to_string(entry.provisioning));
+    return unsupported_table("has a volume with provisioning " +
+                             std::to_string(entry.provisioning));
   }
   if (entry.cache_state > static_cast<std::uint32_t>(format::CacheBindingState::dirty)) {
-    return unsupported("has a cache binding in state " + std::to_string(entry.cache_state));
+    return unsupported_table("has a cache binding in state " + std::to_string(entry.cache_state));
   }
   const auto name = text_of(entry.name, entry.name_length);
   const auto image = text_of(entry.image, entry.image_length);
@@ -190,12 +191,12 @@ Result<VolumeTable, PoolError> decode_volume_table(std::span<const std::byte> by
     return damaged("it does not begin as a table does");
   if (!is_sealed(*header)) return damaged("its checksum does not match");
   if (header->version != format::pool_format_version) {
-    return unsupported("has format version " + std::to_string(header->version));
+    return unsupported_table("has format version " + std::to_string(header->version));
   }
   if (header->features.read_only != 0 ||
       (header->features.incompatible &
        ~(format::feature_cache_bindings | format::feature_lost_ranges)) != 0) {
-    return unsupported("asks for features");
+    return unsupported_table("asks for features");
   }
   if (header->entry_bytes != sizeof(format::VolumeEntry) ||
       header->entries > VolumeTable::most_records) {

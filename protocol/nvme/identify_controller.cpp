@@ -34,7 +34,9 @@ constexpr std::uint16_t disconnect_supported = 1 << 0;
 constexpr std::uint8_t direct_discovery_controller = 1;
 
 // A 0's based byte from an honest count of 1..256.
-std::uint8_t zeroes_based(std::uint32_t count) { return static_cast<std::uint8_t>(count - 1); }
+std::uint8_t zeroes_based_count(std::uint32_t count) {
+  return static_cast<std::uint8_t>(count - 1);
+}
 
 void put_io_controller(IdentifyControllerPage& page, const ControllerIdentity& identity) {
   page.oaes = oaes_bit::namespace_attribute | oaes_bit::ana_change;
@@ -69,11 +71,11 @@ IdentifyControllerPage build_identify_controller(const ControllerIdentity& ident
   page.ver = identity.version;
   page.ctratt = host_identifier_128_bit | traffic_based_keep_alive;
   page.cntrltype = static_cast<std::uint8_t>(identity.type);
-  page.acl = zeroes_based(identity.abort_limit);
-  page.aerl = zeroes_based(identity.async_event_limit);
+  page.acl = zeroes_based_count(identity.abort_limit);
+  page.aerl = zeroes_based_count(identity.async_event_limit);
   page.frmw = firmware_one_slot_read_only;
   page.lpa = command_effects_log | log_page_offsets;
-  page.elpe = zeroes_based(identity.error_log_entries);
+  page.elpe = zeroes_based_count(identity.error_log_entries);
   page.wctemp = identity.warning_temperature_kelvin;
   page.cctemp = identity.critical_temperature_kelvin;
   page.kas = identity.keep_alive_granularity_100ms;

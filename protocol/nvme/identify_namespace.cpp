@@ -18,7 +18,7 @@ constexpr std::uint8_t write_zeroes_may_deallocate = 1 << 3;
 constexpr std::uint8_t namespace_ready = 1 << 0;
 
 // 0's based 16-bit field from an honest count.
-std::uint16_t zeroes_based(std::uint32_t blocks) {
+std::uint16_t zeroes_based_blocks(std::uint32_t blocks) {
   return static_cast<std::uint16_t>(std::clamp<std::uint32_t>(blocks, 1, 0x1'0000) - 1);
 }
 
@@ -35,11 +35,11 @@ IdentifyNamespacePage build_identify_namespace(const NamespaceIdentity& identity
       (identity.deallocated_reads_zero ? reads_zero_after_deallocate : 0) |
       (identity.write_zeroes_deallocates ? write_zeroes_may_deallocate : 0));
   page.nvmcap.low = (identity.size * identity.block_size).value;
-  page.npwg = zeroes_based(identity.hints.preferred_write_granularity);
-  page.npwa = zeroes_based(identity.hints.preferred_write_alignment);
-  page.npdg = zeroes_based(identity.hints.preferred_deallocate_granularity);
-  page.npda = zeroes_based(identity.hints.preferred_deallocate_alignment);
-  page.nows = zeroes_based(identity.hints.optimal_write_size);
+  page.npwg = zeroes_based_blocks(identity.hints.preferred_write_granularity);
+  page.npwa = zeroes_based_blocks(identity.hints.preferred_write_alignment);
+  page.npdg = zeroes_based_blocks(identity.hints.preferred_deallocate_granularity);
+  page.npda = zeroes_based_blocks(identity.hints.preferred_deallocate_alignment);
+  page.nows = zeroes_based_blocks(identity.hints.optimal_write_size);
   page.anagrpid = identity.ana_group;
   page.nsattr = identity.write_protected ? currently_write_protected : std::uint8_t{0};
   std::memcpy(page.nguid, identity.nguid.data(), sizeof(page.nguid));

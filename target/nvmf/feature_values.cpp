@@ -25,7 +25,7 @@ T structure_of(std::span<const std::byte> data) {
 }
 
 template <class T>
-std::vector<std::byte> bytes_of(const T& value) {
+std::vector<std::byte> copy_of(const T& value) {
   const auto bytes = engine::bytes_of(value);
   return {bytes.begin(), bytes.end()};
 }
@@ -212,16 +212,16 @@ Parsed<FeatureReply> FeatureValues::read(const Values& values, const nvme::GetFe
     case FeatureId::timestamp: {
       const auto elapsed = whole_milliseconds(now - values.timestamp_set_at);
       return FeatureReply{
-          0, bytes_of(nvme::encode_timestamp(values.timestamp + elapsed, values.timestamp_origin))};
+          0, copy_of(nvme::encode_timestamp(values.timestamp + elapsed, values.timestamp_origin))};
     }
     case FeatureId::keep_alive_timer:
       return number(values.keep_alive_ms);
     case FeatureId::host_behavior:
-      return FeatureReply{0, bytes_of(values.host_behavior)};
+      return FeatureReply{0, copy_of(values.host_behavior)};
     case FeatureId::host_identifier:
       // The short form cannot hold what a Fabrics host has (Base 2.1, "Host Identifier").
       if ((command.dword11 & nvme::host_identifier_extended) == 0) return bad_dword11();
-      return FeatureReply{0, bytes_of(settings_.host_id)};
+      return FeatureReply{0, copy_of(settings_.host_id)};
     case FeatureId::volatile_write_cache:
       break;
   }

@@ -19,7 +19,7 @@ using nvme::Refusal;
 namespace {
 
 template <class Page>
-IdentifyPageBytes bytes_of(const Page& page) {
+IdentifyPageBytes page_bytes(const Page& page) {
   static_assert(sizeof(Page) == nvme::identify_page_bytes);
   IdentifyPageBytes bytes;
   std::memcpy(bytes.data(), &page, sizeof(page));
@@ -82,17 +82,17 @@ void promise_atomic_writes(nvme::IdentifyNamespacePage& page, const NamespaceFac
 Parsed<IdentifyPageBytes> identify_namespace(const Controller& controller,
                                              const nvme::Identify& command) {
   TRY(const auto facts, find(controller, command.nsid));
-  if (!facts) return bytes_of(nvme::IdentifyNamespacePage{});  // an inactive NSID is all zeros
+  if (!facts) return page_bytes(nvme::IdentifyNamespacePage{});  // an inactive NSID is all zeros
   auto page = nvme::build_identify_namespace(identity_of(*facts));
   promise_atomic_writes(page, *facts);
-  return bytes_of(page);
+  return page_bytes(page);
 }
 
 Parsed<IdentifyPageBytes> identify_independent_namespace(const Controller& controller,
                                                          const nvme::Identify& command) {
   TRY(const auto facts, find(controller, command.nsid));
-  if (!facts) return bytes_of(nvme::IdentifyIndependentNamespacePage{});
-  return bytes_of(nvme::build_identify_independent_namespace(identity_of(*facts)));
+  if (!facts) return page_bytes(nvme::IdentifyIndependentNamespacePage{});
+  return page_bytes(nvme::build_identify_independent_namespace(identity_of(*facts)));
 }
 
 Parsed<IdentifyPageBytes> namespace_list(const Controller& controller,
@@ -102,14 +102,14 @@ Parsed<IdentifyPageBytes> namespace_list(const Controller& controller,
     ascending.push_back({nsid});
   }
   TRY(const auto page, nvme::build_namespace_list(ascending, command.nsid));
-  return bytes_of(page);
+  return page_bytes(page);
 }
 
 Parsed<IdentifyPageBytes> namespace_descriptors(const Controller& controller,
                                                 const nvme::Identify& command) {
   TRY(const auto facts, find(controller, command.nsid));
   if (!facts) return invalid_namespace();
-  return bytes_of(nvme::build_namespace_descriptors(facts->uuid));
+  return page_bytes(nvme::build_namespace_descriptors(facts->uuid));
 }
 
 Parsed<void> require_nvm_command_set(const nvme::Identify& command) {
@@ -120,7 +120,7 @@ Parsed<void> require_nvm_command_set(const nvme::Identify& command) {
 }
 
 IdentifyPageBytes nvm_controller() {
-  return bytes_of(
+  return page_bytes(
       nvme::build_identify_nvm_controller({.verify = {},
                                            .write_zeroes = write_zeroes_limit,
                                            .dataset_ranges = 256,
@@ -134,7 +134,7 @@ Parsed<IdentifyPageBytes> command_set_combinations(const Controller& controller,
   if (asked.value != 0xffff && asked != controller.id()) {
     return Refusal{nvme::status::invalid_field, nvme::at_dword(10, 16)};
   }
-  return bytes_of(nvme::build_command_set_combinations());
+  return page_bytes(nvme::build_command_set_combinations());
 }
 
 }  // namespace
@@ -174,7 +174,7 @@ nvme::IdentifyControllerPage identify_controller(const Controller& controller) {
 
 Parsed<IdentifyPageBytes> identify(const Controller& controller, const nvme::Identify& command) {
   const auto page = static_cast<nvme::IdentifyPage>(command.cns);
-  if (page == nvme::IdentifyPage::controller) return bytes_of(identify_controller(controller));
+  if (page == nvme::IdentifyPage::controller) return page_bytes(identify_controller(controller));
   if (controller.is_discovery()) return unknown_page();
   switch (page) {
     case nvme::IdentifyPage::nvm_namespace:
@@ -188,7 +188,7 @@ Parsed<IdentifyPageBytes> identify(const Controller& controller, const nvme::Ide
     case nvme::IdentifyPage::command_set_namespace: {
       TRY(require_nvm_command_set(command));
       TRY(find(controller, command.nsid));
-      return bytes_of(nvme::IdentifyNvmNamespacePage{});
+      return page_bytes(nvme::IdentifyNvmNamespacePage{});
     }
     case nvme::IdentifyPage::command_set_controller: {
       TRY(require_nvm_command_set(command));

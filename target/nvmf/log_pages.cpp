@@ -23,7 +23,7 @@ namespace {
 using Page = std::vector<std::byte>;
 
 template <class T>
-Page bytes_of(const T& page) {
+Page page_of(const T& page) {
   const auto bytes = engine::bytes_of(page);
   return {bytes.begin(), bytes.end()};
 }
@@ -54,7 +54,7 @@ Page smart_page(const Controller& controller, engine::Instant now) {
       static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(age).count());
   smart.media_errors = value(counters.media_errors);
   smart.error_log_entries = controller.error_count();
-  return bytes_of(nvme::build_smart_log(smart));
+  return page_of(nvme::build_smart_log(smart));
 }
 
 // As large as NANAGRPID and MNAN let a host expect, zeros behind the groups: nvme-cli before 2.4
@@ -104,7 +104,7 @@ Parsed<Page> log_page(Controller& controller, const nvme::GetLogPage& command, b
   }
   switch (static_cast<LogPage>(command.log_id)) {
     case LogPage::supported_log_pages:
-      return bytes_of(nvme::build_supported_log_pages(log_pages_of(controller)));
+      return page_of(nvme::build_supported_log_pages(log_pages_of(controller)));
     case LogPage::error_information:
       return controller.error_page();
     case LogPage::smart: {
@@ -112,19 +112,19 @@ Parsed<Page> log_page(Controller& controller, const nvme::GetLogPage& command, b
       return smart_page(controller, now);
     }
     case LogPage::firmware_slot:
-      return bytes_of(nvme::build_firmware_log(controller.subsystem().firmware_revision()));
+      return page_of(nvme::build_firmware_log(controller.subsystem().firmware_revision()));
     case LogPage::changed_namespaces:
-      return bytes_of(nvme::build_changed_namespaces(clears ? controller.take_changed_namespaces()
-                                                            : controller.changed_namespaces()));
+      return page_of(nvme::build_changed_namespaces(clears ? controller.take_changed_namespaces()
+                                                           : controller.changed_namespaces()));
     case LogPage::command_effects:
       if (command.command_set != nvme::nvm_command_set) {
         return Refusal{nvme::status::invalid_field, nvme::at_dword(14, 24)};
       }
-      return bytes_of(nvme::build_command_effects(effects_of(controller)));
+      return page_of(nvme::build_command_effects(effects_of(controller)));
     case LogPage::ana:
       return ana_page(controller, (command.log_specific & nvme::ana_groups_only) != 0);
     case LogPage::feature_effects:
-      return bytes_of(nvme::build_feature_effects(effects_of(controller)));
+      return page_of(nvme::build_feature_effects(effects_of(controller)));
     case LogPage::discovery:
       break;  // read through its snapshot
   }

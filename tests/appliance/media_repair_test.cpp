@@ -10,9 +10,9 @@ using engine::test::uuid_of;
 using testing::HasSubstr;
 
 const std::string cache_uuid = uuid_of(0xd0).text();
-const std::string volume_uuid = uuid_of(1).text();
+const std::string repaired_uuid = uuid_of(1).text();
 
-void damage(WrittenCache& cache) {
+void damage_to_repair(WrittenCache& cache) {
   cache.rot(7, 1);
   cache.rot(140);
   cache.lose_header_of(1, 0);
@@ -22,14 +22,15 @@ class MediaRepair : public MediaTest {};
 
 TEST_F(MediaRepair, NothingIsChangedUntilTheCacheIsNamed) {
   WrittenCache cache;
-  damage(cache);
+  damage_to_repair(cache);
   const std::string file = file_of(cache);
   const std::string before = content_of(file);
-  const auto plan = media({"repair", file, "--cut", volume_uuid});
+  const auto plan = media({"repair", file, "--cut", repaired_uuid});
   EXPECT_EQ(plan.exit.code, 2);
   expect_golden("repair_plan.txt", plan.output);
   expect_golden("repair_plan_without_cut.txt", media({"repair", file}).output);
-  expect_golden("repair_plan.json", media({"repair", file, "--cut", volume_uuid, "--json"}).output);
+  expect_golden("repair_plan.json",
+                media({"repair", file, "--cut", repaired_uuid, "--json"}).output);
   for (const std::vector<std::string>& named :
        {std::vector<std::string>{}, {"--uuid", uuid_of(9).text()}, {"--uuid", "nonsense"}}) {
     std::vector<std::string> arguments{"repair", file, "--yes"};
@@ -44,13 +45,13 @@ TEST_F(MediaRepair, NothingIsChangedUntilTheCacheIsNamed) {
 
 TEST_F(MediaRepair, DoesWhatItHasSaid) {
   WrittenCache cache;
-  damage(cache);
+  damage_to_repair(cache);
   const std::string file = file_of(cache);
   const auto healed = media({"repair", file, "--yes", "--uuid", cache_uuid});
   EXPECT_THAT(healed.output, HasSubstr("Done. What is left: forebay-media check"));
   EXPECT_EQ(healed.exit.code, 2) << "the log is not cut without being asked: " << healed.output;
   EXPECT_EQ(media({"check", file}).exit.code, 2);
-  const auto cut = media({"repair", file, "--yes", "--uuid", cache_uuid, "--cut", volume_uuid});
+  const auto cut = media({"repair", file, "--yes", "--uuid", cache_uuid, "--cut", repaired_uuid});
   EXPECT_EQ(cut.exit.code, 0) << cut.output;
   expect_golden("repair_done.txt", cut.output);
   EXPECT_EQ(media({"check", file}).exit.code, 0);

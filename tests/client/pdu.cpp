@@ -80,6 +80,11 @@ std::string ReceivedPdu::describe() const {
                      hlen(), pdo(), plen());
 }
 
+Error violation(const char* what, const ReceivedPdu& pdu) {
+  return {ErrorKind::violation,
+          fmt::format("{}: {} header {}", what, pdu.describe(), to_hex(pdu.header()))};
+}
+
 Result<std::optional<ReceivedPdu>> take_pdu(Bytes& buffer, const Framing& framing) {
   if (buffer.size() < common_header_bytes) return std::optional<ReceivedPdu>{};
   const auto plen = get<std::uint32_t>(buffer, 4);

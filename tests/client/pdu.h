@@ -93,6 +93,9 @@ struct ReceivedPdu {
   [[nodiscard]] std::string describe() const;
 };
 
+// How `pdu` breaks the protocol, with its header.
+[[nodiscard]] Error violation(const char* what, const ReceivedPdu& pdu);
+
 // Takes the first PDU off `buffer`; nullopt while it is not complete. Only what is needed to find
 // its end is judged here (violation: PLEN under 8 or over 64 MiB, HLEN or PDO beyond PLEN); digests
 // are computed, their verdict is in the result.

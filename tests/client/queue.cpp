@@ -11,11 +11,6 @@ using SteadyClock = std::chrono::steady_clock;
 
 Error violation(std::string what) { return {ErrorKind::violation, std::move(what)}; }
 
-Error violation(const char* what, const ReceivedPdu& pdu) {
-  return {ErrorKind::violation,
-          fmt::format("{}: {} header {}", what, pdu.describe(), to_hex(pdu.header()))};
-}
-
 Milliseconds until(SteadyClock::time_point deadline) {
   return std::max(Milliseconds{0}, std::chrono::ceil<Milliseconds>(deadline - SteadyClock::now()));
 }

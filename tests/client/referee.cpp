@@ -7,11 +7,6 @@
 namespace client {
 namespace {
 
-Error violation(const char* what, const ReceivedPdu& pdu) {
-  return {ErrorKind::violation,
-          fmt::format("{}: {} header {}", what, pdu.describe(), to_hex(pdu.header()))};
-}
-
 // The digest bits of FLAGS that a PDU must carry now.
 std::uint8_t digest_flags(const Framing& framing, bool with_data) {
   return static_cast<std::uint8_t>((framing.header_digest ? pdu_flag::header_digest : 0) |

@@ -20,7 +20,7 @@ namespace end_to_end {
 namespace {
 
 // Path related status (SCT 3): Asymmetric Access Inaccessible. A host with multipath queues on it.
-constexpr std::uint16_t ana_inaccessible = 0x302;
+constexpr std::uint16_t inaccessible = 0x302;
 constexpr std::uint8_t ana_log_page = 0x0c;
 
 bool volume_is(const boost::json::value& status, std::string_view name, std::string_view state) {
@@ -88,8 +88,8 @@ TEST(Late, AVolumeWithoutItsDiskKeepsItsIdentityAndComesBackByItself) {
   EXPECT_EQ(late.value().blocks, known.blocks);
   EXPECT_EQ(ana_state(*host.controller, 1), 3);
   EXPECT_EQ(ana_state(*host.controller, 3), 1);
-  EXPECT_EQ(status_of(*host.queue, client::io::read(1, 0, 1, 4096)), ana_inaccessible);
-  EXPECT_EQ(status_of(*host.queue, client::io::write(1, 0, Bytes(4096), 4096)), ana_inaccessible);
+  EXPECT_EQ(status_of(*host.queue, client::io::read(1, 0, 1, 4096)), inaccessible);
+  EXPECT_EQ(status_of(*host.queue, client::io::write(1, 0, Bytes(4096), 4096)), inaccessible);
   write_and_read_back(*host.queue, 3, 0, 8, 4096, 1);
 
   const auto event = request_event(*host.controller, ana_change_notices);

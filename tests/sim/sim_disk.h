@@ -25,7 +25,7 @@ namespace engine {
 // Not thread-safe.
 class SimDisk {
  public:
-  static constexpr std::uint64_t sector_bytes = 512;
+  static constexpr std::uint64_t sector_bytes = engine::sector_bytes;
 
   SimDisk(ByteCount size, std::uint64_t seed);
   // With this content on the medium.

@@ -20,6 +20,11 @@ constexpr std::uint64_t keys_of_volume = 400'000;  // of 4 KiB, in ksets of 32
 constexpr std::uint64_t blocks_of_volume = 524'288;
 constexpr int rounds = 7;
 
+struct Counter final : CompletionSink {
+  void complete(CommitRecord& /*record*/) override { ++completed; }
+  std::uint64_t completed = 0;
+};
+
 // Random writes, of which some cover each other.
 void write_volume(CacheDevice& device, VolumeCache& volume, std::uint64_t seed) {
   constexpr std::size_t depth = 32;

@@ -108,7 +108,7 @@ Rate write_back(Cache& cache, Disk& disk) {
   const double begin = now_ns();
   const double cpu_begin = cpu_ms();
   write_back.set_draining(true);
-  while (!cache.volume->commit().is_backing_current() || !write_back.is_quiet()) {
+  while (!cache.volume().commit().is_backing_current() || !write_back.is_quiet()) {
     lane->finish_turn();
     if (lane->reap() != 0 || lane->has_tasks()) continue;
     pollfd wake{.fd = lane->wake_descriptor(), .events = POLLIN, .revents = 0};

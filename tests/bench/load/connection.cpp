@@ -16,7 +16,6 @@ namespace {
 
 // Big enough that one recv empties a busy socket, small enough to stay in the core's cache.
 constexpr std::size_t inbox_bytes = 512 << 10;
-constexpr std::size_t digest_bytes = 4;
 constexpr std::size_t capsule_bytes = 72;
 constexpr std::size_t h2c_header_bytes = 24;
 

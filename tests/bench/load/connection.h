@@ -15,6 +15,8 @@
 
 namespace bench {
 
+inline constexpr std::size_t digest_bytes = 4;
+
 // A connected and negotiated queue, as the client library left it.
 struct ConnectionSettings {
   int socket = -1;  // owned by the connection from then on

@@ -10,7 +10,6 @@
 namespace bench {
 namespace {
 constexpr std::size_t header_bytes = 24;  // of every PDU that a controller sends after ICResp
-constexpr std::size_t digest_bytes = 4;
 }  // namespace
 
 bool LoadConnection::parse(std::span<const std::byte>& bytes, std::vector<Done>& done) {

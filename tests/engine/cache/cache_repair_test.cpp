@@ -18,7 +18,7 @@ void lose_identity(WrittenCache& cache) {
   }
 }
 
-struct Row {
+struct RepairRow {
   const char* name;
   std::function<void(WrittenCache&)> damage;
   const char* steps;     // with permission to cut
@@ -26,7 +26,7 @@ struct Row {
   std::uint64_t kept;    // writes that are there afterwards: a prefix
 };
 
-const Row rows[] = {
+const RepairRow repair_rows[] = {
     {"Whole", [](WrittenCache&) {}, "", "", 150},
     {"OneOfEverything",
      [](WrittenCache& cache) {
@@ -59,7 +59,7 @@ const Row rows[] = {
 };
 
 TEST(CacheRepair, EveryDamageHasItsStep) {
-  for (const Row& row : rows) {
+  for (const RepairRow& row : repair_rows) {
     SCOPED_TRACE(row.name);
     WrittenCache cache;
     row.damage(cache);

@@ -12,13 +12,13 @@ namespace {
 
 using testing::HasSubstr;
 
-struct Row {
+struct FoundRow {
   const char* name;
   std::function<void(WrittenCache&)> damage;
   const char* findings;
 };
 
-const Row rows[] = {
+const FoundRow found_rows[] = {
     {"Whole", [](WrittenCache&) {}, ""},
     {"FarSuperblockLost",
      [](WrittenCache& cache) { flip_bit(cache.pmem(), cache.look()->layout().superblock[1]); },
@@ -55,7 +55,7 @@ const Row rows[] = {
 };
 
 TEST(CacheSurvey, EveryDamageIsNamedAndNoByteIsWritten) {
-  for (const Row& row : rows) {
+  for (const FoundRow& row : found_rows) {
     SCOPED_TRACE(row.name);
     WrittenCache cache;
     row.damage(cache);

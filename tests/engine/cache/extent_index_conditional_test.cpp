@@ -8,7 +8,7 @@
 namespace engine::index_kit {
 namespace {
 
-constexpr std::uint64_t volume = 4 * stripe_sectors;
+constexpr std::uint64_t whole_volume = 4 * stripe_sectors;
 
 Owner data_owner(std::uint64_t place, bool clean_only = false) {
   return {.kind = ExtentKind::data, .place = Place{place}, .clean_only = clean_only};
@@ -16,7 +16,7 @@ Owner data_owner(std::uint64_t place, bool clean_only = false) {
 Owner zero_owner(std::uint64_t stamp) { return {.kind = ExtentKind::zero, .place = Place{stamp}}; }
 
 struct Conditional : testing::Test {
-  CheckedIndex checked{volume, 4_MiB};
+  CheckedIndex checked{whole_volume, 4_MiB};
 
   void publish(std::uint64_t begin, std::uint64_t count, const ExtentValue& value) {
     ASSERT_TRUE(checked.publish(sectors(begin, count), value)) << checked.problem;

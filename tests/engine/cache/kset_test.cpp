@@ -10,7 +10,7 @@
 namespace engine::test {
 namespace {
 
-const DeviceSeal seal(uuid_of(0xd0));
+const DeviceSeal device_seal(uuid_of(0xd0));
 const KsetStamp stamp{.volume_tag = 3, .epoch = 2, .sequence = 40, .time_ms = 99};
 
 std::vector<format::Key> some_keys(std::size_t count) {
@@ -25,11 +25,11 @@ TEST(Kset, RoundTripOfEverySizeAndAlignment) {
       const auto keys = some_keys(count);
       std::array<std::byte, largest_kset_bytes> space;
       space.fill(std::byte{0xee});
-      const auto bytes = encode_kset(seal, stamp, keys, alignment, space);
+      const auto bytes = encode_kset(device_seal, stamp, keys, alignment, space);
       EXPECT_EQ(bytes.size(), kset_bytes(count, alignment));
       EXPECT_EQ(bytes.size() % alignment, 0U);
       for (const std::byte byte : bytes.subspan(32 + count * 32)) EXPECT_EQ(byte, std::byte{});
-      const auto kset = must(decode_kset(seal, bytes));
+      const auto kset = must(decode_kset(device_seal, bytes));
       EXPECT_EQ(kset.stamp, stamp);
       ASSERT_EQ(kset.keys.size(), count);
       EXPECT_EQ(std::memcmp(kset.keys.data(), keys.data(), count * sizeof(format::Key)), 0);
@@ -41,26 +41,28 @@ TEST(Kset, OnlyTheLowHalfOfAnEpochIsStored) {
   KsetStamp late = stamp;
   late.epoch = 0x7'0000'0002;
   std::array<std::byte, 128> space{};
-  const auto kset = must(decode_kset(seal, encode_kset(seal, late, some_keys(1), 64, space)));
+  const auto kset =
+      must(decode_kset(device_seal, encode_kset(device_seal, late, some_keys(1), 64, space)));
   EXPECT_EQ(kset.stamp.epoch, 2U);
 }
 
 TEST(Kset, EveryTruncationIsAnError) {
   std::array<std::byte, largest_kset_bytes> space{};
-  const auto bytes = encode_kset(seal, stamp, some_keys(3), 64, space);
+  const auto bytes = encode_kset(device_seal, stamp, some_keys(3), 64, space);
   for (std::size_t length = 0; length < 32 + 3 * 32; ++length) {
-    EXPECT_EQ(decode_kset(seal, bytes.first(length)).error(), KsetFault::truncated) << length;
+    EXPECT_EQ(decode_kset(device_seal, bytes.first(length)).error(), KsetFault::truncated)
+        << length;
   }
-  EXPECT_TRUE(decode_kset(seal, bytes.first(32 + 3 * 32)).has_value());
+  EXPECT_TRUE(decode_kset(device_seal, bytes.first(32 + 3 * 32)).has_value());
 }
 
 TEST(Kset, EveryBitFlipIsAnError) {
   std::array<std::byte, largest_kset_bytes> space{};
-  const auto bytes = encode_kset(seal, stamp, some_keys(3), 64, space);
+  const auto bytes = encode_kset(device_seal, stamp, some_keys(3), 64, space);
   for (std::size_t bit = 0; bit < (32 + 3 * 32) * 8; ++bit) {
     std::vector<std::byte> changed(bytes.begin(), bytes.end());
     changed[bit / 8] ^= std::byte{1} << (bit % 8);
-    EXPECT_FALSE(decode_kset(seal, changed).has_value()) << bit;
+    EXPECT_FALSE(decode_kset(device_seal, changed).has_value()) << bit;
   }
 }
 
@@ -68,10 +70,10 @@ TEST(Kset, EveryBitFlipIsAnError) {
 TEST(Kset, TornAtEveryEightBytesIsAnError) {
   std::array<std::byte, largest_kset_bytes> space{};
   std::array<std::byte, largest_kset_bytes> before_space{};
-  const auto bytes = encode_kset(seal, stamp, some_keys(5), 64, space);
+  const auto bytes = encode_kset(device_seal, stamp, some_keys(5), 64, space);
   KsetStamp older = stamp;
   older.sequence -= 3;
-  const auto before = encode_kset(seal, older, some_keys(5), 64, before_space);
+  const auto before = encode_kset(device_seal, older, some_keys(5), 64, before_space);
   for (std::size_t torn = 8; torn < 32 + 5 * 32; torn += 8) {
     for (const bool front_is_new : {true, false}) {
       std::vector<std::byte> mixed(before.begin(), before.end());
@@ -80,7 +82,7 @@ TEST(Kset, TornAtEveryEightBytesIsAnError) {
       std::copy(bytes.begin() + static_cast<std::ptrdiff_t>(begin),
                 bytes.begin() + static_cast<std::ptrdiff_t>(end),
                 mixed.begin() + static_cast<std::ptrdiff_t>(begin));
-      const auto kset = decode_kset(seal, mixed);
+      const auto kset = decode_kset(device_seal, mixed);
       if (std::equal(mixed.begin(), mixed.end(), bytes.begin())) continue;   // nothing differed
       if (std::equal(mixed.begin(), mixed.end(), before.begin())) continue;  // there
       EXPECT_FALSE(kset.has_value()) << torn << front_is_new;
@@ -90,20 +92,20 @@ TEST(Kset, TornAtEveryEightBytesIsAnError) {
 
 TEST(Kset, CountIsJudgedBeforeItIsUsed) {
   std::array<std::byte, 128> space{};
-  (void)encode_kset(seal, stamp, some_keys(1), 64, space);
+  (void)encode_kset(device_seal, stamp, some_keys(1), 64, space);
   for (const std::uint16_t count : std::initializer_list<std::uint16_t>{0, 129, 65535}) {
     std::memcpy(&space[6], &count, sizeof(count));
-    EXPECT_EQ(decode_kset(seal, space).error(), KsetFault::bad_count);
+    EXPECT_EQ(decode_kset(device_seal, space).error(), KsetFault::bad_count);
     EXPECT_EQ(claimed_kset_bytes(space).error(), KsetFault::bad_count);
   }
   space[4] = std::byte{0};
-  EXPECT_EQ(decode_kset(seal, space).error(), KsetFault::no_magic);
+  EXPECT_EQ(decode_kset(device_seal, space).error(), KsetFault::no_magic);
 }
 
 TEST(Kset, OfAnotherDeviceIsNone) {
   std::array<std::byte, 128> space{};
   const auto bytes = encode_kset(DeviceSeal(uuid_of(0xd1)), stamp, some_keys(1), 64, space);
-  EXPECT_EQ(decode_kset(seal, bytes).error(), KsetFault::bad_crc);
+  EXPECT_EQ(decode_kset(device_seal, bytes).error(), KsetFault::bad_crc);
 }
 
 TEST(KsetKey, EveryFieldOutOfRange) {

@@ -8,15 +8,15 @@
 namespace engine::test {
 namespace {
 
-struct Row {
+struct TruthRow {
   const char* how;
   std::function<void(LogCase&)> make;
   std::string verdict;
   std::size_t notes = 0;
 };
 
-void check(const std::vector<Row>& rows) {
-  for (const Row& row : rows) {
+void check(const std::vector<TruthRow>& rows) {
+  for (const TruthRow& row : rows) {
     SCOPED_TRACE(row.how);
     LogCase log;
     row.make(log);

@@ -17,7 +17,7 @@ namespace engine::test {
 namespace {
 
 constexpr std::uint32_t volumes = 4;
-constexpr std::uint64_t places = 1'500;  // 4 KiB each
+constexpr std::uint64_t recovered_places = 1'500;  // 4 KiB each
 
 struct Done final : CompletionSink {
   void complete(CommitRecord& /*record*/) override { ++count; }
@@ -36,7 +36,8 @@ void write_much(CacheDevice& device, VolumeCache& volume, std::uint64_t seed, st
     std::uint64_t taken = 0;
     for (auto& record : records) {
       random.fill(std::span(data).first(16));
-      taken += volume.write(*actor, *record, {{random.below(places) * 8}, {8}}, data) ? 1 : 0;
+      taken +=
+          volume.write(*actor, *record, {{random.below(recovered_places) * 8}, {8}}, data) ? 1 : 0;
     }
     while (actor->end_turn() || done.count < before + taken) std::this_thread::yield();
   }

@@ -10,7 +10,7 @@
 namespace engine {
 namespace {
 
-using Kind = FileOperation::Kind;
+using LimitedKind = FileOperation::Kind;
 
 struct Limited {
   explicit Limited(InFlightLimiter::Caps caps) : limiter(caps) {}
@@ -18,7 +18,7 @@ struct Limited {
   std::deque<FileOperation> operations;
   std::vector<FileOperation*> running;
 
-  void start(IoSource source, Kind kind = Kind::read) {
+  void start(IoSource source, LimitedKind kind = LimitedKind::read) {
     operations.emplace_back();
     operations.back().source = source;
     operations.back().kind = kind;
@@ -51,13 +51,13 @@ TEST(InFlightLimiter, FileIsHeldToItsCapAndGoesOnInOrder) {
 TEST(InFlightLimiter, OneFlushAtATimeAndReadsPassIt) {
   Limited limited({.transfers_per_file = 2, .blocking_per_file = 1, .per_backing = 10});
   const IoSource file = IoSource::new_file(IoSource::new_backing());
-  limited.start(file, Kind::sync);
-  limited.start(file, Kind::punch_hole);
-  limited.start(file, Kind::read);
+  limited.start(file, LimitedKind::sync);
+  limited.start(file, LimitedKind::punch_hole);
+  limited.start(file, LimitedKind::read);
   ASSERT_EQ(limited.running.size(), 2U);
-  EXPECT_EQ(limited.running[1]->kind, Kind::read);
+  EXPECT_EQ(limited.running[1]->kind, LimitedKind::read);
   limited.end(0);
-  EXPECT_EQ(limited.running.back()->kind, Kind::punch_hole);
+  EXPECT_EQ(limited.running.back()->kind, LimitedKind::punch_hole);
 }
 
 TEST(InFlightLimiter, HungFileLeavesRoomForAnotherOfTheSameBacking) {
@@ -77,11 +77,11 @@ TEST(InFlightLimiter, HungBackingLeavesAnotherUntouched) {
   for (int file = 0; file < 50; ++file) {
     const IoSource source = IoSource::new_file(hung);
     for (int at = 0; at < 10; ++at) limited.start(source);
-    limited.start(source, Kind::sync);
+    limited.start(source, LimitedKind::sync);
   }
   EXPECT_EQ(limited.running.size(), 8U) << "all that may ever block";
   const IoSource good = IoSource::new_file(IoSource::new_backing());
-  limited.start(good, Kind::sync);
+  limited.start(good, LimitedKind::sync);
   EXPECT_EQ(limited.running_of(good), 1U);
 }
 
@@ -110,7 +110,7 @@ TEST(InFlightLimiter, EverythingIsStartedExactlyOnceAndCapsHold) {
   std::size_t ended = 0;
   for (int at = 0; at < 3000; ++at) {
     limited.start(files[random.below(files.size())],
-                  random.chance(1, 5) ? Kind::sync : Kind::write);
+                  random.chance(1, 5) ? LimitedKind::sync : LimitedKind::write);
     while (!limited.running.empty() && random.chance(2, 3)) {
       limited.end(random.below(limited.running.size()));
       ++ended;

@@ -17,7 +17,7 @@ namespace engine {
 namespace {
 
 constexpr ByteCount region_size = 1_MiB;
-constexpr std::uint64_t page = PmemRegion::page_bytes;
+constexpr std::uint64_t region_page = PmemRegion::page_bytes;
 
 struct KitMaker {
   const char* name;
@@ -149,15 +149,15 @@ TEST_P(StoreContract, CopyIsSeenBeforeItsFence) {
 }
 
 TEST_P(StoreContract, CopyWithChecksumsGivesOneForEachPiece) {
-  const auto bytes = random_bytes(2 * page + 100, 5);
+  const auto bytes = random_bytes(2 * region_page + 100, 5);
   std::array<std::uint32_t, 3> crcs{};
   ASSERT_TRUE(kit->writer().copy_crc({12}, bytes, crcs));
   kit->writer().fence();
-  EXPECT_EQ(crcs[0], crc32c(std::span(bytes).first(page)));
-  EXPECT_EQ(crcs[1], crc32c(std::span(bytes).subspan(page, page)));
-  EXPECT_EQ(crcs[2], crc32c(std::span(bytes).subspan(2 * page)));
+  EXPECT_EQ(crcs[0], crc32c(std::span(bytes).first(region_page)));
+  EXPECT_EQ(crcs[1], crc32c(std::span(bytes).subspan(region_page, region_page)));
+  EXPECT_EQ(crcs[2], crc32c(std::span(bytes).subspan(2 * region_page)));
   EXPECT_EQ(region.checksum({12}, {bytes.size()}).value(), crc32c(bytes));
-  EXPECT_EQ(kit->writer().copy_crc({region.size().value - page}, bytes, crcs).error(),
+  EXPECT_EQ(kit->writer().copy_crc({region.size().value - region_page}, bytes, crcs).error(),
             PmemError::out_of_range);
 }
 
@@ -204,31 +204,32 @@ INSTANTIATE_TEST_SUITE_P(Regions, MediaErrorContract,
                          name_of);
 
 TEST_P(MediaErrorContract, BadPageAnswersMediaErrorAndItsNeighboursAnswer) {
-  const std::uint64_t broken = region_size.value - 2 * page;
+  const std::uint64_t broken = region_size.value - 2 * region_page;
   kit->break_page(broken);
   std::vector<std::byte> byte(1);
-  for (const std::uint64_t at : {broken, broken + page - 1}) {
+  for (const std::uint64_t at : {broken, broken + region_page - 1}) {
     EXPECT_EQ(region.read({at}, byte).error(), PmemError::media_error);
     EXPECT_EQ(region.view({at}, {1}).error(), PmemError::media_error);
     EXPECT_EQ(region.checksum({at}, {1}).error(), PmemError::media_error);
   }
   EXPECT_EQ(region.view({0}, region.size()).error(), PmemError::media_error);
   EXPECT_TRUE(region.read({broken - 1}, byte));
-  EXPECT_TRUE(region.read({broken + page}, byte));
-  EXPECT_EQ(region.bad_ranges(), (std::vector<PmemRange>{{{broken}, {page}}}));
+  EXPECT_TRUE(region.read({broken + region_page}, byte));
+  EXPECT_EQ(region.bad_ranges(), (std::vector<PmemRange>{{{broken}, {region_page}}}));
 }
 
 TEST_P(MediaErrorContract, OnlyAnOverwriteOfTheWholeBadPageHealsIt) {
-  const std::uint64_t broken = region_size.value - page;
+  const std::uint64_t broken = region_size.value - region_page;
   kit->break_page(broken);
-  const auto bytes = random_bytes(3 * page, 2);
-  EXPECT_EQ(kit->put(broken + 1, std::span(bytes).first(page - 1)).error(), PmemError::media_error);
-  EXPECT_EQ(kit->put(broken - 64, std::span(bytes).first(page + 63)).error(),
+  const auto bytes = random_bytes(3 * region_page, 2);
+  EXPECT_EQ(kit->put(broken + 1, std::span(bytes).first(region_page - 1)).error(),
             PmemError::media_error);
-  EXPECT_EQ(region.view({broken + page - 1}, {1}).error(), PmemError::media_error);
-  ASSERT_TRUE(kit->put(broken - 2 * page, bytes));
+  EXPECT_EQ(kit->put(broken - 64, std::span(bytes).first(region_page + 63)).error(),
+            PmemError::media_error);
+  EXPECT_EQ(region.view({broken + region_page - 1}, {1}).error(), PmemError::media_error);
+  ASSERT_TRUE(kit->put(broken - 2 * region_page, bytes));
   EXPECT_TRUE(region.bad_ranges().empty());
-  EXPECT_EQ(region.checksum({broken - 2 * page}, {bytes.size()}).value(), crc32c(bytes));
+  EXPECT_EQ(region.checksum({broken - 2 * region_page}, {bytes.size()}).value(), crc32c(bytes));
 }
 
 }  // namespace

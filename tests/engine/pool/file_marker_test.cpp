@@ -16,7 +16,7 @@
 namespace engine {
 namespace {
 
-using State = BackingMark::State;
+using MarkState = BackingMark::State;
 
 Uuid uuid_of(std::uint8_t number) {
   Uuid uuid;
@@ -25,7 +25,7 @@ Uuid uuid_of(std::uint8_t number) {
 }
 
 BackingMark clean(std::uint64_t to) {
-  return {.state = State::clean,
+  return {.state = MarkState::clean,
           .volume = uuid_of(1),
           .cache = uuid_of(2),
           .from = to,
@@ -35,7 +35,7 @@ BackingMark clean(std::uint64_t to) {
 }
 BackingMark in_progress(std::uint64_t from, std::uint64_t to) {
   BackingMark mark = clean(from);
-  mark.state = State::in_progress;
+  mark.state = MarkState::in_progress;
   mark.to = to;
   mark.to_time_ms = 1000 + to;
   return mark;

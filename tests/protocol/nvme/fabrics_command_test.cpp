@@ -17,7 +17,7 @@ RawEntry connect(std::uint16_t queue, std::uint16_t size) {
 }
 
 template <class Command>
-Command expect_command(const SubmissionEntry& entry) {
+Command expect_fabrics(const SubmissionEntry& entry) {
   const auto parsed = parse_fabrics_command(entry);
   if (!parsed || !std::holds_alternative<Command>(parsed.value())) {
     ADD_FAILURE() << "type " << int{entry.fabrics_type()} << " became something else";
@@ -26,7 +26,7 @@ Command expect_command(const SubmissionEntry& entry) {
   return std::get<Command>(parsed.value());
 }
 
-Refusal expect_refusal(const SubmissionEntry& entry) {
+Refusal expect_fabrics_refusal(const SubmissionEntry& entry) {
   const auto parsed = parse_fabrics_command(entry);
   if (parsed) {
     ADD_FAILURE() << "type " << int{entry.fabrics_type()} << " was accepted";
@@ -45,7 +45,7 @@ TEST(FabricsCommand, GoldenConnect) {
       0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0};
   SubmissionEntry entry;
   std::memcpy(&entry, bytes.data(), sizeof(entry));
-  const auto command = expect_command<Connect>(entry);
+  const auto command = expect_fabrics<Connect>(entry);
   EXPECT_EQ(command.queue_id, 3);
   EXPECT_EQ(command.queue_entries, 128u);
   EXPECT_EQ(command.priority, 0);
@@ -56,23 +56,24 @@ TEST(FabricsCommand, GoldenConnect) {
 }
 
 TEST(FabricsCommand, ConnectAttributesAreBitsOfOneByte) {
-  const auto command = expect_command<Connect>(connect(0, 31).put(46, 0x0b, 1).entry());
+  const auto command = expect_fabrics<Connect>(connect(0, 31).put(46, 0x0b, 1).entry());
   EXPECT_EQ(command.priority, 3);
   EXPECT_FALSE(command.sq_flow_control_disabled);
   EXPECT_TRUE(command.may_delete_queue);
-  EXPECT_EQ(expect_command<Connect>(connect(1, 0xffff).entry()).queue_entries, 65536u);
+  EXPECT_EQ(expect_fabrics<Connect>(connect(1, 0xffff).entry()).queue_entries, 65536u);
 }
 
 TEST(FabricsCommand, ConnectRefusalsSayWhatIsWrong) {
-  EXPECT_EQ(expect_refusal(connect(0, 31).put(40, 1, 2).entry()).status,
+  EXPECT_EQ(expect_fabrics_refusal(connect(0, 31).put(40, 1, 2).entry()).status,
             status::connect_incompatible_format);
-  const auto empty_queue = expect_refusal(connect(0, 0).entry());
+  const auto empty_queue = expect_fabrics_refusal(connect(0, 0).entry());
   EXPECT_EQ(empty_queue.status, status::connect_invalid_parameters);
   EXPECT_EQ(empty_queue.dword0, 44u) << "IPO of SQSIZE, IATTR 0";
   auto cut = connect(0, 31);
-  EXPECT_EQ(expect_refusal(cut.put(32, 1023, 4).entry()).status, status::data_sgl_length_invalid);
+  EXPECT_EQ(expect_fabrics_refusal(cut.put(32, 1023, 4).entry()).status,
+            status::data_sgl_length_invalid);
   auto pages = connect(0, 31);
-  EXPECT_EQ(expect_refusal(pages.put(39, 0x00, 1).entry()).status,
+  EXPECT_EQ(expect_fabrics_refusal(pages.put(39, 0x00, 1).entry()).status,
             status::sgl_descriptor_type_invalid);
 }
 
@@ -98,21 +99,22 @@ TEST(FabricsCommand, ConnectResultCarriesControllerAndAuthentication) {
 
 TEST(FabricsCommand, PropertiesAreFourOrEightBytes) {
   const auto get =
-      expect_command<PropertyGet>(fabrics(0x04).put(40, 1, 1).put(44, 0x68, 4).entry());
+      expect_fabrics<PropertyGet>(fabrics(0x04).put(40, 1, 1).put(44, 0x68, 4).entry());
   EXPECT_EQ(get.offset, 0x68u);
   EXPECT_EQ(get.size_bytes, 8);
-  const auto set4 = expect_command<PropertySet>(
+  const auto set4 = expect_fabrics<PropertySet>(
       fabrics(0x00).put(44, 0x14, 4).put(48, 0x1122'3344'0046'0001, 8).entry());
   EXPECT_EQ(set4.offset, 0x14u);
   EXPECT_EQ(set4.size_bytes, 4);
   EXPECT_EQ(set4.value, 0x0046'0001u) << "the upper half is not part of a four byte value";
-  const auto set8 = expect_command<PropertySet>(
+  const auto set8 = expect_fabrics<PropertySet>(
       fabrics(0x00).put(40, 1, 1).put(48, 0x1122'3344'0046'0001, 8).entry());
   EXPECT_EQ(set8.value, 0x1122'3344'0046'0001u);
   for (const unsigned size : {2u, 3u, 4u, 5u, 6u, 7u}) {
     for (const unsigned type : {0x00u, 0x04u}) {
-      EXPECT_EQ(expect_refusal(fabrics(static_cast<std::uint8_t>(type)).put(40, size, 1).entry()),
-                (Refusal{status::invalid_field, at_dword(10)}));
+      EXPECT_EQ(
+          expect_fabrics_refusal(fabrics(static_cast<std::uint8_t>(type)).put(40, size, 1).entry()),
+          (Refusal{status::invalid_field, at_dword(10)}));
     }
   }
 }
@@ -120,19 +122,19 @@ TEST(FabricsCommand, PropertiesAreFourOrEightBytes) {
 // Byte 1 is reserved in Fabrics commands: hosts differ in what they leave there.
 TEST(FabricsCommand, ReservedFlagsDoNotHurt) {
   for (const unsigned flags : {0x00u, 0x40u, 0x80u}) {
-    expect_command<PropertyGet>(fabrics(0x04).flags(static_cast<std::uint8_t>(flags)).entry());
-    expect_command<Connect>(connect(0, 31).flags(static_cast<std::uint8_t>(flags)).entry());
+    expect_fabrics<PropertyGet>(fabrics(0x04).flags(static_cast<std::uint8_t>(flags)).entry());
+    expect_fabrics<Connect>(connect(0, 31).flags(static_cast<std::uint8_t>(flags)).entry());
   }
 }
 
 TEST(FabricsCommand, DisconnectHasARecordFormat) {
-  expect_command<Disconnect>(fabrics(0x08).entry());
-  EXPECT_EQ(expect_refusal(fabrics(0x08).put(40, 1, 2).entry()).status,
+  expect_fabrics<Disconnect>(fabrics(0x08).entry());
+  EXPECT_EQ(expect_fabrics_refusal(fabrics(0x08).put(40, 1, 2).entry()).status,
             status::connect_incompatible_format);
 }
 
 TEST(FabricsCommand, AuthenticationIsDecoded) {
-  const auto send = expect_command<AuthenticationSend>(fabrics(0x05)
+  const auto send = expect_fabrics<AuthenticationSend>(fabrics(0x05)
                                                            .in_capsule_sgl(24)
                                                            .put(41, 0x01, 1)
                                                            .put(42, 0x02, 1)
@@ -142,12 +144,13 @@ TEST(FabricsCommand, AuthenticationIsDecoded) {
   EXPECT_EQ(send.protocol, 0xe9);
   EXPECT_EQ(send.protocol_specific, 0x0201);
   EXPECT_EQ(send.transfer_bytes, 24u);
-  const auto receive = expect_command<AuthenticationReceive>(
+  const auto receive = expect_fabrics<AuthenticationReceive>(
       fabrics(0x06).transport_sgl(4096).put(43, 0xe9, 1).put(44, 4096, 4).entry());
   EXPECT_EQ(receive.allocation_bytes, 4096u);
-  EXPECT_EQ(expect_refusal(fabrics(0x06).transport_sgl(4095).put(44, 4096, 4).entry()).status,
-            status::data_sgl_length_invalid);
-  EXPECT_EQ(expect_refusal(fabrics(0x06).in_capsule_sgl(16).put(44, 16, 4).entry()).status,
+  EXPECT_EQ(
+      expect_fabrics_refusal(fabrics(0x06).transport_sgl(4095).put(44, 4096, 4).entry()).status,
+      status::data_sgl_length_invalid);
+  EXPECT_EQ(expect_fabrics_refusal(fabrics(0x06).in_capsule_sgl(16).put(44, 16, 4).entry()).status,
             status::invalid_field);
 }
 
@@ -162,11 +165,11 @@ TEST(FabricsCommand, UnknownTypesAreRefused) {
       case 0x08:
         continue;
       default:
-        EXPECT_EQ(expect_refusal(fabrics(static_cast<std::uint8_t>(type)).entry()),
+        EXPECT_EQ(expect_fabrics_refusal(fabrics(static_cast<std::uint8_t>(type)).entry()),
                   (Refusal{status::invalid_opcode, at_byte(4)}));
     }
   }
-  EXPECT_EQ(expect_refusal(RawEntry(0x06).nsid(1).entry()),
+  EXPECT_EQ(expect_fabrics_refusal(RawEntry(0x06).nsid(1).entry()),
             (Refusal{status::invalid_opcode, at_byte(0)}));
 }
 

@@ -7,7 +7,7 @@
 namespace protocol::nvme {
 namespace {
 
-NamespaceIdentity example() {
+NamespaceIdentity example_namespace() {
   return {.size = {0x1'0000'0000},
           .used = {0x1234},
           .block_size = {512},
@@ -21,7 +21,7 @@ NamespaceIdentity example() {
 }
 
 TEST(IdentifyNamespace, GoldenNamespaceOfSmallBlocks) {
-  const PageBytes page(build_identify_namespace(example()));
+  const PageBytes page(build_identify_namespace(example_namespace()));
   ASSERT_EQ(page.size(), 4096u);
   EXPECT_EQ(page.number(0, 8), 0x1'0000'0000u) << "NSZE";
   EXPECT_EQ(page.number(8, 8), 0x1'0000'0000u) << "NCAP";
@@ -50,19 +50,19 @@ TEST(IdentifyNamespace, GoldenNamespaceOfSmallBlocks) {
 }
 
 TEST(IdentifyNamespace, LargeBlocks) {
-  auto identity = example();
+  auto identity = example_namespace();
   identity.block_size = {4096};
   EXPECT_EQ(PageBytes(build_identify_namespace(identity)).number(130, 1), 12u);
 }
 
 TEST(IdentifyNamespace, MoreUsedThanThereIsCannotBeReported) {
-  auto identity = example();
+  auto identity = example_namespace();
   identity.used = {0x2'0000'0000};
   EXPECT_EQ(PageBytes(build_identify_namespace(identity)).number(16, 8), 0x1'0000'0000u);
 }
 
 TEST(IdentifyNamespace, HintsStayInTheirFields) {
-  auto identity = example();
+  auto identity = example_namespace();
   identity.hints.preferred_write_granularity = 0;
   identity.hints.optimal_write_size = 1'000'000;
   const PageBytes page(build_identify_namespace(identity));
@@ -71,7 +71,7 @@ TEST(IdentifyNamespace, HintsStayInTheirFields) {
 }
 
 TEST(IdentifyNamespace, WhatAVolumeDoesNotDoIsNotClaimed) {
-  auto identity = example();
+  auto identity = example_namespace();
   identity.shared = false;
   identity.write_protected = true;
   identity.deallocated_reads_zero = false;
@@ -83,7 +83,7 @@ TEST(IdentifyNamespace, WhatAVolumeDoesNotDoIsNotClaimed) {
 }
 
 TEST(IdentifyNamespace, IndependentPageSaysReadyAndCacheless) {
-  auto identity = example();
+  auto identity = example_namespace();
   const PageBytes ready(build_identify_independent_namespace(identity));
   ASSERT_EQ(ready.size(), 4096u);
   EXPECT_EQ(ready.number(0, 1), 0x28u) << "NSFEAT: VWCNP, UIDREUSE";

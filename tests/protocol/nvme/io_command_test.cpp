@@ -13,7 +13,7 @@ constexpr std::uint32_t limited_retry = 1u << 31;
 constexpr std::uint32_t force_unit_access = 1u << 30;
 
 template <class Command>
-Command expect_command(const SubmissionEntry& entry) {
+Command expect_io(const SubmissionEntry& entry) {
   const auto parsed = parse_io_command(entry);
   if (!parsed || !std::holds_alternative<Command>(parsed.value())) {
     ADD_FAILURE() << "opcode " << int{entry.opcode} << " became something else";
@@ -22,7 +22,7 @@ Command expect_command(const SubmissionEntry& entry) {
   return std::get<Command>(parsed.value());
 }
 
-Refusal expect_refusal(const SubmissionEntry& entry) {
+Refusal expect_io_refusal(const SubmissionEntry& entry) {
   const auto parsed = parse_io_command(entry);
   if (parsed) {
     ADD_FAILURE() << "opcode " << int{entry.opcode} << " was accepted";
@@ -41,7 +41,7 @@ TEST(IoCommand, GoldenWrite) {
       0x00, 0x00, 0x00, 0x00, 0,    0,    0,    0,    0,    0,    0,    0};
   SubmissionEntry entry;
   std::memcpy(&entry, bytes.data(), sizeof(entry));
-  const auto write = expect_command<Write>(entry);
+  const auto write = expect_io<Write>(entry);
   EXPECT_EQ(write.nsid, NamespaceId{1});
   EXPECT_EQ(write.blocks, (BlockRange{{0x12'3456'789a}, {8}}));
   EXPECT_TRUE(write.force_unit_access);
@@ -59,7 +59,7 @@ TEST(IoCommand, GoldenRead) {
       0x07, 0x00, 0x00, 0x00, 0,    0,    0,    0,    0,    0,    0,    0};
   SubmissionEntry entry;
   std::memcpy(&entry, bytes.data(), sizeof(entry));
-  const auto read = expect_command<Read>(entry);
+  const auto read = expect_io<Read>(entry);
   EXPECT_EQ(read.nsid, NamespaceId{2});
   EXPECT_EQ(read.blocks, (BlockRange{{8}, {1}}));
   EXPECT_FALSE(read.force_unit_access);
@@ -70,24 +70,24 @@ TEST(IoCommand, GoldenRead) {
 TEST(IoCommand, ZeroBasedBlockCountsBecomeHonest) {
   for (const std::uint32_t field : {0u, 1u, 0x7fffu, 0xffffu}) {
     const auto read =
-        expect_command<Read>(RawEntry(0x02).nsid(1).transport_sgl(512).dword(12, field).entry());
+        expect_io<Read>(RawEntry(0x02).nsid(1).transport_sgl(512).dword(12, field).entry());
     EXPECT_EQ(read.blocks.count, engine::BlockCount{std::uint64_t{field} + 1});
   }
 }
 
 TEST(IoCommand, TheHighestBlockAddressIsNotCut) {
   const auto verify =
-      expect_command<Verify>(RawEntry(0x0c).dword(10, 0xffff'fffe).dword(11, 0xffff'ffff).entry());
+      expect_io<Verify>(RawEntry(0x0c).dword(10, 0xffff'fffe).dword(11, 0xffff'ffff).entry());
   EXPECT_EQ(verify.blocks.first, engine::Lba{0xffff'ffff'ffff'fffe});
 }
 
 TEST(IoCommand, CompareCarriesItsData) {
-  const auto compare = expect_command<Compare>(RawEntry(0x05)
-                                                   .nsid(3)
-                                                   .in_capsule_sgl(1024, 64)
-                                                   .dword(10, 7)
-                                                   .dword(12, force_unit_access | 1)
-                                                   .entry());
+  const auto compare = expect_io<Compare>(RawEntry(0x05)
+                                              .nsid(3)
+                                              .in_capsule_sgl(1024, 64)
+                                              .dword(10, 7)
+                                              .dword(12, force_unit_access | 1)
+                                              .entry());
   EXPECT_EQ(compare.nsid, NamespaceId{3});
   EXPECT_EQ(compare.blocks, (BlockRange{{7}, {2}}));
   EXPECT_TRUE(compare.force_unit_access);
@@ -96,17 +96,17 @@ TEST(IoCommand, CompareCarriesItsData) {
 
 TEST(IoCommand, CommandsWithoutDataDoNotLookAtTheDataPointer) {
   const auto verify =
-      expect_command<Verify>(RawEntry(0x0c).nsid(1).dword(12, limited_retry | 9).entry());
+      expect_io<Verify>(RawEntry(0x0c).nsid(1).dword(12, limited_retry | 9).entry());
   EXPECT_EQ(verify.blocks.count, engine::BlockCount{10});
   EXPECT_TRUE(verify.limited_retry);
-  EXPECT_EQ(expect_command<Flush>(RawEntry(0x00).nsid(0xffff'ffff).entry()).nsid, every_namespace);
+  EXPECT_EQ(expect_io<Flush>(RawEntry(0x00).nsid(0xffff'ffff).entry()).nsid, every_namespace);
 }
 
 TEST(IoCommand, WriteZeroesMayDeallocate) {
-  const auto keep = expect_command<WriteZeroes>(RawEntry(0x08).nsid(1).dword(12, 0xffff).entry());
+  const auto keep = expect_io<WriteZeroes>(RawEntry(0x08).nsid(1).dword(12, 0xffff).entry());
   EXPECT_FALSE(keep.deallocate);
   EXPECT_EQ(keep.blocks.count, engine::BlockCount{65536});
-  const auto drop = expect_command<WriteZeroes>(
+  const auto drop = expect_io<WriteZeroes>(
       RawEntry(0x08).nsid(1).dword(12, 1u << 25 | force_unit_access).entry());
   EXPECT_TRUE(drop.deallocate);
   EXPECT_TRUE(drop.force_unit_access);
@@ -114,7 +114,7 @@ TEST(IoCommand, WriteZeroesMayDeallocate) {
 
 // Ignoring NSZ would zero fewer blocks than the host asked for and call it done.
 TEST(IoCommand, WholeNamespaceZeroingIsRefusedNotIgnored) {
-  EXPECT_EQ(expect_refusal(RawEntry(0x08).nsid(1).dword(12, 1u << 23).entry()),
+  EXPECT_EQ(expect_io_refusal(RawEntry(0x08).nsid(1).dword(12, 1u << 23).entry()),
             (Refusal{status::invalid_field, at_dword(12, 23)}));
 }
 
@@ -141,7 +141,7 @@ TEST(IoCommand, ProtectionInformationAndDirectivesAreRefused) {
                              .transport_sgl(512)
                              .dword(12, 1u << row.bit)
                              .entry();
-      EXPECT_EQ(expect_refusal(entry).status, row.status)
+      EXPECT_EQ(expect_io_refusal(entry).status, row.status)
           << "opcode " << opcode << " bit " << row.bit;
     }
   }
@@ -154,7 +154,7 @@ TEST(IoCommand, FusedOperationsAreRefusedWithTheirBit) {
                              .flags(static_cast<std::uint8_t>(fuse))
                              .transport_sgl(4096)
                              .entry();
-      EXPECT_EQ(expect_refusal(entry), (Refusal{status::invalid_field, at_byte(1)}));
+      EXPECT_EQ(expect_io_refusal(entry), (Refusal{status::invalid_field, at_byte(1)}));
     }
   }
 }
@@ -178,7 +178,7 @@ TEST(IoCommand, UnknownOpcodesAreRefusedWhateverElseTheySay) {
                              .flags(static_cast<std::uint8_t>(flags))
                              .dword(12, 0xffff'ffff)
                              .entry();
-      EXPECT_EQ(expect_refusal(entry), (Refusal{status::invalid_opcode, at_byte(0)})) << opcode;
+      EXPECT_EQ(expect_io_refusal(entry), (Refusal{status::invalid_opcode, at_byte(0)})) << opcode;
     }
     EXPECT_STREQ(io_opcode_name(static_cast<std::uint8_t>(opcode)), "unknown");
   }
@@ -188,14 +188,14 @@ TEST(IoCommand, DataCommandsNeedAnSgl) {
   for (const unsigned opcode : {0x01u, 0x02u, 0x05u, 0x09u}) {
     const auto entry =
         RawEntry(static_cast<std::uint8_t>(opcode)).put(32, 4096, 4).put(39, 0x5a, 1).entry();
-    EXPECT_EQ(expect_refusal(entry), (Refusal{status::invalid_field, at_byte(1, 6)}));
+    EXPECT_EQ(expect_io_refusal(entry), (Refusal{status::invalid_field, at_byte(1, 6)}));
   }
-  EXPECT_EQ(expect_refusal(RawEntry(0x02).in_capsule_sgl(512).entry()).status,
+  EXPECT_EQ(expect_io_refusal(RawEntry(0x02).in_capsule_sgl(512).entry()).status,
             status::invalid_field);
 }
 
 TEST(IoCommand, DatasetManagementSaysWhatItWants) {
-  const auto dsm = expect_command<DatasetManagement>(
+  const auto dsm = expect_io<DatasetManagement>(
       RawEntry(0x09).nsid(4).in_capsule_sgl(48).dword(10, 2).dword(11, 4).entry());
   EXPECT_EQ(dsm.nsid, NamespaceId{4});
   EXPECT_EQ(dsm.range_count, 3u);
@@ -203,7 +203,7 @@ TEST(IoCommand, DatasetManagementSaysWhatItWants) {
   EXPECT_FALSE(dsm.integral_read);
   EXPECT_FALSE(dsm.integral_write);
   const auto hints =
-      expect_command<DatasetManagement>(RawEntry(0x09).in_capsule_sgl(16).dword(11, 3).entry());
+      expect_io<DatasetManagement>(RawEntry(0x09).in_capsule_sgl(16).dword(11, 3).entry());
   EXPECT_EQ(hints.range_count, 1u);
   EXPECT_FALSE(hints.deallocate);
   EXPECT_TRUE(hints.integral_read);
@@ -212,17 +212,15 @@ TEST(IoCommand, DatasetManagementSaysWhatItWants) {
 
 // Linux describes a whole page whatever the number of ranges.
 TEST(IoCommand, DatasetManagementBufferMayBeLongerThanItsRanges) {
-  EXPECT_EQ(
-      expect_command<DatasetManagement>(RawEntry(0x09).in_capsule_sgl(4096).dword(11, 4).entry())
-          .range_count,
-      1u);
-  EXPECT_EQ(
-      expect_command<DatasetManagement>(RawEntry(0x09).transport_sgl(4096).dword(10, 255).entry())
-          .range_count,
-      256u);
-  EXPECT_EQ(expect_refusal(RawEntry(0x09).transport_sgl(4095).dword(10, 255).entry()).status,
+  EXPECT_EQ(expect_io<DatasetManagement>(RawEntry(0x09).in_capsule_sgl(4096).dword(11, 4).entry())
+                .range_count,
+            1u);
+  EXPECT_EQ(expect_io<DatasetManagement>(RawEntry(0x09).transport_sgl(4096).dword(10, 255).entry())
+                .range_count,
+            256u);
+  EXPECT_EQ(expect_io_refusal(RawEntry(0x09).transport_sgl(4095).dword(10, 255).entry()).status,
             status::data_sgl_length_invalid);
-  EXPECT_EQ(expect_refusal(RawEntry(0x09).transport_sgl(15).entry()).status,
+  EXPECT_EQ(expect_io_refusal(RawEntry(0x09).transport_sgl(15).entry()).status,
             status::data_sgl_length_invalid);
 }
 

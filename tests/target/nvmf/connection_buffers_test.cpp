@@ -12,10 +12,6 @@ using testing::IsEmpty;
 
 constexpr std::uint64_t mib = 1U << 20;
 
-Sqe write_of(std::uint16_t command_id, std::uint32_t bytes, std::uint32_t nsid = 1) {
-  return {.command_id = command_id, .nsid = nsid, .opcode = 0x01, .sgl_length = bytes};
-}
-
 class ShortMemory : public ConnectionTest {
  protected:
   // Somebody else has all but `left` bytes of the memory.

@@ -101,7 +101,12 @@ inline Bytes capsule(const NegotiatedLink& link, const Sqe& sqe,
   return host::with_data(header, link, data);
 }
 
-// A write whose data is in its capsule.
+// A Write whose data the target asks for.
+inline Sqe write_of(std::uint16_t command_id, std::uint32_t bytes, std::uint32_t nsid = 1) {
+  return {.command_id = command_id, .nsid = nsid, .opcode = 0x01, .sgl_length = bytes};
+}
+
+// A Write whose data is in its capsule.
 inline Bytes write_capsule(const NegotiatedLink& link, std::uint16_t command_id,
                            std::span<const std::byte> data, std::uint32_t nsid = 1) {
   return capsule(link,

@@ -8,10 +8,6 @@ using testing::ElementsAre;
 
 using ConnectionLimits = ConnectionTest;
 
-Sqe write_of(std::uint16_t command_id, std::uint32_t bytes) {
-  return {.command_id = command_id, .opcode = 0x01, .sgl_length = bytes};
-}
-
 TEST_F(ConnectionLimits, HostThatDoesNotReadIsNotReadEither) {
   SimHost peer(sim, {.listener = "san-a", .output_bound_bytes = 256 * 1024});
   peer.initialize();

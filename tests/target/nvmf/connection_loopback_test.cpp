@@ -70,8 +70,8 @@ std::size_t resident_bytes() {
   return resident * 4096;
 }
 
-Bytes capsule(const NegotiatedLink& link, std::uint16_t command_id, std::uint8_t opcode,
-              std::uint32_t length, std::span<const std::byte> data = {}) {
+Bytes loopback_capsule(const NegotiatedLink& link, std::uint16_t command_id, std::uint8_t opcode,
+                       std::uint32_t length, std::span<const std::byte> data = {}) {
   Bytes header(72);
   host::put(header, 0, 0x04, 1);
   host::put(header, 2, 72, 1);
@@ -114,7 +114,7 @@ class Host {
     const unsigned dgst = (link.hdgst ? 1U : 0U) | (link.ddgst ? 2U : 0U);
     send(host::ic_req(0, 0, static_cast<std::uint8_t>(dgst), 0));
     EXPECT_EQ(receive().size(), 128U);
-    send(capsule(link, 0, 0x7f, 0));
+    send(loopback_capsule(link, 0, 0x7f, 0));
     EXPECT_FALSE(receive().empty());
   }
 
@@ -205,8 +205,9 @@ TEST_F(ConnectionLoopback, ReadsAndWritesOverBothFamiliesWithAndWithoutDigests) 
       Host peer(address, port);
       peer.connect(link);
       for (std::uint16_t id = 1; id <= 32; ++id) {
-        peer.send(capsule(link, id, 0x02, 4096));
-        peer.send(capsule(link, static_cast<std::uint16_t>(100 + id), 0x01, 8192, Bytes(8192)));
+        peer.send(loopback_capsule(link, id, 0x02, 4096));
+        peer.send(
+            loopback_capsule(link, static_cast<std::uint16_t>(100 + id), 0x01, 8192, Bytes(8192)));
       }
       int reads = 0;
       int completions = 0;
@@ -240,7 +241,7 @@ TEST_F(ConnectionLoopback, AThousandSilentConnectionsCostLittleAndDisturbNobody)
   Host good("127.0.0.1", port);
   good.connect({});
   const auto works = [&](std::uint16_t id) {
-    good.send(capsule({}, id, 0x02, 4096));
+    good.send(loopback_capsule({}, id, 0x02, 4096));
     return good.receive().size() == 24 + 4096 && good.receive().size() == 24;
   };
   ASSERT_TRUE(works(1));
@@ -279,7 +280,7 @@ TEST_F(ConnectionLoopback, HalfAPduAfterALongSilenceIsNotAStall) {
   peer.connect({});
   await_sleep();
   clock.skip(2h);
-  const Bytes read = capsule({}, 5, 0x02, 4096);
+  const Bytes read = loopback_capsule({}, 5, 0x02, 4096);
   const std::uint64_t before = counters.bytes_received;
   peer.send(Bytes(read.begin(), read.begin() + 40));
   while (counters.bytes_received < before + 40) std::this_thread::yield();

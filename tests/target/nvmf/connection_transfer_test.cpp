@@ -9,10 +9,6 @@ using testing::IsEmpty;
 
 using ConnectionTransfer = ConnectionTest;
 
-Sqe write_of(std::uint16_t command_id, std::uint32_t bytes) {
-  return {.command_id = command_id, .opcode = 0x01, .sgl_length = bytes};
-}
-
 TEST_F(ConnectionTransfer, InCapsuleDataIsThereBeforeTheCommandIsExecuted) {
   for (const NegotiatedLink link :
        {NegotiatedLink{}, NegotiatedLink{.hdgst = true, .ddgst = true}}) {
