@@ -42,10 +42,15 @@ CacheActor::OfVolume& CacheActor::of(VolumeCache& volume) {
   return *place;
 }
 
-void CacheActor::leave(const VolumeCache& volume) {
-  auto& place = volumes_[volume.slot()];
+void CacheActor::leave(std::uint32_t slot) {
+  auto& place = volumes_[slot];
   CHECK(place == nullptr || !place->in_turn);
   place.reset();
+}
+
+bool CacheActor::has_in_turn(std::uint32_t slot) const {
+  const auto& place = volumes_[slot];
+  return place != nullptr && place->in_turn;
 }
 
 void CacheActor::add(OfVolume& of, CommitRecord& record) {

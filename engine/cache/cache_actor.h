@@ -34,8 +34,11 @@ class CacheActor {
   // True: a volume has more to commit than one turn may; end the next turn soon, with or without
   // new commands.
   bool end_turn();
-  // Closes the head of a volume; idle, or about to be detached. Nothing of it may be in this turn.
-  void leave(const VolumeCache& volume);
+  // Closes the head of the volume in `slot`; idle, or about to be detached. Nothing of it may be in
+  // this turn.
+  void leave(std::uint32_t slot);
+  // Something of it is still to be committed, perhaps others' commands.
+  [[nodiscard]] bool has_in_turn(std::uint32_t slot) const;
 
   // In page granularity one for later.
   [[nodiscard]] DurableWriter& writer() { return writer_; }

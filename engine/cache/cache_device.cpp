@@ -174,6 +174,7 @@ Result<void, CacheError> CacheDevice::finish_leaving(DurableWriter& writer, std:
     const SegmentInfo info = segments_.info(segment);
     if (info.use != format::SegmentUse::data || info.volume_tag != identity.tag) continue;
     if (info.lost) continue;
+    segments_.counters(segment).live_sectors.store(0, std::memory_order_relaxed);  // in no index
     TRY(segments_.free(writer, segment));
   }
   segments_.shares().forget(identity.tag);

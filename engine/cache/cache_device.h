@@ -70,7 +70,7 @@ class CacheDevice {
   [[nodiscard]] KeyLimits key_limits(std::uint32_t slot) const;
 
   // Ends the detachment of a volume that is leaving: frees its chunks and data segments, in which
-  // nothing may be live, pinned or open, then its slot. May be repeated after a crash. Control
+  // nothing may be pinned or open, then its slot. Its VolumeCache has ended. May be repeated after a crash. Control
   // thread. Error: io.
   [[nodiscard]] Result<void, CacheError> finish_leaving(DurableWriter& writer, std::uint32_t slot);
 

@@ -53,7 +53,7 @@ void CacheFront::submit(IoLane& lane, VolumeIo& io) {
   if (io.kind == VolumeIo::Kind::read) return read(*here, io);
   CHECK(io.kind == VolumeIo::Kind::write || io.kind == VolumeIo::Kind::write_zeroes ||
         io.kind == VolumeIo::Kind::deallocate);
-  here->take_write().start(*this, io);
+  here->take_write(here->ticket_for(*this)).start(*this, io);
 }
 
 // What the cache has whole is answered at once.
@@ -70,7 +70,7 @@ void CacheFront::read(CacheLane& lane, VolumeIo& io) {
     return io.done(io, IoStatus::media_error);
   }
   if (gaps.empty()) return io.done(io, IoStatus::ok);
-  lane.take_read().start(*this, io, gaps);
+  lane.take_read(lane.ticket_for(*this)).start(*this, io, gaps);
 }
 
 }  // namespace engine

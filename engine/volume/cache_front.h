@@ -59,6 +59,10 @@ class CacheFront {
   [[nodiscard]] bool goes_around_only() const {
     return around_only_.load(std::memory_order_acquire);
   }
+  // Commands that begin from now on are of another era: who asks the lanes knows when those of the
+  // one before have ended. One thread; not before that of the last time is known.
+  unsigned next_era() { return era_.fetch_xor(1, std::memory_order_seq_cst); }
+  [[nodiscard]] unsigned era() const { return era_.load(std::memory_order_seq_cst); }
   [[nodiscard]] WrittenThrough& written_through() { return written_through_; }
   [[nodiscard]] const Clock& clock() const { return clock_; }
   [[nodiscard]] SectorRange range_of(const VolumeIo& io) const;
@@ -92,6 +96,7 @@ class CacheFront {
   AdmissionPace pace_;
   std::atomic<CacheMode> mode_;
   std::atomic<bool> around_only_{false};
+  std::atomic<unsigned> era_{0};  // 0 or 1
   WrittenThrough written_through_;
   std::atomic<bool> gets_on_{true};
   std::atomic<std::uint64_t> lost_reads_{0};

@@ -52,8 +52,8 @@ CacheKeeper::CacheKeeper(CacheSpec spec, MemoryBudget& memory, RecoveryWorkers& 
 CacheKeeper::~CacheKeeper() { (void)stop({Duration::max()}); }
 
 BackingUser& CacheKeeper::add(const VolumeSpec& spec, CachedVolume& volume,
-                              BindingKeeper& bindings) {
-  slots_.push_back(std::make_unique<Slot>(*this, spec, volume, bindings));
+                              BindingKeeper& bindings, bool is_here) {
+  slots_.push_back(std::make_unique<Slot>(*this, spec, volume, bindings, is_here));
   return *slots_.back();
 }
 
@@ -126,6 +126,15 @@ void CacheKeeper::post(std::function<void()> task) {
   wake();
 }
 
+bool CacheKeeper::post_if_running(std::function<void()> task) {
+  const std::lock_guard lock(mutex_);
+  if (ended_) return false;
+  posted_.push_back(std::move(task));
+  idle_ = false;
+  wake();
+  return true;
+}
+
 CacheKeeper::Slot& CacheKeeper::slot_of(const std::string& volume) const {
   const auto slot =
       std::ranges::find_if(slots_, [&volume](const auto& each) { return each->name() == volume; });
@@ -183,15 +192,39 @@ void CacheKeeper::give_up_lost(const std::string& volume, Engine::Done done) {
 
 void CacheKeeper::abandon(const std::string& volume, const Uuid& cache, Engine::Done done) {
   Slot& slot = slot_of(volume);
-  {
-    const std::lock_guard lock(mutex_);
-    if (!ended_) {
-      posted_.push_back([&slot, cache, done = std::move(done)] { slot.abandon(cache, done); });
-      idle_ = false;
-      return wake();
-    }
+  if (!post_if_running([&slot, cache, done] { slot.abandon(cache, done); })) {
+    done(std::string(has_stopped));
   }
-  done(std::string(has_stopped));
+}
+
+void CacheKeeper::detach(const std::string& volume, Engine::Done done) {
+  ask({.slot = &slot_of(volume),
+       .work = [](Slot& slot) { return slot.detach(); },
+       .done = std::move(done),
+       .at_the_end = std::string(has_stopped)});
+}
+
+void CacheKeeper::release(const std::string& volume, Released then) {
+  Slot& slot = slot_of(volume);
+  const auto release = [&slot, then] {
+    auto arrival = slot.release();
+    if (!arrival) return then(nullptr, "it has a cache: detach it first");
+    then(std::make_shared<BackingArrival>(std::move(*arrival)), {});
+  };
+  if (!post_if_running(release)) then(nullptr, std::string(has_stopped));
+}
+
+void CacheKeeper::join(const std::string& volume, std::shared_ptr<BackingArrival> arrival,
+                       Engine::Done done) {
+  Slot& slot = slot_of(volume);
+  const bool asked = post_if_running([&slot, arrival = std::move(arrival), done] {
+    slot.join(std::move(*arrival), done);
+  });
+  if (!asked) done(std::string(has_stopped));
+}
+
+void CacheKeeper::retire(Engine::Done done) {
+  if (!post_if_running([this, done] { done(begin_retiring()); })) done(std::string(has_stopped));
 }
 
 std::optional<VolumeCacheStatus> CacheKeeper::status_of(const std::string& volume) const {
@@ -265,12 +298,15 @@ void CacheKeeper::tick() {
     slot->try_again(next_tick_);
     if (slot->upkeep() == nullptr) continue;
     slot->tick();
+    if (slot->upkeep() == nullptr) continue;
     busy_ = busy_ || slot->upkeep()->is_busy();
     dirty = dirty + slot->upkeep()->status().bytes_left;
     healed += slot->front()->healed_reads();
     lost += slot->front()->lost_reads();
   }
+  if (retiring_) go_on_retiring();
   const std::lock_guard lock(mutex_);
+  if (retired_) return;
   if (cache_.device->failed()) {
     status_.reason =
         "it could not be written: reads are served, writes are refused until a restart";
@@ -320,12 +356,64 @@ bool CacheKeeper::has_ended(bool more) {
   }
   if (!quiet) return false;
   for (const auto& slot : slots_) {
+    slot->stop_joining(std::string(has_stopped));
     if (slot->upkeep() == nullptr) continue;
     if (slot->upkeep()->end_clean() || !GUARD("nothing waits behind a clean record")) {
       slot->unbind_dirt();
     }
   }
   return true;
+}
+
+// ---- retiring
+
+Result<void, std::string> CacheKeeper::begin_retiring() {
+  if (cache_.device == nullptr) return late_reason();
+  for (const auto& slot : slots_) {
+    if (slot->is_away() || slot->is_served() || slot->is_detaching()) continue;
+    return "volume " + slot->name() + " needs it, and is not served: " + slot->why_late();
+  }
+  for (const auto& slot : slots_) {
+    if (slot->is_away() || slot->is_detaching()) continue;
+    if (const auto begun = slot->detach(); !begun) {
+      return "volume " + slot->name() + ": " + begun.error();
+    }
+  }
+  retiring_ = true;
+  const std::lock_guard lock(mutex_);
+  status_.retiring = true;
+  return success();
+}
+
+// Whoever is to be served through it again, or joins it meanwhile, keeps it open.
+void CacheKeeper::go_on_retiring() {
+  const bool is_given_up = std::ranges::any_of(
+      slots_, [](const auto& slot) { return !slot->is_away() && !slot->is_detaching(); });
+  if (is_given_up) {
+    retiring_ = false;
+    const std::lock_guard lock(mutex_);
+    status_.retiring = false;
+    return;
+  }
+  if (!std::ranges::all_of(slots_, [](const auto& slot) { return slot->is_away(); })) return;
+  if (cache_.lanes.all_say({.kind = LaneQuestion::Kind::closed})) close();
+}
+
+void CacheKeeper::close() {
+  retiring_ = false;
+  retired_ = true;
+  actor_.reset();
+  writer_.reset();
+  cache_.committer.reset();
+  cache_.device.reset();
+  cache_.region.reset();
+  cache_.memory.reset();
+  (void)reserved_.ask({});  // nothing any more
+  const std::lock_guard lock(mutex_);
+  status_ = {};
+  status_.name = spec_.name;
+  status_.path = spec_.path;
+  status_.retired = true;
 }
 
 // ---- opening
@@ -336,6 +424,7 @@ bool CacheKeeper::take_trying_now() {
 }
 
 void CacheKeeper::open() {
+  if (retired_) return (void)take_trying_now();
   if (!take_trying_now() && pace_.next() > clock_.now()) return;
   const auto opened = open_device();
   pace_.tried(clock_.now(), opened ? RetryPace::Outcome::well : RetryPace::Outcome::not_there);
@@ -346,7 +435,8 @@ void CacheKeeper::open() {
 
 Result<void, Finding> CacheKeeper::open_device() {
   TRY(auto opened, open_cache(spec_, CacheDevice::Access::write));
-  const auto volumes = static_cast<std::uint32_t>(slots_.size());
+  const auto volumes = static_cast<std::uint32_t>(
+      std::ranges::count_if(slots_, [](const auto& slot) { return !slot->is_away(); }));
   const CacheMemory memory = cache_memory(opened.device->layout(), volumes);
   TRY(reserve_memory(spec_, memory.all, budget_, reserved_));
   cache_.volumes = volumes;
@@ -408,7 +498,9 @@ void CacheKeeper::publish_error(const std::string& reason, Finding::About about)
 }
 
 std::string CacheKeeper::late_reason() const {
-  return "cache device " + spec_.name + ": " + status().reason;
+  const CacheStatus now = status();
+  return "cache device " + spec_.name +
+         (now.retired ? " has been retired, until the next start" : ": " + now.reason);
 }
 
 }  // namespace engine

@@ -40,8 +40,9 @@ class CacheKeeper final {
   ~CacheKeeper();
 
   // Before start(). Everything outlives the keeper's thread. Returns who is told of the backing.
+  // `is_here`: the volume is served through this device from the start; else it may be moved here.
   [[nodiscard]] BackingUser& add(const VolumeSpec& spec, CachedVolume& volume,
-                                 BindingKeeper& bindings);
+                                 BindingKeeper& bindings, bool is_here = true);
   void start();
 
   // Any thread, from here on.
@@ -57,6 +58,14 @@ class CacheKeeper final {
   void drain(const std::string& volume, Engine::Done done);
   void cancel_drain(const std::string& volume, Engine::Done done);
   void give_up_lost(const std::string& volume, Engine::Done done);
+  void detach(const std::string& volume, Engine::Done done);
+  void retire(Engine::Done done);
+  // Takes over what the pool has told of a volume that has been detached, on the keeper's thread;
+  // null, and why, if it has not been.
+  using Released = std::function<void(std::shared_ptr<BackingArrival>, std::string)>;
+  void release(const std::string& volume, Released then);
+  // The volume joins the device with that; `done`: it has, or why not. It may be released again.
+  void join(const std::string& volume, std::shared_ptr<BackingArrival> arrival, Engine::Done done);
   void abandon(const std::string& volume, const Uuid& cache, Engine::Done done);
   [[nodiscard]] std::optional<VolumeCacheStatus> status_of(const std::string& volume) const;
   // The device has been tried, and every volume whose backing is there is served or refused.
@@ -82,6 +91,11 @@ class CacheKeeper final {
   void wake();
   void ask(Wish wish);
   [[nodiscard]] Slot& slot_of(const std::string& volume) const;
+  // The same; false: the keeper has ended.
+  [[nodiscard]] bool post_if_running(std::function<void()> task);
+  [[nodiscard]] Result<void, std::string> begin_retiring();
+  void go_on_retiring();
+  void close();
   // Runs it on the keeper's thread.
   void post(std::function<void()> task);
   [[nodiscard]] bool run_posted();
@@ -115,6 +129,8 @@ class CacheKeeper final {
   RetryPace pace_;
   Instant next_tick_{};
   bool busy_ = false;
+  bool retiring_ = false;
+  bool retired_ = false;
 
   FileOperation wake_;
   std::atomic<bool> is_woken_{false};

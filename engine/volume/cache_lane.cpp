@@ -1,9 +1,11 @@
 #include "engine/volume/cache_lane.h"
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
 #include "engine/foundation/check.h"
+#include "engine/volume/cache_front.h"
 #include "engine/volume/cached_read.h"
 #include "engine/volume/cached_write.h"
 #include "engine/volume/miss_read.h"
@@ -19,7 +21,10 @@ thread_local const CacheLane* ending = nullptr;
 CacheCommand::CacheCommand(CacheLane& lane) : CommitRecord(lane), lane_(lane) {}
 
 CacheLane* CacheLane::of(OpenCache& cache, IoLane& lane) {
-  if (LaneGuest* const here = lane.guest_of(&cache)) return static_cast<CacheLane*>(here);
+  if (LaneGuest* const here = lane.guest_of(&cache)) {
+    auto* const there = static_cast<CacheLane*>(here);
+    return there->actor_ != nullptr ? there : nullptr;
+  }
   auto actor = cache.make_actor();
   if (actor == nullptr) return nullptr;
   auto made = std::unique_ptr<CacheLane>(new CacheLane(cache, lane, std::move(actor)));
@@ -34,9 +39,20 @@ CacheLane::CacheLane(OpenCache& cache, IoLane& lane, std::unique_ptr<CacheActor>
   tell_.done = [](FileOperation& operation, int) noexcept {
     static_cast<CacheLane*>(operation.context)->take_told();
   };
+  ask_.context = this;
+  ask_.done = [](FileOperation& operation, int) noexcept {
+    static_cast<CacheLane*>(operation.context)->answer();
+  };
+  out_.resize(cache.device->volumes().slots());
+  cache_.lanes.add(*this);
 }
 
-CacheLane::~CacheLane() { CHECK(is_quiet()); }
+// Quiet before, but for what the keeper has asked meanwhile.
+CacheLane::~CacheLane() {
+  cache_.lanes.remove(*this);
+  while (is_asked_.load(std::memory_order_acquire)) (void)lane_.reap();
+  CHECK(is_quiet());
+}
 
 void CacheLane::end_of_turn() {
   const CacheLane* const before = std::exchange(ending, this);
@@ -77,11 +93,61 @@ void CacheLane::take_told() {
   }
 }
 
-CachedRead& CacheLane::take_read() { return reads_.take(*this); }
-CachedWrite& CacheLane::take_write() { return writes_.take(*this); }
-MissRead& CacheLane::take_miss() { return misses_.take(*this); }
-void CacheLane::give_back(CachedRead& read) { reads_.give_back(read); }
-void CacheLane::give_back(CachedWrite& write) { writes_.give_back(write); }
-void CacheLane::give_back(MissRead& miss) { misses_.give_back(miss); }
+CommandTicket CacheLane::ticket_for(const CacheFront& front) const {
+  return {.slot = front.volume().slot(), .era = front.era()};
+}
+
+CachedRead& CacheLane::take_read(CommandTicket ticket) { return take(reads_, ticket); }
+CachedWrite& CacheLane::take_write(CommandTicket ticket) { return take(writes_, ticket); }
+MissRead& CacheLane::take_miss(CommandTicket ticket) { return take(misses_, ticket); }
+void CacheLane::give_back(CachedRead& read) { give_back(reads_, read); }
+void CacheLane::give_back(CachedWrite& write) { give_back(writes_, write); }
+void CacheLane::give_back(MissRead& miss) { give_back(misses_, miss); }
+
+bool CacheLane::says(const LaneQuestion& question) {
+  {
+    const std::lock_guard lock(question_mutex_);
+    const auto asked = std::ranges::find(asked_, question, &Asked::question);
+    if (asked == asked_.end()) {
+      asked_.push_back({.question = question});
+    } else if (asked->is_answered) {
+      return true;
+    }
+  }
+  if (!is_asked_.exchange(true, std::memory_order_acq_rel)) lane_.post(ask_);
+  return false;
+}
+
+void CacheLane::forget(const LaneQuestion& question) {
+  const std::lock_guard lock(question_mutex_);
+  std::erase_if(asked_, [&question](const Asked& asked) { return asked.question == question; });
+}
+
+// On the lane's thread, so nothing begins beside it.
+void CacheLane::answer() {
+  const std::lock_guard lock(question_mutex_);
+  is_asked_.store(false, std::memory_order_release);
+  for (Asked& asked : asked_) {
+    const LaneQuestion& question = asked.question;
+    if (asked.is_answered || !is_so(question)) continue;
+    asked.is_answered = true;
+    if (question.kind == LaneQuestion::Kind::left) actor_->leave(question.slot);
+    if (question.kind == LaneQuestion::Kind::closed) actor_.reset();
+  }
+}
+
+bool CacheLane::is_so(const LaneQuestion& question) const {
+  switch (question.kind) {
+    case LaneQuestion::Kind::ended:
+      return out_[question.slot][question.era] == 0;
+    case LaneQuestion::Kind::left: {
+      const auto& [even, odd] = out_[question.slot];
+      return even == 0 && odd == 0 && !actor_->has_in_turn(question.slot);
+    }
+    case LaneQuestion::Kind::closed:
+      return true;
+  }
+  return false;
+}
 
 }  // namespace engine

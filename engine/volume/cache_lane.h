@@ -1,17 +1,22 @@
 // CacheLane: what one lane needs to work on one cache device.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <vector>
 
 #include "engine/media/io_lane.h"
 #include "engine/volume/cache_command.h"
+#include "engine/volume/cache_lanes.h"
 #include "engine/volume/lane_pool.h"
 #include "engine/volume/open_cache.h"
 
 namespace engine {
 
+class CacheFront;
 class CachedRead;
 class CachedWrite;
 class MissRead;
@@ -38,12 +43,18 @@ class CacheLane final : public LaneGuest, private LaneTask, private CompletionSi
   // Any thread: the command, which is this lane's, goes on.
   void tell(CacheCommand& command);
 
-  [[nodiscard]] CachedRead& take_read();
-  [[nodiscard]] CachedWrite& take_write();
-  [[nodiscard]] MissRead& take_miss();
+  // What is taken counts until it is given back.
+  [[nodiscard]] CommandTicket ticket_for(const CacheFront& front) const;
+  [[nodiscard]] CachedRead& take_read(CommandTicket ticket);
+  [[nodiscard]] CachedWrite& take_write(CommandTicket ticket);
+  [[nodiscard]] MissRead& take_miss(CommandTicket ticket);
   void give_back(CachedRead& read);
   void give_back(CachedWrite& write);
   void give_back(MissRead& miss);
+
+  // The device's keeper: whether the answer is known to be yes. Asks, unless it has asked that.
+  [[nodiscard]] bool says(const LaneQuestion& question);
+  void forget(const LaneQuestion& question);
 
  private:
   friend class CacheCommand;
@@ -56,12 +67,38 @@ class CacheLane final : public LaneGuest, private LaneTask, private CompletionSi
 
   OpenCache& cache_;
   IoLane& lane_;
-  const std::unique_ptr<CacheActor> actor_;
+  std::unique_ptr<CacheActor> actor_;  // null: the device is closed
   HandOver<CacheCommand> told_;
   std::atomic<bool> is_told_{false};       // tell_ is on its way
   std::atomic<std::uint32_t> tellers_{0};  // threads inside tell()
   FileOperation tell_;
 
+  template <class Item>
+  [[nodiscard]] Item& take(LanePool<Item>& from, CommandTicket ticket) {
+    ++out(ticket);
+    Item& item = from.take(*this);
+    item.ticket = ticket;
+    return item;
+  }
+  template <class Item>
+  void give_back(LanePool<Item>& to, Item& item) {
+    --out(item.ticket);
+    to.give_back(item);
+  }
+  void answer();
+  [[nodiscard]] bool is_so(const LaneQuestion& question) const;
+  [[nodiscard]] std::uint32_t& out(CommandTicket ticket) { return out_[ticket.slot][ticket.era]; }
+
+  FileOperation ask_;
+  std::atomic<bool> is_asked_{false};  // ask_ is on its way
+  std::mutex question_mutex_;          // guards what follows
+  struct Asked {
+    LaneQuestion question;
+    bool is_answered = false;
+  };
+  std::vector<Asked> asked_;
+
+  std::vector<std::array<std::uint32_t, 2>> out_;  // commands, by the volume's slot and by era
   LanePool<CachedRead> reads_;
   LanePool<CachedWrite> writes_;
   LanePool<MissRead> misses_;

@@ -61,12 +61,14 @@ std::string unservable(const RecoveryReport& report, const LogTails& tails) {
 }  // namespace
 
 CacheKeeper::Slot::Slot(CacheKeeper& keeper, VolumeSpec spec, CachedVolume& face,
-                        BindingKeeper& bindings)
+                        BindingKeeper& bindings, bool is_here)
     : keeper_(keeper),
       spec_(std::move(spec)),
       face_(face),
       bindings_(bindings),
-      mode_(spec_.cache->mode) {}
+      mode_(spec_.cache->mode),
+      phase_(is_here ? Phase::waiting : Phase::away),
+      is_here_(is_here) {}
 
 void CacheKeeper::Slot::backing_came(BackingArrival arrival) {
   const auto came = std::make_shared<BackingArrival>(std::move(arrival));
@@ -97,6 +99,7 @@ void CacheKeeper::Slot::device_came() {
 }
 
 void CacheKeeper::Slot::stay_late(const std::string& reason) {
+  if (phase_ == Phase::away) return;
   if (!arrival_.marker || !lacks_writes(arrival_.binding)) {
     return face_.stay_late(reason, Finding::About::cache_device);
   }
@@ -105,6 +108,7 @@ void CacheKeeper::Slot::stay_late(const std::string& reason) {
 }
 
 std::string CacheKeeper::Slot::why_late() const {
+  if (!is_here_.load(std::memory_order_relaxed)) return {};
   const VolumeCondition now = face_.condition();
   const bool is_ours = now.state == VolumeState::late &&
                        now.reason_about == Finding::About::volume && !face_.waits_for_backing();
@@ -113,6 +117,9 @@ std::string CacheKeeper::Slot::why_late() const {
 
 void CacheKeeper::Slot::tick() {
   upkeep_->tick();
+  if (phase_ == Phase::leaving) return end_leaving();
+  if (joined_ && face_.direct_requests() == 0) joined(success());
+  if (parting_ != Parting::none) go_on_parting();
   face_.backed().look_at_backing();
   if (const std::string trouble = upkeep_->trouble(); trouble != trouble_) {
     trouble_ = trouble;
@@ -125,9 +132,12 @@ void CacheKeeper::Slot::tick() {
 void CacheKeeper::Slot::publish_status() {
   const WriteBackStatus& now = upkeep_->status();
   const std::lock_guard lock(mutex_);
-  status_ = {.mode = mode_,
+  status_ = {.device = spec_.cache->device,
+             .mode = mode_,
              .dirty = now.bytes_left,
-             .draining = upkeep_->is_draining(),
+             .draining = upkeep_->is_draining() || parting_ != Parting::none,
+             .detaching = parting_ != Parting::none || phase_ != Phase::served,
+             .detach_error = part_error_,
              .time_left = now.time_left,
              .consistent_time_ms = now.consistent_time_ms,
              .backing_mixed = now.backing_mixed};
@@ -139,12 +149,13 @@ std::optional<VolumeCacheStatus> CacheKeeper::Slot::status() const {
 }
 
 Result<void, std::string> CacheKeeper::Slot::set_mode(CacheMode mode) {
+  if (is_away() || is_detaching()) return why_not_served();
   if (phase_ == Phase::served && mode != mode_) {
     CacheVolumeBinding next = device().volumes()[cache_->slot()].binding;
     next.mode = on_media(mode);
     const auto set = device().volumes().set_binding(*keeper_.writer_, cache_->slot(), next);
     if (!set) return "the cache device cannot write it down: " + set.error().text;
-    front_->set_mode(mode);
+    if (!joined_) front_->set_mode(mode);
     upkeep_->follow_mode();
   }
   mode_ = mode;
@@ -154,31 +165,166 @@ Result<void, std::string> CacheKeeper::Slot::set_mode(CacheMode mode) {
   return success();
 }
 
+std::string CacheKeeper::Slot::why_not_served() const {
+  if (phase_ == Phase::away || phase_ == Phase::leaving) return "it is served without a cache";
+  if (is_detaching()) return "it is being detached";
+  return "it is not served: " + face_.condition().reason;
+}
+
 Result<void, std::string> CacheKeeper::Slot::drain() {
-  if (phase_ != Phase::served) return "it is not served: " + face_.condition().reason;
+  if (phase_ != Phase::served) return why_not_served();
   upkeep_->drain();
   publish_status();
   return success();
 }
 
 Result<void, std::string> CacheKeeper::Slot::cancel_drain() {
+  if (phase_ == Phase::served && parting_ != Parting::none) {
+    stop_parting("it was cancelled");
+    return success();
+  }
   if (phase_ != Phase::served || !upkeep_->is_draining()) return "it is not being drained";
   upkeep_->cancel_drain();
   publish_status();
   return success();
 }
 
+// ---- without the cache, and with it again
+
+Result<void, std::string> CacheKeeper::Slot::detach() {
+  if (phase_ != Phase::served) return why_not_served();
+  if (parting_ != Parting::none || joined_) return "its cache is being changed already";
+  part_error_.clear();
+  parting_ = Parting::draining;
+  front_->set_mode(CacheMode::pass_through);
+  upkeep_->follow_mode();
+  face_.set_promise(promise());
+  publish_status();
+  return success();
+}
+
+// What a detachment that is given up leaves behind is the cache as it was.
+void CacheKeeper::Slot::stop_parting(const std::string& why) {
+  part_error_ = why;
+  parting_ = Parting::none;
+  for (const unsigned era : {0U, 1U}) {
+    keeper_.cache_.lanes.take_back(
+        {.kind = LaneQuestion::Kind::ended, .slot = cache_->slot(), .era = era});
+  }
+  front_->set_mode(mode_);
+  upkeep_->follow_mode();
+  face_.set_promise(promise());
+  publish_status();
+}
+
+// The image is written without the cache only when its pool has written down that it is all there
+// is; and that only when nothing can be answered any more that is in the cache alone.
+void CacheKeeper::Slot::go_on_parting() {
+  const bool is_current = cache_->commit().is_backing_current();
+  if (parting_ == Parting::draining) {
+    if (!is_current || !front_->goes_around_only()) return;
+    // A detachment that was given up may have left something of the other era.
+    if (GUARD("an era has ended before the next like it") && !have_ended(front_->era() ^ 1U)) return;
+    parting_ = Parting::going_around;
+    era_ = front_->next_era();
+  }
+  if (GUARD("no write is on its way into the cache") && !have_ended(era_)) return;
+  if (cache_->commit().is_backing_current() && upkeep_->is_quiet()) unbind();
+}
+
+bool CacheKeeper::Slot::have_ended(unsigned era) {
+  return keeper_.cache_.lanes.all_say(
+      {.kind = LaneQuestion::Kind::ended, .slot = cache_->slot(), .era = era});
+}
+
+void CacheKeeper::Slot::unbind() {
+  phase_ = Phase::unbinding;
+  parting_ = Parting::none;
+  bindings_.bind(spec_.name, forgotten(binding_), [this](const Result<void, std::string>& bound) {
+    keeper_.post([this, bound] {
+      if (bound || !GUARD("record says so before the image is written alone")) return leave();
+      phase_ = Phase::served;
+      stop_parting("its pool cannot write down that it has no cache: " + bound.error());
+    });
+  });
+}
+
+void CacheKeeper::Slot::leave() {
+  phase_ = Phase::leaving;
+  lanes_have_left_ = false;
+  binding_ = arrival_.binding = forgotten(binding_);
+  face_.leave_cache(arrival_.promise);
+}
+
+void CacheKeeper::Slot::end_leaving() {
+  const LaneQuestion left{.kind = LaneQuestion::Kind::left, .slot = cache_->slot()};
+  // Who still waits for space gets it.
+  lanes_have_left_ = lanes_have_left_ || keeper_.cache_.lanes.all_say(left);
+  if (!lanes_have_left_) return;
+  upkeep_->stop();
+  if (!upkeep_->is_quiet() || keeper_.actor_->has_in_turn(cache_->slot())) return;
+  keeper_.actor_->leave(cache_->slot());
+  if (device().segments().any_waiting()) return;  // for the commit thread
+  (void)upkeep_->end_clean();
+  const std::uint32_t slot = cache_->slot();
+  arrival_.marker = upkeep_->take_marker();
+  upkeep_.reset();
+  front_.reset();
+  cache_.reset();
+  trouble_.clear();
+  // What cannot be written is left to the next start: the record has forgotten this cache.
+  DurableWriter& writer = *keeper_.writer_;
+  if (device().volumes().leave(writer, slot)) (void)device().finish_leaving(writer, slot);
+  phase_ = Phase::away;
+  is_here_.store(false, std::memory_order_relaxed);
+  const std::lock_guard lock(mutex_);
+  status_.reset();
+}
+
+std::optional<BackingArrival> CacheKeeper::Slot::release() {
+  if (phase_ != Phase::away || !arrival_.marker) return std::nullopt;
+  return std::exchange(arrival_, {});
+}
+
+void CacheKeeper::Slot::join(BackingArrival arrival, Engine::Done done) {
+  CHECK(phase_ == Phase::away);
+  arrival_ = std::move(arrival);
+  if (keeper_.cache_.device == nullptr) return done(keeper_.late_reason());
+  joined_ = std::move(done);
+  phase_ = Phase::waiting;
+  is_here_.store(true, std::memory_order_relaxed);
+  judge();
+}
+
+// While it joins, commands go around the cache: what was on its way to the image alone is not in
+// the way of what is cached.
+void CacheKeeper::Slot::joined(const Result<void, std::string>& outcome) {
+  const Engine::Done done = std::exchange(joined_, {});
+  if (outcome) {
+    front_->set_mode(mode_);
+    upkeep_->follow_mode();
+    face_.set_promise(promise());
+  } else {
+    phase_ = Phase::away;
+    is_here_.store(false, std::memory_order_relaxed);
+    cache_.reset();
+  }
+  done(outcome);
+}
+
 Result<void, std::string> CacheKeeper::Slot::give_up_lost() {
-  if (phase_ != Phase::served) return "it is not served: " + face_.condition().reason;
+  if (phase_ != Phase::served) return why_not_served();
   return upkeep_->give_up_lost();
 }
 
 void CacheKeeper::Slot::unbind_dirt() {
+  if (phase_ != Phase::served) return;  // it is no longer the cache's
   binding_.state = format::CacheBindingState::clean;
   bindings_.bind(spec_.name, binding_, [](const Result<void, std::string>&) {});
 }
 
 void CacheKeeper::Slot::refuse(const std::string& reason, bool lacks_cache) {
+  if (joined_) return joined(reason);
   phase_ = Phase::refused;
   face_.stay_late(reason, Finding::About::volume, lacks_cache);
 }
@@ -196,6 +342,7 @@ std::string CacheKeeper::Slot::what_abandoning_does() const {
 }
 
 void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::Done& done) {
+  if (phase_ == Phase::away) return done("volume " + spec_.name + " lacks nothing: " + why_not_served());
   if (phase_ != Phase::waiting && phase_ != Phase::refused) {
     return done("volume " + spec_.name + " lacks nothing: its cache is there");
   }
@@ -290,6 +437,7 @@ void CacheKeeper::Slot::bind() {
 }
 
 void CacheKeeper::Slot::bind_later(const std::string& why) {
+  if (joined_) return joined("its pool cannot write down that it is cached: " + why);
   phase_ = Phase::retrying;
   retry_at_ = keeper_.clock_.now() + retry_period;
   face_.stay_late("its pool cannot write down that it is cached: " + why, Finding::About::volume);
@@ -326,11 +474,13 @@ Result<void, CacheError> CacheKeeper::Slot::serve(RecoveredVolume recovered) {
   const BlockCount size = face_.backed().size();
   TRY(extend(size));
   front_ = std::make_unique<CacheFront>(keeper_.cache_, *cache_, *face_.backed().backing(),
-                                        spec_.block_size, keeper_.clock_, mode_);
+                                        spec_.block_size, keeper_.clock_,
+                                        joined_ && GUARD("a cache that joins is gone around")
+                                            ? CacheMode::pass_through
+                                            : mode_);
   upkeep_ = std::make_unique<VolumeUpkeep>(*front_, std::move(arrival_.marker), *keeper_.lane_,
                                            writer, *keeper_.actor_, keeper_.clock_,
                                            std::move(recovered.report), limits_of(*spec_.cache));
-  arrival_.marker = nullptr;
   phase_ = Phase::served;
   tick();  // what is not well is known before anybody comes
   face_.serve(*front_, size, promise());
@@ -355,7 +505,8 @@ VolumePromise CacheKeeper::Slot::promise() const {
   const PmemGuarantee& guarantee = keeper_.cache_.region->guarantee();
   VolumePromise all = arrival_.promise;
   all.writable = mode_ != CacheMode::read_only;
-  if (goes_around(mode_)) return all;  // the disk's own
+  // The disk's own, as long as commands may go around.
+  if (goes_around(mode_) || joined_ || parting_ != Parting::none) return all;
   all.atomic_write_bytes = static_cast<std::uint32_t>(whole_write.value * format::place_bytes);
   if (!guarantee.survives_power_loss()) {
     all.durable = false;

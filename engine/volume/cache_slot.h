@@ -1,6 +1,7 @@
 // CacheKeeper::Slot: one volume of a cache device: joined, served, looked after.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -14,7 +15,9 @@ namespace engine {
 // All of it on the keeper's thread, but for what its pool tells.
 class CacheKeeper::Slot final : public BackingUser {
  public:
-  Slot(CacheKeeper& keeper, VolumeSpec spec, CachedVolume& face, BindingKeeper& bindings);
+  // `is_here`: its volume begins on this device; else it may be moved here, see join().
+  Slot(CacheKeeper& keeper, VolumeSpec spec, CachedVolume& face, BindingKeeper& bindings,
+       bool is_here);
 
   void backing_came(BackingArrival arrival) override;
   void backing_changed() noexcept override;
@@ -31,10 +34,14 @@ class CacheKeeper::Slot final : public BackingUser {
   void try_again_now() { try_again(retry_at_); }
   [[nodiscard]] bool is_settled() const {
     return phase_ == Phase::served || phase_ == Phase::refused || phase_ == Phase::retrying ||
-           !arrival_.marker;
+           phase_ == Phase::away || !arrival_.marker;
   }
+  // Its volume is served without a cache, or by another device.
+  [[nodiscard]] bool is_away() const { return phase_ == Phase::away; }
   // Somebody else works on it: the device must stay as it is.
-  [[nodiscard]] bool is_recovering() const { return phase_ == Phase::recovering; }
+  [[nodiscard]] bool is_recovering() const {
+    return phase_ == Phase::recovering || phase_ == Phase::unbinding;
+  }
   void tick();
   // Any phase; durable where it is served.
   Result<void, std::string> set_mode(CacheMode mode);
@@ -42,6 +49,20 @@ class CacheKeeper::Slot final : public BackingUser {
   Result<void, std::string> cancel_drain();
   Result<void, std::string> give_up_lost();
   void abandon(const Uuid& cache, const Engine::Done& done);
+  // As Engine::detach_cache.
+  Result<void, std::string> detach();
+  // As Engine::attach_cache: `arrival` is what release() gave, here or elsewhere.
+  void join(BackingArrival arrival, Engine::Done done);
+  // Of a volume that has been detached. nullopt: it is not, or is joining again.
+  [[nodiscard]] std::optional<BackingArrival> release();
+  [[nodiscard]] bool is_served() const { return phase_ == Phase::served; }
+  [[nodiscard]] bool is_detaching() const {
+    return parting_ != Parting::none || phase_ == Phase::unbinding || phase_ == Phase::leaving;
+  }
+  // The keeper ends: who waits for it to join hears so.
+  void stop_joining(const std::string& why) {
+    if (joined_) std::exchange(joined_, {})(why);
+  }
   // After end_clean(): the image may be served without its cache from now on.
   void unbind_dirt();
 
@@ -63,6 +84,15 @@ class CacheKeeper::Slot final : public BackingUser {
     recovering,  // workers read its log
     served,
     refused,
+    unbinding,  // detaching: the pool writes down that the image is all there is
+    leaving,    // and what still works on the cache ends
+    away,       // served without it, or by another device
+  };
+  // Detaching, while it is served still.
+  enum class Parting : std::uint8_t {
+    none,
+    draining,
+    going_around,  // no write goes into the cache any more, the last that did ends
   };
 
   [[nodiscard]] CacheDevice& device() const { return *keeper_.cache_.device; }
@@ -80,6 +110,14 @@ class CacheKeeper::Slot final : public BackingUser {
   void recover();
   [[nodiscard]] Result<void, CacheError> serve(RecoveredVolume recovered);
   [[nodiscard]] Result<void, CacheError> extend(BlockCount blocks);
+  [[nodiscard]] std::string why_not_served() const;
+  void go_on_parting();
+  [[nodiscard]] bool have_ended(unsigned era);
+  void stop_parting(const std::string& why);
+  void unbind();
+  void leave();
+  void end_leaving();
+  void joined(const Result<void, std::string>& outcome);
   [[nodiscard]] VolumePromise promise() const;
 
   CacheKeeper& keeper_;
@@ -88,7 +126,13 @@ class CacheKeeper::Slot final : public BackingUser {
   BindingKeeper& bindings_;
 
   CacheMode mode_;
-  Phase phase_ = Phase::waiting;
+  Phase phase_;
+  Parting parting_ = Parting::none;
+  unsigned era_ = 0;  // that is waited for
+  bool lanes_have_left_ = false;
+  std::string part_error_;  // why the last detachment was given up
+  Engine::Done joined_;      // while it joins a volume that is served without a cache
+  std::atomic<bool> is_here_;  // any thread: not away
   Instant retry_at_{};
   BackingArrival arrival_;
   CacheBinding binding_;

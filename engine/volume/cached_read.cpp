@@ -17,7 +17,7 @@ void CachedRead::start(CacheFront& front, VolumeIo& io, const Gaps& gaps) {
                        front.admission().admits(gap.range);
     for (SectorRange left = gap.range; !left.empty();) {
       ++parts_;
-      const SectorCount begun = lane_.take_miss().start(*this, left, fills);
+      const SectorCount begun = lane_.take_miss(ticket).start(*this, left, fills);
       left = {left.begin + begun, left.count - begun};
     }
   }

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "engine/cache/volume_cache.h"
+#include "engine/volume/cache_command.h"
 #include "engine/volume/volume.h"
 
 namespace engine {
@@ -19,6 +20,7 @@ class CachedRead {
   using Gaps = boost::container::small_vector<CacheGap, 8>;
 
   explicit CachedRead(CacheLane& lane) : lane_(lane) {}
+  CommandTicket ticket;  // the lane's, and its parts'
   CachedRead(const CachedRead&) = delete;
   CachedRead& operator=(const CachedRead&) = delete;
 

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
+#include "engine/volume/backing_request.h"
 #include "engine/volume/verify_request.h"
 
 namespace engine {
@@ -20,7 +22,8 @@ CachedVolume::CachedVolume(BackedVolume& backed, std::string late_reason)
 VolumeState CachedVolume::state_now() const {
   const VolumeState backing = backed_.state();
   if (front_.load(std::memory_order_relaxed) == nullptr) {
-    return is_down(backing) ? backing : VolumeState::late;
+    return is_down(backing) || is_direct_.load(std::memory_order_relaxed) ? backing
+                                                                          : VolumeState::late;
   }
   const bool needs_backing = goes_around(front_.load(std::memory_order_relaxed)->mode());
   if (failed_ || (needs_backing && backing == VolumeState::failed)) return VolumeState::failed;
@@ -87,9 +90,24 @@ void CachedVolume::serve(CacheFront& front, BlockCount size, VolumePromise promi
     CHECK(front_.load(std::memory_order_relaxed) == nullptr);
     blocks_.store(size.value, std::memory_order_release);
     promise_ = std::move(promise);
-    front_.store(&front, std::memory_order_release);
+    front_.store(&front, std::memory_order_seq_cst);
+    is_direct_.store(false, std::memory_order_release);
   }
   update();
+}
+
+void CachedVolume::leave_cache(VolumePromise promise) {
+  {
+    const std::lock_guard lock(mutex_);
+    CHECK(front_.load(std::memory_order_relaxed) != nullptr);
+    promise_ = std::move(promise);
+    trouble_.clear();
+    failed_ = false;
+    is_direct_.store(true, std::memory_order_release);
+    front_.store(nullptr, std::memory_order_seq_cst);
+  }
+  update();
+  tell(true);  // of what is promised
 }
 
 void CachedVolume::set_promise(VolumePromise promise) {
@@ -119,7 +137,7 @@ void CachedVolume::grow(BlockCount size) {
 
 void CachedVolume::submit(IoLane& lane, VolumeIo& io) {
   CacheFront* const front = front_.load(std::memory_order_acquire);
-  if (front == nullptr) return io.done(io, IoStatus::unavailable);
+  if (front == nullptr) return submit_directly(lane, io);
   if (io.kind == VolumeIo::Kind::flush) {
     // Everything answered is durable already; but who flushes after a lost write must hear of it.
     return io.done(io, front->volume().commit().failed() ? IoStatus::sync_failed : IoStatus::ok);
@@ -131,6 +149,43 @@ void CachedVolume::submit(IoLane& lane, VolumeIo& io) {
   if (io.blocks.value == 0) return io.done(io, IoStatus::ok);
   if (io.kind == VolumeIo::Kind::verify) return VerifyRequest::start(*this, lane, io);
   front->submit(lane, io);
+}
+
+// Counted before the second look: who gives it a front sees the request there, or it sees the front.
+void CachedVolume::submit_directly(IoLane& lane, VolumeIo& io) {
+  if (!is_direct_.load(std::memory_order_acquire)) {
+    if (front_.load(std::memory_order_acquire) != nullptr) return submit(lane, io);
+    return io.done(io, IoStatus::unavailable);
+  }
+  BackingDevice& backing = *backed_.backing();
+  if (io.kind == VolumeIo::Kind::flush) {
+    return io.done(io, backing.needs_reopen() ? IoStatus::sync_failed : IoStatus::ok);
+  }
+  const std::uint64_t size = blocks_.load(std::memory_order_acquire);
+  if (io.lba.value > size || io.blocks.value > size - io.lba.value) {
+    return io.done(io, IoStatus::out_of_range);
+  }
+  if (io.blocks.value == 0) return io.done(io, IoStatus::ok);
+  if (io.kind == VolumeIo::Kind::verify) return VerifyRequest::start(*this, lane, io);
+  direct_requests_.fetch_add(1, std::memory_order_seq_cst);
+  if (front_.load(std::memory_order_seq_cst) != nullptr) {
+    direct_requests_.fetch_sub(1, std::memory_order_seq_cst);
+    return submit(lane, io);
+  }
+  ask_backing(io, identity().block_size, io.backing);
+  io.engine_state = this;
+  io.backing.context = &io;
+  io.backing.done = &CachedVolume::directly_done;
+  backing.submit(lane, io.backing);
+}
+
+void CachedVolume::directly_done(BackingIo& backing_io, IoStatus status) noexcept {
+  VolumeIo& io = *static_cast<VolumeIo*>(backing_io.context);
+  auto& volume = *static_cast<CachedVolume*>(io.engine_state);
+  // As BackedVolume does.
+  if (status != IoStatus::ok) [[unlikely]] volume.backed_.look_at_backing();
+  volume.direct_requests_.fetch_sub(1, std::memory_order_seq_cst);
+  io.done(io, status);
 }
 
 }  // namespace engine

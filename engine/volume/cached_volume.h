@@ -14,7 +14,8 @@
 namespace engine {
 
 // Late until its backing is there and its cache has joined it; from then on it is served as long as
-// the cache can be written, whatever the backing does. Nothing is ever served without the cache.
+// the cache can be written, whatever the backing does. Without the cache it is served only after
+// leave_cache(), when the backing alone is the volume.
 //
 // The backing's own state is its pool's; the cache's share of it is set by one thread, that of the
 // cache's keeper.
@@ -46,8 +47,15 @@ class CachedVolume final : public Volume {
   [[nodiscard]] BackedVolume& backed() { return backed_; }
   // While it has no front: why.
   void stay_late(const std::string& reason, Finding::About about, bool lacks_cache = false);
-  // late -> served; the front stays for life.
+  // late, or without a cache -> served; the front stays until leave_cache(). Who was served without
+  // one: requests that have begun so may be under way, see direct_requests().
   void serve(CacheFront& front, BlockCount size, VolumePromise promise);
+  // From now on requests go to the backing alone. What has begun in the front still uses it.
+  void leave_cache(VolumePromise promise);
+  // Those under way to the backing alone: none begins while it has a front.
+  [[nodiscard]] std::uint64_t direct_requests() const {
+    return direct_requests_.load(std::memory_order_seq_cst);
+  }
   // The front's mode has changed, and with it what is promised.
   void set_promise(VolumePromise promise);
   // What is not well although it is served: empty, all is. `failed`: no write will be taken.
@@ -56,6 +64,8 @@ class CachedVolume final : public Volume {
   void grow(BlockCount size);
 
  private:
+  void submit_directly(IoLane& lane, VolumeIo& io);
+  static void directly_done(BackingIo& backing_io, IoStatus status) noexcept;
   // With the lock held.
   [[nodiscard]] VolumeState state_now() const;
   void update();
@@ -63,6 +73,8 @@ class CachedVolume final : public Volume {
 
   BackedVolume& backed_;
   std::atomic<CacheFront*> front_{nullptr};
+  std::atomic<bool> is_direct_{false};  // while there is no front
+  std::atomic<std::uint64_t> direct_requests_{0};
   std::atomic<std::uint64_t> blocks_;
   std::atomic<VolumeState> state_{VolumeState::late};
   std::atomic<std::uint64_t> changes_{0};

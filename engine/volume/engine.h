@@ -107,6 +107,8 @@ struct CacheStatus {
   ByteCount size;      // what follows is 0 while not open
   ByteCount free;      // of data and logs
   ByteCount dirty;     // that waits for a backing; newer over older counted twice
+  bool retiring = false;  // its volumes are being detached: see Engine::retire_cache
+  bool retired = false;   // and that is over: it may be taken out
   // Since it was opened: parts of reads that it had badly, and their backings well; and reads of
   // what nobody has any more.
   std::uint64_t healed_reads = 0;
@@ -116,9 +118,12 @@ struct CacheStatus {
 
 // And for what a device has of one volume that is served through it.
 struct VolumeCacheStatus {
+  std::string device;
   CacheMode mode = CacheMode::write_back;
   ByteCount dirty;        // that waits for the backing; newer over older counted twice
   bool draining = false;  // all of it is on its way there: see Engine::drain
+  bool detaching = false;  // and then the volume is served without it: see Engine::detach_cache
+  std::string detach_error{};  // why the last detachment was given up; empty: it was not
   std::optional<Duration> time_left{};  // for it, as fast as it went of late; nullopt: unknown
   // The backing alone is the volume as it was then (milliseconds since 1970), unless it is mixed: a
   // batch for it has begun and not ended.
@@ -187,6 +192,16 @@ class Engine {
   // that is cancelled: see cache_of(). Commands go on as before. `done`: it has begun.
   virtual void drain(const std::string& name, Done done) = 0;
   virtual void cancel_drain(const std::string& name, Done done) = 0;
+  // The volume is served without its cache as soon as its backing has all that is answered, and what
+  // the cache has of it is given up; hosts stay connected. Until the next start, which does as the
+  // specification says. `done`: it has begun; cache_of() tells how far it is, and nothing of a
+  // volume that is detached. cancel_drain() ends it before that.
+  virtual void detach_cache(const std::string& name, Done done) = 0;
+  // A volume that has been detached is served through `device`, the same or another one, where it
+  // begins empty. `done`: it is.
+  virtual void attach_cache(const std::string& name, const std::string& device, Done done) = 0;
+  // Detaches every volume from the device and closes it: see caches(). `done`: it has begun.
+  virtual void retire_cache(const std::string& device, Done done) = 0;
   // Of a volume that is late because its cache has what the image lacks, with a cache or without:
   // goes on without what `cache` has, which is lost, also if it comes back.
   virtual void abandon_cache(const std::string& name, const Uuid& cache, Done done) = 0;

@@ -46,26 +46,36 @@ void LocalEngine::add(const VolumeSpec& spec) {
       VolumeIdentity{.name = spec.name, .uuid = {}, .block_size = spec.block_size},
       BlockCount{spec.size.value / spec.block_size.bytes},
       "pool " + spec.pool + " is not configured");
-  const auto named = [](const std::string& name) {
-    return [&name](const auto& keeper) { return keeper->name() == name; };
-  };
-  const auto pool = std::ranges::find_if(pools_, named(spec.pool));
-  BackingUser* user = nullptr;
-  if (spec.cache && pool != pools_.end()) {
-    const std::string& device = spec.cache->device;
-    slot->cached = std::make_unique<CachedVolume>(
-        *slot->backed, "cache device " + device + " has not been opened yet");
-    const auto cache = std::ranges::find_if(caches_, named(device));
-    CHECK(cache != caches_.end());  // as the configuration has checked
-    slot->cache = cache->get();
-    user = &slot->cache->add(spec, *slot->cached, **pool);
-  }
+  const auto pool = std::ranges::find_if(
+      pools_, [&spec](const auto& keeper) { return keeper->name() == spec.pool; });
   if (pool != pools_.end()) {
+    if (spec.cache) add_cached(spec, *slot, **pool);
     slot->pool = pool->get();
-    slot->pool->add(spec, *slot->backed, user);
+    slot->pool->add(spec, *slot->backed, spec.cache ? &slot->relay : nullptr);
   }
   slots_by_name_[spec.name] = slot.get();
   slots_.push_back(std::move(slot));
+}
+
+// On the device that the specification names; on the others, too, so that it can be moved there.
+void LocalEngine::add_cached(const VolumeSpec& spec, Slot& slot, PoolKeeper& pool) {
+  slot.cached = std::make_unique<CachedVolume>(
+      *slot.backed, "cache device " + spec.cache->device + " has not been opened yet");
+  for (const auto& keeper : caches_) {
+    const bool is_here = keeper->name() == spec.cache->device;
+    VolumeSpec there = spec;
+    there.cache->device = keeper->name();
+    slot.users[keeper.get()] = &keeper->add(there, *slot.cached, pool, is_here);
+    if (is_here) slot.cache = keeper.get();
+  }
+  CHECK(slot.cache != nullptr);  // as the configuration has checked
+  slot.relay.to = slot.users[slot.cache];
+}
+
+CacheKeeper* LocalEngine::keeper_called(const std::string& device) const {
+  const auto found = std::ranges::find_if(
+      caches_, [&device](const auto& keeper) { return keeper->name() == device; });
+  return found == caches_.end() ? nullptr : found->get();
 }
 
 std::vector<Volume*> LocalEngine::volumes() const {
@@ -139,16 +149,16 @@ void LocalEngine::grow(const std::string& name, ByteCount new_size, Done done) {
   if (slot.pool == nullptr) return done("volume " + name + ": " + slot.backed->condition().reason);
   if (slot.cache == nullptr) return slot.pool->grow(name, new_size, std::move(done));
   slot.pool->grow(name, new_size,
-                  [name, cache = slot.cache, done = std::move(done)](const auto& grown) {
+                  [name, &slot, done = std::move(done)](const auto& grown) {
                     if (!grown) return done(grown);
-                    cache->follow_growth(name, done);
+                    slot.cache.load()->follow_growth(name, done);
                   });
 }
 
 std::optional<VolumeCacheStatus> LocalEngine::cache_of(const std::string& name) const {
   const auto found = slots_by_name_.find(name);
   if (found == slots_by_name_.end() || found->second->cache == nullptr) return std::nullopt;
-  return found->second->cache->status_of(name);
+  return found->second->cache.load()->status_of(name);
 }
 
 CacheKeeper* LocalEngine::keeper_of(const std::string& name, const Done& done) const {
@@ -184,11 +194,36 @@ void LocalEngine::give_up_lost(const std::string& name, Done done) {
   }
 }
 
+void LocalEngine::detach_cache(const std::string& name, Done done) {
+  if (CacheKeeper* const keeper = keeper_of(name, done)) keeper->detach(name, std::move(done));
+}
+
+void LocalEngine::attach_cache(const std::string& name, const std::string& device, Done done) {
+  CacheKeeper* const from = keeper_of(name, done);
+  if (from == nullptr) return;
+  CacheKeeper* const to = keeper_called(device);
+  if (to == nullptr) return done("there is no cache device " + device);
+  Slot& slot = *slots_by_name_.at(name);
+  from->release(name, [&slot, to, name, done](const std::shared_ptr<BackingArrival>& arrival,
+                                              const std::string& why_not) {
+    if (arrival == nullptr) return done("volume " + name + ": " + why_not);
+    slot.cache = to;
+    slot.relay.to = slot.users.at(to);
+    to->join(name, arrival, done);
+  });
+}
+
+void LocalEngine::retire_cache(const std::string& device, Done done) {
+  CacheKeeper* const keeper = keeper_called(device);
+  if (keeper == nullptr) return done("there is no cache device " + device);
+  keeper->retire(std::move(done));
+}
+
 void LocalEngine::abandon_cache(const std::string& name, const Uuid& cache, Done done) {
   const auto found = slots_by_name_.find(name);
   if (found == slots_by_name_.end()) return done("there is no volume " + name);
   const Slot& slot = *found->second;
-  if (slot.cache != nullptr) return slot.cache->abandon(name, cache, std::move(done));
+  if (slot.cache != nullptr) return slot.cache.load()->abandon(name, cache, std::move(done));
   if (slot.pool != nullptr) return slot.pool->abandon_cache(name, cache, std::move(done));
   done("volume " + name + ": " + slot.backed->condition().reason);
 }

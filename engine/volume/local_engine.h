@@ -1,6 +1,7 @@
 // LocalEngine: the Engine over file and memory pools of this machine.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -34,22 +35,40 @@ class LocalEngine final : public Engine {
   void set_cache_mode(const std::string& name, CacheMode mode, Done done) override;
   void drain(const std::string& name, Done done) override;
   void cancel_drain(const std::string& name, Done done) override;
+  void detach_cache(const std::string& name, Done done) override;
+  void attach_cache(const std::string& name, const std::string& device, Done done) override;
+  void retire_cache(const std::string& device, Done done) override;
   void abandon_cache(const std::string& name, const Uuid& cache, Done done) override;
   void give_up_lost(const std::string& name, Done done) override;
   [[nodiscard]] bool stop(Duration patience) override;
 
  private:
+  // Who is told of a volume's backing, wherever its cache is now.
+  struct Relay final : BackingUser {
+    void backing_came(BackingArrival arrival) override {
+      to.load(std::memory_order_acquire)->backing_came(std::move(arrival));
+    }
+    void backing_changed() noexcept override {
+      to.load(std::memory_order_acquire)->backing_changed();
+    }
+    std::atomic<BackingUser*> to{nullptr};
+  };
   struct Slot {
     std::unique_ptr<BackedVolume> backed;
     std::unique_ptr<CachedVolume> cached;  // null: without a cache
     PoolKeeper* pool = nullptr;            // null: its pool is not configured
-    CacheKeeper* cache = nullptr;          // null: as `cached`
+    // Whose the cache is, or was last; null: as `cached`. Changed by attach_cache().
+    std::atomic<CacheKeeper*> cache{nullptr};
+    Relay relay;
+    std::map<const CacheKeeper*, BackingUser*> users;  // the volume on each device
 
     [[nodiscard]] Volume& face() const {
       return cached != nullptr ? static_cast<Volume&>(*cached) : *backed;
     }
   };
   void add(const VolumeSpec& spec);
+  void add_cached(const VolumeSpec& spec, Slot& slot, PoolKeeper& pool);
+  [[nodiscard]] CacheKeeper* keeper_called(const std::string& device) const;
   // Who keeps the volume's cache; null, and `done` has been told, if nobody does.
   [[nodiscard]] CacheKeeper* keeper_of(const std::string& name, const Done& done) const;
 

@@ -42,6 +42,9 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   // without it. Error: nothing of the kind stops it; a sentence for the operator.
   [[nodiscard]] Result<void, std::string> give_up_lost();
 
+  // Before the end of it.
+  [[nodiscard]] std::unique_ptr<BackingMarker> take_marker() { return std::move(marker_); }
+
   // Nothing new is begun; what is under way ends.
   void stop() {
     stopping_ = true;
@@ -76,7 +79,7 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   CacheActor& actor_;
   const Clock& clock_;
   RecoveryReport report_;
-  const std::unique_ptr<BackingMarker> marker_;
+  std::unique_ptr<BackingMarker> marker_;
   Reclaim reclaim_;
   WriteBack write_back_;
   WriteBackStatus status_;

@@ -54,6 +54,15 @@ constexpr Mutant mutants[] = {
     {"an epoch for each resumption", "*CachedEngine.AnOlderCopyOfTheCacheIsRefused/*"},
     {"no damage behind the image", "*CachedEngine.ALogThatIsDamagedBehindTheImageIsNotServed/*"},
     {"cache grows before its face", "*CachedEngine.GrowsOnlineAndKeepsWhatWasWritten*"},
+    // Without the cache, and with it again.
+    {"no write is on its way into the cache",
+     "*CacheDetach.WhatIsOnItsWayIntoTheCacheReachesTheImageFirst/*"},
+    {"an era has ended before the next like it",
+     "*CacheDetach.ADetachmentThatWasGivenUpIsNotForgottenByTheNext/*"},
+    {"record says so before the image is written alone",
+     "*CacheDetach.ARecordThatCannotBeWrittenKeepsTheCache/*"},
+    {"a cache that joins is gone around",
+     "*CacheDetach.JoinsAgainAndIsGoneAroundWhileTheImageIsWrittenAlone/*"},
     // Tables.
     {"grown tables before the superblock", "CacheCrash.Grow"},
     {"replicas made equal", "OpenCache.AnyBitOfOneTableIsHealed"},

@@ -171,7 +171,8 @@ class FrontLife {
     const auto start = [&](IoLane& on, HostIo& io) {
       CachedRead::Gaps gaps;
       gaps.push_back({.range = {{at}, {sectors}}, .kind = CacheGap::Kind::hole});
-      CacheLane::of(cache, on)->take_read().start(*front, io, gaps);
+      CacheLane& here = *CacheLane::of(cache, on);
+      here.take_read(here.ticket_for(*front)).start(*front, io, gaps);
     };
     return on_lane(Kind::read, at, sectors, 0, start, lane);
   }

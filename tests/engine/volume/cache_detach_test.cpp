@@ -1,0 +1,362 @@
+// A volume leaves its cache and joins one again while hosts go on.
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "engine/cache/cache_device.h"
+#include "tests/engine/volume/cache_keeper_kit.h"
+
+namespace engine {
+namespace {
+
+using BindingState = format::CacheBindingState;
+constexpr Duration while_nothing_happens = std::chrono::milliseconds(400);
+
+// One command that is under way for as long as the test wants.
+struct Pending : VolumeIo {
+  Pending(VolumeIo::Kind what, std::uint64_t at, int value)
+      : bytes(4096, static_cast<std::byte>(value)) {
+    kind = what;
+    lba = {at};
+    blocks = {1};
+    data = bytes;
+    done = [](VolumeIo& io, IoStatus status) noexcept {
+      static_cast<Pending&>(io).outcome = status;
+    };
+  }
+  std::vector<std::byte> bytes;
+  std::optional<IoStatus> outcome;
+};
+
+class CacheDetach : public CacheKeeperTest {
+ protected:
+  [[nodiscard]] static int on_disk(Disk& disk, std::uint64_t lba) {
+    return std::to_integer<int>(disk.backing.disk().durable()[lba * block]);
+  }
+  // What is posted to the lane is done; its turn does not end.
+  static void work(Keeping& now, Duration time) {
+    const auto until = std::chrono::steady_clock::now() + time;
+    while (std::chrono::steady_clock::now() < until) {
+      (void)now.lane->reap();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+};
+
+TEST_P(CacheDetach, TheImageIsTheVolumeAndTheCacheHasNothingOfIt) {
+  {
+    Keeping now(*this, {cached("db01", disk_size), cached("db02", disk_size)}, cache());
+    now.start();
+    ASSERT_EQ(now.write(0, 7, 0x42), IoStatus::ok);
+    ASSERT_EQ(now.write(1, 7, 0x24), IoStatus::ok);
+    ASSERT_TRUE(now.detach(0));
+    ASSERT_TRUE(now.await_detached(0));
+    EXPECT_EQ(now[0].volume.state(), VolumeState::online);
+    EXPECT_EQ(on_disk(db01, 7), 0x42);
+    EXPECT_EQ(records.of("db01").state, BindingState::none);
+    EXPECT_EQ(now.read(0, 7), 0x42);
+    ASSERT_EQ(now.write(0, 8, 0x43), IoStatus::ok);
+    EXPECT_EQ(on_disk(db01, 8), 0x43);
+    EXPECT_EQ(now.detach(0).error(), "it is served without a cache");
+    // Its neighbour has not noticed.
+    EXPECT_EQ(now.read(1, 7), 0x24);
+    EXPECT_EQ(on_disk(db02, 7), 0);
+  }
+  auto region = open_pmem_region(path_of("pmem0"), {});
+  ASSERT_TRUE(region);
+  const auto device = CacheDevice::open(*region.value());
+  ASSERT_TRUE(device);
+  EXPECT_FALSE(device.value()->volumes().find(db01.uuid));
+  EXPECT_TRUE(device.value()->volumes().find(db02.uuid));
+}
+
+TEST_P(CacheDetach, ARecordThatCannotBeWrittenKeepsTheCache) {
+  Keeping now(*this, {cached("db01", disk_size)}, cache());
+  now.start();
+  ASSERT_EQ(now.write(0, 7, 0x42), IoStatus::ok);
+  records.set(Records::Mode::refuse);
+  ASSERT_TRUE(now.detach(0));
+  ASSERT_TRUE(Life::wait_for([&] {
+    (void)now.lane->reap();
+    const auto status = now.keeper.status_of("db01");
+    return !status || !status->detach_error.empty();
+  }));
+  ASSERT_TRUE(now.has_cache(0));
+  EXPECT_EQ(now.keeper.status_of("db01")->detach_error,
+            "its pool cannot write down that it has no cache: the table is full");
+  EXPECT_EQ(records.of("db01").state, BindingState::dirty);
+  // In the cache, as before.
+  db01.backing.hold(true);
+  EXPECT_EQ(now.write(0, 9, 0x43), IoStatus::ok);
+  db01.backing.hold(false);
+  db01.backing.release_all();
+  records.set(Records::Mode::write);
+  ASSERT_TRUE(now.detach(0));
+  EXPECT_TRUE(now.await_detached(0));
+  EXPECT_EQ(on_disk(db01, 9), 0x43);
+}
+
+TEST_P(CacheDetach, WhatIsOnItsWayIntoTheCacheReachesTheImageFirst) {
+  Keeping now(*this, {cached("db01", disk_size)}, cache());
+  now.start();
+  ASSERT_EQ(now.write(0, 1, 0x41), IoStatus::ok);
+  const int asked = records.asked();
+  Pending write(VolumeIo::Kind::write, 7, 0x42);
+  now[0].volume.submit(*now.lane, write);  // and its turn is not over
+  ASSERT_TRUE(now.detach(0));
+  work(now, while_nothing_happens);
+  EXPECT_EQ(records.asked(), asked) << "a write would be answered that is in the cache alone";
+  ASSERT_TRUE(now.await_detached(0));
+  EXPECT_EQ(write.outcome, IoStatus::ok);
+  EXPECT_EQ(on_disk(db01, 7), 0x42);
+}
+
+TEST_P(CacheDetach, ADetachmentThatWasGivenUpIsNotForgottenByTheNext) {
+  Keeping now(*this, {cached("db01", disk_size)}, cache());
+  now.start();
+  const int asked = records.asked();
+  Pending write(VolumeIo::Kind::write, 7, 0x42);
+  now[0].volume.submit(*now.lane, write);  // and its turn is not over
+  ASSERT_TRUE(now.detach(0));
+  work(now, while_nothing_happens);
+  EXPECT_TRUE(now.cancel(0));
+  ASSERT_TRUE(now.detach(0));
+  work(now, while_nothing_happens);
+  EXPECT_EQ(records.asked(), asked) << "a write would be answered that is in the cache alone";
+  ASSERT_TRUE(now.await_detached(0));
+  EXPECT_EQ(write.outcome, IoStatus::ok);
+  EXPECT_EQ(on_disk(db01, 7), 0x42);
+}
+
+TEST_P(CacheDetach, TheCacheStaysUntilWhatIsUnderWayHasEnded) {
+  Keeping now(*this, {cached("db01", disk_size)}, cache());
+  now.start();
+  ASSERT_EQ(now.write(0, 1, 0x41), IoStatus::ok);
+  const int asked = records.asked();
+  records.set(Records::Mode::hold);
+  ASSERT_TRUE(now.detach(0));
+  ASSERT_TRUE(Life::wait_for([&] {
+    (void)now.lane->reap();
+    return records.asked() > asked;
+  }));
+  db01.backing.hold(true);
+  Pending read(VolumeIo::Kind::read, 7, 0xff);
+  now[0].volume.submit(*now.lane, read);
+  now.lane->finish_turn();
+  records.write_held();
+  work(now, while_nothing_happens);
+  EXPECT_TRUE(now.has_cache(0));
+  EXPECT_FALSE(read.outcome);
+  db01.backing.hold(false);
+  db01.backing.release_all();
+  ASSERT_TRUE(now.await_detached(0));
+  EXPECT_EQ(read.outcome, IoStatus::ok);
+  EXPECT_EQ(std::to_integer<int>(read.bytes[0]), 0);
+}
+
+TEST_P(CacheDetach, ItIsGivenUpWhenCancelled) {
+  Keeping now(*this, {cached("db01", disk_size)}, cache());
+  now.start();
+  ASSERT_EQ(now.write(0, 7, 0x42), IoStatus::ok);
+  db01.backing.hold(true);
+  ASSERT_TRUE(now.detach(0));
+  EXPECT_TRUE(now.keeper.status_of("db01")->detaching);
+  EXPECT_TRUE(now.keeper.status_of("db01")->draining);
+  EXPECT_TRUE(now.cancel(0));
+  EXPECT_FALSE(now.keeper.status_of("db01")->detaching);
+  EXPECT_EQ(now.keeper.status_of("db01")->detach_error, "it was cancelled");
+  EXPECT_EQ(now.write(0, 8, 0x43), IoStatus::ok) << "not answered by the cache";
+  db01.backing.hold(false);
+  db01.backing.release_all();
+  EXPECT_EQ(now.read(0, 7), 0x42);
+  EXPECT_EQ(records.of("db01").state, BindingState::dirty);
+}
+
+TEST_P(CacheDetach, JoinsAgainAndIsGoneAroundWhileTheImageIsWrittenAlone) {
+  Keeping now(*this, {cached("db01", disk_size)}, cache());
+  now.start();
+  EXPECT_EQ(now.join(0).get().error(), "it has a cache: detach it first");
+  ASSERT_EQ(now.write(0, 7, 0x42), IoStatus::ok);
+  ASSERT_TRUE(now.detach(0));
+  ASSERT_TRUE(now.await_detached(0));
+  const std::uint64_t epoch = records.of("db01").epoch;
+  db01.backing.hold(true);
+  Pending alone(VolumeIo::Kind::write, 8, 0x43);
+  now[0].volume.submit(*now.lane, alone);
+  now.lane->finish_turn();
+  auto joined = now.join(0);
+  ASSERT_TRUE(Life::wait_for([&] { return now.has_cache(0); }));
+  Pending around(VolumeIo::Kind::write, 9, 0x44);
+  now[0].volume.submit(*now.lane, around);
+  const auto until = std::chrono::steady_clock::now() + while_nothing_happens;
+  while (std::chrono::steady_clock::now() < until) {
+    now.lane->finish_turn();
+    (void)now.lane->reap();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_FALSE(around.outcome) << "answered by a cache beside which the image is written";
+  EXPECT_EQ(joined.wait_for(Duration{}), std::future_status::timeout);
+  db01.backing.hold(false);
+  db01.backing.release_all();
+  ASSERT_TRUE(Life::wait_for([&] {
+    now.lane->finish_turn();
+    (void)now.lane->reap();
+    return alone.outcome && around.outcome;
+  }));
+  ASSERT_TRUE(joined.get());
+  EXPECT_EQ(records.of("db01").state, BindingState::dirty);
+  EXPECT_GT(records.of("db01").epoch, epoch);
+  for (const int at : {7, 8, 9}) EXPECT_EQ(now.read(0, static_cast<std::uint64_t>(at)), 0x3b + at);
+  // By the cache now.
+  db01.backing.hold(true);
+  EXPECT_EQ(now.write(0, 8, 0x55), IoStatus::ok);
+  EXPECT_EQ(now.read(0, 8), 0x55);
+  db01.backing.hold(false);
+  db01.backing.release_all();
+}
+
+TEST_P(CacheDetach, WhereItCannotJoinItGoesOnWithout) {
+  Keeping now(*this, {cached("db01", disk_size)}, cache());
+  now.start();
+  ASSERT_TRUE(now.detach(0));
+  ASSERT_TRUE(now.await_detached(0));
+  records.set(Records::Mode::refuse);
+  EXPECT_EQ(now.join(0).get().error(),
+            "its pool cannot write down that it is cached: the table is full");
+  EXPECT_FALSE(now.has_cache(0));
+  ASSERT_EQ(now.write(0, 7, 0x42), IoStatus::ok);
+  EXPECT_EQ(on_disk(db01, 7), 0x42);
+  records.set(Records::Mode::write);
+  EXPECT_TRUE(now.join(0).get());
+  EXPECT_EQ(now.read(0, 7), 0x42);
+}
+
+INSTANTIATE_TEST_SUITE_P(Granularities, CacheDetach, testing::Values("PAGE", "CACHE_LINE"),
+                         [](const auto& granularity) { return std::string(granularity.param); });
+
+// ---- whole engines
+
+class CacheMove : public CachedEngine {
+ protected:
+  template <class Ask>
+  [[nodiscard]] static Result<void, std::string> answer(const Ask& ask) {
+    std::promise<Result<void, std::string>> answered;
+    ask([&answered](auto result) { answered.set_value(std::move(result)); });
+    return answered.get_future().get();
+  }
+  // The lane works meanwhile.
+  static void detach(Life& life, const std::string& name) {
+    const auto begun =
+        answer([&](auto done) { life.engine->detach_cache(name, std::move(done)); });
+    ASSERT_TRUE(begun) << begun.error();
+    ASSERT_TRUE(Life::wait_for([&] {
+      (void)life.lane->reap();
+      return !life.engine->cache_of(name);
+    }));
+  }
+  static void attach(Life& life, const std::string& name, const std::string& device) {
+    const auto joined =
+        answer([&](auto done) { life.engine->attach_cache(name, device, std::move(done)); });
+    ASSERT_TRUE(joined) << joined.error();
+  }
+};
+
+// Each writer has blocks of its own, and knows what it has last been told is there.
+TEST_P(CacheMove, WritersLoseNothingWhileTheirVolumeGoesFromCacheToCache) {
+  make_cache("pmem1");
+  constexpr int writers = 2;
+  constexpr std::uint64_t blocks = 512;
+  std::vector<std::vector<int>> told(writers, std::vector<int>(blocks, 0));
+  {
+    Life life(*this, {cached("db01", 64_MiB), cached("db02", 64_MiB, "pmem1")},
+              {cache(), cache("pmem1")});
+    std::atomic<bool> ends{false};
+    std::atomic<int> wrong{0};
+    std::vector<std::thread> threads;
+    for (int writer = 0; writer < writers; ++writer) {
+      threads.emplace_back([&, writer] {
+        const auto lane = std::move(UringLane::create(life.budget).value());
+        Volume& volume = *life.engine->find("db01");
+        SeededRandom random(static_cast<std::uint64_t>(writer) + 1);
+        std::vector<std::byte> data(block);
+        while (!ends) {
+          const std::uint64_t at = random.below(blocks);
+          const std::uint64_t lba = at + static_cast<std::uint64_t>(writer) * blocks;
+          int& value = told[static_cast<std::size_t>(writer)][at];
+          if (run(volume, *lane, VolumeIo::Kind::read, lba, 1, data) != IoStatus::ok ||
+              std::to_integer<int>(data[100]) != value) {
+            ++wrong;
+          }
+          value = value % 255 + 1;
+          data.assign(block, static_cast<std::byte>(value));
+          if (run(volume, *lane, VolumeIo::Kind::write, lba, 1, data) != IoStatus::ok) ++wrong;
+        }
+        finish(*lane);
+      });
+    }
+    for (const char* const next : {"pmem0", "pmem1", "pmem0", "pmem1"}) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      detach(life, "db01");
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      attach(life, "db01", next);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    ends = true;
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(wrong, 0);
+  }
+  // The file still says pmem0: what only pmem1 has is not passed over.
+  {
+    Life stale(*this, {cached("db01", 64_MiB)}, {cache()});
+    EXPECT_EQ(stale.condition("db01").state, VolumeState::late);
+    EXPECT_TRUE(stale.condition("db01").lacks_cache) << stale.reason("db01");
+  }
+  Life after(*this, {cached("db01", 64_MiB, "pmem1")}, {cache("pmem1")});
+  ASSERT_EQ(after.condition("db01").state, VolumeState::online) << after.reason("db01");
+  for (int writer = 0; writer < writers; ++writer) {
+    for (std::uint64_t at = 0; at < blocks; ++at) {
+      ASSERT_EQ(after.read("db01", at + static_cast<std::uint64_t>(writer) * blocks),
+                told[static_cast<std::size_t>(writer)][at]);
+    }
+  }
+}
+
+TEST_P(CacheMove, ARetiredDeviceIsClosedAndItsVolumesGoOn) {
+  make_cache("pmem1");
+  Life life(*this, {cached("db01", 64_MiB), cached("db02", 64_MiB)}, {cache(), cache("pmem1")});
+  ASSERT_EQ(life.write("db01", 7, 1, 0x42), IoStatus::ok);
+  ASSERT_EQ(life.write("db02", 7, 1, 0x43), IoStatus::ok);
+  EXPECT_EQ(answer([&](auto done) { life.engine->retire_cache("pmem9", std::move(done)); }).error(),
+            "there is no cache device pmem9");
+  ASSERT_TRUE(answer([&](auto done) { life.engine->retire_cache("pmem0", std::move(done)); }));
+  ASSERT_TRUE(Life::wait_for([&] {
+    (void)life.lane->reap();
+    return life.engine->caches()[0].retired;
+  }));
+  EXPECT_FALSE(life.engine->caches()[0].open);
+  EXPECT_TRUE(life.engine->findings().empty());
+  EXPECT_EQ(life.read("db01", 7), 0x42);
+  EXPECT_EQ(life.read("db02", 7), 0x43);
+  // Nobody holds it any more.
+  {
+    auto region = open_pmem_region(path_of("pmem0"), {});
+    ASSERT_TRUE(region);
+    FormatOptions options;
+    options.uuid = Uuid::random();
+    options.replace = cache_uuid;
+    EXPECT_TRUE(format_cache(*region.value(), options));
+  }
+  const auto back =
+      answer([&](auto done) { life.engine->attach_cache("db01", "pmem0", std::move(done)); });
+  EXPECT_EQ(back.error(), "cache device pmem0 has been retired, until the next start");
+  attach(life, "db01", "pmem1");
+  EXPECT_EQ(life.read("db01", 7), 0x42);
+  EXPECT_TRUE(life.engine->cache_of("db01"));
+  EXPECT_FALSE(life.engine->cache_of("db02"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Granularities, CacheMove, testing::Values("PAGE", "CACHE_LINE"),
+                         [](const auto& granularity) { return std::string(granularity.param); });
+
+}  // namespace
+}  // namespace engine
