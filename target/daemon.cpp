@@ -201,6 +201,24 @@ engine::Result<void, std::string> Daemon::start_control() {
     if (cancel) return engine_->cancel_drain(volume, std::move(done));
     engine_->drain(volume, std::move(done));
   };
+  routes.detach = [this](const std::string& volume, control::ControlRoutes::Done done) {
+    log_info("volume={} is to be detached from its cache", volume);
+    engine_->detach_cache(volume, std::move(done));
+  };
+  routes.attach = [this](const std::string& volume, const std::string& device,
+                         control::ControlRoutes::Done done) {
+    engine_->attach_cache(volume, device, [this, volume, device, done = std::move(done)](auto did) {
+      if (did) {
+        log_info("volume={} cache={} attached", volume, device);
+        control_->post([this, volume, device] { attached_to_[volume] = device; });
+      }
+      done(std::move(did));
+    });
+  };
+  routes.retire = [this](const std::string& device, control::ControlRoutes::Done done) {
+    log_info("cache={} is to be retired", device);
+    engine_->retire_cache(device, std::move(done));
+  };
   routes.give_up_lost = [this](const std::string& volume, control::ControlRoutes::Done done) {
     log_warn("volume={} what its cache has lost is given up", volume);
     engine_->give_up_lost(volume, std::move(done));
@@ -315,6 +333,19 @@ void Daemon::give_back_memory() {
   ::malloc_trim(0);
 }
 
+std::string Daemon::cache_device_of(const std::string& volume,
+                                    const engine::VolumeCondition& condition,
+                                    bool is_cached) const {
+  const bool is_served = condition.state != engine::VolumeState::late &&
+                         condition.state != engine::VolumeState::refused;
+  if (is_served && !is_cached) return {};
+  if (const auto moved = attached_to_.find(volume); moved != attached_to_.end()) {
+    return moved->second;
+  }
+  const auto& wish = config_.volumes.at(volume);
+  return wish.cache ? wish.cache->device.value : std::string();
+}
+
 control::Status Daemon::status() const {
   control::Status status;
   status.node = config_.node;
@@ -354,6 +385,8 @@ control::Status Daemon::status() const {
                              .size_bytes = cache.size.value,
                              .free_bytes = cache.free.value,
                              .dirty_bytes = cache.dirty.value,
+                             .retiring = cache.retiring,
+                             .retired = cache.retired,
                              .healed_reads = cache.healed_reads,
                              .lost_reads = cache.lost_reads});
   }
@@ -365,10 +398,13 @@ control::Status Daemon::status() const {
     status.volumes.push_back(
         {.name = identity.name,
          .pool = wish.pool.value,
-         .cache = wish.cache ? wish.cache->device.value : std::string(),
+         .cache = cache_device_of(identity.name, now, cache.has_value()),
+         .configured_cache = wish.cache ? wish.cache->device.value : std::string(),
          .cache_mode = cache ? std::string(text(cache->mode)) : std::string(),
          .dirty_bytes = cache ? cache->dirty.value : 0,
          .draining = cache && cache->draining,
+         .detaching = cache && cache->detaching,
+         .detach_error = cache ? cache->detach_error : std::string(),
          .drain_seconds = cache && cache->time_left
                               ? std::chrono::ceil<std::chrono::seconds>(*cache->time_left).count()
                               : -1,

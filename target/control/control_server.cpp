@@ -60,28 +60,36 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
       return respond(http::status::ok, routes_.status());
     }
     const std::size_t slash = target.rfind('/');
-    if (target.starts_with(volumes) && slash > volumes.size()) {
-      const std::string_view action = target.substr(slash + 1);
-      target_volume_ = target.substr(volumes.size(), slash - volumes.size());
-      if (const auto known = std::ranges::find(changes, action, &Change::name);
-          known != std::end(changes)) {
-        if (request.method() != http::verb::post) return refuse_method("POST");
-        return change(*known, request.body());
-      }
+    for (const Change& known : changes) {
+      const std::size_t name = known.kind.path.size();
+      if (!target.starts_with(known.kind.path) || slash <= name) continue;
+      if (target.substr(slash + 1) != known.action) continue;
+      if (request.method() != http::verb::post) return refuse_method("POST");
+      target_name_ = target.substr(name, slash - name);
+      return change(known, request.body());
     }
     respond(
         http::status::not_found,
-        error_body("no such resource; known: /v1/status, and /v1/volumes/NAME/ with grow, mode, "
-                   "drain, abandon or give-up-lost"));
+        error_body("no such resource; known: /v1/status, /v1/volumes/NAME/ with grow, mode, drain, "
+                   "detach, attach, abandon or give-up-lost, and /v1/caches/NAME/retire"));
   }
 
-  // What can be asked of a volume: `begin` false, the body is not what `body` says.
+  // What something can be asked of.
+  struct Kind {
+    std::string_view path;  // its name follows
+    std::string_view noun;
+  };
+  static constexpr Kind volume_kind{.path = "/v1/volumes/", .noun = "volume"};
+  static constexpr Kind cache_kind{.path = "/v1/caches/", .noun = "cache"};
+
+  // What can be asked: `begin` false, the body is not what `body` says.
   struct Change {
-    std::string_view name;
+    Kind kind;
+    std::string_view action;
     bool (Exchange::*begin)(const boost::json::object& wanted);
     const char* body;
   };
-  static const std::array<Change, 5> changes;
+  static const std::array<Change, 8> changes;
 
   void change(const Change& change, const std::string& body) {
     boost::system::error_code error;
@@ -89,12 +97,14 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     const auto* object = error ? nullptr : value.if_object();
     // Whichever comes first answers: who does it, or the end of patience.
     patience_.expires_after(change_timeout);
-    patience_.async_wait([self = shared_from_this()](beast::error_code stopped) {
-      if (stopped) return;
-      self->respond(http::status::gateway_timeout,
-                    error_body("volume " + self->target_volume_ +
-                               ": its disk or cache has not answered yet; it may still be done"));
-    });
+    patience_.async_wait(
+        [self = shared_from_this(), noun = change.kind.noun](beast::error_code stopped) {
+          if (stopped) return;
+          self->respond(http::status::gateway_timeout,
+                        error_body(fmt::format(
+                            "{} {}: its disk or cache has not answered yet; it may still be done",
+                            noun, self->target_name_)));
+        });
     if (object != nullptr && (this->*change.begin)(*object)) return;
     patience_.cancel();
     respond(http::status::bad_request, error_body(std::string("the body must be ") + change.body));
@@ -105,24 +115,40 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     boost::system::error_code error;
     const auto bytes = size == nullptr ? 0 : size->to_number<std::uint64_t>(error);
     if (size == nullptr || error) return false;
-    routes_.grow(target_volume_, bytes, answer_when_done());
+    routes_.grow(target_name_, bytes, answer_when_done());
     return true;
   }
 
   bool set_mode(const boost::json::object& wanted) {
     const auto mode = text_in(wanted, "mode");
-    if (mode) routes_.set_mode(target_volume_, *mode, answer_when_done());
+    if (mode) routes_.set_mode(target_name_, *mode, answer_when_done());
     return mode.has_value();
   }
 
   bool abandon(const boost::json::object& wanted) {
     const auto cache = text_in(wanted, "cache");
-    if (cache) routes_.abandon(target_volume_, *cache, answer_when_done());
+    if (cache) routes_.abandon(target_name_, *cache, answer_when_done());
     return cache.has_value();
   }
 
+  bool detach(const boost::json::object& /*wanted*/) {
+    routes_.detach(target_name_, answer_when_done());
+    return true;
+  }
+
+  bool attach(const boost::json::object& wanted) {
+    const auto device = text_in(wanted, "cache");
+    if (device) routes_.attach(target_name_, *device, answer_when_done());
+    return device.has_value();
+  }
+
+  bool retire(const boost::json::object& /*wanted*/) {
+    routes_.retire(target_name_, answer_when_done());
+    return true;
+  }
+
   bool give_up_lost(const boost::json::object& /*wanted*/) {
-    routes_.give_up_lost(target_volume_, answer_when_done());
+    routes_.give_up_lost(target_name_, answer_when_done());
     return true;
   }
 
@@ -135,7 +161,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   bool drain(const boost::json::object& wanted) {
     const auto* cancel = wanted.if_contains("cancel");
     if (cancel == nullptr || !cancel->is_bool()) return false;
-    routes_.drain(target_volume_, cancel->get_bool(), answer_when_done());
+    routes_.drain(target_name_, cancel->get_bool(), answer_when_done());
     return true;
   }
 
@@ -179,24 +205,25 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
                       });
   }
 
-  static constexpr std::string_view volumes = "/v1/volumes/";
-
   beast::basic_stream<Local, asio::any_io_executor> stream_;
   const ControlRoutes& routes_;
   asio::steady_timer patience_;
-  std::string target_volume_;
+  std::string target_name_;
   bool responded_ = false;
   beast::flat_buffer buffer_{largest_request_bytes};
   http::request_parser<http::string_body> parser_;
   http::response<http::string_body> response_;
 };
 
-const std::array<Exchange::Change, 5> Exchange::changes{
-    {{"grow", &Exchange::grow, R"({"size_bytes": N})"},
-     {"mode", &Exchange::set_mode, R"({"mode": "write-back"}, or another mode)"},
-     {"drain", &Exchange::drain, R"({"cancel": false}, or true)"},
-     {"abandon", &Exchange::abandon, R"({"cache": UUID})"},
-     {"give-up-lost", &Exchange::give_up_lost, "{}"}}};
+const std::array<Exchange::Change, 8> Exchange::changes{
+    {{volume_kind, "grow", &Exchange::grow, R"({"size_bytes": N})"},
+     {volume_kind, "mode", &Exchange::set_mode, R"({"mode": "write-back"}, or another mode)"},
+     {volume_kind, "drain", &Exchange::drain, R"({"cancel": false}, or true)"},
+     {volume_kind, "detach", &Exchange::detach, "{}"},
+     {volume_kind, "attach", &Exchange::attach, R"({"cache": DEVICE})"},
+     {volume_kind, "abandon", &Exchange::abandon, R"({"cache": UUID})"},
+     {volume_kind, "give-up-lost", &Exchange::give_up_lost, "{}"},
+     {cache_kind, "retire", &Exchange::retire, "{}"}}};
 
 class UnixControlServer final : public ControlServer {
  public:

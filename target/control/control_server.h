@@ -3,8 +3,11 @@
 //   POST /v1/volumes/NAME/grow   {"size_bytes": N}
 //   POST /v1/volumes/NAME/mode   {"mode": "write-through"}   of its cache
 //   POST /v1/volumes/NAME/drain  {"cancel": false}           answered when begun; see status
-//   POST /v1/volumes/NAME/give-up-lost {}                    what stops its write-back
-//   POST /v1/volumes/NAME/abandon {"cache": UUID}            what that has of it and the pool lacks
+//   POST /v1/volumes/NAME/detach {}                          the same; drain {"cancel": true} ends
+//   it POST /v1/volumes/NAME/attach {"cache": "pmem1"}          to that cache device POST
+//   /v1/caches/NAME/retire  {}                          answered when begun; see status POST
+//   /v1/volumes/NAME/give-up-lost {}                    what stops its write-back POST
+//   /v1/volumes/NAME/abandon {"cache": UUID}            what that has of it and the pool lacks
 #pragma once
 
 #include <chrono>
@@ -21,10 +24,14 @@ struct ControlRoutes {
   using Done = std::function<void(engine::Result<void, std::string>)>;
 
   std::function<std::string()> status;  // a JSON object
-  // Each changes `volume`. `done` may be called on any thread, or never; its error is a sentence.
+  // Each changes what it names. `done` may be called on any thread, or never; its error is a
+  // sentence.
   std::function<void(const std::string& volume, std::uint64_t size_bytes, Done done)> grow;
   std::function<void(const std::string& volume, const std::string& mode, Done done)> set_mode;
   std::function<void(const std::string& volume, bool cancel, Done done)> drain;
+  std::function<void(const std::string& volume, Done done)> detach;
+  std::function<void(const std::string& volume, const std::string& device, Done done)> attach;
+  std::function<void(const std::string& device, Done done)> retire;
   std::function<void(const std::string& volume, const std::string& cache, Done done)> abandon;
   std::function<void(const std::string& volume, Done done)> give_up_lost;
 };

@@ -12,7 +12,8 @@ bool Status::healthy() const {
                      [](const auto& l) { return l.listening; }) &&
          std::all_of(pools.begin(), pools.end(),
                      [](const auto& p) { return p.open && p.reason.empty(); }) &&
-         std::all_of(caches.begin(), caches.end(), [](const auto& c) { return c.open; }) &&
+         std::all_of(caches.begin(), caches.end(),
+                     [](const auto& c) { return c.open || c.retired; }) &&
          std::all_of(volumes.begin(), volumes.end(),
                      [](const auto& v) { return v.state == "online"; });
 }
@@ -47,6 +48,8 @@ json::object value_of(const CacheStatus& c) {
           {"size_bytes", c.size_bytes},
           {"free_bytes", c.free_bytes},
           {"dirty_bytes", c.dirty_bytes},
+          {"retiring", c.retiring},
+          {"retired", c.retired},
           {"healed_reads", c.healed_reads},
           {"lost_reads", c.lost_reads}};
 }
@@ -55,9 +58,12 @@ json::object value_of(const VolumeStatus& v) {
   return {{"name", v.name},
           {"pool", v.pool},
           {"cache", v.cache},
+          {"configured_cache", v.configured_cache},
           {"cache_mode", v.cache_mode},
           {"dirty_bytes", v.dirty_bytes},
           {"draining", v.draining},
+          {"detaching", v.detaching},
+          {"detach_error", v.detach_error},
           {"drain_seconds", v.drain_seconds},
           {"consistent_time_ms", v.consistent_time_ms},
           {"pool_mixed", v.pool_mixed},

@@ -36,6 +36,8 @@ struct CacheStatus {
   std::uint64_t size_bytes = 0;
   std::uint64_t free_bytes = 0;
   std::uint64_t dirty_bytes = 0;  // that waits for a pool
+  bool retiring = false;          // its volumes are being detached
+  bool retired = false;           // on purpose not open any more: it may be taken out
   // Since it was opened: parts of reads that were bad in it and good in their pools, and reads of
   // what nobody has any more.
   std::uint64_t healed_reads = 0;
@@ -45,10 +47,13 @@ struct CacheStatus {
 struct VolumeStatus {
   std::string name;
   std::string pool;
-  std::string cache;              // device; empty: none
+  std::string cache;              // device; empty: none, or detached
+  std::string configured_cache;   // what the configuration names, and the next start takes
   std::string cache_mode;         // empty: none, or not served
   std::uint64_t dirty_bytes = 0;  // in the cache, for the pool
   bool draining = false;
+  bool detaching = false;                // and when nothing is dirty it has no cache
+  std::string detach_error;              // why the last detachment was given up; empty: it was not
   std::int64_t drain_seconds = -1;       // until nothing is dirty, as it goes now; -1: not known
   std::uint64_t consistent_time_ms = 0;  // the pool alone has the volume of then; 0: never written
   bool pool_mixed = false;               // it has not, for the moment: dirty data is on its way

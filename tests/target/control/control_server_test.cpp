@@ -53,6 +53,23 @@ class ControlServerTest : public testing::Test {
                asked = volume + (cancel ? " is not drained" : " is drained");
                done(engine::success());
              },
+         .detach =
+             [this](const std::string& volume, ControlRoutes::Done done) {
+               asked = volume + " is detached";
+               done(engine::success());
+             },
+         .attach =
+             [this](const std::string& volume, const std::string& device,
+                    ControlRoutes::Done done) {
+               asked = volume + " is attached to " + device;
+               done(engine::success());
+             },
+         .retire =
+             [this](const std::string& device, ControlRoutes::Done done) {
+               asked = device + " is retired";
+               if (device == "none") return done("there is no cache device none");
+               done(engine::success());
+             },
          .abandon =
              [this](const std::string& volume, const std::string& cache, ControlRoutes::Done done) {
                asked = volume + " without " + cache;
@@ -65,7 +82,10 @@ class ControlServerTest : public testing::Test {
              }});
   }
   std::string change(const std::string& what, const std::string& body) const {
-    return exchange("POST /v1/volumes/" + what + " HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+    return post("volumes/" + what, body);
+  }
+  std::string post(const std::string& what, const std::string& body) const {
+    return exchange("POST /v1/" + what + " HTTP/1.1\r\nHost: x\r\nContent-Length: " +
                     std::to_string(body.size()) + "\r\n\r\n" + body);
   }
   std::string grow(const std::string& volume, const std::string& body) const {
@@ -148,6 +168,37 @@ TEST_F(ControlServerTest, ChangesWhatACacheDoes) {
     EXPECT_NE(change("db01/abandon", body).find(" 400 "), std::string::npos) << body;
   }
   EXPECT_NE(change("db01/other", "{}").find(" 404 "), std::string::npos);
+  EXPECT_EQ(asked, "");
+}
+
+TEST_F(ControlServerTest, ChangesWhichCacheServes) {
+  const auto server = start();
+  ASSERT_TRUE(server) << server.error();
+  EXPECT_NE(change("db01/detach", "{}").find(" 200 "), std::string::npos);
+  EXPECT_EQ(asked, "db01 is detached");
+  EXPECT_NE(change("db01/attach", R"({"cache":"pmem1"})").find(" 200 "), std::string::npos);
+  EXPECT_EQ(asked, "db01 is attached to pmem1");
+  EXPECT_NE(post("caches/pmem0/retire", "{}").find(" 200 "), std::string::npos);
+  EXPECT_EQ(asked, "pmem0 is retired");
+  const std::string refused = post("caches/none/retire", "{}");
+  EXPECT_NE(refused.find(" 409 "), std::string::npos) << refused;
+  EXPECT_NE(refused.find(R"({"error":"there is no cache device none"})"), std::string::npos)
+      << refused;
+  asked.clear();
+  for (const char* body : {"", "{", "[]"}) {
+    EXPECT_NE(change("db01/detach", body).find(" 400 "), std::string::npos) << body;
+    EXPECT_NE(change("db01/attach", body).find(" 400 "), std::string::npos) << body;
+    EXPECT_NE(post("caches/pmem0/retire", body).find(" 400 "), std::string::npos) << body;
+  }
+  for (const char* body : {"{}", R"({"cache":1})", R"({"device":"pmem1"})"}) {
+    EXPECT_NE(change("db01/attach", body).find(" 400 "), std::string::npos) << body;
+  }
+  EXPECT_NE(exchange("GET /v1/caches/pmem0/retire HTTP/1.1\r\nHost: x\r\n\r\n").find(" 405 "),
+            std::string::npos);
+  // What is asked of one kind is not asked of the other.
+  for (const char* what : {"caches/pmem0/detach", "caches/retire", "volumes/db01/retire"}) {
+    EXPECT_NE(post(what, "{}").find(" 404 "), std::string::npos) << what;
+  }
   EXPECT_EQ(asked, "");
 }
 

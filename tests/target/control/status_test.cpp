@@ -52,6 +52,8 @@ TEST(Status, OneThingAmissIsNotHealthy) {
   status = all_well();
   status.caches[0].open = false;
   EXPECT_FALSE(status.healthy());
+  status.caches[0].retired = true;
+  EXPECT_TRUE(status.healthy()) << "closed on purpose";
   for (const char* state : {"degraded", "late", "failed", "refused"}) {
     status = all_well();
     status.volumes[0].state = state;
@@ -65,6 +67,10 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   status.volumes[0].note = "in memory (tmpfs)";
   status.volumes[0].durable = false;
   status.volumes[0].cache = "pmem0";
+  status.volumes[0].configured_cache = "pmem1";
+  status.volumes[0].detaching = true;
+  status.volumes[0].detach_error = "its pool does not answer";
+  status.caches[0].retiring = true;
   status.hosts.push_back({.nqn = "nqn.x",
                           .address = "192.0.2.20:5",
                           .subsystem = "nqn.y",
@@ -83,7 +89,12 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   EXPECT_EQ(json.at("pools").at(0).at("free_bytes").to_number<int>(), 60);
   EXPECT_EQ(json.at("caches").at(0).at("media").as_string(), "cache line (devdax)");
   EXPECT_EQ(json.at("caches").at(0).at("dirty_bytes").to_number<int>(), 30);
+  EXPECT_TRUE(json.at("caches").at(0).at("retiring").as_bool());
+  EXPECT_FALSE(json.at("caches").at(0).at("retired").as_bool());
   EXPECT_EQ(json.at("volumes").at(0).at("cache").as_string(), "pmem0");
+  EXPECT_EQ(json.at("volumes").at(0).at("configured_cache").as_string(), "pmem1");
+  EXPECT_TRUE(json.at("volumes").at(0).at("detaching").as_bool());
+  EXPECT_EQ(json.at("volumes").at(0).at("detach_error").as_string(), "its pool does not answer");
   EXPECT_EQ(json.at("listeners").at(0).at("connections").to_number<int>(), 2);
   EXPECT_EQ(json.at("reactors").at(0).at("name").as_string(), "reactor 0");
   EXPECT_EQ(json.at("reactors").at(0).at("connections").to_number<int>(), 4);
