@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "appliance/cli/cache_command.h"
 #include "appliance/cli/control_client.h"
 #include "appliance/cli/pool_command.h"
 #include "appliance/cli/status_screen.h"
@@ -90,6 +91,26 @@ int main(int argc, char** argv) {
   drain->add_option("volume", volume_name, "As the configuration calls it")->required();
   drain->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
 
+  auto* detach = app.add_subcommand(
+      "detach", "Serve a volume without its cache until the next start, once the pool has it all");
+  detach->add_option("volume", volume_name, "As the configuration calls it")->required();
+  detach->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+
+  std::string device;
+  auto* attach = app.add_subcommand(
+      "attach",
+      "Serve a detached volume through a cache device, where it begins empty. To move a "
+      "volume: detach it, then attach it with another --cache");
+  attach->add_option("volume", volume_name, "As the configuration calls it")->required();
+  attach->add_option("--cache", device, "One of cache_devices: the same as before, or another")
+      ->required();
+  attach->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+
+  auto* retire = app.add_subcommand(
+      "retire", "Detach every volume from a cache device and close it: it may be taken out then");
+  retire->add_option("cache", device, "As the configuration calls it")->required();
+  retire->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+
   std::string cache;
   auto* abandon = app.add_subcommand(
       "abandon", "Serve a volume without what a lost cache had of it: that is lost then");
@@ -108,6 +129,9 @@ int main(int argc, char** argv) {
   if (grow->parsed()) return cli::volume_grow(socket, volume_name, size);
   if (mode->parsed()) return cli::volume_mode(socket, volume_name, mode_name);
   if (drain->parsed()) return cli::volume_drain(socket, volume_name);
+  if (detach->parsed()) return cli::cache_detach(socket, volume_name);
+  if (attach->parsed()) return cli::cache_attach(socket, volume_name, device);
+  if (retire->parsed()) return cli::cache_retire(socket, device);
   if (give_up->parsed()) return cli::volume_give_up_lost(socket, volume_name);
   if (abandon->parsed()) return cli::volume_abandon(socket, volume_name, cache);
   if (status->parsed()) return show_status(status_options);

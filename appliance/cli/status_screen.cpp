@@ -60,7 +60,7 @@ std::string troubles(const json::value& status) {
       out += fmt::format("! pool {}: {}\n", text(pool, "name"), text(pool, "reason"));
   }
   for (const auto& cache : list(status, "caches")) {
-    if (flag(cache, "open")) continue;
+    if (flag(cache, "open") || flag(cache, "retired")) continue;
     out += fmt::format("! cache {}: {}\n", text(cache, "name"), text(cache, "reason"));
   }
   for (const auto& volume : list(status, "volumes")) {
@@ -76,6 +76,22 @@ std::string troubles(const json::value& status) {
   return out;
 }
 
+// What becomes of its cache, or is not as the configuration says.
+std::string cache_note(const json::value& volume) {
+  const std::string now = text(volume, "cache");
+  const std::string configured = text(volume, "configured_cache");
+  if (flag(volume, "detaching")) {
+    return fmt::format("being detached from {}, {} left", now,
+                       size_text(number(volume, "dirty_bytes")));
+  }
+  if (const std::string error = text(volume, "detach_error"); !error.empty()) {
+    return fmt::format("not detached from {}: {}", now, error);
+  }
+  if (now == configured) return {};
+  return fmt::format("served {}; the configuration file names {} for the next start",
+                     now.empty() ? "without a cache" : "through " + now, configured);
+}
+
 // What is no trouble, and yet to be known.
 std::string notes(const json::value& status) {
   std::string out;
@@ -84,8 +100,9 @@ std::string notes(const json::value& status) {
     out += fmt::format("- cache {}: {}\n", text(cache, "name"), text(cache, "note"));
   }
   for (const auto& volume : list(status, "volumes")) {
-    if (text(volume, "note").empty()) continue;
-    out += fmt::format("- volume {}: {}\n", text(volume, "name"), text(volume, "note"));
+    for (const std::string& note : {text(volume, "note"), cache_note(volume)}) {
+      if (!note.empty()) out += fmt::format("- volume {}: {}\n", text(volume, "name"), note);
+    }
   }
   return out;
 }
@@ -96,6 +113,12 @@ std::string percent_used(std::uint64_t size, std::uint64_t free) {
 
 std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
 
+std::string state_of_cache(const json::value& cache) {
+  if (flag(cache, "retired")) return "retired";
+  if (!flag(cache, "open")) return "not open";
+  return flag(cache, "retiring") ? "retiring" : "ok";
+}
+
 std::string caches_table(const json::value& status) {
   if (list(status, "caches").empty()) return {};
   Table table({"CACHE", "MEDIA", "FREE OF SIZE", "DIRTY", "STATE"});
@@ -105,7 +128,7 @@ std::string caches_table(const json::value& status) {
                size == 0
                    ? "-"
                    : fmt::format("{} of {}", size_text(number(c, "free_bytes")), size_text(size)),
-               size_text(number(c, "dirty_bytes")), flag(c, "open") ? "ok" : "not open"});
+               size_text(number(c, "dirty_bytes")), state_of_cache(c)});
   }
   return table.text();
 }

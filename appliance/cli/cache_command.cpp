@@ -1,0 +1,128 @@
+#include "appliance/cli/cache_command.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <cstdio>
+
+#include "appliance/cli/progress.h"
+#include "appliance/cli/request.h"
+#include "appliance/cli/status_screen.h"
+
+namespace cli {
+namespace {
+
+using boost::json::value;
+
+std::string member(const value& object, const char* key) {
+  const auto& text = object.at(key).as_string();
+  return {text.data(), text.size()};
+}
+
+// Empty: nothing is left of it.
+std::string left_of_detachment(const value& volume) {
+  return volume.at("detaching").as_bool() ? dirty_text(volume) : std::string();
+}
+
+std::string why_not_detached(const value& volume) {
+  const std::string error = member(volume, "detach_error");
+  return error.empty() ? "its detachment was cancelled" : error;
+}
+
+std::string left_of_retirement(const value& status, const std::string& device) {
+  if (!find(status, "caches", device).at("retiring").as_bool()) return {};
+  std::uint64_t volumes = 0;
+  std::uint64_t dirty = 0;
+  for (const auto& volume : status.at("volumes").as_array()) {
+    if (member(volume, "cache") != device) continue;
+    ++volumes;
+    dirty += volume.at("dirty_bytes").to_number<std::uint64_t>();
+  }
+  return fmt::format("{} left of {} volume{}", size_text(dirty), volumes, volumes == 1 ? "" : "s");
+}
+
+void print_what_keeps(const value& status, const std::string& device) {
+  bool any = false;
+  for (const auto& volume : status.at("volumes").as_array()) {
+    if (member(volume, "cache") != device || member(volume, "detach_error").empty()) continue;
+    fmt::print(stderr, "forebayctl: cache {} is not retired: volume {} was not detached: {}\n",
+               device, member(volume, "name"), member(volume, "detach_error"));
+    any = true;
+  }
+  if (any) return;
+  fmt::print(stderr, "forebayctl: cache {} is not retired: that was cancelled\n", device);
+}
+
+// What the next start would not find any more, or find elsewhere.
+void print_what_to_edit(const value& status, const std::string& device) {
+  fmt::print("Before the next start, edit the configuration file:\n");
+  fmt::print("  cache_devices: remove {}\n", device);
+  for (const auto& volume : status.at("volumes").as_array()) {
+    if (member(volume, "configured_cache") != device) continue;
+    const std::string now = member(volume, "cache");
+    if (now.empty()) {
+      fmt::print("  volumes.{}: remove cache\n", member(volume, "name"));
+    } else {
+      fmt::print("  volumes.{}.cache: write device: {}\n", member(volume, "name"), now);
+    }
+  }
+}
+
+}  // namespace
+
+int cache_detach(const std::string& socket, const std::string& name) {
+  note_interrupt();
+  if (!ask(socket, "volumes", name, "detach", {})) return 1;
+  const Watched watched = watch(socket, name, "cancels", [&name](const value& status) {
+    return left_of_detachment(find(status, "volumes", name));
+  });
+  if (watched.end == Watched::End::unknown) return 1;
+  if (watched.end == Watched::End::interrupted) {
+    if (!ask(socket, "volumes", name, "drain", {{"cancel", true}})) return 1;
+    fmt::print("volume {}: cancelled; it keeps its cache.\n", name);
+    return 1;
+  }
+  const value volume = find(watched.status, "volumes", name);
+  if (const std::string cache = member(volume, "cache"); !cache.empty()) {
+    fmt::print(stderr, "forebayctl: volume {} keeps its cache {}: {}\n", name, cache,
+               why_not_detached(volume));
+    return 1;
+  }
+  fmt::print(
+      "volume {} is now served without a cache. The configuration file still names {}: edit it "
+      "before the next start, or it is attached again.\n",
+      name, member(volume, "configured_cache"));
+  return 0;
+}
+
+int cache_attach(const std::string& socket, const std::string& name, const std::string& device) {
+  if (!ask(socket, "volumes", name, "attach", {{"cache", device}})) return 1;
+  fmt::print(
+      "volume {} is now served through {}, where it begins empty. Unless the configuration file "
+      "says so already, write device: {} before the next start.\n",
+      name, device, device);
+  return 0;
+}
+
+int cache_retire(const std::string& socket, const std::string& device) {
+  note_interrupt();
+  if (!ask(socket, "caches", device, "retire", {})) return 1;
+  const Watched watched =
+      watch(socket, device, "ends the waiting only",
+            [&device](const value& status) { return left_of_retirement(status, device); });
+  if (watched.end == Watched::End::unknown) return 1;
+  if (watched.end == Watched::End::interrupted) {
+    fmt::print("cache {} is being retired all the same; forebayctl status shows it.\n", device);
+    return 1;
+  }
+  if (!find(watched.status, "caches", device).at("retired").as_bool()) {
+    print_what_keeps(watched.status, device);
+    return 1;
+  }
+  fmt::print("cache {} is retired: nothing uses it any more, and it may be taken out.\n", device);
+  print_what_to_edit(watched.status, device);
+  return 0;
+}
+
+}  // namespace cli

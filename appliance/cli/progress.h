@@ -1,0 +1,35 @@
+// How something that the daemon has begun gets on: shown on a terminal until it is over.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace cli {
+
+// Out of the daemon's status: what is left of it ("3.1 GiB left, 2m 5s"); empty: it is over.
+using LookAtProgress = std::function<std::string(const boost::json::value& status)>;
+
+struct Watched {
+  enum class End : std::uint8_t {
+    over,
+    interrupted,  // by SIGINT
+    unknown,      // the daemon does not answer; stderr has said so
+  };
+  End end = End::unknown;
+  boost::json::value status;  // the daemon's, when it was over
+};
+
+// From now on SIGINT ends watch(), and a second one the process. To be called before what must not
+// go on unwatched is asked for.
+void note_interrupt();
+
+// Asks again and again until it is over. `ctrl_c`: what SIGINT does then ("cancels").
+[[nodiscard]] Watched watch(const std::string& socket, const std::string& name,
+                            const std::string& ctrl_c, const LookAtProgress& look);
+
+// Of one volume of the status: how much is dirty, and how long that takes.
+[[nodiscard]] std::string dirty_text(const boost::json::value& volume);
+
+}  // namespace cli

@@ -1,0 +1,33 @@
+#include "appliance/cli/request.h"
+
+#include <fmt/format.h>
+
+#include <boost/json/array.hpp>
+#include <cstdio>
+
+#include "appliance/cli/control_client.h"
+
+namespace cli {
+
+bool ask(const std::string& socket, const std::string& kind, const std::string& name,
+         const std::string& what, const boost::json::object& how) {
+  // It stands in a path: what a name cannot contain would make another one of it.
+  if (name.find_first_of("/?# %\r\n") != std::string::npos) {
+    fmt::print(stderr, "forebayctl: there is no {} {}\n",
+               kind == "caches" ? "cache device" : "volume", name);
+    return false;
+  }
+  const auto done = post(socket, "/v1/" + kind + "/" + name + "/" + what, how);
+  if (!done) fmt::print(stderr, "forebayctl: {}\n", done.error());
+  return static_cast<bool>(done);
+}
+
+boost::json::value find(const boost::json::value& status, const std::string& kind,
+                        const std::string& name) {
+  for (const auto& one : status.at(kind).as_array()) {
+    if (one.at("name").as_string() == boost::json::string_view(name)) return one;
+  }
+  return {};
+}
+
+}  // namespace cli
