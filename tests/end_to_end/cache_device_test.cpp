@@ -1,0 +1,271 @@
+// What `forebayctl detach`, `attach` and `retire` do to volumes whose hosts go on working.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "tests/end_to_end/harness/daemon.h"
+#include "tests/end_to_end/harness/host.h"
+
+namespace end_to_end {
+namespace {
+
+constexpr std::uint32_t big_block = 4096;
+
+// A host that writes all the time to the front of NSID 1, reads back, and knows what is where.
+class BusyHost {
+ public:
+  explicit BusyHost(const client::Endpoint& endpoint) : host_(endpoint) {
+    if (host_.connected()) thread_ = std::thread([this] { work(); });
+  }
+  BusyHost(const BusyHost&) = delete;
+  BusyHost& operator=(const BusyHost&) = delete;
+  ~BusyHost() { stop(); }
+
+  void stop() {
+    ending_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  // Waits until it has written `count` times more; false, and a test failure, when it cannot.
+  [[nodiscard]] bool goes_on(std::uint64_t count) {
+    const std::uint64_t wanted = rounds_ + count;
+    while (rounds_ < wanted && !ending_ && thread_.joinable()) {
+      std::this_thread::sleep_for(Milliseconds{1});  // until it has answers, or its time-out
+    }
+    return rounds_ >= wanted;
+  }
+  // After stop(): all that it has written is there.
+  void expect_all(const client::Endpoint& endpoint) const {
+    Host reader(endpoint);
+    ASSERT_TRUE(reader.connected());
+    for (std::size_t i = 0; i < extents; ++i) {
+      if (last_[i] == 0) continue;
+      EXPECT_TRUE(read(*reader.queue, 1, i * blocks, blocks, big_block) ==
+                  pattern(blocks * big_block, last_[i]))
+          << "extent " << i << " is not what was written last, which was round " << last_[i];
+    }
+  }
+
+ private:
+  static constexpr std::size_t extents = 32;
+  static constexpr std::uint32_t blocks = 16;
+
+  void work() {
+    for (std::uint64_t round = 1; !ending_; ++round) {
+      const std::size_t extent = round * 7 % extents;
+      write_and_read_back(*host_.queue, 1, extent * blocks, blocks, big_block, round);
+      last_[extent] = round;
+      if (testing::Test::HasFailure()) ending_ = true;
+      rounds_ = round;
+    }
+  }
+
+  Host host_;
+  std::atomic<bool> ending_{false};
+  std::atomic<std::uint64_t> rounds_{0};
+  std::array<std::uint64_t, extents> last_{};  // round in which it was written; 0: never
+  std::thread thread_;
+};
+
+// Both volumes through "front"; "spare" is there and not used.
+class CacheDevice : public testing::Test {
+ protected:
+  [[nodiscard]] ConfigText config() {
+    ConfigText config = file_config(workplace.make_pool("pool"));
+    config.caches = {{.name = "front", .path = workplace.make_cache("front", "12MiB")},
+                     {.name = "spare", .path = workplace.make_cache("spare", "12MiB")}};
+    for (VolumeText& volume : config.volumes) volume.cache = through("front");
+    return config;
+  }
+  [[nodiscard]] static std::string through(const std::string& device) {
+    return "device: " + device + ", max_dirty_age: 1h";
+  }
+  [[nodiscard]] std::vector<std::string> command(std::vector<std::string> words) {
+    words.insert(words.begin(), FOREBAYCTL);
+    words.insert(words.end(), {"--socket", daemon.config().control_socket});
+    return words;
+  }
+  Outcome ask(const std::vector<std::string>& words) {
+    return run({.arguments = command(words)}, Milliseconds{60'000});
+  }
+  // It ends well, and says all of `words`.
+  void expect_done(const std::vector<std::string>& arguments,
+                   const std::vector<std::string>& words) {
+    const Outcome done = ask(arguments);
+    EXPECT_EQ(done.exit.describe(), "exit code 0") << done.output;
+    for (const std::string& word : words) {
+      EXPECT_NE(done.output.find(word), std::string::npos) << word << " is not in " << done.output;
+    }
+  }
+  // "" : without a cache.
+  void expect_served_through(const std::string& device) {
+    const auto volume = named(daemon.status(), "volumes", "big");
+    EXPECT_EQ(volume.at("state").as_string(), "online");
+    EXPECT_EQ(volume.at("cache").as_string(), device);
+    EXPECT_EQ(volume.at("cache_mode").as_string(), device.empty() ? "" : "write-back");
+    EXPECT_FALSE(volume.at("detaching").as_bool());
+    EXPECT_EQ(volume.at("detach_error").as_string(), "");
+  }
+  [[nodiscard]] Exit inspect(const std::string& cache) const {
+    return run({.arguments = {FOREBAY_MEDIA, "inspect", workplace.path(cache)}}).exit;
+  }
+  // The pool's image alone.
+  [[nodiscard]] Bytes in_image(std::uint64_t lba, std::uint32_t blocks) const {
+    std::ifstream image(workplace.path("pool") + "/big.raw", std::ios::binary);
+    image.seekg(static_cast<std::streamoff>(lba * big_block));
+    Bytes bytes(std::size_t{blocks} * big_block);
+    image.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    return bytes;
+  }
+
+  Workplace workplace;
+  Daemon daemon{workplace, config()};
+};
+
+TEST_F(CacheDevice, IsTakenOutUnderAHostThatSeesNoneOfIt) {
+  ASSERT_TRUE(daemon.start());
+  BusyHost busy(daemon.endpoint());
+  ASSERT_TRUE(busy.goes_on(100));
+  Host other(daemon.endpoint());
+  ASSERT_TRUE(other.connected());
+  const Bytes small = pattern(64 * 512, 5);
+  ASSERT_NO_FATAL_FAILURE(write(*other.queue, 2, 100, small, 512));
+
+  expect_done({"detach", "big"}, {"volume big is now served without a cache", "names front"});
+  expect_served_through("");
+  ASSERT_TRUE(busy.goes_on(100));
+  expect_done({"attach", "big", "--cache", "spare"}, {"volume big is now served through spare"});
+  expect_served_through("spare");
+  ASSERT_TRUE(busy.goes_on(100));
+
+  EXPECT_NE(inspect("front").describe(), "exit code 0") << "the daemon has it";
+  expect_done({"retire", "front"},
+              {"cache front is retired", "cache_devices: remove front",
+               "volumes.big.cache: write device: spare", "volumes.small: remove cache"});
+  const auto status = daemon.status();
+  EXPECT_TRUE(status.at("healthy").as_bool()) << "it was asked for";
+  EXPECT_TRUE(named(status, "caches", "front").at("retired").as_bool());
+  EXPECT_FALSE(named(status, "caches", "front").at("open").as_bool());
+  EXPECT_EQ(named(status, "volumes", "small").at("cache").as_string(), "");
+  EXPECT_EQ(inspect("front").describe(), "exit code 0");
+  EXPECT_TRUE(std::filesystem::remove(workplace.path("front")));
+  ASSERT_TRUE(busy.goes_on(100));
+  busy.stop();
+  busy.expect_all(daemon.endpoint());
+  EXPECT_TRUE(read(*other.queue, 2, 100, 64, 512) == small);
+
+  daemon.stop();
+  daemon.config().caches.erase(daemon.config().caches.begin());
+  daemon.config().volumes[0].cache = through("spare");
+  daemon.config().volumes[1].cache.clear();
+  ASSERT_TRUE(daemon.start());
+  expect_served_through("spare");
+  busy.expect_all(daemon.endpoint());
+  const Host again(daemon.endpoint());
+  ASSERT_TRUE(again.connected());
+  EXPECT_TRUE(read(*again.queue, 2, 100, 64, 512) == small);
+}
+
+TEST_F(CacheDevice, OfADetachedVolumeIsNotNeededAnyMore) {
+  ASSERT_TRUE(daemon.start());
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 64, pattern(128 * big_block, 1), big_block));
+    EXPECT_FALSE(in_image(64, 128) == pattern(128 * big_block, 1)) << "the cache alone has it";
+    expect_done({"detach", "big"}, {"without a cache"});
+    EXPECT_TRUE(in_image(64, 128) == pattern(128 * big_block, 1));
+    ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 64, pattern(8 * big_block, 2), big_block));
+    EXPECT_TRUE(in_image(64, 8) == pattern(8 * big_block, 2)) << "answered when the pool has it";
+    EXPECT_TRUE(read(*host.queue, 1, 64, 8, big_block) == pattern(8 * big_block, 2));
+  }
+  daemon.kill();
+  daemon.config().volumes[0].cache.clear();
+  ASSERT_TRUE(daemon.start());
+  expect_served_through("");
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  EXPECT_TRUE(read(*host.queue, 1, 64, 8, big_block) == pattern(8 * big_block, 2));
+}
+
+TEST_F(CacheDevice, OfTheConfigurationCountsAgainAtTheNextStart) {
+  ASSERT_TRUE(daemon.start());
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 5, pattern(big_block, 1), big_block));
+    expect_done({"detach", "big"}, {"without a cache"});
+    ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 5, pattern(big_block, 2), big_block));
+  }
+  daemon.stop();
+  ASSERT_TRUE(daemon.start());
+  expect_served_through("front");
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  EXPECT_TRUE(read(*host.queue, 1, 5, 1, big_block) == pattern(big_block, 2))
+      << "what the cache had before must not come back";
+  write_and_read_back(*host.queue, 1, 5, 1, big_block, 3);
+}
+
+TEST_F(CacheDevice, IsKeptWhenItsDetachmentIsInterrupted) {
+  const std::string hung = workplace.path("hung");
+  daemon.environment = {std::string("LD_PRELOAD=") + HUNG_DISK_PRELOAD,
+                        "FOREBAY_TEST_HUNG_DISK=" + hung, "ASAN_OPTIONS=verify_asan_link_order=0"};
+  ASSERT_TRUE(daemon.start());
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 5, pattern(big_block, 1), big_block));
+  write_file(hung, "");
+  Process detaching({.arguments = command({"detach", "big"})});
+  EXPECT_TRUE(daemon.await_status([](const auto& status) {
+    return named(status, "volumes", "big").at("detaching").as_bool();
+  }));
+  const Outcome screen = ask({"status"});
+  EXPECT_NE(screen.output.find("volume big: being detached from front"), std::string::npos)
+      << screen.output;
+  detaching.signal(SIGINT);
+  const auto exit = detaching.await_exit(stop_time_out);
+  ASSERT_TRUE(exit);
+  EXPECT_EQ(exit->describe(), "exit code 1");
+  EXPECT_TRUE(detaching.await_output(
+      [](const std::string& output) {
+        return output.find("volume big: cancelled; it keeps its cache") != std::string::npos;
+      },
+      stop_time_out))
+      << detaching.output();
+  std::filesystem::remove(hung);
+  expect_served_through("front");
+  EXPECT_TRUE(read(*host.queue, 1, 5, 1, big_block) == pattern(big_block, 1));
+  write_and_read_back(*host.queue, 1, 5, 1, big_block, 2);
+}
+
+TEST_F(CacheDevice, IsRefusedInOneLine) {
+  daemon.config().volumes[1].cache.clear();
+  ASSERT_TRUE(daemon.start());
+  struct Row {
+    std::vector<std::string> words;
+    const char* names;
+  };
+  for (const Row& row : {Row{{"detach", "none"}, "there is no volume none"},
+                         Row{{"detach", "small"}, "volume small has no cache"},
+                         Row{{"detach", "../status"}, "there is no volume"},
+                         Row{{"attach", "none", "--cache", "spare"}, "there is no volume none"},
+                         Row{{"attach", "big", "--cache", "none"}, "none"},
+                         Row{{"attach", "big", "--cache", "spare"}, "big"},
+                         Row{{"retire", "none"}, "there is no cache device none"},
+                         Row{{"retire", "../status"}, "there is no cache device"}}) {
+    const Outcome refused = ask(row.words);
+    EXPECT_EQ(refused.exit.describe(), "exit code 1") << refused.output;
+    EXPECT_NE(refused.output.find(row.names), std::string::npos) << refused.output;
+    EXPECT_EQ(std::count(refused.output.begin(), refused.output.end(), '\n'), 1) << refused.output;
+  }
+  expect_served_through("front");
+}
+
+}  // namespace
+}  // namespace end_to_end
