@@ -239,7 +239,11 @@ TEST_F(CacheDevice, IsKeptWhenItsDetachmentIsInterrupted) {
       stop_time_out))
       << detaching.output();
   std::filesystem::remove(hung);
-  expect_served_through("front");
+  const auto volume = named(daemon.status(), "volumes", "big");
+  EXPECT_EQ(volume.at("cache").as_string(), "front");
+  EXPECT_EQ(volume.at("cache_mode").as_string(), "write-back");
+  EXPECT_FALSE(volume.at("detaching").as_bool());
+  EXPECT_NE(volume.at("detach_error").as_string().find("cancelled"), std::string::npos);
   EXPECT_TRUE(read(*host.queue, 1, 5, 1, big_block) == pattern(big_block, 1));
   write_and_read_back(*host.queue, 1, 5, 1, big_block, 2);
 }
