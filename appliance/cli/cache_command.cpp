@@ -6,6 +6,7 @@
 #include <boost/json/array.hpp>
 #include <cstdio>
 
+#include "appliance/cli/control_client.h"
 #include "appliance/cli/progress.h"
 #include "appliance/cli/request.h"
 #include "appliance/cli/status_screen.h"
@@ -54,13 +55,15 @@ void print_what_keeps(const value& status, const std::string& device) {
   fmt::print(stderr, "forebayctl: cache {} is not retired: that was cancelled\n", device);
 }
 
-// What the next start would not find any more, or find elsewhere.
-void print_what_to_edit(const value& status, const std::string& device) {
+// What the next start would not find any more, or would find elsewhere. `before`: the status when
+// all volumes still had their caches.
+void print_what_to_edit(const value& before, const value& status, const std::string& device) {
   fmt::print("Before the next start, edit the configuration file:\n");
   fmt::print("  cache_devices: remove {}\n", device);
   for (const auto& volume : status.at("volumes").as_array()) {
-    if (member(volume, "configured_cache") != device) continue;
     const std::string now = member(volume, "cache");
+    const value then = find(before, "volumes", member(volume, "name"));
+    if (member(volume, "configured_cache") != device && member(then, "cache") != device) continue;
     if (now.empty()) {
       fmt::print("  volumes.{}: remove cache\n", member(volume, "name"));
     } else {
@@ -98,14 +101,23 @@ int cache_detach(const std::string& socket, const std::string& name) {
 
 int cache_attach(const std::string& socket, const std::string& name, const std::string& device) {
   if (!ask(socket, "volumes", name, "attach", {{"cache", device}})) return 1;
-  fmt::print(
-      "volume {} is now served through {}, where it begins empty. Unless the configuration file "
-      "says so already, write device: {} before the next start.\n",
-      name, device, device);
+  fmt::print("volume {} is now served through {}, where it begins empty.\n", name, device);
+  if (const auto status = get(socket, "/v1/status")) {
+    const std::string configured =
+        member(find(status.value(), "volumes", name), "configured_cache");
+    if (configured == device) return 0;
+    fmt::print("The configuration file still names {}: write device: {} before the next start.\n",
+               configured, device);
+  }
   return 0;
 }
 
 int cache_retire(const std::string& socket, const std::string& device) {
+  const auto before = get(socket, "/v1/status");
+  if (!before) {
+    fmt::print(stderr, "forebayctl: {}\n", before.error());
+    return 1;
+  }
   note_interrupt();
   if (!ask(socket, "caches", device, "retire", {})) return 1;
   const Watched watched =
@@ -121,7 +133,7 @@ int cache_retire(const std::string& socket, const std::string& device) {
     return 1;
   }
   fmt::print("cache {} is retired: nothing uses it any more, and it may be taken out.\n", device);
-  print_what_to_edit(watched.status, device);
+  print_what_to_edit(before.value(), watched.status, device);
   return 0;
 }
 
