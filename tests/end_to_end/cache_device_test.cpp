@@ -16,7 +16,7 @@
 namespace end_to_end {
 namespace {
 
-constexpr std::uint32_t big_block = 4096;
+constexpr std::size_t big_block = 4096;
 
 // A host that writes all the time to the front of NSID 1, reads back, and knows what is where.
 class BusyHost {
@@ -135,7 +135,7 @@ TEST_F(CacheDevice, IsTakenOutUnderAHostThatSeesNoneOfIt) {
   ASSERT_TRUE(busy.goes_on(100));
   std::optional<Host> other(std::in_place, daemon.endpoint());
   ASSERT_TRUE(other->connected());
-  const Bytes small = pattern(64 * 512, 5);
+  const Bytes small = pattern(std::size_t{64} * 512, 5);
   ASSERT_NO_FATAL_FAILURE(write(*other->queue, 2, 100, small, 512));
 
   expect_done({"detach", "big"}, {"volume big is now served without a cache", "names front"});
