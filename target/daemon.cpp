@@ -80,6 +80,13 @@ std::string retry_text(const engine::PoolStatus& pool) {
   return fmt::format(" ({} retries, next in {} s)", pool.tries - 1, seconds);
 }
 
+// What a volume that is not served waits for; empty: no cache.
+std::string device_waited_for(const config::Volume& wish, const engine::VolumeCondition& now) {
+  const bool waits =
+      now.state == engine::VolumeState::late || now.state == engine::VolumeState::refused;
+  return waits && wish.cache ? wish.cache->device.value : std::string();
+}
+
 }  // namespace
 
 Daemon::Daemon(config::Config config, std::string config_hash)
@@ -207,11 +214,8 @@ engine::Result<void, std::string> Daemon::start_control() {
   };
   routes.attach = [this](const std::string& volume, const std::string& device,
                          control::ControlRoutes::Done done) {
-    engine_->attach_cache(volume, device, [this, volume, device, done = std::move(done)](auto did) {
-      if (did) {
-        log_info("volume={} cache={} attached", volume, device);
-        control_->post([this, volume, device] { attached_to_[volume] = device; });
-      }
+    engine_->attach_cache(volume, device, [volume, device, done = std::move(done)](auto did) {
+      if (did) log_info("volume={} cache={} attached", volume, device);
       done(std::move(did));
     });
   };
@@ -333,19 +337,6 @@ void Daemon::give_back_memory() {
   ::malloc_trim(0);
 }
 
-std::string Daemon::cache_device_of(const std::string& volume,
-                                    const engine::VolumeCondition& condition,
-                                    bool is_cached) const {
-  const bool is_served = condition.state != engine::VolumeState::late &&
-                         condition.state != engine::VolumeState::refused;
-  if (is_served && !is_cached) return {};
-  if (const auto moved = attached_to_.find(volume); moved != attached_to_.end()) {
-    return moved->second;
-  }
-  const auto& wish = config_.volumes.at(volume);
-  return wish.cache ? wish.cache->device.value : std::string();
-}
-
 control::Status Daemon::status() const {
   control::Status status;
   status.node = config_.node;
@@ -398,7 +389,7 @@ control::Status Daemon::status() const {
     status.volumes.push_back(
         {.name = identity.name,
          .pool = wish.pool.value,
-         .cache = cache_device_of(identity.name, now, cache.has_value()),
+         .cache = cache ? cache->device : device_waited_for(wish, now),
          .configured_cache = wish.cache ? wish.cache->device.value : std::string(),
          .cache_mode = cache ? std::string(text(cache->mode)) : std::string(),
          .dirty_bytes = cache ? cache->dirty.value : 0,

@@ -70,10 +70,6 @@ class Daemon final : private engine::VolumeObserver {
   void answer_watchdog();
   void give_back_memory();
   [[nodiscard]] control::Status status() const;
-  // What a volume is served through, or waits for; empty: it has no cache, or is detached from it.
-  [[nodiscard]] std::string cache_device_of(const std::string& volume,
-                                            const engine::VolumeCondition& condition,
-                                            bool is_cached) const;
 
   const config::Config config_;
   const std::string config_hash_;
@@ -91,8 +87,6 @@ class Daemon final : private engine::VolumeObserver {
   std::unique_ptr<control::ControlServer> control_;
   std::atomic<bool> volumes_changed_{false};
   TroubleLog troubles_;
-  // Volumes to cache devices, as they were attached since the start; control thread.
-  std::map<std::string, std::string> attached_to_;
   // At the last look; control thread.
   std::uint64_t memory_used_ = 0;
   std::uint64_t connections_closed_ = 0;

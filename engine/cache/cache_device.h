@@ -70,8 +70,8 @@ class CacheDevice {
   [[nodiscard]] KeyLimits key_limits(std::uint32_t slot) const;
 
   // Ends the detachment of a volume that is leaving: frees its chunks and data segments, in which
-  // nothing may be pinned or open, then its slot. Its VolumeCache has ended. May be repeated after a crash. Control
-  // thread. Error: io.
+  // nothing may be pinned or open, then its slot. Its VolumeCache has ended. May be repeated after
+  // a crash. Control thread. Error: io.
   [[nodiscard]] Result<void, CacheError> finish_leaving(DurableWriter& writer, std::uint32_t slot);
 
   // Takes the rest of a region that has become larger: tables first, then the superblock commits.

@@ -51,8 +51,8 @@ CacheKeeper::CacheKeeper(CacheSpec spec, MemoryBudget& memory, RecoveryWorkers& 
 
 CacheKeeper::~CacheKeeper() { (void)stop({Duration::max()}); }
 
-BackingUser& CacheKeeper::add(const VolumeSpec& spec, CachedVolume& volume,
-                              BindingKeeper& bindings, bool is_here) {
+BackingUser& CacheKeeper::add(const VolumeSpec& spec, CachedVolume& volume, BindingKeeper& bindings,
+                              bool is_here) {
   slots_.push_back(std::make_unique<Slot>(*this, spec, volume, bindings, is_here));
   return *slots_.back();
 }
@@ -217,9 +217,8 @@ void CacheKeeper::release(const std::string& volume, Released then) {
 void CacheKeeper::join(const std::string& volume, std::shared_ptr<BackingArrival> arrival,
                        Engine::Done done) {
   Slot& slot = slot_of(volume);
-  const bool asked = post_if_running([&slot, arrival = std::move(arrival), done] {
-    slot.join(std::move(*arrival), done);
-  });
+  const bool asked = post_if_running(
+      [&slot, arrival = std::move(arrival), done] { slot.join(std::move(*arrival), done); });
   if (!asked) done(std::string(has_stopped));
 }
 

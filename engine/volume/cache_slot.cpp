@@ -224,7 +224,8 @@ void CacheKeeper::Slot::go_on_parting() {
   if (parting_ == Parting::draining) {
     if (!is_current || !front_->goes_around_only()) return;
     // A detachment that was given up may have left something of the other era.
-    if (GUARD("an era has ended before the next like it") && !have_ended(front_->era() ^ 1U)) return;
+    if (GUARD("an era has ended before the next like it") && !have_ended(front_->era() ^ 1U))
+      return;
     parting_ = Parting::going_around;
     era_ = front_->next_era();
   }
@@ -342,7 +343,8 @@ std::string CacheKeeper::Slot::what_abandoning_does() const {
 }
 
 void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::Done& done) {
-  if (phase_ == Phase::away) return done("volume " + spec_.name + " lacks nothing: " + why_not_served());
+  if (phase_ == Phase::away)
+    return done("volume " + spec_.name + " lacks nothing: " + why_not_served());
   if (phase_ != Phase::waiting && phase_ != Phase::refused) {
     return done("volume " + spec_.name + " lacks nothing: its cache is there");
   }
@@ -473,11 +475,9 @@ Result<void, CacheError> CacheKeeper::Slot::serve(RecoveredVolume recovered) {
   TRY(free_unnamed_segments(device(), writer, {&volume, 1}));
   const BlockCount size = face_.backed().size();
   TRY(extend(size));
-  front_ = std::make_unique<CacheFront>(keeper_.cache_, *cache_, *face_.backed().backing(),
-                                        spec_.block_size, keeper_.clock_,
-                                        joined_ && GUARD("a cache that joins is gone around")
-                                            ? CacheMode::pass_through
-                                            : mode_);
+  front_ = std::make_unique<CacheFront>(
+      keeper_.cache_, *cache_, *face_.backed().backing(), spec_.block_size, keeper_.clock_,
+      joined_ && GUARD("a cache that joins is gone around") ? CacheMode::pass_through : mode_);
   upkeep_ = std::make_unique<VolumeUpkeep>(*front_, std::move(arrival_.marker), *keeper_.lane_,
                                            writer, *keeper_.actor_, keeper_.clock_,
                                            std::move(recovered.report), limits_of(*spec_.cache));

@@ -130,8 +130,8 @@ class CacheKeeper::Slot final : public BackingUser {
   Parting parting_ = Parting::none;
   unsigned era_ = 0;  // that is waited for
   bool lanes_have_left_ = false;
-  std::string part_error_;  // why the last detachment was given up
-  Engine::Done joined_;      // while it joins a volume that is served without a cache
+  std::string part_error_;     // why the last detachment was given up
+  Engine::Done joined_;        // while it joins a volume that is served without a cache
   std::atomic<bool> is_here_;  // any thread: not away
   Instant retry_at_{};
   BackingArrival arrival_;

@@ -151,7 +151,8 @@ void CachedVolume::submit(IoLane& lane, VolumeIo& io) {
   front->submit(lane, io);
 }
 
-// Counted before the second look: who gives it a front sees the request there, or it sees the front.
+// Counted before the second look: who gives it a front sees the request there, or it sees the
+// front.
 void CachedVolume::submit_directly(IoLane& lane, VolumeIo& io) {
   if (!is_direct_.load(std::memory_order_acquire)) {
     if (front_.load(std::memory_order_acquire) != nullptr) return submit(lane, io);
@@ -183,7 +184,8 @@ void CachedVolume::directly_done(BackingIo& backing_io, IoStatus status) noexcep
   VolumeIo& io = *static_cast<VolumeIo*>(backing_io.context);
   auto& volume = *static_cast<CachedVolume*>(io.engine_state);
   // As BackedVolume does.
-  if (status != IoStatus::ok) [[unlikely]] volume.backed_.look_at_backing();
+  if (status != IoStatus::ok) [[unlikely]]
+    volume.backed_.look_at_backing();
   volume.direct_requests_.fetch_sub(1, std::memory_order_seq_cst);
   io.done(io, status);
 }

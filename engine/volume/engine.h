@@ -101,12 +101,12 @@ struct CacheStatus {
   std::string name;
   std::string path;
   bool open = false;
-  std::string reason;  // why it is not open, and what to do; else empty
-  std::string note;    // what an open one does not do for the operator
-  Uuid uuid;           // nil while not open
-  ByteCount size;      // what follows is 0 while not open
-  ByteCount free;      // of data and logs
-  ByteCount dirty;     // that waits for a backing; newer over older counted twice
+  std::string reason;     // why it is not open, and what to do; else empty
+  std::string note;       // what an open one does not do for the operator
+  Uuid uuid;              // nil while not open
+  ByteCount size;         // what follows is 0 while not open
+  ByteCount free;         // of data and logs
+  ByteCount dirty;        // that waits for a backing; newer over older counted twice
   bool retiring = false;  // its volumes are being detached: see Engine::retire_cache
   bool retired = false;   // and that is over: it may be taken out
   // Since it was opened: parts of reads that it had badly, and their backings well; and reads of
@@ -120,9 +120,9 @@ struct CacheStatus {
 struct VolumeCacheStatus {
   std::string device;
   CacheMode mode = CacheMode::write_back;
-  ByteCount dirty;        // that waits for the backing; newer over older counted twice
-  bool draining = false;  // all of it is on its way there: see Engine::drain
-  bool detaching = false;  // and then the volume is served without it: see Engine::detach_cache
+  ByteCount dirty;             // that waits for the backing; newer over older counted twice
+  bool draining = false;       // all of it is on its way there: see Engine::drain
+  bool detaching = false;      // and then the volume is served without it: see Engine::detach_cache
   std::string detach_error{};  // why the last detachment was given up; empty: it was not
   std::optional<Duration> time_left{};  // for it, as fast as it went of late; nullopt: unknown
   // The backing alone is the volume as it was then (milliseconds since 1970), unless it is mixed: a
@@ -192,9 +192,9 @@ class Engine {
   // that is cancelled: see cache_of(). Commands go on as before. `done`: it has begun.
   virtual void drain(const std::string& name, Done done) = 0;
   virtual void cancel_drain(const std::string& name, Done done) = 0;
-  // The volume is served without its cache as soon as its backing has all that is answered, and what
-  // the cache has of it is given up; hosts stay connected. Until the next start, which does as the
-  // specification says. `done`: it has begun; cache_of() tells how far it is, and nothing of a
+  // The volume is served without its cache as soon as its backing has all that is answered, and
+  // what the cache has of it is given up; hosts stay connected. Until the next start, which does as
+  // the specification says. `done`: it has begun; cache_of() tells how far it is, and nothing of a
   // volume that is detached. cancel_drain() ends it before that.
   virtual void detach_cache(const std::string& name, Done done) = 0;
   // A volume that has been detached is served through `device`, the same or another one, where it

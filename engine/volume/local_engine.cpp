@@ -148,11 +148,10 @@ void LocalEngine::grow(const std::string& name, ByteCount new_size, Done done) {
   Slot& slot = *found->second;
   if (slot.pool == nullptr) return done("volume " + name + ": " + slot.backed->condition().reason);
   if (slot.cache == nullptr) return slot.pool->grow(name, new_size, std::move(done));
-  slot.pool->grow(name, new_size,
-                  [name, &slot, done = std::move(done)](const auto& grown) {
-                    if (!grown) return done(grown);
-                    slot.cache.load()->follow_growth(name, done);
-                  });
+  slot.pool->grow(name, new_size, [name, &slot, done = std::move(done)](const auto& grown) {
+    if (!grown) return done(grown);
+    slot.cache.load()->follow_growth(name, done);
+  });
 }
 
 std::optional<VolumeCacheStatus> LocalEngine::cache_of(const std::string& name) const {

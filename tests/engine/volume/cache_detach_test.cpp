@@ -246,8 +246,7 @@ class CacheMove : public CachedEngine {
   }
   // The lane works meanwhile.
   static void detach(Life& life, const std::string& name) {
-    const auto begun =
-        answer([&](auto done) { life.engine->detach_cache(name, std::move(done)); });
+    const auto begun = answer([&](auto done) { life.engine->detach_cache(name, std::move(done)); });
     ASSERT_TRUE(begun) << begun.error();
     ASSERT_TRUE(Life::wait_for([&] {
       (void)life.lane->reap();
