@@ -120,6 +120,10 @@ void CacheKeeper::Slot::tick() {
   if (phase_ == Phase::leaving) return end_leaving();
   if (joined_ && face_.direct_requests() == 0) joined(success());
   if (parting_ != Parting::none) go_on_parting();
+  look();
+}
+
+void CacheKeeper::Slot::look() {
   face_.backed().look_at_backing();
   if (const std::string trouble = upkeep_->trouble(); trouble != trouble_) {
     trouble_ = trouble;
@@ -482,7 +486,8 @@ Result<void, CacheError> CacheKeeper::Slot::serve(RecoveredVolume recovered) {
                                            writer, *keeper_.actor_, keeper_.clock_,
                                            std::move(recovered.report), limits_of(*spec_.cache));
   phase_ = Phase::served;
-  tick();  // what is not well is known before anybody comes
+  upkeep_->tick();  // what is not well is known before anybody comes
+  look();
   face_.serve(*front_, size, promise());
   (void)follow_size();
   return success();

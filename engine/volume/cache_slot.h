@@ -98,6 +98,7 @@ class CacheKeeper::Slot final : public BackingUser {
   [[nodiscard]] CacheDevice& device() const { return *keeper_.cache_.device; }
   [[nodiscard]] std::uint32_t slot_on_device() const;
 
+  void look();
   void publish_status();
   void judge();
   void refuse(const std::string& reason, bool lacks_cache = false);
