@@ -269,7 +269,7 @@ void CacheKeeper::Slot::end_leaving() {
   upkeep_->stop();
   if (!upkeep_->is_quiet() || keeper_.actor_->has_in_turn(cache_->slot())) return;
   keeper_.actor_->leave(cache_->slot());
-  if (device().segments().any_waiting()) return;  // for the commit thread
+  if (device().segments().any_waiting() && !device().failed()) return;  // for the commit thread
   (void)upkeep_->end_clean();
   const std::uint32_t slot = cache_->slot();
   arrival_.marker = upkeep_->take_marker();
