@@ -1,6 +1,7 @@
 // Changes superblocks, table entries, chunk headers and bare bytes of a cache device, seals what
 // has a checksum, and opens it: a typed refusal or a device whose invariants hold; never a crash,
 // and the second opening finds nothing new to heal. Also surveys and repairs it.
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -203,9 +204,18 @@ void run(std::span<const std::byte> input) {
   const auto again = CacheDevice::open(pmem);
   CHECK(again);
   check(*again.value());
-  for (const CacheFinding& finding : again.value()->findings()) {
-    // A header in a segment whose entry is lost cannot be written again.
-    CHECK(finding.is_damage() || finding.kind == CacheFinding::Kind::header_missing);
+  const CacheFindings& left = again.value()->findings();
+  for (const CacheFinding& finding : left) {
+    // A header in a segment whose entry is lost cannot be written again, nor can an unreadable
+    // entry be beside one whose replicas contradict each other.
+    const bool is_beside_contradiction =
+        finding.kind == CacheFinding::Kind::replica_unreadable &&
+        std::ranges::any_of(left, [&finding](const CacheFinding& other) {
+          return other.kind == CacheFinding::Kind::replicas_contradict &&
+                 other.subject == finding.subject;
+        });
+    CHECK(finding.is_damage() || finding.kind == CacheFinding::Kind::header_missing ||
+          is_beside_contradiction);
   }
 }
 
