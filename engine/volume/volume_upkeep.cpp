@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/foundation/guard.h"
+
 namespace engine {
 namespace {
 
@@ -60,6 +62,7 @@ bool VolumeUpkeep::turn() {
     if (front_.write_way() == CacheFront::WriteWay::later) return false;
     // What is still there then waits for room in the log.
     front_.space().tell_first();
+    if (!GUARD("room in the log for what goes around")) return false;
   }
   // Who is only held back to the backing's pace needs no space yet.
   const bool someone_waits = !front_.space().empty() && !pace.holds_back();

@@ -42,6 +42,8 @@ constexpr Mutant mutants[] = {
     {"overtaken misses are closed",
      "*CacheFrontTest.WhoAsksAfterAWriteDoesNotGetWhatWasReadBefore/*"},
     {"a direct write under way", "MissTable.AMissBesideADirectWriteNeverFills"},
+    {"room in the log for what goes around",
+     "*CacheModeTest.WritesThatGoAroundGetRoomInAFullLog/*"},
     {"answer behind the dirty tail", "*WriteThroughFront.AnswersBehindTheBackingsFlush/*"},
     // Which cache, which image.
     {"record dirty before the first key",

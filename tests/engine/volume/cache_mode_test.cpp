@@ -163,6 +163,23 @@ TEST_P(CacheModeTest, WritesThatKeepComingDoNotKeepEachOtherInTheCache) {
   }
 }
 
+// What they forget fills the log, and only reclaim makes room there.
+TEST_P(CacheModeTest, WritesThatGoAroundGetRoomInAFullLog) {
+  change(CacheMode::pass_through);
+  std::vector<HostIo*> writes;
+  while (life.front->space().empty() && writes.size() < 100'000) {
+    writes.push_back(&life.submit(Kind::write, writes.size() % 100 * 8, 8, 200));
+    for (bool more = true; more;) {
+      more = life.turn(0);
+      more = life.commit() || more;
+    }
+  }
+  ASSERT_FALSE(life.front->space().empty()) << "the log is not full";
+  for (int times = 0; times < 20 && !writes.back()->has_ended; ++times) upkeep.tick();
+  for (const HostIo* const write : writes) ASSERT_EQ(write->status, IoStatus::ok);
+  EXPECT_TRUE(writes.back()->has_ended);
+}
+
 TEST_P(CacheModeTest, WhatWaitsToGoAroundGoesThroughIfTheModeSaysSo) {
   ASSERT_EQ(write(8, 8, 200), IoStatus::ok);
   life.backing.inner.hang(true);
