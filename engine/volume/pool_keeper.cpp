@@ -151,26 +151,31 @@ bool PoolKeeper::await_idle(Instant deadline) {
   });
 }
 
-void PoolKeeper::grow(const std::string& volume, ByteCount size, GrowDone done) {
+template <class Request>
+void PoolKeeper::ask(std::deque<Request>& queue, Request request) {
   {
     const std::lock_guard lock(mutex_);
     if (!ended_) {
-      grows_.push_back({.volume = volume, .size = size, .done = std::move(done)});
+      queue.push_back(std::move(request));
       wake_.notify_all();
       return;
     }
   }
-  done(std::string(stopping_answer));
+  request.done(std::string(stopping_answer));
+}
+
+void PoolKeeper::grow(const std::string& volume, ByteCount size, GrowDone done) {
+  ask(grows_, {.volume = volume, .size = size, .done = std::move(done)});
 }
 
 void PoolKeeper::bind(const std::string& volume, const CacheBinding& binding, BindDone done) {
-  change_binding({.volume = volume,
-                  .change = [binding](const CacheBinding&) { return binding; },
-                  .done = std::move(done)});
+  ask(binds_, {.volume = volume,
+               .change = [binding](const CacheBinding&) { return binding; },
+               .done = std::move(done)});
 }
 
 void PoolKeeper::abandon_cache(const std::string& volume, const Uuid& cache, BindDone done) {
-  change_binding(
+  ask(binds_,
       {.volume = volume,
        .change = [volume,
                   cache](const CacheBinding& before) { return abandoned(volume, before, cache); },
@@ -181,28 +186,8 @@ void PoolKeeper::abandon_cache(const std::string& volume, const Uuid& cache, Bin
            }});
 }
 
-void PoolKeeper::change_binding(BindRequest request) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!ended_) {
-      binds_.push_back(std::move(request));
-      wake_.notify_all();
-      return;
-    }
-  }
-  request.done(std::string(stopping_answer));
-}
-
 void PoolKeeper::set_lost(const std::string& volume, const LostRanges& lost, LostDone done) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!ended_) {
-      losses_.push_back({.volume = volume, .lost = lost, .done = std::move(done)});
-      wake_.notify_all();
-      return;
-    }
-  }
-  done(std::string(stopping_answer));
+  ask(losses_, {.volume = volume, .lost = lost, .done = std::move(done)});
 }
 
 bool PoolKeeper::stop(Instant deadline) {

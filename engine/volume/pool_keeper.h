@@ -115,7 +115,9 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   void bring_up_file(Slot& slot, const VolumeRecord& record);
   void measure();
   [[nodiscard]] Result<void, std::string> grow_now(const GrowRequest& request);
-  void change_binding(BindRequest request);
+  // Any thread: hands it to the keeper's, or answers that there is none any more.
+  template <class Request>
+  void ask(std::deque<Request>& queue, Request request);
   void bind_now(const std::deque<BindRequest>& requests);
   void set_lost_now(const std::deque<LostRequest>& requests);
   // What trying found; a volume that cannot be as configured is refused.

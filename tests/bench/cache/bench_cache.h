@@ -26,6 +26,7 @@
 #include "engine/media/open_pmem.h"
 #include "tests/bench/cache/cache_bench.h"
 #include "tests/bench/cache/tell.h"
+#include "tests/bench/ceiling/copy.h"
 #include "tests/bench/ceiling/pace.h"
 
 namespace engine {
@@ -51,6 +52,15 @@ inline double median(std::vector<double> values) {
 [[noreturn]] inline void give_up(const std::string& why) {
   std::fprintf(stderr, "forebay-cache-bench: %s\n", why.c_str());
   std::exit(1);
+}
+
+// The machine's own ceiling, over as much as a volume has.
+inline std::unique_ptr<bench::CopyCeiling> open_bare(const BenchPlan& plan) {
+  std::string error;
+  auto bare =
+      bench::CopyCeiling::open(plan.memory + "/forebay-ceiling", plan.volume_bytes().value, error);
+  if (bare == nullptr) give_up(error);
+  return bare;
 }
 
 // Ends the program with the error's text where it has one.

@@ -47,10 +47,7 @@ void measure_engine(const BenchPlan& plan, const CacheFile& file, Source& source
 
 void measure_joined(const BenchPlan& plan) {
   const CacheFile file(plan.memory, plan.device_bytes());
-  std::string error;
-  const auto bare =
-      bench::CopyCeiling::open(plan.memory + "/forebay-ceiling", plan.volume_bytes().value, error);
-  if (bare == nullptr) give_up(error);
+  const auto bare = open_bare(plan);
   Source source(Source::hot_blocks);
   for (int repeat = 0; repeat < plan.repeats; ++repeat) {
     on_core(0, [&] {

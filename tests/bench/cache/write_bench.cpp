@@ -36,10 +36,7 @@ void measure_cache(PmemRegion& region, const BenchPlan& plan, Source& source,
 void measure_writes(const BenchPlan& plan) {
   const CacheFile file(plan.memory, plan.device_bytes());
   const auto region = file.open();
-  std::string error;
-  const auto bare =
-      bench::CopyCeiling::open(plan.memory + "/forebay-ceiling", plan.volume_bytes().value, error);
-  if (bare == nullptr) give_up(error);
+  const auto bare = open_bare(plan);
   Source hot(Source::hot_blocks);
   Source cold(Source::cold_blocks);
   for (int repeat = 0; repeat < plan.repeats; ++repeat) {

@@ -177,16 +177,21 @@ TEST_P(CacheFrontTest, WhatCannotBeReadIsHealedOnlyFromWhatTheBackingGives) {
   EXPECT_EQ(life.front->healed_reads(), 1U);
 }
 
-TEST_P(CacheFrontTest, HealingLosesAgainstAnyNewerWrite) {
-  FrontLife life(GetParam());
-  fill(life, 0, 8);
-  life.rot(0);
+// A read of what is missing or bad, whose way back into the cache a write overtakes.
+void overtake(FrontLife& life) {
   HostIo& write = life.submit(Kind::write, 4, 2, 200, 1);
   HostIo& read = life.submit(Kind::read, 0, 8, 0, 0);
   (void)life.turn(1);  // the write's record comes first
   life.go_on();
   EXPECT_TRUE(write.has_ended);
   EXPECT_EQ(read.sectors(), of_backing(0, 8));
+}
+
+TEST_P(CacheFrontTest, HealingLosesAgainstAnyNewerWrite) {
+  FrontLife life(GetParam());
+  fill(life, 0, 8);
+  life.rot(0);
+  overtake(life);
   EXPECT_EQ(life.front->healed_reads(), 0U);
   EXPECT_EQ(life.read(0, 8), of_backing(0, 4) + all(2, 200) + of_backing(6, 2));
 }
@@ -376,12 +381,7 @@ TEST_P(CacheFrontTest, WhoAsksAfterAWriteDoesNotGetWhatWasReadBefore) {
 TEST_P(CacheFrontTest, AFillThatIsOvertakenInItsTurnIsDropped) {
   FrontLife life(GetParam());
   (void)life.read(0, 8);
-  HostIo& write = life.submit(Kind::write, 4, 2, 200, 1);
-  HostIo& read = life.submit(Kind::read, 0, 8, 0, 0);
-  (void)life.turn(1);  // the write's record comes first
-  life.go_on();
-  EXPECT_TRUE(write.has_ended);
-  EXPECT_EQ(read.sectors(), of_backing(0, 8));
+  overtake(life);
   EXPECT_FALSE(life.extent_of(0).has_value());
   EXPECT_EQ(life.read(0, 8), of_backing(0, 4) + all(2, 200) + of_backing(6, 2));
 }
