@@ -92,10 +92,14 @@ int cache_detach(const std::string& socket, const std::string& name) {
                why_not_detached(volume));
     return 1;
   }
-  fmt::print(
-      "volume {} is now served without a cache. The configuration file still names {}: edit it "
-      "before the next start, or it is attached again.\n",
-      name, member(volume, "configured_cache"));
+  fmt::print("volume {} is now served without a cache.", name);
+  if (const std::string configured = member(volume, "configured_cache"); !configured.empty()) {
+    fmt::print(
+        " The configuration file still names {}: edit it before the next start, or it is attached "
+        "again.",
+        configured);
+  }
+  fmt::print("\n");
   return 0;
 }
 
@@ -106,6 +110,13 @@ int cache_attach(const std::string& socket, const std::string& name, const std::
     const std::string configured =
         member(find(status.value(), "volumes", name), "configured_cache");
     if (configured == device) return 0;
+    if (configured.empty()) {
+      fmt::print(
+          "The configuration file names none: write cache: {{ device: {} }} before the next start, "
+          "at which the volume is late without it.\n",
+          device);
+      return 0;
+    }
     fmt::print("The configuration file still names {}: write device: {} before the next start.\n",
                configured, device);
   }

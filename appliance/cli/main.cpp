@@ -98,7 +98,7 @@ int main(int argc, char** argv) {
 
   std::string device;
   auto* attach = app.add_subcommand(
-      "attach", "Serve a detached volume through a cache device, where it begins empty");
+      "attach", "Serve a volume that has no cache through a cache device, where it begins empty");
   attach->footer("To move a volume to another cache device: detach it, then attach --cache OTHER.");
   attach->add_option("volume", volume_name, "As the configuration calls it")->required();
   attach->add_option("--cache", device, "One of cache_devices: the same as before, or another")

@@ -258,7 +258,7 @@ void CacheKeeper::Slot::leave() {
   phase_ = Phase::leaving;
   lanes_have_left_ = false;
   binding_ = arrival_.binding = forgotten(binding_);
-  face_.leave_cache(arrival_.promise);
+  face_.leave_cache();
 }
 
 void CacheKeeper::Slot::end_leaving() {

@@ -19,6 +19,9 @@ bool is_down(VolumeState state) {
 CachedVolume::CachedVolume(BackedVolume& backed, std::string late_reason)
     : backed_(backed), blocks_(backed.size().value), reason_(std::move(late_reason)) {}
 
+CachedVolume::CachedVolume(BackedVolume& backed)
+    : backed_(backed), is_direct_(true), blocks_(backed.size().value), state_(backed.state()) {}
+
 VolumeState CachedVolume::state_now() const {
   const VolumeState backing = backed_.state();
   if (front_.load(std::memory_order_relaxed) == nullptr) {
@@ -34,11 +37,12 @@ VolumeState CachedVolume::state_now() const {
 VolumeCondition CachedVolume::condition() const {
   const std::lock_guard lock(mutex_);
   const VolumeCondition backing = backed_.condition();
-  VolumeCondition now{.state = state_.load(std::memory_order_relaxed),
-                      .size = {blocks_.load(std::memory_order_relaxed)},
-                      .reason = {},
-                      .reason_about = Finding::About::volume,
-                      .promise = promise_};
+  VolumeCondition now{
+      .state = state_.load(std::memory_order_relaxed),
+      .size = {blocks_.load(std::memory_order_relaxed)},
+      .reason = {},
+      .reason_about = Finding::About::volume,
+      .promise = front_.load(std::memory_order_relaxed) != nullptr ? promise_ : backing.promise};
   if (is_down(now.state)) {
     const bool backing_is_down = is_down(backing.state);
     now.reason = backing_is_down ? backing.reason : reason_;
@@ -96,11 +100,10 @@ void CachedVolume::serve(CacheFront& front, BlockCount size, VolumePromise promi
   update();
 }
 
-void CachedVolume::leave_cache(VolumePromise promise) {
+void CachedVolume::leave_cache() {
   {
     const std::lock_guard lock(mutex_);
     CHECK(front_.load(std::memory_order_relaxed) != nullptr);
-    promise_ = std::move(promise);
     trouble_.clear();
     failed_ = false;
     is_direct_.store(true, std::memory_order_release);
@@ -158,9 +161,10 @@ void CachedVolume::submit_directly(IoLane& lane, VolumeIo& io) {
     if (front_.load(std::memory_order_acquire) != nullptr) return submit(lane, io);
     return io.done(io, IoStatus::unavailable);
   }
-  BackingDevice& backing = *backed_.backing();
+  BackingDevice* const backing = backed_.backing();
+  if (backing == nullptr) return io.done(io, IoStatus::unavailable);
   if (io.kind == VolumeIo::Kind::flush) {
-    return io.done(io, backing.needs_reopen() ? IoStatus::sync_failed : IoStatus::ok);
+    return io.done(io, backing->needs_reopen() ? IoStatus::sync_failed : IoStatus::ok);
   }
   const std::uint64_t size = blocks_.load(std::memory_order_acquire);
   if (io.lba.value > size || io.blocks.value > size - io.lba.value) {
@@ -177,7 +181,7 @@ void CachedVolume::submit_directly(IoLane& lane, VolumeIo& io) {
   io.engine_state = this;
   io.backing.context = &io;
   io.backing.done = &CachedVolume::directly_done;
-  backing.submit(lane, io.backing);
+  backing->submit(lane, io.backing);
 }
 
 void CachedVolume::directly_done(BackingIo& backing_io, IoStatus status) noexcept {

@@ -1,4 +1,4 @@
-// CachedVolume: a volume that is served through its cache.
+// CachedVolume: a volume that is served through its cache, or may be.
 #pragma once
 
 #include <atomic>
@@ -14,8 +14,8 @@
 namespace engine {
 
 // Late until its backing is there and its cache has joined it; from then on it is served as long as
-// the cache can be written, whatever the backing does. Without the cache it is served only after
-// leave_cache(), when the backing alone is the volume.
+// the cache can be written, whatever the backing does. Without the cache it is served only where
+// the backing alone is the volume: from the beginning, or after leave_cache().
 //
 // The backing's own state is its pool's; the cache's share of it is set by one thread, that of the
 // cache's keeper.
@@ -23,6 +23,8 @@ class CachedVolume final : public Volume {
  public:
   // `backed` outlives it. `late_reason`: until more is known of the cache.
   CachedVolume(BackedVolume& backed, std::string late_reason);
+  // Begins without a cache, and whenever it is online its backing is all there is of it.
+  explicit CachedVolume(BackedVolume& backed);
 
   [[nodiscard]] const VolumeIdentity& identity() const override { return backed_.identity(); }
   [[nodiscard]] BlockCount size() const override {
@@ -51,7 +53,7 @@ class CachedVolume final : public Volume {
   // one: requests that have begun so may be under way, see direct_requests().
   void serve(CacheFront& front, BlockCount size, VolumePromise promise);
   // From now on requests go to the backing alone. What has begun in the front still uses it.
-  void leave_cache(VolumePromise promise);
+  void leave_cache();
   // Those under way to the backing alone: none begins while it has a front.
   [[nodiscard]] std::uint64_t direct_requests() const {
     return direct_requests_.load(std::memory_order_seq_cst);
@@ -87,7 +89,7 @@ class CachedVolume final : public Volume {
   bool lacks_cache_ = false;
   std::string trouble_;
   bool failed_ = false;
-  VolumePromise promise_;
+  VolumePromise promise_;  // while it has a front
 };
 
 }  // namespace engine

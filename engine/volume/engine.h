@@ -197,8 +197,8 @@ class Engine {
   // the specification says. `done`: it has begun; cache_of() tells how far it is, and nothing of a
   // volume that is detached. cancel_drain() ends it before that.
   virtual void detach_cache(const std::string& name, Done done) = 0;
-  // A volume that has been detached is served through `device`, the same or another one, where it
-  // begins empty. `done`: it is.
+  // A volume that is served without a cache, because it has been detached or has never had one, is
+  // served through `device`, where it begins empty. `done`: it is.
   virtual void attach_cache(const std::string& name, const std::string& device, Done done) = 0;
   // Detaches every volume from the device and closes it: see caches(). `done`: it has begun.
   virtual void retire_cache(const std::string& device, Done done) = 0;

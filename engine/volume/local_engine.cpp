@@ -49,27 +49,37 @@ void LocalEngine::add(const VolumeSpec& spec) {
   const auto pool = std::ranges::find_if(
       pools_, [&spec](const auto& keeper) { return keeper->name() == spec.pool; });
   if (pool != pools_.end()) {
-    if (spec.cache) add_cached(spec, *slot, **pool);
     slot->pool = pool->get();
-    slot->pool->add(spec, *slot->backed, spec.cache ? &slot->relay : nullptr);
+    if (spec.cache || (slot->pool->takes_caches() && !caches_.empty())) add_cached(spec, *slot);
+    slot->pool->add(spec, *slot->backed, slot->cached != nullptr ? &slot->relay : nullptr);
   }
   slots_by_name_[spec.name] = slot.get();
   slots_.push_back(std::move(slot));
 }
 
-// On the device that the specification names; on the others, too, so that it can be moved there.
-void LocalEngine::add_cached(const VolumeSpec& spec, Slot& slot, PoolKeeper& pool) {
-  slot.cached = std::make_unique<CachedVolume>(
-      *slot.backed, "cache device " + spec.cache->device + " has not been opened yet");
+// On the device that the specification names, if any; on the others, too, so that it can be moved
+// there.
+void LocalEngine::add_cached(const VolumeSpec& spec, Slot& slot) {
+  slot.cached = spec.cache ? std::make_unique<CachedVolume>(
+                                 *slot.backed,
+                                 "cache device " + spec.cache->device + " has not been opened yet")
+                           : std::make_unique<CachedVolume>(*slot.backed);
+  slot.alone.face = slot.cached.get();
+  slot.relay.to = &slot.alone;
   for (const auto& keeper : caches_) {
-    const bool is_here = keeper->name() == spec.cache->device;
+    const bool is_here = spec.cache && keeper->name() == spec.cache->device;
     VolumeSpec there = spec;
+    if (!there.cache) there.cache.emplace();
     there.cache->device = keeper->name();
-    slot.users[keeper.get()] = &keeper->add(there, *slot.cached, pool, is_here);
-    if (is_here) slot.cache = keeper.get();
+    slot.users[keeper.get()] = &keeper->add(there, *slot.cached, *slot.pool, is_here);
+    if (is_here) keep_on(slot, *keeper);
   }
-  CHECK(slot.cache != nullptr);  // as the configuration has checked
-  slot.relay.to = slot.users[slot.cache];
+  CHECK(!spec.cache || slot.cache != nullptr);  // as the configuration has checked
+}
+
+void LocalEngine::keep_on(Slot& slot, CacheKeeper& keeper) {
+  slot.cache = &keeper;
+  slot.relay.to = slot.users.at(&keeper);
 }
 
 CacheKeeper* LocalEngine::keeper_called(const std::string& device) const {
@@ -198,18 +208,30 @@ void LocalEngine::detach_cache(const std::string& name, Done done) {
 }
 
 void LocalEngine::attach_cache(const std::string& name, const std::string& device, Done done) {
-  CacheKeeper* const from = keeper_of(name, done);
-  if (from == nullptr) return;
+  const auto found = slots_by_name_.find(name);
+  if (found == slots_by_name_.end()) return done("there is no volume " + name);
   CacheKeeper* const to = keeper_called(device);
   if (to == nullptr) return done("there is no cache device " + device);
-  Slot& slot = *slots_by_name_.at(name);
-  from->release(name, [&slot, to, name, done](const std::shared_ptr<BackingArrival>& arrival,
-                                              const std::string& why_not) {
+  Slot& slot = *found->second;
+  const auto join = [this, &slot, to, name, done](const std::shared_ptr<BackingArrival>& arrival,
+                                                  const std::string& why_not) {
     if (arrival == nullptr) return done("volume " + name + ": " + why_not);
-    slot.cache = to;
-    slot.relay.to = slot.users.at(to);
+    keep_on(slot, *to);
     to->join(name, arrival, done);
+  };
+  if (CacheKeeper* const from = slot.cache) return from->release(name, join);
+  if (slot.cached == nullptr) return done("volume " + name + ": " + why_no_cache(slot));
+  slot.pool->find_arrival(name, [&slot, join](Result<BackingArrival, std::string> arrival) {
+    if (!arrival) return join(nullptr, arrival.error());
+    // The pool answers one by one.
+    if (slot.cache != nullptr) return join(nullptr, "its cache is being changed already");
+    join(std::make_shared<BackingArrival>(std::move(arrival.value())), {});
   });
+}
+
+std::string LocalEngine::why_no_cache(const Slot& slot) {
+  if (slot.pool == nullptr) return slot.backed->condition().reason;
+  return "its pool is in memory, and takes no cache";
 }
 
 void LocalEngine::retire_cache(const std::string& device, Done done) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/foundation/check.h"
 #include "engine/volume/backed_volume.h"
 #include "engine/volume/cache_keeper.h"
 #include "engine/volume/cached_volume.h"
@@ -53,13 +54,20 @@ class LocalEngine final : public Engine {
     }
     std::atomic<BackingUser*> to{nullptr};
   };
+  // Of a volume that has never had a cache.
+  struct Alone final : BackingUser {
+    void backing_came(BackingArrival /*arrival*/) override { CHECK(false && "it has no cache"); }
+    void backing_changed() noexcept override { face->backing_changed(); }
+    CachedVolume* face = nullptr;
+  };
   struct Slot {
     std::unique_ptr<BackedVolume> backed;
-    std::unique_ptr<CachedVolume> cached;  // null: without a cache
+    std::unique_ptr<CachedVolume> cached;  // null: it cannot have a cache
     PoolKeeper* pool = nullptr;            // null: its pool is not configured
-    // Whose the cache is, or was last; null: as `cached`. Changed by attach_cache().
+    // Whose the cache is, or was last; null: it has never had one. Changed by attach_cache().
     std::atomic<CacheKeeper*> cache{nullptr};
     Relay relay;
+    Alone alone;
     std::map<const CacheKeeper*, BackingUser*> users;  // the volume on each device
 
     [[nodiscard]] Volume& face() const {
@@ -67,7 +75,9 @@ class LocalEngine final : public Engine {
     }
   };
   void add(const VolumeSpec& spec);
-  void add_cached(const VolumeSpec& spec, Slot& slot, PoolKeeper& pool);
+  void add_cached(const VolumeSpec& spec, Slot& slot);
+  void keep_on(Slot& slot, CacheKeeper& keeper);
+  [[nodiscard]] static std::string why_no_cache(const Slot& slot);
   [[nodiscard]] CacheKeeper* keeper_called(const std::string& device) const;
   // Who keeps the volume's cache; null, and `done` has been told, if nobody does.
   [[nodiscard]] CacheKeeper* keeper_of(const std::string& name, const Done& done) const;

@@ -19,7 +19,6 @@ constexpr Duration measure_period = std::chrono::seconds(5);
 // What a process that was just killed had under way on a disk that works ends within this.
 constexpr Duration last_requests_patience = std::chrono::milliseconds(500);
 constexpr auto last_requests_poll = std::chrono::milliseconds(5);
-constexpr const char* stopping_answer = "the daemon is stopping";
 constexpr const char* memory_note = "in memory: contents are gone when the daemon stops";
 
 BlockCount blocks_of(ByteCount size, BlockSize block) { return {size.value / block.bytes}; }
@@ -65,7 +64,8 @@ PoolKeeper::~PoolKeeper() {
 }
 
 void PoolKeeper::add(const VolumeSpec& spec, BackedVolume& volume, BackingUser* user) {
-  slots_.push_back(std::make_unique<Slot>(Slot{.spec = spec, .volume = volume, .user = user}));
+  slots_.push_back(std::make_unique<Slot>(
+      Slot{.spec = spec, .volume = volume, .user = user, .is_cached = spec.cache.has_value()}));
   if (is_file()) {
     const auto known = known_.find(spec.name);
     learn_identity(*slots_.back(), known ? &*known : nullptr);
@@ -147,47 +147,8 @@ bool PoolKeeper::await_idle(Instant deadline) {
   std::unique_lock lock(mutex_);
   return idle_.wait_until(lock, time_point(deadline), [this] {
     return ended_ || (doing_ == nullptr && !trying_now_ && grows_.empty() && binds_.empty() &&
-                      losses_.empty() && pace_.next() > clock_.now());
+                      losses_.empty() && arrivals_.empty() && pace_.next() > clock_.now());
   });
-}
-
-template <class Request>
-void PoolKeeper::ask(std::deque<Request>& queue, Request request) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!ended_) {
-      queue.push_back(std::move(request));
-      wake_.notify_all();
-      return;
-    }
-  }
-  request.done(std::string(stopping_answer));
-}
-
-void PoolKeeper::grow(const std::string& volume, ByteCount size, GrowDone done) {
-  ask(grows_, {.volume = volume, .size = size, .done = std::move(done)});
-}
-
-void PoolKeeper::bind(const std::string& volume, const CacheBinding& binding, BindDone done) {
-  ask(binds_, {.volume = volume,
-               .change = [binding](const CacheBinding&) { return binding; },
-               .done = std::move(done)});
-}
-
-void PoolKeeper::abandon_cache(const std::string& volume, const Uuid& cache, BindDone done) {
-  ask(binds_,
-      {.volume = volume,
-       .change = [volume,
-                  cache](const CacheBinding& before) { return abandoned(volume, before, cache); },
-       .done =
-           [this, done = std::move(done)](const auto& bound) {
-             if (bound) try_now();
-             done(bound);
-           }});
-}
-
-void PoolKeeper::set_lost(const std::string& volume, const LostRanges& lost, LostDone done) {
-  ask(losses_, {.volume = volume, .lost = lost, .done = std::move(done)});
 }
 
 bool PoolKeeper::stop(Instant deadline) {
@@ -253,6 +214,13 @@ void PoolKeeper::run() {
       measure();
       request.done(grown);
       lock.lock();
+    } else if (!arrivals_.empty()) {
+      const auto requests = std::exchange(arrivals_, {});
+      doing_ = "opening markers";
+      busy_since_ = now;
+      lock.unlock();
+      for (const ArrivalRequest& request : requests) request.done(arrival_now(request.volume));
+      lock.lock();
     } else if (trying_now_ || pace_.next() <= now) {
       trying_now_ = false;
       doing_ = "opening";
@@ -272,9 +240,8 @@ void PoolKeeper::run() {
     }
   }
   doing_ = nullptr;
-  const auto left = std::exchange(grows_, {});
   lock.unlock();
-  for (const GrowRequest& request : left) request.done(std::string(stopping_answer));
+  refuse_requests();
   lock.lock();
   ended_ = true;
   idle_.notify_all();
@@ -373,7 +340,7 @@ VolumeWish PoolKeeper::wish_for(const Slot& slot) {
           .size = size,
           .block_size = slot.spec.block_size,
           .uuid = uuid.is_nil() ? std::nullopt : std::optional(uuid),
-          .is_cached = slot.user != nullptr};
+          .is_cached = slot.is_cached};
 }
 
 void PoolKeeper::bring_up(const std::vector<Slot*>& down) {
@@ -435,7 +402,7 @@ void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
     const IoSource source = IoSource::new_file(backing_number_);
     std::unique_ptr<FileMarker> marker;
     BackingMark mark;
-    if (slot.user != nullptr) {
+    if (slot.is_cached) {
       auto opened = files_->open_marker(record, source);
       if (!opened) return stay_down(slot, opened.error());
       marker = std::move(opened.value());
@@ -451,7 +418,7 @@ void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
       slot.lossy = lossy.get();
     }
     slot.volume.go_online(std::move(lossy), record.uuid, blocks, promise);
-    if (slot.user != nullptr) {
+    if (slot.is_cached) {
       slot.user->backing_came(
           {.binding = record.cache, .marker = std::move(marker), .mark = mark, .promise = promise});
     }
@@ -496,81 +463,6 @@ void PoolKeeper::learn_identity(Slot& slot, const VolumeRecord* record) {
   if (slot.volume.state() != VolumeState::late || !slot.volume.identity().uuid.is_nil()) return;
   if (record == nullptr || record->block_size != slot.spec.block_size) return;
   slot.volume.learn(record->uuid, blocks_of(record->size, record->block_size));
-}
-
-void PoolKeeper::bind_now(const std::deque<BindRequest>& requests) {
-  std::vector<FilePool::NewBinding> bindings;
-  std::vector<const BindRequest*> bound_by;
-  for (const BindRequest& request : requests) {
-    const VolumeRecord* const record = files_ == nullptr ? nullptr : record_of(request.volume);
-    if (record == nullptr) {
-      request.done("pool " + spec_.name + " is not open, or has no volume " + request.volume);
-      continue;
-    }
-    const auto changed = request.change(record->cache);
-    if (!changed) {
-      request.done(changed.error());
-      continue;
-    }
-    bindings.push_back({.volume = request.volume, .cache = changed.value()});
-    bound_by.push_back(&request);
-  }
-  if (bindings.empty()) return;
-  const auto bound = files_->bind(bindings);
-  for (std::size_t at = 0; at < bound_by.size(); ++at) {
-    if (bound[at]) {
-      bound_by[at]->done(boost::outcome_v2::success());
-    } else {
-      bound_by[at]->done(bound[at].error().text);
-    }
-  }
-}
-
-void PoolKeeper::set_lost_now(const std::deque<LostRequest>& requests) {
-  for (const LostRequest& request : requests) {
-    const auto set = files_->set_lost(request.volume, request.lost);
-    if (set) {
-      request.done(boost::outcome_v2::success());
-    } else {
-      request.done(set.error().text);
-    }
-  }
-}
-
-Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {
-  const std::string& name = request.volume;
-  const ByteCount size = request.size;
-  const auto found = std::find_if(slots_.begin(), slots_.end(),
-                                  [&](const auto& slot) { return slot->spec.name == name; });
-  CHECK(found != slots_.end());
-  Slot& slot = **found;
-  const VolumeCondition now = slot.volume.condition();
-  if (now.state != VolumeState::online) {
-    return "volume " + name + " is not online: " + now.reason;
-  }
-  const BlockSize block = slot.spec.block_size;
-  const ByteCount existing = now.size * block;
-  if (size.value % block.bytes != 0) {
-    return "volume " + name + ": " + std::to_string(size.value) +
-           " bytes are not a whole number of blocks";
-  }
-  if (size < existing) {
-    return "volume " + name + ": " + size_text(size) + " is smaller than the existing " +
-           size_text(existing) + "; shrinking is refused. (To serve less, make a new volume.)";
-  }
-  if (slot.memory != nullptr) {
-    TRY(slot.memory->grow(size));
-  } else {
-    CHECK(slot.file != nullptr);
-    if (const PoolStatus pool = status(); !pool.open) return "volume " + name + ": " + pool.reason;
-    auto grown = files_->grow(name, size, slot.spec.size);
-    if (!grown) return "volume " + name + ": " + grown.error().text;
-    slot.file->grow(size);
-    known_.remember(grown.value());
-    (void)known_.save();
-  }
-  slot.volume.grow(blocks_of(size, block), promise_of(slot, size));
-  return boost::outcome_v2::success();
 }
 
 }  // namespace engine

@@ -33,6 +33,7 @@ namespace engine {
 class PoolKeeper final : private VolumeObserver, public BindingKeeper, public LostKeeper {
  public:
   using GrowDone = std::function<void(Result<void, std::string>)>;
+  using ArrivalDone = std::function<void(Result<BackingArrival, std::string>)>;
 
   // `known` outlives it. Nothing happens before start().
   PoolKeeper(PoolSpec spec, KnownVolumes& known);
@@ -42,13 +43,15 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   ~PoolKeeper();
 
   // Before start(). The volume is late, and outlives the keeper, as does whoever stands between it
-  // and the hosts: the observer is not told of such a volume.
+  // and the hosts: the observer is not told of such a volume. Who has no cache in the specification
+  // hears of no arrival.
   void add(const VolumeSpec& spec, BackedVolume& volume, BackingUser* user = nullptr);
   // Makes the first attempt, on the keeper's thread.
   void start();
 
   // Any thread, from here on.
   [[nodiscard]] const std::string& name() const { return spec_.name; }
+  [[nodiscard]] bool takes_caches() const { return is_file(); }
   void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
   [[nodiscard]] PoolStatus status() const;
   // Why it is not open, or else which of its volumes are not as specified.
@@ -62,6 +65,9 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   void bind(const std::string& volume, const CacheBinding& binding, BindDone done) override;
   // As bind().
   void set_lost(const std::string& volume, const LostRanges& lost, LostDone done) override;
+  // Of a volume that nobody has cached yet, and that is to get a cache. `done`: on the keeper's
+  // thread, or in here.
+  void find_arrival(const std::string& volume, ArrivalDone done);
   // Of a volume that nobody caches, and that misses `cache`: see Engine::abandon_cache.
   void abandon_cache(const std::string& volume, const Uuid& cache, BindDone done);
   // Ends the thread. False: it still waits for the disk at `deadline`.
@@ -72,6 +78,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
     VolumeSpec spec;
     BackedVolume& volume;
     BackingUser* user = nullptr;
+    bool is_cached = false;  // its record is its user's, not this pool's; the keeper's thread
     // Which kind of backing it has, once online; owned by the volume.
     FileDevice* file = nullptr;
     MemoryDevice* memory = nullptr;
@@ -97,6 +104,11 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
     LostDone done;
   };
 
+  struct ArrivalRequest {
+    std::string volume;
+    ArrivalDone done;
+  };
+
   // A reactor's thread when a flush has failed; else the keeper's.
   void volume_changed(Volume& volume) noexcept override;
 
@@ -120,6 +132,9 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   void ask(std::deque<Request>& queue, Request request);
   void bind_now(const std::deque<BindRequest>& requests);
   void set_lost_now(const std::deque<LostRequest>& requests);
+  [[nodiscard]] Result<BackingArrival, std::string> arrival_now(const std::string& volume);
+  void refuse_requests();
+  [[nodiscard]] Slot& slot_of(const std::string& volume);
   // What trying found; a volume that cannot be as configured is refused.
   void stay_down(Slot& slot, const PoolError& error);
   void stay_down(Slot& slot, const std::string& reason);
@@ -154,6 +169,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   std::deque<GrowRequest> grows_;
   std::deque<BindRequest> binds_;
   std::deque<LostRequest> losses_;
+  std::deque<ArrivalRequest> arrivals_;
   RetryPace pace_;
   Instant next_measure_{};
   bool trying_now_ = true;

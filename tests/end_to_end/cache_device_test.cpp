@@ -252,6 +252,29 @@ TEST_F(CacheDevice, IsKeptWhenItsDetachmentIsInterrupted) {
   write_and_read_back(*host.queue, 1, 5, 1, big_block, 2);
 }
 
+TEST_F(CacheDevice, IsGivenToAVolumeThatHasNeverHadOne) {
+  daemon.config().volumes[0].cache.clear();
+  ASSERT_TRUE(daemon.start());
+  {
+    BusyHost busy(daemon.endpoint());
+    ASSERT_TRUE(busy.goes_on(100));
+    expect_served_through("");
+    expect_done({"attach", "big", "--cache", "spare"},
+                {"volume big is now served through spare", "cache: { device: spare }"});
+    expect_served_through("spare");
+    ASSERT_TRUE(busy.goes_on(100));
+    expect_done({"detach", "big"}, {"volume big is now served without a cache.\n"});
+    expect_done({"attach", "big", "--cache", "front"}, {"volume big is now served through front"});
+    ASSERT_TRUE(busy.goes_on(100));
+    busy.stop();
+    busy.expect_all(daemon.endpoint());
+  }
+  daemon.stop();
+  daemon.config().volumes[0].cache = through("front");
+  ASSERT_TRUE(daemon.start());
+  expect_served_through("front");
+}
+
 TEST_F(CacheDevice, IsRefusedInOneLine) {
   daemon.config().volumes[1].cache.clear();
   ASSERT_TRUE(daemon.start());

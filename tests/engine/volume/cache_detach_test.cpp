@@ -320,6 +320,36 @@ TEST_P(CacheMove, WritersLoseNothingWhileTheirVolumeGoesFromCacheToCache) {
   }
 }
 
+TEST_P(CacheMove, AVolumeThatHasNeverHadACacheGetsOne) {
+  const VolumeSpec plain = direct("db01", 64_MiB);
+  const auto join = [](Life& life, const std::string& device) {
+    return answer([&](auto done) { life.engine->attach_cache("db01", device, std::move(done)); });
+  };
+  {
+    Life life(*this, {plain}, {cache()});
+    ASSERT_EQ(life.write("db01", 7, 1, 0x42), IoStatus::ok);
+    ASSERT_EQ(life.write("db01", 8, 1, 0x43), IoStatus::ok);
+    EXPECT_EQ(join(life, "pmem9").error(), "there is no cache device pmem9");
+    EXPECT_FALSE(life.engine->cache_of("db01"));
+    attach(life, "db01", "pmem0");
+    ASSERT_TRUE(life.engine->cache_of("db01"));
+    EXPECT_EQ(join(life, "pmem0").error().substr(0, 12), "volume db01:");
+    EXPECT_EQ(life.read("db01", 7), 0x42);
+    ASSERT_EQ(life.write("db01", 8, 1, 0x44), IoStatus::ok);
+    EXPECT_EQ(life.read("db01", 8), 0x44);
+    EXPECT_NE(life.engine->cache_of("db01")->dirty, ByteCount{});
+  }
+  {
+    Life forgotten(*this, {plain}, {cache()});
+    EXPECT_EQ(forgotten.engine->find("db01")->state(), VolumeState::late);
+    EXPECT_TRUE(forgotten.engine->find("db01")->condition().lacks_cache);
+    EXPECT_NE(join(forgotten, "pmem0").error().find("it is not online"), std::string::npos);
+  }
+  Life life(*this, {cached("db01", 64_MiB)}, {cache()});
+  EXPECT_EQ(life.read("db01", 7), 0x42);
+  EXPECT_EQ(life.read("db01", 8), 0x44);
+}
+
 TEST_P(CacheMove, ARetiredDeviceIsClosedAndItsVolumesGoOn) {
   make_cache("pmem1");
   Life life(*this, {cached("db01", 64_MiB), cached("db02", 64_MiB)}, {cache(), cache("pmem1")});
