@@ -56,7 +56,8 @@ std::uint32_t encode_piece_array(std::span<const std::uint32_t> crcs, std::span<
 }
 
 Result<void, PayloadFault> read_payload(const PmemRegion& region, const ExtentValue& value,
-                                        bool verify, std::span<std::byte> bytes) {
+                                        bool verify, std::span<std::byte> bytes,
+                                        const PieceSums& heard, std::uint64_t heard_at) {
   const std::uint64_t part = value.place.value * sector_bytes;
   if (!verify) return read(region, part, bytes);
   const std::uint64_t origin = value.origin * sector_bytes;
@@ -75,7 +76,11 @@ Result<void, PayloadFault> read_payload(const PmemRegion& region, const ExtentVa
     const auto to = direct ? bytes.first(size) : std::span(whole).first(size);
     TRY(read(region, data + begin, to));
     if (crc32c(to) != sums.of(piece)) return PayloadFault::bad_checksum;
-    if (!direct) std::memcpy(bytes.data(), whole.data() + (at - begin), taken);
+    if (direct) {
+      heard.note(heard_at + (at - origin), size, sums.of(piece));
+    } else {
+      std::memcpy(bytes.data(), whole.data() + (at - begin), taken);
+    }
     bytes = bytes.subspan(taken);
     at += taken;
   }

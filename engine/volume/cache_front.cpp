@@ -61,10 +61,11 @@ void CacheFront::read(CacheLane& lane, VolumeIo& io) {
   CachedRead::Gaps gaps;
   bool lost = false;
   const auto heat = io.is_use ? ExtentIndex::Heat::warm : ExtentIndex::Heat::keep;
-  volume_.read(range_of(io), io.data, heat, [&](const CacheGap& gap) {
+  const auto on_gap = [&](const CacheGap& gap) {
     lost = lost || gap.kind == CacheGap::Kind::bad_dirty;
     gaps.push_back(gap);
-  });
+  };
+  volume_.read(range_of(io), io.data, heat, on_gap, io.sums);
   if (lost) {
     count_lost_read();
     return io.done(io, IoStatus::media_error);
