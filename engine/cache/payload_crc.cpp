@@ -21,7 +21,7 @@ Result<void, PayloadFault> read(const PmemRegion& region, std::uint64_t place,
 }
 
 // The checksums of one extent's pieces, verified.
-class PieceSums {
+class ExtentSums {
  public:
   [[nodiscard]] Result<void, PayloadFault> load(const PmemRegion& region, std::uint64_t data,
                                                 const ExtentValue& value) {
@@ -64,7 +64,7 @@ Result<void, PayloadFault> read_payload(const PmemRegion& region, const ExtentVa
   const std::uint64_t data = part - origin;
   const std::uint64_t length = value.logged_sectors * sector_bytes;
   CHECK(origin + bytes.size() <= length);
-  PieceSums sums;
+  ExtentSums sums;
   TRY(sums.load(region, data, value));
   std::array<std::byte, crc_piece_bytes> whole;
   for (std::uint64_t at = origin; !bytes.empty();) {
@@ -99,7 +99,7 @@ Result<void, PayloadFault> verify_payload(const PmemRegion& region, const Extent
   const std::uint64_t data = part - origin;
   const std::uint64_t length = value.logged_sectors * sector_bytes;
   CHECK(origin + bytes <= length);
-  PieceSums sums;
+  ExtentSums sums;
   TRY(sums.load(region, data, value));
   for (std::uint64_t piece = origin / crc_piece_bytes; piece * crc_piece_bytes < origin + bytes;
        ++piece) {
