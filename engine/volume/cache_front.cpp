@@ -2,6 +2,7 @@
 
 #include "engine/cache/cache_memory.h"
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 #include "engine/volume/cache_lane.h"
 #include "engine/volume/cached_read.h"
 #include "engine/volume/cached_write.h"
@@ -34,7 +35,9 @@ CacheFront::WriteWay CacheFront::write_way() const {
       break;
     case CacheMode::write_around:
     case CacheMode::pass_through:
-      if (volume_.commit().is_backing_current()) return WriteWay::backing;
+      if (volume_.commit().is_backing_current() || !GUARD("direct only while nothing is dirty")) {
+        return WriteWay::backing;
+      }
       return goes_around_only() ? WriteWay::later : WriteWay::cache;
     case CacheMode::read_only:
       return WriteWay::refused;

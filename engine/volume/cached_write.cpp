@@ -102,6 +102,10 @@ Result<void, CacheRefusal> CachedWrite::zero(SectorRange part) {
 Result<void, CacheRefusal> CachedWrite::forget() {
   MissTable& misses = front_->volume().misses();
   misses.begin_direct(left_, direct_);
+  if (!GUARD("forgotten before the disk is written")) {
+    write_directly();
+    return success();
+  }
   const auto taken = front_->volume().invalidate(lane().actor(), *this, left_);
   if (!taken) {
     misses.end_direct(direct_);
