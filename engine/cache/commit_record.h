@@ -10,6 +10,7 @@
 #include "engine/cache/extent.h"
 #include "engine/cache/publish_permit.h"
 #include "engine/format/cache_format.h"
+#include "engine/foundation/piece_sums.h"
 
 namespace engine {
 
@@ -92,6 +93,7 @@ class CommitRecord {
   void reset() {
     next_ = nullptr;
     data_ = {};
+    sums_ = {};
     keys_.clear();
     logged_ = 0;
     log_bytes_ = 0;
@@ -107,6 +109,7 @@ class CommitRecord {
   // On the way to the commit thread: of which volume, and what it has to write.
   VolumeCache* volume_ = nullptr;
   std::span<const std::byte> data_;
+  PieceSums sums_;  // of data_
   Keys keys_;
   std::size_t logged_ = 0;       // keys that are durable or dropped
   std::uint64_t log_bytes_ = 0;  // promised by the log and not used yet

@@ -12,32 +12,40 @@ constexpr std::uint64_t page_bytes = PmemRegion::page_bytes;
 constexpr std::size_t largest_array = most_pieces * sizeof(std::uint32_t);
 static_assert(largest_array % format::place_bytes == 0);
 
-}  // namespace
-
-void PageBatch::add(CommitRecord& record) {
-  auto left = record.data_;
-  for (PendingKey& key : record.keys_) {
-    const auto data = left.first(key.range().count.value * format::place_bytes);
-    left = left.subspan(data.size());
-    add(key, data);
+void sum_pieces(std::span<const std::byte> data, std::span<std::uint32_t> crcs) {
+  for (std::uint32_t& crc : crcs) {
+    const auto piece = data.first(std::min<std::size_t>(data.size(), crc_piece_bytes));
+    crc = crc32c(piece);
+    data = data.subspan(piece.size());
   }
 }
 
-void PageBatch::add(PendingKey& key, std::span<const std::byte> data) {
+}  // namespace
+
+void PageBatch::add(CommitRecord& record) {
+  std::uint64_t done = 0;
+  for (PendingKey& key : record.keys_) {
+    const auto data = record.data_.subspan(done, key.range().count.value * format::place_bytes);
+    add(key, data, record.sums_.part(done, data.size()));
+    done += data.size();
+  }
+}
+
+void PageBatch::add(PendingKey& key, std::span<const std::byte> data, const PieceSums& sums) {
   const SectorCount count = key.range().count;
   const std::uint64_t pieces = pieces_of(count);
   std::array<std::byte, largest_array> space;
   std::span<std::byte> array;
-  if (payload_crc_ && pieces == 1) {
-    key.value.crc = crc32c(data);
-  } else if (payload_crc_) {
-    std::array<std::uint32_t, most_pieces> crcs;
-    for (std::uint64_t piece = 0; piece < pieces; ++piece) {
-      const std::uint64_t at = piece * crc_piece_bytes;
-      crcs[piece] = crc32c(data.subspan(at, std::min(crc_piece_bytes, data.size() - at)));
+  if (payload_crc_) {
+    std::array<std::uint32_t, most_pieces> all;
+    const auto crcs = std::span(all).first(pieces);
+    if (!sums.copy_to(crcs)) sum_pieces(data, crcs);
+    if (pieces == 1) {
+      key.value.crc = crcs[0];
+    } else {
+      array = std::span(space).first(array_sectors(count).value * format::place_bytes);
+      key.value.crc = encode_piece_array(crcs, array);
     }
-    array = std::span(space).first(array_sectors(count).value * format::place_bytes);
-    key.value.crc = encode_piece_array(std::span(crcs).first(pieces), array);
   }
   at_ = {key.value.place.value * format::place_bytes - array.size()};
   CHECK(at_.value % page_bytes == 0 && filled_ == 0);

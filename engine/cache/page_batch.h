@@ -29,7 +29,7 @@ class PageBatch {
  private:
   using Page = std::array<std::byte, PmemRegion::page_bytes>;
 
-  void add(PendingKey& key, std::span<const std::byte> data);
+  void add(PendingKey& key, std::span<const std::byte> data, const PieceSums& sums);
   // The bytes behind the last ones.
   void put(std::span<const std::byte> bytes);
   void finish_page();

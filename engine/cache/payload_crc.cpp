@@ -21,7 +21,7 @@ Result<void, PayloadFault> read(const PmemRegion& region, std::uint64_t place,
 }
 
 // The checksums of one extent's pieces, verified.
-class PieceSums {
+class ExtentSums {
  public:
   [[nodiscard]] Result<void, PayloadFault> load(const PmemRegion& region, std::uint64_t data,
                                                 const ExtentValue& value) {
@@ -56,14 +56,15 @@ std::uint32_t encode_piece_array(std::span<const std::uint32_t> crcs, std::span<
 }
 
 Result<void, PayloadFault> read_payload(const PmemRegion& region, const ExtentValue& value,
-                                        bool verify, std::span<std::byte> bytes) {
+                                        bool verify, std::span<std::byte> bytes,
+                                        const PieceSums& heard, std::uint64_t heard_at) {
   const std::uint64_t part = value.place.value * sector_bytes;
   if (!verify) return read(region, part, bytes);
   const std::uint64_t origin = value.origin * sector_bytes;
   const std::uint64_t data = part - origin;
   const std::uint64_t length = value.logged_sectors * sector_bytes;
   CHECK(origin + bytes.size() <= length);
-  PieceSums sums;
+  ExtentSums sums;
   TRY(sums.load(region, data, value));
   std::array<std::byte, crc_piece_bytes> whole;
   for (std::uint64_t at = origin; !bytes.empty();) {
@@ -75,7 +76,11 @@ Result<void, PayloadFault> read_payload(const PmemRegion& region, const ExtentVa
     const auto to = direct ? bytes.first(size) : std::span(whole).first(size);
     TRY(read(region, data + begin, to));
     if (crc32c(to) != sums.of(piece)) return PayloadFault::bad_checksum;
-    if (!direct) std::memcpy(bytes.data(), whole.data() + (at - begin), taken);
+    if (direct) {
+      heard.note(heard_at + (at - origin), size, sums.of(piece));
+    } else {
+      std::memcpy(bytes.data(), whole.data() + (at - begin), taken);
+    }
     bytes = bytes.subspan(taken);
     at += taken;
   }
@@ -94,7 +99,7 @@ Result<void, PayloadFault> verify_payload(const PmemRegion& region, const Extent
   const std::uint64_t data = part - origin;
   const std::uint64_t length = value.logged_sectors * sector_bytes;
   CHECK(origin + bytes <= length);
-  PieceSums sums;
+  ExtentSums sums;
   TRY(sums.load(region, data, value));
   for (std::uint64_t piece = origin / crc_piece_bytes; piece * crc_piece_bytes < origin + bytes;
        ++piece) {

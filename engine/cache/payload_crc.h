@@ -6,6 +6,7 @@
 #include <span>
 
 #include "engine/cache/extent.h"
+#include "engine/foundation/piece_sums.h"
 #include "engine/foundation/result.h"
 #include "engine/media/pmem_region.h"
 
@@ -13,6 +14,7 @@ namespace engine {
 
 inline constexpr std::uint64_t piece_sectors = 8;
 inline constexpr std::uint64_t crc_piece_bytes = piece_sectors * sector_bytes;
+static_assert(crc_piece_bytes == PieceSums::piece_bytes);
 inline constexpr std::uint64_t most_pieces = largest_extent_sectors / piece_sectors;
 
 [[nodiscard]] constexpr std::uint64_t pieces_of(SectorCount count) {
@@ -36,10 +38,13 @@ enum class PayloadFault : std::uint8_t {
 
 // Copies a part of an extent out. `value` is the extent as the index says, seen from the part's
 // beginning; `bytes` is the part's length. With `verify`, every piece that the part touches is
-// checked as a whole, on the bytes that are given out. The segment is pinned by the caller.
+// checked as a whole, on the bytes that are given out; `sums`, of some data in which `bytes` begin
+// at `at`, hears of them. The segment is pinned by the caller.
 [[nodiscard]] Result<void, PayloadFault> read_payload(const PmemRegion& region,
                                                       const ExtentValue& value, bool verify,
-                                                      std::span<std::byte> bytes);
+                                                      std::span<std::byte> bytes,
+                                                      const PieceSums& sums = {},
+                                                      std::uint64_t at = 0);
 
 // Reads a part of an extent where it lies, so that touching it afterwards meets no bad memory that
 // can be known; checks it like read_payload. Any thread.

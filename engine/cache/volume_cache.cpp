@@ -72,8 +72,8 @@ bool VolumeCache::may_grow_log(VolumeLog::Purpose purpose) {
 }
 
 Result<void, CacheRefusal> VolumeCache::write(CacheActor& actor, CommitRecord& record,
-                                              SectorRange range, Data data) {
-  return take_data(actor, record, range, data, {.is_copied_later = true});
+                                              SectorRange range, Data data, const PieceSums& sums) {
+  return take_data(actor, record, range, data, {.is_copied_later = true, .sums = sums});
 }
 
 Result<void, CacheRefusal> VolumeCache::fill(CacheActor& actor, CommitRecord& record,
@@ -139,6 +139,7 @@ Result<void, CacheRefusal> VolumeCache::take_data(CacheActor& actor, CommitRecor
   }
   if (actor.writes_later() || terms.is_copied_later) {
     record.data_ = data;
+    record.sums_ = terms.sums;
   } else if (!copy_data(actor.store(), record, data)) {
     log_.give_back(std::exchange(record.log_bytes_, 0));
     const auto result = give_up(CacheRefusal::media_error);
@@ -191,18 +192,22 @@ void VolumeCache::abandon(CommitRecord& record) {
 }
 
 bool VolumeCache::copy_data(PmemWriter& writer, CommitRecord& record, Data data) {
-  std::array<std::uint32_t, most_pieces> crcs;
+  std::array<std::uint32_t, most_pieces> space;
+  std::uint64_t done = 0;
   for (PendingKey& key : record.keys_) {
     const SectorCount count{key.value.logged_sectors};
-    const Data part = data.first(count.value * sector_bytes);
-    data = data.subspan(part.size());
+    const Data part = data.subspan(done, count.value * sector_bytes);
+    const PieceSums sums = record.sums_.part(done, part.size());
+    done += part.size();
     const MediaOffset to{key.value.place.value * sector_bytes};
-    if (!payload_crc_) {
-      if (!writer.copy(to, part)) return false;
-      continue;
-    }
     const std::uint64_t pieces = pieces_of(count);
-    if (!writer.copy_crc(to, part, std::span(crcs).first(pieces))) return false;
+    const auto crcs = std::span(space).first(pieces);
+    if (!payload_crc_ || sums.copy_to(crcs)) {
+      if (!writer.copy(to, part)) return false;
+    } else if (!writer.copy_crc(to, part, crcs)) {
+      return false;
+    }
+    if (!payload_crc_) continue;
     if (pieces == 1) {
       key.value.crc = crcs[0];
       continue;
@@ -212,7 +217,7 @@ bool VolumeCache::copy_data(PmemWriter& writer, CommitRecord& record, Data data)
     const std::uint64_t bytes = pieces * sizeof(std::uint32_t);
     const std::uint64_t padded = (bytes + line_bytes - 1) / line_bytes * line_bytes;
     const auto all = std::span(array).first(padded);
-    key.value.crc = encode_piece_array(std::span(crcs).first(pieces), all);
+    key.value.crc = encode_piece_array(crcs, all);
     if (!writer.copy({to.value - padded}, all)) return false;
   }
   return true;

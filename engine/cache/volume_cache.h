@@ -60,10 +60,10 @@ class VolumeCache {
   void wait_for_room() { waits_for_room_.store(true, std::memory_order_release); }
 
   // A host's write; `data` is the range's bytes, and stays as it is until the record completes: it
-  // is copied at the end of the turn.
+  // is copied at the end of the turn. What `sums` knows of it goes to the media as it is.
   [[nodiscard]] Result<void, CacheRefusal> write(CacheActor& actor, CommitRecord& record,
-                                                 SectorRange range,
-                                                 std::span<const std::byte> data);
+                                                 SectorRange range, std::span<const std::byte> data,
+                                                 const PieceSums& sums = {});
   // Reads as zeros from then on: Write Zeroes, and Deallocate, whose space the backing gives back.
   // At most most_zeroed in all.
   enum class ZeroedSpace : std::uint8_t { kept, given_back };
@@ -101,9 +101,10 @@ class VolumeCache {
                                                 std::span<const std::byte> data);
 
   // Gives out what the cache has, as last published, checked where the device carries checksums;
-  // tells the rest in address order. Bytes of gaps are left as they are, or garbage. Any thread.
+  // tells the rest in address order. Bytes of gaps are left as they are, or garbage. `sums` hears
+  // what bytes were checked against. Any thread.
   void read(SectorRange range, std::span<std::byte> bytes, ExtentIndex::Heat heat,
-            FunctionRef<void(const CacheGap&)> on_gap);
+            FunctionRef<void(const CacheGap&)> on_gap, const PieceSums& sums = {});
   // The longest hit at the front of the range that lies in one piece, with its segment pinned: for
   // replies straight from the cache. Not checked. nullopt: a gap, or zeros.
   struct Hit {
@@ -146,6 +147,7 @@ class VolumeCache {
     std::uint8_t heat = 0;
     const std::atomic<bool>* overtaken = nullptr;
     bool is_copied_later = false;  // at the end of the turn
+    PieceSums sums = {};
   };
   [[nodiscard]] Result<void, CacheRefusal> take_data(CacheActor& actor, CommitRecord& record,
                                                      SectorRange range, Data data,

@@ -38,22 +38,25 @@ std::size_t VolumeCache::pin_pieces(SectorRange range, ExtentIndex::Heat heat,
 }
 
 void VolumeCache::read(SectorRange range, std::span<std::byte> bytes, ExtentIndex::Heat heat,
-                       FunctionRef<void(const CacheGap&)> on_gap) {
+                       FunctionRef<void(const CacheGap&)> on_gap, const PieceSums& sums) {
   CHECK(bytes.size() == range.count.value * format::place_bytes);
   std::array<PinnedPiece, pieces_at_once> pieces;
+  std::uint64_t done = 0;
   while (!range.empty()) {
     const std::size_t count = pin_pieces(range, heat, pieces);
     for (PinnedPiece& pinned : std::span(pieces).first(count)) {
       const Piece& piece = pinned.piece;
-      const auto to = bytes.first(piece.range.count.value * format::place_bytes);
-      bytes = bytes.subspan(to.size());
+      const std::uint64_t at = done;
+      const auto to = bytes.subspan(at, piece.range.count.value * format::place_bytes);
+      done += to.size();
       range = {piece.range.end(), range.count - piece.range.count};
       if (!piece.value) {
         on_gap({.range = piece.range});
       } else if (piece.value->kind == ExtentKind::zero) {
         std::memset(to.data(), 0, to.size());
       } else if (!read_payload(device_.region(), *piece.value,
-                               payload_crc_ && GUARD("payload crc of reads"), to)) {
+                               payload_crc_ && GUARD("payload crc of reads"), to, sums, at)) {
+        sums.forget(at, to.size());  // others' bytes take their place
         on_gap({.range = piece.range,
                 .kind = piece.value->dirty ? CacheGap::Kind::bad_dirty : CacheGap::Kind::bad_clean,
                 .value = *piece.value});

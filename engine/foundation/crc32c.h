@@ -15,4 +15,8 @@ namespace engine {
 // The CRC-32C of the concatenation of what gave `crc` and `more`.
 [[nodiscard]] std::uint32_t crc32c_extend(std::uint32_t crc, std::span<const std::byte> more);
 
+// The same from `more`'s own CRC-32C and length: nothing is read. Quickest for 4096 bytes.
+[[nodiscard]] std::uint32_t crc32c_join(std::uint32_t crc, std::uint32_t more,
+                                        std::uint64_t more_bytes);
+
 }  // namespace engine

@@ -1,6 +1,7 @@
 #include "engine/volume/backing_request.h"
 
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 
 namespace engine {
 
@@ -9,14 +10,14 @@ void ask_backing(const VolumeIo& io, BlockSize block_size, BackingIo& request) {
   request.offset = byte_position(io.lba, block_size);
   request.buffer = {};
   request.length = length;
-  request.durable = true;
+  request.durable = io.kind != VolumeIo::Kind::read && GUARD("direct writes are durable");
   switch (io.kind) {
     case VolumeIo::Kind::read:
     case VolumeIo::Kind::write:
       CHECK(io.data.size() == length.value);
       request.buffer = io.data;
-      request.durable = io.kind == VolumeIo::Kind::write;
-      request.kind = request.durable ? BackingIo::Kind::write : BackingIo::Kind::read;
+      request.kind =
+          io.kind == VolumeIo::Kind::write ? BackingIo::Kind::write : BackingIo::Kind::read;
       return;
     case VolumeIo::Kind::write_zeroes:
       request.kind = io.may_deallocate ? BackingIo::Kind::discard : BackingIo::Kind::zero_range;

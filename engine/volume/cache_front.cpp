@@ -2,6 +2,7 @@
 
 #include "engine/cache/cache_memory.h"
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 #include "engine/volume/cache_lane.h"
 #include "engine/volume/cached_read.h"
 #include "engine/volume/cached_write.h"
@@ -34,7 +35,9 @@ CacheFront::WriteWay CacheFront::write_way() const {
       break;
     case CacheMode::write_around:
     case CacheMode::pass_through:
-      if (volume_.commit().is_backing_current()) return WriteWay::backing;
+      if (volume_.commit().is_backing_current() || !GUARD("direct only while nothing is dirty")) {
+        return WriteWay::backing;
+      }
       return goes_around_only() ? WriteWay::later : WriteWay::cache;
     case CacheMode::read_only:
       return WriteWay::refused;
@@ -61,10 +64,11 @@ void CacheFront::read(CacheLane& lane, VolumeIo& io) {
   CachedRead::Gaps gaps;
   bool lost = false;
   const auto heat = io.is_use ? ExtentIndex::Heat::warm : ExtentIndex::Heat::keep;
-  volume_.read(range_of(io), io.data, heat, [&](const CacheGap& gap) {
+  const auto on_gap = [&](const CacheGap& gap) {
     lost = lost || gap.kind == CacheGap::Kind::bad_dirty;
     gaps.push_back(gap);
-  });
+  };
+  volume_.read(range_of(io), io.data, heat, on_gap, io.sums);
   if (lost) {
     count_lost_read();
     return io.done(io, IoStatus::media_error);

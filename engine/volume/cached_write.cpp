@@ -84,9 +84,10 @@ Result<void, CacheRefusal> CachedWrite::take(SectorCount part) {
 
 Result<void, CacheRefusal> CachedWrite::write(SectorRange part) {
   const SectorCount before = part.begin - front_->range_of(*io_).begin;
-  return front_->volume().write(lane().actor(), *this, part,
-                                io_->data.subspan(before.value * format::place_bytes,
-                                                  part.count.value * format::place_bytes));
+  const std::uint64_t begin = before.value * format::place_bytes;
+  const std::uint64_t bytes = part.count.value * format::place_bytes;
+  return front_->volume().write(lane().actor(), *this, part, io_->data.subspan(begin, bytes),
+                                io_->sums.part(begin, bytes));
 }
 
 Result<void, CacheRefusal> CachedWrite::zero(SectorRange part) {
@@ -101,6 +102,10 @@ Result<void, CacheRefusal> CachedWrite::zero(SectorRange part) {
 Result<void, CacheRefusal> CachedWrite::forget() {
   MissTable& misses = front_->volume().misses();
   misses.begin_direct(left_, direct_);
+  if (!GUARD("forgotten before the disk is written")) {
+    write_directly();
+    return success();
+  }
   const auto taken = front_->volume().invalidate(lane().actor(), *this, left_);
   if (!taken) {
     misses.end_direct(direct_);

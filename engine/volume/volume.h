@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "engine/foundation/piece_sums.h"
 #include "engine/foundation/units.h"
 #include "engine/foundation/uuid.h"
 #include "engine/media/backing_device.h"
@@ -31,6 +32,9 @@ struct VolumeIo {
   BlockCount blocks{};
   // read: destination; write: source; exactly blocks * block size long. Stays valid until `done`.
   std::span<std::byte> data{};
+  // What is known of `data`'s checksums, so that nobody need compute them again. write: the
+  // caller's; read: those the media has that `data` was checked against. Empty: not wanted.
+  PieceSums sums{};
   // On the lane's thread; may run inside submit(). The request may be reused or destroyed from
   // here.
   void (*done)(VolumeIo& io, IoStatus status) noexcept = nullptr;

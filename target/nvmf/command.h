@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "engine/foundation/check.h"
 #include "engine/media/buffer_pool.h"
@@ -23,6 +24,23 @@ namespace target::nvmf {
 
 class CommandPort;
 
+// Room for what is known of the checksums of a command's data, kept for the next command.
+class DataSums {
+ public:
+  // For so many bytes, of which nothing is known.
+  engine::PieceSums begin(std::uint32_t bytes) {
+    sums_.assign(engine::PieceSums::pieces_of(bytes), {});
+    bytes_ = bytes;
+    return view();
+  }
+  void clear() { (void)begin(0); }
+  [[nodiscard]] engine::PieceSums view() { return {sums_, bytes_}; }
+
+ private:
+  std::vector<engine::PieceSum> sums_;
+  std::uint32_t bytes_ = 0;
+};
+
 // One slot of a queue. The Connection preallocates as many as the queue is deep; nothing is
 // allocated for a command.
 struct Command {
@@ -31,6 +49,7 @@ struct Command {
   // none.
   engine::BufferLease buffer;
   std::uint32_t data_bytes = 0;  // how much of `buffer` is the command's
+  DataSums sums;                 // of data that has come, or is to go, with a digest
 
   // The executor's: the request to the volume, and its place among overlapping writes.
   engine::VolumeIo io;

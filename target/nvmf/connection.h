@@ -123,6 +123,7 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   void data_received(std::size_t bytes);
   void finish_data(bool digest_matches);
   [[nodiscard]] bool lease_for_capsule();
+  void begin_sums(CommandSlot& slot, std::uint32_t bytes);
 
   // connection_transfer.cpp: from commands to bytes.
   void execute(CommandSlot& slot);
@@ -213,7 +214,7 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   std::uint32_t data_left_ = 0;
   std::uint32_t data_pdu_bytes_ = 0;  // data of this PDU
   std::uint32_t data_digest_bytes_ = 0;
-  protocol::nvme_tcp::DataDigest digest_;
+  engine::PieceSummer summer_;  // of what carries a digest and is received
   CommandSlot* blocked_slot_ =
       nullptr;  // a capsule whose data waits for a buffer: input stands still
   CommandSlot* refused_slot_ = nullptr;  // a capsule whose data is thrown away, then it is answered

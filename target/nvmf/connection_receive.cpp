@@ -160,7 +160,7 @@ void Connection::handle(const nvme_tcp::Pdu& pdu, std::span<const std::byte> byt
   data_offset_ = 0;
   data_left_ = data_pdu_bytes_ = pdu.data_bytes;
   data_digest_bytes_ = pdu.data_digest_bytes;
-  digest_ = {};
+  summer_ = {};
   stage_ = pdu.data_bytes != 0 ? Stage::data : Stage::header;
   struct Visitor {
     Connection& connection;
@@ -249,6 +249,8 @@ bool Connection::lease_for_capsule() {
   const Grant grant = lease(slot, data_left_, use_reserve);
   if (grant == Grant::yes) {
     data_slot_ = std::exchange(blocked_slot_, nullptr);
+    begin_sums(slot, data_left_);
+    summer_ = engine::PieceSummer(slot.sums.view(), 0);
     return true;
   }
   if (slot.volume != nullptr && (grant == Grant::volume_over_share ||
@@ -278,6 +280,16 @@ void Connection::handle_host_data(const nvme_tcp::HostData& data,
   if (!expected) return fail(expected.error(), bytes);
   data_slot_ = slot;
   data_offset_ = data.offset;
+  summer_ = engine::PieceSummer(slot->sums.view(), data.offset);
+}
+
+// Of data that is about to come.
+void Connection::begin_sums(CommandSlot& slot, std::uint32_t bytes) {
+  if (decoder_.link().ddgst) {
+    slot.sums.begin(bytes);
+  } else {
+    slot.sums.clear();
+  }
 }
 
 std::span<const std::byte> Connection::take_data(std::span<const std::byte> bytes) {
@@ -292,7 +304,7 @@ std::span<const std::byte> Connection::take_data(std::span<const std::byte> byte
 // `bytes` more of the PDU's data have come, and lie where they belong.
 void Connection::data_received(std::size_t bytes) {
   if (data_slot_ != nullptr && data_digest_bytes_ != 0) {
-    digest_.update(data_slot_->buffer.bytes().subspan(data_offset_, bytes));
+    summer_.take(data_slot_->buffer.bytes().subspan(data_offset_, bytes));
   }
   data_offset_ += static_cast<std::uint32_t>(bytes);
   data_left_ -= static_cast<std::uint32_t>(bytes);
@@ -310,8 +322,8 @@ std::span<const std::byte> Connection::take_digest(std::span<const std::byte> by
   stash_bytes_ += more;
   if (stash_bytes_ == nvme_tcp::digest_bytes) {
     stash_bytes_ = 0;
-    finish_data(
-        digest_.matches(std::span<const std::byte>(stash_).first<nvme_tcp::digest_bytes>()));
+    const nvme_tcp::DataDigest digest(summer_.finish());
+    finish_data(digest.matches(std::span<const std::byte>(stash_).first<nvme_tcp::digest_bytes>()));
   }
   return bytes.subspan(more);
 }

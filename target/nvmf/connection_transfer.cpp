@@ -47,6 +47,7 @@ void Connection::receive_from_host(Command& command, std::uint32_t bytes) {
     }
     if (sgl.address != 0) {
       std::memmove(command.buffer.bytes().data(), inside.value().data(), bytes);
+      command.sums.clear();  // its pieces are others
     }
     command.data_bytes = bytes;
     return deliver(slot);
@@ -267,6 +268,7 @@ void Connection::begin_receiving(CommandSlot& slot) {
   const auto windows =
       std::min<std::uint64_t>(decoder_.link().outstanding_r2t, std::max(options_.max_r2t, 1U));
   slot.state = State::receiving;
+  begin_sums(slot, slot.transfer_bytes);
   // One at a time asks for everything: pieces would only cost round trips.
   slot.transfer.begin(slot.transfer_bytes, windows > 1 ? options_.r2t_bytes : 0, windows);
   if (receiving_++ == 0) last_received_ = reactor_.now();
@@ -320,7 +322,7 @@ void Connection::respond_with_data(Command& command, std::uint32_t bytes, std::u
                                           .success = elide});
   const std::span<const std::byte> data = command.buffer.bytes().first(bytes);
   nvme_tcp::DataDigest digest;
-  if (link.ddgst) digest.update(data);
+  if (link.ddgst) digest = nvme_tcp::DataDigest(command.io.sums.whole(data));
   stop_counting(slot);
   output_.append_payload(data, std::move(command.buffer));
   if (link.ddgst) digest.write(output_.append(nvme_tcp::digest_bytes).first<4>());

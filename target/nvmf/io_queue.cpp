@@ -94,6 +94,12 @@ engine::ByteCount bytes_of(const block::BlockVolume& volume, nvme::BlockRange bl
   return blocks.count * block_size(volume);
 }
 
+// What the data digests have told of a part of what has come.
+engine::PieceSums sums_of(Command& command, std::span<const std::byte> data) {
+  if (data.data() != command.buffer.bytes().data()) return {};
+  return command.sums.view().part(0, data.size());
+}
+
 std::uint32_t transfer_bytes(engine::ByteCount bytes) {
   return static_cast<std::uint32_t>(bytes.value);
 }
@@ -170,6 +176,7 @@ void IoQueue::run(CommandPermit permit, bool data_is_ready) {
 
   command.context = this;
   command.volume = found->volume;
+  command.io.sums = {};
   struct Visitor {
     IoQueue& queue;
     CommandPermit& permit;
@@ -220,6 +227,7 @@ void IoQueue::run_read(CommandPermit permit, const nvme::Read& read, bool data_i
   command.io.lba = read.blocks.first;
   command.io.blocks = read.blocks.count;
   command.io.data = command.buffer.bytes().first(bytes.value);
+  if (port_.link().data_digest) command.io.sums = command.sums.begin(transfer_bytes(bytes));
   submit(permit.park());
 }
 
@@ -265,6 +273,7 @@ void IoQueue::run_write(CommandPermit permit, const nvme::Write& write, bool dat
   command.io.lba = write.blocks.first;
   command.io.blocks = write.blocks.count;
   command.io.data = *data;
+  command.io.sums = sums_of(command, *data);
   submit_ordered(permit.park());
 }
 

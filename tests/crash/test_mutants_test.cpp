@@ -44,6 +44,9 @@ constexpr Mutant mutants[] = {
     {"a direct write under way", "MissTable.AMissBesideADirectWriteNeverFills"},
     {"room in the log for what goes around",
      "*CacheModeTest.WritesThatGoAroundGetRoomInAFullLog/*"},
+    {"forgotten before the disk is written", "DirectWriteCrash.*"},
+    {"direct only while nothing is dirty", "DirectWriteCrash.*"},
+    {"direct writes are durable", "DirectWriteCrash.*"},
     {"answer behind the dirty tail", "*WriteThroughFront.AnswersBehindTheBackingsFlush/*"},
     // Which cache, which image.
     {"record dirty before the first key",

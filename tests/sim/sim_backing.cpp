@@ -116,6 +116,11 @@ std::size_t SimBacking::held() const {
   return held_.size();
 }
 
+std::vector<const BackingIo*> SimBacking::held_operations() const {
+  const std::lock_guard lock(mutex_);
+  return {held_.begin(), held_.end()};
+}
+
 bool SimBacking::release_oldest() {
   const std::lock_guard lock(mutex_);
   if (held_.empty() || hung_) return false;

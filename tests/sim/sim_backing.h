@@ -31,6 +31,8 @@ class SimBacking final : public BackingDevice {
   // While holding (or hung), operations collect here.
   void hold(bool holding);
   [[nodiscard]] std::size_t held() const;
+  // A power loss may leave any part of them. Valid until they are released.
+  [[nodiscard]] std::vector<const BackingIo*> held_operations() const;
   // Releases the oldest; false if there is none.
   bool release_oldest();
   // Releases one of the seed's choice; false if there is none.

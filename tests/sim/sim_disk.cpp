@@ -69,6 +69,21 @@ void SimDisk::crash() {
   current_ = durable_;
 }
 
+std::vector<std::byte> SimDisk::after_crash(MediaOffset offset, ByteCount length,
+                                            SeededRandom& random) const {
+  const auto image = std::span(durable_).subspan(offset.value, length.value);
+  std::vector<std::byte> left(image.begin(), image.end());
+  for (std::uint64_t at = 0; at < length.value; at += sector_bytes) {
+    const auto unsynced = versions_.find((offset.value + at) / sector_bytes);
+    if (unsynced == versions_.end()) continue;
+    const auto& versions = unsynced->second;
+    const std::uint64_t choice = random.below(versions.size() + 1);
+    if (choice == versions.size()) continue;  // lost
+    std::ranges::copy(versions[choice], left.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  return left;
+}
+
 void SimDisk::grow(ByteCount size) {
   CHECK(size.value >= current_.size());
   current_.resize(size.value);

@@ -41,6 +41,9 @@ class SimDisk {
   void sync();
   // Power loss: decides from the seed what of the unsynced stays.
   void crash();
+  // What a power loss now could leave of these sectors, by somebody else's choice.
+  [[nodiscard]] std::vector<std::byte> after_crash(MediaOffset offset, ByteCount length,
+                                                   SeededRandom& random) const;
 
   void break_sector(std::uint64_t sector) { broken_.insert(sector); }
   void lie_about_syncs(bool lie) { lying_ = lie; }

@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "engine/cache/payload_crc.h"
+#include "engine/foundation/crc32c.h"
 #include "tests/engine/cache/volume_cache_kit.h"
 
 namespace engine::test {
@@ -81,6 +82,61 @@ TEST(VolumeCache, SmallExtentThatWasOverwrittenInPartIsStillVerified) {
   EXPECT_THAT(open.read(4, 4), Each(1));
   flip_bit(*pmem, {(rest->value.place.value - 4) * 512});
   EXPECT_THAT(open.read(4, 4), Each(-3));
+}
+
+// From the wire to the media: what has been computed once is not computed again, so that no change
+// on the way goes unseen.
+TEST(VolumeCache, SumsThatAreKnownGoToTheMediaAsTheyAre) {
+  const auto pmem = cache_pmem(true);
+  OpenVolume open(*pmem);
+  const std::vector<std::byte> data(20 * 512, std::byte{7});
+  std::array<PieceSum, 3> sums;
+  const PieceSums known(sums, data.size());
+  PieceSummer summer(known, 0);
+  summer.take(data);
+  (void)summer.finish();
+  sums[1].crc ^= 1;
+  CommitRecord record(open.sink);
+  must(open.volume->write(*open.actor, record, {{100}, {20}}, data, known));
+  open.finish_turn();
+  EXPECT_THAT(open.read(100, 8), Each(7));
+  EXPECT_THAT(open.read(108, 1), Each(-3));
+  EXPECT_THAT(open.read(116, 4), Each(7));
+  // Of what is not known it computes its own.
+  known.forget(4096, 1);
+  must(open.volume->write(*open.actor, record, {{200}, {20}}, data, known));
+  open.finish_turn();
+  EXPECT_THAT(open.read(200, 20), Each(7));
+}
+
+TEST(VolumeCache, AReadTellsTheSumsThatItWasCheckedAgainst) {
+  const auto pmem = cache_pmem(true);
+  OpenVolume open(*pmem);
+  must(open.write(0, 28, 5));
+  must(open.write(9, 2, 6));
+  std::vector<std::byte> bytes(28 * 512);
+  const auto known = [&](std::uint64_t at, std::uint64_t sectors) {
+    std::array<PieceSum, 4> all;
+    const auto sums = std::span(all).first(PieceSums::pieces_of(sectors * 512));
+    const PieceSums view(sums, sectors * 512);
+    const auto to = std::span(bytes).first(sectors * 512);
+    open.volume->read(
+        {{at}, {sectors}}, to, ExtentIndex::Heat::keep, [](const CacheGap&) {}, view);
+    EXPECT_EQ(view.whole(to), crc32c(to));
+    std::vector<bool> found;
+    for (const PieceSum& sum : sums) found.push_back(sum.known);
+    return found;
+  };
+  EXPECT_THAT(known(0, 28), ElementsAre(true, false, true, true));
+  EXPECT_THAT(known(8, 20), ElementsAre(false, true, true));
+  EXPECT_THAT(known(16, 12), ElementsAre(true, true));
+  EXPECT_THAT(known(16, 10), ElementsAre(true, false));
+  EXPECT_THAT(known(1, 27), Each(false));
+  // Of what others will give the bytes of, not even the good pieces.
+  const auto last = open.volume->pin_front({{24}, {4}});
+  ASSERT_TRUE(last.has_value());
+  flip_bit(*pmem, {last->value.place.value * 512});
+  EXPECT_THAT(known(16, 12), ElementsAre(false, false));
 }
 
 TEST(VolumeCache, FillLosesAgainstAWriteOfTheSameTurn) {

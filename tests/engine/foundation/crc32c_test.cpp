@@ -27,6 +27,18 @@ TEST(Crc32c, ExtendEqualsTheWhole) {
   }
 }
 
+TEST(Crc32c, JoinedOnesAreThoseOfTheWhole) {
+  std::vector<std::byte> whole(3 * 4096 + 17);
+  for (std::size_t i = 0; i < whole.size(); ++i) whole[i] = static_cast<std::byte>(i * i >> 3);
+  const std::span<const std::byte> bytes(whole);
+  for (const std::size_t back : {0U, 1U, 512U, 4095U, 4096U, 4097U, 8192U, 3 * 4096U + 17U}) {
+    const std::size_t front = whole.size() - back;
+    EXPECT_EQ(crc32c_join(crc32c(bytes.first(front)), crc32c(bytes.subspan(front)), back),
+              crc32c(bytes))
+        << back;
+  }
+}
+
 TEST(Crc32c, NothingIsZero) { EXPECT_EQ(crc32c({}), 0U); }
 
 }  // namespace

@@ -1,4 +1,5 @@
 // Data in both directions: in-capsule, R2T, C2HData, digests, completions out of order.
+#include "engine/foundation/crc32c.h"
 #include "tests/target/nvmf/connection_fixture.h"
 
 namespace target::nvmf {
@@ -272,6 +273,79 @@ TEST_F(ConnectionTransfer, WrongDigestOfH2CDataEndsTheCommandAfterTheRestHasCome
   EXPECT_EQ(answer.status(), status::transient_transport_error);
   EXPECT_THAT(peer.written, IsEmpty());
   EXPECT_EQ(peer.connection().held_buffer_bytes(), 0U);
+}
+
+// Which pieces of the data that has come have a known, right checksum.
+std::vector<bool> known_sums(Command& command) {
+  const auto data = command.buffer.bytes().first(command.data_bytes);
+  const auto sums = command.sums.view();
+  std::vector<bool> known;
+  for (std::size_t at = 0; at < data.size() && !sums.empty(); at += 4096) {
+    const auto piece = data.subspan(at, std::min<std::size_t>(4096, data.size() - at));
+    std::uint32_t crc = 0;
+    known.push_back(sums.part(at, piece.size()).copy_to({&crc, 1}));
+    if (known.back()) {
+      EXPECT_EQ(crc, engine::crc32c(piece));
+    }
+  }
+  return known;
+}
+
+TEST_F(ConnectionTransfer, DigestsLeaveTheSumsOfThePieces) {
+  SimHost peer(sim);
+  peer.initialize({.ddgst = true});
+  peer.connect();
+  peer.wire->largest_read = 1000;
+  peer.send_and_run(write_capsule(peer.link, 3, pattern(4096 + 512)));
+  EXPECT_THAT(known_sums(peer.parked()), ElementsAre(true, true));
+  peer.resume().respond(status::success);
+
+  for (const auto& [cut, known] :
+       {std::pair{std::size_t{8192}, std::vector{true, true, true, true}},
+        std::pair{std::size_t{10240}, std::vector{true, true, false, true}},
+        std::pair{std::size_t{3000}, std::vector{false, false, false, false}}}) {
+    peer.send_and_run(capsule(peer.link, {.command_id = 4, .opcode = 0x01, .sgl_length = 16384}));
+    peer.resume().receive_from_host(16384);
+    peer.run();
+    for (const ReceivedPdu& pdu : peer.receive()) {
+      if (pdu.type() == r2t_type) answer_r2t(peer, pdu, pattern(16384), cut);
+    }
+    peer.run();
+    ASSERT_EQ(peer.parked().data_bytes, 16384U);
+    EXPECT_EQ(known_sums(peer.parked()), known) << cut;
+    peer.resume().respond(status::success);
+  }
+}
+
+TEST_F(ConnectionTransfer, WithoutDigestsNobodyComputesSums) {
+  SimHost peer(sim);
+  peer.initialize();
+  peer.connect();
+  peer.send_and_run(write_capsule(peer.link, 3, pattern(4096)));
+  EXPECT_THAT(known_sums(peer.parked()), IsEmpty());
+  peer.resume().respond(status::success);
+}
+
+// A digest is that of the media, where that is known: it tells of what has happened since.
+TEST_F(ConnectionTransfer, TheDigestOfAReplyIsMadeOfKnownSums) {
+  SimHost peer(sim);
+  peer.initialize({.ddgst = true});
+  peer.connect();
+  const Bytes data = pattern(6144);
+  for (const bool changed_since : {false, true}) {
+    peer.send_and_run(capsule(peer.link, {.command_id = 4, .opcode = 0x02, .sgl_length = 6144}));
+    peer.resume().lease_for_host(6144);
+    Command& command = peer.parked();
+    std::memcpy(command.buffer.bytes().data(), data.data(), data.size());
+    command.io.sums = command.sums.begin(6144);
+    command.io.sums.note(4096, 2048, engine::crc32c(std::span(data).subspan(4096)));
+    if (changed_since) command.buffer.bytes()[5000] ^= std::byte{1};
+    peer.resume().respond_with_data(6144);
+    peer.run();
+    const Bytes reply = peer.receive().front().bytes;
+    EXPECT_EQ(get(reply, reply.size() - 4, 4), engine::crc32c(data)) << changed_since;
+    EXPECT_EQ(reply[24 + 5000] != data[5000], changed_since);
+  }
 }
 
 TEST_F(ConnectionTransfer, CompletionsLeaveInTheOrderTheyHappen) {

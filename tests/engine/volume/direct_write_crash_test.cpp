@@ -1,0 +1,166 @@
+// Power fails while writes go into the cache and around it, in modes that change: whatever was
+// answered is read afterwards, each block whole.
+#include <gtest/gtest.h>
+
+#include <iostream>
+#include <list>
+
+#include "tests/engine/volume/cache_front_kit.h"
+
+namespace engine {
+namespace {
+
+using Kind = VolumeIo::Kind;
+using test::FrontLife;
+using test::FrontUpkeep;
+using test::HostIo;
+
+constexpr std::uint64_t sectors = 24;
+
+// Values of sectors, as hosts may read them.
+class Allowed {
+ public:
+  Allowed() : settled_(FrontLife::of_backing(0, sectors)) {}
+
+  void begin(const HostIo& io, std::uint8_t value) { under_way_.push_back({&io, value}); }
+  [[nodiscard]] bool is_free(std::uint64_t at, std::uint64_t count) {
+    settle();
+    return std::ranges::none_of(under_way_, [&](const Write& write) {
+      const std::uint64_t begin = write.io->lba.value;
+      return begin < at + count && at < begin + write.io->blocks.value;
+    });
+  }
+  // Empty: all are.
+  [[nodiscard]] std::string complaint(const std::vector<int>& found) {
+    settle();
+    for (std::uint64_t sector = 0; sector < sectors; ++sector) {
+      if (found[sector] == settled_[sector]) continue;
+      const bool is_new = std::ranges::any_of(under_way_, [&](const Write& write) {
+        const std::uint64_t begin = write.io->lba.value;
+        return sector >= begin && sector < begin + write.io->blocks.value &&
+               found[sector] == write.value;
+      });
+      if (is_new) continue;
+      return "sector " + std::to_string(sector) + " is " + std::to_string(found[sector]) +
+             ", not " + std::to_string(settled_[sector]);
+    }
+    return {};
+  }
+
+ private:
+  struct Write {
+    const HostIo* io;
+    std::uint8_t value;
+  };
+  void settle() {
+    under_way_.remove_if([this](const Write& write) {
+      if (!write.io->has_ended) return false;
+      EXPECT_EQ(write.io->status, IoStatus::ok);
+      const auto begin = settled_.begin() + static_cast<std::ptrdiff_t>(write.io->lba.value);
+      std::fill_n(begin, write.io->blocks.value, write.value);
+      return true;
+    });
+  }
+
+  std::vector<int> settled_;
+  std::list<Write> under_way_;
+};
+
+// A volume from its beginning to its end, looked at wherever a crash can leave something new.
+class CrashedLife {
+ public:
+  explicit CrashedLife(std::uint64_t seed) : random_(seed), crash_random_(seed + 1000) {
+    life_.backing.inner.disk().sync();
+    life_.lines->on_persist_point([this](PersistPoint) { look(4); });
+    upkeep_.beside = [this] {
+      if (life_.backing.inner.release_any()) look(2);
+    };
+    life_.backing.inner.hold(random_.chance(2, 3));
+  }
+  ~CrashedLife() {
+    life_.lines->on_persist_point({});
+    life_.backing.inner.hold(false);
+    life_.backing.inner.release_all();
+  }
+
+  void step() {
+    static constexpr CacheMode modes[] = {CacheMode::write_back, CacheMode::write_around,
+                                          CacheMode::pass_through, CacheMode::write_through};
+    if (random_.chance(1, 5)) {
+      life_.front->set_mode(modes[random_.below(4)]);
+      upkeep_.follow_mode();
+    }
+    for (std::uint64_t commands = 1 + random_.below(3); commands > 0; --commands) command();
+    if (random_.chance(1, 3)) upkeep_.drain();
+    upkeep_.work();
+    look(1);
+  }
+  [[nodiscard]] std::uint64_t states() const { return states_; }
+
+ private:
+  void command() {
+    const std::uint64_t count = 1 + random_.below(8);
+    const std::uint64_t at = random_.below(sectors - count + 1);
+    const auto lane = static_cast<std::size_t>(random_.below(2));
+    if (random_.chance(1, 3)) {
+      (void)life_.submit(Kind::read, at, count, 0, lane);  // may fill the cache
+    } else if (allowed_.is_free(at, count)) {
+      const auto value = static_cast<std::uint8_t>(101 + next_++ % 150);
+      allowed_.begin(life_.submit(Kind::write, at, count, value, lane), value);
+    }
+  }
+
+  // At one of so many.
+  void look(std::uint64_t one_in) {
+    if (testing::Test::HasFailure() || !crash_random_.chance(1, one_in)) return;
+    ++states_;
+    RandomChooser choose(crash_random_);
+    const auto after = life_.lines->crash(choose);
+    test::OpenVolume recovered(*after);
+    EXPECT_FALSE(recovered.report.damaged());
+    const auto disk = disk_after_crash();
+    std::vector<int> found = recovered.read(0, sectors);
+    for (std::uint64_t sector = 0; sector < sectors; ++sector) {
+      if (found[sector] == -1) found[sector] = std::to_integer<int>(disk[sector * 512]);
+    }
+    EXPECT_EQ(allowed_.complaint(found), "");
+  }
+
+  // What the disk has been given and has not done may be there in part.
+  [[nodiscard]] std::vector<std::byte> disk_after_crash() {
+    auto left = life_.backing.inner.disk().after_crash({0}, {sectors * 512}, crash_random_);
+    for (const BackingIo* io : life_.backing.inner.held_operations()) {
+      if (io->kind != BackingIo::Kind::write) continue;
+      for (std::uint64_t at = 0; at < io->buffer.size(); at += 512) {
+        if (crash_random_.chance(1, 2)) continue;
+        std::ranges::copy(io->buffer.subspan(at, 512),
+                          left.begin() + static_cast<std::ptrdiff_t>(io->offset.value + at));
+      }
+    }
+    return left;
+  }
+
+  SeededRandom random_;        // the workload
+  SeededRandom crash_random_;  // what power failure leaves
+  FrontLife life_{test::Media::lines, 64};
+  FrontUpkeep upkeep_{life_};
+  Allowed allowed_;
+  std::uint64_t next_ = 0;
+  std::uint64_t states_ = 0;
+};
+
+TEST(DirectWriteCrash, WhatWasAnsweredIsReadWhicheverWayItWent) {
+  constexpr std::uint64_t lives = 12;
+  std::uint64_t states = 0;
+  for (std::uint64_t seed = 1; seed <= lives && !testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    CrashedLife life(seed);
+    for (int steps = 0; steps < 60 && !testing::Test::HasFailure(); ++steps) life.step();
+    states += life.states();
+  }
+  std::cout << "crash states: " << states << "\n";
+  EXPECT_TRUE(states >= 2000 || testing::Test::HasFailure());
+}
+
+}  // namespace
+}  // namespace engine
