@@ -59,11 +59,11 @@ void measure_cache(PmemRegion& region, const BenchPlan& plan, Source (&sources)[
 
 void measure_cores(const BenchPlan& plan) {
   const CacheFile file(plan.memory, plan.device_bytes());
-  const auto region = file.open();
   const auto bare = open_bare(plan);
   Source sources[2] = {Source(Source::hot_blocks), Source(Source::hot_blocks)};
   for (int repeat = 0; repeat < plan.repeats; ++repeat) {
     measure_bare(*bare, sources, plan.writes);
+    const auto region = file.open();  // see measure_writes()
     measure_cache(*region, plan, sources);
   }
 }
