@@ -337,7 +337,8 @@ TEST_P(CacheMove, AVolumeThatHasNeverHadACacheGetsOne) {
     EXPECT_EQ(life.read("db01", 7), 0x42);
     ASSERT_EQ(life.write("db01", 8, 1, 0x44), IoStatus::ok);
     EXPECT_EQ(life.read("db01", 8), 0x44);
-    EXPECT_NE(life.engine->cache_of("db01")->dirty, ByteCount{});
+    EXPECT_TRUE(
+        Life::wait_for([&] { return life.engine->cache_of("db01")->dirty != ByteCount{}; }));
   }
   {
     Life forgotten(*this, {plain}, {cache()});
