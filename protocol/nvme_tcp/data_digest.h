@@ -15,6 +15,9 @@ namespace protocol::nvme_tcp {
 // (NVMe/TCP 1.1, "Data Digest Error").
 class DataDigest {
  public:
+  DataDigest() = default;
+  // Of data whose CRC-32C is known.
+  explicit DataDigest(std::uint32_t crc) : crc_(crc) {}
   // `piece` continues the data seen so far.
   void update(std::span<const std::byte> piece);
 
