@@ -177,10 +177,10 @@ Connection::Grant Connection::may_hold(const CommandSlot& slot, std::uint32_t by
     return Grant::volume_over_share;
   }
   const std::uint64_t held = held_by_host() + bytes_with(slot.volume);
-  const std::uint64_t wanted = held + bytes;
+  const std::uint64_t with_pinned = held + output_.pinned_bytes();
   // The data of a capsule is bounded by the queue's depth, and the stream would stand still.
-  if (held != 0 && wanted > small_bytes && slot.state != State::capsule &&
-      wanted + output_.pinned_bytes() > options_.buffer_ceiling_bytes) {
+  if (with_pinned != 0 && held + bytes > small_bytes && slot.state != State::capsule &&
+      with_pinned + bytes > options_.buffer_ceiling_bytes) {
     return Grant::connection_over_share;
   }
   return memory_allows(held, bytes) ? Grant::yes : Grant::memory_short;
