@@ -269,10 +269,12 @@ TEST(TcpStream, WhatTheKernelCannotReadIsAnErrorOfItsOwn) {
   ASSERT_EQ(::ftruncate(file.get(), page), 0);
   {
     TcpEnds ends;
-    const iovec both{.iov_base = mapped, .iov_len = 2 * page};
-    EXPECT_EQ(ends.stream().write({&both, 1}).value(), page) << "what is there";
+    const iovec there{.iov_base = mapped, .iov_len = page};
+    EXPECT_TRUE(ends.stream().write({&there, 1}));
     const iovec gone{.iov_base = static_cast<std::byte*>(mapped) + page, .iov_len = page};
-    EXPECT_EQ(ends.stream().write({&gone, 1}).error(), StreamError::unreadable);
+    const auto written = ends.stream().write({&gone, 1});
+    ASSERT_FALSE(written);
+    EXPECT_EQ(written.error(), StreamError::unreadable);
   }
   ::munmap(mapped, 2 * page);
 }
