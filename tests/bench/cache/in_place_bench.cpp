@@ -96,21 +96,32 @@ class Reader {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
   }
-  // Nanoseconds of the core for each read.
+  // Nanoseconds of the core for each read; a turn's are sent together.
   double copied(const Sink& sink, std::uint64_t reads) {
-    return measure(reads, [&](std::uint64_t place) {
-      auto buffer = lane_->buffers().lease({read_bytes});
-      CHECK(buffer.has_value());
-      run(VolumeIo::Kind::read, place, buffer->bytes().first(read_bytes));
-      const std::span<const std::byte> bytes = buffer->bytes().first(read_bytes);
-      sink.send({&bytes, 1});
+    std::array<BufferLease, turn_reads> buffers;
+    return measure(reads, [&](SeededRandom& random) {
+      for (BufferLease& buffer : buffers) {
+        buffer = std::move(lane_->buffers().lease({read_bytes}).value());
+        run(VolumeIo::Kind::read, random.below(places()), buffer.bytes().first(read_bytes));
+      }
+      for (BufferLease& buffer : buffers) {
+        const std::span<const std::byte> bytes = buffer.bytes().first(read_bytes);
+        sink.send({&bytes, 1});
+        buffer.release();
+      }
     });
   }
   double sent_in_place(const Sink& sink, std::uint64_t reads) {
-    return measure(reads, [&](std::uint64_t place) {
-      const PinnedRead read = in_place(place);
-      CHECK(static_cast<bool>(read));
-      sink.send(read.pieces());
+    std::array<PinnedRead, turn_reads> pinned;
+    return measure(reads, [&](SeededRandom& random) {
+      for (PinnedRead& read : pinned) {
+        read = in_place(random.below(places()));
+        CHECK(static_cast<bool>(read));
+      }
+      for (PinnedRead& read : pinned) {
+        sink.send(read.pieces());
+        read.release();
+      }
     });
   }
 
@@ -118,26 +129,25 @@ class Reader {
   struct Command : VolumeIo {
     bool is_open = true;
   };
-  template <class Read>
-  static double measure(std::uint64_t reads, const Read& read_one_of) {
+  template <class Turn>
+  static double measure(std::uint64_t reads, const Turn& turn) {
     SeededRandom random(7);
     std::vector<double> samples;
-    for (std::uint64_t at = 0; at < reads; at += per_sample) {
+    for (std::uint64_t at = 0; at < reads; at += sample_turns * turn_reads) {
       const double begin = core_ns();
-      for (std::uint64_t i = 0; i < per_sample; ++i) read_one_of(random.below(1U << 30));
-      samples.push_back((core_ns() - begin) / per_sample);
+      for (std::uint64_t i = 0; i < sample_turns; ++i) turn(random);
+      samples.push_back((core_ns() - begin) / static_cast<double>(sample_turns * turn_reads));
     }
     return median(samples);
   }
   [[nodiscard]] std::uint64_t places() const { return volume_.size().value / read_blocks; }
   [[nodiscard]] PinnedRead in_place(std::uint64_t place) {
-    return volume_.read_in_place(
-        *lane_, {.lba = {place % places() * read_blocks}, .blocks = {read_blocks}});
+    return volume_.read_in_place(*lane_, {.lba = {place * read_blocks}, .blocks = {read_blocks}});
   }
   void run(VolumeIo::Kind kind, std::uint64_t place, std::span<std::byte> data) {
     Command io;
     io.kind = kind;
-    io.lba = {place % places() * read_blocks};
+    io.lba = {place * read_blocks};
     io.blocks = {read_blocks};
     io.data = data;
     io.done = [](VolumeIo& ended, IoStatus status) noexcept {
@@ -152,7 +162,8 @@ class Reader {
     (void)lane_->reap();
   }
 
-  static constexpr std::uint64_t per_sample = 64;
+  static constexpr std::uint64_t turn_reads = 16;
+  static constexpr std::uint64_t sample_turns = 4;
 
   Volume& volume_;
   std::unique_ptr<UringLane> lane_;
@@ -160,15 +171,18 @@ class Reader {
 
 }  // namespace
 
-void measure_in_place(const BenchPlan& plan) {
+void measure_in_place(const BenchPlan& usual) {
+  BenchPlan plan = usual;
+  // A turn's reads may be pinned only if the volume has enough in the cache.
+  plan.writes = std::max<std::uint64_t>(plan.writes, 60'000);
   const CacheFile file(plan.memory, plan.device_bytes());
-  const std::uint64_t reads = plan.writes / read_blocks;
+  const std::uint64_t reads = usual.writes / read_blocks;
   for (int repeat = 0; repeat < plan.repeats; ++repeat) {
     for (const bool crc : {false, true}) {
       const std::string kind = crc ? "crc" : "plain";
       JoinedVolume joined(plan, file, crc);
+      const Sink sink;
       on_core(0, [&] {
-        const Sink sink;
         Reader reader(joined);
         reader.fill();
         tell(kind + " copied ns", reader.copied(sink, reads));
