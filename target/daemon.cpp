@@ -379,7 +379,9 @@ control::Status Daemon::status() const {
                              .retiring = cache.retiring,
                              .retired = cache.retired,
                              .healed_reads = cache.healed_reads,
-                             .lost_reads = cache.lost_reads});
+                             .lost_reads = cache.lost_reads,
+                             .reads_in_place = cache.reads_in_place,
+                             .bytes_in_place = cache.bytes_in_place.value});
   }
   for (const engine::Volume* volume : engine_->volumes()) {
     const auto& identity = volume->identity();

@@ -88,7 +88,7 @@ Result<void, PayloadFault> read_payload(const PmemRegion& region, const ExtentVa
 }
 
 Result<void, PayloadFault> verify_payload(const PmemRegion& region, const ExtentValue& value,
-                                          bool verify, SectorCount count) {
+                                          bool verify, SectorCount count, const PieceSums& heard) {
   const std::uint64_t part = value.place.value * sector_bytes;
   const std::uint64_t bytes = count.value * sector_bytes;
   if (!verify) {
@@ -104,9 +104,11 @@ Result<void, PayloadFault> verify_payload(const PmemRegion& region, const Extent
   for (std::uint64_t piece = origin / crc_piece_bytes; piece * crc_piece_bytes < origin + bytes;
        ++piece) {
     const std::uint64_t begin = piece * crc_piece_bytes;
-    const auto sum = region.checksum({data + begin}, {std::min(crc_piece_bytes, length - begin)});
+    const std::uint64_t size = std::min(crc_piece_bytes, length - begin);
+    const auto sum = region.checksum({data + begin}, {size});
     if (!sum) return PayloadFault::media_error;
     if (sum.value() != sums.of(piece)) return PayloadFault::bad_checksum;
+    if (begin >= origin) heard.note(begin - origin, size, sum.value());
   }
   return success();
 }

@@ -47,9 +47,11 @@ enum class PayloadFault : std::uint8_t {
                                                       std::uint64_t at = 0);
 
 // Reads a part of an extent where it lies, so that touching it afterwards meets no bad memory that
-// can be known; checks it like read_payload. Any thread.
+// can be known; checks it like read_payload, and `sums`, of the part, hears of its pieces. Any
+// thread.
 [[nodiscard]] Result<void, PayloadFault> verify_payload(const PmemRegion& region,
                                                         const ExtentValue& value, bool verify,
-                                                        SectorCount count);
+                                                        SectorCount count,
+                                                        const PieceSums& sums = {});
 
 }  // namespace engine

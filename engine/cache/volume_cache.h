@@ -105,14 +105,15 @@ class VolumeCache {
   // what bytes were checked against. Any thread.
   void read(SectorRange range, std::span<std::byte> bytes, ExtentIndex::Heat heat,
             FunctionRef<void(const CacheGap&)> on_gap, const PieceSums& sums = {});
-  // The longest hit at the front of the range that lies in one piece, with its segment pinned: for
-  // replies straight from the cache. Not checked. nullopt: a gap, or zeros.
+  // The hits at the front of the range, up to a gap or zeros, in address order and as many as there
+  // is room for; each lies in one piece, and its segment is pinned: for replies straight from the
+  // cache. Not checked, and no use of what is found. Any thread.
   struct Hit {
     ExtentValue value;
     SectorCount count;
     SegmentPin pin;
   };
-  [[nodiscard]] std::optional<Hit> pin_front(SectorRange range);
+  [[nodiscard]] std::size_t pin_front(SectorRange range, std::span<Hit> hits);
 
   [[nodiscard]] std::uint32_t slot() const { return slot_; }
   [[nodiscard]] std::uint32_t tag() const { return tag_; }
@@ -163,6 +164,7 @@ class VolumeCache {
   // A record whose data could not be copied at the end of its turn.
   void abandon(CommitRecord& record);
 
+  [[nodiscard]] SegmentPin pin_of(const ExtentValue& data);
   struct PinnedPiece;
   [[nodiscard]] std::size_t pin_pieces(SectorRange range, ExtentIndex::Heat heat,
                                        std::span<PinnedPiece> pieces);

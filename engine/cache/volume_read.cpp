@@ -28,13 +28,15 @@ std::size_t VolumeCache::pin_pieces(SectorRange range, ExtentIndex::Heat heat,
     if (count == pieces.size()) return;
     PinnedPiece& to = pieces[count++];
     to.piece = piece;
-    if (!piece.value || piece.value->kind != ExtentKind::data) return;
-    const auto segment =
-        device_.layout().segment_of({piece.value->place.value * format::place_bytes});
-    CHECK(segment.has_value());
-    to.pin = SegmentPin(device_.segments().counters(*segment));
+    if (piece.value && piece.value->kind == ExtentKind::data) to.pin = pin_of(*piece.value);
   });
   return count;
+}
+
+SegmentPin VolumeCache::pin_of(const ExtentValue& data) {
+  const auto segment = device_.layout().segment_of({data.place.value * format::place_bytes});
+  CHECK(segment.has_value());
+  return SegmentPin(device_.segments().counters(*segment));
 }
 
 void VolumeCache::read(SectorRange range, std::span<std::byte> bytes, ExtentIndex::Heat heat,
@@ -66,12 +68,17 @@ void VolumeCache::read(SectorRange range, std::span<std::byte> bytes, ExtentInde
   }
 }
 
-std::optional<VolumeCache::Hit> VolumeCache::pin_front(SectorRange range) {
-  std::array<PinnedPiece, 1> front;
-  if (pin_pieces(range, ExtentIndex::Heat::warm, front) == 0) return std::nullopt;
-  const Piece& piece = front[0].piece;
-  if (!piece.value || piece.value->kind != ExtentKind::data) return std::nullopt;
-  return Hit{.value = *piece.value, .count = piece.range.count, .pin = std::move(front[0].pin)};
+std::size_t VolumeCache::pin_front(SectorRange range, std::span<Hit> hits) {
+  std::size_t count = 0;
+  bool goes_on = true;
+  index_.look_up(range, ExtentIndex::Heat::keep, [&](const Piece& piece) {
+    goes_on = goes_on && count < hits.size() && piece.value.has_value() &&
+              piece.value->kind == ExtentKind::data;
+    if (!goes_on) return;
+    hits[count++] = {
+        .value = *piece.value, .count = piece.range.count, .pin = pin_of(*piece.value)};
+  });
+  return count;
 }
 
 }  // namespace engine

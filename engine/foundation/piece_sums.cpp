@@ -43,6 +43,15 @@ bool PieceSums::copy_to(std::span<std::uint32_t> crcs) const {
   return true;
 }
 
+std::optional<std::uint32_t> PieceSums::joined() const {
+  if (sums_.empty() || !std::ranges::all_of(sums_, &PieceSum::known)) return std::nullopt;
+  std::uint32_t crc = 0;
+  for (std::uint64_t piece = 0; piece < sums_.size(); ++piece) {
+    crc = crc32c_join(crc, sums_[piece].crc, length_of(piece));
+  }
+  return crc;
+}
+
 std::uint32_t PieceSums::whole(std::span<const std::byte> data) const {
   if (sums_.empty()) return crc32c(data);
   CHECK(data.size() == bytes_);

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace engine {
@@ -40,6 +41,8 @@ class PieceSums {
 
   // All of them, if all are known.
   [[nodiscard]] bool copy_to(std::span<std::uint32_t> crcs) const;
+  // The checksum of the whole, if all are known.
+  [[nodiscard]] std::optional<std::uint32_t> joined() const;
   // The checksum of the whole `data`, of which only unknown pieces are read.
   [[nodiscard]] std::uint32_t whole(std::span<const std::byte> data) const;
 

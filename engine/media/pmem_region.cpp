@@ -39,10 +39,12 @@ Result<void, PmemError> PmemRegion::read(MediaOffset offset, std::span<std::byte
   return success();
 }
 
-Result<std::uint32_t, PmemError> PmemRegion::checksum(MediaOffset offset, ByteCount length) const {
+Result<std::uint32_t, PmemError> PmemRegion::checksum(MediaOffset offset, ByteCount length,
+                                                      std::uint32_t before) const {
   TRY(const auto source, view(offset, length));
-  std::uint32_t crc = 0;
-  const auto fault = touch_guarded(source, [&crc, source]() noexcept { crc = crc32c(source); });
+  std::uint32_t crc = before;
+  const auto fault =
+      touch_guarded(source, [&crc, source]() noexcept { crc = crc32c_extend(crc, source); });
   if (fault) return mark_bad(*fault);
   return crc;
 }

@@ -46,9 +46,9 @@ class PmemRegion {
                                                                    ByteCount length) const;
   // A copy that survives bad memory, which is known from then on. Any thread. Errors: as view().
   [[nodiscard]] Result<void, PmemError> read(MediaOffset offset, std::span<std::byte> bytes) const;
-  // The CRC-32C of a range, in place; survives like read().
-  [[nodiscard]] Result<std::uint32_t, PmemError> checksum(MediaOffset offset,
-                                                          ByteCount length) const;
+  // The CRC-32C of a range, in place, behind bytes that had `before`; survives like read().
+  [[nodiscard]] Result<std::uint32_t, PmemError> checksum(MediaOffset offset, ByteCount length,
+                                                          std::uint32_t before = 0) const;
 
   // Error: not_supported in page granularity.
   [[nodiscard]] virtual Result<std::unique_ptr<PmemWriter>, PmemError> make_writer() = 0;

@@ -4,6 +4,7 @@
 #include "engine/foundation/check.h"
 #include "engine/foundation/guard.h"
 #include "engine/volume/cache_lane.h"
+#include "engine/volume/cached_pins.h"
 #include "engine/volume/cached_read.h"
 #include "engine/volume/cached_write.h"
 
@@ -19,9 +20,9 @@ CacheFront::CacheFront(OpenCache& cache, VolumeCache& volume, BackingDevice& bac
       admission_(cache_memory(cache.device->layout(), cache.volumes).remembered_misses),
       mode_(mode) {}
 
-SectorRange CacheFront::range_of(const VolumeIo& io) const {
+SectorRange CacheFront::range_of(Lba lba, BlockCount blocks) const {
   const std::uint64_t sectors = block_size_.bytes / format::place_bytes;
-  return {{io.lba.value * sectors}, {io.blocks.value * sectors}};
+  return {{lba.value * sectors}, {blocks.value * sectors}};
 }
 
 MediaOffset CacheFront::position_of(Sector sector) const {
@@ -75,6 +76,26 @@ void CacheFront::read(CacheLane& lane, VolumeIo& io) {
   }
   if (gaps.empty()) return io.done(io, IoStatus::ok);
   lane.take_read(lane.ticket_for(*this)).start(*this, io, gaps);
+}
+
+PinnedRead CacheFront::read_in_place(IoLane& lane, const ReadInPlace& read) {
+  // What is pinned cannot be given up for those who wait.
+  if (!space_.empty() && GUARD("nothing is pinned while writes wait")) return {};
+  CacheLane* const here = CacheLane::of(cache_, lane);
+  if (here == nullptr) return {};
+  const SectorRange range = range_of(read.lba, read.blocks);
+  CachedPins& pins = here->take_pins(here->ticket_for(*this));
+  if (!pins.pin(*this, range, read.needs_checksum)) {
+    here->give_back(pins);
+    return {};
+  }
+  // A use only now: else it would count once more when it is submitted.
+  if (read.is_use) {
+    volume_.index().look_up(range, ExtentIndex::Heat::warm, [](const Piece&) {});
+  }
+  reads_in_place_.fetch_add(1, std::memory_order_relaxed);
+  bytes_in_place_.fetch_add(range.count.value * format::place_bytes, std::memory_order_relaxed);
+  return PinnedRead(pins);
 }
 
 }  // namespace engine

@@ -11,6 +11,7 @@
 #include "engine/volume/admission_pace.h"
 #include "engine/volume/cache_mode.h"
 #include "engine/volume/open_cache.h"
+#include "engine/volume/pin_budget.h"
 #include "engine/volume/space_queue.h"
 #include "engine/volume/volume.h"
 #include "engine/volume/written_through.h"
@@ -41,6 +42,8 @@ class CacheFront {
 
   // As Volume::submit(); the range lies inside the volume. Read, write, write_zeroes, deallocate.
   void submit(IoLane& lane, VolumeIo& io);
+  // As Volume::read_in_place(); the range lies inside the volume, and is not empty.
+  [[nodiscard]] PinnedRead read_in_place(IoLane& lane, const ReadInPlace& read);
 
   [[nodiscard]] VolumeCache& volume() const { return volume_; }
   [[nodiscard]] BackingDevice& backing() const { return backing_; }
@@ -48,6 +51,7 @@ class CacheFront {
   [[nodiscard]] AdmissionFilter& admission() { return admission_; }
   [[nodiscard]] SpaceQueue& space() { return space_; }
   [[nodiscard]] AdmissionPace& pace() { return pace_; }
+  [[nodiscard]] PinBudget& pins() { return pins_; }
   [[nodiscard]] BlockSize block_size() const { return block_size_; }
   [[nodiscard]] CacheMode mode() const { return mode_.load(std::memory_order_relaxed); }
   [[nodiscard]] WriteWay write_way() const;
@@ -65,7 +69,10 @@ class CacheFront {
   [[nodiscard]] unsigned era() const { return era_.load(std::memory_order_seq_cst); }
   [[nodiscard]] WrittenThrough& written_through() { return written_through_; }
   [[nodiscard]] const Clock& clock() const { return clock_; }
-  [[nodiscard]] SectorRange range_of(const VolumeIo& io) const;
+  [[nodiscard]] SectorRange range_of(Lba lba, BlockCount blocks) const;
+  [[nodiscard]] SectorRange range_of(const VolumeIo& io) const {
+    return range_of(io.lba, io.blocks);
+  }
   [[nodiscard]] MediaOffset position_of(Sector sector) const;
 
   // Whether write-back gets on: who waits for space waits longer then.
@@ -82,6 +89,13 @@ class CacheFront {
     return healed_reads_.load(std::memory_order_relaxed);
   }
   void count_healed_read() { healed_reads_.fetch_add(1, std::memory_order_relaxed); }
+  // Reads that were given out where they lie, and their bytes. Any thread.
+  [[nodiscard]] std::uint64_t reads_in_place() const {
+    return reads_in_place_.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] ByteCount bytes_in_place() const {
+    return {bytes_in_place_.load(std::memory_order_relaxed)};
+  }
 
  private:
   void read(CacheLane& lane, VolumeIo& io);
@@ -94,6 +108,7 @@ class CacheFront {
   AdmissionFilter admission_;
   SpaceQueue space_;
   AdmissionPace pace_;
+  PinBudget pins_;
   std::atomic<CacheMode> mode_;
   std::atomic<bool> around_only_{false};
   std::atomic<unsigned> era_{0};  // 0 or 1
@@ -101,6 +116,8 @@ class CacheFront {
   std::atomic<bool> gets_on_{true};
   std::atomic<std::uint64_t> lost_reads_{0};
   std::atomic<std::uint64_t> healed_reads_{0};
+  std::atomic<std::uint64_t> reads_in_place_{0};
+  std::atomic<std::uint64_t> bytes_in_place_{0};
 };
 
 }  // namespace engine

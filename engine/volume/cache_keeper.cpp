@@ -293,6 +293,8 @@ void CacheKeeper::tick() {
   ByteCount dirty;
   std::uint64_t healed = 0;
   std::uint64_t lost = 0;
+  std::uint64_t reads_in_place = 0;
+  ByteCount bytes_in_place;
   for (const auto& slot : slots_) {
     slot->try_again(next_tick_);
     if (slot->upkeep() == nullptr) continue;
@@ -302,6 +304,8 @@ void CacheKeeper::tick() {
     dirty = dirty + slot->upkeep()->status().bytes_left;
     healed += slot->front()->healed_reads();
     lost += slot->front()->lost_reads();
+    reads_in_place += slot->front()->reads_in_place();
+    bytes_in_place = bytes_in_place + slot->front()->bytes_in_place();
   }
   if (retiring_) go_on_retiring();
   const std::lock_guard lock(mutex_);
@@ -312,6 +316,8 @@ void CacheKeeper::tick() {
     trouble_about_ = Finding::About::cache_device;
   }
   status_.dirty = dirty;
+  status_.reads_in_place = reads_in_place;
+  status_.bytes_in_place = bytes_in_place;
   status_.healed_reads = healed;
   status_.lost_reads = lost;
   status_.free = {std::uint64_t{cache_.device->segments().free_count()} *

@@ -6,6 +6,7 @@
 
 #include "engine/foundation/check.h"
 #include "engine/volume/cache_front.h"
+#include "engine/volume/cached_pins.h"
 #include "engine/volume/cached_read.h"
 #include "engine/volume/cached_write.h"
 #include "engine/volume/miss_read.h"
@@ -76,7 +77,9 @@ void CacheLane::tell(CacheCommand& command) {
 }
 
 bool CacheLane::is_quiet() const {
-  if (!reads_.is_whole() || !writes_.is_whole() || !misses_.is_whole()) return false;
+  if (!reads_.is_whole() || !writes_.is_whole() || !misses_.is_whole() || !pins_.is_whole()) {
+    return false;
+  }
   // A few instructions; nobody would wake the lane for their end.
   while (tellers_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
   return !is_told_.load(std::memory_order_relaxed);
@@ -100,9 +103,11 @@ CommandTicket CacheLane::ticket_for(const CacheFront& front) const {
 CachedRead& CacheLane::take_read(CommandTicket ticket) { return take(reads_, ticket); }
 CachedWrite& CacheLane::take_write(CommandTicket ticket) { return take(writes_, ticket); }
 MissRead& CacheLane::take_miss(CommandTicket ticket) { return take(misses_, ticket); }
+CachedPins& CacheLane::take_pins(CommandTicket ticket) { return take(pins_, ticket); }
 void CacheLane::give_back(CachedRead& read) { give_back(reads_, read); }
 void CacheLane::give_back(CachedWrite& write) { give_back(writes_, write); }
 void CacheLane::give_back(MissRead& miss) { give_back(misses_, miss); }
+void CacheLane::give_back(CachedPins& pins) { give_back(pins_, pins); }
 
 bool CacheLane::says(const LaneQuestion& question) {
   {

@@ -17,6 +17,7 @@
 namespace engine {
 
 class CacheFront;
+class CachedPins;
 class CachedRead;
 class CachedWrite;
 class MissRead;
@@ -48,9 +49,11 @@ class CacheLane final : public LaneGuest, private LaneTask, private CompletionSi
   [[nodiscard]] CachedRead& take_read(CommandTicket ticket);
   [[nodiscard]] CachedWrite& take_write(CommandTicket ticket);
   [[nodiscard]] MissRead& take_miss(CommandTicket ticket);
+  [[nodiscard]] CachedPins& take_pins(CommandTicket ticket);
   void give_back(CachedRead& read);
   void give_back(CachedWrite& write);
   void give_back(MissRead& miss);
+  void give_back(CachedPins& pins);
 
   // The device's keeper: whether the answer is known to be yes. Asks, unless it has asked that.
   [[nodiscard]] bool says(const LaneQuestion& question);
@@ -102,6 +105,7 @@ class CacheLane final : public LaneGuest, private LaneTask, private CompletionSi
   LanePool<CachedRead> reads_;
   LanePool<CachedWrite> writes_;
   LanePool<MissRead> misses_;
+  LanePool<CachedPins> pins_;
 };
 
 }  // namespace engine

@@ -154,6 +154,16 @@ void CachedVolume::submit(IoLane& lane, VolumeIo& io) {
   front->submit(lane, io);
 }
 
+PinnedRead CachedVolume::read_in_place(IoLane& lane, const ReadInPlace& read) {
+  CacheFront* const front = front_.load(std::memory_order_acquire);
+  const std::uint64_t size = blocks_.load(std::memory_order_acquire);
+  if (front == nullptr || read.blocks.value == 0 || read.lba.value > size ||
+      read.blocks.value > size - read.lba.value) {
+    return {};
+  }
+  return front->read_in_place(lane, read);
+}
+
 // Counted before the second look: who gives it a front sees the request there, or it sees the
 // front.
 void CachedVolume::submit_directly(IoLane& lane, VolumeIo& io) {

@@ -38,6 +38,7 @@ class CachedVolume final : public Volume {
     return changes_.load(std::memory_order_acquire);
   }
   void submit(IoLane& lane, VolumeIo& io) override;
+  [[nodiscard]] PinnedRead read_in_place(IoLane& lane, const ReadInPlace& read) override;
 
   void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
   // Late because of its pool; any thread.

@@ -113,6 +113,9 @@ struct CacheStatus {
   // what nobody has any more.
   std::uint64_t healed_reads = 0;
   std::uint64_t lost_reads = 0;
+  // And reads that were given out where they lie (Volume::read_in_place), with their bytes.
+  std::uint64_t reads_in_place = 0;
+  ByteCount bytes_in_place;
   PmemGuarantee guarantee{};
 };
 

@@ -11,6 +11,7 @@
 #include "engine/foundation/uuid.h"
 #include "engine/media/backing_device.h"
 #include "engine/volume/finding.h"
+#include "engine/volume/pinned_read.h"
 
 namespace engine {
 
@@ -105,6 +106,13 @@ class Volume {
   // overlap each other are the caller's to order. Ends with out_of_range for blocks beyond size(),
   // unavailable while late or refused.
   virtual void submit(IoLane& lane, VolumeIo& io) = 0;
+
+  // Any thread, each with its own lane. A read that the cache has whole is given out where it lies,
+  // checked as any other: what was last answered, or is newer. Empty: it is to be submitted, which
+  // says why if it fails too; without a cache, and while writes wait for space in it, always.
+  [[nodiscard]] virtual PinnedRead read_in_place(IoLane& /*lane*/, const ReadInPlace& /*read*/) {
+    return {};
+  }
 };
 
 }  // namespace engine

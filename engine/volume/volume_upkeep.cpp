@@ -91,6 +91,7 @@ void VolumeUpkeep::tick() {
   const std::uint32_t most =
       std::min(segments.shares().share(volume_.tag()).maximum, segments.count());
   write_back_.set_share({std::uint64_t{most} * volume_.device().layout().segment_bytes});
+  front_.pins().set_segments(segments.shares().used(volume_.tag()));
   write_back_.set_foreground_busy(busy_);
   write_back_.tick();
   status_ = write_back_.status();

@@ -51,7 +51,9 @@ json::object value_of(const CacheStatus& c) {
           {"retiring", c.retiring},
           {"retired", c.retired},
           {"healed_reads", c.healed_reads},
-          {"lost_reads", c.lost_reads}};
+          {"lost_reads", c.lost_reads},
+          {"reads_in_place", c.reads_in_place},
+          {"bytes_in_place", c.bytes_in_place}};
 }
 
 json::object value_of(const VolumeStatus& v) {

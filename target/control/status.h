@@ -42,6 +42,9 @@ struct CacheStatus {
   // what nobody has any more.
   std::uint64_t healed_reads = 0;
   std::uint64_t lost_reads = 0;
+  // And reads that were sent from where they lie in it, without a copy, with their bytes.
+  std::uint64_t reads_in_place = 0;
+  std::uint64_t bytes_in_place = 0;
 };
 
 struct VolumeStatus {

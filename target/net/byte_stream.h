@@ -19,6 +19,7 @@ enum class StreamError : std::uint8_t {
   closed,       // the peer ended the stream in order
   broken,       // reset, timed out or otherwise unusable
   evicted,      // its place was needed, and the peer had not settled
+  unreadable,   // what was to be written lies in memory that has gone bad
 };
 
 // Readiness, not completion: a reactor turn reads and writes what it can without waiting, and asks

@@ -82,6 +82,7 @@ engine::Result<std::size_t, StreamError> TcpStream::write(std::span<const iovec>
     const ssize_t sent = ::sendmsg(socket_, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent >= 0) return static_cast<std::size_t>(sent);
     if (errno == EAGAIN || errno == EWOULDBLOCK) return StreamError::would_block;
+    if (errno == EFAULT) return StreamError::unreadable;
     if (errno != EINTR) return StreamError::broken;
   }
 }

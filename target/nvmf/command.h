@@ -63,9 +63,9 @@ struct Command {
   CommandPort* port = nullptr;
 };
 
-// The duty to answer one command: move-only; ends by respond() or respond_with_data(), or is parked
-// in the command while the engine works on it. Destroying an unanswered permit is a bug and ends
-// the process.
+// The duty to answer one command: move-only; ends by respond(), respond_with_data() or
+// respond_in_place(), or is parked in the command while the engine works on it. Destroying an
+// unanswered permit is a bug and ends the process.
 class CommandPermit {
  public:
   explicit CommandPermit(Command& command) : command_(&command) {}
@@ -93,6 +93,11 @@ class CommandPermit {
   // Sends the first `bytes` of command.buffer to the host, then success (elided into SUCCESS where
   // allowed).
   void respond_with_data(std::uint32_t bytes, std::uint64_t result = 0);
+  // Whether respond_in_place() may end the command with so much. If not: lease_for_host().
+  [[nodiscard]] bool may_respond_in_place(std::uint32_t bytes) const;
+  // The same, with all of a read from where it lies; its checksum is there if the link has data
+  // digests.
+  void respond_in_place(engine::PinnedRead read);
 
  private:
   Command* command_;
@@ -106,6 +111,8 @@ enum class EndReason : std::uint8_t {
   host_terminated,  // H2CTermReq was received
   connect_timeout,  // no ICReq or no Connect in time
   idle_timeout,
+  data_not_taken,      // it kept data of the cache pinned for long, and no buffer was free for it
+  data_unreadable,     // what was being sent lies in memory that has gone bad
   keep_alive_timeout,  // KATO passed
   controller_reset,    // CC.EN 1 -> 0, or shutdown finished and the host left
   disconnected,        // Fabrics Disconnect on this queue
@@ -141,6 +148,9 @@ class CommandPort {
   virtual void lease_for_host(Command& command, std::uint32_t bytes) = 0;
   virtual void respond(Command& command, protocol::nvme::Status status, std::uint64_t result) = 0;
   virtual void respond_with_data(Command& command, std::uint32_t bytes, std::uint64_t result) = 0;
+  [[nodiscard]] virtual bool may_respond_in_place(const Command& command,
+                                                  std::uint32_t bytes) const = 0;
+  virtual void respond_in_place(Command& command, engine::PinnedRead read) = 0;
 
   // Answers a command that waits for a transfer buffer Command Abort Requested; false if there is
   // none of this identifier. Its executor does not hear of it again.
@@ -196,6 +206,13 @@ inline void CommandPermit::respond(protocol::nvme::Status status, std::uint64_t 
 inline void CommandPermit::respond_with_data(std::uint32_t bytes, std::uint64_t result) {
   Command& command = park();
   command.port->respond_with_data(command, bytes, result);
+}
+inline bool CommandPermit::may_respond_in_place(std::uint32_t bytes) const {
+  return command_->port->may_respond_in_place(*command_, bytes);
+}
+inline void CommandPermit::respond_in_place(engine::PinnedRead read) {
+  Command& command = park();
+  command.port->respond_in_place(command, std::move(read));
 }
 
 }  // namespace target::nvmf

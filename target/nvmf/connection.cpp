@@ -112,6 +112,7 @@ void Connection::flush() {
       send_soon();
     });
     watch_for_stall();
+    if (const auto pinned = output_.longest_pinned()) look_again(pinned->since + longest_pin);
     return;
   }
 }
@@ -189,6 +190,7 @@ void Connection::lost(StreamError error) {
   EndReason reason = EndReason::connection_lost;
   if (error == StreamError::closed) reason = EndReason::closed_by_host;
   if (error == StreamError::evicted) reason = EndReason::connect_timeout;
+  if (error == StreamError::unreadable) reason = EndReason::data_unreadable;
   begin_end(reason, Phase::closed);
 }
 
@@ -234,6 +236,7 @@ void Connection::look_again(Instant deadline) {
 void Connection::time_passed() {
   if (ending()) return begin_end(reason_, Phase::closed);
   const Instant now = reactor_.clock().now();
+  if (!let_go_of_pins(now)) return;
   std::optional<Instant> deadline;
   EndReason reason = EndReason::idle_timeout;
   const auto watch = [&](Instant since, Duration limit, EndReason when_passed) {
@@ -250,6 +253,7 @@ void Connection::time_passed() {
   if (!output_.empty()) watch(last_sent_, options_.stall_timeout, EndReason::idle_timeout);
   if (!deadline || *deadline > now) {
     if (deadline) reactor_.timers().arm(timer_, *deadline);
+    if (const auto pinned = output_.longest_pinned()) look_again(pinned->since + longest_pin);
     if (blocked_slot_ != nullptr) serve_waiting();  // does its volume hang?
     return;
   }
@@ -260,6 +264,28 @@ void Connection::time_passed() {
     if (const auto error = decoder_.error_at_end(front)) return fail(*error, front);
   }
   begin_end(reason, Phase::closed);
+}
+
+// What the host leaves for long where it lies is copied, and the cache may give up the place.
+// False: it cannot be copied, and the connection has ended.
+bool Connection::let_go_of_pins(Instant now) {
+  for (;;) {
+    const auto pinned = output_.longest_pinned();
+    if (!pinned || now < pinned->since + longest_pin) return true;
+    std::optional<engine::BufferLease> copy;
+    if (memory_allows(held_by_host(), pinned->bytes)) {
+      copy = reactor_.lane().buffers().lease({pinned->bytes});
+    }
+    if (!copy) {
+      begin_end(EndReason::data_not_taken, Phase::closed);
+      return false;
+    }
+    if (!output_.copy_longest_pinned(std::move(*copy))) {
+      begin_end(EndReason::data_unreadable, Phase::closed);
+      return false;
+    }
+    registry_.counters_.pins_copied.fetch_add(1, std::memory_order_relaxed);
+  }
 }
 
 const char* text(EndReason reason) {
@@ -276,6 +302,10 @@ const char* text(EndReason reason) {
       return "no Connect in time";
     case EndReason::idle_timeout:
       return "host stalled";
+    case EndReason::data_not_taken:
+      return "host does not take its data, and there is no memory to keep it";
+    case EndReason::data_unreadable:
+      return "data cannot be read any more: bad memory";
     case EndReason::keep_alive_timeout:
       return "keep-alive timeout";
     case EndReason::controller_reset:

@@ -46,6 +46,9 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   void lease_for_host(Command& command, std::uint32_t bytes) override;
   void respond(Command& command, protocol::nvme::Status status, std::uint64_t result) override;
   void respond_with_data(Command& command, std::uint32_t bytes, std::uint64_t result) override;
+  [[nodiscard]] bool may_respond_in_place(const Command& command,
+                                          std::uint32_t bytes) const override;
+  void respond_in_place(Command& command, engine::PinnedRead read) override;
   [[nodiscard]] bool abort_waiting(std::uint16_t command_id) override;
   void bind(const QueueBinding& binding) override;
   void end(EndReason reason) override;
@@ -57,6 +60,8 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
     return held_bytes_ + output_.leased_bytes();
   }
   [[nodiscard]] std::size_t output_bytes() const { return output_.bytes(); }
+  // Bytes of the cache that its replies keep there.
+  [[nodiscard]] std::size_t pinned_bytes() const { return output_.pinned_bytes(); }
   [[nodiscard]] std::uint32_t outstanding_commands() const { return slots_.outstanding(); }
 
   // The list of the registry.
@@ -128,6 +133,12 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   // connection_transfer.cpp: from commands to bytes.
   void execute(CommandSlot& slot);
   void answer(CommandSlot& slot, protocol::nvme::Status status, std::uint64_t result);
+  // C2HData: its header in front of the data; behind it the digest, where there are digests, and
+  // the completion, unless SUCCESS in the header stands for it.
+  [[nodiscard]] bool begin_data_to_host(const CommandSlot& slot, std::uint32_t bytes,
+                                        std::uint64_t result);
+  void end_data_to_host(CommandSlot& slot, const protocol::nvme_tcp::DataDigest& digest,
+                        bool elided, std::uint64_t result);
   void append_completion(std::uint16_t command_id, protocol::nvme::Status status,
                          std::uint64_t result);
   [[nodiscard]] std::uint16_t reported_sq_head();
@@ -139,6 +150,11 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   [[nodiscard]] bool serve_volume(std::size_t at);
   [[nodiscard]] Grant lease(CommandSlot& slot, std::uint32_t bytes, bool use_reserve);
   [[nodiscard]] Grant may_hold(const CommandSlot& slot, std::uint32_t bytes) const;
+  [[nodiscard]] bool memory_allows(std::uint64_t held, std::uint64_t bytes) const;
+  // Of buffers, for as long as its host wants.
+  [[nodiscard]] std::uint64_t held_by_host() const {
+    return held_bytes_ - bytes_with_volumes_ + output_.leased_bytes();
+  }
   void wait_after(Grant denied, std::uint32_t bytes, bool use_reserve);
   [[nodiscard]] VolumeUse& use_of(block::BlockVolume* volume);
   [[nodiscard]] std::size_t bytes_with(const block::BlockVolume* volume) const;
@@ -166,6 +182,7 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   void time_passed();
   void watch_for_stall();
   void look_again(engine::Instant deadline);
+  [[nodiscard]] bool let_go_of_pins(engine::Instant now);
   [[nodiscard]] bool host_owes() const;
   [[nodiscard]] bool ending() const { return phase_ >= Phase::draining; }
   [[nodiscard]] bool may_answer() const {
@@ -184,6 +201,8 @@ class Connection final : public CommandPort, private TurnTask, private Poller {
   static constexpr std::uint32_t largest_reserve_bytes = 64U << 10;
   // What a connection may hold of buffers when memory is short.
   static constexpr std::uint32_t small_bytes = 64U << 10;
+  // A reply keeps data in the cache no longer than this: then it is copied.
+  static constexpr engine::Duration longest_pin = std::chrono::seconds(2);
   // A capsule that waits for its volume is looked at no more often.
   static constexpr engine::Duration shortest_look = std::chrono::milliseconds(10);
 

@@ -35,8 +35,8 @@ struct ConnectionOptions {
   // Replies waiting for the host to read them; beyond it the host's commands are not read either.
   std::size_t output_bound_bytes = 4U << 20;
   // Transfer buffers that a host which does not read its replies, or does not send its data, can
-  // tie up, and as much again with each volume; less when memory is short. One command beside
-  // nothing else may have more.
+  // tie up, together with what its replies keep pinned in the cache, and as much again with each
+  // volume; less when memory is short. One command beside nothing else may have more.
   std::size_t buffer_ceiling_bytes = 4U << 20;
 
   // 0: no limit.
@@ -61,6 +61,7 @@ struct ConnectionCounters {
   std::atomic<std::uint64_t> host_terminations{0};
   std::atomic<std::uint64_t> timeouts{0};
   std::atomic<std::uint64_t> buffer_waits{0};   // commands that had to wait for a transfer buffer
+  std::atomic<std::uint64_t> pins_copied{0};    // replies that lay in the cache for too long
   std::atomic<std::uint64_t> hang_refusals{0};  // sent back because their volume hangs
   // By EndReason: why connections ended.
   std::array<std::atomic<std::uint64_t>, end_reason_count> ended{};

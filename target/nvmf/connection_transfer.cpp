@@ -177,17 +177,21 @@ Connection::Grant Connection::may_hold(const CommandSlot& slot, std::uint32_t by
   if (slot.volume != nullptr && !slot.volume->buffers().admits(bytes, budget)) {
     return Grant::volume_over_share;
   }
-  const std::uint64_t held =
-      held_bytes_ - bytes_with_volumes_ + output_.leased_bytes() + bytes_with(slot.volume);
-  const std::uint64_t wanted = held + bytes;
-  if (held == 0 || wanted <= small_bytes) {
-    return budget.has_free({std::uint64_t{2} * bytes}) ? Grant::yes : Grant::memory_short;
-  }
+  const std::uint64_t held = held_by_host() + bytes_with(slot.volume);
+  const std::uint64_t with_pinned = held + output_.pinned_bytes();
   // The data of a capsule is bounded by the queue's depth, and the stream would stand still.
-  if (wanted > options_.buffer_ceiling_bytes && slot.state != State::capsule) {
+  if (with_pinned != 0 && held + bytes > small_bytes && slot.state != State::capsule &&
+      with_pinned + bytes > options_.buffer_ceiling_bytes) {
     return Grant::connection_over_share;
   }
-  return budget.has_free({4 * wanted}) ? Grant::yes : Grant::memory_short;
+  return memory_allows(held, bytes) ? Grant::yes : Grant::memory_short;
+}
+
+// Whether enough is left to the others.
+bool Connection::memory_allows(std::uint64_t held, std::uint64_t bytes) const {
+  const std::uint64_t wanted = held + bytes;
+  const bool is_little = held == 0 || wanted <= small_bytes;
+  return registry_.budget_.has_free({is_little ? 2 * bytes : 4 * wanted});
 }
 
 Connection::Grant Connection::lease(CommandSlot& slot, std::uint32_t bytes, bool use_reserve) {
@@ -310,23 +314,56 @@ void Connection::respond_with_data(Command& command, std::uint32_t bytes, std::u
     return respond(command, nvme::status::success, result);
   }
   --executing_;
+  const bool elided = begin_data_to_host(slot, bytes, result);
+  const std::span<const std::byte> data = command.buffer.bytes().first(bytes);
+  nvme_tcp::DataDigest digest;
+  if (decoder_.link().ddgst) digest = nvme_tcp::DataDigest(command.io.sums.whole(data));
+  stop_counting(slot);
+  output_.append_payload(data, std::move(command.buffer));
+  end_data_to_host(slot, digest, elided, result);
+}
+
+// A host that takes nothing ties up no more than with buffers: what it leaves in the cache may have
+// to be copied.
+bool Connection::may_respond_in_place(const Command& command, std::uint32_t bytes) const {
+  const nvme::SglDescriptor& sgl = command.entry.data_pointer;
+  if (sgl.identifier != nvme::sgl_transport || sgl.length < bytes ||
+      bytes > engine::BufferPool::largest.value) {
+    return false;  // lease_for_host() says why
+  }
+  return held_by_host() + output_.pinned_bytes() + bytes <= options_.buffer_ceiling_bytes;
+}
+
+void Connection::respond_in_place(Command& command, engine::PinnedRead read) {
+  auto& slot = static_cast<CommandSlot&>(command);
+  CHECK(slot.state == State::executing);
+  if (!may_answer()) return respond(command, nvme::status::success, 0);
+  --executing_;
+  const bool elided = begin_data_to_host(slot, static_cast<std::uint32_t>(read.bytes()), 0);
+  const nvme_tcp::DataDigest digest(read.checksum());
+  output_.append_pinned(std::move(read), reactor_.now());
+  end_data_to_host(slot, digest, elided, 0);
+}
+
+bool Connection::begin_data_to_host(const CommandSlot& slot, std::uint32_t bytes,
+                                    std::uint64_t result) {
   const nvme_tcp::NegotiatedLink& link = decoder_.link();
-  const bool elide = options_.c2h_success && binding_.sq_flow_control_disabled && result == 0 &&
-                     !answering_connect_;
+  const bool elided = options_.c2h_success && binding_.sq_flow_control_disabled && result == 0 &&
+                      !answering_connect_;
   const auto header = output_.append(nvme_tcp::c2h_data_header_bytes(link));
   (void)nvme_tcp::encode_c2h_data_header(header, link,
                                          {.cccid = slot.entry.command_id,
                                           .offset = 0,
                                           .length = bytes,
                                           .last = true,
-                                          .success = elide});
-  const std::span<const std::byte> data = command.buffer.bytes().first(bytes);
-  nvme_tcp::DataDigest digest;
-  if (link.ddgst) digest = nvme_tcp::DataDigest(command.io.sums.whole(data));
-  stop_counting(slot);
-  output_.append_payload(data, std::move(command.buffer));
-  if (link.ddgst) digest.write(output_.append(nvme_tcp::digest_bytes).first<4>());
-  if (!elide) append_completion(slot.entry.command_id, nvme::status::success, result);
+                                          .success = elided});
+  return elided;
+}
+
+void Connection::end_data_to_host(CommandSlot& slot, const nvme_tcp::DataDigest& digest,
+                                  bool elided, std::uint64_t result) {
+  if (decoder_.link().ddgst) digest.write(output_.append(nvme_tcp::digest_bytes).first<4>());
+  if (!elided) append_completion(slot.entry.command_id, nvme::status::success, result);
   send_soon();
   release(slot);
 }

@@ -100,6 +100,9 @@ engine::PieceSums sums_of(Command& command, std::span<const std::byte> data) {
   return command.sums.view().part(0, data.size());
 }
 
+// A copy costs less than what it takes to keep more where it lies.
+constexpr std::uint32_t largest_copied_read = 16U << 10;
+
 std::uint32_t transfer_bytes(engine::ByteCount bytes) {
   return static_cast<std::uint32_t>(bytes.value);
 }
@@ -221,6 +224,7 @@ void IoQueue::run_read(CommandPermit permit, const nvme::Read& read, bool data_i
     if (const auto fits = nvme::check_data_length(read.data, bytes); !fits) {
       return refuse(std::move(permit), fits.error());
     }
+    if (read_in_place(permit, read, transfer_bytes(bytes))) return;
     return permit.lease_for_host(transfer_bytes(bytes));
   }
   command.io.kind = VolumeIo::Kind::read;
@@ -229,6 +233,25 @@ void IoQueue::run_read(CommandPermit permit, const nvme::Read& read, bool data_i
   command.io.data = command.buffer.bytes().first(bytes.value);
   if (port_.link().data_digest) command.io.sums = command.sums.begin(transfer_bytes(bytes));
   submit(permit.park());
+}
+
+bool IoQueue::read_in_place(CommandPermit& permit, const nvme::Read& read, std::uint32_t bytes) {
+  if (bytes <= largest_copied_read || !permit.may_respond_in_place(bytes)) return false;
+  engine::Volume& volume = permit.command().volume->volume();
+  auto found =
+      volume.read_in_place(port_.reactor().lane(), {.lba = read.blocks.first,
+                                                    .blocks = read.blocks.count,
+                                                    .needs_checksum = port_.link().data_digest});
+  if (!found) return false;
+  count_read(bytes);
+  permit.respond_in_place(std::move(found));
+  return true;
+}
+
+void IoQueue::count_read(std::uint64_t bytes) {
+  IoCounters& counters = owner_.counters();
+  counters.read_commands.fetch_add(1, std::memory_order_relaxed);
+  counters.bytes_read.fetch_add(bytes, std::memory_order_relaxed);
 }
 
 std::optional<std::span<std::byte>> IoQueue::host_data(CommandPermit& permit,
@@ -450,12 +473,10 @@ void IoQueue::complete(Command& command, IoStatus outcome) {
   IoCounters& counters = owner_.counters();
   switch (opcode) {
     case nvme::IoOpcode::read:
-      counters.read_commands.fetch_add(1, std::memory_order_relaxed);
-      counters.bytes_read.fetch_add(command.io.data.size(), std::memory_order_relaxed);
+      count_read(command.io.data.size());
       return permit.respond_with_data(static_cast<std::uint32_t>(command.io.data.size()));
     case nvme::IoOpcode::compare:  // counts as a read (Base 2.1, SMART: Host Read Commands)
-      counters.read_commands.fetch_add(1, std::memory_order_relaxed);
-      counters.bytes_read.fetch_add(command.io.data.size(), std::memory_order_relaxed);
+      count_read(command.io.data.size());
       return permit.respond(nvme::status::success);
     case nvme::IoOpcode::write:
       counters.write_commands.fetch_add(1, std::memory_order_relaxed);

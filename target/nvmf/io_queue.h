@@ -106,6 +106,10 @@ class IoQueue {
   // true when the capsule arrived may not be any more.
   void run(CommandPermit permit, bool data_is_ready);
   void run_read(CommandPermit permit, const protocol::nvme::Read& read, bool data_is_ready);
+  // True: the cache had it, and the command is answered.
+  [[nodiscard]] bool read_in_place(CommandPermit& permit, const protocol::nvme::Read& read,
+                                   std::uint32_t bytes);
+  void count_read(std::uint64_t bytes);
   void run_write(CommandPermit permit, const protocol::nvme::Write& write, bool data_is_ready);
   void run_write_zeroes(CommandPermit permit, const protocol::nvme::WriteZeroes& zeroes);
   void run_verify(CommandPermit permit, const protocol::nvme::Verify& verify);

@@ -21,7 +21,11 @@ std::span<std::byte> OutputQueue::append(std::size_t bytes) {
     }
   }
   ++filling_->pieces;
-  push({.data = space.data(), .bytes = bytes, .chunk = filling_.get(), .lease = {}});
+  Piece piece;
+  piece.data = space.data();
+  piece.bytes = bytes;
+  piece.chunk = filling_.get();
+  push(std::move(piece));
   return space;
 }
 
@@ -29,7 +33,62 @@ void OutputQueue::append_payload(std::span<const std::byte> data, engine::Buffer
   if (data.empty()) return;
   bytes_ += data.size();
   leased_bytes_ += lease.bytes().size();
-  push({.data = data.data(), .bytes = data.size(), .chunk = nullptr, .lease = std::move(lease)});
+  Piece piece;
+  piece.data = data.data();
+  piece.bytes = data.size();
+  piece.lease = std::move(lease);
+  push(std::move(piece));
+}
+
+void OutputQueue::append_pinned(engine::PinnedRead read, engine::Instant now) {
+  const auto places = read.pieces();
+  for (std::size_t at = 0; at < places.size(); ++at) {
+    Piece piece;
+    piece.data = places[at].data();
+    piece.bytes = places[at].size();
+    piece.is_pinned = true;
+    piece.since = now;
+    if (at + 1 == places.size()) piece.pin = std::move(read);
+    bytes_ += piece.bytes;
+    pinned_bytes_ += piece.bytes;
+    push(std::move(piece));
+  }
+}
+
+std::size_t OutputQueue::first_pinned() const {
+  std::size_t at = 0;
+  while (!pieces_[at].is_pinned) ++at;
+  return at;
+}
+
+std::optional<OutputQueue::Pinned> OutputQueue::longest_pinned() const {
+  if (pinned_bytes_ == 0) return std::nullopt;
+  std::size_t at = first_pinned();
+  Pinned longest{.since = pieces_[at].since};
+  for (;; ++at) {
+    longest.bytes += pieces_[at].bytes;
+    if (pieces_[at].pin) return longest;
+  }
+}
+
+bool OutputQueue::copy_longest_pinned(engine::BufferLease lease) {
+  const std::size_t first = first_pinned();
+  std::size_t last = first;
+  while (!pieces_[last].pin) ++last;
+  std::span<std::byte> space = lease.bytes();
+  for (std::size_t at = first; at <= last; ++at) {
+    Piece& piece = pieces_[at];
+    const auto copy = space.first(piece.bytes);
+    if (!pieces_[last].pin.copy({piece.data, piece.bytes}, copy)) return false;
+    space = space.subspan(copy.size());
+    piece.data = copy.data();
+    piece.is_pinned = false;
+    pinned_bytes_ -= piece.bytes;
+  }
+  leased_bytes_ += lease.bytes().size();
+  pieces_[last].lease = std::move(lease);
+  pieces_[last].pin.release();
+  return true;
 }
 
 void OutputQueue::push(Piece piece) {
@@ -72,6 +131,7 @@ void OutputQueue::sent(std::size_t bytes) {
   bytes_ -= bytes;
   while (bytes != 0) {
     Piece& front = pieces_.front();
+    if (front.is_pinned) pinned_bytes_ -= std::min(bytes, front.bytes);
     if (bytes < front.bytes) {
       front.data += bytes;
       front.bytes -= bytes;
@@ -93,15 +153,19 @@ void OutputQueue::clear() {
 void OutputQueue::check_invariants() const {
   std::size_t bytes = 0;
   std::size_t leased = 0;
+  std::size_t pinned = 0;
   std::size_t chunk_pieces = 0;
   for (const Piece& piece : pieces_) {
     CHECK(piece.bytes != 0);
     bytes += piece.bytes;
     leased += piece.lease.bytes().size();
+    pinned += piece.is_pinned ? piece.bytes : 0;
+    CHECK(piece.is_pinned || !piece.pin);
     chunk_pieces += piece.chunk != nullptr ? 1 : 0;
   }
   CHECK(bytes == bytes_);
   CHECK(leased == leased_bytes_);
+  CHECK(pinned == pinned_bytes_);
   std::size_t counted = filling_ != nullptr ? filling_->pieces : 0;
   for (const auto& chunk : sending_) {
     CHECK(chunk->pieces != 0);

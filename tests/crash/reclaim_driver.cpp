@@ -1,5 +1,6 @@
 #include "tests/crash/reclaim_driver.h"
 
+#include <array>
 #include <set>
 #include <utility>
 
@@ -84,10 +85,11 @@ void ReclaimDriver::read_some(std::uint32_t slot, SeededRandom& random) {
 
 void ReclaimDriver::pin(std::uint32_t slot, SectorRange range) {
   if (pinned_.size() == most_pinned) let_go();
-  if (auto hit = world_.volume(slot).pin_front(range)) {
-    pinned_.push_back({.hit = std::move(*hit), .bytes = {}});
-    pinned_.back().bytes = bytes_of(pinned_.back().hit);
-  }
+  world_.volume(slot).index().look_up(range, ExtentIndex::Heat::warm, [](const Piece&) {});
+  std::array<VolumeCache::Hit, 1> front;
+  if (world_.volume(slot).pin_front(range, front) == 0) return;
+  pinned_.push_back({.hit = std::move(front[0]), .bytes = {}});
+  pinned_.back().bytes = bytes_of(pinned_.back().hit);
 }
 
 namespace {

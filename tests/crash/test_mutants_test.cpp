@@ -37,6 +37,9 @@ constexpr Mutant mutants[] = {
     // The way of commands.
     {"outcome of the commit", "*CacheFrontSpace.ALogThatFailsAcknowledgesNothing/*"},
     {"payload crc of reads", "*CacheFrontTest.RotOf*"},
+    {"payload crc of reads in place", "*InPlaceRead.RotIsNotGivenOut/*"},
+    {"nothing is pinned while writes wait",
+     "*InPlaceRead.NothingIsPinnedWhileAWriteWaitsForSpace/*"},
     {"a miss looks again", "*CacheFrontTest.AMissLooksAgainBeforeItAsksTheBacking/*"},
     {"a fill can be overtaken", "*CacheFrontTest.WhoAsksAfterAWriteDoesNotGetWhatWasReadBefore/*"},
     {"overtaken misses are closed",

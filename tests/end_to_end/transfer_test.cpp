@@ -323,6 +323,43 @@ TEST(Transfer, UnalignedWritesOf512ByteBlocksLeaveTheirNeighboursAlone) {
   }
 }
 
+// Reads of more than 16 KiB leave from where they lie in the cache, whatever a write does
+// meanwhile.
+TEST(Transfer, LargeReadsAreSentFromTheCacheItself) {
+  Workplace workplace;
+  ConfigText config = file_config(workplace.make_pool("pool"));
+  config.caches = {{.name = "front", .path = workplace.make_cache("front", "32MiB")}};
+  config.volumes[0].cache = "device: front, max_dirty_age: 1h";
+  Daemon daemon(workplace, config);
+  ASSERT_TRUE(daemon.start());
+  constexpr std::uint32_t blocks = 32;
+  constexpr std::uint64_t extents = 96;  // 12 MiB: a segment of them may be pinned
+  for (const bool digests : {false, true}) {
+    Host host(daemon.endpoint(), {.transport = {.header_digest = digests, .data_digest = digests}});
+    ASSERT_TRUE(host.connected());
+    for (std::uint64_t at = 0; at < extents; ++at) {
+      ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, at * blocks, pattern(blocks * 4096, at), 4096));
+    }
+    const auto in_place = [&] {
+      return named(daemon.status(), "caches", "front").at("reads_in_place").to_number<int>();
+    };
+    // How much may be pinned is known when its keeper has looked.
+    const int before = in_place();
+    for (std::uint64_t round = 0; in_place() < before + 20; ++round) {
+      ASSERT_LT(round, 10'000U) << "no read is sent from the cache";
+      const std::uint64_t at = round * 7 % extents;
+      ASSERT_TRUE(read(*host.queue, 1, at * blocks, blocks, 4096) == pattern(blocks * 4096, at));
+    }
+    EXPECT_GE(named(daemon.status(), "caches", "front").at("bytes_in_place").to_number<int>(),
+              20 * static_cast<int>(blocks) * 4096);
+    // What is asked for behind a write is that write's.
+    for (std::uint64_t at = 0; at < extents; ++at) {
+      ASSERT_NO_FATAL_FAILURE(
+          write_and_read_back(*host.queue, 1, at * blocks, blocks, 4096, 1000 + at));
+    }
+  }
+}
+
 // Eight neighbours of one 4096-byte block written at the same time from several queues.
 TEST(Transfer, ConcurrentUnalignedWritesDoNotUndoEachOther) {
   Workplace workplace;

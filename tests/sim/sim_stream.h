@@ -29,6 +29,7 @@ struct SimWire {
   bool host_closed = false;
   bool broken = false;
   bool evicted = false;
+  bool unreadable = false;  // what the target writes next
   bool target_finished = false;
   bool target_closed = false;
   bool settled = false;
@@ -63,6 +64,7 @@ class SimStream final : public ByteStream {
   engine::Result<std::size_t, StreamError> write(std::span<const iovec> from) override {
     if (wire_->evicted) return StreamError::evicted;
     if (wire_->target_closed || wire_->broken) return StreamError::broken;
+    if (wire_->unreadable) return StreamError::unreadable;
     ++wire_->writes;
     std::vector<std::byte>& sink = wire_->to_host;
     const std::size_t room = wire_->room - std::min(wire_->room, sink.size());

@@ -29,6 +29,8 @@ int main(int argc, char** argv) {
   part("writes", "4 KiB writes of one core", measure_writes);
   part("cores", "4 KiB writes of two cores", measure_cores);
   part("reads", "read hits, and recovery", measure_reads);
+  part("in-place", "128 KiB read hits to a socket, copied and from where they lie",
+       measure_in_place);
   part("joined", "the same through Engine and CachedVolume", measure_joined);
   part("write-back", "to a file on the disk", measure_write_back);
   part("recovery", "logs read by one worker and by two",

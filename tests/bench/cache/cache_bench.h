@@ -35,6 +35,8 @@ void measure_writes(const BenchPlan& plan);
 void measure_cores(const BenchPlan& plan);
 // Read hits beside a bare copy; recovery of what was written.
 void measure_reads(const BenchPlan& plan);
+// 128 KiB that the cache has to a socket: by a buffer, and from where it lies.
+void measure_in_place(const BenchPlan& plan);
 // The whole way of a volume: Engine, CachedVolume, a lane. Beside VolumeCache alone.
 void measure_joined(const BenchPlan& plan);
 // How fast dirty data goes to a disk, beside a plain writer to the same file.

@@ -24,6 +24,7 @@ PARTS = [
     cache_bench("writes", 80, *COMMON),
     cache_bench("cores", 50, *COMMON),
     cache_bench("reads", 40, *COMMON),
+    cache_bench("in-place", 40, *COMMON),
     cache_bench("joined", 60, *COMMON),
     cache_bench("write-back", 90, *COMMON, "--written-back", "{written_back}"),
     Part("index", ("forebay-index-bench", "--benchmark_filter={index_filter}", "--benchmark_repetitions={repeats}",

@@ -138,6 +138,12 @@ def read_rows(rows):
             "holds": rows.figures.median("reads", figure) >= cases.AIM_RECOVERY})
 
 
+def in_place_rows(rows):
+    for kind, name in (("plain", ""), ("crc", ", checksums")):
+        rows.rate("in-place", f"128 KiB read hit to a loopback socket, from where it lies{name}", f"{kind} in place ns",
+                  f"{kind} copied ns", "the rate with a copy")
+
+
 def joined_rows(rows):
     part = "joined"
     rows.add(part, "through Engine and Volume: 4 KiB write, depth 1, p50",
@@ -250,7 +256,7 @@ def published_rows(rows):
 
 def rows_of(figures):
     rows = Rows(figures)
-    for some in (write_rows, core_rows, joined_rows, instruction_rows, read_rows, index_rows, write_back_rows,
+    for some in (write_rows, core_rows, joined_rows, instruction_rows, read_rows, in_place_rows, index_rows, write_back_rows,
                  hit_ratio_rows, page_rows, published_rows):
         some(rows)
     return rows.rows

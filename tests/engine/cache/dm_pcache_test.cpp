@@ -85,8 +85,8 @@ TEST(DmPcache, ReadersOfOneSegmentDoNotWaitForEachOther) {
   must(open.write(0, 8, 1));
   must(open.write(8, 8, 2));
   ASSERT_EQ(open.segment_of(0), open.segment_of(8));
-  const auto first = open.volume->pin_front({{0}, {8}});
-  const auto second = open.volume->pin_front({{8}, {8}});
+  const auto first = pin_front(*open.volume, {{0}, {8}});
+  const auto second = pin_front(*open.volume, {{8}, {8}});
   ASSERT_TRUE(first && second);
   EXPECT_EQ(open.device->segments().counters(*open.segment_of(0)).pins, 2U);
   EXPECT_THAT(open.read(0, 8), Each(1)) << "beside both";

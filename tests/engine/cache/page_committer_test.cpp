@@ -211,7 +211,7 @@ TEST(PageCommitter, BadPageIsHealedByWhateverIsWrittenThere) {
   const auto pmem = page_pmem(false);
   OpenVolume open(*pmem);
   must(open.write(0, 8, 1));
-  const auto hit = open.volume->pin_front({{0}, {8}});
+  const auto hit = pin_front(*open.volume, {{0}, {8}});
   ASSERT_TRUE(hit.has_value());
   pmem->poison({(hit->value.place.value + 8) * 512}, {512});
   must(open.write(8, 1, 2));

@@ -154,7 +154,7 @@ TEST(Reclaim, RotIsNotMovedIntoANewChecksum) {
   // Cut, so that it has to be moved to be kept.
   must(open.write(0, 24, 1));
   must(open.write(0, 1, 2));
-  const auto hit = open.volume->pin_front({{16}, {8}});
+  const auto hit = pin_front(*open.volume, {{16}, {8}});
   ASSERT_TRUE(hit.has_value());
   flip_bit(*pmem, {hit->value.place.value * 512});
   open.write_back();
@@ -239,7 +239,7 @@ TEST(Reclaim, APinnedSegmentWaitsForItsReader) {
   must(open.write(0, 32, 1));
   must(open.write(100, 32, 2));
   const std::uint32_t segment = *open.segment_of(0);
-  auto hit = open.volume->pin_front({{0}, {32}});
+  auto hit = pin_front(*open.volume, {{0}, {32}});
   ASSERT_TRUE(hit.has_value());
   must(open.write(0, 32, 3));
   open.write_back();

@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "engine/cache/page_committer.h"
@@ -107,6 +110,13 @@ struct OpenVolume {
   std::unique_ptr<PageCommitter> committer;  // page granularity
   std::unique_ptr<CacheActor> actor;
 };
+
+// The first hit of the range; nullopt: it begins with a gap or zeros.
+inline std::optional<VolumeCache::Hit> pin_front(VolumeCache& volume, SectorRange range) {
+  std::array<VolumeCache::Hit, 1> hit;
+  if (volume.pin_front(range, hit) == 0) return std::nullopt;
+  return std::move(hit[0]);
+}
 
 inline std::unique_ptr<SimPmem> cache_pmem(bool crc, std::uint32_t segments = 24) {
   auto pmem = std::make_unique<SimPmem>(

@@ -57,7 +57,7 @@ TEST(VolumeCache, RottenPieceIsAnErrorForWhatIsReadOfItAndNoMore) {
   const auto pmem = cache_pmem(true);
   OpenVolume open(*pmem);
   must(open.write(0, 24, 5));
-  const auto hit = open.volume->pin_front({{0}, {24}});
+  const auto hit = pin_front(*open.volume, {{0}, {24}});
   ASSERT_TRUE(hit.has_value());
   // In the second of three pieces.
   flip_bit(*pmem, {(hit->value.place.value + 9) * 512 + 17});
@@ -76,7 +76,7 @@ TEST(VolumeCache, SmallExtentThatWasOverwrittenInPartIsStillVerified) {
   OpenVolume open(*pmem);
   must(open.write(0, 8, 1));
   must(open.write(2, 2, 2));
-  const auto rest = open.volume->pin_front({{4}, {4}});
+  const auto rest = pin_front(*open.volume, {{4}, {4}});
   ASSERT_TRUE(rest.has_value());
   EXPECT_EQ(rest->value.origin, 4);
   EXPECT_THAT(open.read(4, 4), Each(1));
@@ -133,7 +133,7 @@ TEST(VolumeCache, AReadTellsTheSumsThatItWasCheckedAgainst) {
   EXPECT_THAT(known(16, 10), ElementsAre(true, false));
   EXPECT_THAT(known(1, 27), Each(false));
   // Of what others will give the bytes of, not even the good pieces.
-  const auto last = open.volume->pin_front({{24}, {4}});
+  const auto last = pin_front(*open.volume, {{24}, {4}});
   ASSERT_TRUE(last.has_value());
   flip_bit(*pmem, {last->value.place.value * 512});
   EXPECT_THAT(known(16, 12), ElementsAre(false, false));
@@ -169,7 +169,7 @@ TEST(VolumeCache, HealingIsConditional) {
     CommitRecord filled(open.sink);
     must(open.volume->fill(*open.actor, filled, {{0}, {8}}, from_backing));
     EXPECT_FALSE(open.actor->end_turn());
-    const auto bad = open.volume->pin_front({{0}, {8}})->value;
+    const auto bad = pin_front(*open.volume, {{0}, {8}})->value;
     flip_bit(*pmem, {bad.place.value * 512});
     EXPECT_THAT(open.read(0, 8), Each(-2));
     const Fragment fragment{.range = {{0}, {8}}, .value = bad};
@@ -297,7 +297,7 @@ TEST(VolumeCacheFailure, PlaceThatCannotBeWrittenAbandonsTheCommandAndTheNextGoe
   const auto pmem = cache_pmem(false);
   OpenVolume open(*pmem);
   must(open.write(0, 1, 1));
-  const auto hit = open.volume->pin_front({{0}, {1}});
+  const auto hit = pin_front(*open.volume, {{0}, {1}});
   pmem->heal_on_overwrite(false);
   pmem->poison({(hit->value.place.value + 1) * 512}, {512});
   must(open.write(1, 1, 2));
@@ -314,7 +314,7 @@ TEST(VolumeCacheFailure, OneBadPlaceOfATurnLeavesTheOthers) {
   const auto pmem = cache_pmem(true);
   OpenVolume open(*pmem);
   must(open.write(0, 8, 1));
-  const auto hit = open.volume->pin_front({{0}, {8}});
+  const auto hit = pin_front(*open.volume, {{0}, {8}});
   pmem->heal_on_overwrite(false);
   pmem->poison({(hit->value.place.value + 16) * 512}, {512});  // of the second of these
   std::deque<CommitRecord> records;

@@ -93,6 +93,7 @@ TEST(PieceSums, AreWorthTheirDataWhateverIsKnown) {
       data.view.note(piece * piece_bytes, bytes.size(), crc32c(bytes));
     }
     EXPECT_EQ(data.view.whole(data.bytes), crc32c(data.bytes)) << pieces;
+    EXPECT_EQ(data.view.joined(), pieces == 15 ? std::optional(crc32c(data.bytes)) : std::nullopt);
   }
   EXPECT_EQ(PieceSums().whole(data.bytes), crc32c(data.bytes));
 }

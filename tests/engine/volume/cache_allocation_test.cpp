@@ -1,7 +1,8 @@
-// The 4 KiB write and the read hit take nothing from the heap on their whole way through a lane. A
-// program of its own: it counts every allocation of the process.
+// The 4 KiB write and the read hit, copied and in place, take nothing from the heap on their whole
+// way through a lane. A program of its own: it counts every allocation of the process.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstdlib>
 #include <new>
 #include <vector>
@@ -82,6 +83,19 @@ TEST(CacheFrontAllocation, A4KibWriteAndAReadHitTakeNothingFromTheHeap) {
   EXPECT_EQ(allocations, before) << "writes";
   run(VolumeIo::Kind::read, 100);
   EXPECT_EQ(allocations, before) << "reads";
+  front.pins().set_segments(8 * depth);
+  std::array<PinnedRead, depth> pinned;
+  const auto read_in_place = [&] {
+    for (PinnedRead& read : pinned) {
+      read = front.read_in_place(*lane, {.lba = {random.below(blocks)}, .blocks = {1}});
+      ASSERT_TRUE(read);
+    }
+    for (PinnedRead& read : pinned) read.release();
+  };
+  read_in_place();  // as many as are ever pinned at once
+  const std::size_t before_pins = allocations;
+  for (int turn = 0; turn < 100; ++turn) read_in_place();
+  EXPECT_EQ(allocations, before_pins) << "reads in place";
   EXPECT_LT(cache.device->segments().free_count(), segments) << "no segment was changed";
 }
 

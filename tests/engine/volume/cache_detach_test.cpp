@@ -154,6 +154,32 @@ TEST_P(CacheDetach, TheCacheStaysUntilWhatIsUnderWayHasEnded) {
   EXPECT_EQ(std::to_integer<int>(read.bytes[0]), 0);
 }
 
+// A host that does not take its data from the socket keeps the cache for a while.
+TEST_P(CacheDetach, TheCacheStaysUntilWhatIsPinnedIsLetGoOf) {
+  Keeping now(*this, {cached("db01", disk_size)}, cache());
+  now.start();
+  constexpr std::uint64_t run_blocks = 256;
+  std::vector<std::byte> data(run_blocks * block, std::byte{0x41});
+  for (std::uint64_t at = 0; at < 10; ++at) {  // enough to have a segment pinned
+    ASSERT_EQ(
+        run(now[0].volume, *now.lane, VolumeIo::Kind::write, at * run_blocks, run_blocks, data),
+        IoStatus::ok);
+  }
+  PinnedRead read;
+  ASSERT_TRUE(Life::wait_for([&] {
+    read = now[0].volume.read_in_place(*now.lane, {.lba = {7}, .blocks = {8}});
+    return static_cast<bool>(read);
+  }));
+  ASSERT_TRUE(now.detach(0));
+  work(now, while_nothing_happens);
+  EXPECT_TRUE(now.has_cache(0));
+  for (const auto piece : read.pieces()) EXPECT_EQ(piece.back(), std::byte{0x41});
+  read.release();
+  ASSERT_TRUE(now.await_detached(0));
+  EXPECT_FALSE(now[0].volume.read_in_place(*now.lane, {.lba = {7}, .blocks = {8}}));
+  EXPECT_EQ(now.read(0, 7), 0x41);
+}
+
 TEST_P(CacheDetach, ItIsGivenUpWhenCancelled) {
   Keeping now(*this, {cached("db01", disk_size)}, cache());
   now.start();

@@ -1,7 +1,9 @@
 // What every ByteStream promises, tried on the kernel's sockets and on the simulated ones.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <memory>
 #include <string>
@@ -255,6 +257,26 @@ TYPED_TEST(ByteStreamContract, ClosedStreamCallsNobodyAndMayBeClosedAgain) {
   EXPECT_EQ(this->read(space).error(), StreamError::broken);
   EXPECT_EQ(this->write(space).error(), StreamError::broken);
   EXPECT_FALSE(this->stream.peer_address().empty());
+}
+
+// A file that was cut off below its mapping stands for memory that has gone bad.
+TEST(TcpStream, WhatTheKernelCannotReadIsAnErrorOfItsOwn) {
+  constexpr std::size_t page = 4096;
+  const UniqueFd file(::memfd_create("cut-off", MFD_CLOEXEC));
+  ASSERT_EQ(::ftruncate(file.get(), 2 * page), 0);
+  void* const mapped = ::mmap(nullptr, 2 * page, PROT_READ, MAP_SHARED, file.get(), 0);
+  ASSERT_NE(mapped, MAP_FAILED);
+  ASSERT_EQ(::ftruncate(file.get(), page), 0);
+  {
+    TcpEnds ends;
+    const iovec there{.iov_base = mapped, .iov_len = page};
+    EXPECT_TRUE(ends.stream().write({&there, 1}));
+    const iovec gone{.iov_base = static_cast<std::byte*>(mapped) + page, .iov_len = page};
+    const auto written = ends.stream().write({&gone, 1});
+    ASSERT_FALSE(written);
+    EXPECT_EQ(written.error(), StreamError::unreadable);
+  }
+  ::munmap(mapped, 2 * page);
 }
 
 TYPED_TEST(ByteStreamContract, MayBeClosedFromInsideItsCallback) {

@@ -21,6 +21,7 @@ class FakePort final : public CommandPort {
     protocol::nvme::Status status;
     std::uint64_t result = 0;
     std::vector<std::byte> data;
+    bool is_in_place = false;
   };
 
   explicit FakePort(Reactor& reactor) : reactor_(reactor) {
@@ -36,6 +37,7 @@ class FakePort final : public CommandPort {
   std::vector<Answer> answers;
   // Commands that ask for a buffer while this is set wait for ever.
   bool no_buffers = false;
+  bool may_pin = true;
   std::vector<Command*> waiting;
   std::optional<QueueBinding> binding;
   std::optional<EndReason> ended;
@@ -72,7 +74,7 @@ class FakePort final : public CommandPort {
     data_ready(CommandPermit(command));
   }
   void respond(Command& command, protocol::nvme::Status status, std::uint64_t result) override {
-    answers.push_back({command.entry.command_id, status, result, {}});
+    answers.push_back({command.entry.command_id, status, result, {}, false});
     command.buffer.release();
   }
   void respond_with_data(Command& command, std::uint32_t bytes, std::uint64_t result) override {
@@ -80,8 +82,21 @@ class FakePort final : public CommandPort {
     answers.push_back({command.entry.command_id,
                        protocol::nvme::status::success,
                        result,
-                       {data.begin(), data.end()}});
+                       {data.begin(), data.end()},
+                       false});
     command.buffer.release();
+  }
+  [[nodiscard]] bool may_respond_in_place(const Command&, std::uint32_t) const override {
+    return may_pin;
+  }
+  void respond_in_place(Command& command, engine::PinnedRead read) override {
+    Answer& answer = answers.emplace_back();
+    answer.cid = command.entry.command_id;
+    answer.status = protocol::nvme::status::success;
+    answer.is_in_place = true;
+    for (const auto piece : read.pieces()) {
+      answer.data.insert(answer.data.end(), piece.begin(), piece.end());
+    }
   }
   [[nodiscard]] bool abort_waiting(std::uint16_t command_id) override {
     for (Command* command : waiting) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/volume/volume.h"
+#include "tests/target/nvmf/fake_pins.h"
 
 namespace target::nvmf {
 
@@ -29,6 +30,8 @@ class HeldVolume final : public engine::Volume {
   [[nodiscard]] std::span<std::byte> block(std::uint64_t lba) {
     return std::span(bytes_).subspan(lba * identity_.block_size.bytes, identity_.block_size.bytes);
   }
+  // While true, what it is asked to give out in place is.
+  bool gives_out = false;
   // Requests that reached the volume, in order.
   std::vector<engine::VolumeIo::Kind> seen;
 
@@ -41,6 +44,15 @@ class HeldVolume final : public engine::Volume {
     return {.state = state(), .size = size(), .reason = {}, .promise = {}};
   }
   [[nodiscard]] std::uint64_t changes() const override { return 0; }
+  [[nodiscard]] engine::PinnedRead read_in_place(engine::IoLane&,
+                                                 const engine::ReadInPlace& read) override {
+    asked_in_place.push_back(read);
+    if (!gives_out) return {};
+    const auto bytes = std::span(bytes_).subspan(read.lba.value * identity_.block_size.bytes,
+                                                 read.blocks.value * identity_.block_size.bytes);
+    return given_out_.emplace_back(std::vector<std::byte>(bytes.begin(), bytes.end()), 4096).read();
+  }
+  std::vector<engine::ReadInPlace> asked_in_place;
   void submit(engine::IoLane&, engine::VolumeIo& io) override {
     seen.push_back(io.kind);
     if (hold) {
@@ -68,6 +80,7 @@ class HeldVolume final : public engine::Volume {
   engine::VolumeIdentity identity_;
   std::vector<std::byte> bytes_;
   std::deque<engine::VolumeIo*> held_;
+  std::deque<FakePins> given_out_;
 };
 
 }  // namespace target::nvmf

@@ -4,14 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <deque>
 #include <vector>
 
 #include "engine/foundation/random.h"
+#include "tests/target/nvmf/fake_pins.h"
 
 namespace target::nvmf {
 namespace {
 
 using Bytes = std::vector<std::byte>;
+using namespace std::chrono_literals;
 
 class OutputQueueTest : public testing::Test {
  protected:
@@ -28,6 +31,14 @@ class OutputQueueTest : public testing::Test {
     const auto data = lease->bytes().first(bytes);
     expected.insert(expected.end(), data.begin(), data.end());
     queue.append_payload(data, std::move(*lease));
+  }
+  FakePins& append_pinned(std::size_t bytes, std::size_t piece_bytes, unsigned seed,
+                          engine::Duration since = {}) {
+    const Bytes data(bytes, static_cast<std::byte>(seed));
+    expected.insert(expected.end(), data.begin(), data.end());
+    FakePins& pins = kept.emplace_back(data, piece_bytes);
+    queue.append_pinned(pins.read(), {since});
+    return pins;
   }
   // Sends at most `bytes` of at most `pieces` pieces.
   void send(std::size_t bytes, std::size_t pieces) {
@@ -46,6 +57,7 @@ class OutputQueueTest : public testing::Test {
 
   engine::MemoryBudget budget{engine::ByteCount{64U << 20}};
   engine::BufferPool pool{budget};
+  std::deque<FakePins> kept;
   OutputQueue queue;
   Bytes expected;
   Bytes sent;
@@ -76,27 +88,75 @@ TEST_F(OutputQueueTest, BufferIsGivenBackAsSoonAsItsLastByteIsSent) {
   EXPECT_EQ(sent, expected);
 }
 
+TEST_F(OutputQueueTest, AReadIsLetGoOfBehindItsLastByte) {
+  append(24, 1);
+  const FakePins& first = append_pinned(20000, 4096, 2);
+  const FakePins& second = append_pinned(8192, 8192, 3);
+  append(4, 4);
+  EXPECT_EQ(queue.pinned_bytes(), 28192U);
+  send(24 + 19999, 10);
+  EXPECT_TRUE(first.is_pinned);
+  EXPECT_EQ(queue.pinned_bytes(), 8193U);
+  send(1, 10);
+  EXPECT_FALSE(first.is_pinned);
+  EXPECT_TRUE(second.is_pinned);
+  send(8192, 10);
+  EXPECT_FALSE(second.is_pinned);
+  EXPECT_EQ(queue.pinned_bytes(), 0U);
+  send(4, 10);
+  EXPECT_TRUE(sent == expected);
+}
+
+TEST_F(OutputQueueTest, WhatIsPinnedLongestGoesOnAsACopy) {
+  const FakePins& first = append_pinned(20000, 4096, 2, 1s);
+  append(24, 1);
+  const FakePins& second = append_pinned(8192, 4096, 3, 2s);
+  send(5000, 10);
+  ASSERT_EQ(queue.longest_pinned()->since, engine::Instant{1s});
+  ASSERT_EQ(queue.longest_pinned()->bytes, 15000U);
+  EXPECT_TRUE(queue.copy_longest_pinned(*pool.lease({15000})));
+  queue.check_invariants();
+  EXPECT_FALSE(first.is_pinned);
+  EXPECT_TRUE(second.is_pinned);
+  EXPECT_GE(queue.leased_bytes(), 15000U);
+  EXPECT_EQ(queue.pinned_bytes(), 8192U);
+  ASSERT_EQ(queue.longest_pinned()->since, engine::Instant{2s});
+  EXPECT_TRUE(queue.copy_longest_pinned(*pool.lease({8192})));
+  EXPECT_FALSE(queue.longest_pinned());
+  while (!queue.empty()) send(3000, 10);
+  EXPECT_EQ(queue.leased_bytes(), 0U);
+  EXPECT_TRUE(sent == expected);
+}
+
 TEST_F(OutputQueueTest, ClearGivesEverythingBack) {
   for (unsigned i = 0; i < 300; ++i) {
     append(100, i);
     if (i % 3 == 0) append_payload(5000, i);
+    if (i % 5 == 0) append_pinned(9000, 4096, i);
   }
   queue.clear();
   queue.check_invariants();
   EXPECT_TRUE(queue.empty());
   EXPECT_EQ(queue.leased_bytes(), 0U);
+  for (const FakePins& pins : kept) EXPECT_FALSE(pins.is_pinned);
 }
 
 TEST_F(OutputQueueTest, AnyMixOfAppendingAndPartialSendingKeepsEveryByteInOrder) {
   engine::SeededRandom random(7);
   for (int round = 0; round < 20000; ++round) {
     const auto seed = static_cast<unsigned>(round);
-    switch (random.below(4)) {
+    switch (random.below(6)) {
       case 0:
         append(1 + random.below(152), seed);
         break;
       case 1:
         if (queue.leased_bytes() < (32U << 20)) append_payload(1 + random.below(20000), seed);
+        break;
+      case 2:
+        if (random.chance(1, 4)) append_pinned(1 + random.below(20000), 4096, seed);
+        if (const auto pinned = queue.longest_pinned(); pinned && random.chance(1, 4)) {
+          ASSERT_TRUE(queue.copy_longest_pinned(*pool.lease({pinned->bytes})));
+        }
         break;
       default:
         send(random.below(random.chance(1, 10) ? 100000 : 2000), 1 + random.below(64));
