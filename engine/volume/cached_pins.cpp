@@ -38,7 +38,7 @@ bool CachedPins::check(bool needs_checksum) {
     if (!bytes) return false;
     places_[at] = bytes.value();
     std::array<PieceSum, most_pieces> room;
-    const PieceSums sums(std::span(room).first(PieceSums::pieces_of(length.value)), length.value);
+    const PieceSums sums{std::span(room).first(PieceSums::pieces_of(length.value)), length.value};
     // The checksum of all of it reads it just as well.
     if ((verify || !needs_checksum) &&
         !verify_payload(region, hit.value, verify, hit.count, sums)) {
