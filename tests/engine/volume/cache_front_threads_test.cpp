@@ -166,6 +166,7 @@ class Host {
         --left;
         begin(*command);
       }
+      if (left == 0) let_go();
       turn();
     }
   }
@@ -204,7 +205,9 @@ class Host {
     if (random_.chance(1, 2)) {
       const std::uint64_t block =
           random_.below((random_.chance(1, 2) ? hot_blocks : blocks) - most_blocks);
-      return begin_read(command, block, 1 + random_.below(most_blocks));
+      const std::uint64_t count = random_.chance(1, 4) ? 1 : 1 + random_.below(most_blocks);
+      if (keep_in_place(block, count)) return;
+      return begin_read(command, block, count);
     }
     const std::uint64_t regions = blocks / region_blocks / thread_count;
     const std::uint64_t region =
@@ -220,6 +223,33 @@ class Host {
     }
     command.kind = VolumeIo::Kind::read;
     submit(command, block, count);
+  }
+
+  // What the cache gives out where it lies stays as it is until the next such read.
+  [[nodiscard]] bool keep_in_place(std::uint64_t block, std::uint64_t count) {
+    let_go();
+    std::array<std::uint32_t, most_blocks> oldest{};
+    for (std::uint64_t at = 0; at < count; ++at) {
+      oldest[at] = versions_.acknowledged[block + at].load();
+    }
+    kept_ = served_.front->read_in_place(*lane_, {.lba = {block}, .blocks = {count}});
+    if (!kept_) return false;
+    as_it_was_ = bytes_of(kept_);
+    for (std::uint64_t at = 0; at < count; ++at) {
+      versions_.look_at(std::span(as_it_was_).subspan(at * block_bytes, block_bytes), block + at,
+                        oldest[at]);
+    }
+    return true;
+  }
+  void let_go() {
+    if (!kept_) return;
+    EXPECT_TRUE(bytes_of(kept_) == as_it_was_) << "somebody has written there";
+    kept_.release();
+  }
+  static std::vector<std::byte> bytes_of(const PinnedRead& read) {
+    std::vector<std::byte> bytes;
+    for (const auto piece : read.pieces()) bytes.insert(bytes.end(), piece.begin(), piece.end());
+    return bytes;
   }
 
   // Nothing that overlaps another write of ours: those would have no order. They are all of one
@@ -288,6 +318,8 @@ class Host {
   std::uint64_t idle_turns_ = 0;
   std::thread::id thread_;
   const std::unique_ptr<UringLane> lane_ = std::move(UringLane::create(budget_).value());
+  PinnedRead kept_;
+  std::vector<std::byte> as_it_was_;
 };
 
 void every_block_is_one_that_can_be_there(std::unique_ptr<PmemRegion> region) {
@@ -308,6 +340,8 @@ void every_block_is_one_that_can_be_there(std::unique_ptr<PmemRegion> region) {
   }
   EXPECT_TRUE(served.front->space().empty());
   EXPECT_EQ(served.front->lost_reads(), 0U);
+  EXPECT_GT(served.front->reads_in_place(), 0U) << "nothing was given out where it lies";
+  EXPECT_EQ(served.front->pins().taken(), 0U);
   served.volume->misses().check_invariants();
   served.volume->index().check_invariants();
   served.cache.device->segments().check_invariants();
