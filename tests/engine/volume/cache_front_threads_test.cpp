@@ -28,8 +28,9 @@ constexpr std::uint64_t block_bytes = 4096;
 constexpr std::uint64_t region_blocks = 8;  // that one thread writes
 constexpr std::uint64_t thread_count = 3;
 constexpr std::uint64_t depth = 8;
-constexpr std::uint64_t commands = 2000;  // of each thread
-constexpr std::uint64_t hot_blocks = 64;  // that half of the reads go to
+constexpr std::uint64_t commands = 2000;      // of each thread
+constexpr std::uint64_t hot_blocks = 64;      // that half of the reads go to
+constexpr std::uint32_t pinned_segments = 8;  // half of the cache: more than is usual
 
 // Blocks have versions, counted by the thread that writes them: one that is read is not older than
 // the last that was acknowledged before, and not newer than the last that was begun.
@@ -96,6 +97,7 @@ class Served {
       cache.committer = std::make_unique<PageCommitter>(*cache.device);
     }
     front = std::make_unique<CacheFront>(cache, *volume, backing, BlockSize{block_bytes}, clock);
+    front->pins().set_segments(pinned_segments * PinBudget::parts);
   }
 
   void start() {
@@ -131,6 +133,7 @@ class Served {
       if (clock.now() >= next) {
         next = clock.now() + std::chrono::milliseconds(5);
         upkeep.tick();
+        front->pins().set_segments(pinned_segments * PinBudget::parts);
       }
       more = actor->end_turn() || more;
       lane->finish_turn();
@@ -161,12 +164,14 @@ class Host {
     thread_ = std::this_thread::get_id();
     std::uint64_t left = commands;
     while (left > 0 || open_ > 0 || !lane_->guests_are_quiet()) {
+      bool is_stuck = true;
       for (auto& command : commands_) {
         if (left == 0 || command->is_open) continue;
         --left;
         begin(*command);
+        is_stuck = false;
       }
-      if (left == 0) let_go();
+      if (is_stuck) let_go();  // perhaps the others wait for what is below it
       turn();
     }
   }
