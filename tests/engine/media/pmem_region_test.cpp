@@ -79,6 +79,8 @@ TEST_P(PmemContract, AnyOffsetAndLengthRoundTripsAndTouchesNothingElse) {
   EXPECT_TRUE(std::equal(view.begin(), view.end(), model.begin()));
   EXPECT_EQ(region.checksum({12345}, {54321}).value(),
             crc32c(std::span(model).subspan(12345, 54321)));
+  EXPECT_EQ(region.checksum({22345}, {44321}, region.checksum({12345}, {10000}).value()).value(),
+            region.checksum({12345}, {54321}).value());
 }
 
 TEST_P(PmemContract, NothingOutsideTheRegionIsTouched) {

@@ -28,8 +28,9 @@ constexpr std::uint64_t block_bytes = 4096;
 constexpr std::uint64_t region_blocks = 8;  // that one thread writes
 constexpr std::uint64_t thread_count = 3;
 constexpr std::uint64_t depth = 8;
-constexpr std::uint64_t commands = 2000;  // of each thread
-constexpr std::uint64_t hot_blocks = 64;  // that half of the reads go to
+constexpr std::uint64_t commands = 2000;      // of each thread
+constexpr std::uint64_t hot_blocks = 64;      // that half of the reads go to
+constexpr std::uint32_t pinned_segments = 8;  // half of the cache: more than is usual
 
 // Blocks have versions, counted by the thread that writes them: one that is read is not older than
 // the last that was acknowledged before, and not newer than the last that was begun.
@@ -96,6 +97,7 @@ class Served {
       cache.committer = std::make_unique<PageCommitter>(*cache.device);
     }
     front = std::make_unique<CacheFront>(cache, *volume, backing, BlockSize{block_bytes}, clock);
+    front->pins().set_segments(pinned_segments * PinBudget::parts);
   }
 
   void start() {
@@ -131,6 +133,7 @@ class Served {
       if (clock.now() >= next) {
         next = clock.now() + std::chrono::milliseconds(5);
         upkeep.tick();
+        front->pins().set_segments(pinned_segments * PinBudget::parts);
       }
       more = actor->end_turn() || more;
       lane->finish_turn();
@@ -161,11 +164,14 @@ class Host {
     thread_ = std::this_thread::get_id();
     std::uint64_t left = commands;
     while (left > 0 || open_ > 0 || !lane_->guests_are_quiet()) {
+      bool is_stuck = true;
       for (auto& command : commands_) {
         if (left == 0 || command->is_open) continue;
         --left;
         begin(*command);
+        is_stuck = false;
       }
+      if (is_stuck) let_go();  // perhaps the others wait for what is below it
       turn();
     }
   }
@@ -204,7 +210,9 @@ class Host {
     if (random_.chance(1, 2)) {
       const std::uint64_t block =
           random_.below((random_.chance(1, 2) ? hot_blocks : blocks) - most_blocks);
-      return begin_read(command, block, 1 + random_.below(most_blocks));
+      const std::uint64_t count = random_.chance(1, 4) ? 1 : 1 + random_.below(most_blocks);
+      if (keep_in_place(block, count)) return;
+      return begin_read(command, block, count);
     }
     const std::uint64_t regions = blocks / region_blocks / thread_count;
     const std::uint64_t region =
@@ -220,6 +228,33 @@ class Host {
     }
     command.kind = VolumeIo::Kind::read;
     submit(command, block, count);
+  }
+
+  // What the cache gives out where it lies stays as it is until the next such read.
+  [[nodiscard]] bool keep_in_place(std::uint64_t block, std::uint64_t count) {
+    let_go();
+    std::array<std::uint32_t, most_blocks> oldest{};
+    for (std::uint64_t at = 0; at < count; ++at) {
+      oldest[at] = versions_.acknowledged[block + at].load();
+    }
+    kept_ = served_.front->read_in_place(*lane_, {.lba = {block}, .blocks = {count}});
+    if (!kept_) return false;
+    as_it_was_ = bytes_of(kept_);
+    for (std::uint64_t at = 0; at < count; ++at) {
+      versions_.look_at(std::span(as_it_was_).subspan(at * block_bytes, block_bytes), block + at,
+                        oldest[at]);
+    }
+    return true;
+  }
+  void let_go() {
+    if (!kept_) return;
+    EXPECT_TRUE(bytes_of(kept_) == as_it_was_) << "somebody has written there";
+    kept_.release();
+  }
+  static std::vector<std::byte> bytes_of(const PinnedRead& read) {
+    std::vector<std::byte> bytes;
+    for (const auto piece : read.pieces()) bytes.insert(bytes.end(), piece.begin(), piece.end());
+    return bytes;
   }
 
   // Nothing that overlaps another write of ours: those would have no order. They are all of one
@@ -288,6 +323,8 @@ class Host {
   std::uint64_t idle_turns_ = 0;
   std::thread::id thread_;
   const std::unique_ptr<UringLane> lane_ = std::move(UringLane::create(budget_).value());
+  PinnedRead kept_;
+  std::vector<std::byte> as_it_was_;
 };
 
 void every_block_is_one_that_can_be_there(std::unique_ptr<PmemRegion> region) {
@@ -308,6 +345,8 @@ void every_block_is_one_that_can_be_there(std::unique_ptr<PmemRegion> region) {
   }
   EXPECT_TRUE(served.front->space().empty());
   EXPECT_EQ(served.front->lost_reads(), 0U);
+  EXPECT_GT(served.front->reads_in_place(), 0U) << "nothing was given out where it lies";
+  EXPECT_EQ(served.front->pins().taken(), 0U);
   served.volume->misses().check_invariants();
   served.volume->index().check_invariants();
   served.cache.device->segments().check_invariants();
