@@ -184,7 +184,7 @@ void overtake(FrontLife& life) {
   (void)life.turn(1);  // the write's record comes first
   life.go_on();
   EXPECT_TRUE(write.has_ended);
-  EXPECT_EQ(read.sectors(), of_backing(0, 8));
+  EXPECT_EQ(read.sectors(), FrontLife::of_backing(0, 8));
 }
 
 TEST_P(CacheFrontTest, HealingLosesAgainstAnyNewerWrite) {
