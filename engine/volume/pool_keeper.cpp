@@ -19,7 +19,6 @@ constexpr Duration measure_period = std::chrono::seconds(5);
 // What a process that was just killed had under way on a disk that works ends within this.
 constexpr Duration last_requests_patience = std::chrono::milliseconds(500);
 constexpr auto last_requests_poll = std::chrono::milliseconds(5);
-constexpr const char* stopping_answer = "the daemon is stopping";
 constexpr const char* memory_note = "in memory: contents are gone when the daemon stops";
 
 BlockCount blocks_of(ByteCount size, BlockSize block) { return {size.value / block.bytes}; }
@@ -147,47 +146,8 @@ bool PoolKeeper::await_idle(Instant deadline) {
   std::unique_lock lock(mutex_);
   return idle_.wait_until(lock, time_point(deadline), [this] {
     return ended_ || (doing_ == nullptr && !trying_now_ && grows_.empty() && binds_.empty() &&
-                      losses_.empty() && pace_.next() > clock_.now());
+                      losses_.empty() && abandons_.empty() && pace_.next() > clock_.now());
   });
-}
-
-template <class Request>
-void PoolKeeper::ask(std::deque<Request>& queue, Request request) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!ended_) {
-      queue.push_back(std::move(request));
-      wake_.notify_all();
-      return;
-    }
-  }
-  request.done(std::string(stopping_answer));
-}
-
-void PoolKeeper::grow(const std::string& volume, ByteCount size, GrowDone done) {
-  ask(grows_, {.volume = volume, .size = size, .done = std::move(done)});
-}
-
-void PoolKeeper::bind(const std::string& volume, const CacheBinding& binding, BindDone done) {
-  ask(binds_, {.volume = volume,
-               .change = [binding](const CacheBinding&) { return binding; },
-               .done = std::move(done)});
-}
-
-void PoolKeeper::abandon_cache(const std::string& volume, const Uuid& cache, BindDone done) {
-  ask(binds_,
-      {.volume = volume,
-       .change = [volume,
-                  cache](const CacheBinding& before) { return abandoned(volume, before, cache); },
-       .done =
-           [this, done = std::move(done)](const auto& bound) {
-             if (bound) try_now();
-             done(bound);
-           }});
-}
-
-void PoolKeeper::set_lost(const std::string& volume, const LostRanges& lost, LostDone done) {
-  ask(losses_, {.volume = volume, .lost = lost, .done = std::move(done)});
 }
 
 bool PoolKeeper::stop(Instant deadline) {
@@ -243,6 +203,14 @@ void PoolKeeper::run() {
       lock.unlock();
       set_lost_now(requests);
       lock.lock();
+    } else if (!abandons_.empty()) {
+      const AbandonRequest request = std::move(abandons_.front());
+      abandons_.pop_front();
+      doing_ = "giving a cache up";
+      busy_since_ = now;
+      lock.unlock();
+      request.done(abandon_now(request));
+      lock.lock();
     } else if (!grows_.empty()) {
       GrowRequest request = std::move(grows_.front());
       grows_.pop_front();
@@ -273,8 +241,10 @@ void PoolKeeper::run() {
   }
   doing_ = nullptr;
   const auto left = std::exchange(grows_, {});
+  const auto not_abandoned = std::exchange(abandons_, {});
   lock.unlock();
   for (const GrowRequest& request : left) request.done(std::string(stopping_answer));
+  for (const AbandonRequest& request : not_abandoned) request.done(std::string(stopping_answer));
   lock.lock();
   ended_ = true;
   idle_.notify_all();
@@ -434,12 +404,16 @@ void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
     }
     const IoSource source = IoSource::new_file(backing_number_);
     std::unique_ptr<FileMarker> marker;
-    BackingMark mark;
+    std::unique_ptr<FileJournal> journal;
     if (slot.user != nullptr) {
       auto opened = files_->open_marker(record, source);
       if (!opened) return stay_down(slot, opened.error());
       marker = std::move(opened.value());
-      mark = marker->found().mark;
+    }
+    if (slot.user != nullptr && slot.spec.cache->ordered == WriteBackOrder::journal) {
+      auto opened = files_->open_journal(record, source);
+      if (!opened) return stay_down(slot, opened.error());
+      journal = std::move(opened.value());
     }
     auto device = std::make_unique<FileDevice>(std::move(file.value()), record.size, source);
     slot.file = device.get();
@@ -452,8 +426,10 @@ void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
     }
     slot.volume.go_online(std::move(lossy), record.uuid, blocks, promise);
     if (slot.user != nullptr) {
-      slot.user->backing_came(
-          {.binding = record.cache, .marker = std::move(marker), .mark = mark, .promise = promise});
+      slot.user->backing_came({.binding = record.cache,
+                               .marker = std::move(marker),
+                               .journal = std::move(journal),
+                               .promise = promise});
     }
   }
   known_.remember(record);
@@ -496,81 +472,6 @@ void PoolKeeper::learn_identity(Slot& slot, const VolumeRecord* record) {
   if (slot.volume.state() != VolumeState::late || !slot.volume.identity().uuid.is_nil()) return;
   if (record == nullptr || record->block_size != slot.spec.block_size) return;
   slot.volume.learn(record->uuid, blocks_of(record->size, record->block_size));
-}
-
-void PoolKeeper::bind_now(const std::deque<BindRequest>& requests) {
-  std::vector<FilePool::NewBinding> bindings;
-  std::vector<const BindRequest*> bound_by;
-  for (const BindRequest& request : requests) {
-    const VolumeRecord* const record = files_ == nullptr ? nullptr : record_of(request.volume);
-    if (record == nullptr) {
-      request.done("pool " + spec_.name + " is not open, or has no volume " + request.volume);
-      continue;
-    }
-    const auto changed = request.change(record->cache);
-    if (!changed) {
-      request.done(changed.error());
-      continue;
-    }
-    bindings.push_back({.volume = request.volume, .cache = changed.value()});
-    bound_by.push_back(&request);
-  }
-  if (bindings.empty()) return;
-  const auto bound = files_->bind(bindings);
-  for (std::size_t at = 0; at < bound_by.size(); ++at) {
-    if (bound[at]) {
-      bound_by[at]->done(boost::outcome_v2::success());
-    } else {
-      bound_by[at]->done(bound[at].error().text);
-    }
-  }
-}
-
-void PoolKeeper::set_lost_now(const std::deque<LostRequest>& requests) {
-  for (const LostRequest& request : requests) {
-    const auto set = files_->set_lost(request.volume, request.lost);
-    if (set) {
-      request.done(boost::outcome_v2::success());
-    } else {
-      request.done(set.error().text);
-    }
-  }
-}
-
-Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {
-  const std::string& name = request.volume;
-  const ByteCount size = request.size;
-  const auto found = std::find_if(slots_.begin(), slots_.end(),
-                                  [&](const auto& slot) { return slot->spec.name == name; });
-  CHECK(found != slots_.end());
-  Slot& slot = **found;
-  const VolumeCondition now = slot.volume.condition();
-  if (now.state != VolumeState::online) {
-    return "volume " + name + " is not online: " + now.reason;
-  }
-  const BlockSize block = slot.spec.block_size;
-  const ByteCount existing = now.size * block;
-  if (size.value % block.bytes != 0) {
-    return "volume " + name + ": " + std::to_string(size.value) +
-           " bytes are not a whole number of blocks";
-  }
-  if (size < existing) {
-    return "volume " + name + ": " + size_text(size) + " is smaller than the existing " +
-           size_text(existing) + "; shrinking is refused. (To serve less, make a new volume.)";
-  }
-  if (slot.memory != nullptr) {
-    TRY(slot.memory->grow(size));
-  } else {
-    CHECK(slot.file != nullptr);
-    if (const PoolStatus pool = status(); !pool.open) return "volume " + name + ": " + pool.reason;
-    auto grown = files_->grow(name, size, slot.spec.size);
-    if (!grown) return "volume " + name + ": " + grown.error().text;
-    slot.file->grow(size);
-    known_.remember(grown.value());
-    (void)known_.save();
-  }
-  slot.volume.grow(blocks_of(size, block), promise_of(slot, size));
-  return boost::outcome_v2::success();
 }
 
 }  // namespace engine
