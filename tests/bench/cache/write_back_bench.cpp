@@ -115,9 +115,12 @@ Rate write_back(Cache& cache, Disk& disk, BackingJournal* journal = nullptr) {
   const double begin = now_ns();
   const double cpu_begin = cpu_ms();
   write_back.set_draining(true);
-  while (!cache.volume().commit().is_backing_current() || !write_back.is_quiet()) {
+  const auto has_ended = [&] {
+    return cache.volume().commit().is_backing_current() && write_back.is_quiet();
+  };
+  while (!has_ended()) {
     lane->finish_turn();
-    if (lane->reap() != 0 || lane->has_tasks()) continue;
+    if (lane->reap() != 0 || lane->has_tasks() || has_ended()) continue;
     pollfd wake{.fd = lane->wake_descriptor(), .events = POLLIN, .revents = 0};
     if (poll(&wake, 1, 1000) > 0) lane->clear_wake();
     CHECK(write_back.status().error.empty());
