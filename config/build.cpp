@@ -286,6 +286,10 @@ class Builder {
     }
     read_dirty_limits(cache, reader);
     assign(cache.max_dirty_age, reader.duration("max_dirty_age"));
+    if (const auto ordered = reader.choice("ordered")) {
+      cache.ordered =
+          ordered->value == "journal" ? VolumeCache::Ordered::journal : VolumeCache::Ordered::batch;
+    }
     return cache;
   }
 

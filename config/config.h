@@ -144,6 +144,11 @@ struct VolumeCache {
   std::uint32_t dirty_low_percent = 40;
   std::uint32_t dirty_high_percent = 60;
   std::chrono::milliseconds max_dirty_age{30'000};
+  enum class Ordered {
+    batch,    // between batches the pool alone is the volume as it was at one moment
+    journal,  // always, at twice the volume of writes
+  };
+  Ordered ordered = Ordered::batch;
 };
 
 // Its UUID is not here: the pool's own record of the volume holds it.

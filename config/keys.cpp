@@ -31,6 +31,7 @@ constexpr std::array<string_view, 1> later_provisionings{"thin"};
 constexpr std::array<string_view, 3> granularities{"byte", "cache-line", "page"};
 constexpr std::array<string_view, 5> cache_modes{"write-back", "write-through", "write-around",
                                                  "pass-through", "read-only"};
+constexpr std::array<string_view, 2> orders{"batch", "journal"};
 constexpr std::array<string_view, 2> block_sizes{"512", "4096"};
 constexpr std::array<string_view, 4> log_levels{"error", "warn", "info", "debug"};
 
@@ -110,6 +111,7 @@ constexpr Key volume_cache_keys[] = {
     {"dirty_low", Kind::percent, optional, 1, 100},
     {"dirty_high", Kind::percent, optional, 1, 100},
     {"max_dirty_age", Kind::duration, optional, second, 24 * hour},
+    {"ordered", Kind::choice, optional, 0, 0, orders},
 };
 
 constexpr Key host_keys[] = {

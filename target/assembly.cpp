@@ -82,7 +82,10 @@ engine::VolumeCacheSpec volume_cache_spec(const config::VolumeCache& cache) {
           .maximum = value_of(cache.maximum).value_or(engine::ByteCount{}),
           .dirty_low_percent = cache.dirty_low_percent,
           .dirty_high_percent = cache.dirty_high_percent,
-          .max_dirty_age = cache.max_dirty_age};
+          .max_dirty_age = cache.max_dirty_age,
+          .ordered = cache.ordered == config::VolumeCache::Ordered::journal
+                         ? engine::WriteBackOrder::journal
+                         : engine::WriteBackOrder::batch};
 }
 
 // Without the zone ("%eth0"): the discovery log tells addresses that other machines can use.

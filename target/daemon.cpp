@@ -87,6 +87,12 @@ std::string device_waited_for(const config::Volume& wish, const engine::VolumeCo
   return waits && wish.cache ? wish.cache->device.value : std::string();
 }
 
+std::string order_of(const config::Volume& wish) {
+  const bool is_journalled =
+      wish.cache && wish.cache->ordered == config::VolumeCache::Ordered::journal;
+  return is_journalled ? "journal" : "batch";
+}
+
 }  // namespace
 
 Daemon::Daemon(config::Config config, std::string config_hash)
@@ -394,6 +400,7 @@ control::Status Daemon::status() const {
          .cache = cache ? cache->device : device_waited_for(wish, now),
          .configured_cache = wish.cache ? wish.cache->device.value : std::string(),
          .cache_mode = cache ? std::string(text(cache->mode)) : std::string(),
+         .ordered = cache ? order_of(wish) : std::string(),
          .dirty_bytes = cache ? cache->dirty.value : 0,
          .draining = cache && cache->draining,
          .detaching = cache && cache->detaching,

@@ -11,11 +11,11 @@ namespace {
 // Of one copy of the log; with both, and the keys made of them, three times as much is in memory.
 // So many keys that many of them meet in one stripe.
 constexpr std::size_t window_bytes = 4U << 20;
-constexpr std::size_t fewest_pieces = 8;
-constexpr std::size_t most_pieces = 64;
+constexpr std::size_t fewest_log_pieces = 8;
+constexpr std::size_t most_log_pieces = 64;
 
 std::size_t pieces_in_window(std::uint32_t chunk_bytes) {
-  return std::clamp(window_bytes / chunk_bytes, fewest_pieces, most_pieces);
+  return std::clamp(window_bytes / chunk_bytes, fewest_log_pieces, most_log_pieces);
 }
 
 bool holds_data(const ReplayKey& key) { return !key.erases && key.value.kind == ExtentKind::data; }

@@ -18,7 +18,8 @@ ByteCount bytes_of_sectors(SectorCount count) { return {count.value * format::pl
 
 WriteBack::WriteBack(VolumeCache& volume, BackingDevice& backing, BackingMarker& marker,
                      IoLane& lane, DurableWriter& writer, const Clock& clock,
-                     const WriteBackLimits& limits, const BatchBounds& bounds)
+                     const WriteBackLimits& limits, const BatchBounds& bounds,
+                     BackingJournal* journal, ByteCount journal_frame)
     : volume_(volume),
       backing_(backing),
       marker_(marker),
@@ -30,6 +31,14 @@ WriteBack::WriteBack(VolumeCache& volume, BackingDevice& backing, BackingMarker&
       operations_(std::max(limits.most_in_flight, limits.busy_in_flight)) {
   for (Operation& operation : operations_) operation.owner = this;
   flush_.owner = this;
+  if (journal != nullptr) {
+    const auto told = [this] {
+      last_answer_ = clock_.now();
+      go_on();
+    };
+    journal_ = std::make_unique<BatchJournal>(*journal, volume_.device().region(), lane_, told,
+                                              journal_frame);
+  }
   volume_.commit().note_dirty_tail(tails().dirty_tail);
 }
 
@@ -135,6 +144,23 @@ bool WriteBack::advance() {
   switch (phase_) {
     case Phase::between:
       return leave_between();
+    case Phase::settle:
+      if (marker_under_way_) return false;
+      if (marker_status_ != IoStatus::ok) return give_up(marker_trouble());
+      phase_ = Phase::between;
+      return true;
+    case Phase::journal:
+      switch (journal_->go_on()) {
+        case BatchJournal::State::writing:
+          return false;
+        case BatchJournal::State::failed:
+          return give_up("the journal beside the backing: " + journal_->error());
+        case BatchJournal::State::written:
+          phase_ = Phase::announce;
+          announce(*current_);
+          return phase_ == Phase::announce;
+      }
+      return false;
     case Phase::announce:
       if (marker_under_way_) return false;
       if (marker_status_ != IoStatus::ok) return give_up(marker_trouble());
@@ -169,7 +195,13 @@ bool WriteBack::leave_between() {
   if (stopping_ && !is_next_announced_) next_.reset();
   if (next_ && next_->is_prepared()) {
     // What moves D, or stops, at once does so behind the one before.
-    if (flushing_ && (!next_->is_usable() || next_->pieces().empty())) return false;
+    const bool is_alone = journal_ != nullptr || !next_->is_usable() || next_->pieces().empty();
+    if (flushing_ && is_alone) return false;
+    if (journal_ != nullptr && marker_in_doubt_ && GUARD("mark in doubt is written again")) {
+      phase_ = Phase::settle;
+      write_marker(marker_.stands());
+      return false;
+    }
     begin();
     return true;
   }
@@ -177,7 +209,8 @@ bool WriteBack::leave_between() {
   const bool mixed = tails().writeback_target > tails().dirty_tail && GUARD("batch never shrinks");
   if (marker_is_current_ || mixed) return false;
   phase_ = Phase::conclude;
-  write_marker(nullptr);
+  write_marker(mark(BackingMark::State::clean,
+                    {.sequence = tails().dirty_tail, .time_ms = tails().consistent_time_ms}));
   return false;
 }
 
@@ -203,6 +236,13 @@ void WriteBack::begin() {
     marker_is_current_ = current && !failed_;
     return;
   }
+  if (journal_ != nullptr) {
+    phase_ = Phase::journal;
+    last_answer_ = clock_.now();
+    journal_->begin(*current_, mark(BackingMark::State::journalled, current_->end()),
+                    marker_.stands().journal);
+    return;
+  }
   phase_ = Phase::announce;
   if (!std::exchange(is_next_announced_, false)) announce(*current_);
 }
@@ -210,8 +250,8 @@ void WriteBack::begin() {
 // While the batch before is being written, so that nobody waits for it afterwards: the marker then
 // speaks of both, and of no more.
 void WriteBack::announce_next() {
-  if (flushing_ || !next_ || !next_->is_prepared() || is_next_announced_ || marker_under_way_ ||
-      stopping_ || !next_->is_usable() || next_->pieces().empty()) {
+  if (journal_ != nullptr || flushing_ || !next_ || !next_->is_prepared() || is_next_announced_ ||
+      marker_under_way_ || stopping_ || !next_->is_usable() || next_->pieces().empty()) {
     return;
   }
   is_next_announced_ = true;
@@ -222,7 +262,11 @@ void WriteBack::announce(const WriteBackBatch& batch) {
   if (GUARD("target before the first write") && !set_target(batch.end().sequence)) return;
   marker_is_current_ = false;
   marker_status_ = IoStatus::ok;
-  if (GUARD("marker before the first write")) write_marker(&batch);
+  if (journal_ != nullptr) {
+    if (GUARD("journalled before the first write")) write_marker(journal_->mark());
+  } else if (GUARD("marker before the first write")) {
+    write_marker(mark(BackingMark::State::in_progress, batch.end()));
+  }
 }
 
 bool WriteBack::set_target(std::uint64_t target) {
@@ -233,27 +277,31 @@ bool WriteBack::set_target(std::uint64_t target) {
   return static_cast<bool>(set);
 }
 
-void WriteBack::write_marker(const WriteBackBatch* batch) {
+BackingMark WriteBack::mark(BackingMark::State state, const WriteBackBatch::End& to) const {
   const CacheVolume& volume = volume_.device().volumes()[volume_.slot()];
-  const LogTails& now = volume.tails;
-  BackingMark mark{.state = BackingMark::State::clean,
+  BackingMark mark{.state = state,
                    .volume = volume.identity.volume,
                    .cache = volume_.device().uuid(),
-                   .from = now.dirty_tail,
-                   .to = now.dirty_tail,
-                   .from_time_ms = now.consistent_time_ms,
-                   .to_time_ms = now.consistent_time_ms};
-  if (batch != nullptr) {
-    mark.state = BackingMark::State::in_progress;
-    mark.to = batch->end().sequence;
-    mark.to_time_ms = batch->end().time_ms;
+                   .from = volume.tails.dirty_tail,
+                   .to = to.sequence,
+                   .from_time_ms = volume.tails.consistent_time_ms,
+                   .to_time_ms = to.time_ms};
+  if (state == BackingMark::State::clean) {
+    mark.from = mark.to;
+    mark.from_time_ms = mark.to_time_ms;
   }
+  if (state == BackingMark::State::journalled) mark.journal.epoch = volume.binding.attach_epoch;
+  return mark;
+}
+
+void WriteBack::write_marker(const BackingMark& mark) {
   marker_write_ = {.mark = mark,
                    .done =
                        [](MarkerWrite& write, IoStatus status) noexcept {
                          auto& self = *static_cast<WriteBack*>(write.context);
                          self.marker_under_way_ = false;
                          self.marker_status_ = status;
+                         self.marker_in_doubt_ = status != IoStatus::ok;
                          self.last_answer_ = self.clock_.now();
                          self.go_on();
                        },
@@ -320,6 +368,7 @@ bool WriteBack::flush() {
   flushing_began_ = began_;
   phase_ = Phase::between;
   flush_status_ = IoStatus::ok;
+  flush_is_marked_ = false;
   flush_.io = {.kind = BackingIo::Kind::sync};
   submit(flush_);
   return true;
@@ -332,8 +381,23 @@ bool WriteBack::end_flush() {
     if (in_flight_ == 0) back_off(std::string("a flush of the backing: ") + text(flush_status_));
     return false;
   }
+  const bool ends_journal = journal_ != nullptr && GUARD("journal ends before the dirty tail");
+  if (ends_journal && !mark_flushed()) return false;
   end_batch(std::move(flushing_), flushing_began_);
+  marker_is_current_ = journal_ != nullptr && !failed_;
   return true;
+}
+
+// With a journal, before D: the journal must not count any more when others may write.
+bool WriteBack::mark_flushed() {
+  if (marker_under_way_) return false;
+  if (!std::exchange(flush_is_marked_, true)) {
+    write_marker(mark(BackingMark::State::clean, flushing_->end()));
+    return false;
+  }
+  if (marker_status_ == IoStatus::ok) return true;
+  back_off(marker_trouble());
+  return false;
 }
 
 void WriteBack::end_batch(std::unique_ptr<WriteBackBatch> batch, Instant began) {
@@ -424,7 +488,7 @@ void WriteBack::fail(const CacheError& error) {
 // ---- how it stands
 
 bool WriteBack::is_quiet() const {
-  return in_flight_ == 0 && !marker_under_way_ && !flushing_ && !done_;
+  return in_flight_ == 0 && !marker_under_way_ && !flushing_ && !done_ && phase_ != Phase::journal;
 }
 
 WriteBackStatus WriteBack::status() const {
@@ -444,6 +508,12 @@ WriteBackStatus WriteBack::status() const {
                          .trouble = trouble_,
                          .in_flight = in_flight_ + (marker_under_way_ ? 1 : 0),
                          .last_answer = last_answer_};
+  if (journal_ != nullptr) {
+    const BackingMark& stands = marker_.stands();
+    status.backing_mixed = stands.state == BackingMark::State::in_progress;
+    status.consistent_time_ms = status.backing_mixed ? stands.from_time_ms : stands.to_time_ms;
+    status.in_flight += journal_->in_flight();
+  }
   if (!failed_ && !retry_at_) status.time_left = pace_.time_for(status.bytes_left);
   return status;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/cache/batch_journal.h"
 #include "engine/cache/dirty_tail_waiter.h"
 #include "engine/cache/write_back_batch.h"
 #include "engine/cache/write_back_pace.h"
@@ -22,9 +23,10 @@ struct WriteBackStatus {
     failed,       // the cache device cannot be written any more
   };
   State state = State::idle;
-  bool backing_mixed = false;  // a batch has begun and not ended: the backing is at no moment
+  // A batch has begun and not ended: the backing, with its journal, is at no moment.
+  bool backing_mixed = false;
   std::uint64_t dirty_tail = 0;
-  std::uint64_t consistent_time_ms = 0;     // of kset D
+  std::uint64_t consistent_time_ms = 0;     // of kset D; with a journal, of what can be had
   ByteCount bytes_left;                     // of data; newer over older counted twice
   std::optional<Duration> time_left;        // at the rate of late; nullopt: unknown, or no progress
   ByteCount rate;                           // a second, of late; zero: not known
@@ -45,6 +47,11 @@ struct WriteBackStatus {
 // target is written again: the backing may have lost what it had taken. Nothing else may write to
 // the backing meanwhile.
 //
+// With a journal one batch is under way at a time: it goes to the journal first, beside what counts
+// there still; then target, the marker `journalled`, and writes and flush as above; then the marker
+// `clean` at E, and only then D=target=E: whoever goes around the cache from then on is not undone
+// by the journal. So at every moment what the marker says can be had without the cache.
+//
 // K stays at or before D, and reclaim frees nothing that a key behind D names: so segments need no
 // pins here. Of the volume's tails it changes dirty_tail, its chunk, target and time.
 //
@@ -54,10 +61,11 @@ struct WriteBackStatus {
 class WriteBack final : private LaneTask {
  public:
   // All outlive it; the writer is of this thread (page granularity: of the commit thread, as all of
-  // this then). One for each volume cache.
+  // this then). One for each volume cache. `journal`: null, or each batch goes there first.
   WriteBack(VolumeCache& volume, BackingDevice& backing, BackingMarker& marker, IoLane& lane,
             DurableWriter& writer, const Clock& clock, const WriteBackLimits& limits = {},
-            const BatchBounds& bounds = {});
+            const BatchBounds& bounds = {}, BackingJournal* journal = nullptr,
+            ByteCount journal_frame = BatchJournal::usual_frame);
   WriteBack(const WriteBack&) = delete;
   WriteBack& operator=(const WriteBack&) = delete;
   // Stopped, and is_quiet().
@@ -85,6 +93,8 @@ class WriteBack final : private LaneTask {
  private:
   enum class Phase : std::uint8_t {
     between,   // no batch
+    settle,    // the marker says again what it said, which a failure has left in doubt
+    journal,   // the batch goes to the journal
     announce,  // the marker says `in progress`
     write,
     conclude,  // the marker says `clean`
@@ -114,8 +124,9 @@ class WriteBack final : private LaneTask {
   [[nodiscard]] bool set_target(std::uint64_t target);
   void announce_next();
   void announce(const WriteBackBatch& batch);
-  // `in progress` up to the batch's end; null: `clean` at D.
-  void write_marker(const WriteBackBatch* batch);
+  [[nodiscard]] BackingMark mark(BackingMark::State state, const WriteBackBatch::End& to) const;
+  void write_marker(const BackingMark& mark);
+  [[nodiscard]] bool mark_flushed();
   void submit_some();
   [[nodiscard]] std::optional<std::size_t> fill(Operation& operation);
   void submit(Operation& operation);
@@ -164,13 +175,16 @@ class WriteBack final : private LaneTask {
   std::size_t submitted_ = 0;       // pieces of current_
   IoStatus status_ = IoStatus::ok;  // of the writes of current_: the first that failed
   IoStatus flush_status_ = IoStatus::ok;
-  bool unreadable_ = false;  // a piece has become so since it was verified
+  std::unique_ptr<BatchJournal> journal_;  // null: none
+  bool unreadable_ = false;                // a piece has become so since it was verified
   Instant last_answer_;
 
   MarkerWrite marker_write_;
   bool marker_under_way_ = false;
   IoStatus marker_status_ = IoStatus::ok;
   bool marker_is_current_ = false;  // says `clean` at D
+  bool marker_in_doubt_ = true;     // with a journal: which of two it says
+  bool flush_is_marked_ = false;    // with a journal: flushing_ is, by the marker
 
   std::optional<Instant> retry_at_;
   std::string error_;

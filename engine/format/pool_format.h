@@ -121,6 +121,8 @@ static_assert(std::is_trivially_copyable_v<VolumeEntry> && std::is_standard_layo
 // IMAGE.marker is two of these, 4096 bytes apart: the same, or one of them not whole.
 inline constexpr std::array<char, 8> backing_marker_magic{'F', 'B', 'Y', 'M', 'A', 'R', 'K', '\n'};
 inline constexpr std::uint32_t backing_marker_version = 1;
+// The journal beside the image completes it; who does not know the bit would take it for half done.
+inline constexpr std::uint64_t feature_journalled = 1;  // incompatible
 struct BackingMarkerSlot {
   std::array<char, 8> magic;
   little_uint32_t crc;  // CRC-32C of the struct with this field zero
@@ -135,7 +137,10 @@ struct BackingMarkerSlot {
   little_uint64_t to;
   little_uint64_t from_time_ms;  // since 1970-01-01 UTC
   little_uint64_t to_time_ms;
-  std::array<std::byte, 3976> reserved;
+  little_uint64_t journal_offset;  // journalled, else 0: where in IMAGE.journal the batch lies
+  little_uint64_t journal_bytes;
+  little_uint64_t journal_epoch;  // of the cache's attachment
+  std::array<std::byte, 3952> reserved;
 };
 static_assert(sizeof(BackingMarkerSlot) == 4096 && alignof(BackingMarkerSlot) == 1);
 static_assert(offsetof(BackingMarkerSlot, volume_uuid) == 40);
@@ -145,7 +150,10 @@ static_assert(offsetof(BackingMarkerSlot, state) == 80 && offsetof(BackingMarker
 static_assert(offsetof(BackingMarkerSlot, from) == 88 && offsetof(BackingMarkerSlot, to) == 96);
 static_assert(offsetof(BackingMarkerSlot, from_time_ms) == 104);
 static_assert(offsetof(BackingMarkerSlot, to_time_ms) == 112);
-static_assert(offsetof(BackingMarkerSlot, reserved) == 120);
+static_assert(offsetof(BackingMarkerSlot, journal_offset) == 120);
+static_assert(offsetof(BackingMarkerSlot, journal_bytes) == 128);
+static_assert(offsetof(BackingMarkerSlot, journal_epoch) == 136);
+static_assert(offsetof(BackingMarkerSlot, reserved) == 144);
 static_assert(std::is_trivially_copyable_v<BackingMarkerSlot> &&
               std::is_standard_layout_v<BackingMarkerSlot>);
 

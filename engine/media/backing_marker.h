@@ -10,11 +10,22 @@
 
 namespace engine {
 
-// Invariants: from <= to; clean: from = to, and so are the times.
+// Where in the journal beside the backing a batch lies, in whole blocks of 4 KiB.
+struct JournalPlace {
+  MediaOffset offset;
+  ByteCount bytes;          // 0: there is none
+  std::uint64_t epoch = 0;  // of the cache's attachment
+  [[nodiscard]] MediaOffset end() const { return offset + bytes; }
+  friend bool operator==(const JournalPlace&, const JournalPlace&) = default;
+};
+
+// Invariants: from <= to; clean: from = to, and so are the times; a journal if journalled, else
+// none.
 struct BackingMark {
   enum class State : std::uint8_t {
     clean = 1,        // the backing is the volume as it was after kset `to`
     in_progress = 2,  // it was that after `from`; some of what leads to `to` may be on it besides
+    journalled = 3,   // the same, and with what is in the journal it is as it was after `to`
   };
   State state = State::clean;
   Uuid volume;
@@ -23,6 +34,7 @@ struct BackingMark {
   std::uint64_t to = 0;
   std::uint64_t from_time_ms = 0;  // since 1970-01-01 UTC; 0: as the volume was without its cache
   std::uint64_t to_time_ms = 0;
+  JournalPlace journal{};
   friend bool operator==(const BackingMark&, const BackingMark&) = default;
 };
 
@@ -46,6 +58,9 @@ class BackingMarker {
   // Replaces the mark, so that a crash leaves the one before or this one, and no single bad place
   // of the medium brings an older one back. One at a time, on one lane.
   virtual void write(IoLane& lane, MarkerWrite& write) = 0;
+  // As it was found when it was opened, or the last that has been written with success. When a
+  // write has failed since, that one may be read later instead.
+  [[nodiscard]] virtual const BackingMark& stands() const = 0;
 };
 
 }  // namespace engine

@@ -32,7 +32,7 @@ Result<std::unique_ptr<FileMarker>, PoolError> FileMarker::open(PoolDirectory& d
   auto file = OpenFile::open(path, ByteCount{marker_bytes});
   if (!file) return PoolError{PoolError::Kind::io, path + ": " + file.error()};
   auto marker = std::make_unique<FileMarker>(std::move(file.value()), stored->sequence, source);
-  marker->found_ = *stored;
+  marker->stands_ = stored->mark;
   return marker;
 }
 
@@ -73,6 +73,7 @@ void FileMarker::ended(int result) {
 
 void FileMarker::finish(IoStatus status) {
   MarkerWrite& write = *std::exchange(write_, nullptr);
+  if (status == IoStatus::ok) stands_ = write.mark;
   write.done(write, status);
 }
 

@@ -27,8 +27,7 @@ class FileMarker final : public BackingMarker {
   ~FileMarker() override;
 
   void write(IoLane& lane, MarkerWrite& write) override;
-  // As open() found it.
-  [[nodiscard]] const StoredMark& found() const { return found_; }
+  [[nodiscard]] const BackingMark& stands() const override { return stands_; }
 
  private:
   void start(FileOperation::Kind kind);
@@ -36,7 +35,7 @@ class FileMarker final : public BackingMarker {
   void finish(IoStatus status);
 
   const OpenFile file_;
-  StoredMark found_;
+  BackingMark stands_;
   std::uint64_t sequence_;
   IoLane* lane_ = nullptr;
   MarkerWrite* write_ = nullptr;  // under way

@@ -107,7 +107,13 @@ Result<void, PoolError> FilePool::save(VolumeTable table) {
 
 Result<VolumeRecord, PoolError> FilePool::find_existing(const VolumeRecord& record,
                                                         const VolumeWish& wish) {
-  if (auto refused = refusal_of(record, wish)) return std::move(*refused);
+  if (auto refused = refusal_of(record, wish)) {
+    const auto marker = read_marker(*directory_, record.image, record.uuid);
+    if (refused->kind == Kind::cache_missing && marker && marker.value()) {
+      refused->text += " The volume is then " + moment_text(marker.value()->mark) + ".";
+    }
+    return std::move(*refused);
+  }
   const auto length = directory_->size_of(record.image);
   if (!length) return pool_io_error(*directory_, record.image, length.error());
   if (!length.value()) {
@@ -357,6 +363,71 @@ Result<VolumeRecord, PoolError> FilePool::grow(const std::string& name, ByteCoun
 Result<std::unique_ptr<FileMarker>, PoolError> FilePool::open_marker(const VolumeRecord& volume,
                                                                      IoSource source) {
   return FileMarker::open(*directory_, volume.image, volume.uuid, source);
+}
+
+Result<std::unique_ptr<FileJournal>, PoolError> FilePool::open_journal(const VolumeRecord& volume,
+                                                                       IoSource source) {
+  const std::string name = journal_name(volume.image);
+  const auto has = directory_->allocated(name);
+  if (!has) return pool_io_error(*directory_, name, has.error());
+  if (has.value() < journal_room) {
+    TRY(check_space("the journal of volume " + volume.name + " (" + size_text(journal_room) + ")",
+                    journal_room - has.value()));
+  }
+  return FileJournal::open(*directory_, volume.image, source);
+}
+
+Result<LostRanges, PoolError> FilePool::apply_to_image(const VolumeRecord& volume,
+                                                       const BackingMark& mark) {
+  if (mark.cache != volume.cache.device || mark.journal.epoch > volume.cache.epoch) {
+    return PoolError{Kind::damaged, "its journal is of another cache, or of another time"};
+  }
+  const std::string name = journal_name(volume.image);
+  const auto journal = directory_->open(name);
+  if (!journal && journal.error().code == ENOENT) {
+    return PoolError{Kind::damaged, "its journal is missing"};
+  }
+  if (!journal) return pool_io_error(*directory_, name, journal.error());
+  const auto image = directory_->open(volume.image);
+  if (!image) return pool_io_error(*directory_, volume.image, image.error());
+  TRY(engine::apply_journal(*journal.value(), *image.value(), volume.size, mark));
+  // What the list has no room to be cut for stays an error: never older data.
+  LostRanges lost = volume.lost;
+  const auto has = [&lost](const JournalPiece& piece, auto) -> Result<void, PoolError> {
+    (void)lost.remove({.begin = {piece.offset.value / sector_bytes},
+                       .count = {piece.length.value / sector_bytes}});
+    return success();
+  };
+  if (!lost.empty()) {
+    TRY(read_journal(*journal.value(), mark, has));
+  }
+  return lost;
+}
+
+Result<void, PoolError> FilePool::settle_journal(const std::string& name) {
+  const VolumeRecord* const record = table_.find(name);
+  if (record == nullptr || !record->ready) {
+    return PoolError{Kind::image_missing, "the pool has no volume " + name};
+  }
+  const VolumeRecord volume = *record;
+  TRY(const auto stored, read_marker(*directory_, volume.image, volume.uuid));
+  if (!stored || stored->mark.state != BackingMark::State::journalled) return success();
+  const auto lost = apply_to_image(volume, stored->mark);
+  if (!lost && lost.error().kind != Kind::damaged) return lost.error();
+  BackingMark mark = stored->mark;
+  mark.journal = {};
+  mark.state = BackingMark::State::in_progress;
+  if (lost) {
+    TRY(set_lost(name, lost.value()));
+    mark.state = BackingMark::State::clean;
+    mark.from = mark.to;
+    mark.from_time_ms = mark.to_time_ms;
+  }
+  TRY(make_marker(*directory_, volume.image, {.mark = mark, .sequence = stored->sequence + 1}));
+  if (lost) return success();
+  return PoolError{Kind::damaged, lost.error().text +
+                                      ", and nothing has been changed; what the image has is of no "
+                                      "moment. If that will do, abandon the cache again"};
 }
 
 std::vector<Result<VolumeRecord, PoolError>> FilePool::bind(std::span<const NewBinding> bindings) {

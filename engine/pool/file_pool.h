@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/pool/file_journal.h"
 #include "engine/pool/file_marker.h"
 #include "engine/pool/pool_directory.h"
 #include "engine/pool/pool_label.h"
@@ -74,6 +75,14 @@ class FilePool {
   // The marker beside the volume's image. Errors: those of FileMarker::open().
   [[nodiscard]] Result<std::unique_ptr<FileMarker>, PoolError> open_marker(
       const VolumeRecord& volume, IoSource source);
+  // The journal beside it. Errors: those of FileJournal::open().
+  [[nodiscard]] Result<std::unique_ptr<FileJournal>, PoolError> open_journal(
+      const VolumeRecord& volume, IoSource source);
+  // Brings the image, which nobody has open for writing, to the moment that its journal holds,
+  // where its marker speaks of one; the marker is another file afterwards. A journal that is
+  // damaged does not count from then on, and the marker says so. May be repeated, also after a
+  // crash in the middle. Errors: image_missing for an unknown name, damaged, io.
+  [[nodiscard]] Result<void, PoolError> settle_journal(const std::string& name);
   // Writes what the records say of their caches, in one change; one answer for each, in order,
   // durable on return. A dirty binding comes before the first dirty key, a clean one after the last
   // is on the media. Errors: image_missing for an unknown name, cache_missing where the epoch would
@@ -118,6 +127,9 @@ class FilePool {
   [[nodiscard]] Result<void, PoolError> make_images(
       std::vector<Result<VolumeRecord, PoolError>>& answers,
       const std::vector<std::size_t>& indices);
+  // Returns what of the volume is lost then.
+  [[nodiscard]] Result<LostRanges, PoolError> apply_to_image(const VolumeRecord& volume,
+                                                             const BackingMark& mark);
   [[nodiscard]] Result<void, PoolError> allocate_image(const VolumeRecord& record);
   // `more` beside what is promised already, and the pool's own files can still be written.
   [[nodiscard]] Result<void, PoolError> check_space(const std::string& what, ByteCount more,

@@ -56,6 +56,14 @@ LostRanges LossyBacking::lost() const {
   return lost_;
 }
 
+void LossyBacking::follow(const LostRanges& lost) {
+  const std::lock_guard lock(mutex_);
+  CHECK(!is_changing_);
+  lost_ = lost;
+  written_.clear();
+  any_.store(!lost_.empty(), std::memory_order_release);
+}
+
 bool LossyBacking::holds(MediaOffset offset, ByteCount length) {
   const LostRange range = range_of(offset, length);
   const std::lock_guard lock(mutex_);

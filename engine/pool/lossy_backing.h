@@ -38,6 +38,8 @@ class LossyBacking final : public BackingDevice, public LossRecord {
   [[nodiscard]] bool holds(MediaOffset offset, ByteCount length) override;
   void add(MediaOffset offset, ByteCount length, Done done) override;
   [[nodiscard]] LostRanges lost() const;
+  // The record has been changed by somebody else, with nothing under way here.
+  void follow(const LostRanges& lost);
 
  private:
   struct Covering;

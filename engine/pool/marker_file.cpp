@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <ctime>
 
 #include "engine/format/pool_format.h"
 #include "engine/foundation/check.h"
@@ -22,10 +23,19 @@ PoolError unsupported_marker(const std::string& what) {
           "the marker " + what + ", which this version does not know; use a newer Forebay"};
 }
 
+bool is_possible(const JournalPlace& journal) {
+  constexpr std::uint64_t block = 4096;
+  return journal.bytes.value > 0 && journal.bytes.value % block == 0 &&
+         journal.offset.value % block == 0 && journal.bytes.value <= most_journal_bytes.value &&
+         journal.offset.value <= most_journal_bytes.value;
+}
+
 bool is_possible(const BackingMark& mark) {
   if (mark.volume.is_nil() || mark.from > mark.to || mark.from_time_ms > mark.to_time_ms) {
     return false;
   }
+  if (mark.state == State::journalled) return is_possible(mark.journal);
+  if (mark.journal != JournalPlace{}) return false;
   if (mark.state == State::clean) {
     return mark.from == mark.to && mark.from_time_ms == mark.to_time_ms;
   }
@@ -42,7 +52,8 @@ Result<std::optional<StoredMark>, PoolError> decode_slot(std::span<const std::by
   if (slot.version != format::backing_marker_version) {
     return unsupported_marker("has format version " + std::to_string(slot.version));
   }
-  if (slot.features.read_only != 0 || slot.features.incompatible != 0) {
+  constexpr std::uint64_t known = format::feature_journalled;
+  if (slot.features.read_only != 0 || (slot.features.incompatible & ~known) != 0) {
     return unsupported_marker("asks for features");
   }
   const StoredMark stored{.mark = {.state = static_cast<State>(slot.state.value()),
@@ -51,15 +62,41 @@ Result<std::optional<StoredMark>, PoolError> decode_slot(std::span<const std::by
                                    .from = slot.from,
                                    .to = slot.to,
                                    .from_time_ms = slot.from_time_ms,
-                                   .to_time_ms = slot.to_time_ms},
+                                   .to_time_ms = slot.to_time_ms,
+                                   .journal = {.offset = {slot.journal_offset},
+                                               .bytes = {slot.journal_bytes},
+                                               .epoch = slot.journal_epoch}},
                           .sequence = slot.sequence};
-  if (slot.state > static_cast<std::uint32_t>(State::in_progress) || !is_possible(stored.mark)) {
+  const bool is_journalled = stored.mark.state == State::journalled;
+  if (slot.state > static_cast<std::uint32_t>(State::journalled) || !is_possible(stored.mark) ||
+      (slot.features.incompatible != 0) != is_journalled) {
     return damaged("it has impossible values");
   }
   return std::optional(stored);
 }
 
+// Milliseconds since 1970.
+std::string utc_text(std::uint64_t time_ms) {
+  const auto seconds = static_cast<std::time_t>(time_ms / 1000);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[32] = {};
+  (void)std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &parts);
+  return text;
+}
+
 }  // namespace
+
+std::string moment_text(const BackingMark& mark) {
+  const std::uint64_t time_ms =
+      mark.state == State::journalled ? mark.to_time_ms : mark.from_time_ms;
+  std::string text = "as it was before it was cached";
+  if (time_ms != 0) text = "as it was at " + utc_text(time_ms);
+  if (mark.state == State::in_progress) {
+    text += ", and besides a part of what was written up to " + utc_text(mark.to_time_ms);
+  }
+  return text;
+}
 
 std::vector<std::byte> encode_marker_slot(const StoredMark& stored, unsigned number) {
   CHECK(is_possible(stored.mark) && number < 2);
@@ -75,6 +112,12 @@ std::vector<std::byte> encode_marker_slot(const StoredMark& stored, unsigned num
   slot.to = stored.mark.to;
   slot.from_time_ms = stored.mark.from_time_ms;
   slot.to_time_ms = stored.mark.to_time_ms;
+  if (stored.mark.state == State::journalled) {
+    slot.features.incompatible = format::feature_journalled;
+    slot.journal_offset = stored.mark.journal.offset.value;
+    slot.journal_bytes = stored.mark.journal.bytes.value;
+    slot.journal_epoch = stored.mark.journal.epoch;
+  }
   seal(slot);
   const auto bytes = bytes_of(slot);
   return {bytes.begin(), bytes.end()};

@@ -17,6 +17,8 @@ namespace engine {
 
 inline constexpr std::size_t marker_slot_bytes = 4096;
 inline constexpr std::size_t marker_bytes = 2 * marker_slot_bytes;
+// Of a batch in a journal, and of what lies before it: no marker that says more is believed.
+inline constexpr ByteCount most_journal_bytes{std::uint64_t{1} << 50};
 
 // No image is called so: their names end in .raw.
 [[nodiscard]] inline std::string marker_name(const std::string& image) { return image + ".marker"; }
@@ -26,6 +28,9 @@ struct StoredMark {
   std::uint64_t sequence = 0;
   friend bool operator==(const StoredMark&, const StoredMark&) = default;
 };
+
+// For the operator: what the image, with its journal, is without its cache.
+[[nodiscard]] std::string moment_text(const BackingMark& mark);
 
 // One of the two slots.
 [[nodiscard]] std::vector<std::byte> encode_marker_slot(const StoredMark& stored, unsigned slot);

@@ -51,6 +51,65 @@ FileResult<void> write_all(int fd, std::span<const std::byte> bytes) {
   return success();
 }
 
+class PosixPoolFile final : public PoolFile {
+ public:
+  explicit PosixPoolFile(Descriptor file) : file_(std::move(file)) {}
+
+  FileResult<std::size_t> read(MediaOffset offset, std::span<std::byte> bytes) override;
+  FileResult<void> write(MediaOffset offset, std::span<const std::byte> bytes) override;
+  FileResult<void> zero(MediaOffset offset, ByteCount length) override;
+  FileResult<void> sync() override;
+
+ private:
+  const Descriptor file_;
+};
+
+FileResult<std::size_t> PosixPoolFile::read(MediaOffset offset, std::span<std::byte> bytes) {
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t count = pread(file_.get(), bytes.data() + done, bytes.size() - done,
+                                static_cast<off_t>(offset.value + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return last_error();
+    if (count == 0) break;
+    done += static_cast<std::size_t>(count);
+  }
+  return done;
+}
+
+FileResult<void> PosixPoolFile::write(MediaOffset offset, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count =
+        pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset.value));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return last_error();
+    if (count == 0) return FileError{EIO};
+    offset = offset + ByteCount{static_cast<std::uint64_t>(count)};
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  return success();
+}
+
+FileResult<void> PosixPoolFile::zero(MediaOffset offset, ByteCount length) {
+  if (fallocate(file_.get(), FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+                static_cast<off_t>(offset.value), static_cast<off_t>(length.value)) == 0) {
+    return success();
+  }
+  if (errno != EOPNOTSUPP) return last_error();
+  const std::vector<std::byte> zeros(
+      static_cast<std::size_t>(std::min(length.value, std::uint64_t{1} << 20)));
+  for (std::uint64_t done = 0; done < length.value; done += zeros.size()) {
+    const auto count = std::min<std::uint64_t>(zeros.size(), length.value - done);
+    TRY(write(offset + ByteCount{done}, std::span(zeros).first(static_cast<std::size_t>(count))));
+  }
+  return success();
+}
+
+FileResult<void> PosixPoolFile::sync() {
+  if (fdatasync(file_.get()) != 0) return last_error();
+  return success();
+}
+
 class PosixPoolDirectory final : public PoolDirectory {
  public:
   PosixPoolDirectory(std::string path, Descriptor directory)
@@ -59,6 +118,7 @@ class PosixPoolDirectory final : public PoolDirectory {
   const std::string& path() const override { return path_; }
   FileResult<std::vector<std::string>> list() override;
   FileResult<std::vector<std::byte>> read(const std::string& name, std::size_t limit) override;
+  FileResult<std::unique_ptr<PoolFile>> open(const std::string& name) override;
   FileResult<void> write(const std::string& name, std::span<const std::byte> bytes) override;
   FileResult<void> allocate(const std::string& name, ByteCount size) override;
   FileResult<void> extend(const std::string& name, ByteCount from, ByteCount size) override;
@@ -126,6 +186,16 @@ FileResult<std::vector<std::byte>> PosixPoolDirectory::read(const std::string& n
   }
   bytes.resize(done);
   return bytes;
+}
+
+FileResult<std::unique_ptr<PoolFile>> PosixPoolDirectory::open(const std::string& name) {
+  Descriptor file = open_file(name, O_RDWR);
+  if (!file) return last_error();
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) return last_error();
+  if (!S_ISREG(status.st_mode)) return FileError{EINVAL};
+  std::unique_ptr<PoolFile> opened = std::make_unique<PosixPoolFile>(std::move(file));
+  return opened;
 }
 
 FileResult<void> PosixPoolDirectory::write(const std::string& name,
@@ -266,7 +336,7 @@ FileResult<PoolDirectory::Space> PosixPoolDirectory::space() {
 std::string FileError::text() const { return std::generic_category().message(code); }
 
 FileResult<std::unique_ptr<PoolDirectory>> open_pool_directory(const std::string& path) {
-  Descriptor directory(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return last_error();
   std::unique_ptr<PoolDirectory> opened =
       std::make_unique<PosixPoolDirectory>(path, std::move(directory));

@@ -25,6 +25,26 @@ struct FileError {
 template <class T>
 using FileResult = Result<T, FileError>;
 
+// One file that is read and changed in place. One thread.
+class PoolFile {
+ public:
+  PoolFile() = default;
+  PoolFile(const PoolFile&) = delete;
+  PoolFile& operator=(const PoolFile&) = delete;
+  virtual ~PoolFile() = default;
+
+  // How much has been read: less than asked for where the file ends.
+  [[nodiscard]] virtual FileResult<std::size_t> read(MediaOffset offset,
+                                                     std::span<std::byte> bytes) = 0;
+  // Within the file; durable after the next sync().
+  [[nodiscard]] virtual FileResult<void> write(MediaOffset offset,
+                                               std::span<const std::byte> bytes) = 0;
+  // The same of zeros; the space stays the file's.
+  [[nodiscard]] virtual FileResult<void> zero(MediaOffset offset, ByteCount length) = 0;
+  // After a failure, only what is written again can become durable.
+  [[nodiscard]] virtual FileResult<void> sync() = 0;
+};
+
 // All names are names in the directory, without a slash. What is written or extended is durable on
 // return; creation, renaming and removal of names are durable after the next sync(), what is
 // allocated after the next sync_allocated(). One thread.
@@ -42,6 +62,8 @@ class PoolDirectory {
   // At most `limit` bytes from the front; ENOENT when missing.
   [[nodiscard]] virtual FileResult<std::vector<std::byte>> read(const std::string& name,
                                                                 std::size_t limit) = 0;
+  // An existing file, for changes in place.
+  [[nodiscard]] virtual FileResult<std::unique_ptr<PoolFile>> open(const std::string& name) = 0;
   // Creates or empties the file, then fills it.
   [[nodiscard]] virtual FileResult<void> write(const std::string& name,
                                                std::span<const std::byte> bytes) = 0;

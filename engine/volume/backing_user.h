@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "engine/media/backing_journal.h"
 #include "engine/media/backing_marker.h"
 #include "engine/pool/cache_binding.h"
 #include "engine/volume/volume.h"
@@ -13,7 +14,7 @@ namespace engine {
 struct BackingArrival {
   CacheBinding binding;
   std::unique_ptr<BackingMarker> marker;
-  BackingMark mark{};  // what it says
+  std::unique_ptr<BackingJournal> journal{};  // null: the volume is configured without
   VolumePromise promise;
 };
 

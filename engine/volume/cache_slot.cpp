@@ -1,25 +1,15 @@
 #include "engine/volume/cache_slot.h"
 
 #include <algorithm>
-#include <ctime>
 #include <utility>
 
 #include "engine/cache/least_space.h"
 #include "engine/foundation/check.h"
 #include "engine/foundation/guard.h"
+#include "engine/pool/marker_file.h"
 
 namespace engine {
 namespace {
-
-// Milliseconds since 1970.
-std::string utc_text(std::uint64_t time_ms) {
-  const auto seconds = static_cast<std::time_t>(time_ms / 1000);
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32] = {};
-  (void)std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &parts);
-  return text;
-}
 
 constexpr Duration retry_period = std::chrono::seconds(1);
 
@@ -273,6 +263,7 @@ void CacheKeeper::Slot::end_leaving() {
   (void)upkeep_->end_clean();
   const std::uint32_t slot = cache_->slot();
   arrival_.marker = upkeep_->take_marker();
+  arrival_.journal = upkeep_->take_journal();
   upkeep_.reset();
   front_.reset();
   cache_.reset();
@@ -336,14 +327,9 @@ void CacheKeeper::Slot::refuse(const std::string& reason, bool lacks_cache) {
 
 // The image is what would be left of it.
 std::string CacheKeeper::Slot::what_abandoning_does() const {
-  const BackingMark& mark = arrival_.mark;
-  std::string left = "as it was before it was cached";
-  if (mark.from_time_ms != 0) left = "as it was at " + utc_text(mark.from_time_ms);
-  if (mark.state == BackingMark::State::in_progress) {
-    left += ", and besides a part of what was written up to " + utc_text(mark.to_time_ms);
-  }
   return " If they are lost: forebayctl abandon " + spec_.name + " --cache " +
-         arrival_.binding.device.text() + "; the volume is then " + left + ".";
+         arrival_.binding.device.text() + "; the volume is then " +
+         moment_text(arrival_.marker->stands()) + ".";
 }
 
 void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::Done& done) {
@@ -355,23 +341,25 @@ void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::Done& done) {
   if (!arrival_.marker) {
     return done("volume " + spec_.name + ": " + face_.condition().reason);
   }
-  const auto binding = abandoned(spec_.name, arrival_.binding, cache);
-  if (!binding) return done(binding.error());
-  const Phase before = std::exchange(phase_, Phase::binding);
-  bindings_.bind(spec_.name, binding.value(),
-                 [this, before, binding = binding.value(), done](const auto& bound) {
-                   keeper_.post([this, before, binding, done, bound] {
-                     phase_ = bound ? Phase::waiting : before;
-                     if (!bound) return done(bound);
-                     arrival_.binding = binding;
-                     if (keeper_.cache_.device) {
-                       judge();
-                     } else {
-                       stay_late(keeper_.late_reason());
-                     }
-                     done(bound);
-                   });
-                 });
+  if (const auto may = abandoned(spec_.name, arrival_.binding, cache); !may) {
+    return done(may.error());
+  }
+  phase_ = Phase::binding;
+  bindings_.abandon(spec_.name, cache, [this, done](const auto& abandoned) {
+    keeper_.post([this, done, abandoned] {
+      phase_ = Phase::waiting;
+      if (abandoned->marker) arrival_.marker = std::move(abandoned->marker);
+      if (abandoned->binding) arrival_.binding = abandoned->binding.value();
+      // Also where it has not come to that: what there would be left is another thing, perhaps.
+      if (keeper_.cache_.device) {
+        judge();
+      } else {
+        stay_late(keeper_.late_reason());
+      }
+      if (abandoned->binding) return done(success());
+      done(abandoned->binding.error());
+    });
+  });
 }
 
 // Whether what the cache has belongs to the image; nothing is opened before the pool's record
@@ -482,9 +470,9 @@ Result<void, CacheError> CacheKeeper::Slot::serve(RecoveredVolume recovered) {
   front_ = std::make_unique<CacheFront>(
       keeper_.cache_, *cache_, *face_.backed().backing(), spec_.block_size, keeper_.clock_,
       joined_ && GUARD("a cache that joins is gone around") ? CacheMode::pass_through : mode_);
-  upkeep_ = std::make_unique<VolumeUpkeep>(*front_, std::move(arrival_.marker), *keeper_.lane_,
-                                           writer, *keeper_.actor_, keeper_.clock_,
-                                           std::move(recovered.report), limits_of(*spec_.cache));
+  upkeep_ = std::make_unique<VolumeUpkeep>(
+      *front_, std::move(arrival_.marker), *keeper_.lane_, writer, *keeper_.actor_, keeper_.clock_,
+      std::move(recovered.report), limits_of(*spec_.cache), std::move(arrival_.journal));
   phase_ = Phase::served;
   upkeep_->tick();  // what is not well is known before anybody comes
   look();

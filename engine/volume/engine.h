@@ -39,6 +39,12 @@ struct CacheSpec {
   std::optional<bool> payload_crc{};
 };
 
+// How a volume's writes come to its pool.
+enum class WriteBackOrder : std::uint8_t {
+  batch,    // between batches the pool alone is the volume as it was at one moment
+  journal,  // always, at twice the volume of writes: each batch goes to a journal beside it first
+};
+
 struct VolumeCacheSpec {
   std::string device;  // name of a CacheSpec
   CacheMode mode = CacheMode::write_back;
@@ -48,6 +54,7 @@ struct VolumeCacheSpec {
   std::uint32_t dirty_low_percent = 40;
   std::uint32_t dirty_high_percent = 60;
   Duration max_dirty_age = std::chrono::seconds(30);  // written back then, however little it is
+  WriteBackOrder ordered = WriteBackOrder::batch;
 };
 
 struct VolumeSpec {
@@ -128,8 +135,8 @@ struct VolumeCacheStatus {
   bool detaching = false;      // and then the volume is served without it: see Engine::detach_cache
   std::string detach_error{};  // why the last detachment was given up; empty: it was not
   std::optional<Duration> time_left{};  // for it, as fast as it went of late; nullopt: unknown
-  // The backing alone is the volume as it was then (milliseconds since 1970), unless it is mixed: a
-  // batch for it has begun and not ended.
+  // The backing alone, or with its journal, is the volume as it was then (milliseconds since 1970),
+  // unless it is mixed: a batch for it has begun and not ended.
   std::uint64_t consistent_time_ms = 0;
   bool backing_mixed = false;
 };

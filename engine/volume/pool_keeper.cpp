@@ -147,7 +147,8 @@ bool PoolKeeper::await_idle(Instant deadline) {
   std::unique_lock lock(mutex_);
   return idle_.wait_until(lock, time_point(deadline), [this] {
     return ended_ || (doing_ == nullptr && !trying_now_ && grows_.empty() && binds_.empty() &&
-                      losses_.empty() && arrivals_.empty() && pace_.next() > clock_.now());
+                      losses_.empty() && abandons_.empty() && arrivals_.empty() &&
+                      pace_.next() > clock_.now());
   });
 }
 
@@ -203,6 +204,14 @@ void PoolKeeper::run() {
       busy_since_ = now;
       lock.unlock();
       set_lost_now(requests);
+      lock.lock();
+    } else if (!abandons_.empty()) {
+      const AbandonRequest request = std::move(abandons_.front());
+      abandons_.pop_front();
+      doing_ = "giving a cache up";
+      busy_since_ = now;
+      lock.unlock();
+      request.done(abandon_now(request));
       lock.lock();
     } else if (!grows_.empty()) {
       GrowRequest request = std::move(grows_.front());
@@ -401,12 +410,16 @@ void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
     }
     const IoSource source = IoSource::new_file(backing_number_);
     std::unique_ptr<FileMarker> marker;
-    BackingMark mark;
+    std::unique_ptr<FileJournal> journal;
     if (slot.is_cached) {
       auto opened = files_->open_marker(record, source);
       if (!opened) return stay_down(slot, opened.error());
       marker = std::move(opened.value());
-      mark = marker->found().mark;
+    }
+    if (slot.is_cached && slot.spec.cache->ordered == WriteBackOrder::journal) {
+      auto opened = files_->open_journal(record, source);
+      if (!opened) return stay_down(slot, opened.error());
+      journal = std::move(opened.value());
     }
     auto device = std::make_unique<FileDevice>(std::move(file.value()), record.size, source);
     slot.file = device.get();
@@ -419,8 +432,10 @@ void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
     }
     slot.volume.go_online(std::move(lossy), record.uuid, blocks, promise);
     if (slot.is_cached) {
-      slot.user->backing_came(
-          {.binding = record.cache, .marker = std::move(marker), .mark = mark, .promise = promise});
+      slot.user->backing_came({.binding = record.cache,
+                               .marker = std::move(marker),
+                               .journal = std::move(journal),
+                               .promise = promise});
     }
   }
   known_.remember(record);

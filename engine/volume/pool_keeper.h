@@ -68,6 +68,8 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   // Of a volume that nobody has cached yet, and that is to get a cache. `done`: on the keeper's
   // thread, or in here.
   void find_arrival(const std::string& volume, ArrivalDone done);
+  // As bind(), but not when the keeper is told to stop.
+  void abandon(const std::string& volume, const Uuid& cache, AbandonDone done) override;
   // Of a volume that nobody caches, and that misses `cache`: see Engine::abandon_cache.
   void abandon_cache(const std::string& volume, const Uuid& cache, BindDone done);
   // Ends the thread. False: it still waits for the disk at `deadline`.
@@ -90,12 +92,16 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
     GrowDone done;
   };
 
-  // What follows the volume's binding, or why nothing does.
-  using BindingChange = std::function<Result<CacheBinding, std::string>(const CacheBinding&)>;
   struct BindRequest {
     std::string volume;
-    BindingChange change;
+    CacheBinding binding;
     BindDone done;
+  };
+
+  struct AbandonRequest {
+    std::string volume;
+    Uuid cache;
+    std::function<void(const Result<std::shared_ptr<Abandoned>, std::string>&)> done;
   };
 
   struct LostRequest {
@@ -134,7 +140,9 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   void set_lost_now(const std::deque<LostRequest>& requests);
   [[nodiscard]] Result<BackingArrival, std::string> arrival_now(const std::string& volume);
   void refuse_requests();
-  [[nodiscard]] Slot& slot_of(const std::string& volume);
+  [[nodiscard]] std::shared_ptr<Abandoned> abandon_now(const AbandonRequest& request);
+  [[nodiscard]] Result<CacheBinding, std::string> abandon_cache_of(Slot& slot, const Uuid& cache);
+  [[nodiscard]] std::string is_not_there(const std::string& volume) const;
   // What trying found; a volume that cannot be as configured is refused.
   void stay_down(Slot& slot, const PoolError& error);
   void stay_down(Slot& slot, const std::string& reason);
@@ -142,8 +150,11 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   [[nodiscard]] VolumePromise promise_of(const Slot& slot, ByteCount size);
   static void learn_identity(Slot& slot, const VolumeRecord* record);
   [[nodiscard]] static VolumeWish wish_for(const Slot& slot);
+  [[nodiscard]] Slot& slot_of(const std::string& volume) const;
   [[nodiscard]] const VolumeRecord* record_of(const std::string& volume) const;
   [[nodiscard]] bool is_file() const { return spec_.kind == PoolSpec::Kind::file; }
+
+  static constexpr const char* stopping_answer = "the daemon is stopping";
 
   const PoolSpec spec_;
   const std::uint32_t backing_number_;  // IoSource::backing: what hangs together
@@ -169,6 +180,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   std::deque<GrowRequest> grows_;
   std::deque<BindRequest> binds_;
   std::deque<LostRequest> losses_;
+  std::deque<AbandonRequest> abandons_;
   std::deque<ArrivalRequest> arrivals_;
   RetryPace pace_;
   Instant next_measure_{};

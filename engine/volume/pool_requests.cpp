@@ -1,16 +1,14 @@
-// PoolKeeper, requests: what others ask for, and how its thread carries it out.
+// PoolKeeper: what others ask of it.
 #include <algorithm>
 #include <utility>
 
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 #include "engine/volume/pool_keeper.h"
 
 namespace engine {
-namespace {
 
-constexpr const char* stopping_answer = "the daemon is stopping";
-
-}  // namespace
+using boost::outcome_v2::success;
 
 template <class Request>
 void PoolKeeper::ask(std::deque<Request>& queue, Request request) {
@@ -25,93 +23,33 @@ void PoolKeeper::ask(std::deque<Request>& queue, Request request) {
   request.done(std::string(stopping_answer));
 }
 
-void PoolKeeper::grow(const std::string& volume, ByteCount size, GrowDone done) {
-  ask(grows_, {.volume = volume, .size = size, .done = std::move(done)});
-}
-
-void PoolKeeper::bind(const std::string& volume, const CacheBinding& binding, BindDone done) {
-  ask(binds_, {.volume = volume,
-               .change = [binding](const CacheBinding&) { return binding; },
-               .done = std::move(done)});
-}
-
-void PoolKeeper::abandon_cache(const std::string& volume, const Uuid& cache, BindDone done) {
-  ask(binds_,
-      {.volume = volume,
-       .change = [volume,
-                  cache](const CacheBinding& before) { return abandoned(volume, before, cache); },
-       .done =
-           [this, done = std::move(done)](const auto& bound) {
-             if (bound) try_now();
-             done(bound);
-           }});
-}
-
-void PoolKeeper::set_lost(const std::string& volume, const LostRanges& lost, LostDone done) {
-  ask(losses_, {.volume = volume, .lost = lost, .done = std::move(done)});
-}
-
-void PoolKeeper::find_arrival(const std::string& volume, ArrivalDone done) {
-  ask(arrivals_, {.volume = volume, .done = std::move(done)});
-}
-
 // Nobody will carry them out. The lock is not held.
 void PoolKeeper::refuse_requests() {
   std::deque<GrowRequest> grows;
+  std::deque<AbandonRequest> abandons;
   std::deque<ArrivalRequest> arrivals;
   {
     const std::lock_guard lock(mutex_);
     grows.swap(grows_);
+    abandons.swap(abandons_);
     arrivals.swap(arrivals_);
   }
   for (const GrowRequest& request : grows) request.done(std::string(stopping_answer));
+  for (const AbandonRequest& request : abandons) request.done(std::string(stopping_answer));
   for (const ArrivalRequest& request : arrivals) request.done(std::string(stopping_answer));
 }
 
-void PoolKeeper::bind_now(const std::deque<BindRequest>& requests) {
-  std::vector<FilePool::NewBinding> bindings;
-  std::vector<const BindRequest*> bound_by;
-  for (const BindRequest& request : requests) {
-    const VolumeRecord* const record = files_ == nullptr ? nullptr : record_of(request.volume);
-    if (record == nullptr) {
-      request.done("pool " + spec_.name + " is not open, or has no volume " + request.volume);
-      continue;
-    }
-    const auto changed = request.change(record->cache);
-    if (!changed) {
-      request.done(changed.error());
-      continue;
-    }
-    bindings.push_back({.volume = request.volume, .cache = changed.value()});
-    bound_by.push_back(&request);
-  }
-  if (bindings.empty()) return;
-  const auto bound = files_->bind(bindings);
-  for (std::size_t at = 0; at < bound_by.size(); ++at) {
-    if (bound[at]) {
-      bound_by[at]->done(boost::outcome_v2::success());
-    } else {
-      bound_by[at]->done(bound[at].error().text);
-    }
-  }
+PoolKeeper::Slot& PoolKeeper::slot_of(const std::string& volume) const {
+  const auto slot = std::ranges::find_if(
+      slots_, [&volume](const auto& each) { return each->spec.name == volume; });
+  CHECK(slot != slots_.end());
+  return **slot;
 }
 
-void PoolKeeper::set_lost_now(const std::deque<LostRequest>& requests) {
-  for (const LostRequest& request : requests) {
-    const auto set = files_->set_lost(request.volume, request.lost);
-    if (set) {
-      request.done(boost::outcome_v2::success());
-    } else {
-      request.done(set.error().text);
-    }
-  }
-}
+// ---- a larger volume
 
-PoolKeeper::Slot& PoolKeeper::slot_of(const std::string& volume) {
-  const auto found =
-      std::ranges::find_if(slots_, [&](const auto& slot) { return slot->spec.name == volume; });
-  CHECK(found != slots_.end());
-  return **found;
+void PoolKeeper::grow(const std::string& volume, ByteCount size, GrowDone done) {
+  ask(grows_, {.volume = volume, .size = size, .done = std::move(done)});
 }
 
 Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {
@@ -144,7 +82,105 @@ Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {
     (void)known_.save();
   }
   slot.volume.grow({size.value / block.bytes}, promise_of(slot, size));
-  return boost::outcome_v2::success();
+  return success();
+}
+
+// ---- what is cached
+
+void PoolKeeper::bind(const std::string& volume, const CacheBinding& binding, BindDone done) {
+  ask(binds_, {.volume = volume, .binding = binding, .done = std::move(done)});
+}
+
+void PoolKeeper::bind_now(const std::deque<BindRequest>& requests) {
+  std::vector<FilePool::NewBinding> bindings;
+  std::vector<const BindRequest*> bound_by;
+  for (const BindRequest& request : requests) {
+    const VolumeRecord* const record = files_ == nullptr ? nullptr : record_of(request.volume);
+    if (record == nullptr) {
+      request.done(is_not_there(request.volume));
+      continue;
+    }
+    bindings.push_back({.volume = request.volume, .cache = request.binding});
+    bound_by.push_back(&request);
+  }
+  if (bindings.empty()) return;
+  const auto bound = files_->bind(bindings);
+  for (std::size_t at = 0; at < bound_by.size(); ++at) {
+    if (bound[at]) {
+      bound_by[at]->done(success());
+    } else {
+      bound_by[at]->done(bound[at].error().text);
+    }
+  }
+}
+
+std::string PoolKeeper::is_not_there(const std::string& volume) const {
+  return "pool " + spec_.name + " is not open, or has no volume " + volume;
+}
+
+void PoolKeeper::abandon(const std::string& volume, const Uuid& cache, AbandonDone done) {
+  ask(abandons_,
+      {.volume = volume, .cache = cache, .done = [done = std::move(done)](const auto& outcome) {
+         if (outcome) return done(outcome.value());
+         done(std::make_shared<Abandoned>(Abandoned{.binding = outcome.error()}));
+       }});
+}
+
+void PoolKeeper::abandon_cache(const std::string& volume, const Uuid& cache, BindDone done) {
+  abandon(volume, cache, [this, done = std::move(done)](const auto& abandoned) {
+    if (!abandoned->binding) return done(abandoned->binding.error());
+    try_now();
+    done(success());
+  });
+}
+
+// A user's marker is another file afterwards, whatever has come of it.
+std::shared_ptr<BindingKeeper::Abandoned> PoolKeeper::abandon_now(const AbandonRequest& request) {
+  Slot& slot = slot_of(request.volume);
+  auto answer =
+      std::make_shared<Abandoned>(Abandoned{.binding = abandon_cache_of(slot, request.cache)});
+  const VolumeRecord* const record = files_ == nullptr ? nullptr : record_of(request.volume);
+  if (record == nullptr || !slot.is_cached || slot.file == nullptr) return answer;
+  if (slot.lossy != nullptr) slot.lossy->follow(record->lost);
+  auto marker = files_->open_marker(*record, IoSource::new_file(backing_number_));
+  if (marker) {
+    answer->marker = std::move(marker.value());
+  } else if (answer->binding) {
+    answer->binding = marker.error().text + " (its cache has been given up: restart the daemon)";
+  }
+  return answer;
+}
+
+Result<CacheBinding, std::string> PoolKeeper::abandon_cache_of(Slot& slot, const Uuid& cache) {
+  const std::string& name = slot.spec.name;
+  const VolumeRecord* const record = files_ == nullptr ? nullptr : record_of(name);
+  if (record == nullptr) return is_not_there(name);
+  TRY(const CacheBinding binding, abandoned(name, record->cache, cache));
+  const std::string path = files_->image_path(*record);
+  // Nothing of an earlier daemon may come after what the journal has. If it is open here, that was
+  // seen to before.
+  std::optional<OpenFile> held;
+  if (slot.file == nullptr) {
+    auto file = OpenFile::open(path, record->size);
+    if (!file) return path + ": " + file.error();
+    if (const auto locked = file.value().lock(); !locked) return path + ": " + locked.error();
+    held.emplace(std::move(file.value()));
+  }
+  // Before hosts write: what comes later must not be undone.
+  if (GUARD("journal settled before its cache is forgotten")) {
+    if (const auto settled = files_->settle_journal(name); !settled) {
+      return "volume " + name + ": " + settled.error().text;
+    }
+  }
+  const auto bound = files_->bind(name, binding);
+  if (!bound) return bound.error().text;
+  return binding;
+}
+
+// ---- a first cache
+
+void PoolKeeper::find_arrival(const std::string& volume, ArrivalDone done) {
+  ask(arrivals_, {.volume = volume, .done = std::move(done)});
 }
 
 // From here on the record is the cache's: a volume that has failed comes back whatever it says.
@@ -158,11 +194,25 @@ Result<BackingArrival, std::string> PoolKeeper::arrival_now(const std::string& v
   auto marker = files_->open_marker(*record, IoSource::new_file(backing_number_));
   if (!marker) return marker.error().text;
   slot.is_cached = true;
-  const BackingMark mark = marker.value()->found().mark;
-  return BackingArrival{.binding = record->cache,
-                        .marker = std::move(marker.value()),
-                        .mark = mark,
-                        .promise = now.promise};
+  return BackingArrival{
+      .binding = record->cache, .marker = std::move(marker.value()), .promise = now.promise};
+}
+
+// ---- what is lost
+
+void PoolKeeper::set_lost(const std::string& volume, const LostRanges& lost, LostDone done) {
+  ask(losses_, {.volume = volume, .lost = lost, .done = std::move(done)});
+}
+
+void PoolKeeper::set_lost_now(const std::deque<LostRequest>& requests) {
+  for (const LostRequest& request : requests) {
+    const auto set = files_->set_lost(request.volume, request.lost);
+    if (set) {
+      request.done(success());
+    } else {
+      request.done(set.error().text);
+    }
+  }
 }
 
 }  // namespace engine

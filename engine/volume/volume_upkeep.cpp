@@ -14,13 +14,20 @@ constexpr ByteCount few = 256_KiB;
 constexpr Duration short_wait = std::chrono::milliseconds(250);
 constexpr Duration note_period = std::chrono::seconds(1);
 
+BatchBounds bounds_with(const BackingJournal* journal) {
+  BatchBounds bounds;
+  if (journal != nullptr) bounds.most_bytes = BatchJournal::most_data;
+  return bounds;
+}
+
 std::string mib(ByteCount bytes) { return std::to_string((bytes.value + 1048575) >> 20) + " MiB"; }
 
 }  // namespace
 
 VolumeUpkeep::VolumeUpkeep(CacheFront& front, std::unique_ptr<BackingMarker> marker, IoLane& lane,
                            DurableWriter& writer, CacheActor& actor, const Clock& clock,
-                           RecoveryReport report, const WriteBackLimits& limits)
+                           RecoveryReport report, const WriteBackLimits& limits,
+                           std::unique_ptr<BackingJournal> journal)
     : front_(front),
       volume_(front.volume()),
       writer_(writer),
@@ -28,8 +35,10 @@ VolumeUpkeep::VolumeUpkeep(CacheFront& front, std::unique_ptr<BackingMarker> mar
       clock_(clock),
       report_(std::move(report)),
       marker_(std::move(marker)),
+      journal_(std::move(journal)),
       reclaim_(volume_),
-      write_back_(volume_, front.backing(), *marker_, lane, writer, clock, limits),
+      write_back_(volume_, front.backing(), *marker_, lane, writer, clock, limits,
+                  bounds_with(journal_.get()), journal_.get()),
       published_(volume_.commit().published()),
       noted_(clock.now()) {
   follow_mode();

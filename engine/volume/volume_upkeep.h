@@ -18,9 +18,10 @@ namespace engine {
 class VolumeUpkeep final : private DirtyTailWaiter {
  public:
   // All outlive it. `lane`, `writer`, `actor`: the thread's. `report`: how the volume was found.
+  // `journal`: null, or write-back keeps one.
   VolumeUpkeep(CacheFront& front, std::unique_ptr<BackingMarker> marker, IoLane& lane,
                DurableWriter& writer, CacheActor& actor, const Clock& clock, RecoveryReport report,
-               const WriteBackLimits& limits);
+               const WriteBackLimits& limits, std::unique_ptr<BackingJournal> journal = nullptr);
   VolumeUpkeep(const VolumeUpkeep&) = delete;
   VolumeUpkeep& operator=(const VolumeUpkeep&) = delete;
   ~VolumeUpkeep();
@@ -44,6 +45,7 @@ class VolumeUpkeep final : private DirtyTailWaiter {
 
   // Before the end of it.
   [[nodiscard]] std::unique_ptr<BackingMarker> take_marker() { return std::move(marker_); }
+  [[nodiscard]] std::unique_ptr<BackingJournal> take_journal() { return std::move(journal_); }
 
   // Nothing new is begun; what is under way ends.
   void stop() {
@@ -80,6 +82,7 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   const Clock& clock_;
   RecoveryReport report_;
   std::unique_ptr<BackingMarker> marker_;
+  std::unique_ptr<BackingJournal> journal_;
   Reclaim reclaim_;
   WriteBack write_back_;
   WriteBackStatus status_;

@@ -62,6 +62,7 @@ json::object value_of(const VolumeStatus& v) {
           {"cache", v.cache},
           {"configured_cache", v.configured_cache},
           {"cache_mode", v.cache_mode},
+          {"ordered", v.ordered},
           {"dirty_bytes", v.dirty_bytes},
           {"draining", v.draining},
           {"detaching", v.detaching},

@@ -53,13 +53,15 @@ struct VolumeStatus {
   std::string cache;              // device; empty: none, or detached
   std::string configured_cache;   // what the configuration names, and the next start takes
   std::string cache_mode;         // empty: none, or not served
+  std::string ordered;            // batch or journal; empty: none, or not served
   std::uint64_t dirty_bytes = 0;  // in the cache, for the pool
   bool draining = false;
-  bool detaching = false;                // and when nothing is dirty it has no cache
-  std::string detach_error;              // why the last detachment was given up; empty: it was not
-  std::int64_t drain_seconds = -1;       // until nothing is dirty, as it goes now; -1: not known
-  std::uint64_t consistent_time_ms = 0;  // the pool alone has the volume of then; 0: never written
-  bool pool_mixed = false;               // it has not, for the moment: dirty data is on its way
+  bool detaching = false;           // and when nothing is dirty it has no cache
+  std::string detach_error;         // why the last detachment was given up; empty: it was not
+  std::int64_t drain_seconds = -1;  // until nothing is dirty, as it goes now; -1: not known
+  // The pool alone, with its journal, has the volume of then; 0: never written.
+  std::uint64_t consistent_time_ms = 0;
+  bool pool_mixed = false;  // it has not, for the moment: dirty data is on its way
   std::string uuid;
   std::uint64_t size_bytes = 0;
   std::uint32_t block_size = 0;

@@ -85,7 +85,7 @@ TEST(Build, CachesOfVolumesNameTheirDevice) {
                   "f.yaml:5:55: volumes.v.cache.mod: unknown key; did you mean \"mode\"?",
                   "f.yaml:5:72: volumes.v.cache.max: unknown key; did you mean \"maximum\"?",
                   "f.yaml:5:83: volumes.v.cache.age: unknown key; known: device, mode, "
-                  "guaranteed, maximum, dirty_low, dirty_high, max_dirty_age."));
+                  "guaranteed, maximum, dirty_low, dirty_high, max_dirty_age, ordered."));
 }
 
 TEST(Build, CachesOfVolumesHaveAModeThatThereIs) {

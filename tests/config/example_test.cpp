@@ -123,6 +123,7 @@ TEST(Example, WrittenDefaultsAreTheDefaults) {
   EXPECT_EQ(cache.dirty_low_percent, usual.dirty_low_percent);
   EXPECT_EQ(cache.dirty_high_percent, usual.dirty_high_percent);
   EXPECT_EQ(cache.max_dirty_age, usual.max_dirty_age);
+  EXPECT_EQ(cache.ordered, usual.ordered);
 }
 
 TEST(Example, NonDefaultsArriveToo) {
@@ -141,7 +142,8 @@ TEST(Example, NonDefaultsArriveToo) {
           "pools: {p: {kind: file, directory: /p}}\n"
           "volumes:\n"
           "  v: {pool: p, size: 1GiB, cache: {device: c, mode: write-through, guaranteed: 1MiB,\n"
-          "      maximum: 128TiB, dirty_low: 1%, dirty_high: 100%, max_dirty_age: 1d}}\n"
+          "      maximum: 128TiB, dirty_low: 1%, dirty_high: 100%, max_dirty_age: 1d,\n"
+          "      ordered: journal}}\n"
           "log: {level: debug}\n",
       "f.yaml");
   ASSERT_TRUE(outcome.config.has_value());
@@ -183,6 +185,7 @@ TEST(Example, NonDefaultsArriveToo) {
   EXPECT_EQ(cache.dirty_low_percent, 1U);
   EXPECT_EQ(cache.dirty_high_percent, 100U);
   EXPECT_EQ(cache.max_dirty_age, milliseconds{86'400'000});
+  EXPECT_EQ(cache.ordered, VolumeCache::Ordered::journal);
   EXPECT_EQ(outcome.config->log_level, LogLevel::debug);
 }
 

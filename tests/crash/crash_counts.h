@@ -29,6 +29,7 @@ struct CrashCounts {
   std::uint64_t violations = 0;
   std::uint64_t live_checks = 0;
   std::uint64_t backing_checks = 0;  // of backings alone, at the moment that their marker names
+  std::uint64_t journals = 0;        // of those: together with what their journals had
   std::string first_violation;       // what, and how to see it again
   [[nodiscard]] std::uint64_t total() const;
 };

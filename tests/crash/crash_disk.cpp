@@ -3,10 +3,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/pool/journal_file.h"
+
 namespace engine::test {
 
 CrashDisk::CrashDisk(Sector base, const BackingImage& image)
-    : base_(base), image_(image), current_(image.sectors) {}
+    : base_(base),
+      image_(image),
+      current_(image.sectors),
+      stands_(image.mark.value_or(BackingMark{})) {}
 
 CrashDisk::~CrashDisk() { CHECK(waiting_.empty()); }
 
@@ -22,6 +27,51 @@ void CrashDisk::submit(IoLane& lane, BackingIo& io) {
 void CrashDisk::write(IoLane& lane, MarkerWrite& write) {
   waiting_.push_back({.lane = &lane, .mark = &write});
   reach();
+}
+
+void CrashDisk::submit(IoLane& lane, JournalIo& io) {
+  if (io.kind == JournalIo::Kind::write) {
+    encode_journal_head(io);
+    unsynced_.push_back(
+        {.offset = io.place.value, .bytes = {io.buffer.begin(), io.buffer.end()}, .io = &io});
+  } else {
+    for (Unsynced& write : unsynced_) write.is_covered = write.io == nullptr;
+  }
+  waiting_.push_back({.lane = &lane, .journal = &io});
+  reach();
+}
+
+// Each sector of it, or not.
+std::shared_ptr<const std::vector<std::byte>> CrashDisk::with(
+    const std::shared_ptr<const std::vector<std::byte>>& journal, const Unsynced& write,
+    FunctionRef<bool()> keeps) {
+  auto bytes = journal ? std::make_shared<std::vector<std::byte>>(*journal)
+                       : std::make_shared<std::vector<std::byte>>();
+  bytes->resize(std::max<std::size_t>(bytes->size(), write.offset + write.bytes.size()));
+  for (std::size_t at = 0; at < write.bytes.size(); at += sector_size) {
+    if (!keeps()) continue;
+    std::copy_n(write.bytes.begin() + static_cast<std::ptrdiff_t>(at), sector_size,
+                bytes->begin() + static_cast<std::ptrdiff_t>(write.offset + at));
+  }
+  return bytes;
+}
+
+void CrashDisk::end_journal(const JournalIo& io, bool fails, SeededRandom& random) {
+  if (io.kind == JournalIo::Kind::write) {
+    for (Unsynced& write : unsynced_) {
+      if (write.io == &io) write.io = nullptr;
+    }
+    return;
+  }
+  for (const Unsynced& write : std::exchange(unsynced_, {})) {
+    if (!write.is_covered && (!fails || write.io != nullptr)) {
+      unsynced_.push_back(write);
+    } else if (!fails) {
+      image_.journal = with(image_.journal, write, [] { return true; });
+    } else {
+      image_.journal = with(image_.journal, write, [&random] { return random.chance(1, 2); });
+    }
+  }
 }
 
 void CrashDisk::apply(const BackingIo& io) {
@@ -47,10 +97,14 @@ bool CrashDisk::end_one(SeededRandom& random) {
   const auto choice = waiting_.begin() + static_cast<std::ptrdiff_t>(random.below(waiting_.size()));
   const Waiting waiting = *choice;
   waiting_.erase(choice);
-  const bool syncs = waiting.io != nullptr && waiting.io->kind == BackingIo::Kind::sync;
+  const bool syncs = (waiting.io != nullptr && waiting.io->kind == BackingIo::Kind::sync) ||
+                     (waiting.journal != nullptr && waiting.journal->kind == JournalIo::Kind::sync);
   const bool fails = fails_ && random.chance(1, syncs ? 4 : 12);
   if (waiting.mark != nullptr) {
     if (!fails || random.chance(1, 2)) image_.mark = waiting.mark->mark;
+    if (!fails) stands_ = waiting.mark->mark;
+  } else if (waiting.journal != nullptr) {
+    end_journal(*waiting.journal, fails, random);
   } else if (syncs) {
     sync(fails, random);
   } else {
@@ -96,6 +150,17 @@ void CrashDisk::end(const Waiting& waiting, IoStatus status) {
     waiting.lane->post(io.file);
     return;
   }
+  if (waiting.journal != nullptr) {
+    JournalIo& io = *waiting.journal;
+    io.file.length = {static_cast<std::uint64_t>(status)};
+    io.file.context = &io;
+    io.file.done = [](FileOperation& operation, int) noexcept {
+      auto& ended = *static_cast<JournalIo*>(operation.context);
+      ended.done(ended, static_cast<IoStatus>(operation.length.value));
+    };
+    waiting.lane->post(io.file);
+    return;
+  }
   ended_mark_ = waiting.mark;
   mark_status_ = status;
   mark_operation_.context = this;
@@ -113,10 +178,13 @@ void CrashDisk::abandon() {
     if (waiting.mark != nullptr) image_.mark = waiting.mark->mark;
     end(waiting, IoStatus::unavailable);
   }
+  stands_ = image_.mark.value_or(BackingMark{});
   covered_.clear();
   for (auto& [at, versions] : versions_) {
     for (Version& version : versions) version.io = nullptr;
   }
+  for (Unsynced& write : unsynced_)
+    write = {.offset = write.offset, .bytes = std::move(write.bytes)};
 }
 
 BackingImage CrashDisk::crash(SeededRandom& random) const {
@@ -124,6 +192,9 @@ BackingImage CrashDisk::crash(SeededRandom& random) const {
   for (const auto& [at, versions] : versions_) {
     const std::uint64_t choice = random.below(versions.size() + 1);
     if (choice < versions.size()) image.sectors[at] = versions[choice].writer;
+  }
+  for (const Unsynced& write : unsynced_) {
+    image.journal = with(image.journal, write, [&random] { return random.chance(1, 2); });
   }
   for (const Waiting& waiting : waiting_) {
     if (waiting.mark != nullptr && random.chance(1, 2)) image.mark = waiting.mark->mark;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "tests/crash/crash_journal.h"
 #include "tests/crash/crash_judge.h"
 #include "tests/crash/crash_write_back.h"
 #include "tests/crash/log_times.h"
@@ -79,7 +80,8 @@ class Run final : public CompletionSink {
     for (std::size_t at = 0; at < actors; ++at) {
       actors_.push_back(CacheActor::make(world_->device()).value());
     }
-    write_back_ = std::make_unique<CrashWriteBack>(*world_, disks_, random_);
+    journals_ = options_.journalled || (options_.journalled_at_times && life % 3 != 2);
+    write_back_ = std::make_unique<CrashWriteBack>(*world_, disks_, random_, journals_);
     for (auto& disk : disks_) {
       disk->fail_some(random_.chance(1, 2));
       disk->on_point([this] { reach_disk(); });
@@ -368,6 +370,7 @@ class Run final : public CompletionSink {
     for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
       images[slot] = disks_[slot]->crash(crash_random_);
       check_alone(slot, images[slot]);
+      touch_alone(images[slot]);
       if (rotten == slot && world.is_open() && world.damaged(slot)) continue;
       if (!rotten && !world.trouble().empty()) {
         violate(std::string(text(kind)) + ": " + world.trouble());
@@ -379,14 +382,33 @@ class Run final : public CompletionSink {
     if (!rotten && resumes && options_.focus != CrashFocus::cache) resume(world, images);
   }
 
-  // P3: the backing and its marker, and nothing else.
+  // P3: the backing with its marker and its journal, and nothing else.
   void check_alone(std::uint32_t slot, const BackingImage& image) {
-    if (image.mark && image.mark->state == BackingMark::State::in_progress) return;
+    using State = BackingMark::State;
+    const State state = image.mark ? image.mark->state : State::clean;
+    if (state == State::in_progress) {
+      if (options_.journalled) violate("a backing with a journal is at no moment");
+      return;
+    }
     ++judge_.counts().backing_checks;
+    VolumeModel::State sectors = image.sectors;
+    if (state == State::journalled) {
+      ++judge_.counts().journals;
+      auto applied = apply_journal_of(image, world_base, crash_random_);
+      if (!applied) violate("volume " + std::to_string(slot) + ": " + applied.error());
+      sectors = std::move(applied.value());
+    }
     const auto [least, most] = times_[slot].commands_up_to(image.mark ? image.mark->to : 0);
-    if (judge_.model(slot).is_between(image.sectors, least, most)) return;
+    if (judge_.model(slot).is_between(sectors, least, most)) return;
     violate("the backing of volume " + std::to_string(slot) + " alone is not the volume at kset " +
             std::to_string(image.mark ? image.mark->to : 0) + ", as its marker says");
+  }
+
+  // Somebody has begun to do without the cache, and it has come back.
+  void touch_alone(BackingImage& image) {
+    if (!image.mark || image.mark->state != BackingMark::State::journalled) return;
+    if (!crash_random_.chance(1, 4)) return;
+    image.sectors = begin_to_apply_journal_of(image, world_base, crash_random_);
   }
 
   // The batches that a crash has interrupted, or the next ones, in another life.
@@ -395,7 +417,7 @@ class Run final : public CompletionSink {
     for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
       disks[slot] = std::make_unique<CrashDisk>(world_base, images[slot]);
     }
-    CrashWriteBack write_back(world, disks, crash_random_);
+    CrashWriteBack write_back(world, disks, crash_random_, journals_);
     for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
       const std::uint64_t tail = world.device().volumes()[slot].tails.dirty_tail;
       if (tail >= world.volume(slot).commit().published()) continue;
@@ -457,6 +479,7 @@ class Run final : public CompletionSink {
 
   std::unique_ptr<CrashWorld> world_;
   std::vector<std::unique_ptr<CacheActor>> actors_;
+  bool journals_ = false;  // in this life
   std::unique_ptr<CrashWriteBack> write_back_;
   std::optional<std::uint32_t> writes_back_;  // the volume, while its lane has a turn
   std::unique_ptr<ReclaimDriver> reclaim_;

@@ -32,7 +32,10 @@ struct CrashOptions {
   std::uint64_t thin = 1;
   std::uint64_t thin_entries = 1;
   CrashFocus focus = CrashFocus::everything;
-  bool churns = false;         // the log above all: ksets of one size, chunks used again
+  bool churns = false;  // the log above all: ksets of one size, chunks used again
+  // Write-back goes through a journal: in every life, or in all but each third one.
+  bool journalled = false;
+  bool journalled_at_times = false;
   bool data_is_fenced = true;  // false for the mutant that does not
 };
 

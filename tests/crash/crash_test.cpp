@@ -19,7 +19,8 @@ void print(const CrashCounts& counts) {
   }
   std::cout << "crash states: " << counts.total() << ", live checks: " << counts.live_checks
             << ", of backings alone: " << counts.backing_checks
-            << ", violations: " << counts.violations << "\n";
+            << " (with their journals: " << counts.journals
+            << "), violations: " << counts.violations << "\n";
 }
 
 std::uint64_t number_of(const char* variable, std::uint64_t usual) {
@@ -33,7 +34,12 @@ TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
   const std::uint64_t wanted = number_of("FOREBAY_CRASH_STATES", usual);
   CrashCounts counts;
   for (std::uint64_t seed = 1; counts.total() < wanted && counts.violations == 0; ++seed) {
-    run_crashes({.seed = seed, .most_states = wanted, .churns = seed % 8 == 0}, counts);
+    run_crashes({.seed = seed,
+                 .most_states = wanted,
+                 .churns = seed % 8 == 0,
+                 .journalled = seed % 4 == 2,
+                 .journalled_at_times = seed % 4 == 3},
+                counts);
   }
   run_transient_error(counts);
   run_chunks_behind_damage(counts);
@@ -44,6 +50,7 @@ TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
   print(counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
   EXPECT_GE(counts.total(), wanted);
+  EXPECT_TRUE(wanted < usual || counts.journals >= 500U) << counts.journals;
   for (std::size_t kind = 0; kind < crash_kinds && wanted >= usual; ++kind) {
     EXPECT_GE(counts.states[kind], 500U) << text(static_cast<CrashKind>(kind));
   }
@@ -53,7 +60,11 @@ TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
 TEST(CrashSuite, OneSeed) {
   CrashCounts counts;
   const std::uint64_t seed = number_of("FOREBAY_CRASH_SEED", 1);
-  run_crashes({.seed = seed, .churns = seed % 8 == 0}, counts);
+  run_crashes({.seed = seed,
+               .churns = seed % 8 == 0,
+               .journalled = seed % 4 == 2,
+               .journalled_at_times = seed % 4 == 3},
+              counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
 }
 

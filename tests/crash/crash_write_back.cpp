@@ -2,15 +2,19 @@
 
 namespace engine::test {
 
-CrashWriteBack::CrashWriteBack(CrashWorld& world, CrashDisks& disks, SeededRandom& random)
+CrashWriteBack::CrashWriteBack(CrashWorld& world, CrashDisks& disks, SeededRandom& random,
+                               bool journalled)
     : world_(world), disks_(disks), random_(random) {
   for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
     WriteBackLimits limits;
     limits.most_in_flight = 1 + random.below(4);
     limits.most_age = std::chrono::hours(1);
     const BatchBounds bounds{.most_keys = 1 + random.below(16), .most_bytes = 1_MiB};
-    write_backs_[slot] = std::make_unique<WriteBack>(world.volume(slot), *disks[slot], *disks[slot],
-                                                     lane_, world.writer(), clock_, limits, bounds);
+    CrashDisk& disk = *disks[slot];
+    // Small frames, so that a batch has several.
+    write_backs_[slot] =
+        std::make_unique<WriteBack>(world.volume(slot), disk, disk, lane_, world.writer(), clock_,
+                                    limits, bounds, journalled ? &disk : nullptr, 8_KiB);
   }
 }
 

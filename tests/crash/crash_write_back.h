@@ -15,8 +15,10 @@ using CrashDisks = std::array<std::unique_ptr<CrashDisk>, world_volumes>;
 
 class CrashWriteBack {
  public:
-  // All outlive it. Batches of a few keys, a few operations at once, as `random` says.
-  CrashWriteBack(CrashWorld& world, CrashDisks& disks, SeededRandom& random);
+  // All outlive it. Batches of a few keys, a few operations at once, as `random` says; each first
+  // into a journal, or not.
+  CrashWriteBack(CrashWorld& world, CrashDisks& disks, SeededRandom& random,
+                 bool journalled = false);
   CrashWriteBack(const CrashWriteBack&) = delete;
   CrashWriteBack& operator=(const CrashWriteBack&) = delete;
   ~CrashWriteBack();
@@ -35,7 +37,7 @@ class CrashWriteBack {
   CrashDisks& disks_;
   SeededRandom& random_;
   target::SimClock clock_;
-  MemoryBudget budget_{1_MiB};
+  MemoryBudget budget_{2_MiB};
   SimLane lane_{budget_};
   std::array<std::unique_ptr<WriteBack>, world_volumes> write_backs_;
 };

@@ -30,10 +30,15 @@ struct Mutant {
   std::uint64_t thin_entries = 1;
   CrashFocus focus = CrashFocus::cache;
   bool pages = false;  // on media of pages
+  bool journalled = false;
 };
 
 constexpr Mutant of_write_back(const char* guard) {
   return {.guard = guard, .focus = CrashFocus::write_back};
+}
+
+constexpr Mutant of_journal(const char* guard) {
+  return {.guard = guard, .focus = CrashFocus::write_back, .journalled = true};
 }
 
 constexpr Mutant mutants[] = {
@@ -68,6 +73,10 @@ constexpr Mutant mutants[] = {
     of_write_back("backing flush behind the writes"),
     of_write_back("backing flush result"),
     of_write_back("payload crc on its way"),
+    of_journal("journal synced before the marker"),
+    of_journal("journalled before the first write"),
+    of_journal("journal beside the one that counts"),
+    of_journal("applied journal is synced"),
     {.guard = "conditional key of reclaim", .seed = 36, .focus = CrashFocus::everything},
     {"kept before the key tail"},
     {"key tail at or below the dirty tail"},
@@ -120,6 +129,7 @@ void run_line_mutant(const Mutant& mutant, CrashCounts& counts) {
                  .thin_entries = mutant.thin_entries,
                  .focus = mutant.focus,
                  .churns = seed % 8 == 0,
+                 .journalled = mutant.journalled,
                  .data_is_fenced = std::string(mutant.guard) != "data fence"},
                 counts);
   }

@@ -51,6 +51,9 @@ constexpr Mutant mutants[] = {
     {"direct only while nothing is dirty", "DirectWriteCrash.*"},
     {"direct writes are durable", "DirectWriteCrash.*"},
     {"answer behind the dirty tail", "*WriteThroughFront.AnswersBehindTheBackingsFlush/*"},
+    {"journal ends before the dirty tail",
+     "WriteBackJournal.NothingCountsAnyMoreWhenOthersMayWrite"},
+    {"mark in doubt is written again", "WriteBackJournal.AMarkThatIsInDoubtIsWrittenAgainFirst"},
     // Which cache, which image.
     {"record dirty before the first key",
      "*CacheKeeperTest.TheRecordIsDirtyBeforeAnythingIsServed/*"},
@@ -60,6 +63,8 @@ constexpr Mutant mutants[] = {
     {"attach epoch of the cache", "*CachedEngine.AnOlderCopyOfTheCacheIsRefused/*"},
     {"attach epoch of the image", "*CachedEngine.AnOlderCopyOfTheImageIsRefused/*"},
     {"an epoch for each resumption", "*CachedEngine.AnOlderCopyOfTheCacheIsRefused/*"},
+    {"journal settled before its cache is forgotten",
+     "*JournalledEngine.ALostCacheLeavesWhatItsJournalHas/*"},
     {"no damage behind the image", "*CachedEngine.ALogThatIsDamagedBehindTheImageIsNotServed/*"},
     {"cache grows before its face", "*CachedEngine.GrowsOnlineAndKeepsWhatWasWritten*"},
     // Without the cache, and with it again.

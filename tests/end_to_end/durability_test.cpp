@@ -196,6 +196,9 @@ class Durability : public testing::TestWithParam<Ground> {
     config.caches = {{.path = workplace.make_cache("cache", "12MiB", environment())}};
     for (VolumeText& volume : config.volumes) volume.cache = "device: front, max_dirty_age: 1s";
     config.volumes.back().cache += ", mode: write-through";
+    if (std::string(GetParam().granularity) == "CACHE_LINE") {
+      config.volumes.front().cache += ", ordered: journal";
+    }
     return config;
   }
   static std::vector<std::string> environment() {

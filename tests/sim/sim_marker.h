@@ -22,12 +22,17 @@ class SimMarker final : public BackingMarker {
     if (!holding_) release();
   }
 
+  [[nodiscard]] const BackingMark& stands() const override { return stands_; }
+
   void hold(bool holding) { holding_ = holding; }
   [[nodiscard]] bool is_held() const { return held_ != nullptr; }
   // Ends the write that is held; every write fails as long as `status` is not ok.
   void release() {
     MarkerWrite& write = *std::exchange(held_, nullptr);
-    if (status_ == IoStatus::ok) history_.push_back(write.mark);
+    if (status_ == IoStatus::ok) {
+      history_.push_back(write.mark);
+      stands_ = write.mark;
+    }
     ended_ = &write;
     answer_ = status_;
     operation_.context = this;
@@ -47,6 +52,7 @@ class SimMarker final : public BackingMarker {
 
  private:
   std::vector<BackingMark> history_;
+  BackingMark stands_;
   bool holding_ = false;
   IoStatus status_ = IoStatus::ok;
   MarkerWrite* held_ = nullptr;

@@ -61,7 +61,8 @@ TEST(Assembly, CachesOfVolumesArriveAsTheyAreWritten) {
       "volumes:\n"
       "  plain: {pool: p, size: 1GiB}\n"
       "  some: {pool: p, size: 1GiB, cache: {device: c, mode: write-through, guaranteed: 2GiB,\n"
-      "         maximum: 3GiB, dirty_low: 10%, dirty_high: 20%, max_dirty_age: 90s}}\n"
+      "         maximum: 3GiB, dirty_low: 10%, dirty_high: 20%, max_dirty_age: 90s,\n"
+      "         ordered: journal}}\n"
       "  usual: {pool: p, size: 1GiB, cache: {device: c}}\n"));
   ASSERT_EQ(specs.size(), 3U);
   EXPECT_FALSE(specs[0].cache.has_value());
@@ -74,6 +75,7 @@ TEST(Assembly, CachesOfVolumesArriveAsTheyAreWritten) {
   EXPECT_EQ(specs[1].cache->dirty_low_percent, 10U);
   EXPECT_EQ(specs[1].cache->dirty_high_percent, 20U);
   EXPECT_EQ(specs[1].cache->max_dirty_age, std::chrono::seconds(90));
+  EXPECT_EQ(specs[1].cache->ordered, engine::WriteBackOrder::journal);
 
   // The file's defaults are the engine's own.
   const VolumeCacheSpec made;
@@ -84,6 +86,7 @@ TEST(Assembly, CachesOfVolumesArriveAsTheyAreWritten) {
   EXPECT_EQ(specs[2].cache->dirty_low_percent, made.dirty_low_percent);
   EXPECT_EQ(specs[2].cache->dirty_high_percent, made.dirty_high_percent);
   EXPECT_EQ(specs[2].cache->max_dirty_age, made.max_dirty_age);
+  EXPECT_EQ(specs[2].cache->ordered, made.ordered);
 }
 
 }  // namespace

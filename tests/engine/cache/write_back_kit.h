@@ -4,6 +4,7 @@
 #include "engine/cache/write_back.h"
 #include "tests/engine/cache/volume_cache_kit.h"
 #include "tests/sim/sim_backing.h"
+#include "tests/sim/sim_journal.h"
 #include "tests/sim/sim_lane.h"
 #include "tests/sim/sim_marker.h"
 
@@ -19,6 +20,7 @@ class WaitsForDirtyTail final : public DirtyTailWaiter {
 struct WriteBackDisk {
   SimBacking backing{8_MiB};
   SimMarker marker;
+  SimJournal journal;
 
   // What power loss would leave of some sectors: the first byte of each.
   [[nodiscard]] std::vector<int> durable(std::uint64_t at, std::uint64_t sectors) {
@@ -33,16 +35,19 @@ struct WriteBackDisk {
 // One life of the volume.
 class WriteBackLife {
  public:
+  // `journal`: null, or that of the disk.
   WriteBackLife(PmemRegion& pmem, WriteBackDisk& disk, const BatchBounds& bounds = {},
-                const WriteBackLimits& limits = {})
+                const WriteBackLimits& limits = {}, SimJournal* journal = nullptr,
+                ByteCount frame = 8_KiB)
       : cache(pmem),
         disk_(disk),
         write_back(*cache.volume, disk.backing, disk.marker, lane, cache.writer, cache.clock,
-                   limits, bounds) {}
+                   limits, bounds, journal, frame) {}
   // As kill -9 would: whatever is under way on the backing ends somehow.
   ~WriteBackLife() {
     disk_.backing.crash();
     if (disk_.marker.is_held()) disk_.marker.release();
+    disk_.journal.release();
     (void)lane.reap();
   }
 

@@ -41,6 +41,13 @@ BackingMark in_progress(std::uint64_t from, std::uint64_t to) {
   return mark;
 }
 
+BackingMark journalled(std::uint64_t from, std::uint64_t to) {
+  BackingMark mark = in_progress(from, to);
+  mark.state = MarkState::journalled;
+  mark.journal = {.offset = {8192}, .bytes = {12288}, .epoch = 7};
+  return mark;
+}
+
 std::vector<std::byte> file_of(const StoredMark& first, const StoredMark& second) {
   std::vector<std::byte> bytes = encode_marker_slot(first, 0);
   const auto slot = encode_marker_slot(second, 1);
@@ -82,6 +89,19 @@ TEST(MarkerFile, GoldenBytes) {
   for (std::size_t at = 120; at < bytes.size(); ++at) ASSERT_EQ(u8(at), 0U);
 }
 
+TEST(MarkerFile, GoldenBytesOfOneThatSpeaksOfAJournal) {
+  const auto bytes = encode_marker_slot({.mark = journalled(3, 9), .sequence = 5}, 0);
+  const auto u8 = [&bytes](std::size_t at) { return std::to_integer<unsigned>(bytes[at]); };
+  EXPECT_EQ(u8(32), 1U) << "an incompatible feature";
+  EXPECT_EQ(u8(80), 3U);
+  EXPECT_EQ(u8(120) + 256 * u8(121), 8192U);
+  EXPECT_EQ(u8(128) + 256 * u8(129), 12288U);
+  EXPECT_EQ(u8(136), 7U);
+  for (std::size_t at = 144; at < bytes.size(); ++at) ASSERT_EQ(u8(at), 0U);
+  const StoredMark stored{.mark = journalled(3, 9), .sequence = 5};
+  EXPECT_EQ(decode_marker(file_of(stored, stored), uuid_of(1)).value(), stored);
+}
+
 TEST(MarkerFile, TheNewerWholeSlotCounts) {
   const StoredMark old{.mark = clean(3), .sequence = 5};
   const StoredMark young{.mark = in_progress(3, 9), .sequence = 6};
@@ -115,8 +135,17 @@ TEST(MarkerFile, WhatIsNotThisVolumesMarkerIsRefused) {
     return copy;
   };
   EXPECT_EQ(kind_of(changed([](Slot& slot) { slot.version = 2; })), PoolError::Kind::unsupported);
-  EXPECT_EQ(kind_of(changed([](Slot& slot) { slot.features.incompatible = 1; })),
+  EXPECT_EQ(kind_of(changed([](Slot& slot) { slot.features.incompatible = 2; })),
             PoolError::Kind::unsupported);
+  EXPECT_EQ(kind_of(changed([](Slot& slot) { slot.features.incompatible = 1; })),
+            PoolError::Kind::damaged);
+  EXPECT_EQ(kind_of(changed([](Slot& slot) { slot.journal_bytes = 4096; })),
+            PoolError::Kind::damaged);
+  const auto without_a_journal = [](Slot& slot) {
+    slot.state = 3;
+    slot.features.incompatible = 1;
+  };
+  EXPECT_EQ(kind_of(changed(without_a_journal)), PoolError::Kind::damaged);
   EXPECT_EQ(kind_of(changed([](Slot& slot) { slot.state = 3; })), PoolError::Kind::damaged);
   EXPECT_EQ(kind_of(changed([](Slot& slot) { slot.state = 0; })), PoolError::Kind::damaged);
   EXPECT_EQ(kind_of(changed([](Slot& slot) { slot.from = 4; })), PoolError::Kind::damaged);
@@ -168,6 +197,7 @@ TEST(FileMarker, AFailedWriteIsAnsweredAndCanBeRepeated) {
                     IoSource::new_file(IoSource::new_backing()));
   lane.fail_next(FileOperation::Kind::write_durable, ENOSPC);
   EXPECT_EQ(write(marker, lane, clean(1)), IoStatus::capacity_exceeded);
+  EXPECT_EQ(marker.stands(), BackingMark{});
   EXPECT_EQ(write(marker, lane, clean(1)), IoStatus::ok);
   EXPECT_EQ(decode_marker(disk.durable(), uuid_of(1)).value().mark, clean(1));
 }
@@ -219,13 +249,14 @@ TEST(FileMarker, OnARealFileSystem) {
   {
     const auto marker =
         std::move(FileMarker::open(*directory, "a.raw", uuid_of(1), source).value());
-    EXPECT_EQ(marker->found().mark.to, 0U);
-    EXPECT_TRUE(marker->found().mark.cache.is_nil());
+    EXPECT_EQ(marker->stands().to, 0U);
+    EXPECT_TRUE(marker->stands().cache.is_nil());
     EXPECT_EQ(write(*marker, *lane, in_progress(0, 4)), IoStatus::ok);
     EXPECT_EQ(write(*marker, *lane, clean(4)), IoStatus::ok);
+    EXPECT_EQ(marker->stands(), clean(4));
   }
   const auto again = std::move(FileMarker::open(*directory, "a.raw", uuid_of(1), source).value());
-  EXPECT_EQ(again->found().mark, clean(4));
+  EXPECT_EQ(again->stands(), clean(4));
   EXPECT_FALSE(FileMarker::open(*directory, "a.raw", uuid_of(3), source));
   ASSERT_TRUE(directory->remove("a.raw.marker"));
   EXPECT_EQ(rmdir(path.c_str()), 0);

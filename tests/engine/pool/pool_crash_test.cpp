@@ -193,6 +193,9 @@ class Unsynced final : public PoolDirectory {
   FileResult<std::vector<std::byte>> read(const std::string& name, std::size_t limit) override {
     return below_->read(name, limit);
   }
+  FileResult<std::unique_ptr<PoolFile>> open(const std::string& name) override {
+    return below_->open(name);
+  }
   FileResult<void> write(const std::string& name, std::span<const std::byte> bytes) override {
     return below_->write(name, bytes);
   }

@@ -23,6 +23,15 @@ void SimDirectoryDisk::crash(SeededRandom& random) {
   for (auto& [number, file] : files) {
     if (!file.synced) file.length = random.below(file.length + 1);
     file.synced = true;
+    if (!file.before) continue;
+    file.before->resize(file.bytes.size());
+    for (std::size_t at = 0; at < file.bytes.size(); at += sector_bytes) {
+      if (random.chance(1, 2)) continue;
+      const std::size_t count = std::min<std::size_t>(sector_bytes, file.bytes.size() - at);
+      std::copy_n(file.before->begin() + static_cast<std::ptrdiff_t>(at), count,
+                  file.bytes.begin() + static_cast<std::ptrdiff_t>(at));
+    }
+    file.before.reset();
   }
   locked = false;
 }
@@ -69,6 +78,52 @@ FileResult<std::vector<std::byte>> SimDirectory::read(const std::string& name, s
   auto bytes = disk_.files[found->second].bytes;
   if (bytes.size() > limit) bytes.resize(limit);
   return bytes;
+}
+
+class SimDirectory::InPlace final : public PoolFile {
+ public:
+  InPlace(SimDirectory& directory, SimDirectoryDisk::File& file)
+      : directory_(directory), file_(file) {}
+
+  FileResult<std::size_t> read(MediaOffset offset, std::span<std::byte> bytes) override {
+    TRY(directory_.step());
+    if (offset.value >= file_.length) return std::size_t{0};
+    const std::size_t count = std::min<std::size_t>(bytes.size(), file_.length - offset.value);
+    for (std::size_t at = 0; at < count; ++at) {
+      const std::size_t from = offset.value + at;
+      bytes[at] = from < file_.bytes.size() ? file_.bytes[from] : std::byte{};
+    }
+    return count;
+  }
+  FileResult<void> write(MediaOffset offset, std::span<const std::byte> bytes) override {
+    if (!file_.before) file_.before = file_.bytes;
+    if (file_.bytes.size() < offset.value + bytes.size()) {
+      file_.bytes.resize(offset.value + bytes.size());
+    }
+    std::ranges::copy(bytes, file_.bytes.begin() + static_cast<std::ptrdiff_t>(offset.value));
+    file_.length = std::max<std::uint64_t>(file_.length, file_.bytes.size());
+    return directory_.step();
+  }
+  FileResult<void> zero(MediaOffset offset, ByteCount length) override {
+    return write(offset, std::vector<std::byte>(static_cast<std::size_t>(length.value)));
+  }
+  FileResult<void> sync() override {
+    TRY(directory_.step());
+    file_.before.reset();
+    return success();
+  }
+
+ private:
+  SimDirectory& directory_;
+  SimDirectoryDisk::File& file_;
+};
+
+FileResult<std::unique_ptr<PoolFile>> SimDirectory::open(const std::string& name) {
+  TRY(step());
+  const auto found = disk_.names.find(name);
+  if (found == disk_.names.end()) return FileError{ENOENT};
+  std::unique_ptr<PoolFile> opened = std::make_unique<InPlace>(*this, disk_.files[found->second]);
+  return opened;
 }
 
 FileResult<void> SimDirectory::write(const std::string& name, std::span<const std::byte> bytes) {

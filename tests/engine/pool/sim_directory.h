@@ -24,6 +24,8 @@ struct SimDirectoryDisk {
     std::vector<std::byte> bytes;  // small files
     std::uint64_t length = 0;      // >= bytes.size(); the rest are zeros (images)
     bool synced = true;            // else a crash leaves any length
+    // Before what was changed in place, and not synced: a crash leaves either of each sector.
+    std::optional<std::vector<std::byte>> before;
   };
   struct Change {  // of one name: to a file, or gone
     std::string name;
@@ -61,6 +63,7 @@ class SimDirectory final : public PoolDirectory {
   const std::string& path() const override { return path_; }
   FileResult<std::vector<std::string>> list() override;
   FileResult<std::vector<std::byte>> read(const std::string& name, std::size_t limit) override;
+  FileResult<std::unique_ptr<PoolFile>> open(const std::string& name) override;
   FileResult<void> write(const std::string& name, std::span<const std::byte> bytes) override;
   FileResult<void> allocate(const std::string& name, ByteCount size) override;
   FileResult<void> extend(const std::string& name, ByteCount from, ByteCount size) override;
@@ -74,6 +77,8 @@ class SimDirectory final : public PoolDirectory {
   FileResult<Space> space() override { return Space{{std::uint64_t{1} << 40}, {disk_.free_bytes}}; }
 
  private:
+  class InPlace;  // one file
+
   // Counts a step; throws SimCrash or returns the error that was asked for.
   [[nodiscard]] FileResult<void> step();
   std::uint64_t create(const std::string& name);

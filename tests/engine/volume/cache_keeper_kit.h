@@ -45,6 +45,14 @@ class Records final : public BindingKeeper {
     if (refused) return done(std::string("the table is full"));
     done(success());
   }
+  void abandon(const std::string& volume, const Uuid& cache, AbandonDone done) override {
+    std::unique_lock lock(mutex_);
+    const auto answer = std::make_shared<Abandoned>(
+        Abandoned{.binding = abandoned(volume, records_[volume], cache)});
+    if (answer->binding) records_[volume] = answer->binding.value();
+    lock.unlock();
+    done(answer);
+  }
   void set(Mode mode) {
     const std::lock_guard lock(mutex_);
     mode_ = mode;
