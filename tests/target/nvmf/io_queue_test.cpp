@@ -1,106 +1,15 @@
 #include "target/nvmf/io_queue.h"
 
-#include <gtest/gtest.h>
-
-#include <functional>
-#include <map>
 #include <numeric>
 
 #include "protocol/nvme/dataset_management.h"
-#include "tests/target/nvmf/fake_port.h"
-#include "tests/target/nvmf/held_volume.h"
-#include "tests/target/nvmf/memory_lane.h"
+#include "tests/target/nvmf/io_queue_kit.h"
 #include "tests/target/nvmf/settable_volume.h"
 
 namespace target::nvmf {
 namespace {
 
-namespace nvme = protocol::nvme;
 namespace status = protocol::nvme::status;
-using nvme::IoOpcode;
-
-class FakeOwner final : public IoQueueOwner {
- public:
-  [[nodiscard]] Namespace* find_namespace(std::uint32_t nsid) override {
-    const auto found = namespaces.find(nsid);
-    return found == namespaces.end() ? nullptr : found->second;
-  }
-  [[nodiscard]] bool ready() const override { return is_ready; }
-  void command_failed(const CommandFailure& failure) override { failures.push_back(failure); }
-  [[nodiscard]] bool delays_retries() const override { return host_delays_retries; }
-  void note_traffic() override { ++traffic; }
-  [[nodiscard]] IoCounters& counters() override { return counters_; }
-  [[nodiscard]] std::uint32_t largest_transfer_bytes() const override { return 1U << 20; }
-
-  std::map<std::uint32_t, Namespace*> namespaces;
-  bool is_ready = true;
-  bool host_delays_retries = false;
-  std::vector<CommandFailure> failures;
-  int traffic = 0;
-
- private:
-  IoCounters counters_;
-};
-
-constexpr std::uint32_t block_bytes = 512;
-constexpr std::uint64_t volume_blocks = 4096;
-
-nvme::SubmissionEntry entry(IoOpcode opcode, std::uint16_t cid, std::uint64_t lba = 0,
-                            std::uint32_t blocks = 1) {
-  nvme::SubmissionEntry e{};
-  e.opcode = static_cast<std::uint8_t>(opcode);
-  e.flags = nvme::psdt_sgl << 6;
-  e.command_id = cid;
-  e.nsid = 1;
-  e.cdw10 = static_cast<std::uint32_t>(lba);
-  e.cdw11 = static_cast<std::uint32_t>(lba >> 32);
-  e.cdw12 = blocks - 1;
-  e.data_pointer.identifier = nvme::sgl_transport;
-  e.data_pointer.length = blocks * block_bytes;
-  return e;
-}
-
-std::vector<std::byte> pattern(std::uint32_t blocks, int value) {
-  return std::vector<std::byte>(std::size_t{blocks} * block_bytes, static_cast<std::byte>(value));
-}
-
-class IoQueueTest : public testing::Test {
- protected:
-  // A connection of some host with its I/O queue.
-  struct Path {
-    explicit Path(IoQueueTest& test) : port(test.reactor.get()), queue(test.owner, port, 1) {
-      port.data_ready = [this](CommandPermit permit) { queue.data_ready(std::move(permit)); };
-    }
-    void run(const nvme::SubmissionEntry& e, std::span<const std::byte> in_capsule = {}) {
-      queue.execute(CommandPermit(port.command(e, in_capsule)));
-    }
-    nvme::Status status_of(std::uint16_t cid) {
-      const auto* answer = port.answer_to(cid);
-      EXPECT_NE(answer, nullptr) << "command " << cid << " was not answered";
-      return answer == nullptr ? nvme::Status{} : answer->status;
-    }
-    FakePort port;
-    IoQueue queue;
-  };
-
-  IoQueueTest() {
-    space.nsid = 1;
-    space.ana_group = 1;
-    space.volume = &block_volume;
-    owner.namespaces[1] = &space;
-  }
-  void write(Path& path, std::uint16_t cid, std::uint64_t lba, int value,
-             std::uint32_t blocks = 1) {
-    path.port.host_data = pattern(blocks, value);
-    path.run(entry(IoOpcode::write, cid, lba, blocks));
-  }
-
-  TestReactor reactor;
-  HeldVolume volume{engine::BlockSize{block_bytes}, volume_blocks};
-  block::BlockVolume block_volume{volume};
-  Namespace space;
-  FakeOwner owner;
-};
 
 TEST_F(IoQueueTest, ReadReturnsWhatWasWritten) {
   Path path(*this);
@@ -116,39 +25,6 @@ TEST_F(IoQueueTest, ReadReturnsWhatWasWritten) {
   EXPECT_EQ(owner.counters().bytes_written.load(), 3U * block_bytes);
   EXPECT_EQ(owner.counters().bytes_read.load(), 5U * block_bytes);
   EXPECT_EQ(owner.traffic, 2);
-}
-
-TEST_F(IoQueueTest, SumsOfDataGoToTheVolumeWithIt) {
-  Path path(*this);
-  volume.hold = true;
-  auto e = entry(IoOpcode::write, 1, 9, 9);
-  e.data_pointer.identifier = nvme::sgl_in_capsule;
-  const auto data = pattern(10, 0x11);
-  std::uint32_t crc = 0;
-  for (const bool shifted : {false, true}) {
-    e.data_pointer.address = shifted ? block_bytes : 0;
-    Command& command = path.port.command(e, data);
-    const auto sums = command.sums.begin(static_cast<std::uint32_t>(data.size()));
-    sums.note(0, 4096, 77);
-    sums.note(4096, 1024, 78);
-    path.queue.execute(CommandPermit(command));
-    const engine::PieceSums& told = volume.held().front()->sums;
-    // Its second piece is shorter than what has come.
-    EXPECT_EQ(told.empty(), shifted);
-    if (!shifted) {
-      EXPECT_TRUE(told.part(0, 4096).copy_to({&crc, 1}) && crc == 77);
-      EXPECT_FALSE(told.part(4096, 512).copy_to({&crc, 1}));
-    }
-    volume.end(*volume.held().front());
-  }
-  // Reads ask for them where there is somebody who wants to know.
-  for (const bool digest : {false, true}) {
-    path.port.link_.data_digest = digest;
-    path.run(entry(IoOpcode::read, 2, 9, 9));
-    EXPECT_EQ(volume.held().front()->sums.empty(), !digest);
-    EXPECT_FALSE(volume.held().front()->sums.copy_to({&crc, 1}));
-    volume.end(*volume.held().front());
-  }
 }
 
 TEST_F(IoQueueTest, InCapsuleDataIsTakenFromItsOffset) {
