@@ -133,12 +133,17 @@ std::string caches_table(const json::value& status) {
   return table.text();
 }
 
+// "write-back, journal"
+std::string mode_of(const json::value& volume) {
+  const std::string mode = or_dash(text(volume, "cache_mode"));
+  return text(volume, "ordered") == "journal" ? mode + ", journal" : mode;
+}
+
 std::string volumes_table(const json::value& status) {
   Table table({"VOLUME", "SIZE", "BLOCK", "CACHE", "MODE", "DIRTY", "POOL", "STATE", "UUID"});
   for (const auto& v : list(status, "volumes")) {
     table.add({text(v, "name"), size_text(number(v, "size_bytes")),
-               std::to_string(number(v, "block_size")), or_dash(text(v, "cache")),
-               or_dash(text(v, "cache_mode")),
+               std::to_string(number(v, "block_size")), or_dash(text(v, "cache")), mode_of(v),
                text(v, "cache_mode").empty() ? "-" : size_text(number(v, "dirty_bytes")),
                text(v, "pool"), text(v, "state"), text(v, "uuid")});
   }

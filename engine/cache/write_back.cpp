@@ -154,7 +154,7 @@ bool WriteBack::advance() {
         case BatchJournal::State::writing:
           return false;
         case BatchJournal::State::failed:
-          return give_up("the journal beside the backing: " + journal_->error());
+          return give_up("the journal beside the backing (" + journal_->error() + ")");
         case BatchJournal::State::written:
           phase_ = Phase::announce;
           announce(*current_);

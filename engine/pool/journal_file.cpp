@@ -1,5 +1,7 @@
 #include "engine/pool/journal_file.h"
 
+#include <algorithm>
+#include <optional>
 #include <system_error>
 #include <vector>
 

@@ -1,5 +1,7 @@
 // PoolKeeper: what others ask of it.
 #include <algorithm>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "engine/foundation/check.h"

@@ -137,7 +137,7 @@ TEST(WriteBackJournal, WithoutSpaceForItNothingIsLost) {
   of.life.write_back_all();
   const WriteBackStatus status = of.life.write_back.status();
   EXPECT_EQ(status.state, State::backing_off);
-  EXPECT_EQ(status.error, "the journal beside the backing: no space on its pool");
+  EXPECT_EQ(status.error, "the journal beside the backing (no space on its pool)");
   EXPECT_FALSE(status.backing_mixed);
   EXPECT_EQ(of.mark(), before);
   EXPECT_EQ(of.life.cache.read(8, 1), std::vector<int>{1});
