@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <fstream>
 
+#include "engine/format/journal_format.h"
+#include "engine/foundation/byte_cursor.h"
 #include "engine/pool/journal_file.h"
 #include "engine/pool/marker_file.h"
 #include "tests/engine/volume/cached_engine_kit.h"
@@ -80,6 +82,17 @@ class JournalledEngine : public CachedEngine {
     const auto result = promise.get_future().get();
     EXPECT_TRUE(life.engine->settle(patience));
     return result ? std::string() : result.error();
+  }
+  // Of the cache's attachment, in the first frame.
+  [[nodiscard]] std::uint64_t epoch_in_journal() const {
+    const auto bytes = bulk()->read(journal_name(image), block).value();
+    return ByteReader(bytes).read<format::JournalHead>()->epoch;
+  }
+  template <class Ask>
+  [[nodiscard]] static Result<void, std::string> answer_of(const Ask& ask) {
+    std::promise<Result<void, std::string>> promise;
+    ask([&promise](auto result) { promise.set_value(std::move(result)); });
+    return promise.get_future().get();
   }
   void damage_journal() const {
     const auto journal = std::move(bulk()->open(journal_name(image)).value());
@@ -175,6 +188,24 @@ TEST_P(JournalledEngine, WithItsCacheItNeedsNoJournal) {
   }
   EXPECT_EQ(on_image(), newest);
   EXPECT_EQ(marker().mark.state, MarkState::clean);
+}
+
+TEST_P(JournalledEngine, StaysWithAVolumeThatLeavesItsCacheAndJoinsAgain) {
+  Life life(*this, {volume(soon)}, {cache()});
+  ASSERT_EQ(life.write("db01", lba, 1, older), IoStatus::ok);
+  life.wait_until_clean();
+  const std::uint64_t before = epoch_in_journal();
+  ASSERT_TRUE(answer_of([&](auto done) { life.engine->detach_cache("db01", done); }));
+  ASSERT_TRUE(life.wait_for([&] {
+    (void)life.lane->reap();
+    return !life.engine->cache_of("db01");
+  }));
+  ASSERT_EQ(life.write("db01", lba + 1, 1, older), IoStatus::ok);
+  ASSERT_TRUE(answer_of([&](auto done) { life.engine->attach_cache("db01", "pmem0", done); }));
+  ASSERT_EQ(life.write("db01", lba, 1, newest), IoStatus::ok);
+  life.wait_until_clean();
+  EXPECT_EQ(on_image(), newest);
+  EXPECT_GT(epoch_in_journal(), before);
 }
 
 TEST_P(JournalledEngine, TheOrderMayChangeFromLifeToLife) {
