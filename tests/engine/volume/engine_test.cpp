@@ -481,7 +481,12 @@ TEST_F(EngineTest, HangingPoolHoldsUpNobodyElse) {
   EXPECT_EQ(engine->find("b")->state(), VolumeState::online);
   write(*engine->find("b"), 0, 1);
   EXPECT_TRUE(grow(*engine, "b", 2_MiB));
-  const auto pools = engine->pools();
+  auto pools = engine->pools();
+  for (int tries = 0;
+       tries < 1000 && pools[0].reason.find("has not answered yet") == std::string::npos; ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    pools = engine->pools();
+  }
   EXPECT_NE(pools[0].reason.find("has not answered yet"), std::string::npos) << pools[0].reason;
   const auto findings = engine->findings();
   ASSERT_EQ(findings.size(), 2U) << "the pool as a whole, and that b has been grown";
