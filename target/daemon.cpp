@@ -387,7 +387,10 @@ control::Status Daemon::status() const {
                              .healed_reads = cache.healed_reads,
                              .lost_reads = cache.lost_reads,
                              .reads_in_place = cache.reads_in_place,
-                             .bytes_in_place = cache.bytes_in_place.value});
+                             .bytes_in_place = cache.bytes_in_place.value,
+                             .stores = cache.stores.copies,
+                             .stored_bytes = cache.stores.bytes,
+                             .fences = cache.stores.fences});
   }
   for (const engine::Volume* volume : engine_->volumes()) {
     const auto& identity = volume->identity();

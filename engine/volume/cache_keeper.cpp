@@ -287,14 +287,18 @@ bool CacheKeeper::turn() {
   return more || lane_->has_tasks();
 }
 
+void CacheKeeper::Reads::add(const CacheFront& front) {
+  healed += front.healed_reads();
+  lost += front.lost_reads();
+  in_place += front.reads_in_place();
+  bytes_in_place = bytes_in_place + front.bytes_in_place();
+}
+
 void CacheKeeper::tick() {
   next_tick_ = clock_.now() + tick_period;
   busy_ = false;
   ByteCount dirty;
-  std::uint64_t healed = 0;
-  std::uint64_t lost = 0;
-  std::uint64_t reads_in_place = 0;
-  ByteCount bytes_in_place;
+  Reads reads = former_reads_;
   for (const auto& slot : slots_) {
     slot->try_again(next_tick_);
     if (slot->upkeep() == nullptr) continue;
@@ -302,10 +306,7 @@ void CacheKeeper::tick() {
     if (slot->upkeep() == nullptr) continue;
     busy_ = busy_ || slot->upkeep()->is_busy();
     dirty = dirty + slot->upkeep()->status().bytes_left;
-    healed += slot->front()->healed_reads();
-    lost += slot->front()->lost_reads();
-    reads_in_place += slot->front()->reads_in_place();
-    bytes_in_place = bytes_in_place + slot->front()->bytes_in_place();
+    reads.add(*slot->front());
   }
   if (retiring_) go_on_retiring();
   const std::lock_guard lock(mutex_);
@@ -316,10 +317,11 @@ void CacheKeeper::tick() {
     trouble_about_ = Finding::About::cache_device;
   }
   status_.dirty = dirty;
-  status_.reads_in_place = reads_in_place;
-  status_.bytes_in_place = bytes_in_place;
-  status_.healed_reads = healed;
-  status_.lost_reads = lost;
+  status_.healed_reads = reads.healed;
+  status_.lost_reads = reads.lost;
+  status_.reads_in_place = reads.in_place;
+  status_.bytes_in_place = reads.bytes_in_place;
+  status_.stores = cache_.region->counts();
   status_.free = {std::uint64_t{cache_.device->segments().free_count()} *
                   cache_.device->layout().segment_bytes};
 }

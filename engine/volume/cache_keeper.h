@@ -84,6 +84,15 @@ class CacheKeeper final {
     Result<void, std::string> at_the_end;  // the answer when the keeper has ended
   };
 
+  // See CacheStatus.
+  struct Reads {
+    std::uint64_t healed = 0;
+    std::uint64_t lost = 0;
+    std::uint64_t in_place = 0;
+    ByteCount bytes_in_place;
+    void add(const CacheFront& front);
+  };
+
   void run();
   [[nodiscard]] bool turn();
   void tick();
@@ -126,6 +135,7 @@ class CacheKeeper final {
   std::optional<DurableWriter> writer_;
   std::unique_ptr<CacheActor> actor_;
   std::vector<std::unique_ptr<Slot>> slots_;  // the list: set before start()
+  Reads former_reads_;                        // of volumes that have left
   RetryPace pace_;
   Instant next_tick_{};
   bool busy_ = false;

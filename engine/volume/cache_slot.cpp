@@ -265,6 +265,7 @@ void CacheKeeper::Slot::end_leaving() {
   arrival_.marker = upkeep_->take_marker();
   arrival_.journal = upkeep_->take_journal();
   upkeep_.reset();
+  keeper_.former_reads_.add(*front_);
   front_.reset();
   cache_.reset();
   trouble_.clear();

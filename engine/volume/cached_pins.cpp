@@ -37,8 +37,9 @@ bool CachedPins::check(bool needs_checksum) {
     const auto bytes = region.view(place, length);
     if (!bytes) return false;
     places_[at] = bytes.value();
-    std::array<PieceSum, most_pieces> room;
-    const PieceSums sums{std::span(room).first(PieceSums::pieces_of(length.value)), length.value};
+    std::array<PieceSum, most_pieces> room;  // where there are checksums, extents are no longer
+    PieceSums sums;
+    if (verify) sums = {std::span(room).first(PieceSums::pieces_of(length.value)), length.value};
     // The checksum of all of it reads it just as well.
     if ((verify || !needs_checksum) &&
         !verify_payload(region, hit.value, verify, hit.count, sums)) {

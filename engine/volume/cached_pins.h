@@ -18,7 +18,7 @@ class CacheLane;
 class CachedPins final : public ReadPins {
  public:
   // A read in more pieces is copied.
-  static constexpr std::size_t most_pieces = 16;
+  static constexpr std::size_t most_hits = 16;
 
   explicit CachedPins(CacheLane& lane) : lane_(lane) {}
   CommandTicket ticket;  // the lane's
@@ -38,8 +38,8 @@ class CachedPins final : public ReadPins {
   CacheLane& lane_;
   CacheFront* front_ = nullptr;
   std::uint32_t count_ = 0;
-  std::array<VolumeCache::Hit, most_pieces> hits_;
-  std::array<std::span<const std::byte>, most_pieces> places_;
+  std::array<VolumeCache::Hit, most_hits> hits_;
+  std::array<std::span<const std::byte>, most_hits> places_;
 };
 
 }  // namespace engine

@@ -14,6 +14,7 @@
 #include "engine/foundation/uuid.h"
 #include "engine/media/buffer_pool.h"
 #include "engine/media/pmem_guarantee.h"
+#include "engine/media/pmem_writer.h"
 #include "engine/volume/cache_mode.h"
 #include "engine/volume/finding.h"
 #include "engine/volume/volume.h"
@@ -123,6 +124,7 @@ struct CacheStatus {
   // And reads that were given out where they lie (Volume::read_in_place), with their bytes.
   std::uint64_t reads_in_place = 0;
   ByteCount bytes_in_place;
+  PmemCounts stores{};  // all of them
   PmemGuarantee guarantee{};
 };
 

@@ -53,7 +53,10 @@ json::object value_of(const CacheStatus& c) {
           {"healed_reads", c.healed_reads},
           {"lost_reads", c.lost_reads},
           {"reads_in_place", c.reads_in_place},
-          {"bytes_in_place", c.bytes_in_place}};
+          {"bytes_in_place", c.bytes_in_place},
+          {"stores", c.stores},
+          {"stored_bytes", c.stored_bytes},
+          {"fences", c.fences}};
 }
 
 json::object value_of(const VolumeStatus& v) {

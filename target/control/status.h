@@ -45,6 +45,11 @@ struct CacheStatus {
   // And reads that were sent from where they lie in it, without a copy, with their bytes.
   std::uint64_t reads_in_place = 0;
   std::uint64_t bytes_in_place = 0;
+  // What was stored in it, and how often that was made durable. In page granularity a store is a
+  // write, a fence a sync.
+  std::uint64_t stores = 0;
+  std::uint64_t stored_bytes = 0;
+  std::uint64_t fences = 0;
 };
 
 struct VolumeStatus {

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "tests/end_to_end/harness/daemon.h"
 #include "tests/end_to_end/harness/host.h"
 
@@ -358,6 +360,17 @@ TEST(Transfer, LargeReadsAreSentFromTheCacheItself) {
           write_and_read_back(*host.queue, 1, at * blocks, blocks, 4096, 1000 + at));
     }
   }
+  // All of it was stored, and made durable write by write.
+  constexpr std::uint64_t writes = 4 * extents;
+  const auto count = [&](const char* what) {
+    return named(daemon.status(), "caches", "front").at(what).to_number<std::uint64_t>();
+  };
+  for (int tries = 0; count("stored_bytes") < writes * blocks * 4096; ++tries) {
+    ASSERT_LT(tries, 1000) << "not all that was stored is counted";
+    std::this_thread::sleep_for(Milliseconds{10});
+  }
+  EXPECT_GE(count("fences"), writes);
+  EXPECT_GE(count("stores"), writes);
 }
 
 // Eight neighbours of one 4096-byte block written at the same time from several queues.

@@ -178,6 +178,9 @@ TEST_P(CacheDetach, TheCacheStaysUntilWhatIsPinnedIsLetGoOf) {
   ASSERT_TRUE(now.await_detached(0));
   EXPECT_FALSE(now[0].volume.read_in_place(*now.lane, {.lba = {7}, .blocks = {8}}));
   EXPECT_EQ(now.read(0, 7), 0x41);
+  // What the device has done stays counted.
+  EXPECT_TRUE(Life::wait_for([&] { return now.keeper.status().reads_in_place == 1; }));
+  EXPECT_GT(now.keeper.status().stores.fences, 0U);
 }
 
 TEST_P(CacheDetach, ItIsGivenUpWhenCancelled) {

@@ -104,8 +104,8 @@ TEST_P(InPlaceRead, WhatIsNotThereWholeIsToBeSubmitted) {
   // Every second sector anew: each is a piece.
   EXPECT_EQ(life.write(64, 17, 202), IoStatus::ok);
   for (std::uint64_t at = 65; at < 80; at += 2) EXPECT_EQ(life.write(at, 1, 203), IoStatus::ok);
-  EXPECT_TRUE(life.pin(64, CachedPins::most_pieces));
-  EXPECT_FALSE(life.pin(64, CachedPins::most_pieces + 1));
+  EXPECT_TRUE(life.pin(64, CachedPins::most_hits));
+  EXPECT_FALSE(life.pin(64, CachedPins::most_hits + 1));
   EXPECT_EQ(life.pins_of_segments(), 0U);
   EXPECT_EQ(life.front->pins().taken(), 0U);
   EXPECT_EQ(life.front->reads_in_place(), 1U);
