@@ -48,7 +48,7 @@ SUITES = [
     Suite("unit", "target and tools, simulated disks, streams and clocks",
           "release", ["unit"], ["suite_unit"], 1, quick=True),
     Suite("engine", "media, pools, cache and what joins them, over simulated media and real files",
-          "release", ["engine"], ["suite_engine"], 1, quick=True),
+          "release", ["engine"], ["suite_engine"], 2, quick=True),
     Suite("protocol", "codecs: golden bytes, truncations, fields out of range",
           "release", ["protocol"], ["suite_protocol"], 0.3, quick=True),
     Suite("config", "YAML, messages, schema",
@@ -73,7 +73,7 @@ SUITES = [
     Suite("threads", "what several threads share, under TSan",
           "tsan", ["unit", "engine"], ["engine_media_test", "engine_cache_threads_test", "engine_volume_test",
                              "target_block_test", "target_reactor_test", "target_net_test",
-                             "target_nvmf_controller_test", "target_nvmf_io_queue_test"], 3),
+                             "target_nvmf_controller_test", "target_nvmf_io_queue_test"], 4),
     Suite("fuzz", "every parser under libFuzzer, from the committed corpus",
           "fuzz", ["fuzz"], ["all"], 3, packages=["fuzz"], figures="fuzz "),
     # The whole daemon under sanitizers takes long to build and to run.
