@@ -12,9 +12,8 @@ namespace target::nvmf {
 // Set on one thread, read from any.
 class SettableVolume final : public engine::Volume {
  public:
-  SettableVolume(std::string name, engine::Uuid uuid, std::uint32_t block_bytes,
-                 std::uint64_t blocks)
-      : identity_{std::move(name), uuid, engine::BlockSize{block_bytes}}, blocks_(blocks) {}
+  SettableVolume(std::string name, engine::Uuid uuid, std::uint32_t block, std::uint64_t blocks)
+      : identity_{std::move(name), uuid, engine::BlockSize{block}}, blocks_(blocks) {}
 
   std::atomic<engine::VolumeState> now_state{engine::VolumeState::online};
   // As engine::VolumePromise.
