@@ -137,12 +137,22 @@ void SegmentTable::set_info(std::uint32_t segment, const SegmentInfo& info) {
   to.generation.store(info.generation, std::memory_order_release);
 }
 
+// Those of a round's entries are on their way until it ends, and a page that is written may lose
+// what was in it: never both replicas at a time.
+Result<void, PmemError> SegmentTable::settle_second_replicas(DurableWriter& writer) {
+  if (settling_.empty() || !GUARD("second replicas settled first")) {
+    return boost::outcome_v2::success();
+  }
+  return writer.settle();
+}
+
 Result<void, CacheError> SegmentTable::persist(DurableWriter& writer, std::uint32_t segment,
                                                const SegmentInfo& info) {
   State& to = state(segment);
   const auto places = layout_.segment_entry(segment);
   const RawEntry next = next_entry_of(segment, info);
-  const auto written = update_entry(writer, places, next);
+  auto written = settle_second_replicas(writer);
+  if (written) written = update_entry(writer, places, next);
   if (!written) {
     // Nobody knows which of the two it is now: the next open will.
     to.lost.store(true, relaxed);
@@ -242,7 +252,8 @@ Result<bool, CacheError> SegmentTable::write_waiting(DurableWriter& writer) {
     }
     return success();
   };
-  auto written = write_replica(0);
+  auto written = settle_second_replicas(writer);
+  if (written) written = write_replica(0);
   if (written) written = writer.settle();
   if (written) written = write_replica(1);
   if (!written) {

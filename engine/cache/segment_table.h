@@ -143,6 +143,7 @@ class SegmentTable {
   [[nodiscard]] State& state(std::uint32_t segment) const;
   void make_states(std::uint32_t count);
   void list(std::uint32_t segment, std::uint32_t given_back_by = 0);
+  [[nodiscard]] Result<void, PmemError> settle_second_replicas(DurableWriter& writer);
   [[nodiscard]] Result<void, CacheError> persist(DurableWriter& writer, std::uint32_t segment,
                                                  const SegmentInfo& info);
   [[nodiscard]] RawEntry next_entry_of(std::uint32_t segment, const SegmentInfo& info) const;

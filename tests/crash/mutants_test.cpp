@@ -93,6 +93,7 @@ constexpr Mutant mutants[] = {
     {.guard = "sync before acknowledgement", .pages = true},
     {.guard = "sync result", .thin = 20, .pages = true},
     {.guard = "segment entry before its kset", .pages = true},
+    {.guard = "second replicas settled first", .seed = 73, .states = 2000, .pages = true},
     {.guard = "kset on a fresh page", .pages = true},
     {.guard = "accepted end is settled", .thin = 20, .pages = true},
 };

@@ -38,9 +38,9 @@ class SimPmemPages final : public PmemRegion {
   using Tearing = PageMemory::Tearing;
   [[nodiscard]] std::unique_ptr<SimPmemPages> crash(CrashChooser& choose,
                                                     Tearing tearing = Tearing::mixes);
-  // The process ends, or closes the file, and opens it again: a failed sync is behind it, what was
-  // forgotten stays forgotten.
-  void reopen() { failed_ = false; }
+  // The process ends, or closes the file, and opens it again: a failed sync is behind it, or has
+  // not come; what was forgotten stays forgotten.
+  void reopen() { failed_ = fail_next_sync_ = false; }
 
   void on_persist_point(PersistPoints::Hook hook) { points_.set_hook(std::move(hook)); }
   [[nodiscard]] std::uint64_t persist_points() const { return points_.count(); }
