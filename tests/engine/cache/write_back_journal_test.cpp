@@ -229,17 +229,20 @@ TEST(WriteBackJournal, OneBatchIsUnderWayAtATime) {
   EXPECT_THAT(of.disk.durable(24, 1), ElementsAre(2));
 }
 
+// A life that has marked its batch journalled, and has not got further.
+void end_in_a_batch(SimPmem& pmem, WriteBackDisk& disk) {
+  WriteBackLife life(pmem, disk, {}, {}, &disk.journal);
+  life.write(8, 1, 1);
+  disk.backing.hold(true);
+  life.write_back_all();
+  ASSERT_EQ(disk.marker.mark()->state, Mark::journalled);
+}
+
 // What an earlier life has left half done, as a journal says or not, is covered from D on.
 TEST(WriteBackJournal, AnotherLifeNeedsNoJournal) {
   const auto pmem = cache_pmem(true);
   WriteBackDisk disk;
-  {
-    WriteBackLife life(*pmem, disk, {}, {}, &disk.journal);
-    life.write(8, 1, 1);
-    disk.backing.hold(true);
-    life.write_back_all();
-    ASSERT_EQ(disk.marker.mark()->state, Mark::journalled);
-  }
+  ASSERT_NO_FATAL_FAILURE(end_in_a_batch(*pmem, disk));
   const JournalPlace first = disk.marker.mark()->journal;
   disk.backing.hold(false);
   disk.journal.forget();
@@ -257,13 +260,7 @@ TEST(WriteBackJournal, AnotherLifeNeedsNoJournal) {
 TEST(WriteBackJournal, WithoutOneTheMarkerSaysSoAgain) {
   const auto pmem = cache_pmem(true);
   WriteBackDisk disk;
-  {
-    WriteBackLife life(*pmem, disk, {}, {}, &disk.journal);
-    life.write(8, 1, 1);
-    disk.backing.hold(true);
-    life.write_back_all();
-    ASSERT_EQ(disk.marker.mark()->state, Mark::journalled);
-  }
+  ASSERT_NO_FATAL_FAILURE(end_in_a_batch(*pmem, disk));
   disk.journal.forget();
   WriteBackLife life(*pmem, disk);
   life.write_back_all();

@@ -366,14 +366,17 @@ JournalIo frame_write(const BackingMark& mark, BufferLease& space) {
           .buffer = space.bytes().first(8192)};
 }
 
-TEST(FileJournal, WhatASyncHasAnsweredIsDurable) {
-  MemoryBudget budget(1_MiB);
-  SimDisk disk(64_KiB, 1);
-  SimLane lane(budget);
-  FileJournal journal(OpenFile::borrowed(lane.attach(disk), {}),
-                      IoSource::new_file(IoSource::new_backing()));
+struct FileJournalOnADisk : testing::Test {
+  MemoryBudget budget{1_MiB};
+  SimDisk disk{64_KiB, 1};
+  SimLane lane{budget};
+  FileJournal journal{OpenFile::borrowed(lane.attach(disk), {}),
+                      IoSource::new_file(IoSource::new_backing())};
   BufferLease space = std::move(*lane.buffers().lease(8_KiB));
   JournalIo io = frame_write(batch_mark(), space);
+};
+
+TEST_F(FileJournalOnADisk, WhatASyncHasAnsweredIsDurable) {
   ASSERT_EQ(submit(journal, lane, io), IoStatus::ok);
   JournalIo sync{.kind = JournalIo::Kind::sync};
   ASSERT_EQ(submit(journal, lane, sync), IoStatus::ok);
@@ -381,14 +384,7 @@ TEST(FileJournal, WhatASyncHasAnsweredIsDurable) {
   EXPECT_TRUE(std::ranges::equal(disk.durable().subspan(4096, 8192), expected));
 }
 
-TEST(FileJournal, AFullPoolIsAnsweredAsSuch) {
-  MemoryBudget budget(1_MiB);
-  SimDisk disk(64_KiB, 1);
-  SimLane lane(budget);
-  FileJournal journal(OpenFile::borrowed(lane.attach(disk), {}),
-                      IoSource::new_file(IoSource::new_backing()));
-  BufferLease space = std::move(*lane.buffers().lease(8_KiB));
-  JournalIo io = frame_write(batch_mark(), space);
+TEST_F(FileJournalOnADisk, AFullPoolIsAnsweredAsSuch) {
   lane.fail_next(FileOperation::Kind::write, ENOSPC);
   EXPECT_EQ(submit(journal, lane, io), IoStatus::capacity_exceeded);
   lane.shorten(1);
