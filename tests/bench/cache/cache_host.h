@@ -1,6 +1,8 @@
 // CacheHost: one thread that writes to a volume's cache, so and so many blocks a turn.
 #pragma once
 
+#include <immintrin.h>
+
 #include <atomic>
 #include <memory>
 #include <vector>
@@ -30,7 +32,6 @@ class CacheHost final : private CompletionSink {
   void turn(Source& source) {
     for (SectorRange& range : ranges_) {
       range = {{random_.below(blocks_) * sectors}, {sectors}};
-      volume_.index().prefetch(range.begin, ExtentIndex::Prefetch::reference);
     }
     for (std::size_t at = 0; at < ranges_.size(); ++at) {
       must_take(volume_.write(*actor_, *records_[at], ranges_[at], source.next()));
@@ -40,6 +41,7 @@ class CacheHost final : private CompletionSink {
     bool more = actor_->end_turn();
     // Another thread has the commit lock, and ours with it.
     while (more || done_here_ + done_elsewhere_.load(std::memory_order_acquire) != taken_) {
+      _mm_pause();
       more = actor_->end_turn();
     }
     ending = nullptr;
