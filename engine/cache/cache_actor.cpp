@@ -63,19 +63,20 @@ void CacheActor::add(OfVolume& of, CommitRecord& record) {
   turn_.push_back(&of);
 }
 
-void CacheActor::note_refusal() {
-  if (committer_ != nullptr) committer_->wake();
+void CacheActor::OfVolume::rest() {
+  in_turn = false;
+  head.pause();
+  volume.give_back(log_bytes.end(), slabs.end());
 }
 
 void CacheActor::note_refusal(OfVolume& of) {
-  if (!of.in_turn) of.head.pause();
-  note_refusal();
+  if (!of.in_turn) of.rest();
+  if (committer_ != nullptr) committer_->wake();
 }
 
 void CacheActor::hand_over() {
   for (OfVolume* const of : turn_) {
-    of->in_turn = false;
-    of->head.pause();
+    of->rest();
     committer_->push(*std::exchange(of->newest, nullptr), *std::exchange(of->oldest, nullptr));
   }
   turn_.clear();
@@ -123,8 +124,7 @@ bool CacheActor::end_turn() {
   if (std::exchange(stored_, false) && GUARD("data fence")) pmem_->fence();
   ending_.swap(turn_);
   for (OfVolume* const of : ending_) {
-    of->in_turn = false;
-    of->head.pause();
+    of->rest();
     if (of->newest == nullptr) continue;
     of->volume.commit().push(*std::exchange(of->newest, nullptr),
                              *std::exchange(of->oldest, nullptr));

@@ -8,6 +8,7 @@
 #include "engine/cache/commit_record.h"
 #include "engine/cache/durable_writer.h"
 #include "engine/cache/segment_head.h"
+#include "engine/cache/turn_stock.h"
 
 namespace engine {
 
@@ -50,10 +51,15 @@ class CacheActor {
         : volume(cache), head(device, tag) {}
     VolumeCache& volume;
     SegmentHead head;
+    TurnStock log_bytes;
+    TurnStock slabs;             // of the index
     SegmentHead::Places places;  // of the command that is being taken
     CommitRecord* newest = nullptr;
     CommitRecord* oldest = nullptr;
     bool in_turn = false;
+
+    // Until its next turn it keeps nothing from others.
+    void rest();
   };
 
   CacheActor(CacheDevice& device, std::unique_ptr<PmemWriter> writer);
@@ -69,7 +75,6 @@ class CacheActor {
   void add(OfVolume& of, CommitRecord& record);
   // A command was refused: what it has given back may wait for the commit thread, and what it has
   // not taken is not kept from others.
-  void note_refusal();
   void note_refusal(OfVolume& of);
   void hand_over();
   // Copies the data of the turn's writes; what could not be copied is not among the turn's records

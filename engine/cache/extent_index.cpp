@@ -13,7 +13,7 @@ namespace {
 // stripes each, 32 bytes for 4 GiB of volume.
 std::uint64_t shards_for(SectorCount volume_size) {
   const std::uint64_t stripes = volume_size.value / stripe_sectors + 1;
-  return std::clamp<std::uint64_t>(stripes / 1024, 16, std::uint64_t{1} << 20);
+  return std::clamp<std::uint64_t>(stripes / 1024, 64, std::uint64_t{1} << 20);
 }
 
 Owner owner_at(const Owner& owner, SectorCount offset) {

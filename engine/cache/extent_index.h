@@ -12,6 +12,7 @@
 #include "engine/cache/publish_permit.h"
 #include "engine/cache/stripe.h"
 #include "engine/cache/stripe_table.h"
+#include "engine/cache/turn_stock.h"
 #include "engine/foundation/function_ref.h"
 
 namespace engine {
@@ -72,6 +73,10 @@ class ExtentIndex {
   // Also does the second step of prefetch. The range is not empty.
   [[nodiscard]] std::optional<PublishPermit> prepare(SectorRange range,
                                                      Intent intent = Intent::publish);
+  // The same of a turn that asks ahead; give_back() what is left of the stock.
+  [[nodiscard]] std::optional<PublishPermit> prepare(SectorRange range, TurnStock& ahead);
+  // Slabs that were promised, and are not needed any more.
+  void give_back(std::uint64_t slabs) { memory_.unpromise(static_cast<std::uint32_t>(slabs)); }
 
   // The whole range of the permit now has this value; `value` is seen from its first sector. Data:
   // at most 1 MiB; zeros: any length, a whole stripe being a single mark.
@@ -146,6 +151,9 @@ class ExtentIndex {
   void spend(PublishPermit& permit, Function function);
   enum class Pinning : std::uint8_t { done, no_room, no_memory, too_many };
   [[nodiscard]] static std::uint32_t slabs_for(const Part& part, Intent intent);
+  [[nodiscard]] static std::uint32_t slabs_for(SectorRange range, Intent intent);
+  [[nodiscard]] std::optional<PublishPermit> pin_all(SectorRange range, Intent intent,
+                                                     std::uint32_t promised);
   [[nodiscard]] bool pin(const Part& part, Intent intent);
   [[nodiscard]] Pinning try_pin(const Part& part, Intent intent, bool& leaves_promised);
   void unpin(SectorRange range);

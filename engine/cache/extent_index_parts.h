@@ -65,7 +65,7 @@ void ExtentIndex::spend(PublishPermit& permit, Function function) {
     --slot->pins;
     tidy(shard, *slot, stripe);
   });
-  memory_.unpromise(permit.slabs_);
+  if (permit.slabs_ != 0) memory_.unpromise(permit.slabs_);
   permit.index_ = nullptr;
 }
 

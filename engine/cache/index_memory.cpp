@@ -116,6 +116,10 @@ bool IndexMemory::promise_from_free(std::uint32_t slabs) {
   return false;
 }
 
+bool IndexMemory::promise_ahead(std::uint32_t slabs) {
+  return free_slabs_.load() >= promised_.load() + slabs + little && promise_from_free(slabs);
+}
+
 bool IndexMemory::promise(std::uint32_t slabs) {
   while (!promise_from_free(slabs)) {
     const std::lock_guard guard(map_mutex_);

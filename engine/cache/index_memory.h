@@ -33,6 +33,7 @@ class IndexMemory {
   static constexpr std::uint32_t slab_bytes = slab_units * unit_bytes;
   // Kept for what is done without a promise and cannot be refused (see Stripe).
   static constexpr std::uint32_t spare_slabs = 16;
+  static constexpr std::uint32_t little = 128;  // slabs
 
   // Reserves address space for `limit` (64 KiB..64 GiB), nearly no memory. Start-up only: throws
   // std::system_error if that is refused.
@@ -56,6 +57,9 @@ class IndexMemory {
   void unpromise(std::uint32_t slabs) { promised_.fetch_sub(slabs, std::memory_order_relaxed); }
   // The same without mapping memory, for callers under a lock.
   [[nodiscard]] bool promise_from_free(std::uint32_t slabs);
+  // The same for what is not needed yet (TurnStock): false, too, if it would leave little to
+  // others.
+  [[nodiscard]] bool promise_ahead(std::uint32_t slabs);
 
   // A block of at least `units` (1..128), by a caller that was promised it, or from the spare.
   [[nodiscard]] Handle allocate(std::uint32_t units);
@@ -104,18 +108,19 @@ class IndexMemory {
   Slab* slabs_ = nullptr;  // one for each 2 KiB of the limit, mapped as needed
   std::uint32_t most_slabs_ = 0;
 
-  std::atomic<std::uint32_t> promised_{spare_slabs};
+  // What all threads change, all the time, and what they only look at are in lines of their own.
+  alignas(64) std::atomic<std::uint32_t> promised_{spare_slabs};
   std::atomic<std::uint32_t> free_slabs_{0};    // written under lock_
   std::atomic<std::uint32_t> mapped_slabs_{0};  // written under lock_ and map_mutex_
 
-  std::atomic<std::size_t> tables_{0};
+  alignas(64) std::atomic<std::size_t> tables_{0};
   // One thread maps memory at a time; before lock_. Guards who grants it, too.
   std::mutex map_mutex_;
   std::uint64_t granted_ = 0;
   Ask ask_;
   // Guards the lists below, the slabs and the links inside free blocks. A leaf: taken under stripe
   // locks.
-  mutable SpinLock lock_;
+  alignas(64) mutable SpinLock lock_;
   std::uint32_t partial_[class_count] = {};  // slabs with a free block, by class
   std::uint32_t free_list_ = 0;
   std::uint32_t next_fresh_ = 1;  // slabs from here to mapped were never used; slab 0 never is

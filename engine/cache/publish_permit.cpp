@@ -24,12 +24,33 @@ std::uint32_t ExtentIndex::slabs_for(const Part& part, Intent intent) {
   return last - first + 1 + 1;
 }
 
-std::optional<PublishPermit> ExtentIndex::prepare(SectorRange range, Intent intent) {
+std::uint32_t ExtentIndex::slabs_for(SectorRange range, Intent intent) {
   CHECK(!range.empty());
   CHECK((range.end().value - 1) / stripe_sectors < StripeSlot::most_stripes);
   std::uint32_t slabs = 0;
   for_parts(range, [&](const Part& part) { slabs += slabs_for(part, intent); });
+  return slabs;
+}
+
+std::optional<PublishPermit> ExtentIndex::prepare(SectorRange range, Intent intent) {
+  const std::uint32_t slabs = slabs_for(range, intent);
   if (!memory_.promise(slabs)) return std::nullopt;
+  return pin_all(range, intent, slabs);
+}
+
+std::optional<PublishPermit> ExtentIndex::prepare(SectorRange range, TurnStock& ahead) {
+  const std::uint32_t slabs = slabs_for(range, Intent::publish);
+  const auto ask = [this](std::uint64_t amount, TurnStock::What what) {
+    const auto more = static_cast<std::uint32_t>(amount);
+    return what == TurnStock::What::ahead ? memory_.promise_ahead(more) : memory_.promise(more);
+  };
+  if (!ahead.take(slabs, ask)) return std::nullopt;
+  return pin_all(range, Intent::publish, slabs);
+}
+
+// Gives the promise back if it cannot be.
+std::optional<PublishPermit> ExtentIndex::pin_all(SectorRange range, Intent intent,
+                                                  std::uint32_t promised) {
   SectorCount pinned;
   bool failed = false;
   for_parts(range, [&](const Part& part) {
@@ -38,10 +59,10 @@ std::optional<PublishPermit> ExtentIndex::prepare(SectorRange range, Intent inte
   });
   if (failed) {
     unpin({range.begin, pinned});
-    memory_.unpromise(slabs);
+    memory_.unpromise(promised);
     return std::nullopt;
   }
-  return PublishPermit(*this, range, slabs, intent == Intent::publish_if);
+  return PublishPermit(*this, range, promised, intent == Intent::publish_if);
 }
 
 // Whatever needs memory from outside is done without the lock, and then looked at again.

@@ -34,6 +34,9 @@ class [[nodiscard]] PublishPermit {
 
   [[nodiscard]] SectorRange range() const { return range_; }
   void abandon() noexcept;
+  // Who spends many at once gives their slabs back together, once the last is spent:
+  // ExtentIndex::give_back().
+  [[nodiscard]] std::uint32_t take_promise() { return std::exchange(slabs_, 0); }
 
  private:
   friend class ExtentIndex;

@@ -54,7 +54,13 @@ std::optional<CacheRefusal> VolumeCache::refusal() const {
 bool VolumeCache::promise_log(CacheActor& actor, CommitRecord& record, std::size_t keys,
                               VolumeLog::Purpose purpose) {
   const std::uint64_t bytes = log_bytes_of(keys, device_.layout().kset_alignment);
-  while (!log_.reserve(bytes, purpose)) {
+  const auto ask = [&](std::uint64_t amount, TurnStock::What what) {
+    return log_.reserve(amount,
+                        what == TurnStock::What::ahead ? VolumeLog::Purpose::ahead : purpose);
+  };
+  TurnStock& stock = actor.of(*this).log_bytes;
+  while (purpose == VolumeLog::Purpose::relog ? !log_.reserve(bytes, purpose)
+                                              : !stock.take(bytes, ask)) {
     if (!may_grow_log(purpose)) return false;
     if (!log_.add_spare(actor.writer())) return false;
   }
@@ -120,7 +126,7 @@ Result<void, CacheRefusal> VolumeCache::take_data(CacheActor& actor, CommitRecor
   };
   Sector at = range.begin;
   for (const DataPlace& part : places) {
-    auto permit = index_.prepare({at, part.count});
+    auto permit = index_.prepare({at, part.count}, of.slabs);
     if (!permit) return give_up(CacheRefusal::no_memory);
     PendingKey& key = record.keys_.emplace_back(std::move(*permit), terms.kind);
     key.condition = terms.condition;
@@ -171,11 +177,16 @@ Result<void, CacheRefusal> VolumeCache::take_marks(CacheActor& actor, CommitReco
   CHECK(kind != format::KeyKind::zero || sum <= most_zeroed);
   if (!promise_log(actor, record, record.keys_.size(), VolumeLog::Purpose::command)) {
     record.keys_.clear();
-    actor.note_refusal();
+    actor.note_refusal(actor.of(*this));
     return CacheRefusal::no_space;
   }
   actor.add(actor.of(*this), record);
   return success();
+}
+
+void VolumeCache::give_back(std::uint64_t log_bytes, std::uint64_t slabs) {
+  if (log_bytes != 0) log_.give_back(log_bytes);
+  if (slabs != 0) index_.give_back(slabs);
 }
 
 // Its keys were never logged, and nobody has seen them.

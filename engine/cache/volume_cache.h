@@ -160,6 +160,8 @@ class VolumeCache {
   [[nodiscard]] bool promise_log(CacheActor& actor, CommitRecord& record, std::size_t keys,
                                  VolumeLog::Purpose purpose);
   [[nodiscard]] bool may_grow_log(VolumeLog::Purpose purpose);
+  // What a turn had asked for ahead.
+  void give_back(std::uint64_t log_bytes, std::uint64_t slabs);
   [[nodiscard]] bool copy_data(PmemWriter& writer, CommitRecord& record, Data data);
   // A record whose data could not be copied at the end of its turn.
   void abandon(CommitRecord& record);

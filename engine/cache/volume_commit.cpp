@@ -98,6 +98,7 @@ void VolumeCommit::publish_kset() {
     complete(std::exchange(done_, nullptr));
   }
   publish_all(appended_.sequence);
+  index_.give_back(std::exchange(promised_, 0));
   // Before published_: what is known to be published is in the backlog.
   raise(dirty_logged_, dirty_);
   if (is_dirty_) last_dirty_.store(appended_.sequence, std::memory_order_release);
@@ -212,6 +213,7 @@ void VolumeCommit::publish_all(std::uint64_t sequence) {
 void VolumeCommit::publish(const Source& source, std::uint64_t sequence, std::size_t position) {
   PendingKey& key = source.record->keys_[source.key];
   source.record->sequence_ = sequence;
+  promised_ += key.permit.take_promise();
   const SectorRange range = key.range();
   const auto on_displaced = [this](const Fragment& part) {
     if (part.value.kind == ExtentKind::data) lower_live(part.value.place, part.range.count);

@@ -147,6 +147,7 @@ class VolumeCommit {
   std::size_t count_ = 0;
   std::uint64_t stripes_ = 0;
   std::uint64_t charged_ = 0;            // what its records were charged for it
+  std::uint64_t promised_ = 0;           // slabs of the index, to the keys that are published
   SectorCount dirty_;                    // data that only the cache will have
   bool is_dirty_ = false;                // that, or zeros
   VolumeLog::Appended appended_;         // once it is written

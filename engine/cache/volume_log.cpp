@@ -45,7 +45,7 @@ Result<void, CacheError> VolumeLog::open(DurableWriter& writer, std::uint64_t la
 bool VolumeLog::reserve(std::uint64_t bytes, Purpose purpose) {
   const auto wanted = static_cast<std::int64_t>(bytes);
   const auto kept =
-      purpose == Purpose::relog ? static_cast<std::int64_t>(usable_bytes()) : std::int64_t{0};
+      purpose == Purpose::command ? std::int64_t{0} : static_cast<std::int64_t>(usable_bytes());
   if (available_.fetch_sub(wanted, std::memory_order_relaxed) >= wanted + kept) return true;
   available_.fetch_add(wanted, std::memory_order_relaxed);
   return false;

@@ -46,8 +46,9 @@ class VolumeLog {
   [[nodiscard]] Result<void, CacheError> open(DurableWriter& writer, std::uint64_t last,
                                               std::uint64_t last_time_ms);
 
-  // Whose keys they are: those that keep what is there anyway leave a whole chunk to the others.
-  enum class Purpose : std::uint8_t { command, relog };
+  // Of which keys: what keeps what is there anyway, or is asked for ahead of commands (TurnStock),
+  // leaves a whole chunk to the others.
+  enum class Purpose : std::uint8_t { command, relog, ahead };
   // Promises room for `bytes` of ksets, each of kset_bytes() of its keys; false: a spare is needed.
   [[nodiscard]] bool reserve(std::uint64_t bytes, Purpose purpose = Purpose::command);
   void give_back(std::uint64_t bytes) {
@@ -109,8 +110,8 @@ class VolumeLog {
   std::uint64_t last_time_ms_ = 0;
   std::array<std::byte, largest_kset_bytes> space_;
 
-  std::atomic<std::int64_t> available_{0};
-  std::atomic<std::size_t> spare_count_{0};
+  alignas(64) std::atomic<std::int64_t> available_{0};  // asked by everybody, all the time
+  alignas(64) std::atomic<std::size_t> spare_count_{0};
   std::atomic<std::size_t> chunk_count_{0};  // that were begun
   SpinLock spares_lock_;                     // guards spares_; a leaf
   boost::container::static_vector<ChunkPlaces, most_spares> spares_;

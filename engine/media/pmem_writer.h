@@ -24,8 +24,9 @@ struct PmemCounts {
 
 // One for each thread that stores; never shared: a fence settles what its own writer stored, and
 // nothing of another's. The region outlives it. The range of every call is checked here;
-// implementations may rely on it.
-class PmemWriter {
+// implementations may rely on it. Its counts are in cache lines of their own: each thread changes
+// its own all the time.
+class alignas(64) PmemWriter {
  public:
   PmemWriter(const PmemWriter&) = delete;
   PmemWriter& operator=(const PmemWriter&) = delete;

@@ -9,16 +9,18 @@ namespace {
 
 constexpr std::size_t depth = 32;
 
-// `work(n)`, which returns what each of its operations took, on core n, for both at once: what one
-// takes when there are two of them, in nanoseconds.
-template <class Work>
-double on_both(Work work) {
+// `work`, which returns what each of its operations took, on both cores at once: what one takes
+// when there are two of them, in nanoseconds. `prepare(n)` makes it, on its core, with what it
+// needs.
+template <class Prepare>
+double on_both(Prepare prepare) {
   std::barrier together(2);
   double each[2] = {};
   const auto run = [&](unsigned n) {
     on_core(n, [&] {
+      auto work = prepare(n);
       together.arrive_and_wait();
-      each[n] = work(n);
+      each[n] = work();
       together.arrive_and_wait();
     });
   };
@@ -33,7 +35,9 @@ void measure_bare(bench::CopyCeiling& bare, Source (&sources)[2], std::uint64_t 
     tell("bare one core ns", bare.copy({.source = sources[0].all(), .blocks = writes}));
   });
   const double both = on_both([&](unsigned n) {
-    return bare.copy({.source = sources[n].all(), .blocks = writes / 2, .part = n, .parts = 2});
+    return [&bare, writes, n, source = sources[n].all()] {
+      return bare.copy({.source = source, .blocks = writes / 2, .part = n, .parts = 2});
+    };
   });
   tell("bare two cores ns", both);
 }
@@ -47,10 +51,13 @@ void measure_cache(PmemRegion& region, const BenchPlan& plan, Source (&sources)[
   });
   for (const std::uint32_t volumes : {1U, 2U}) {
     Cache cache(region, false, size, volumes);
-    CacheHost first(cache, cache.volume(0), size, depth, 3);
-    CacheHost second(cache, cache.volume(volumes - 1), size, depth, 4);
-    const double both = on_both(
-        [&](unsigned n) { return (n == 0 ? first : second).write(sources[n], plan.writes / 2); });
+    const double both = on_both([&](unsigned n) {
+      VolumeCache& volume = cache.volume(n % volumes);
+      auto host = std::make_unique<CacheHost>(cache, volume, size, depth, 3 + n);
+      return [host = std::move(host), &source = sources[n], writes = plan.writes / 2] {
+        return host->write(source, writes);
+      };
+    });
     tell(volumes == 1 ? "one volume two cores ns" : "two volumes two cores ns", both);
   }
 }
