@@ -18,6 +18,11 @@ namespace {
 constexpr std::array<std::uint8_t, 14> class_units{1,  2,  3,  4,  6,  8,  12,
                                                    16, 21, 24, 32, 48, 64, 128};
 constexpr std::uint8_t no_block = 0xff;
+// Each arena may hold a slab of each class that has little in it: nothing for a small memory.
+constexpr std::uint64_t least_for_arenas = std::uint64_t{64} << 20;
+
+std::atomic<std::uint32_t> threads_so_far{0};
+thread_local const std::uint32_t number_of_thread = threads_so_far.fetch_add(1);
 
 constexpr auto class_of_units = [] {
   std::array<std::uint8_t, IndexMemory::slab_units + 1> classes{};
@@ -49,7 +54,8 @@ std::byte* reserve(std::size_t bytes) {
 }  // namespace
 
 IndexMemory::IndexMemory(ByteCount limit)
-    : most_slabs_(static_cast<std::uint32_t>(limit.value / slab_bytes)) {
+    : most_slabs_(static_cast<std::uint32_t>(limit.value / slab_bytes)),
+      arenas_in_use_(limit.value < least_for_arenas ? 1 : most_arenas) {
   static_assert(class_units.size() == class_count);
   CHECK(limit.value >= (64 << 10));
   CHECK(limit.value <= std::uint64_t{64} << 30);
@@ -137,10 +143,16 @@ IndexMemory::Handle IndexMemory::allocate(std::uint32_t units) {
 
 IndexMemory::Handle IndexMemory::try_allocate(std::uint32_t units) { return take(units, false); }
 
+std::uint8_t IndexMemory::arena_of_thread() const {
+  return static_cast<std::uint8_t>(number_of_thread % arenas_in_use_);
+}
+
 IndexMemory::Handle IndexMemory::take(std::uint32_t units, bool promised) {
   const std::uint8_t size_class = class_of_units[units];
-  const std::lock_guard guard(lock_);
-  std::uint32_t& list = partial_[size_class];
+  const std::uint8_t number_of_arena = arena_of_thread();
+  Arena& arena = arenas_[number_of_arena];
+  const std::lock_guard guard(arena.lock);
+  std::uint32_t& list = arena.partial[size_class];
   if (list == 0) {
     const std::uint32_t fresh = take_slab();
     if (fresh == 0) return 0;
@@ -149,7 +161,8 @@ IndexMemory::Handle IndexMemory::take(std::uint32_t units, bool promised) {
       put_back(fresh);
       return 0;
     }
-    slabs_[fresh] = {.size_class = size_class, .used = 0, .first = no_block, .fresh = 0};
+    slabs_[fresh] = {
+        .size_class = size_class, .first = no_block, .fresh = 0, .arena = number_of_arena};
     link(list, fresh);
   }
   const std::uint32_t number = list;
@@ -168,9 +181,10 @@ IndexMemory::Handle IndexMemory::take(std::uint32_t units, bool promised) {
 
 void IndexMemory::free(Handle handle) {
   const std::uint32_t number = handle / slab_units;
-  const std::lock_guard guard(lock_);
   Slab& slab = slabs_[number];
-  std::uint32_t& list = partial_[slab.size_class];
+  Arena& arena = arenas_[slab.arena];  // the slab's while it has a block
+  const std::lock_guard guard(arena.lock);
+  std::uint32_t& list = arena.partial[slab.size_class];
   const bool was_full = slab.used == blocks_per_slab(slab.size_class);
   *at(handle) = std::byte{slab.first};
   slab.first = static_cast<std::uint8_t>(handle % slab_units);
@@ -184,6 +198,7 @@ void IndexMemory::free(Handle handle) {
 }
 
 std::uint32_t IndexMemory::take_slab() {
+  const std::lock_guard guard(lock_);
   std::uint32_t number = free_list_;
   if (number != 0) {
     free_list_ = slabs_[number].next;
@@ -197,6 +212,7 @@ std::uint32_t IndexMemory::take_slab() {
 }
 
 void IndexMemory::put_back(std::uint32_t slab) {
+  const std::lock_guard guard(lock_);
   slabs_[slab].used = 0;
   slabs_[slab].next = free_list_;
   free_list_ = slab;
@@ -237,6 +253,8 @@ ByteCount IndexMemory::used_bytes() const {
 }
 
 void IndexMemory::check_invariants() const {
+  std::array<std::unique_lock<SpinLock>, most_arenas> quiet;
+  for (std::size_t at = 0; at < most_arenas; ++at) quiet[at] = std::unique_lock(arenas_[at].lock);
   const std::lock_guard guard(lock_);
   std::uint32_t free = 0;
   for (std::uint32_t at = free_list_; at != 0; at = slabs_[at].next) {
@@ -245,15 +263,17 @@ void IndexMemory::check_invariants() const {
   }
   CHECK(free_slabs_.load() == free + (mapped_slabs_.load() - next_fresh_));
   std::uint32_t listed = 0;
-  for (std::uint8_t size_class = 0; size_class < class_count; ++size_class) {
-    std::uint32_t previous = 0;
-    for (std::uint32_t at = partial_[size_class]; at != 0; at = slabs_[at].next) {
-      CHECK(slabs_[at].size_class == size_class);
-      CHECK(slabs_[at].previous == previous);
-      CHECK(slabs_[at].used > 0);
-      CHECK(slabs_[at].used < blocks_per_slab(size_class));
-      previous = at;
-      ++listed;
+  for (std::uint8_t arena = 0; arena < most_arenas; ++arena) {
+    for (std::uint8_t size_class = 0; size_class < class_count; ++size_class) {
+      std::uint32_t previous = 0;
+      for (std::uint32_t at = arenas_[arena].partial[size_class]; at != 0; at = slabs_[at].next) {
+        CHECK(slabs_[at].size_class == size_class && slabs_[at].arena == arena);
+        CHECK(slabs_[at].previous == previous);
+        CHECK(slabs_[at].used > 0);
+        CHECK(slabs_[at].used < blocks_per_slab(size_class));
+        previous = at;
+        ++listed;
+      }
     }
   }
   std::uint32_t partial = 0;

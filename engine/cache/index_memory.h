@@ -13,7 +13,8 @@
 namespace engine {
 
 // Blocks of 16..2048 bytes, named by 4-byte handles, cut from slabs of 2 KiB that hold blocks of
-// one size each. A slab without a block serves any size again.
+// one size each. A slab without a block serves any size again. Threads cut theirs from different
+// slabs: the heads of the lists, and what a slab keeps of itself, would go from core to core.
 //
 // A publish that is already durable must not fail for want of memory, so whoever admits it has
 // the slabs that it may need in the worst case promised first (promise, the only thing that can
@@ -22,9 +23,9 @@ namespace engine {
 //
 // Thread-safe; must outlive every index that uses it.
 //
-// Invariants: each slab is free, or of one class with 1..all blocks used and in its class's list
-// iff not all are; free slabs are counted exactly; while no holder of a promise has taken more
-// than it was promised, free >= promised - what they have taken.
+// Invariants: each slab is free, or of one class and one arena with 1..all blocks used and in its
+// list there iff not all are; free slabs are counted exactly; while no holder of a promise has
+// taken more than it was promised, free >= promised - what they have taken.
 class IndexMemory {
  public:
   using Handle = std::uint32_t;  // 0 is none; else the block's position in units
@@ -91,11 +92,19 @@ class IndexMemory {
     std::uint8_t used = 0;   // blocks
     std::uint8_t first = 0;  // free block, as units from the slab's beginning; no_block: none
     std::uint8_t fresh = 0;  // units from here on were never used
+    std::uint8_t arena = 0;
   };
   static constexpr std::uint32_t class_count = 14;
+  static constexpr std::uint32_t most_arenas = 4;
+  // Where some of the threads cut their blocks from.
+  struct alignas(64) Arena {
+    mutable SpinLock lock;  // guards the lists, their slabs and the links inside free blocks
+    std::uint32_t partial[class_count] = {};  // slabs with a free block, by class
+  };
 
   [[nodiscard]] bool map_more();
   [[nodiscard]] bool may_have(std::uint32_t slabs);
+  [[nodiscard]] std::uint8_t arena_of_thread() const;
   [[nodiscard]] Handle take(std::uint32_t units, bool promised);
   [[nodiscard]] std::uint32_t take_slab();
   void put_back(std::uint32_t slab);
@@ -107,6 +116,7 @@ class IndexMemory {
   std::byte* base_ = nullptr;
   Slab* slabs_ = nullptr;  // one for each 2 KiB of the limit, mapped as needed
   std::uint32_t most_slabs_ = 0;
+  std::uint32_t arenas_in_use_ = 1;
 
   // What all threads change, all the time, and what they only look at are in lines of their own.
   alignas(64) std::atomic<std::uint32_t> promised_{spare_slabs};
@@ -118,10 +128,9 @@ class IndexMemory {
   std::mutex map_mutex_;
   std::uint64_t granted_ = 0;
   Ask ask_;
-  // Guards the lists below, the slabs and the links inside free blocks. A leaf: taken under stripe
-  // locks.
-  alignas(64) mutable SpinLock lock_;
-  std::uint32_t partial_[class_count] = {};  // slabs with a free block, by class
+  // Taken under stripe locks, one at a time.
+  Arena arenas_[most_arenas];
+  alignas(64) mutable SpinLock lock_;  // guards the two below; a leaf: taken under an arena's
   std::uint32_t free_list_ = 0;
   std::uint32_t next_fresh_ = 1;  // slabs from here to mapped were never used; slab 0 never is
 };

@@ -97,8 +97,8 @@ void on_core(unsigned n, Work work) {
   thread.join();
 }
 
-// The data that is written.
-class Source {
+// The data that is written; by one thread, whose own line of the CPU's cache it is.
+class alignas(64) Source {
  public:
   static constexpr std::size_t hot_blocks = 32;       // 128 KiB: in the CPU's cache
   static constexpr std::size_t cold_blocks = 32'768;  // 128 MiB: not

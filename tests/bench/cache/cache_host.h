@@ -13,7 +13,7 @@ namespace engine {
 
 // A turn is begun when everything of the one before is durable and visible, whichever thread has
 // committed it. Of one thread, but for complete().
-class CacheHost final : private CompletionSink {
+class alignas(64) CacheHost final : private CompletionSink {
  public:
   // Blocks of 4 KiB, anywhere in the first `volume_size` of the volume.
   CacheHost(Cache& cache, VolumeCache& volume, ByteCount volume_size, std::size_t depth,
