@@ -60,7 +60,9 @@ class VolumeCommit {
 
   // For whoever else changes the index or reads the log's position: reclaim, write-back. False:
   // busy, try again later.
-  [[nodiscard]] bool try_lock() { return !held_.exchange(true, std::memory_order_seq_cst); }
+  [[nodiscard]] bool try_lock() {
+    return !held_.load(std::memory_order_relaxed) && !held_.exchange(true);
+  }
   void unlock() { held_.exchange(false, std::memory_order_seq_cst); }
 
   // The log could not be written, or the device has failed; for good. Any thread.
@@ -130,16 +132,19 @@ class VolumeCommit {
   VolumeLog& log_;
   ExtentIndex& index_;
   MissTable& misses_;
-  HandOver<CommitRecord> queue_;
+  // Three lines of the CPU's cache: what everybody tries, what everybody looks at, and what the
+  // holder works on, whom those that try would hold up.
+  alignas(64) HandOver<CommitRecord> queue_;
   std::atomic<bool> held_{false};  // the commit lock; guards everything below but the atomics
-  std::atomic<bool> failed_{false};
+
+  alignas(64) alignas(64) std::atomic<bool> failed_{false};
   std::atomic<std::uint64_t> published_{0};
   std::atomic<std::uint64_t> last_dirty_{0};  // the last published that changes the backing
   std::atomic<std::uint64_t> dirty_tail_{0};
   std::atomic<std::uint64_t> dirty_logged_{0};  // sectors
   std::atomic<std::uint64_t> written_back_{0};
 
-  CommitRecord* waiting_ = nullptr;  // from the oldest to the newest
+  alignas(64) CommitRecord* waiting_ = nullptr;  // from the oldest to the newest
   CommitRecord* waiting_last_ = nullptr;
   CommitRecord* done_ = nullptr;
   CommitRecord* done_last_ = nullptr;
