@@ -10,7 +10,7 @@ namespace engine {
 namespace {
 
 // A shard's table is copied under its lock when it grows, so shards are kept small: 1024 possible
-// stripes each, 64 bytes for 4 GiB of volume.
+// stripes each, 32 bytes for 4 GiB of volume.
 std::uint64_t shards_for(SectorCount volume_size) {
   const std::uint64_t stripes = volume_size.value / stripe_sectors + 1;
   return std::clamp<std::uint64_t>(stripes / 1024, 64, std::uint64_t{1} << 20);

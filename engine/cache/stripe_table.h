@@ -22,7 +22,7 @@ namespace engine {
 //
 // Invariants: at least a fifth of the slots is vacant; every stripe is found from its hash on
 // without crossing a vacant slot; its stripes' blocks and entries add up to `held`.
-class alignas(64) StripeShard {
+class StripeShard {
  public:
   SpinLock lock;
 
@@ -61,6 +61,6 @@ class alignas(64) StripeShard {
   HeldMemory held_;
   std::unique_ptr<StripeSlot[]> slots_;
 };
-static_assert(sizeof(StripeShard) == 64);
+static_assert(sizeof(StripeShard) == 32);
 
 }  // namespace engine
