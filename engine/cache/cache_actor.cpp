@@ -34,7 +34,12 @@ CacheActor::CacheActor(CacheDevice& device, std::unique_ptr<PmemWriter> writer)
   volumes_.resize(device.volumes().slots());
 }
 
-CacheActor::~CacheActor() = default;
+// Of a turn that never ended (a test's process has died in it) nobody else's memory stays promised.
+CacheActor::~CacheActor() {
+  for (const auto& of : volumes_) {
+    if (of != nullptr && of->in_turn) of->rest();
+  }
+}
 
 CacheActor::OfVolume& CacheActor::of(VolumeCache& volume) {
   auto& place = volumes_[volume.slot()];

@@ -108,18 +108,6 @@ void ExtentIndex::publish(PublishPermit permit, const ExtentValue& value,
   });
 }
 
-void ExtentIndex::publish_if(PublishPermit permit, const Condition& condition,
-                             const ExtentValue& value, RangeVisitor on_taken,
-                             FragmentVisitor on_displaced) {
-  check_extent(permit.range_, value);
-  CHECK(permit.conditional_);
-  spend(permit, [&](Stripe& stripe, const Part& part) {
-    const Condition here = condition ? Condition{owner_at(*condition, part.offset)} : std::nullopt;
-    stripe.publish_if(part.begin, part.end, here, value.advanced(part.offset), on_taken,
-                      on_displaced);
-  });
-}
-
 void ExtentIndex::erase(PublishPermit permit, FragmentVisitor on_displaced) {
   spend(permit, [&](Stripe& stripe, const Part& part) {
     stripe.erase(part.begin, part.end, on_displaced);
@@ -177,22 +165,6 @@ void ExtentIndex::erase_if(SectorRange range, const Owner& owner, FragmentVisito
   change(range, [&](Stripe& stripe, const Part& part) {
     stripe.erase_if(part.begin, part.end, owner_at(owner, part.offset), on_displaced);
   });
-}
-
-void ExtentIndex::prefetch(Sector sector, Prefetch what) {
-  const std::uint64_t number = sector.value / stripe_sectors;
-  StripeShard& shard = shard_of(number);
-  if (!shard.lock.try_lock()) return;
-  const std::lock_guard guard(shard.lock, std::adopt_lock);
-  StripeSlot* slot = shard.find(number);
-  if (slot == nullptr) return;
-  const auto at = static_cast<std::uint32_t>(sector.value % stripe_sectors);
-  const Stripe stripe = shard.stripe(memory_, *slot);
-  if (what == Prefetch::reference) {
-    stripe.prefetch_reference(at);
-  } else {
-    stripe.prefetch_run(at);
-  }
 }
 
 }  // namespace engine

@@ -65,14 +65,9 @@ class ExtentIndex {
   ExtentIndex(const ExtentIndex&) = delete;
   ExtentIndex& operator=(const ExtentIndex&) = delete;
 
-  enum class Intent : std::uint8_t {
-    publish,     // or erase: one extent comes in
-    publish_if,  // as many as there are holes or fragments
-  };
-  // nullopt: no memory; wait or give something up. Maps and allocates memory: no lock may be held.
-  // Also does the second step of prefetch. The range is not empty.
-  [[nodiscard]] std::optional<PublishPermit> prepare(SectorRange range,
-                                                     Intent intent = Intent::publish);
+  // To publish or erase the range, which is not empty. nullopt: no memory; wait or give something
+  // up. Maps and allocates memory: no lock may be held. Starts loading what publishing will touch.
+  [[nodiscard]] std::optional<PublishPermit> prepare(SectorRange range);
   // The same of a turn that asks ahead; give_back() what is left of the stock.
   [[nodiscard]] std::optional<PublishPermit> prepare(SectorRange range, TurnStock& ahead);
   // Slabs that were promised, and are not needed any more.
@@ -81,10 +76,6 @@ class ExtentIndex {
   // The whole range of the permit now has this value; `value` is seen from its first sector. Data:
   // at most 1 MiB; zeros: any length, a whole stripe being a single mark.
   void publish(PublishPermit permit, const ExtentValue& value, FragmentVisitor on_displaced);
-  // Only where the condition holds: over holes, or where the owner's fragments still are (see
-  // Owner::clean_only). Tells the parts really taken, in address order. Needs Intent::publish_if.
-  void publish_if(PublishPermit permit, const Condition& condition, const ExtentValue& value,
-                  RangeVisitor on_taken, FragmentVisitor on_displaced);
   // Invalidation: whatever was there, now nothing is.
   void erase(PublishPermit permit, FragmentVisitor on_displaced);
 
@@ -98,12 +89,6 @@ class ExtentIndex {
   SectorCount mark_clean(SectorRange range, const Owner& owner, CleanZeros zeros);
   // Eviction: forgets what still belongs to the owner.
   void erase_if(SectorRange range, const Owner& owner, FragmentVisitor on_displaced);
-
-  // Starts loading what an operation at `sector` will touch: two steps, because the second needs
-  // what the first loads. Call the first where the address is known, the second (prepare does it
-  // too) some commands later. Never waits for a lock.
-  enum class Prefetch : std::uint8_t { reference, extent };
-  void prefetch(Sector sector, Prefetch what);
 
   // Recovery: publishes keys in the order given, those of `keys` one after the other, grouping them
   // by stripe, so that each stripe is filled while it is in the CPU's cache. Give it keys by the
@@ -150,12 +135,10 @@ class ExtentIndex {
   template <class Function>
   void spend(PublishPermit& permit, Function function);
   enum class Pinning : std::uint8_t { done, no_room, no_memory, too_many };
-  [[nodiscard]] static std::uint32_t slabs_for(const Part& part, Intent intent);
-  [[nodiscard]] static std::uint32_t slabs_for(SectorRange range, Intent intent);
-  [[nodiscard]] std::optional<PublishPermit> pin_all(SectorRange range, Intent intent,
-                                                     std::uint32_t promised);
-  [[nodiscard]] bool pin(const Part& part, Intent intent);
-  [[nodiscard]] Pinning try_pin(const Part& part, Intent intent, bool& leaves_promised);
+  [[nodiscard]] static std::uint32_t slabs_for(SectorRange range);
+  [[nodiscard]] std::optional<PublishPermit> pin_all(SectorRange range, std::uint32_t promised);
+  [[nodiscard]] bool pin(const Part& part);
+  [[nodiscard]] Pinning try_pin(const Part& part, bool& leaves_promised);
   void unpin(SectorRange range);
   [[nodiscard]] bool make_room(StripeShard& shard);
   void tidy(StripeShard& shard, StripeSlot& slot, Stripe& stripe);

@@ -143,29 +143,38 @@ IndexMemory::Handle IndexMemory::allocate(std::uint32_t units) {
 
 IndexMemory::Handle IndexMemory::try_allocate(std::uint32_t units) { return take(units, false); }
 
-std::uint8_t IndexMemory::arena_of_thread() const {
-  return static_cast<std::uint8_t>(number_of_thread % arenas_in_use_);
-}
-
+// What others have begun is used up before the memory that is there runs out.
 IndexMemory::Handle IndexMemory::take(std::uint32_t units, bool promised) {
   const std::uint8_t size_class = class_of_units[units];
-  const std::uint8_t number_of_arena = arena_of_thread();
-  Arena& arena = arenas_[number_of_arena];
-  const std::lock_guard guard(arena.lock);
-  std::uint32_t& list = arena.partial[size_class];
-  if (list == 0) {
-    const std::uint32_t fresh = take_slab();
-    if (fresh == 0) return 0;
-    // Taken first and compared then, as promise_from_free does: of two that race one gives way.
-    if (!promised && free_slabs_.load() < promised_.load()) {
-      put_back(fresh);
-      return 0;
+  const std::uint32_t own = number_of_thread % arenas_in_use_;
+  if (const Handle block = take_begun(own, size_class)) return block;
+  if (free_slabs_.load() < promised_.load() + little) {
+    for (std::uint32_t next = 1; next < arenas_in_use_; ++next) {
+      const Handle block = take_begun((own + next) % arenas_in_use_, size_class);
+      if (block != 0) return block;
     }
-    slabs_[fresh] = {
-        .size_class = size_class, .first = no_block, .fresh = 0, .arena = number_of_arena};
-    link(list, fresh);
   }
-  const std::uint32_t number = list;
+  const std::uint32_t fresh = take_slab(promised);
+  if (fresh == 0) return 0;
+  Arena& arena = arenas_[own];
+  const std::lock_guard guard(arena.lock);
+  slabs_[fresh] = {.size_class = size_class,
+                   .first = no_block,
+                   .fresh = 0,
+                   .arena = static_cast<std::uint8_t>(own)};
+  link(arena.partial[size_class], fresh);
+  return take_from(arena, fresh);
+}
+
+// Of a slab that has a block already; 0: there is none.
+IndexMemory::Handle IndexMemory::take_begun(std::uint32_t arena, std::uint8_t size_class) {
+  const std::lock_guard guard(arenas_[arena].lock);
+  const std::uint32_t number = arenas_[arena].partial[size_class];
+  return number == 0 ? 0 : take_from(arenas_[arena], number);
+}
+
+// With the arena's lock held.
+IndexMemory::Handle IndexMemory::take_from(Arena& arena, std::uint32_t number) {
   Slab& slab = slabs_[number];
   const std::uint32_t first_unit = number * slab_units;
   std::uint8_t unit = slab.first;
@@ -173,9 +182,11 @@ IndexMemory::Handle IndexMemory::take(std::uint32_t units, bool promised) {
     slab.first = static_cast<std::uint8_t>(*at(first_unit + unit));
   } else {
     unit = slab.fresh;
-    slab.fresh = static_cast<std::uint8_t>(unit + class_units[size_class]);
+    slab.fresh = static_cast<std::uint8_t>(unit + class_units[slab.size_class]);
   }
-  if (++slab.used == blocks_per_slab(size_class)) unlink(list, number);
+  if (++slab.used == blocks_per_slab(slab.size_class)) {
+    unlink(arena.partial[slab.size_class], number);
+  }
   return first_unit + unit;
 }
 
@@ -197,7 +208,7 @@ void IndexMemory::free(Handle handle) {
   }
 }
 
-std::uint32_t IndexMemory::take_slab() {
+std::uint32_t IndexMemory::take_slab(bool promised) {
   const std::lock_guard guard(lock_);
   std::uint32_t number = free_list_;
   if (number != 0) {
@@ -208,11 +219,18 @@ std::uint32_t IndexMemory::take_slab() {
     return 0;
   }
   free_slabs_.fetch_sub(1);
-  return number;
+  // Taken first and compared then, as promise_from_free does: of two that race one gives way.
+  if (promised || free_slabs_.load() >= promised_.load()) return number;
+  list_free(number);
+  return 0;
 }
 
 void IndexMemory::put_back(std::uint32_t slab) {
   const std::lock_guard guard(lock_);
+  list_free(slab);
+}
+
+void IndexMemory::list_free(std::uint32_t slab) {
   slabs_[slab].used = 0;
   slabs_[slab].next = free_list_;
   free_list_ = slab;

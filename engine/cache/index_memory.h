@@ -34,7 +34,8 @@ class IndexMemory {
   static constexpr std::uint32_t slab_bytes = slab_units * unit_bytes;
   // Kept for what is done without a promise and cannot be refused (see Stripe).
   static constexpr std::uint32_t spare_slabs = 16;
-  static constexpr std::uint32_t little = 128;  // slabs
+  // Slabs: with less than that nobody asks ahead, and threads use up what others have begun.
+  static constexpr std::uint32_t little = 512;
 
   // Reserves address space for `limit` (64 KiB..64 GiB), nearly no memory. Start-up only: throws
   // std::system_error if that is refused.
@@ -104,10 +105,12 @@ class IndexMemory {
 
   [[nodiscard]] bool map_more();
   [[nodiscard]] bool may_have(std::uint32_t slabs);
-  [[nodiscard]] std::uint8_t arena_of_thread() const;
   [[nodiscard]] Handle take(std::uint32_t units, bool promised);
-  [[nodiscard]] std::uint32_t take_slab();
+  [[nodiscard]] Handle take_begun(std::uint32_t arena, std::uint8_t size_class);
+  [[nodiscard]] Handle take_from(Arena& arena, std::uint32_t number);
+  [[nodiscard]] std::uint32_t take_slab(bool promised);
   void put_back(std::uint32_t slab);
+  void list_free(std::uint32_t slab);
   void link(std::uint32_t& list, std::uint32_t slab);
   void unlink(std::uint32_t& list, std::uint32_t slab);
 

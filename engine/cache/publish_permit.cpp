@@ -14,47 +14,39 @@ void PublishPermit::abandon() noexcept {
   index_ = nullptr;
 }
 
-std::uint32_t ExtentIndex::slabs_for(const Part& part, Intent intent) {
-  if (intent == Intent::publish) {
-    return part.end - part.begin == stripe_sectors ? Stripe::whole_slabs : Stripe::publish_slabs;
-  }
-  // Each run that grows ends in one new slab; while it is copied, it may take another.
-  const std::uint32_t first = part.begin / LeafTable::leaf_sectors;
-  const std::uint32_t last = (part.end - 1) / LeafTable::leaf_sectors;
-  return last - first + 1 + 1;
-}
-
-std::uint32_t ExtentIndex::slabs_for(SectorRange range, Intent intent) {
+std::uint32_t ExtentIndex::slabs_for(SectorRange range) {
   CHECK(!range.empty());
   CHECK((range.end().value - 1) / stripe_sectors < StripeSlot::most_stripes);
   std::uint32_t slabs = 0;
-  for_parts(range, [&](const Part& part) { slabs += slabs_for(part, intent); });
+  for_parts(range, [&](const Part& part) {
+    const bool is_whole = part.end - part.begin == stripe_sectors;
+    slabs += is_whole ? Stripe::whole_slabs : Stripe::publish_slabs;
+  });
   return slabs;
 }
 
-std::optional<PublishPermit> ExtentIndex::prepare(SectorRange range, Intent intent) {
-  const std::uint32_t slabs = slabs_for(range, intent);
+std::optional<PublishPermit> ExtentIndex::prepare(SectorRange range) {
+  const std::uint32_t slabs = slabs_for(range);
   if (!memory_.promise(slabs)) return std::nullopt;
-  return pin_all(range, intent, slabs);
+  return pin_all(range, slabs);
 }
 
 std::optional<PublishPermit> ExtentIndex::prepare(SectorRange range, TurnStock& ahead) {
-  const std::uint32_t slabs = slabs_for(range, Intent::publish);
+  const std::uint32_t slabs = slabs_for(range);
   const auto ask = [this](std::uint64_t amount, TurnStock::What what) {
     const auto more = static_cast<std::uint32_t>(amount);
     return what == TurnStock::What::ahead ? memory_.promise_ahead(more) : memory_.promise(more);
   };
   if (!ahead.take(slabs, ask)) return std::nullopt;
-  return pin_all(range, Intent::publish, slabs);
+  return pin_all(range, slabs);
 }
 
 // Gives the promise back if it cannot be.
-std::optional<PublishPermit> ExtentIndex::pin_all(SectorRange range, Intent intent,
-                                                  std::uint32_t promised) {
+std::optional<PublishPermit> ExtentIndex::pin_all(SectorRange range, std::uint32_t promised) {
   SectorCount pinned;
   bool failed = false;
   for_parts(range, [&](const Part& part) {
-    failed = failed || !pin(part, intent);
+    failed = failed || !pin(part);
     if (!failed) pinned = part.offset + part.range().count;
   });
   if (failed) {
@@ -62,13 +54,13 @@ std::optional<PublishPermit> ExtentIndex::pin_all(SectorRange range, Intent inte
     memory_.unpromise(promised);
     return std::nullopt;
   }
-  return PublishPermit(*this, range, promised, intent == Intent::publish_if);
+  return PublishPermit(*this, range, promised);
 }
 
 // Whatever needs memory from outside is done without the lock, and then looked at again.
-bool ExtentIndex::pin(const Part& part, Intent intent) {
+bool ExtentIndex::pin(const Part& part) {
   bool leaves_promised = false;
-  Pinning result = try_pin(part, intent, leaves_promised);
+  Pinning result = try_pin(part, leaves_promised);
   while (result == Pinning::no_room || result == Pinning::no_memory) {
     if (result == Pinning::no_room) {
       if (!make_room(shard_of(part.number))) break;
@@ -76,14 +68,14 @@ bool ExtentIndex::pin(const Part& part, Intent intent) {
       leaves_promised = memory_.promise(Stripe::leaves_slabs);
       if (!leaves_promised) break;
     }
-    result = try_pin(part, intent, leaves_promised);
+    result = try_pin(part, leaves_promised);
   }
   if (leaves_promised) memory_.unpromise(Stripe::leaves_slabs);
   return result == Pinning::done;
 }
 
 // `leaves_promised`: the caller has leaves_slabs to give; false afterwards if the stripe took them.
-ExtentIndex::Pinning ExtentIndex::try_pin(const Part& part, Intent intent, bool& leaves_promised) {
+ExtentIndex::Pinning ExtentIndex::try_pin(const Part& part, bool& leaves_promised) {
   StripeShard& shard = shard_of(part.number);
   const std::lock_guard guard(shard.lock);
   StripeSlot* slot = shard.find(part.number);
@@ -91,9 +83,9 @@ ExtentIndex::Pinning ExtentIndex::try_pin(const Part& part, Intent intent, bool&
   if (slot != nullptr && slot->pins == StripeSlot::most_pins) return Pinning::too_many;
   const std::uint32_t shape = slot == nullptr ? 0 : slot->shape;
   const std::uint32_t pins = slot == nullptr ? 0 : slot->pins;
-  const bool may_need_leaves =
-      shape != StripeSlot::in_leaves && (slot == nullptr || slot->leaves_promised == 0) &&
-      (intent == Intent::publish_if || shape + 2 * (pins + 1) > StripeSlot::most_flat);
+  const bool may_need_leaves = shape != StripeSlot::in_leaves &&
+                               (slot == nullptr || slot->leaves_promised == 0) &&
+                               shape + 2 * (pins + 1) > StripeSlot::most_flat;
   if (may_need_leaves && !leaves_promised && !memory_.promise_from_free(Stripe::leaves_slabs)) {
     return Pinning::no_memory;
   }

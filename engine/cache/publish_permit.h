@@ -10,23 +10,19 @@ namespace engine {
 
 class ExtentIndex;
 
-// A duty, got from ExtentIndex::prepare and spent by one publish, publish_if or erase of exactly
+// A duty, got from ExtentIndex::prepare and spent by one publish or erase of exactly
 // its range; on any thread. abandon() is the other way out, for a command that does not come to
 // pass (destroying it does the same). The index must outlive it.
 class [[nodiscard]] PublishPermit {
  public:
   PublishPermit(PublishPermit&& other) noexcept
-      : index_(std::exchange(other.index_, nullptr)),
-        range_(other.range_),
-        slabs_(other.slabs_),
-        conditional_(other.conditional_) {}
+      : index_(std::exchange(other.index_, nullptr)), range_(other.range_), slabs_(other.slabs_) {}
   PublishPermit& operator=(PublishPermit&& other) noexcept {
     if (this != &other) {
       abandon();
       index_ = std::exchange(other.index_, nullptr);
       range_ = other.range_;
       slabs_ = other.slabs_;
-      conditional_ = other.conditional_;
     }
     return *this;
   }
@@ -40,13 +36,12 @@ class [[nodiscard]] PublishPermit {
 
  private:
   friend class ExtentIndex;
-  PublishPermit(ExtentIndex& index, SectorRange range, std::uint32_t slabs, bool conditional)
-      : index_(&index), range_(range), slabs_(slabs), conditional_(conditional) {}
+  PublishPermit(ExtentIndex& index, SectorRange range, std::uint32_t slabs)
+      : index_(&index), range_(range), slabs_(slabs) {}
 
   ExtentIndex* index_;  // null: spent
   SectorRange range_;
   std::uint32_t slabs_;
-  bool conditional_;
 };
 
 }  // namespace engine

@@ -241,12 +241,6 @@ void Stripe::visit(std::uint32_t begin, std::uint32_t end,
   }
 }
 
-void Stripe::prefetch_reference(std::uint32_t sector) const {
-  if (!in_leaves()) return prefetch_run(sector);
-  __builtin_prefetch(
-      table().references + std::size_t{sector / leaf_sectors} * LeafTable::reference_bytes, 1);
-}
-
 void Stripe::prefetch_run(std::uint32_t sector) const {
   if (slot_.shape < 2) return;
   LeafTable::Leaf run{.handle = slot_.handle, .size = slot_.shape};

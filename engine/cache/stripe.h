@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 
 #include "engine/cache/extent.h"
 #include "engine/cache/index_entry.h"
@@ -14,11 +13,8 @@ namespace engine {
 
 // What an operation tells its caller, under the lock of the stripe: see ExtentIndex.
 using FragmentVisitor = FunctionRef<void(const Fragment&)>;
-using RangeVisitor = FunctionRef<void(SectorRange)>;
 // A clean zero extent says the same as a hole over a backing that reads as zeros.
 enum class CleanZeros : std::uint8_t { keep, drop };
-// Over which parts of its range a conditional operation works: an owner's, or holes (nullopt).
-using Condition = std::optional<Owner>;
 
 // The head of a stripe in its table: 24 bytes for a stripe of one extent, be it of 512 bytes or
 // the whole stripe (a discard), with no block behind it.
@@ -94,8 +90,6 @@ class Stripe {
   void erase(std::uint32_t begin, std::uint32_t end, FragmentVisitor on_displaced) {
     put(begin, end, nullptr, on_displaced);
   }
-  void publish_if(std::uint32_t begin, std::uint32_t end, const Condition& condition,
-                  const ExtentValue& value, RangeVisitor on_taken, FragmentVisitor on_displaced);
   void erase_if(std::uint32_t begin, std::uint32_t end, const Owner& owner,
                 FragmentVisitor on_displaced);
   // Sectors that became clean.
@@ -109,9 +103,7 @@ class Stripe {
   // After every operation that may have removed entries, and after unpinning.
   void settle();
   [[nodiscard]] bool disposable() const { return slot_.shape == 0 && slot_.pins == 0; }
-  // Ask the CPU for what an operation at `sector` will need: first where its run is, if that has to
-  // be looked up, then the run itself.
-  void prefetch_reference(std::uint32_t sector) const;
+  // Asks the CPU for what an operation at `sector` will need.
   void prefetch_run(std::uint32_t sector) const;
   void check_invariants() const;
 
@@ -137,10 +129,10 @@ class Stripe {
   void splice_flat(std::span<IndexEntry> run, const RunCut& cut);
   void report(std::span<const IndexEntry> run, const RunCut& cut, std::uint32_t begin,
               std::uint32_t end, FragmentVisitor on_displaced) const;
-  // Calls `act` for the parts of [begin, end) whose entry (null: a hole) `wanted` accepts, once
-  // they are no longer being walked.
+  // Calls `act` for the parts of [begin, end) that have an entry which `wanted` accepts (with how
+  // many sectors of it lie there), once they are no longer being walked.
   void for_parts(std::uint32_t begin, std::uint32_t end,
-                 FunctionRef<bool(std::uint32_t, IndexEntry*)> wanted,
+                 FunctionRef<bool(std::uint32_t, IndexEntry&)> wanted,
                  FunctionRef<void(std::uint32_t, std::uint32_t)> act);
   void take_leaves();
   void leave_leaves();

@@ -15,11 +15,11 @@ bool belongs(const IndexEntry& entry, const Owner& owner, std::uint32_t begin) {
 }
 
 void Stripe::for_parts(std::uint32_t begin, std::uint32_t end,
-                       FunctionRef<bool(std::uint32_t, IndexEntry*)> wanted,
+                       FunctionRef<bool(std::uint32_t, IndexEntry&)> wanted,
                        FunctionRef<void(std::uint32_t, std::uint32_t)> act) {
-  // In leaves, one leaf at a time: at most 128 entries, or 64 with 65 holes around them.
-  std::array<TakenPart, LeafTable::leaf_sectors + 1> parts;
-  static_assert(parts.size() > 2 * std::size_t{StripeSlot::most_flat} + 1);
+  // In leaves, one leaf at a time: at most an entry for each sector.
+  std::array<TakenPart, LeafTable::leaf_sectors> parts;
+  static_assert(parts.size() >= StripeSlot::most_flat);
   for (std::uint32_t at = begin; at < end;) {
     std::uint32_t last = end;
     if (in_leaves()) {
@@ -27,7 +27,7 @@ void Stripe::for_parts(std::uint32_t begin, std::uint32_t end,
     }
     std::size_t count = 0;
     visit(at, last, [&](std::uint32_t from, std::uint32_t to, IndexEntry* entry) {
-      if (!wanted(to - from, entry)) return;
+      if (entry == nullptr || !wanted(to - from, *entry)) return;
       parts[count++] = {static_cast<std::uint16_t>(from), static_cast<std::uint16_t>(to)};
     });
     for (std::size_t i = 0; i < count; ++i) act(parts[i].begin, parts[i].end);
@@ -35,28 +35,10 @@ void Stripe::for_parts(std::uint32_t begin, std::uint32_t end,
   }
 }
 
-void Stripe::publish_if(std::uint32_t begin, std::uint32_t end, const Condition& condition,
-                        const ExtentValue& value, RangeVisitor on_taken,
-                        FragmentVisitor on_displaced) {
-  for_parts(
-      begin, end,
-      [&](std::uint32_t, IndexEntry* entry) {
-        if (!condition) return entry == nullptr;
-        return entry != nullptr && belongs(*entry, *condition, begin);
-      },
-      [&](std::uint32_t from, std::uint32_t to) {
-        on_taken({Sector{slot_.number() * stripe_sectors + from}, SectorCount{to - from}});
-        publish(from, to, value.advanced(SectorCount{from - begin}), on_displaced);
-      });
-}
-
 void Stripe::erase_if(std::uint32_t begin, std::uint32_t end, const Owner& owner,
                       FragmentVisitor on_displaced) {
   for_parts(
-      begin, end,
-      [&](std::uint32_t, IndexEntry* entry) {
-        return entry != nullptr && belongs(*entry, owner, begin);
-      },
+      begin, end, [&](std::uint32_t, IndexEntry& entry) { return belongs(entry, owner, begin); },
       [&](std::uint32_t from, std::uint32_t to) { erase(from, to, on_displaced); });
 }
 
@@ -66,11 +48,11 @@ std::uint64_t Stripe::mark_clean(std::uint32_t begin, std::uint32_t end, const O
   std::uint64_t cleaned = 0;
   for_parts(
       begin, end,
-      [&](std::uint32_t sectors, IndexEntry* entry) {
-        if (entry == nullptr || !entry->dirty() || !belongs(*entry, owner, begin)) return false;
+      [&](std::uint32_t sectors, IndexEntry& entry) {
+        if (!entry.dirty() || !belongs(entry, owner, begin)) return false;
         cleaned += sectors;
-        if (drop || sectors != entry->length()) return true;
-        entry->set_dirty(false);
+        if (drop || sectors != entry.length()) return true;
+        entry.set_dirty(false);
         return false;
       },
       [&](std::uint32_t from, std::uint32_t to) {

@@ -21,11 +21,10 @@ class TurnStock {
   template <class Ask>
   [[nodiscard]] bool take(std::uint64_t amount, Ask ask) {
     if (left_ < amount) {
-      const std::uint64_t more = amount + had_;
+      std::uint64_t more = amount - left_ + had_;
       if (had_ == 0 || !ask(more, What::ahead)) {
-        if (!ask(amount, What::needed)) return false;
-        had_ += amount;
-        return true;
+        more = amount - left_;
+        if (!ask(more, What::needed)) return false;
       }
       left_ += more;
       had_ += more;

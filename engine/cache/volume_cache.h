@@ -36,7 +36,8 @@ struct CacheGap {
 };
 
 // Commands are taken by any thread with its own actor, and complete through their record's sink
-// after that actor's end_turn(): in it, or, in page granularity, on the commit thread. Ranges lie
+// when somebody has committed them: that actor's end_turn() or a later one of it, another actor's,
+// or, in page granularity, the commit thread. Ranges lie
 // inside the volume and are not empty; the caller has checked that. A taken command cannot fail but
 // by the log, or by a write's place (CommitOutcome). Order between commands in flight is the order
 // of the log; the caller who needs another one waits for completions.

@@ -137,7 +137,7 @@ class VolumeCommit {
   alignas(64) HandOver<CommitRecord> queue_;
   std::atomic<bool> held_{false};  // the commit lock; guards everything below but the atomics
 
-  alignas(64) alignas(64) std::atomic<bool> failed_{false};
+  alignas(64) std::atomic<bool> failed_{false};
   std::atomic<std::uint64_t> published_{0};
   std::atomic<std::uint64_t> last_dirty_{0};  // the last published that changes the backing
   std::atomic<std::uint64_t> dirty_tail_{0};

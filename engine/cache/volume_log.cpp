@@ -42,10 +42,21 @@ Result<void, CacheError> VolumeLog::open(DurableWriter& writer, std::uint64_t la
   return begin_chunk(writer);
 }
 
+std::uint64_t VolumeLog::chunks_left_by(Purpose purpose) {
+  switch (purpose) {
+    case Purpose::command:
+      return 0;
+    case Purpose::relog:
+      return 1;
+    case Purpose::ahead:
+      return 2;
+  }
+  CHECK(false);
+}
+
 bool VolumeLog::reserve(std::uint64_t bytes, Purpose purpose) {
   const auto wanted = static_cast<std::int64_t>(bytes);
-  const auto kept =
-      purpose == Purpose::command ? std::int64_t{0} : static_cast<std::int64_t>(usable_bytes());
+  const auto kept = static_cast<std::int64_t>(chunks_left_by(purpose) * usable_bytes());
   if (available_.fetch_sub(wanted, std::memory_order_relaxed) >= wanted + kept) return true;
   available_.fetch_add(wanted, std::memory_order_relaxed);
   return false;

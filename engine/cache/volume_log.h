@@ -46,9 +46,11 @@ class VolumeLog {
   [[nodiscard]] Result<void, CacheError> open(DurableWriter& writer, std::uint64_t last,
                                               std::uint64_t last_time_ms);
 
-  // Of which keys: what keeps what is there anyway, or is asked for ahead of commands (TurnStock),
-  // leaves a whole chunk to the others.
-  enum class Purpose : std::uint8_t { command, relog, ahead };
+  enum class Purpose : std::uint8_t {
+    command,
+    relog,  // keeps what is there anyway: leaves a whole chunk to the others
+    ahead,  // of commands that may come (TurnStock): leaves two
+  };
   // Promises room for `bytes` of ksets, each of kset_bytes() of its keys; false: a spare is needed.
   [[nodiscard]] bool reserve(std::uint64_t bytes, Purpose purpose = Purpose::command);
   void give_back(std::uint64_t bytes) {
@@ -92,6 +94,7 @@ class VolumeLog {
 
  private:
   [[nodiscard]] Result<void, CacheError> begin_chunk(DurableWriter& writer);
+  [[nodiscard]] static std::uint64_t chunks_left_by(Purpose purpose);
   [[nodiscard]] std::uint64_t usable_bytes() const;
   [[nodiscard]] std::optional<ChunkPlaces> take_spare();
 

@@ -2,7 +2,6 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <numeric>
 #include <optional>
@@ -87,7 +86,7 @@ void publish_one_by_one(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 
-// As a turn does it: addresses as they are parsed, permits at admission, then all are published.
+// As a turn does it: permits at admission, then all are published.
 void publish_in_turns(benchmark::State& state) {
   const auto extents = static_cast<std::uint64_t>(state.range(0));
   ExtentIndex& index = dense(extents).index;
@@ -95,13 +94,10 @@ void publish_in_turns(benchmark::State& state) {
   std::uint64_t place = 0;
   std::vector<PublishPermit> permits;
   permits.reserve(turn);
-  std::array<SectorRange, turn> ranges;
   for (auto _ : state) {
-    for (SectorRange& range : ranges) {
-      range = block_at(random.below(extents));
-      index.prefetch(range.begin, ExtentIndex::Prefetch::reference);
+    for (std::size_t at = 0; at < turn; ++at) {
+      permits.push_back(*index.prepare(block_at(random.below(extents))));
     }
-    for (const SectorRange& range : ranges) permits.push_back(*index.prepare(range));
     for (PublishPermit& permit : permits) {
       index.publish(std::move(permit), value_at(++place & 0xffff'ffff), nothing);
     }
@@ -110,7 +106,7 @@ void publish_in_turns(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(turn));
 }
 
-void look_up_one_by_one(benchmark::State& state) {
+void look_up(benchmark::State& state) {
   const auto extents = static_cast<std::uint64_t>(state.range(0));
   ExtentIndex& index = dense(extents).index;
   SeededRandom random(2);
@@ -121,29 +117,6 @@ void look_up_one_by_one(benchmark::State& state) {
   }
   benchmark::DoNotOptimize(sum);
   state.SetItemsProcessed(state.iterations());
-}
-
-void look_up_in_turns(benchmark::State& state) {
-  const auto extents = static_cast<std::uint64_t>(state.range(0));
-  ExtentIndex& index = dense(extents).index;
-  SeededRandom random(2);
-  std::uint64_t sum = 0;
-  std::array<SectorRange, turn> ranges;
-  for (auto _ : state) {
-    for (SectorRange& range : ranges) {
-      range = block_at(random.below(extents));
-      index.prefetch(range.begin, ExtentIndex::Prefetch::reference);
-    }
-    for (const SectorRange& range : ranges) {
-      index.prefetch(range.begin, ExtentIndex::Prefetch::extent);
-    }
-    for (const SectorRange& range : ranges) {
-      index.look_up(range, ExtentIndex::Heat::warm,
-                    [&](const Piece& piece) { sum += piece.value->place.value; });
-    }
-  }
-  benchmark::DoNotOptimize(sum);
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(turn));
 }
 
 // The floor: one read-modify-write of a random 64-byte line in as much memory.
@@ -240,8 +213,7 @@ void sizes(benchmark::internal::Benchmark* bench) {
 }
 BENCHMARK(publish_one_by_one)->Apply(sizes);
 BENCHMARK(publish_in_turns)->Apply(sizes);
-BENCHMARK(look_up_one_by_one)->Apply(sizes);
-BENCHMARK(look_up_in_turns)->Apply(sizes);
+BENCHMARK(look_up)->Apply(sizes);
 BENCHMARK(insert_unsorted)
     ->Args({two_million, 1})
     ->Args({two_million, 10})

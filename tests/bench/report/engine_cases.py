@@ -50,10 +50,10 @@ EXTENTS_OF_A_GIB = 262_144
 
 SIZES = {
     "usual": {"writes": 400_000, "written_back": "512MiB", "page_writes": 8192, "hit_ratio_mib": 64, "index_seconds": 0.1,
-              "index_filter": r"^(bare_random_line|look_up_one_by_one|look_up_in_turns|publish_in_turns)/|^memory_of_extents/1000000/(10|20|100)/"},
+              "index_filter": r"^(bare_random_line|look_up|publish_in_turns)/|^memory_of_extents/1000000/(10|20|100)/"},
     # That everything works: its figures say nothing.
     "smoke": {"writes": 2048, "written_back": "32MiB", "page_writes": 1024, "hit_ratio_mib": 32, "index_seconds": 0.01,
-              "index_filter": r"^(bare_random_line|look_up_one_by_one)/262144$|^memory_of_extents/1000000/10/"},
+              "index_filter": r"^(bare_random_line|look_up)/262144$|^memory_of_extents/1000000/10/"},
 }
 
 # Issue's aims. An aim that is missed is reported; bounds do not depend on the machine, and fail --check.

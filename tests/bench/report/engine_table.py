@@ -170,8 +170,7 @@ def index_rows(rows):
         "aim": f"at most {cases.BOUND_INDEX_BYTES}", "stated_bound": True,
         "holds": max(figures.median(part, figure) for figure in full) <= cases.BOUND_INDEX_BYTES})
     for name, what in (("bare_random_line", "bare access to a random line of as much memory"),
-                       ("look_up_one_by_one", "look-up, one by one"), ("look_up_in_turns", "look-up, turns of 32"),
-                       ("publish_in_turns", "publish, turns of 32")):
+                       ("look_up", "look-up"), ("publish_in_turns", "publish, turns of 32")):
         told = [f"{name}/{size} ns" for size in sizes if figures.has(part, f"{name}/{size} ns")]
         if not told and part not in figures.troubles:
             continue  # not of this form

@@ -1,7 +1,5 @@
-// Keys that lose against anything newer: fill, re-log, move, eviction, clearing of dirty bits.
+// What loses against anything newer: eviction, clearing of dirty bits.
 #include <gtest/gtest.h>
-
-#include <vector>
 
 #include "tests/engine/cache/index_kit.h"
 
@@ -21,14 +19,6 @@ struct Conditional : testing::Test {
   void publish(std::uint64_t begin, std::uint64_t count, const ExtentValue& value) {
     ASSERT_TRUE(checked.publish(sectors(begin, count), value)) << checked.problem;
   }
-  std::vector<SectorRange> publish_if(SectorRange range, const Condition& condition,
-                                      const ExtentValue& value) {
-    std::vector<SectorRange> taken;
-    checked.index.publish_if(
-        *checked.index.prepare(range, ExtentIndex::Intent::publish_if), condition, value,
-        [&](SectorRange part) { taken.push_back(part); }, ignore);
-    return taken;
-  }
   [[nodiscard]] std::optional<ExtentValue> at(std::uint64_t sector) {
     std::optional<ExtentValue> found;
     checked.index.look_up(sectors(sector, 1), ExtentIndex::Heat::keep,
@@ -37,35 +27,24 @@ struct Conditional : testing::Test {
   }
 };
 
-TEST_F(Conditional, FillTakesHolesOnly) {
-  publish(110, 10, data_at(1000));
-  publish(130, 10, zero_of(3));
-  EXPECT_EQ(publish_if(sectors(100, 50), std::nullopt, data_at(5000, false)),
-            (std::vector<SectorRange>{sectors(100, 10), sectors(120, 10), sectors(140, 10)}));
-  EXPECT_EQ(at(145)->place, Place{5045});
-  EXPECT_EQ(at(145)->origin, 45);
-  EXPECT_EQ(at(110)->place, Place{1000});
-}
-
-// F3: the host has overwritten a part; only the rest may be logged again.
-TEST_F(Conditional, RelogDoesNotBeatANewerWrite) {
+TEST_F(Conditional, EvictionForgetsOnlyWhatNobodyHasOverwritten) {
   publish(100, 64, data_at(1000, false));
-  publish(120, 8, data_at(2000));
-  EXPECT_EQ(publish_if(sectors(100, 64), data_owner(1000), data_at(7000, false)),
-            (std::vector<SectorRange>{sectors(100, 20), sectors(128, 36)}));
+  publish(120, 8, data_at(2000, false));
+  ASSERT_TRUE(checked.erase_if(sectors(100, 64), data_owner(1000)));
+  EXPECT_FALSE(at(119).has_value());
   EXPECT_EQ(at(120)->place, Place{2000});
-  EXPECT_EQ(at(128)->place, Place{7028});
+  EXPECT_FALSE(at(128).has_value());
 }
 
 TEST_F(Conditional, SamePlaceAtAnotherSectorIsAnotherExtent) {
   publish(100, 8, data_at(1000, false));
-  EXPECT_TRUE(publish_if(sectors(99, 8), data_owner(1000), data_at(7000)).empty());
+  ASSERT_TRUE(checked.erase_if(sectors(99, 8), data_owner(1000)));
+  EXPECT_TRUE(at(100).has_value());
   EXPECT_TRUE(checked.still_points(sectors(96, 16), data_owner(996)));
 }
 
-TEST_F(Conditional, DirtyExtentsAreNeitherMovedNorEvicted) {
+TEST_F(Conditional, DirtyExtentsAreNotEvicted) {
   publish(100, 8, data_at(1000, true));
-  EXPECT_TRUE(publish_if(sectors(100, 8), data_owner(1000, true), data_at(7000)).empty());
   ASSERT_TRUE(checked.erase_if(sectors(100, 8), data_owner(1000, true)));
   EXPECT_TRUE(at(100).has_value());
   ASSERT_TRUE(checked.mark_clean(sectors(100, 8), data_owner(1000), CleanZeros::keep));
@@ -113,12 +92,12 @@ TEST_F(Conditional, CleanZerosStayIfAskedTo) {
   EXPECT_FALSE(at(60)->dirty);
 }
 
-// A leaf full of single sectors with holes between them, filled: the most that one key can take.
-TEST_F(Conditional, FillOfTheMostHoles) {
+// A leaf full of single sectors of one owner: the most parts that one operation meets.
+TEST_F(Conditional, EvictionOfTheMostParts) {
+  publish(0, 2048, data_at(500'000, false));
   for (std::uint64_t i = 0; i < 1024; ++i) publish(2 * i, 1, data_at(10'000 + 3 * i));
-  const auto taken = publish_if(sectors(0, 2048), std::nullopt, data_at(500'000, false));
-  EXPECT_EQ(taken.size(), 1024U);
-  EXPECT_EQ(checked.index.figures().fragments, 2048U);
+  ASSERT_TRUE(checked.erase_if(sectors(0, 2048), data_owner(500'000)));
+  EXPECT_EQ(checked.index.figures().fragments, 1024U);
   checked.index.check_invariants();
   checked.memory.check_invariants();
 }

@@ -104,27 +104,17 @@ TEST_P(Overlap, InvalidationLeavesAHole) {
   });
 }
 
-TEST_P(Overlap, FillTakesOnlyWhatIsFree) {
+TEST_P(Overlap, EvictionTakesOnlyWhatIsStillTheOwners) {
   for_variants([&](const Variant& variant) {
     CheckedIndex checked(volume, 4_MiB);
     prepare(checked, variant);
-    const ExtentValue value = variant.new_zero ? zero_of(2000) : data_at(2000);
-    ASSERT_TRUE(checked.publish_if(met(), std::nullopt, value)) << checked.problem;
-    EXPECT_TRUE(checked.check_all()) << checked.problem;
-  });
-}
-
-TEST_P(Overlap, MoveTakesOnlyWhatIsStillTheOwners) {
-  for_variants([&](const Variant& variant) {
-    CheckedIndex checked(volume, 4_MiB);
-    prepare(checked, variant);
-    // The key that is moved is the old extent's own, cut by the new one.
+    // The key that is evicted is the old extent's own, cut by the new one.
     ASSERT_TRUE(checked.publish(met(), variant.new_zero ? zero_of(2000) : data_at(2000)));
     const Owner owner{.kind = variant.old_zero ? ExtentKind::zero : ExtentKind::data,
                       .place = Place{1000}};
     const SectorRange key = sectors(at(20), 10);
     ASSERT_TRUE(checked.still_points(key, owner)) << checked.problem;
-    ASSERT_TRUE(checked.publish_if(key, owner, data_at(3000))) << checked.problem;
+    ASSERT_TRUE(checked.erase_if(key, owner)) << checked.problem;
     EXPECT_TRUE(checked.check_all()) << checked.problem;
   });
 }
@@ -235,7 +225,7 @@ TEST(ExtentIndex, AbandonedPermitLeavesNothing) {
     auto permit = *std::move(moved);
     EXPECT_EQ(permit.range(), sectors(0, volume));
     permit.abandon();
-    const auto dropped = checked.index.prepare(sectors(5, 5), ExtentIndex::Intent::publish_if);
+    const auto dropped = checked.index.prepare(sectors(5, 5));
     ASSERT_TRUE(dropped);
   }
   EXPECT_TRUE(checked.check_all()) << checked.problem;

@@ -46,7 +46,7 @@ void work(ExtentIndex& index, Live& live, std::uint64_t seed, std::uint64_t begi
   for (int round = 0; round < rounds; ++round) {
     const SectorRange range = draw_range(random, begin, end);
     const auto count = static_cast<std::int64_t>(range.count.value);
-    switch (random.below(8)) {
+    switch (random.below(7)) {
       case 0: {
         std::uint64_t seen = 0;
         index.look_up(range, ExtentIndex::Heat::warm,
@@ -54,22 +54,10 @@ void work(ExtentIndex& index, Live& live, std::uint64_t seed, std::uint64_t begi
         ASSERT_EQ(seen, range.count.value);
         break;
       }
-      case 1: {  // a fill, of holes only
-        auto permit = index.prepare(range, ExtentIndex::Intent::publish_if);
-        ASSERT_TRUE(permit);
-        index.publish_if(
-            *std::move(permit), std::nullopt, data_at(next, false),
-            [&](SectorRange taken) {
-              live.add(Place{next}, static_cast<std::int64_t>(taken.count.value));
-            },
-            live.displaced());
-        break;
-      }
-      case 2:
+      case 1:
         index.mark_clean(range, Owner{.place = Place{next}}, CleanZeros::drop);
-        index.prefetch(range.begin, ExtentIndex::Prefetch::extent);
         break;
-      case 3: {  // eviction of whatever is there, if it still is
+      case 2: {  // eviction of whatever is there, if it still is
         std::optional<Fragment> found;
         index.look_up(range, ExtentIndex::Heat::keep, [&](const Piece& piece) {
           if (piece.value) found = Fragment{piece.range, *piece.value};
@@ -79,7 +67,7 @@ void work(ExtentIndex& index, Live& live, std::uint64_t seed, std::uint64_t begi
         index.erase_if(found->range, owner, live.displaced());
         break;
       }
-      case 4: {
+      case 3: {
         auto permit = index.prepare(range);
         ASSERT_TRUE(permit);
         if (random.chance(1, 2)) {

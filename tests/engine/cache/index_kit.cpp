@@ -70,27 +70,6 @@ bool CheckedIndex::erase(SectorRange range) {
   return same("erase displaced", range, model.erase(range), displaced.cells) && look_up(range);
 }
 
-bool CheckedIndex::publish_if(SectorRange range, const Condition& condition,
-                              const ExtentValue& value) {
-  auto permit = index.prepare(range, ExtentIndex::Intent::publish_if);
-  if (permit) return publish_if(*std::move(permit), condition, value);
-  ++refused;
-  return true;
-}
-
-bool CheckedIndex::publish_if(PublishPermit permit, const Condition& condition,
-                              const ExtentValue& value) {
-  const SectorRange range = permit.range();
-  Collected displaced;
-  Collected taken;
-  index.publish_if(std::move(permit), condition, value, taken, displaced);
-  Cells expected_taken;
-  const Cells expected = model.publish_if(range, condition, value, expected_taken);
-  for (Cell& cell : expected_taken) cell.value.reset();
-  return same("publish_if displaced", range, expected, displaced.cells) &&
-         same("publish_if took", range, expected_taken, taken.cells) && look_up(range);
-}
-
 bool CheckedIndex::erase_if(SectorRange range, const Owner& owner) {
   Collected displaced;
   index.erase_if(range, owner, displaced);
@@ -200,8 +179,8 @@ bool Operations::spend_one(Draw draw) {
 
 bool Operations::step(Draw draw) {
   constexpr std::size_t most_held = 40;
-  const std::uint64_t kind = draw(16);
-  const bool conditional = kind >= 8 && kind < 14;
+  const std::uint64_t kind = draw(14);
+  const bool conditional = kind >= 8 && kind < 12;
   const SectorRange range =
       draw_range(draw, conditional ? largest_extent_sectors : 3 * stripe_sectors);
   switch (kind) {
@@ -212,22 +191,16 @@ bool Operations::step(Draw draw) {
       if (auto permit = checked_.index.prepare(range)) held_.push_back(*std::move(permit));
       return true;
     case 8:
-      return checked_.publish_if(range, std::nullopt, draw_value(draw, range));
-    case 9: {
-      const Owner owner = draw_owner(draw, range);
-      return checked_.publish_if(range, owner, draw_value(draw, range));
-    }
-    case 10:
       return checked_.erase_if(range, draw_owner(draw, range));
-    case 11:
-    case 12:
+    case 9:
+    case 10:
       return checked_.mark_clean(range, draw_owner(draw, range),
                                  draw(2) == 0 ? CleanZeros::keep : CleanZeros::drop);
-    case 13:
+    case 11:
       return checked_.still_points(range, draw_owner(draw, range));
-    case 14:
+    case 12:
       return checked_.look_up(range);
-    case 15:
+    case 13:
       return held_.empty() || spend_one(draw);
     default:
       return checked_.publish(range, draw_value(draw, range));

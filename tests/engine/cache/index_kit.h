@@ -34,8 +34,6 @@ class CheckedIndex {
   bool publish(SectorRange range, const ExtentValue& value);
   bool publish(PublishPermit permit, const ExtentValue& value);
   bool erase(SectorRange range);
-  bool publish_if(SectorRange range, const Condition& condition, const ExtentValue& value);
-  bool publish_if(PublishPermit permit, const Condition& condition, const ExtentValue& value);
   bool erase_if(SectorRange range, const Owner& owner);
   bool mark_clean(SectorRange range, const Owner& owner, CleanZeros zeros);
   bool look_up(SectorRange range);

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <map>
+#include <thread>
 #include <vector>
 
 #include "engine/foundation/random.h"
@@ -94,6 +95,25 @@ TEST(IndexMemory, BlocksDoNotOverlapAndSlabsServeAnySizeAgain) {
   for (const auto& [handle, units] : blocks) memory.free(handle);
   memory.check_invariants();
   EXPECT_LT(memory.used_bytes().value, 8'000U);
+}
+
+// Threads cut from slabs of their own only while there is plenty.
+TEST(IndexMemory, WhatAnotherThreadHasBegunIsUsedBeforeMemoryRunsOut) {
+  IndexMemory memory(64_MiB);
+  IndexMemory::Handle theirs = 0;
+  std::thread([&] { theirs = memory.try_allocate(1); }).join();
+  ASSERT_NE(theirs, 0U);
+  const ByteCount used = memory.used_bytes();
+  for (std::uint32_t block = 1; block < IndexMemory::slab_units; ++block) {
+    ASSERT_NE(memory.try_allocate(1), 0U);
+  }
+  EXPECT_EQ(memory.used_bytes(), used);
+  ASSERT_TRUE(memory.promise(2 * IndexMemory::little));
+  memory.unpromise(2 * IndexMemory::little);
+  std::thread([&] { EXPECT_NE(memory.try_allocate(1), 0U); }).join();
+  EXPECT_NE(memory.try_allocate(1), 0U);
+  EXPECT_GT(memory.used_bytes().value, used.value + IndexMemory::slab_bytes);
+  memory.check_invariants();
 }
 
 }  // namespace

@@ -34,11 +34,6 @@ class IndexModel {
     return change(
         range, [](const Cell&) { return true; }, std::nullopt);
   }
-  Cells publish_if(SectorRange range, const Condition& condition, ExtentValue value, Cells& taken) {
-    taken = matching(range, condition);
-    return change(
-        range, [&](const Cell& cell) { return matches(range, condition, cell); }, value);
-  }
   Cells erase_if(SectorRange range, const Owner& owner) {
     return change(
         range, [&](const Cell& cell) { return matches(range, owner, cell); }, std::nullopt);
@@ -54,10 +49,10 @@ class IndexModel {
     }
     return cleaned;
   }
-  [[nodiscard]] Cells matching(SectorRange range, const Condition& condition) const {
+  [[nodiscard]] Cells matching(SectorRange range, const Owner& owner) const {
     Cells found;
     for (const Cell& cell : cells(range)) {
-      if (matches(range, condition, cell)) found.push_back(cell);
+      if (matches(range, owner, cell)) found.push_back(cell);
     }
     return found;
   }
@@ -71,12 +66,11 @@ class IndexModel {
   }
 
  private:
-  static bool matches(SectorRange range, const Condition& condition, const Cell& cell) {
-    if (!condition) return !cell.value;
-    if (!cell.value || cell.value->kind != condition->kind) return false;
-    if (condition->clean_only && cell.value->dirty) return false;
-    if (condition->kind == ExtentKind::zero) return cell.value->place == condition->place;
-    return cell.value->place == condition->place + (Sector{cell.sector} - range.begin);
+  static bool matches(SectorRange range, const Owner& owner, const Cell& cell) {
+    if (!cell.value || cell.value->kind != owner.kind) return false;
+    if (owner.clean_only && cell.value->dirty) return false;
+    if (owner.kind == ExtentKind::zero) return cell.value->place == owner.place;
+    return cell.value->place == owner.place + (Sector{cell.sector} - range.begin);
   }
   template <class Wanted>
   Cells change(SectorRange range, Wanted wanted, std::optional<ExtentValue> value) {

@@ -63,5 +63,14 @@ TEST(TurnStock, ARefusalLeavesWhatItHas) {
   EXPECT_EQ(stock.end() + shared.has, 2U);
 }
 
+TEST(TurnStock, WhatIsLeftCountsForALargerCommand) {
+  Shared shared{.has = 9};
+  TurnStock stock;
+  ASSERT_TRUE(stock.take(2, shared.ask()));
+  ASSERT_TRUE(stock.take(2, shared.ask()));
+  EXPECT_TRUE(stock.take(5, shared.ask()));
+  EXPECT_EQ(stock.end() + shared.has, 0U);
+}
+
 }  // namespace
 }  // namespace engine::test
