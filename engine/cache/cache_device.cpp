@@ -170,13 +170,15 @@ Result<void, CacheError> CacheDevice::finish_leaving(DurableWriter& writer, std:
     TRY(chunks_.release_below(writer, chunks.chunks, ~std::uint64_t{0}));
   }
   chunks = {};
+  std::vector<std::uint32_t> its;
   for (std::uint32_t segment = 0; segment < segments_.count(); ++segment) {
     const SegmentInfo info = segments_.info(segment);
     if (info.use != format::SegmentUse::data || info.volume_tag != identity.tag) continue;
     if (info.lost) continue;
     segments_.counters(segment).live_sectors.store(0, std::memory_order_relaxed);  // in no index
-    TRY(segments_.free(writer, segment));
+    its.push_back(segment);
   }
+  TRY(segments_.free_all(writer, its));
   segments_.shares().forget(identity.tag);
   return volumes_.release(writer, slot);
 }

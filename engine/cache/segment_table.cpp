@@ -26,6 +26,12 @@ bool is_possible(const format::SegmentEntry& entry) {
   return (use == format::SegmentUse::data) == (entry.volume_tag != 0) && entry.generation != 0;
 }
 
+CacheError not_written(PmemError error) {
+  return {CacheError::Kind::io,
+          {},
+          std::string("entries of segments cannot be written: ") + text(error)};
+}
+
 std::uint64_t next_generation(std::uint64_t generation) {
   return GUARD("generation of the next use") ? generation + 1 : generation;
 }
@@ -232,6 +238,52 @@ void SegmentTable::free_later(std::uint32_t segment) {
   list_locked(segment, before.volume_tag);
 }
 
+Result<void, CacheError> SegmentTable::free_all(DurableWriter& writer,
+                                                std::span<const std::uint32_t> segments) {
+  if (segments.empty()) return success();
+  std::vector<Waiting> changes;
+  for (const std::uint32_t segment : segments) {
+    const SegmentInfo before = info(segment);
+    CHECK(before.use == format::SegmentUse::data && !before.lost);
+    CHECK(counters(segment).live_sectors.load(relaxed) == 0);
+    CHECK(counters(segment).pins.load(std::memory_order_acquire) == 0);
+    changes.push_back(
+        {segment, {.generation = next_generation(before.generation)}, before.volume_tag});
+  }
+  auto written = write_entries(writer, changes);
+  if (written) written = writer.settle();
+  if (!written) {
+    for (const Waiting& change : changes) state(change.segment).lost.store(true, relaxed);
+    return not_written(written.error());
+  }
+  for (const Waiting& change : changes) set_info(change.segment, change.info);
+  finish(changes);
+  return success();
+}
+
+// Replica 0 of all of them, settled, then replica 1.
+Result<void, PmemError> SegmentTable::write_entries(DurableWriter& writer,
+                                                    std::span<const Waiting> changes) {
+  std::vector<RawEntry> entries;
+  for (const Waiting& change : changes) {
+    entries.push_back(next_entry_of(change.segment, change.info));
+    state(change.segment).sequence = entries.back().header.sequence;
+  }
+  const auto write_replica = [&](std::size_t replica) -> Result<void, PmemError> {
+    for (std::size_t at = 0; at < changes.size(); ++at) {
+      const MediaOffset place = layout_.segment_entry(changes[at].segment)[replica];
+      TRY(writer.write(place, bytes_of(entries[at])));
+    }
+    return success();
+  };
+  TRY(settle_second_replicas(writer));
+  TRY(write_replica(0));
+  if (GUARD("one replica at a time")) {
+    TRY(writer.settle());
+  }
+  return write_replica(1);
+}
+
 Result<bool, CacheError> SegmentTable::write_waiting(DurableWriter& writer) {
   std::vector<Waiting> waiting;
   {
@@ -240,40 +292,25 @@ Result<bool, CacheError> SegmentTable::write_waiting(DurableWriter& writer) {
     any_waiting_.store(false, std::memory_order_seq_cst);
   }
   if (waiting.empty()) return false;
-  std::vector<RawEntry> entries;
-  for (const auto& [segment, info, given_back_by] : waiting) {
-    entries.push_back(next_entry_of(segment, info));
-    state(segment).sequence = entries.back().header.sequence;
-  }
-  const auto write_replica = [&](std::size_t replica) -> Result<void, PmemError> {
-    for (std::size_t at = 0; at < waiting.size(); ++at) {
-      const MediaOffset place = layout_.segment_entry(waiting[at].segment)[replica];
-      TRY(writer.write(place, bytes_of(entries[at])));
-    }
-    return success();
-  };
-  auto written = settle_second_replicas(writer);
-  if (written) written = write_replica(0);
-  if (written) written = writer.settle();
-  if (written) written = write_replica(1);
-  if (!written) {
-    return CacheError{
-        CacheError::Kind::io,
-        {},
-        std::string("entries of segments cannot be written: ") + text(written.error())};
-  }
+  const auto written = write_entries(writer, waiting);
+  if (!written) return not_written(written.error());
   settling_.insert(settling_.end(), waiting.begin(), waiting.end());
   return true;
 }
 
 void SegmentTable::finish_waiting() {
-  for (const auto& [segment, info, given_back_by] : settling_) {
+  finish(settling_);
+  settling_.clear();
+}
+
+// They are durable.
+void SegmentTable::finish(std::span<const Waiting> changes) {
+  for (const auto& [segment, info, given_back_by] : changes) {
     if (info.use != format::SegmentUse::free) continue;
     state(segment).counters.highest_sequence.store(0, relaxed);
     end_use(segment);
     list(segment, given_back_by);
   }
-  settling_.clear();
 }
 
 Result<void, CacheError> SegmentTable::restore(DurableWriter& writer, std::uint32_t segment,

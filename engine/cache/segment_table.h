@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "engine/cache/cache_error.h"
@@ -82,6 +83,10 @@ class SegmentTable {
   // the segment is lost until the next open.
   [[nodiscard]] Result<void, CacheError> free(DurableWriter& writer, std::uint32_t segment);
 
+  // The same of a volume's data segments, all at once: as many settlings as for one.
+  [[nodiscard]] Result<void, CacheError> free_all(DurableWriter& writer,
+                                                  std::span<const std::uint32_t> segments);
+
   // The right to fill a data segment, or to free it: one at a time has it. False: somebody has.
   [[nodiscard]] bool claim(std::uint32_t segment) { return claim_again(segment, use_of(segment)); }
   // Who has it gives it up; use_of() lets him have it again, unless the segment has been free
@@ -137,6 +142,11 @@ class SegmentTable {
     std::uint64_t sequence = 0;  // of its entry; only who allocates or frees it
     SegmentCounters counters;
   };
+  struct Waiting {
+    std::uint32_t segment;
+    SegmentInfo info;
+    std::uint32_t given_back_by;  // the volume whose data it held; 0: none
+  };
   static constexpr std::uint32_t block_states = 1024;
   using Block = std::unique_ptr<State[]>;
 
@@ -144,6 +154,9 @@ class SegmentTable {
   void make_states(std::uint32_t count);
   void list(std::uint32_t segment, std::uint32_t given_back_by = 0);
   [[nodiscard]] Result<void, PmemError> settle_second_replicas(DurableWriter& writer);
+  [[nodiscard]] Result<void, PmemError> write_entries(DurableWriter& writer,
+                                                      std::span<const Waiting> changes);
+  void finish(std::span<const Waiting> changes);
   [[nodiscard]] Result<void, CacheError> persist(DurableWriter& writer, std::uint32_t segment,
                                                  const SegmentInfo& info);
   [[nodiscard]] RawEntry next_entry_of(std::uint32_t segment, const SegmentInfo& info) const;
@@ -157,12 +170,6 @@ class SegmentTable {
   const DeviceSeal& seal_;
   std::vector<Block> blocks_;
   std::uint32_t count_ = 0;
-  struct Waiting {
-    std::uint32_t segment;
-    SegmentInfo info;
-    std::uint32_t given_back_by;  // the volume whose data it held; 0: none
-  };
-
   SegmentShares shares_;
   mutable std::mutex free_mutex_;    // guards the next two; their atomics are written under it
   std::vector<std::uint32_t> free_;  // the last goes first

@@ -97,6 +97,34 @@ TEST_F(CacheCrash, Leave) {
                    }));
 }
 
+TEST_F(CacheCrash, EndOfALeaving) {
+  SimPmem pmem(prepared_image());
+  opened([](CacheDevice& device, DurableWriter& writer) {
+    (void)must(device.segments().allocate(writer, format::SegmentUse::data, 1));
+    must(device.volumes().leave(writer, 0));
+  })(pmem);
+  // Between: some of its segments are free already.
+  std::vector<std::string> between;
+  for (const unsigned freed : {1U, 2U, 3U}) {
+    SimPmem some(pmem.content());
+    opened([freed](CacheDevice& device, DurableWriter& writer) {
+      unsigned bit = 1;
+      for (std::uint32_t segment = 0; segment < 8; ++segment) {
+        if (device.segments().info(segment).use != format::SegmentUse::data) continue;
+        if ((freed & bit) != 0) must(device.segments().free(writer, segment));
+        bit *= 2;
+      }
+      CHECK(bit == 4);
+    })(some);
+    between.push_back(open_state(some));
+  }
+  crash_everywhere(pmem.content(), opened([](CacheDevice& device, DurableWriter& writer) {
+                     must(device.finish_leaving(writer, 0));
+                     CHECK(device.volumes()[0].identity.state == format::VolumeSlotState::free);
+                   }),
+                   between);
+}
+
 TEST_F(CacheCrash, TailsEpochBindingAndSize) {
   const auto image = prepared_image();
   crash_everywhere(image, opened([](CacheDevice& device, DurableWriter& writer) {

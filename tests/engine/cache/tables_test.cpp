@@ -190,6 +190,28 @@ TEST(SegmentTable, AFailedWriteLosesTheSegmentUntilTheNextOpen) {
   EXPECT_TRUE(table.info(0).lost);
 }
 
+TEST(SegmentTable, AllOfAVolumeAreFreedWithAsManySettlingsAsOne) {
+  Opened opened;
+  SegmentTable& table = opened.device->segments();
+  std::vector<std::uint32_t> its;
+  for (int segment = 0; segment < 5; ++segment) {
+    its.push_back(must(table.allocate(opened.writer, format::SegmentUse::data, 7)));
+  }
+  const std::uint64_t before = opened.pmem->counts().fences;
+  must(table.free(opened.writer, its.back()));
+  const std::uint64_t for_one = opened.pmem->counts().fences - before;
+  its.pop_back();
+  must(table.free_all(opened.writer, its));
+  EXPECT_EQ(opened.pmem->counts().fences - before, 2 * for_one);
+  EXPECT_EQ(table.free_count(), 8U);
+  table.check_invariants();
+  const auto again = opened.again();
+  for (const std::uint32_t segment : its) {
+    EXPECT_EQ(again->segments().info(segment), table.info(segment));
+    EXPECT_EQ(table.info(segment).generation, 2U);
+  }
+}
+
 TEST(CacheVolumeTable, AttachFindLeaveRelease) {
   Opened opened;
   CacheVolumeTable& table = opened.device->volumes();
