@@ -57,15 +57,23 @@ CacheBinding forgotten(const CacheBinding& before) {
 }
 
 Result<CacheBinding, std::string> abandoned(const std::string& volume, const CacheBinding& before,
-                                            const Uuid& cache) {
+                                            const GivenUpCache& cache) {
+  const bool is_lacked = before.state == State::dirty && before.device == cache.device;
+  const bool is_in_conflict =
+      cache.contents &&
+      judge(before, cache.device, {.readable = true, .contents = cache.contents}) ==
+          CacheVerdict::conflict;
+  if (is_lacked || is_in_conflict) {
+    CacheBinding after = forgotten(before);
+    // Behind what is on it, too: else it would be in conflict again.
+    if (cache.contents) after.epoch = std::max(after.epoch, cache.contents->epoch + 1);
+    return after;
+  }
   if (before.state != State::dirty) {
     return "volume " + volume + " lacks nothing: its image is all there is";
   }
-  if (before.device != cache) {
-    return "volume " + volume + " lacks what cache device " + before.device.text() + " has, not " +
-           cache.text();
-  }
-  return forgotten(before);
+  return "volume " + volume + " lacks what cache device " + before.device.text() + " has, not " +
+         cache.device.text();
 }
 
 }  // namespace engine

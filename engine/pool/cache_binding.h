@@ -55,10 +55,15 @@ enum class CacheVerdict : std::uint8_t {
 // Whatever the cache has is no longer part of the volume: before the image is written without it,
 // or when it is abandoned.
 [[nodiscard]] CacheBinding forgotten(const CacheBinding& before);
-// The same at an operator's word, who names the cache that has what the image lacks. The error is a
-// sentence for him.
+// The cache that an operator gives up, by name; and what it has of the volume, where it is there.
+struct GivenUpCache {
+  Uuid device{};
+  std::optional<CacheContents> contents = {};
+};
+// The same at an operator's word: of the cache that has what the image lacks, or of one that is in
+// conflict with it. The error is a sentence for him.
 [[nodiscard]] Result<CacheBinding, std::string> abandoned(const std::string& volume,
                                                           const CacheBinding& before,
-                                                          const Uuid& cache);
+                                                          const GivenUpCache& cache);
 
 }  // namespace engine

@@ -28,7 +28,7 @@ class BindingKeeper {
   using AbandonDone = std::function<void(std::shared_ptr<Abandoned>)>;
   // Of a volume whose image nobody writes to: what its journal has goes there first, then the
   // record forgets `cache`. As bind().
-  virtual void abandon(const std::string& volume, const Uuid& cache, AbandonDone done) = 0;
+  virtual void abandon(const std::string& volume, const GivenUpCache& cache, AbandonDone done) = 0;
 
  protected:
   ~BindingKeeper() = default;

@@ -202,7 +202,7 @@ CacheJudgement judge_volume(CacheDevice& device, const std::string& device_name,
     case CacheVerdict::conflict:
       judgement.refusal = "cache device " + device_name + " (" + device.uuid().text() +
                           ") holds writes that this image never knew of; one of the two is an old "
-                          "copy. Bring back the one that belongs";
+                          "copy. Bring back the one that belongs.";
       break;
     case CacheVerdict::attach:
     case CacheVerdict::resume:

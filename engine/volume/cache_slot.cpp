@@ -93,7 +93,7 @@ void CacheKeeper::Slot::stay_late(const std::string& reason) {
   if (!arrival_.marker || !lacks_writes(arrival_.binding)) {
     return face_.stay_late(reason, Finding::About::cache_device);
   }
-  face_.stay_late(without_device_text(reason, arrival_.binding) + what_abandoning_does(),
+  face_.stay_late(without_device_text(reason, arrival_.binding) + if_they_are_lost(),
                   Finding::About::volume, /*lacks_cache=*/true);
 }
 
@@ -326,10 +326,13 @@ void CacheKeeper::Slot::refuse(const std::string& reason, bool lacks_cache) {
   face_.stay_late(reason, Finding::About::volume, lacks_cache);
 }
 
+std::string CacheKeeper::Slot::if_they_are_lost() const {
+  return " If they are lost: " + what_abandoning_does(arrival_.binding.device);
+}
+
 // The image is what would be left of it.
-std::string CacheKeeper::Slot::what_abandoning_does() const {
-  return " If they are lost: forebayctl abandon " + spec_.name + " --cache " +
-         arrival_.binding.device.text() + "; the volume is then " +
+std::string CacheKeeper::Slot::what_abandoning_does(const Uuid& cache) const {
+  return "forebayctl abandon " + spec_.name + " --cache " + cache.text() + "; the volume is then " +
          moment_text(arrival_.marker->stands()) + ".";
 }
 
@@ -342,11 +345,17 @@ void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::Done& done) {
   if (!arrival_.marker) {
     return done("volume " + spec_.name + ": " + face_.condition().reason);
   }
-  if (const auto may = abandoned(spec_.name, arrival_.binding, cache); !may) {
+  GivenUpCache given_up{.device = cache};
+  if (keeper_.cache_.device && device().uuid() == cache) {
+    given_up.contents =
+        judge_volume(device(), spec_.cache->device, face_.identity().uuid, arrival_.binding)
+            .contents;
+  }
+  if (const auto may = abandoned(spec_.name, arrival_.binding, given_up); !may) {
     return done(may.error());
   }
   phase_ = Phase::binding;
-  bindings_.abandon(spec_.name, cache, [this, done](const auto& abandoned) {
+  bindings_.abandon(spec_.name, given_up, [this, done](const auto& abandoned) {
     keeper_.post([this, done, abandoned] {
       phase_ = Phase::waiting;
       if (abandoned->marker) arrival_.marker = std::move(abandoned->marker);
@@ -369,7 +378,11 @@ void CacheKeeper::Slot::judge() {
   const CacheJudgement judgement =
       judge_volume(device(), spec_.cache->device, face_.identity().uuid, arrival_.binding);
   if (judgement.verdict == CacheVerdict::cache_missing) {
-    return refuse(judgement.refusal + what_abandoning_does(), /*lacks_cache=*/true);
+    return refuse(judgement.refusal + if_they_are_lost(), /*lacks_cache=*/true);
+  }
+  if (judgement.verdict == CacheVerdict::conflict) {
+    return refuse(judgement.refusal +
+                  " To go on without what the cache has: " + what_abandoning_does(device().uuid()));
   }
   if (!judgement.refusal.empty()) return refuse(judgement.refusal);
   const auto joined = judgement.verdict == CacheVerdict::resume

@@ -103,7 +103,8 @@ class CacheKeeper::Slot final : public BackingUser {
   void judge();
   void refuse(const std::string& reason, bool lacks_cache = false);
   // Behind a message that says which cache is missing.
-  [[nodiscard]] std::string what_abandoning_does() const;
+  [[nodiscard]] std::string if_they_are_lost() const;
+  [[nodiscard]] std::string what_abandoning_does(const Uuid& cache) const;
   [[nodiscard]] Result<void, CacheError> attach(const std::optional<CacheContents>& contents);
   [[nodiscard]] Result<void, CacheError> resume(std::uint32_t slot, const CacheContents& contents);
   void bind();

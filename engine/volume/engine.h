@@ -214,8 +214,9 @@ class Engine {
   virtual void attach_cache(const std::string& name, const std::string& device, Done done) = 0;
   // Detaches every volume from the device and closes it: see caches(). `done`: it has begun.
   virtual void retire_cache(const std::string& device, Done done) = 0;
-  // Of a volume that is late because its cache has what the image lacks, with a cache or without:
-  // goes on without what `cache` has, which is lost, also if it comes back.
+  // Of a volume that is late because its cache has what the image lacks, with a cache or without,
+  // or what the image never knew of: goes on without what `cache` has, which is lost, also if it
+  // comes back.
   virtual void abandon_cache(const std::string& name, const Uuid& cache, Done done) = 0;
   // What stops the write-back because nobody has it any more is written down as lost, and stays an
   // error until it is written; write-back goes on without it.

@@ -69,7 +69,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   // thread, or in here.
   void find_arrival(const std::string& volume, ArrivalDone done);
   // As bind(), but not when the keeper is told to stop.
-  void abandon(const std::string& volume, const Uuid& cache, AbandonDone done) override;
+  void abandon(const std::string& volume, const GivenUpCache& cache, AbandonDone done) override;
   // Of a volume that nobody caches, and that misses `cache`: see Engine::abandon_cache.
   void abandon_cache(const std::string& volume, const Uuid& cache, BindDone done);
   // Ends the thread. False: it still waits for the disk at `deadline`.
@@ -100,7 +100,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
 
   struct AbandonRequest {
     std::string volume;
-    Uuid cache;
+    GivenUpCache cache;
     std::function<void(const Result<std::shared_ptr<Abandoned>, std::string>&)> done;
   };
 
@@ -141,7 +141,8 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   [[nodiscard]] Result<BackingArrival, std::string> arrival_now(const std::string& volume);
   void refuse_requests();
   [[nodiscard]] std::shared_ptr<Abandoned> abandon_now(const AbandonRequest& request);
-  [[nodiscard]] Result<CacheBinding, std::string> abandon_cache_of(Slot& slot, const Uuid& cache);
+  [[nodiscard]] Result<CacheBinding, std::string> abandon_cache_of(Slot& slot,
+                                                                   const GivenUpCache& cache);
   [[nodiscard]] std::string is_not_there(const std::string& volume) const;
   // What trying found; a volume that cannot be as configured is refused.
   void stay_down(Slot& slot, const PoolError& error);

@@ -120,7 +120,7 @@ std::string PoolKeeper::is_not_there(const std::string& volume) const {
   return "pool " + spec_.name + " is not open, or has no volume " + volume;
 }
 
-void PoolKeeper::abandon(const std::string& volume, const Uuid& cache, AbandonDone done) {
+void PoolKeeper::abandon(const std::string& volume, const GivenUpCache& cache, AbandonDone done) {
   ask(abandons_,
       {.volume = volume, .cache = cache, .done = [done = std::move(done)](const auto& outcome) {
          if (outcome) return done(outcome.value());
@@ -129,7 +129,7 @@ void PoolKeeper::abandon(const std::string& volume, const Uuid& cache, AbandonDo
 }
 
 void PoolKeeper::abandon_cache(const std::string& volume, const Uuid& cache, BindDone done) {
-  abandon(volume, cache, [this, done = std::move(done)](const auto& abandoned) {
+  abandon(volume, {.device = cache}, [this, done = std::move(done)](const auto& abandoned) {
     if (!abandoned->binding) return done(abandoned->binding.error());
     try_now();
     done(success());
@@ -153,7 +153,8 @@ std::shared_ptr<BindingKeeper::Abandoned> PoolKeeper::abandon_now(const AbandonR
   return answer;
 }
 
-Result<CacheBinding, std::string> PoolKeeper::abandon_cache_of(Slot& slot, const Uuid& cache) {
+Result<CacheBinding, std::string> PoolKeeper::abandon_cache_of(Slot& slot,
+                                                               const GivenUpCache& cache) {
   const std::string& name = slot.spec.name;
   const VolumeRecord* const record = files_ == nullptr ? nullptr : record_of(name);
   if (record == nullptr) return is_not_there(name);

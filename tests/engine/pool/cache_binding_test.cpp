@@ -84,6 +84,26 @@ TEST(CacheBinding, WhatWasLeftBehindStaysBehind) {
   EXPECT_EQ(judge(abandoned, ours, back), Verdict::attach);
 }
 
+// An image that came back from a backup, beside the newer cache: whoever names the cache goes on
+// without it, once and for all.
+TEST(CacheBinding, ACacheInConflictIsGivenUpByItsName) {
+  const CacheContents newer{.epoch = 9, .dirty = true};
+  const CacheDeviceFinding found{.readable = true, .contents = newer};
+  for (const State state : {State::none, State::clean, State::dirty}) {
+    const CacheBinding before{
+        .device = state == State::none ? Uuid{} : ours, .epoch = 5, .state = state};
+    ASSERT_EQ(judge(before, ours, found), Verdict::conflict);
+    EXPECT_FALSE(abandoned("db01", before, {.device = other, .contents = {}}));
+    const auto after = abandoned("db01", before, {.device = ours, .contents = newer});
+    ASSERT_TRUE(after) << after.error();
+    EXPECT_EQ(judge(after.value(), ours, found), Verdict::attach);
+    EXPECT_EQ(attached(after.value(), ours, newer).epoch, 11U);
+  }
+  EXPECT_FALSE(abandoned("db01", {.device = ours, .epoch = 9, .state = State::clean},
+                         {.device = ours, .contents = CacheContents{.epoch = 9}}))
+      << "nothing stands against it";
+}
+
 // Each start takes the next epoch, but for one that was cut off and had taken it already.
 TEST(CacheBinding, EveryResumptionHasAnEpochOfItsOwn) {
   const CacheBinding dirty{.device = ours, .epoch = 5, .state = State::dirty};

@@ -45,7 +45,7 @@ class Records final : public BindingKeeper {
     if (refused) return done(std::string("the table is full"));
     done(success());
   }
-  void abandon(const std::string& volume, const Uuid& cache, AbandonDone done) override {
+  void abandon(const std::string& volume, const GivenUpCache& cache, AbandonDone done) override {
     std::unique_lock lock(mutex_);
     const auto answer = std::make_shared<Abandoned>(
         Abandoned{.binding = abandoned(volume, records_[volume], cache)});

@@ -230,6 +230,41 @@ TEST_P(CachedEngine, AnOlderCopyOfTheImageIsRefused) {
   EXPECT_EQ(now.read("db01", 9), 0x44);
 }
 
+TEST_P(CachedEngine, ABackupOfTheImageGoesOnWithoutTheNewerCacheOnceThatIsNamed) {
+  {
+    Life first(*this, {cached("db01", 8_MiB, "pmem0", soon)}, {cache()});
+    ASSERT_EQ(first.write("db01", 7, 1, 0x42), IoStatus::ok);
+    first.wait_until_clean();
+  }
+  copy("bulk", "backup");
+  {
+    Life second(*this, {cached("db01", 8_MiB, "pmem0", soon)}, {cache()});
+    ASSERT_EQ(second.write("db01", 7, 1, 0x43), IoStatus::ok);
+    second.wait_until_clean();
+    ASSERT_EQ(second.write("db01", 9, 1, 0x44), IoStatus::ok);
+  }
+  fs::remove_all(path_of("bulk"));
+  move("backup", "bulk");
+  {
+    Life now(*this, {cached("db01", 8_MiB)}, {cache()});
+    ASSERT_TRUE(
+        contains(now.reason("db01"), "forebayctl abandon db01 --cache " + cache_uuid.text()))
+        << now.reason("db01");
+    std::promise<Result<void, std::string>> promise;
+    now.engine->abandon_cache("db01", cache_uuid,
+                              [&promise](auto result) { promise.set_value(std::move(result)); });
+    const auto abandoned = promise.get_future().get();
+    ASSERT_TRUE(abandoned) << abandoned.error();
+    ASSERT_TRUE(now.engine->settle(patience));
+    ASSERT_EQ(now.condition("db01").state, VolumeState::online) << now.reason("db01");
+    EXPECT_EQ(now.read("db01", 7), 0x42);
+    EXPECT_EQ(now.read("db01", 9), 0);
+    ASSERT_EQ(now.write("db01", 9, 1, 0x45), IoStatus::ok);
+  }
+  Life again(*this, {cached("db01", 8_MiB)}, {cache()});
+  EXPECT_EQ(again.read("db01", 9), 0x45);
+}
+
 TEST_P(CachedEngine, AConfigurationThatDropsADirtyCacheIsRefused) {
   {
     Life first(*this, {cached("db01", 8_MiB)}, {cache()});
