@@ -10,6 +10,7 @@
 #include <optional>
 #include <thread>
 
+#include "tests/end_to_end/harness/bystander.h"
 #include "tests/end_to_end/harness/daemon.h"
 #include "tests/end_to_end/harness/host.h"
 
@@ -131,6 +132,7 @@ class CacheDevice : public testing::Test {
 
 TEST_F(CacheDevice, IsTakenOutUnderAHostThatSeesNoneOfIt) {
   ASSERT_TRUE(daemon.start());
+  Bystander bystander(daemon.endpoint());
   BusyHost busy(daemon.endpoint());
   ASSERT_TRUE(busy.goes_on(100));
   std::optional<Host> other(std::in_place, daemon.endpoint());
@@ -158,6 +160,7 @@ TEST_F(CacheDevice, IsTakenOutUnderAHostThatSeesNoneOfIt) {
   EXPECT_EQ(inspect("front").describe(), "exit code 0");
   EXPECT_TRUE(std::filesystem::remove(workplace.path("front")));
   ASSERT_TRUE(busy.goes_on(100));
+  bystander.expect_undisturbed();
   busy.stop();
   busy.expect_all(daemon.endpoint());
   EXPECT_TRUE(read(*other->queue, 2, 100, 64, 512) == small);

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <thread>
 
+#include "tests/end_to_end/harness/bystander.h"
 #include "tests/end_to_end/harness/daemon.h"
 #include "tests/end_to_end/harness/host.h"
 
@@ -51,6 +52,7 @@ class CacheMode : public testing::Test {
 
 TEST_F(CacheMode, ChangesUnderAHostThatSeesNoneOfIt) {
   ASSERT_TRUE(daemon.start());
+  Bystander bystander(daemon.endpoint());
   std::atomic<bool> ending{false};
   std::thread worker([this, &ending] {
     Host host(daemon.endpoint());
@@ -62,10 +64,11 @@ TEST_F(CacheMode, ChangesUnderAHostThatSeesNoneOfIt) {
   for (const char* mode : {"write-through", "write-around", "write-back", "pass-through",
                            "write-through", "pass-through", "write-around", "write-back"}) {
     change(mode);
-    std::this_thread::sleep_for(Milliseconds{50});
+    bystander.await_rounds(10);
   }
   ending = true;
   worker.join();
+  bystander.expect_undisturbed();
 }
 
 TEST_F(CacheMode, WhatIsDrainedIsInThePool) {
