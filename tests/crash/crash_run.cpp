@@ -366,24 +366,20 @@ class Run final : public CompletionSink {
     count(kind);
     CrashWorld world(after);
     after.on_persist_point({});
-    // Openings that were cut off have taken what is kept for one: writes wait for reclaim.
-    const bool lacks_room = depth > 0 && world.only_lacks_room();
     std::array<BackingImage, world_volumes> images;
     for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
       images[slot] = disks_[slot]->crash(crash_random_);
       check_alone(slot, images[slot]);
       touch_alone(images[slot]);
       if (rotten == slot && world.is_open() && world.damaged(slot)) continue;
-      if (!rotten && !world.trouble().empty() && !lacks_room) {
+      if (!rotten && !world.trouble().empty()) {
         violate(std::string(text(kind)) + ": " + world.trouble());
       }
       if (!world.is_open()) violate(std::string(text(kind)) + ": " + world.trouble());
       (void)prefix(world, slot, images[slot].sectors);
     }
     const bool resumes = options_.focus == CrashFocus::write_back || crash_random_.chance(1, 4);
-    if (!rotten && !lacks_room && resumes && options_.focus != CrashFocus::cache) {
-      resume(world, images);
-    }
+    if (!rotten && resumes && options_.focus != CrashFocus::cache) resume(world, images);
   }
 
   // P3: the backing with its marker and its journal, and nothing else.

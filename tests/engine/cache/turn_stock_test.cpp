@@ -54,20 +54,12 @@ TEST(TurnStock, WhatIsRefusedAheadIsAskedForAsNeeded) {
   EXPECT_EQ(stock.end(), 0U);
 }
 
-TEST(TurnStock, ARefusalLeavesWhatItHas) {
-  Shared shared{.has = 6};
-  TurnStock stock;
-  ASSERT_TRUE(stock.take(2, shared.ask()));
-  ASSERT_TRUE(stock.take(2, shared.ask()));
-  EXPECT_FALSE(stock.take(20, shared.ask()));
-  EXPECT_EQ(stock.end() + shared.has, 2U);
-}
-
-TEST(TurnStock, WhatIsLeftCountsForALargerCommand) {
+TEST(TurnStock, ARefusalLeavesWhatItHasAndThatCountsForALargerCommand) {
   Shared shared{.has = 9};
   TurnStock stock;
   ASSERT_TRUE(stock.take(2, shared.ask()));
   ASSERT_TRUE(stock.take(2, shared.ask()));
+  EXPECT_FALSE(stock.take(20, shared.ask()));
   EXPECT_TRUE(stock.take(5, shared.ask()));
   EXPECT_EQ(stock.end() + shared.has, 0U);
 }

@@ -169,6 +169,15 @@ class CachedEngine : public testing::TestWithParam<const char*> {
       return grown.get();
     }
 
+    // What the engine answers when db01 is to go on without the cache; empty: done.
+    [[nodiscard]] std::string give_up_cache(const Uuid& cache) const {
+      std::promise<Result<void, std::string>> promise;
+      engine->abandon_cache("db01", cache,
+                            [&promise](auto result) { promise.set_value(std::move(result)); });
+      const auto result = promise.get_future().get();
+      return result ? std::string() : result.error();
+    }
+
     MemoryBudget budget{64_MiB};
     std::unique_ptr<Engine> engine;
     std::unique_ptr<UringLane> lane = std::move(UringLane::create(budget).value());

@@ -86,13 +86,6 @@ TEST_P(CachedEngine, ALostCacheIsAbandonedOnlyByItsName) {
   }
   move("pmem0", "lost");
   const Uuid other = make_cache("pmem0");
-  const auto abandon = [](Life& life, const Uuid& device) {
-    std::promise<Result<void, std::string>> promise;
-    life.engine->abandon_cache("db01", device,
-                               [&promise](auto result) { promise.set_value(std::move(result)); });
-    const auto result = promise.get_future().get();
-    return result ? std::string() : result.error();
-  };
   {
     Life now(*this, {cached("db01", 8_MiB)}, {cache()});
     EXPECT_TRUE(now.condition("db01").lacks_cache);
@@ -100,15 +93,15 @@ TEST_P(CachedEngine, ALostCacheIsAbandonedOnlyByItsName) {
         << now.reason("db01");
     EXPECT_TRUE(contains(now.reason("db01"), "the volume is then as it was at 20"))
         << now.reason("db01");
-    EXPECT_TRUE(contains(abandon(now, other), "not " + other.text()));
+    EXPECT_TRUE(contains(now.give_up_cache(other), "not " + other.text()));
     EXPECT_EQ(now.read("db01", 7), -static_cast<int>(IoStatus::unavailable));
-    EXPECT_EQ(abandon(now, cache_uuid), "");
+    EXPECT_EQ(now.give_up_cache(cache_uuid), "");
     ASSERT_TRUE(now.engine->settle(patience));
     ASSERT_EQ(now.condition("db01").state, VolumeState::online) << now.reason("db01");
     EXPECT_EQ(now.read("db01", 3), 0x41);
     EXPECT_EQ(now.read("db01", 7), 0);
     EXPECT_EQ(now.write("db01", 9, 1, 0x43), IoStatus::ok);
-    EXPECT_TRUE(contains(abandon(now, cache_uuid), "its cache is there"));
+    EXPECT_TRUE(contains(now.give_up_cache(cache_uuid), "its cache is there"));
   }
   // It is not part of the volume any more, also when it comes back.
   move("pmem0", "pmem1");
@@ -124,11 +117,7 @@ TEST_P(CachedEngine, ALostCacheIsAbandonedAlsoByAVolumeThatHasNoneNow) {
   }
   Life now(*this, {direct("db01", 8_MiB)}, {});
   EXPECT_TRUE(now.condition("db01").lacks_cache) << now.reason("db01");
-  std::promise<Result<void, std::string>> promise;
-  now.engine->abandon_cache("db01", cache_uuid,
-                            [&promise](auto result) { promise.set_value(std::move(result)); });
-  const auto abandoned = promise.get_future().get();
-  ASSERT_TRUE(abandoned) << abandoned.error();
+  ASSERT_EQ(now.give_up_cache(cache_uuid), "");
   ASSERT_TRUE(now.engine->settle(patience));
   ASSERT_EQ(now.condition("db01").state, VolumeState::online) << now.reason("db01");
   EXPECT_FALSE(now.condition("db01").lacks_cache);
@@ -250,11 +239,7 @@ TEST_P(CachedEngine, ABackupOfTheImageGoesOnWithoutTheNewerCacheOnceThatIsNamed)
     ASSERT_TRUE(
         contains(now.reason("db01"), "forebayctl abandon db01 --cache " + cache_uuid.text()))
         << now.reason("db01");
-    std::promise<Result<void, std::string>> promise;
-    now.engine->abandon_cache("db01", cache_uuid,
-                              [&promise](auto result) { promise.set_value(std::move(result)); });
-    const auto abandoned = promise.get_future().get();
-    ASSERT_TRUE(abandoned) << abandoned.error();
+    ASSERT_EQ(now.give_up_cache(cache_uuid), "");
     ASSERT_TRUE(now.engine->settle(patience));
     ASSERT_EQ(now.condition("db01").state, VolumeState::online) << now.reason("db01");
     EXPECT_EQ(now.read("db01", 7), 0x42);
