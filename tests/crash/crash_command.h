@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/cache/cache_actor.h"
+#include "engine/cache/miss_table.h"
 #include "engine/cache/volume_cache.h"
 #include "engine/foundation/function_ref.h"
 #include "engine/foundation/random.h"
@@ -25,17 +26,21 @@ struct CrashCommand final : CommitRecord {
 
   std::uint32_t slot;
   Kind kind = Kind::write;
+  MissPart miss;  // a fill's, in the volume's table until it is through
   ModelCommand model;
   std::vector<std::byte> data;
   std::size_t index = 0;
 };
 
-// Any, at places where they meet. `backing`: what a volume's has, for fills. `churns`: nothing but
-// long lists of ranges to zero.
-[[nodiscard]] std::unique_ptr<CrashCommand> some_command(
-    SeededRandom& random, CompletionSink& sink, Writer writer, bool churns,
-    FunctionRef<const VolumeModel::State&(std::uint32_t)> backing);
-[[nodiscard]] Result<void, CacheRefusal> submit(VolumeCache& volume, CacheActor& actor,
-                                                CrashCommand& command);
+// Any, at places where they meet. `churns`: nothing but long lists of ranges to zero.
+[[nodiscard]] std::unique_ptr<CrashCommand> some_command(SeededRandom& random, CompletionSink& sink,
+                                                         Writer writer, bool churns);
+// A fill is of the first hole of its range, with what the volume's `backing` has now. False: there
+// is none.
+[[nodiscard]] Result<bool, CacheRefusal> submit(VolumeCache& volume, CacheActor& actor,
+                                                CrashCommand& command,
+                                                const VolumeModel::State& backing);
+// It has completed.
+void finish(VolumeCache& volume, CrashCommand& command);
 
 }  // namespace engine::test

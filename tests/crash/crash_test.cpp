@@ -8,6 +8,7 @@
 #include "tests/crash/crash_run.h"
 #include "tests/crash/lost_blocks.h"
 #include "tests/crash/page_crash_run.h"
+#include "tests/crash/page_entries.h"
 #include "tests/crash/reclaim_driver.h"
 
 namespace engine::test {
@@ -74,6 +75,7 @@ TEST(PageCrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
   constexpr std::uint64_t usual = 12'000;
   const std::uint64_t wanted = number_of("FOREBAY_CRASH_STATES", 5 * usual) / 5;
   CrashCounts counts;
+  run_page_entries(counts);
   for (std::uint64_t seed = 1; counts.total() < wanted && counts.violations == 0; ++seed) {
     run_page_crashes({.seed = seed, .states = 1500, .most_states = wanted}, counts);
   }

@@ -15,6 +15,7 @@
 #include "tests/crash/guards.h"
 #include "tests/crash/lost_blocks.h"
 #include "tests/crash/page_crash_run.h"
+#include "tests/crash/page_entries.h"
 #include "tests/crash/reclaim_driver.h"
 
 namespace engine::test {
@@ -93,7 +94,7 @@ constexpr Mutant mutants[] = {
     {.guard = "sync before acknowledgement", .pages = true},
     {.guard = "sync result", .thin = 20, .pages = true},
     {.guard = "segment entry before its kset", .pages = true},
-    {.guard = "second replicas settled first", .seed = 73, .states = 2000, .pages = true},
+    {.guard = "second replicas settled first", .pages = true},
     {.guard = "kset on a fresh page", .pages = true},
     {.guard = "accepted end is settled", .thin = 20, .pages = true},
 };
@@ -106,11 +107,11 @@ struct Verdict {
 };
 
 void run_page_mutant(const Mutant& mutant, CrashCounts& counts) {
-  for (std::uint64_t seed = mutant.seed; counts.total() < most_states && counts.violations == 0;
-       ++seed) {
+  run_page_entries(counts);
+  const std::uint64_t most = counts.total() + most_states;
+  for (std::uint64_t seed = mutant.seed; counts.total() < most && counts.violations == 0; ++seed) {
     run_page_crashes(
-        {.seed = seed, .states = mutant.states, .most_states = most_states, .thin = mutant.thin},
-        counts);
+        {.seed = seed, .states = mutant.states, .most_states = most, .thin = mutant.thin}, counts);
   }
 }
 
@@ -201,6 +202,7 @@ TEST(MutantsBuild, WithAllGuardsNothingIsFound) {
   run_rotten_payload(counts);
   run_reclaim(counts);
   run_overtaken_fill(counts);
+  run_page_entries(counts);
   run_crashes({.seed = 1}, counts);
   run_page_crashes({.seed = 1}, counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;

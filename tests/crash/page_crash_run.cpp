@@ -40,6 +40,7 @@ class PageRun final : public CompletionSink {
   void complete(CommitRecord& record) override {
     auto& command = static_cast<CrashCommand&>(record);
     --in_flight_;
+    finish(world_->volume(command.slot), command);
     if (record.outcome() != CommitOutcome::committed) {
       if (!sync_fails_) violate("a command failed");
       return;
@@ -162,11 +163,11 @@ class PageRun final : public CompletionSink {
   }
 
   void command(CacheActor& actor) {
-    CrashCommand& made = *commands_.emplace_back(some_command(
-        random_, *this, next_writer_++, /*churns=*/false,
-        [this](std::uint32_t slot) -> const VolumeModel::State& { return backing_[slot]; }));
-    const auto taken = submit(world_->volume(made.slot), actor, made);
+    CrashCommand& made =
+        *commands_.emplace_back(some_command(random_, *this, next_writer_++, /*churns=*/false));
+    const auto taken = submit(world_->volume(made.slot), actor, made, backing_[made.slot]);
     if (taken) {
+      if (!taken.value()) return;
       if (world_->device().failed()) violate("a device that has failed takes a command");
       ++in_flight_;
       turn_.push_back(&made);
