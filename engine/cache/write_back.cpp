@@ -99,11 +99,10 @@ void WriteBack::look_again() {
 // ---- steps
 
 void WriteBack::end_of_turn() {
-  if (commits_left_) commits_left_ = volume_.commit().run(writer_);
   bool more = mark_clean();
   more = prepare() || more;
   more = advance() || more;
-  if (more || commits_left_) go_on();
+  if (more) go_on();
 }
 
 bool WriteBack::prepare() {
@@ -132,7 +131,6 @@ bool WriteBack::make_next() {
     if (chunk.ordinal >= from.chunk) what.chunks.chunks.push_back(chunk);
   }
   commit.unlock();
-  commits_left_ = commit.run(writer_);
   const BatchBounds bounds{.most_keys = bounds_.most_keys,
                            .most_bytes = pace_.batch_bytes(bounds_.most_bytes)};
   next_ = std::make_unique<WriteBackBatch>(volume_, bounds, std::move(what));

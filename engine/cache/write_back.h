@@ -156,7 +156,6 @@ class WriteBack final : private LaneTask {
   bool draining_ = false;
   bool stopping_ = false;
   bool failed_ = false;
-  bool commits_left_ = false;  // others' keys, queued while this held the commit lock
 
   Phase phase_ = Phase::between;
   std::unique_ptr<WriteBackBatch> next_;     // being prepared, or ready
