@@ -234,11 +234,15 @@ engine::Result<void, std::string> Daemon::start_control() {
     engine_->give_up_lost(volume, std::move(done));
   };
   routes.abandon = [this](const std::string& volume, const std::string& cache,
-                          control::ControlRoutes::Done done) {
+                          control::ControlRoutes::AbandonDone done) {
     const auto uuid = engine::Uuid::parse(cache);
     if (!uuid) return done("\"" + cache + "\" is no UUID; status says which cache is missing");
-    log_warn("volume={} cache={} abandoned: what it has and the pool lacks is lost", volume, cache);
-    engine_->abandon_cache(volume, *uuid, std::move(done));
+    engine_->abandon_cache(volume, *uuid, [volume, cache, done = std::move(done)](auto left) {
+      if (!left) return done(left.error());
+      log_warn("volume={} cache={} abandoned: the volume is now {}", volume, cache,
+               left.value().text);
+      done(control::ControlRoutes::Abandoned{left.value().text});
+    });
   };
   TRY(control_,
       control::ControlServer::start(config_.control.socket.value, group, std::move(routes)));

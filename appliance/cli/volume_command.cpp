@@ -66,15 +66,11 @@ int volume_drain(const std::string& socket, const std::string& name) {
 }
 
 int volume_abandon(const std::string& socket, const std::string& name, const std::string& cache) {
-  const auto before = get(socket, "/v1/status");
-  if (!ask_volume(socket, name, "abandon", {{"cache", cache}})) return 1;
+  const auto answer = answer_of(socket, "volumes", name, "abandon", {{"cache", cache}});
+  if (!answer) return 1;
   fmt::print("volume {}: what only cache {} had of it is lost, and it goes on without.\n", name,
              cache);
-  // Where it is told what is left.
-  if (before) {
-    const auto volume = find(before.value(), "volumes", name);
-    fmt::print("It was: {}\n", std::string_view(volume.at("reason").as_string()));
-  }
+  fmt::print("The volume is now {}\n", std::string_view(answer->at("what_is_left").as_string()));
   return 0;
 }
 

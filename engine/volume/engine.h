@@ -143,6 +143,11 @@ struct VolumeCacheStatus {
   bool backing_mixed = false;
 };
 
+// Of a volume that goes on without what a cache had of it.
+struct WhatIsLeft {
+  std::string text;  // for the operator: of which moment it is, and how much is lost
+};
+
 // Told of each change of a volume's state or size. Called on the thread that changed it (a reactor
 // when a flush failed, else the pool's), after the change is visible: hand it on, do not work in
 // it.
@@ -161,6 +166,7 @@ class Engine {
  public:
   // The error is a sentence for the operator, and nothing has changed then.
   using Done = std::function<void(Result<void, std::string>)>;
+  using GivenUp = std::function<void(Result<WhatIsLeft, std::string>)>;
 
   // Opens what can be opened; what cannot stays late with its reason and is tried again: pools that
   // are not there once a second, everything else ever more slowly. Never fails as a whole.
@@ -217,7 +223,7 @@ class Engine {
   // Of a volume that is late because its cache has what the image lacks, with a cache or without,
   // or what the image never knew of: goes on without what `cache` has, which is lost, also if it
   // comes back.
-  virtual void abandon_cache(const std::string& name, const Uuid& cache, Done done) = 0;
+  virtual void abandon_cache(const std::string& name, const Uuid& cache, GivenUp done) = 0;
   // What stops the write-back because nobody has it any more is written down as lost, and stays an
   // error until it is written; write-back goes on without it.
   virtual void give_up_lost(const std::string& name, Done done) = 0;

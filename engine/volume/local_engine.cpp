@@ -240,11 +240,11 @@ void LocalEngine::retire_cache(const std::string& device, Done done) {
   keeper->retire(std::move(done));
 }
 
-void LocalEngine::abandon_cache(const std::string& name, const Uuid& cache, Done done) {
+void LocalEngine::abandon_cache(const std::string& name, const Uuid& cache, GivenUp done) {
   const auto found = slots_by_name_.find(name);
   if (found == slots_by_name_.end()) return done("there is no volume " + name);
   const Slot& slot = *found->second;
-  if (slot.cache != nullptr) return slot.cache.load()->abandon(name, cache, std::move(done));
+  if (slot.cache != nullptr) return slot.cache.load()->abandon(name, cache, done);
   if (slot.pool != nullptr) return slot.pool->abandon_cache(name, cache, std::move(done));
   done("volume " + name + ": " + slot.backed->condition().reason);
 }

@@ -39,7 +39,7 @@ class LocalEngine final : public Engine {
   void detach_cache(const std::string& name, Done done) override;
   void attach_cache(const std::string& name, const std::string& device, Done done) override;
   void retire_cache(const std::string& device, Done done) override;
-  void abandon_cache(const std::string& name, const Uuid& cache, Done done) override;
+  void abandon_cache(const std::string& name, const Uuid& cache, GivenUp done) override;
   void give_up_lost(const std::string& name, Done done) override;
   [[nodiscard]] bool stop(Duration patience) override;
 

@@ -219,6 +219,41 @@ TEST_F(CacheDevice, OfTheConfigurationCountsAgainAtTheNextStart) {
   write_and_read_back(*host.queue, 1, 5, 1, big_block, 3);
 }
 
+// Status, a check of the file and whoever decides are told how much is lost, and since when.
+TEST_F(CacheDevice, ThatIsLostIsGivenUpWithWhatIsLostOnRecord) {
+  ASSERT_TRUE(daemon.start());
+  const std::string lost(named(daemon.status(), "caches", "front").at("uuid").as_string().c_str());
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 64, pattern(25 * big_block, 1), big_block));
+  }
+  daemon.stop();
+  ASSERT_TRUE(std::filesystem::remove(workplace.path("front")));
+  (void)workplace.make_cache("front", "12MiB");
+  const std::string told = "as it was before it was cached. Lost with it: up to 100 KiB as of 20";
+  const Outcome check =
+      run({.arguments = {FOREBAYD, "--check", daemon.config_path()}}, Milliseconds{60'000});
+  EXPECT_NE(
+      check.output.find("forebayctl abandon big --cache " + lost + "; the volume is then " + told),
+      std::string::npos)
+      << check.output;
+  ASSERT_TRUE(daemon.start());
+  ASSERT_TRUE(daemon.await_status([](const auto& status) {
+    return named(status, "volumes", "big").at("state").as_string() == "cache-missing";
+  }));
+  const Outcome screen = ask({"status"});
+  EXPECT_NE(screen.output.find("the volume is then " + told), std::string::npos) << screen.output;
+  expect_done({"abandon", "big", "--cache", lost}, {"volume big", "The volume is now " + told});
+  EXPECT_TRUE(daemon.await_log({"volume=big", lost, "the volume is now " + told}));
+  ASSERT_TRUE(daemon.await_status([](const auto& status) {
+    return named(status, "volumes", "big").at("state").as_string() == "online";
+  }));
+  const Host again(daemon.endpoint());
+  ASSERT_TRUE(again.connected());
+  EXPECT_TRUE(read(*again.queue, 1, 64, 25, big_block) == Bytes(25 * big_block, std::byte{0}));
+}
+
 TEST_F(CacheDevice, IsKeptWhenItsDetachmentIsInterrupted) {
   const std::string hung = workplace.path("hung");
   daemon.environment = {std::string("LD_PRELOAD=") + HUNG_DISK_PRELOAD,
