@@ -87,6 +87,15 @@ std::string device_waited_for(const config::Volume& wish, const engine::VolumeCo
   return waits && wish.cache ? wish.cache->device.value : std::string();
 }
 
+std::vector<control::LostRange> ranges_of(const engine::LostRanges& lost) {
+  std::vector<control::LostRange> all;
+  for (const engine::LostRange& range : lost.all()) {
+    all.push_back({.offset_bytes = range.begin.value * engine::sector_bytes,
+                   .length_bytes = range.count.value * engine::sector_bytes});
+  }
+  return all;
+}
+
 std::string order_of(const config::Volume& wish) {
   const bool is_journalled =
       wish.cache && wish.cache->ordered == config::VolumeCache::Ordered::journal;
@@ -401,6 +410,7 @@ control::Status Daemon::status() const {
     const auto& wish = config_.volumes.at(identity.name);
     const engine::VolumeCondition now = volume->condition();
     const auto cache = engine_->cache_of(identity.name);
+    const engine::LossStatus lost = engine_->losses_of(identity.name);
     status.volumes.push_back(
         {.name = identity.name,
          .pool = wish.pool.value,
@@ -417,6 +427,9 @@ control::Status Daemon::status() const {
                               : -1,
          .consistent_time_ms = cache ? cache->consistent_time_ms : 0,
          .pool_mixed = cache && cache->backing_mixed,
+         .lost_bytes = lost.ranges.sectors().value * engine::sector_bytes,
+         .lost_ranges = ranges_of(lost.ranges),
+         .lost_reads = lost.reads,
          .uuid = identity.uuid.is_nil() ? std::string("-") : identity.uuid.text(),
          .size_bytes = (now.size * identity.block_size).value,
          .block_size = identity.block_size.bytes,

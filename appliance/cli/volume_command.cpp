@@ -77,7 +77,8 @@ int volume_abandon(const std::string& socket, const std::string& name, const std
 int volume_give_up_lost(const std::string& socket, const std::string& name) {
   if (!ask_volume(socket, name, "give-up-lost", {})) return 1;
   fmt::print(
-      "volume {}: write-back goes on without what cannot be read. The daemon's log lists it; reads "
+      "volume {}: write-back goes on without what cannot be read. forebayctl status lists it; "
+      "reads "
       "of it fail until it is written.\n",
       name);
   return 0;

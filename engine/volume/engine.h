@@ -15,6 +15,7 @@
 #include "engine/media/buffer_pool.h"
 #include "engine/media/pmem_guarantee.h"
 #include "engine/media/pmem_writer.h"
+#include "engine/pool/lost_ranges.h"
 #include "engine/volume/cache_mode.h"
 #include "engine/volume/finding.h"
 #include "engine/volume/volume.h"
@@ -117,8 +118,8 @@ struct CacheStatus {
   ByteCount dirty;        // that waits for a backing; newer over older counted twice
   bool retiring = false;  // its volumes are being detached: see Engine::retire_cache
   bool retired = false;   // and that is over: it may be taken out
-  // Since it was opened: parts of reads that it had badly, and their backings well; and reads of
-  // what nobody has any more.
+  // Since it was opened: parts of reads that it had badly, and their backings well; and those that
+  // it alone had, and has lost.
   std::uint64_t healed_reads = 0;
   std::uint64_t lost_reads = 0;
   // And reads that were given out where they lie (Volume::read_in_place), with their bytes.
@@ -141,6 +142,12 @@ struct VolumeCacheStatus {
   // unless it is mixed: a batch for it has begun and not ended.
   std::uint64_t consistent_time_ms = 0;
   bool backing_mixed = false;
+};
+
+// What of a volume nobody has any more: reads of it fail until something is written there.
+struct LossStatus {
+  LostRanges ranges;        // as its record in its pool lists them
+  std::uint64_t reads = 0;  // that have failed since the start, also of what is not listed yet
 };
 
 // Of a volume that goes on without what a cache had of it.
@@ -198,6 +205,9 @@ class Engine {
   [[nodiscard]] virtual bool settle(Duration patience) = 0;
   // Grows a volume that is online. `done` runs on a thread of the engine, or in here.
   virtual void grow(const std::string& name, ByteCount new_size, Done done) = 0;
+
+  // Nothing while its pool is late.
+  [[nodiscard]] virtual LossStatus losses_of(const std::string& name) const = 0;
 
   // Of volumes with a cache; `done` as above.
   // nullopt: without one, or not served.

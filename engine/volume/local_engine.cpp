@@ -164,6 +164,12 @@ void LocalEngine::grow(const std::string& name, ByteCount new_size, Done done) {
   });
 }
 
+LossStatus LocalEngine::losses_of(const std::string& name) const {
+  const auto found = slots_by_name_.find(name);
+  if (found == slots_by_name_.end() || found->second->pool == nullptr) return {};
+  return found->second->pool->losses_of(name);
+}
+
 std::optional<VolumeCacheStatus> LocalEngine::cache_of(const std::string& name) const {
   const auto found = slots_by_name_.find(name);
   if (found == slots_by_name_.end() || found->second->cache == nullptr) return std::nullopt;

@@ -56,6 +56,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   [[nodiscard]] PoolStatus status() const;
   // Why it is not open, or else which of its volumes are not as specified.
   [[nodiscard]] std::vector<Finding> findings() const;
+  [[nodiscard]] LossStatus losses_of(const std::string& volume) const;
   // Whatever is late or failed is tried at once, whenever it would have been.
   void try_now();
   // True when all that was asked for before has been done.

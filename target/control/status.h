@@ -38,8 +38,8 @@ struct CacheStatus {
   std::uint64_t dirty_bytes = 0;  // that waits for a pool
   bool retiring = false;          // its volumes are being detached
   bool retired = false;           // on purpose not open any more: it may be taken out
-  // Since it was opened: parts of reads that were bad in it and good in their pools, and reads of
-  // what nobody has any more.
+  // Since it was opened: parts of reads that were bad in it and good in their pools, and those that
+  // it alone had, and has lost.
   std::uint64_t healed_reads = 0;
   std::uint64_t lost_reads = 0;
   // And reads that were sent from where they lie in it, without a copy, with their bytes.
@@ -50,6 +50,12 @@ struct CacheStatus {
   std::uint64_t stores = 0;
   std::uint64_t stored_bytes = 0;
   std::uint64_t fences = 0;
+};
+
+// Bytes of a volume.
+struct LostRange {
+  std::uint64_t offset_bytes = 0;
+  std::uint64_t length_bytes = 0;
 };
 
 struct VolumeStatus {
@@ -67,6 +73,11 @@ struct VolumeStatus {
   // The pool alone, with its journal, has the volume of then; 0: never written.
   std::uint64_t consistent_time_ms = 0;
   bool pool_mixed = false;  // it has not, for the moment: dirty data is on its way
+  // What nobody has any more, listed in the pool; and reads that have failed because of that, or of
+  // what a cache has lost and nobody has given up yet, since the daemon started.
+  std::uint64_t lost_bytes = 0;
+  std::vector<LostRange> lost_ranges;  // ascending, at most 24
+  std::uint64_t lost_reads = 0;
   std::string uuid;
   std::uint64_t size_bytes = 0;
   std::uint32_t block_size = 0;
