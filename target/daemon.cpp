@@ -422,6 +422,7 @@ control::Status Daemon::status() const {
          .draining = cache && cache->draining,
          .detaching = cache && cache->detaching,
          .detach_error = cache ? cache->detach_error : std::string(),
+         .drain_bytes = cache ? cache->drain_left.value : 0,
          .drain_seconds = cache && cache->time_left
                               ? std::chrono::ceil<std::chrono::seconds>(*cache->time_left).count()
                               : -1,

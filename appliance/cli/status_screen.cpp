@@ -7,6 +7,8 @@
 #include <boost/json/object.hpp>
 #include <vector>
 
+#include "appliance/cli/progress.h"
+
 namespace cli {
 
 namespace json = boost::json;
@@ -81,13 +83,13 @@ std::string cache_note(const json::value& volume) {
   const std::string now = text(volume, "cache");
   const std::string configured = text(volume, "configured_cache");
   if (flag(volume, "detaching")) {
-    return fmt::format("being detached from {}, {} left", now,
-                       size_text(number(volume, "dirty_bytes")));
+    return fmt::format("being detached from {}: {}", now, drain_text(volume));
   }
   if (const std::string error = text(volume, "detach_error"); !error.empty()) {
     return fmt::format("not detached from {}: {}", now, error);
   }
-  if (now == configured) return {};
+  if (now == configured)
+    return flag(volume, "draining") ? "being drained: " + drain_text(volume) : "";
   return fmt::format("served {}; the configuration file names {} for the next start",
                      now.empty() ? "without a cache" : "through " + now, configured);
 }

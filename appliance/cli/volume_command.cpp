@@ -47,7 +47,7 @@ int volume_drain(const std::string& socket, const std::string& name) {
   if (!ask_volume(socket, name, "drain", {{"cancel", false}})) return 1;
   const Watched watched = watch(socket, name, "cancels", [&name](const auto& status) {
     const auto volume = find(status, "volumes", name);
-    return volume.at("draining").as_bool() ? dirty_text(volume) : std::string();
+    return volume.at("draining").as_bool() ? drain_text(volume) : std::string();
   });
   switch (watched.end) {
     case Watched::End::over:

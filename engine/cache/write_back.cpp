@@ -561,7 +561,9 @@ WriteBackStatus WriteBack::status() const {
     status.consistent_time_ms = status.backing_mixed ? stands.from_time_ms : stands.to_time_ms;
     status.in_flight += journal_->in_flight();
   }
-  if (!failed_ && !retry_at_) status.time_left = pace_.time_for(status.bytes_left);
+  // What it did before something went wrong says nothing of what it will do.
+  const bool gets_on = !failed_ && !retry_at_ && error_.empty() && !trouble_;
+  if (gets_on) status.time_left = pace_.time_for(status.bytes_left);
   return status;
 }
 

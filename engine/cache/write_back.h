@@ -28,7 +28,7 @@ struct WriteBackStatus {
   std::uint64_t dirty_tail = 0;
   std::uint64_t consistent_time_ms = 0;     // of kset D; with a journal, of what can be had
   ByteCount bytes_left;                     // of data; newer over older counted twice
-  std::optional<Duration> time_left;        // at the rate of late; nullopt: unknown, or no progress
+  std::optional<Duration> time_left;        // at the rate of late; nullopt: unknown, or in trouble
   ByteCount rate;                           // a second, of late; zero: not known
   std::string error;                        // of the last failure; empty once a batch is through
   std::optional<WriteBackTrouble> trouble;  // in whatever state: what write-back cannot get past

@@ -132,7 +132,8 @@ void CacheKeeper::Slot::publish_status() {
              .draining = upkeep_->is_draining() || parting_ != Parting::none,
              .detaching = parting_ != Parting::none || phase_ != Phase::served,
              .detach_error = part_error_,
-             .time_left = now.time_left,
+             .drain_left = upkeep_->drain_left(),
+             .time_left = upkeep_->drain_time(),
              .consistent_time_ms = now.consistent_time_ms,
              .backing_mixed = now.backing_mixed};
 }

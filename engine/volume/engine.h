@@ -137,7 +137,10 @@ struct VolumeCacheStatus {
   bool draining = false;       // all of it is on its way there: see Engine::drain
   bool detaching = false;      // and then the volume is served without it: see Engine::detach_cache
   std::string detach_error{};  // why the last detachment was given up; empty: it was not
-  std::optional<Duration> time_left{};  // for it, as fast as it went of late; nullopt: unknown
+  // While it is drained, what of that is left; else all that is dirty.
+  ByteCount drain_left{};
+  // For that, as fast as it went of late; nullopt: unknown, or it does not get on.
+  std::optional<Duration> time_left{};
   // The backing alone, or with its journal, is the volume as it was then (milliseconds since 1970),
   // unless it is mixed: a batch for it has begun and not ended.
   std::uint64_t consistent_time_ms = 0;

@@ -77,6 +77,7 @@ json::object value_of(const VolumeStatus& v) {
           {"draining", v.draining},
           {"detaching", v.detaching},
           {"detach_error", v.detach_error},
+          {"drain_bytes", v.drain_bytes},
           {"drain_seconds", v.drain_seconds},
           {"consistent_time_ms", v.consistent_time_ms},
           {"pool_mixed", v.pool_mixed},

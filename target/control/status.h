@@ -67,9 +67,11 @@ struct VolumeStatus {
   std::string ordered;            // batch or journal; empty: none, or not served
   std::uint64_t dirty_bytes = 0;  // in the cache, for the pool
   bool draining = false;
-  bool detaching = false;           // and when nothing is dirty it has no cache
-  std::string detach_error;         // why the last detachment was given up; empty: it was not
-  std::int64_t drain_seconds = -1;  // until nothing is dirty, as it goes now; -1: not known
+  bool detaching = false;         // and when nothing is dirty it has no cache
+  std::string detach_error;       // why the last detachment was given up; empty: it was not
+  std::uint64_t drain_bytes = 0;  // that a drain under way has left; without one, dirty_bytes
+  std::int64_t drain_seconds =
+      -1;  // for them, as it goes now; -1: not known, or it does not get on
   // The pool alone, with its journal, has the volume of then; 0: never written.
   std::uint64_t consistent_time_ms = 0;
   bool pool_mixed = false;  // it has not, for the moment: dirty data is on its way

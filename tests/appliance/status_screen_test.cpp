@@ -53,6 +53,7 @@ class StatusScreen : public testing::Test {
                       {"draining", false},
                       {"detaching", false},
                       {"detach_error", ""},
+                      {"drain_bytes", 0},
                       {"drain_seconds", -1},
                       {"lost_bytes", 0},
                       {"lost_ranges", json::array{}},
@@ -84,6 +85,19 @@ TEST_F(StatusScreen, ListsWhatIsLostByBlocks) {
   volume["lost_reads"] = 12;
   EXPECT_THAT(screen(), HasSubstr("(blocks 2, 4, 8 to 9, 16 and 2 more places)"));
   EXPECT_THAT(screen(), HasSubstr("; 12 reads have failed\n"));
+}
+
+TEST_F(StatusScreen, SaysHowFarADrainIs) {
+  volume["dirty_bytes"] = 9U << 20;
+  EXPECT_THAT(screen(), Not(HasSubstr("left")));
+  volume["draining"] = true;
+  volume["drain_bytes"] = 3U << 20;
+  EXPECT_THAT(screen(), HasSubstr("- volume db01: being drained: 3.0 MiB left\n"));
+  volume["drain_seconds"] = 12;
+  EXPECT_THAT(screen(), HasSubstr("- volume db01: being drained: 3.0 MiB, about 12s left\n"));
+  volume["detaching"] = true;
+  EXPECT_THAT(screen(),
+              HasSubstr("- volume db01: being detached from pmem0: 3.0 MiB, about 12s left\n"));
 }
 
 TEST_F(StatusScreen, SaysThatReadsHaveFailedBeforeAnybodyHasGivenUp) {

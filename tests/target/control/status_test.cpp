@@ -70,6 +70,8 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   status.volumes[0].configured_cache = "pmem1";
   status.volumes[0].detaching = true;
   status.volumes[0].detach_error = "its pool does not answer";
+  status.volumes[0].drain_bytes = 8192;
+  status.volumes[0].drain_seconds = 3;
   status.volumes[0].lost_bytes = 4608;
   status.volumes[0].lost_ranges = {{.offset_bytes = 4096, .length_bytes = 4096},
                                    {.offset_bytes = 12288, .length_bytes = 512}};
@@ -99,6 +101,8 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   EXPECT_EQ(json.at("volumes").at(0).at("configured_cache").as_string(), "pmem1");
   EXPECT_TRUE(json.at("volumes").at(0).at("detaching").as_bool());
   EXPECT_EQ(json.at("volumes").at(0).at("detach_error").as_string(), "its pool does not answer");
+  EXPECT_EQ(json.at("volumes").at(0).at("drain_bytes").to_number<int>(), 8192);
+  EXPECT_EQ(json.at("volumes").at(0).at("drain_seconds").to_number<int>(), 3);
   EXPECT_EQ(json.at("volumes").at(0).at("lost_bytes").to_number<int>(), 4608);
   EXPECT_EQ(json.at("volumes").at(0).at("lost_reads").to_number<int>(), 7);
   const auto& lost = json.at("volumes").at(0).at("lost_ranges").as_array();
