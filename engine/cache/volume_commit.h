@@ -95,6 +95,10 @@ class VolumeCommit {
     const std::uint64_t written = written_back_.load(std::memory_order_relaxed);
     return {dirty_logged_.load(std::memory_order_relaxed) - written};
   }
+  // Of all that ever was in it: in the order in which it came.
+  [[nodiscard]] SectorCount written_back() const {
+    return {written_back_.load(std::memory_order_relaxed)};
+  }
   // Recovery has found it; write-back is done with it. One thread at a time each.
   void add_backlog(SectorCount count) { raise(dirty_logged_, count); }
   void lower_backlog(SectorCount count) { raise(written_back_, count); }
