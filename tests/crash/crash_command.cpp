@@ -49,7 +49,8 @@ std::unique_ptr<CrashCommand> some_command(
   return command;
 }
 
-Result<void, CacheRefusal> submit(VolumeCache& volume, CacheActor& actor, CrashCommand& command) {
+Result<void, CacheRefusal> submit(VolumeCache& volume, CacheActor& actor, CrashCommand& command,
+                                  const std::atomic<bool>* overtaken) {
   const SectorRange range = command.model.ranges.front();
   switch (command.kind) {
     case CrashCommand::Kind::write:
@@ -59,7 +60,7 @@ Result<void, CacheRefusal> submit(VolumeCache& volume, CacheActor& actor, CrashC
     case CrashCommand::Kind::fill:
       break;
   }
-  return volume.fill(actor, command, range, command.data);
+  return volume.fill(actor, command, range, command.data, overtaken);
 }
 
 }  // namespace engine::test

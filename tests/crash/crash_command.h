@@ -35,7 +35,9 @@ struct CrashCommand final : CommitRecord {
 [[nodiscard]] std::unique_ptr<CrashCommand> some_command(
     SeededRandom& random, CompletionSink& sink, Writer writer, bool churns,
     FunctionRef<const VolumeModel::State&(std::uint32_t)> backing);
+// `overtaken`: of a fill that can be, see VolumeCache::fill().
 [[nodiscard]] Result<void, CacheRefusal> submit(VolumeCache& volume, CacheActor& actor,
-                                                CrashCommand& command);
+                                                CrashCommand& command,
+                                                const std::atomic<bool>* overtaken = nullptr);
 
 }  // namespace engine::test
