@@ -28,6 +28,12 @@ const char* text(CrashKind kind) {
       return "write-back";
     case CrashKind::reclaim:
       return "reclaim";
+    case CrashKind::compaction:
+      return "compaction";
+    case CrashKind::mode_switch:
+      return "mode switch";
+    case CrashKind::settled_mode:
+      return "settled mode";
   }
   return "?";
 }

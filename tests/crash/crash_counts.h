@@ -20,8 +20,11 @@ enum class CrashKind : std::uint8_t {
   rotten_kset,      // both copies of a kset, or one copy of a chunk, went bad besides
   write_back,       // of a backing too
   reclaim,          // keys logged again, tails, and what is freed behind them
+  compaction,       // data that reclaim moves: copied, logged, and K on its way past it
+  mode_switch,      // what has begun in the mode before is not over
+  settled_mode,     // commands through the cache or around it, in a mode that is not new
 };
-inline constexpr std::size_t crash_kinds = 11;
+inline constexpr std::size_t crash_kinds = 14;
 [[nodiscard]] const char* text(CrashKind kind);
 
 struct CrashCounts {
@@ -32,6 +35,10 @@ struct CrashCounts {
   std::uint64_t journals = 0;        // of those: together with what their journals had
   std::string first_violation;       // what, and how to see it again
   [[nodiscard]] std::uint64_t total() const;
+  [[nodiscard]] std::uint64_t of(CrashKind kind) const {
+    return states[static_cast<std::size_t>(kind)];
+  }
+  void count(CrashKind kind) { ++states[static_cast<std::size_t>(kind)]; }
 };
 
 }  // namespace engine::test

@@ -24,7 +24,7 @@ class CrashJudge {
     return counts_.total() - first_total_ >= options_.states ||
            counts_.total() >= options_.most_states;
   }
-  void count(CrashKind kind) { ++counts_.states[static_cast<std::size_t>(kind)]; }
+  void count(CrashKind kind) { counts_.count(kind); }
   [[noreturn]] void violate(const std::string& what);
 
   // The next of its volume's, in this order.

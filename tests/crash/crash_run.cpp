@@ -3,10 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "tests/crash/crash_journal.h"
-#include "tests/crash/crash_judge.h"
-#include "tests/crash/crash_write_back.h"
-#include "tests/crash/log_times.h"
+#include "tests/crash/backing_judge.h"
 #include "tests/crash/reclaim_driver.h"
 #include "tests/crash/reclaimer.h"
 #include "tests/crash/rotten_kset.h"
@@ -142,7 +139,7 @@ class Run final : public CompletionSink {
           if (prefix(again, slot, image.sectors) < served[slot]) {
             violate("recovery served what power took");
           }
-          check_alone(slot, image);
+          backings_.check_alone(slot, image);
         }
       }
     }
@@ -177,7 +174,7 @@ class Run final : public CompletionSink {
     if (disks_[slot]->current() != judge_.model(slot).settled() || disks_[slot]->was_misused()) {
       violate("the backing is not what was acknowledged");
     }
-    check_alone(slot, disks_[slot]->crash(crash_random_));
+    backings_.check_alone(slot, disks_[slot]->crash(crash_random_));
   }
 
   void step(std::size_t actor) {
@@ -298,10 +295,15 @@ class Run final : public CompletionSink {
 
   [[nodiscard]] CrashKind kind_now() {
     if (writes_back_ && stack_.empty()) return CrashKind::write_back;
-    if (reclaim_->works()) return CrashKind::reclaim;
+    if (reclaim_->works()) {
+      return reclaim_->compacts() ? CrashKind::compaction : CrashKind::reclaim;
+    }
     if (quiet_) return CrashKind::table_update;
     if (free_before_ && world_->device().segments().free_count() != *free_before_) {
       return CrashKind::segment_switch;
+    }
+    if (!stack_.empty() && stack_.back()->stores && stack_.back()->ending) {
+      return CrashKind::compaction;
     }
     if (stack_.empty() || !stack_.back()->queued) return CrashKind::data_copy;
     for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
@@ -314,23 +316,19 @@ class Run final : public CompletionSink {
     return CrashKind::kset_append;
   }
 
-  [[nodiscard]] bool is_looked_at(CrashKind kind) const {
-    return options_.focus == CrashFocus::everything ||
-           (kind == CrashKind::write_back) == (options_.focus == CrashFocus::write_back);
-  }
-
   void explore() {
     const CrashKind kind = kind_now();
     const std::uint64_t one_in = kind == CrashKind::data_copy        ? 16
                                  : kind == CrashKind::write_back     ? 24
                                  : kind == CrashKind::table_update   ? 6
                                  : kind == CrashKind::reclaim        ? 12
+                                 : kind == CrashKind::compaction     ? 4
                                  : kind == CrashKind::segment_switch ? 8
                                  : kind == CrashKind::kset_append    ? 4
                                                                      : 1;
     const bool is_entry = kind == CrashKind::table_update || kind == CrashKind::segment_switch;
     const std::uint64_t thin = is_entry ? options_.thin_entries : options_.thin;
-    if (!is_looked_at(kind) || !crash_random_.chance(1, one_in * thin)) return;
+    if (!is_looked_at(options_.focus, kind) || !crash_random_.chance(1, one_in * thin)) return;
     if (pmem_->crashes() <= 4) {
       ExhaustiveChooser choose;
       do {
@@ -351,7 +349,7 @@ class Run final : public CompletionSink {
     std::optional<std::uint32_t> rotten;
     if (depth == 0 && crash_random_.chance(1, 6)) {
       kind = CrashKind::rotten_kset;
-      rotten = damage(after);
+      rotten = damage(*world_, after, crash_random_);
     } else if (depth < 2 && crash_random_.chance(1, 3)) {
       after.on_persist_point([&](PersistPoint) {
         if (enough() || !crash_random_.chance(1, depth == 0 ? 40 : 30)) return;
@@ -368,8 +366,8 @@ class Run final : public CompletionSink {
     std::array<BackingImage, world_volumes> images;
     for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
       images[slot] = disks_[slot]->crash(crash_random_);
-      check_alone(slot, images[slot]);
-      touch_alone(images[slot]);
+      backings_.check_alone(slot, images[slot]);
+      backings_.touch_alone(images[slot]);
       if (rotten == slot && world.is_open() && world.damaged(slot)) continue;
       if (!rotten && !world.trouble().empty() && !lacks_room) {
         violate(std::string(text(kind)) + ": " + world.trouble());
@@ -379,76 +377,8 @@ class Run final : public CompletionSink {
     }
     const bool resumes = options_.focus == CrashFocus::write_back || crash_random_.chance(1, 4);
     if (!rotten && !lacks_room && resumes && options_.focus != CrashFocus::cache) {
-      resume(world, images);
+      backings_.resume(world, images, journals_);
     }
-  }
-
-  // P3: the backing with its marker and its journal, and nothing else.
-  void check_alone(std::uint32_t slot, const BackingImage& image) {
-    using State = BackingMark::State;
-    const State state = image.mark ? image.mark->state : State::clean;
-    if (state == State::in_progress) {
-      if (options_.journalled) violate("a backing with a journal is at no moment");
-      return;
-    }
-    ++judge_.counts().backing_checks;
-    VolumeModel::State sectors = image.sectors;
-    if (state == State::journalled) {
-      ++judge_.counts().journals;
-      auto applied = apply_journal_of(image, world_base, crash_random_);
-      if (!applied) violate("volume " + std::to_string(slot) + ": " + applied.error());
-      sectors = std::move(applied.value());
-    }
-    const auto [least, most] = times_[slot].commands_up_to(image.mark ? image.mark->to : 0);
-    if (judge_.model(slot).is_between(sectors, least, most)) return;
-    violate("the backing of volume " + std::to_string(slot) + " alone is not the volume at kset " +
-            std::to_string(image.mark ? image.mark->to : 0) + ", as its marker says");
-  }
-
-  // Somebody has begun to do without the cache, and it has come back.
-  void touch_alone(BackingImage& image) {
-    if (!image.mark || image.mark->state != BackingMark::State::journalled) return;
-    if (!crash_random_.chance(1, 4)) return;
-    image.sectors = begin_to_apply_journal_of(image, world_base, crash_random_);
-  }
-
-  // The batches that a crash has interrupted, or the next ones, in another life.
-  void resume(CrashWorld& world, const std::array<BackingImage, world_volumes>& images) {
-    CrashDisks disks;
-    for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
-      disks[slot] = std::make_unique<CrashDisk>(world_base, images[slot]);
-    }
-    CrashWriteBack write_back(world, disks, crash_random_, journals_);
-    for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
-      const std::uint64_t tail = world.device().volumes()[slot].tails.dirty_tail;
-      if (tail >= world.volume(slot).commit().published()) continue;
-      if (!write_back.bring(slot, tail + 1)) violate("a batch is not resumed");
-      check_alone(slot, disks[slot]->crash(crash_random_));
-      (void)prefix(world, slot, disks[slot]->current());
-    }
-  }
-
-  // Returns the volume whose log is now damaged beyond what two copies can bear; nullopt if it must
-  // not matter.
-  [[nodiscard]] std::optional<std::uint32_t> damage(SimPmem& after) {
-    const auto slot = static_cast<std::uint32_t>(crash_random_.below(world_volumes));
-    const VolumeLog& log = world_->volume(slot).log();
-    if (crash_random_.chance(1, 2)) {
-      // Everything of one copy that holds ksets.
-      const std::size_t copy = crash_random_.below(2);
-      const std::uint64_t first = world_->device().layout().first_kset();
-      if (log.offset() > first) {
-        after.poison(log.places()[copy] + ByteCount{first}, {log.offset() - first});
-      }
-      return std::nullopt;
-    }
-    // Both copies of one that is acknowledged; the last might be taken for a torn one.
-    std::vector<std::uint64_t> offsets =
-        published_ksets(world_->device(), world_->volume(slot), pmem_->content());
-    if (offsets.size() < 2) return std::nullopt;
-    offsets.pop_back();
-    rot_kset(after, log.places(), offsets[crash_random_.below(offsets.size())]);
-    return slot;
   }
 
   // The last kset rots, which something knows to have been durable.
@@ -474,7 +404,8 @@ class Run final : public CompletionSink {
   SeededRandom crash_random_;  // what power failure leaves
   bool crc_ = false;
   std::unique_ptr<SimPmem> pmem_;
-  std::array<LogTimes, world_volumes> times_;
+  VolumeTimes times_;
+  BackingJudge backings_{judge_, times_, crash_random_};
   CrashDisks disks_;
   Writer next_writer_ = 1;
 

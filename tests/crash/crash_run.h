@@ -21,6 +21,10 @@ enum class CrashFocus : std::uint8_t {
   cache,       // write-back is there for space alone
   write_back,  // the persist points of commits are passed over
 };
+[[nodiscard]] constexpr bool is_looked_at(CrashFocus focus, CrashKind kind) {
+  return focus == CrashFocus::everything ||
+         (kind == CrashKind::write_back) == (focus == CrashFocus::write_back);
+}
 
 struct CrashOptions {
   std::uint64_t seed = 1;

@@ -2,45 +2,36 @@
 // the log's order that holds every acknowledged command.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <iostream>
-
+#include "tests/crash/crash_form.h"
 #include "tests/crash/crash_run.h"
 #include "tests/crash/lost_blocks.h"
 #include "tests/crash/page_crash_run.h"
-#include "tests/crash/page_entries.h"
 #include "tests/crash/reclaim_driver.h"
 
 namespace engine::test {
 namespace {
 
-void print(const CrashCounts& counts) {
-  for (std::size_t kind = 0; kind < crash_kinds; ++kind) {
-    std::cout << text(static_cast<CrashKind>(kind)) << ": " << counts.states[kind] << "\n";
-  }
-  std::cout << "crash states: " << counts.total() << ", live checks: " << counts.live_checks
-            << ", of backings alone: " << counts.backing_checks
-            << " (with their journals: " << counts.journals
-            << "), violations: " << counts.violations << "\n";
-}
+using enum CrashKind;
 
-std::uint64_t number_of(const char* variable, std::uint64_t usual) {
-  const char* const given = std::getenv(variable);
-  return given != nullptr ? std::strtoull(given, nullptr, 10) : usual;
+constexpr CrashKind kinds[] = {data_copy,    kset_append, segment_switch,  chunk_switch,
+                               table_update, recovery,    second_recovery, kill_then_power,
+                               rotten_kset,  write_back,  reclaim,         compaction};
+
+CrashOptions options_of(std::uint64_t seed) {
+  return {.seed = seed,
+          .churns = seed % 8 == 0,
+          .journalled = seed % 4 == 2,
+          .journalled_at_times = seed % 4 == 3};
 }
 
 // FOREBAY_CRASH_STATES: so many. A few thousand do not spread over all kinds.
 TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
-  constexpr std::uint64_t usual = 60'000;
-  const std::uint64_t wanted = number_of("FOREBAY_CRASH_STATES", usual);
+  const std::uint64_t wanted = wanted_states(1);
   CrashCounts counts;
   for (std::uint64_t seed = 1; counts.total() < wanted && counts.violations == 0; ++seed) {
-    run_crashes({.seed = seed,
-                 .most_states = wanted,
-                 .churns = seed % 8 == 0,
-                 .journalled = seed % 4 == 2,
-                 .journalled_at_times = seed % 4 == 3},
-                counts);
+    CrashOptions options = options_of(seed);
+    options.most_states = wanted;
+    run_crashes(options, counts);
   }
   run_transient_error(counts);
   run_chunks_behind_damage(counts);
@@ -48,55 +39,41 @@ TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
   run_reclaim(counts);
   run_overtaken_fill(counts);
   run_lost_blocks(counts);
-  print(counts);
-  EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
-  EXPECT_GE(counts.total(), wanted);
-  EXPECT_TRUE(wanted < usual || counts.journals >= 500U) << counts.journals;
-  for (std::size_t kind = 0; kind < crash_kinds && wanted >= usual; ++kind) {
-    EXPECT_GE(counts.states[kind], 500U) << text(static_cast<CrashKind>(kind));
-  }
+  expect_spread(counts, wanted, kinds, 500);
+  EXPECT_TRUE(wanted < usual_crash_states || counts.journals >= 500U) << counts.journals;
 }
 
 // FOREBAY_CRASH_SEED: the one to look at.
 TEST(CrashSuite, OneSeed) {
   CrashCounts counts;
-  const std::uint64_t seed = number_of("FOREBAY_CRASH_SEED", 1);
-  run_crashes({.seed = seed,
-               .churns = seed % 8 == 0,
-               .journalled = seed % 4 == 2,
-               .journalled_at_times = seed % 4 == 3},
-              counts);
+  run_crashes(options_of(number_of("FOREBAY_CRASH_SEED", 1)), counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
 }
 
 // The same on a device of pages, torn by sectors or destroyed, which the kernel writes whenever it
 // likes, and with syncs that fail.
+CrashOptions page_options_of(std::uint64_t seed) {
+  CrashOptions options = options_of(seed);
+  options.churns = false;
+  options.states = 1500;
+  return options;
+}
+
 TEST(PageCrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
-  constexpr std::uint64_t usual = 12'000;
-  const std::uint64_t wanted = number_of("FOREBAY_CRASH_STATES", 5 * usual) / 5;
+  const std::uint64_t wanted = wanted_states(3);
   CrashCounts counts;
-  run_page_entries(counts);
   for (std::uint64_t seed = 1; counts.total() < wanted && counts.violations == 0; ++seed) {
-    run_page_crashes({.seed = seed, .states = 1500, .most_states = wanted}, counts);
+    CrashOptions options = page_options_of(seed);
+    options.most_states = wanted;
+    run_page_crashes(options, counts);
   }
-  print(counts);
-  EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
-  EXPECT_GE(counts.total(), wanted);
-  for (std::size_t at = 0; at < crash_kinds && wanted >= usual; ++at) {
-    const auto kind = static_cast<CrashKind>(at);
-    // Of these there are tests enough on finer media.
-    if (kind == CrashKind::rotten_kset || kind == CrashKind::write_back ||
-        kind == CrashKind::reclaim) {
-      continue;
-    }
-    EXPECT_GE(counts.states[at], 100U) << text(kind);
-  }
+  run_segments_of_a_round(counts);
+  expect_spread(counts, wanted, kinds, 500);
 }
 
 TEST(PageCrashSuite, OneSeed) {
   CrashCounts counts;
-  const std::uint64_t seed = number_of("FOREBAY_CRASH_SEED", 1);
-  run_page_crashes({.seed = seed}, counts);
+  run_page_crashes(page_options_of(number_of("FOREBAY_CRASH_SEED", 1)), counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
 }
 

@@ -175,7 +175,7 @@ class LostBlocks {
   // Power fails now; what does a reader get, for whom nothing clean is in the cache any more?
   void check() {
     if (is_rotting_ || counts_.violations > 0) return;
-    ++counts_.states[static_cast<std::size_t>(CrashKind::write_back)];
+    counts_.count(CrashKind::write_back);
     RandomChooser choose(random_);
     const auto after = pmem_->crash(choose);
     CrashWorld again(*after);

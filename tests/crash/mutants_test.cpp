@@ -15,7 +15,6 @@
 #include "tests/crash/guards.h"
 #include "tests/crash/lost_blocks.h"
 #include "tests/crash/page_crash_run.h"
-#include "tests/crash/page_entries.h"
 #include "tests/crash/reclaim_driver.h"
 
 namespace engine::test {
@@ -36,6 +35,21 @@ struct Mutant {
 
 constexpr Mutant of_write_back(const char* guard) {
   return {.guard = guard, .focus = CrashFocus::write_back};
+}
+
+constexpr Mutant of_write_back_on_pages(const char* guard) {
+  return {.guard = guard, .focus = CrashFocus::write_back, .pages = true};
+}
+
+// The workload must be a while at it.
+constexpr Mutant of_reclaim_on_pages(const char* guard, std::uint64_t seed = 1) {
+  return {.guard = guard,
+          .seed = seed,
+          .states = 2000,
+          .thin = 8,
+          .thin_entries = 8,
+          .focus = CrashFocus::everything,
+          .pages = true};
 }
 
 constexpr Mutant of_journal(const char* guard) {
@@ -78,7 +92,7 @@ constexpr Mutant mutants[] = {
     of_journal("journalled before the first write"),
     of_journal("journal beside the one that counts"),
     of_journal("applied journal is synced"),
-    {.guard = "conditional key of reclaim", .seed = 36, .focus = CrashFocus::everything},
+    {.guard = "conditional key of reclaim", .seed = 77, .focus = CrashFocus::everything},
     {"kept before the key tail"},
     {"key tail at or below the dirty tail"},
     {"key tail before its chunks"},
@@ -92,11 +106,25 @@ constexpr Mutant mutants[] = {
     {"no longer lost before the answer"},
     {.guard = "kset a round after its data", .pages = true},
     {.guard = "sync before acknowledgement", .pages = true},
-    {.guard = "sync result", .thin = 20, .pages = true},
+    {.guard = "sync result", .thin = 20, .thin_entries = 20, .pages = true},
     {.guard = "segment entry before its kset", .pages = true},
     {.guard = "second replicas settled first", .pages = true},
     {.guard = "kset on a fresh page", .pages = true},
-    {.guard = "accepted end is settled", .thin = 20, .pages = true},
+    {.guard = "accepted end is settled", .thin = 20, .thin_entries = 20, .pages = true},
+    {.guard = "larger sequence behind the end", .pages = true},
+    {.guard = "known durable", .pages = true},
+    of_write_back_on_pages("target before the first write"),
+    of_write_back_on_pages("marker before the first write"),
+    of_write_back_on_pages("batch never shrinks"),
+    of_write_back_on_pages("newest inside the batch"),
+    of_write_back_on_pages("backing flush before D"),
+    of_write_back_on_pages("backing flush result"),
+    of_reclaim_on_pages("key tail at or below the dirty tail"),
+    of_reclaim_on_pages("key tail before its chunks", 22),
+    of_reclaim_on_pages("free at or below the dirty tail", 22),
+    of_reclaim_on_pages("conditional key of reclaim", 8),
+    of_reclaim_on_pages("pinned segment", 15),
+    of_reclaim_on_pages("generation of the next use"),
 };
 
 // What the child says that ran a mutant. A failed CHECK of the engine ends it.
@@ -107,11 +135,16 @@ struct Verdict {
 };
 
 void run_page_mutant(const Mutant& mutant, CrashCounts& counts) {
-  run_page_entries(counts);
+  run_segments_of_a_round(counts);
   const std::uint64_t most = counts.total() + most_states;
   for (std::uint64_t seed = mutant.seed; counts.total() < most && counts.violations == 0; ++seed) {
-    run_page_crashes(
-        {.seed = seed, .states = mutant.states, .most_states = most, .thin = mutant.thin}, counts);
+    run_page_crashes({.seed = seed,
+                      .states = mutant.states,
+                      .most_states = most,
+                      .thin = mutant.thin,
+                      .thin_entries = mutant.thin_entries,
+                      .focus = mutant.focus},
+                     counts);
   }
 }
 
@@ -202,7 +235,7 @@ TEST(MutantsBuild, WithAllGuardsNothingIsFound) {
   run_rotten_payload(counts);
   run_reclaim(counts);
   run_overtaken_fill(counts);
-  run_page_entries(counts);
+  run_segments_of_a_round(counts);
   run_crashes({.seed = 1}, counts);
   run_page_crashes({.seed = 1}, counts);
   EXPECT_EQ(counts.violations, 0U) << counts.first_violation;

@@ -7,7 +7,11 @@
 namespace engine::test {
 
 // The thread is not there: the run steps it, and reactors go on between any two of its writes.
-// Options as in run_crashes(), but those of entries, churning and fences.
+// Options as in run_crashes(), but those of churning and fences; chunks' headers count as entries.
 void run_page_crashes(const CrashOptions& options, CrashCounts& counts);
+
+// A scripted case: reactors take segments while a round is under way whose entries are not settled
+// yet.
+void run_segments_of_a_round(CrashCounts& counts);
 
 }  // namespace engine::test

@@ -17,17 +17,21 @@ struct Ignore final : CompletionSink {
 
 }  // namespace
 
-ReclaimDriver::ReclaimDriver(CrashWorld& world, CacheActor& actor, Reclaim::DirtyTail dirty_tail)
-    : world_(world), actor_(actor) {
+ReclaimDriver::ReclaimDriver(CrashWorld& world, CacheActor& actor, Reclaim::DirtyTail dirty_tail,
+                             PageCommitter* committer)
+    : world_(world), actor_(actor), committer_(committer) {
   for (std::uint32_t slot = 0; slot < world_volumes; ++slot) {
     reclaims_[slot] = std::make_unique<Reclaim>(world.volume(slot), dirty_tail);
   }
 }
 
 Reclaim::Step ReclaimDriver::step_of(std::uint32_t slot) {
-  works_ = true;
+  works_ = slot;
+  const Reclaim& reclaim = *reclaims_[slot];
+  const std::uint64_t passed = reclaim.figures().ksets;
   const Reclaim::Step done = reclaims_[slot]->step(actor_);
-  works_ = false;
+  if (reclaim.figures().ksets != passed) moved_before_[slot] = reclaim.figures().moved;
+  works_.reset();
   if (done == Reclaim::Step::stopped && trouble_.empty()) {
     const auto& damage = reclaims_[slot]->damage();
     const auto& error = reclaims_[slot]->error();
@@ -55,10 +59,10 @@ void ReclaimDriver::drain(std::uint32_t slot, std::uint64_t sequence) {
     if (done == Reclaim::Step::idle) return;
     // As long as something is on its way, a step changes nothing.
     if (done == Reclaim::Step::waits) CHECK(step_of(slot) == done);
-    works_ = true;
-    while (actor_.end_turn()) {
+    works_ = slot;
+    while (actor_.end_turn() || (committer_ != nullptr && committer_->step())) {
     }
-    works_ = false;
+    works_.reset();
   }
   if (trouble_.empty()) trouble_ = "reclaim does not come to an end";
 }
@@ -172,7 +176,7 @@ void run_reclaim(CrashCounts& counts) {
     CHECK(!hot.empty() && hot.size() < hits(world, false).size());
     pmem->on_persist_point([&](PersistPoint) {
       for (int sample = 0; sample < 2 && counts.violations == 0; ++sample) {
-        ++counts.states[static_cast<std::size_t>(CrashKind::reclaim)];
+        counts.count(CrashKind::reclaim);
         LoseEverything lose;
         RandomChooser choose(random);
         const auto after = sample == 0 ? pmem->crash(lose) : pmem->crash(choose);

@@ -3,9 +3,11 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/cache/page_committer.h"
 #include "engine/cache/reclaim.h"
 #include "engine/foundation/random.h"
 #include "tests/crash/crash_run.h"
@@ -16,8 +18,10 @@ namespace engine::test {
 // One actor's; a life of the world. The world and the actor outlive it.
 class ReclaimDriver {
  public:
+  // Page granularity: the committer outlives it too, and the actor is its own.
   ReclaimDriver(CrashWorld& world, CacheActor& actor,
-                Reclaim::DirtyTail dirty_tail = Reclaim::DirtyTail::write_backs);
+                Reclaim::DirtyTail dirty_tail = Reclaim::DirtyTail::write_backs,
+                PageCommitter* committer = nullptr);
 
   // One step of each volume's, whether it is wanted or not; what is logged again is committed at
   // the actor's next end_turn().
@@ -35,7 +39,12 @@ class ReclaimDriver {
   // Sectors, ever.
   [[nodiscard]] std::uint64_t moved() const;
   // A step is under way.
-  [[nodiscard]] bool works() const { return works_; }
+  [[nodiscard]] bool works() const { return works_.has_value(); }
+  // It is of a volume that has data on its way to another place, from the first piece that is
+  // copied until K has passed the keys of where it was.
+  [[nodiscard]] bool compacts() const {
+    return works_ && reclaims_[*works_]->figures().moved != moved_before_[*works_];
+  }
   // Empty, or what a reader or reclaim itself has found wrong.
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
 
@@ -51,7 +60,10 @@ class ReclaimDriver {
   CacheActor& actor_;
   std::array<std::unique_ptr<Reclaim>, world_volumes> reclaims_;
   std::vector<Pinned> pinned_;
-  bool works_ = false;
+  PageCommitter* const committer_;
+  std::optional<std::uint32_t> works_;  // for which volume
+  // Sectors that had been moved when K moved last.
+  std::array<std::uint64_t, world_volumes> moved_before_{};
   std::string trouble_;
 };
 

@@ -1,5 +1,4 @@
-// Reclaimer: the least that write-back and reclaim do to a volume's entries, where a test wants
-// neither I/O nor re-logging.
+// Reclaimer: the least that reclaim does to a volume's entries, where a test wants no re-logging.
 #pragma once
 
 #include "engine/cache/volume_cache.h"
@@ -13,12 +12,8 @@ class Reclaimer {
   Reclaimer(CacheDevice& device, VolumeCache& volume, DurableWriter& writer)
       : device_(device), volume_(volume), writer_(writer) {}
 
-  // Everything is on the backing, which the test keeps: D is the end of the log.
-  void write_back();
   // Drops what some closed segments hold, and frees them; their keys stay in the log.
   void free_some(SeededRandom& random);
-  // Drops everything: K is the end of the log, and chunks and segments are freed.
-  void forget_all();
 
  private:
   void free_segment(std::uint32_t segment);

@@ -61,7 +61,7 @@ void run_transient_error(CrashCounts& counts) {
     write(world, world_base, 3);
   }
   SimPmem readable(crashed.content());
-  ++counts.states[static_cast<std::size_t>(CrashKind::rotten_kset)];
+  counts.count(CrashKind::rotten_kset);
   CrashWorld world(readable);
   const VolumeModel::State nothing(world_sectors, 0);
   if (world.trouble().empty() && world.state(0, nothing)[0] == 3) return;
@@ -82,7 +82,7 @@ void run_chunks_behind_damage(CrashCounts& counts) {
     CHECK(world.device().chunks_of(0).chunks.size() > 2);
     rot_kset(*pmem, first, world.device().layout().first_kset() + (rotten - 1) * kset_bytes(1, 64));
   }
-  ++counts.states[static_cast<std::size_t>(CrashKind::rotten_kset)];
+  counts.count(CrashKind::rotten_kset);
   CrashWorld world(*pmem);
   const VolumeModel::State nothing(world_sectors, 0);
   if (world.is_open() && world.damaged(0) && world.state(0, nothing)[0] == rotten - 1) return;
@@ -114,7 +114,7 @@ void run_rotten_payload(CrashCounts& counts) {
   CrashWriteBack write_back(world, disks, random);
   write_back.of(0).set_draining(true);
   for (int turn = 0; turn < 500; ++turn) write_back.turn();
-  ++counts.states[static_cast<std::size_t>(CrashKind::write_back)];
+  counts.count(CrashKind::write_back);
   VolumeModel::State expected = nothing;
   expected[1] = 1;
   const auto trouble = write_back.of(0).status().trouble;

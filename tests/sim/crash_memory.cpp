@@ -83,7 +83,7 @@ void CrashMemory<U, W>::choose_unit(std::uint64_t number, const Unit& unit, Cras
     if (old_is_unreadable && choose.pick(2) == 0) unreadable_.push_back(number);
     return;
   }
-  if (tearing == Tearing::destroys && choose.pick(6) == 2) {
+  if (tearing == Tearing::destroys && choose.pick(destroying_ways) == destroying_choice) {
     save(number);
     std::memset(place_of(number), 0xa5, U);
     return;

@@ -45,6 +45,9 @@ class CrashMemory {
   // Zeros, all settled. `size`: whole units.
   explicit CrashMemory(ByteCount size);
   enum class Tearing : std::uint8_t { mixes, destroys };
+  // In one of so many ways, each unit that is not settled is destroyed.
+  static constexpr std::size_t destroying_ways = 6;
+  static constexpr std::size_t destroying_choice = 2;
   // What is left of `parent` after a crash, all settled.
   CrashMemory(CrashMemory& parent, CrashChooser& choose, Tearing tearing = Tearing::mixes);
   CrashMemory(const CrashMemory&) = delete;

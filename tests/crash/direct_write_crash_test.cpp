@@ -1,16 +1,18 @@
-// Power fails while writes go into the cache and around it, in modes that change: whatever was
-// answered is read afterwards, each block whole.
+// Power fails while writes go into the cache and around it, in modes that change under them:
+// whatever was answered is read afterwards, each block whole.
 #include <gtest/gtest.h>
 
-#include <iostream>
 #include <list>
 
+#include "tests/crash/crash_form.h"
 #include "tests/engine/volume/cache_front_kit.h"
 
 namespace engine {
 namespace {
 
 using Kind = VolumeIo::Kind;
+using test::CrashCounts;
+using test::CrashKind;
 using test::FrontLife;
 using test::FrontUpkeep;
 using test::HostIo;
@@ -66,38 +68,79 @@ class Allowed {
   std::list<Write> under_way_;
 };
 
+// As the device says it.
+struct Mode {
+  CacheMode mode;
+  format::CacheMode on_media;
+};
+constexpr Mode modes[] = {{CacheMode::write_back, format::CacheMode::write_back},
+                          {CacheMode::write_around, format::CacheMode::write_around},
+                          {CacheMode::pass_through, format::CacheMode::pass_through},
+                          {CacheMode::write_through, format::CacheMode::write_through}};
+
 // A volume from its beginning to its end, looked at wherever a crash can leave something new.
 class CrashedLife {
  public:
-  explicit CrashedLife(std::uint64_t seed) : random_(seed), crash_random_(seed + 1000) {
+  CrashedLife(std::uint64_t seed, CrashCounts& counts)
+      : counts_(counts), random_(seed), crash_random_(seed + 1000) {
     life_.backing.inner.disk().sync();
-    life_.lines->on_persist_point([this](PersistPoint) { look(4); });
-    upkeep_.beside = [this] {
-      if (life_.backing.inner.release_any()) look(2);
-    };
+    life_.lines->on_persist_point([this](PersistPoint) { look(is_switching() ? 2 : 4); });
+    upkeep_.beside = [this] { go_on_beside(); };
     life_.backing.inner.hold(random_.chance(2, 3));
   }
   ~CrashedLife() {
     life_.lines->on_persist_point({});
+    upkeep_.beside = {};
     life_.backing.inner.hold(false);
     life_.backing.inner.release_all();
   }
 
   void step() {
-    static constexpr CacheMode modes[] = {CacheMode::write_back, CacheMode::write_around,
-                                          CacheMode::pass_through, CacheMode::write_through};
-    if (random_.chance(1, 5)) {
-      life_.front->set_mode(modes[random_.below(4)]);
-      upkeep_.follow_mode();
-    }
+    if (random_.chance(1, 5)) switch_mode();
     for (std::uint64_t commands = 1 + random_.below(3); commands > 0; --commands) command();
     if (random_.chance(1, 3)) upkeep_.drain();
     upkeep_.work();
     look(1);
   }
-  [[nodiscard]] std::uint64_t states() const { return states_; }
 
  private:
+  // Disks answer, hosts write and read, and modes change, while write-back is at work.
+  void go_on_beside() {
+    if (life_.backing.inner.release_any()) look(2);
+    if (random_.chance(1, 12)) command();
+    if (random_.chance(1, 40)) switch_mode();
+  }
+
+  // As the keeper's thread does it.
+  void switch_mode() {
+    const Mode& next = modes[random_.below(std::size(modes))];
+    if (next.on_media == settled_mode_) return;
+    new_mode_ = next.on_media;
+    CacheVolumeTable& volumes = life_.cache.device->volumes();
+    CacheVolumeBinding binding = volumes[0].binding;
+    binding.mode = next.on_media;
+    ASSERT_TRUE(volumes.set_binding(*life_.writer, 0, binding));
+    settled_mode_ = next.on_media;
+    new_mode_.reset();
+    life_.front->set_mode(next.mode);
+    upkeep_.follow_mode();
+    begun_before_ = life_.commands.size();
+    published_before_ = life_.volume->commit().published();
+  }
+
+  // What has begun in the mode before is under way, or is not yet where the new one wants it.
+  [[nodiscard]] bool is_switching() {
+    if (new_mode_) return true;
+    while (ended_before_ < begun_before_ && life_.commands[ended_before_].has_ended) {
+      ++ended_before_;
+    }
+    if (ended_before_ < begun_before_) return true;
+    const CacheMode mode = life_.front->mode();
+    if (goes_around(mode)) return life_.front->write_way() != CacheFront::WriteWay::backing;
+    return mode == CacheMode::write_through &&
+           life_.cache.device->volumes()[0].tails.dirty_tail < published_before_;
+  }
+
   void command() {
     const std::uint64_t count = 1 + random_.below(8);
     const std::uint64_t at = random_.below(sectors - count + 1);
@@ -113,17 +156,21 @@ class CrashedLife {
   // At one of so many.
   void look(std::uint64_t one_in) {
     if (testing::Test::HasFailure() || !crash_random_.chance(1, one_in)) return;
-    ++states_;
+    counts_.count(is_switching() ? CrashKind::mode_switch : CrashKind::settled_mode);
     RandomChooser choose(crash_random_);
     const auto after = life_.lines->crash(choose);
     test::OpenVolume recovered(*after);
     EXPECT_FALSE(recovered.report.damaged());
+    const format::CacheMode mode = recovered.device->volumes()[0].binding.mode;
+    EXPECT_TRUE(mode == settled_mode_ || mode == new_mode_);
     const auto disk = disk_after_crash();
     std::vector<int> found = recovered.read(0, sectors);
     for (std::uint64_t sector = 0; sector < sectors; ++sector) {
       if (found[sector] == -1) found[sector] = std::to_integer<int>(disk[sector * 512]);
     }
-    EXPECT_EQ(allowed_.complaint(found), "");
+    const std::string complaint = allowed_.complaint(found);
+    if (testing::Test::HasFailure() || !complaint.empty()) ++counts_.violations;
+    EXPECT_EQ(complaint, "");
   }
 
   // What the disk has been given and has not done may be there in part.
@@ -140,26 +187,31 @@ class CrashedLife {
     return left;
   }
 
+  CrashCounts& counts_;
   SeededRandom random_;        // the workload
   SeededRandom crash_random_;  // what power failure leaves
   FrontLife life_{test::Media::lines, 64};
   FrontUpkeep upkeep_{life_};
   Allowed allowed_;
   std::uint64_t next_ = 0;
-  std::uint64_t states_ = 0;
+  format::CacheMode settled_mode_ = format::CacheMode::write_back;
+  std::optional<format::CacheMode> new_mode_;  // is being written down
+  // When the mode changed last.
+  std::size_t begun_before_ = 0;  // commands
+  std::size_t ended_before_ = 0;  // of those, at least
+  std::uint64_t published_before_ = 0;
 };
 
 TEST(DirectWriteCrash, WhatWasAnsweredIsReadWhicheverWayItWent) {
-  constexpr std::uint64_t lives = 12;
-  std::uint64_t states = 0;
-  for (std::uint64_t seed = 1; seed <= lives && !testing::Test::HasFailure(); ++seed) {
+  const std::uint64_t wanted = test::wanted_states(20);
+  CrashCounts counts;
+  for (std::uint64_t seed = 1; counts.total() < wanted && !testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    CrashedLife life(seed);
+    CrashedLife life(seed, counts);
     for (int steps = 0; steps < 60 && !testing::Test::HasFailure(); ++steps) life.step();
-    states += life.states();
   }
-  std::cout << "crash states: " << states << "\n";
-  EXPECT_TRUE(states >= 2000 || testing::Test::HasFailure());
+  constexpr CrashKind kinds[] = {CrashKind::mode_switch, CrashKind::settled_mode};
+  test::expect_spread(counts, wanted, kinds, 500);
 }
 
 }  // namespace
