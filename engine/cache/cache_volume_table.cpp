@@ -9,6 +9,7 @@
 #include "engine/cache/cache_volume_entries.h"
 #include "engine/foundation/byte_cursor.h"
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 
 namespace engine {
 namespace {
@@ -177,7 +178,7 @@ Result<std::uint32_t, CacheError> CacheVolumeTable::attach(DurableWriter& writer
   const auto places = layout_.volume_entry(*free, entry_types[1]);
   for (const MediaOffset place : places) {
     auto done = writer.write(place, std::as_bytes(std::span(entries)));
-    if (done) done = writer.settle();
+    if (done && GUARD("entries of a slot before its identity")) done = writer.settle();
     if (!done) {
       slot.volume.damaged = true;
       return io_error(done.error(), place, *free);

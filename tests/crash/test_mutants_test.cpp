@@ -79,6 +79,19 @@ constexpr Mutant mutants[] = {
     // Tables.
     {"grown tables before the superblock", "CacheCrash.Grow"},
     {"replicas made equal", "OpenCache.AnyBitOfOneTableIsHealed"},
+    {"superblock crc", "CacheCrash.Grow:CacheLayout.HostileSuperblocks"},
+    {"superblock before its magic", "CacheCrash.Format*"},
+    {"old cache withdrawn first", "CacheCrash.Format*"},
+    {"one superblock at a time", "CacheCrash.Grow"},
+    {"entries of a slot before its identity", "CacheCrash.Attach*"},
+    {"what was left is settled before it is healed",
+     "CacheCrash.OpenSettlesWhatAKilledProcessHasLeft"},
+    // What lies beside the images.
+    {"pool label crc", "PoolLabel.EveryFlippedBitIsRefused"},
+    {"volume table crc", "VolumeTable.EveryFlippedBitIsRefused"},
+    {"marker crc", "MarkerFile.AnyFlippedBitLeavesTheOtherSlot"},
+    {"journal crc", "JournalFile.NothingIsChangedByOneThatIsDamagedAnywhere"},
+    {"journal data crc", "JournalFile.NothingIsChangedByOneThatIsDamagedAnywhere"},
     {"stale behind the dirty tail is damage", "VolumeRecovery.StaleKeyBehindTheDirtyTailIsDamage"},
 };
 

@@ -210,7 +210,7 @@ TEST_F(CacheCrash, OpenSettlesWhatAKilledProcessHasLeft) {
     pmem.kill_process();
     pmem.on_persist_point([&](PersistPoint) {
       // Whatever is lost while it opens: never both replicas.
-      for (int sample = 0; sample < 20; ++sample) {
+      for (int sample = 0; sample < 400; ++sample) {
         SeededRandom random(static_cast<std::uint64_t>(sample) + 1);
         RandomChooser choose(random);
         const auto after = pmem.crash(choose);

@@ -168,6 +168,19 @@ TEST(MarkerFile, TheNewerWholeSlotCounts) {
   EXPECT_EQ(decode_marker(bytes, uuid_of(1)).error().kind, PoolError::Kind::damaged);
 }
 
+TEST(MarkerFile, AnyFlippedBitLeavesTheOtherSlot) {
+  const StoredMark old{.mark = clean(3), .sequence = 5};
+  const StoredMark young{.mark = in_progress(3, 9), .sequence = 6};
+  auto bytes = file_of(young, old);
+  for (std::size_t bit = 0; bit < 8 * sizeof(format::BackingMarkerSlot); ++bit) {
+    const auto mask = std::byte{1} << (bit % 8);
+    bytes[bit / 8] ^= mask;
+    const auto read = decode_marker(bytes, uuid_of(1));
+    ASSERT_TRUE(read && read.value() == old) << "bit " << bit;
+    bytes[bit / 8] ^= mask;
+  }
+}
+
 TEST(MarkerFile, WhatIsNotThisVolumesMarkerIsRefused) {
   const StoredMark stored{.mark = clean(3), .sequence = 5};
   const auto bytes = file_of(stored, stored);
