@@ -38,15 +38,24 @@ std::unique_ptr<CrashCommand> some_command(
     command->model.ranges.push_back(
         {{world_base.value + random.below(world_sectors - 4)}, {count}});
   }
-  if (command->kind == Kind::zeroes) return command;
-  command->data.resize(range.count.value * sector_size);
-  for (std::uint64_t at = 0; at < range.count.value; ++at) {
-    const std::uint64_t sector = range.begin.value + at;
-    fill_sector(std::span(command->data).subspan(at * sector_size, sector_size),
-                command->kind == Kind::fill ? backing(slot)[sector - world_base.value] : writer,
-                sector);
+  if (command->kind == Kind::zeroes) {
+    if (writer % 2 == 0) command->space = VolumeCache::ZeroedSpace::given_back;
+    return command;
   }
+  command->fill_data([&](Sector sector) {
+    return command->kind == Kind::fill ? backing(slot)[sector.value - world_base.value] : writer;
+  });
   return command;
+}
+
+void CrashCommand::fill_data(FunctionRef<Writer(Sector)> writer) {
+  const SectorRange range = model.ranges.front();
+  data.resize(range.count.value * sector_size);
+  for (std::uint64_t at = 0; at < range.count.value; ++at) {
+    const Sector sector{range.begin.value + at};
+    fill_sector(std::span(data).subspan(at * sector_size, sector_size), writer(sector),
+                sector.value);
+  }
 }
 
 Result<void, CacheRefusal> submit(VolumeCache& volume, CacheActor& actor, CrashCommand& command,
@@ -56,7 +65,7 @@ Result<void, CacheRefusal> submit(VolumeCache& volume, CacheActor& actor, CrashC
     case CrashCommand::Kind::write:
       return volume.write(actor, command, range, command.data);
     case CrashCommand::Kind::zeroes:
-      return volume.write_zeroes(actor, command, command.model.ranges);
+      return volume.write_zeroes(actor, command, command.model.ranges, command.space);
     case CrashCommand::Kind::fill:
       break;
   }

@@ -22,9 +22,12 @@ struct CrashCommand final : CommitRecord {
   CrashCommand(CompletionSink& sink, std::uint32_t of) : CommitRecord(sink), slot(of) {}
 
   [[nodiscard]] bool is_ordered() const { return kind != Kind::fill; }
+  // Of its first range.
+  void fill_data(FunctionRef<Writer(Sector)> writer);
 
   std::uint32_t slot;
   Kind kind = Kind::write;
+  VolumeCache::ZeroedSpace space = VolumeCache::ZeroedSpace::kept;  // of zeroes
   ModelCommand model;
   std::vector<std::byte> data;
   std::size_t index = 0;
