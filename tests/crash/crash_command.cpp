@@ -19,15 +19,6 @@ SectorRange some_range(SeededRandom& random) {
   return {{world_base.value + at}, {count}};
 }
 
-std::vector<std::byte> data_of(SectorRange range, FunctionRef<Writer(std::uint64_t)> written_by) {
-  std::vector<std::byte> data(range.count.value * sector_size);
-  for (std::uint64_t at = 0; at < range.count.value; ++at) {
-    const std::uint64_t sector = range.begin.value + at;
-    fill_sector(std::span(data).subspan(at * sector_size, sector_size), written_by(sector), sector);
-  }
-  return data;
-}
-
 std::optional<SectorRange> first_hole(VolumeCache& volume, SectorRange range) {
   std::optional<SectorRange> hole;
   std::vector<std::byte> bytes(range.count.value * sector_size);
@@ -46,8 +37,8 @@ Result<bool, CacheRefusal> submit_fill(VolumeCache& volume, CacheActor& actor,
   volume.misses().begin(*hole, command.miss);
   CHECK(command.miss.reads());
   const SectorRange range = command.miss.range();
-  command.data = data_of(
-      range, [&backing](std::uint64_t sector) { return backing[sector - world_base.value]; });
+  command.fill_data(range,
+                    [&backing](Sector sector) { return backing[sector.value - world_base.value]; });
   CHECK(volume.misses().take_joined(command.miss) == nullptr);
   const auto taken = volume.fill(actor, command, range, command.data, &command.miss.overtaken());
   if (taken) return true;
@@ -74,8 +65,11 @@ std::unique_ptr<CrashCommand> some_command(SeededRandom& random, CompletionSink&
     command->model.ranges.push_back(
         {{world_base.value + random.below(world_sectors - 4)}, {count}});
   }
+  if (command->kind == Kind::zeroes && writer % 2 == 0) {
+    command->space = VolumeCache::ZeroedSpace::given_back;
+  }
   if (command->kind == Kind::write) {
-    command->data = data_of(range, [writer](std::uint64_t) { return writer; });
+    command->fill_data(range, [writer](Sector) { return writer; });
   }
   return command;
 }
@@ -85,10 +79,19 @@ Result<bool, CacheRefusal> submit(VolumeCache& volume, CacheActor& actor, CrashC
   const SectorRange range = command.model.ranges.front();
   if (command.kind == CrashCommand::Kind::fill) return submit_fill(volume, actor, command, backing);
   const auto taken = command.kind == CrashCommand::Kind::zeroes
-                         ? volume.write_zeroes(actor, command, command.model.ranges)
+                         ? volume.write_zeroes(actor, command, command.model.ranges, command.space)
                          : volume.write(actor, command, range, command.data);
   if (!taken) return taken.error();
   return true;
+}
+
+void CrashCommand::fill_data(SectorRange range, FunctionRef<Writer(Sector)> writer) {
+  data.resize(range.count.value * sector_size);
+  for (std::uint64_t at = 0; at < range.count.value; ++at) {
+    const Sector sector{range.begin.value + at};
+    fill_sector(std::span(data).subspan(at * sector_size, sector_size), writer(sector),
+                sector.value);
+  }
 }
 
 void finish(VolumeCache& volume, CrashCommand& command) {

@@ -23,10 +23,13 @@ struct CrashCommand final : CommitRecord {
   CrashCommand(CompletionSink& sink, std::uint32_t of) : CommitRecord(sink), slot(of) {}
 
   [[nodiscard]] bool is_ordered() const { return kind != Kind::fill; }
+  // What each sector of the range says.
+  void fill_data(SectorRange range, FunctionRef<Writer(Sector)> writer);
 
   std::uint32_t slot;
   Kind kind = Kind::write;
   MissPart miss;  // a fill's, in the volume's table until it is through
+  VolumeCache::ZeroedSpace space = VolumeCache::ZeroedSpace::kept;  // of zeroes
   ModelCommand model;
   std::vector<std::byte> data;
   std::size_t index = 0;

@@ -16,7 +16,7 @@ CrashDisk::CrashDisk(Sector base, const BackingImage& image)
 CrashDisk::~CrashDisk() { CHECK(waiting_.empty()); }
 
 void CrashDisk::submit(IoLane& lane, BackingIo& io) {
-  if (io.kind == BackingIo::Kind::write || io.kind == BackingIo::Kind::zero_range) apply(io);
+  if (io.kind != BackingIo::Kind::read && io.kind != BackingIo::Kind::sync) apply(io);
   if (io.kind == BackingIo::Kind::sync) {
     for (const auto& [at, versions] : versions_) covered_[at] = ended(versions);
   }
@@ -75,7 +75,7 @@ void CrashDisk::end_journal(const JournalIo& io, bool fails, SeededRandom& rando
 }
 
 void CrashDisk::apply(const BackingIo& io) {
-  const bool zeros = io.kind == BackingIo::Kind::zero_range;
+  const bool zeros = io.kind != BackingIo::Kind::write;
   const std::uint64_t first = io.offset.value / sector_size;
   const std::uint64_t count = (zeros ? io.length.value : io.buffer.size()) / sector_size;
   for (std::uint64_t sector = first; sector < first + count; ++sector) {
@@ -188,18 +188,42 @@ void CrashDisk::abandon() {
 }
 
 BackingImage CrashDisk::crash(SeededRandom& random) const {
+  return crash_with([&random](std::uint64_t count) { return random.below(count); });
+}
+
+BackingImage CrashDisk::crash(CrashChooser& choose) const {
+  // Its first choice is what is there for sure, and that is the last here.
+  return crash_with(
+      [&choose](std::uint64_t count) { return (choose.pick(count) + count - 1) % count; });
+}
+
+BackingImage CrashDisk::crash_with(FunctionRef<std::uint64_t(std::uint64_t)> below) const {
   BackingImage image = image_;
   for (const auto& [at, versions] : versions_) {
-    const std::uint64_t choice = random.below(versions.size() + 1);
+    const std::uint64_t choice = below(versions.size() + 1);
     if (choice < versions.size()) image.sectors[at] = versions[choice].writer;
   }
   for (const Unsynced& write : unsynced_) {
-    image.journal = with(image.journal, write, [&random] { return random.chance(1, 2); });
+    image.journal = with(image.journal, write, [&below] { return below(2) == 0; });
   }
   for (const Waiting& waiting : waiting_) {
-    if (waiting.mark != nullptr && random.chance(1, 2)) image.mark = waiting.mark->mark;
+    if (waiting.mark != nullptr && below(2) == 0) image.mark = waiting.mark->mark;
   }
   return image;
+}
+
+std::uint64_t CrashDisk::crashes() const {
+  constexpr std::uint64_t many = 1U << 20;
+  std::uint64_t count = 1;
+  for (const auto& [at, versions] : versions_)
+    count = std::min(many, count * (versions.size() + 1));
+  for (const Unsynced& write : unsynced_) {
+    for (std::size_t at = 0; at < write.bytes.size(); at += sector_size) {
+      count = std::min(many, count * 2);
+    }
+  }
+  for (const Waiting& waiting : waiting_) count *= waiting.mark != nullptr ? 2 : 1;
+  return count;
 }
 
 }  // namespace engine::test

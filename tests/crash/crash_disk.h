@@ -14,6 +14,7 @@
 #include "engine/media/backing_journal.h"
 #include "engine/media/backing_marker.h"
 #include "tests/crash/volume_model.h"
+#include "tests/sim/crash_chooser.h"
 
 namespace engine::test {
 
@@ -50,6 +51,9 @@ class CrashDisk final : public BackingDevice, public BackingMarker, public Backi
   void abandon();
 
   [[nodiscard]] BackingImage crash(SeededRandom& random) const;
+  [[nodiscard]] BackingImage crash(CrashChooser& choose) const;
+  // How many different ones there are now; a large number if there are more.
+  [[nodiscard]] std::uint64_t crashes() const;
   // As reads see it.
   [[nodiscard]] const VolumeModel::State& current() const { return current_; }
   [[nodiscard]] const std::optional<BackingMark>& mark() const { return image_.mark; }
@@ -75,6 +79,8 @@ class CrashDisk final : public BackingDevice, public BackingMarker, public Backi
     const JournalIo* io = nullptr;  // that is not over; null: it is
     bool is_covered = false;        // by the sync that is under way
   };
+  // `below(n)`: a choice among n.
+  [[nodiscard]] BackingImage crash_with(FunctionRef<std::uint64_t(std::uint64_t)> below) const;
   void apply(const BackingIo& io);
   void end_journal(const JournalIo& io, bool fails, SeededRandom& random);
   [[nodiscard]] static std::shared_ptr<const std::vector<std::byte>> with(

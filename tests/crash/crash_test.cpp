@@ -2,11 +2,14 @@
 // the log's order that holds every acknowledged command.
 #include <gtest/gtest.h>
 
+#include <iostream>
+
 #include "tests/crash/crash_form.h"
 #include "tests/crash/crash_run.h"
 #include "tests/crash/lost_blocks.h"
 #include "tests/crash/page_crash_run.h"
 #include "tests/crash/reclaim_driver.h"
+#include "tests/crash/small_workload.h"
 
 namespace engine::test {
 namespace {
@@ -43,7 +46,38 @@ TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
   EXPECT_TRUE(wanted < usual_crash_states || counts.journals >= 500U) << counts.journals;
 }
 
+// Every turn of the second actor inside of the first one's; and from there the whole story, with a
+// journal and without.
+TEST(SmallWorkload, PowerFailsAtEveryPointWithEveryChoice) {
+  CrashCounts counts;
+  SmallWorkloadFigures figures;
+  for (const bool journalled : {false, true}) {
+    for (std::uint64_t inside = 0; counts.violations == 0; ++inside) {
+      const CrashOptions options{
+          .seed = inside, .states = ~std::uint64_t{0}, .journalled = journalled};
+      if (!run_small_workload(options, counts, figures)) break;
+    }
+  }
+  std::cout << "persist points: " << figures.points << "\n"
+            << "persist points with every choice: " << figures.exhaustive << "\n";
+  constexpr CrashKind of_story[] = {data_copy,  kset_append, recovery,  second_recovery,
+                                    write_back, reclaim,     compaction};
+  expect_spread(counts, 0, of_story, 100);
+}
+
 // FOREBAY_CRASH_SEED: the one to look at.
+TEST(SmallWorkload, OneSeed) {
+  CrashCounts counts;
+  SmallWorkloadFigures figures;
+  for (const bool journalled : {false, true}) {
+    const CrashOptions options{.seed = number_of("FOREBAY_CRASH_SEED", 0),
+                               .states = ~std::uint64_t{0},
+                               .journalled = journalled};
+    (void)run_small_workload(options, counts, figures);
+  }
+  EXPECT_EQ(counts.violations, 0U) << counts.first_violation;
+}
+
 TEST(CrashSuite, OneSeed) {
   CrashCounts counts;
   run_crashes(options_of(number_of("FOREBAY_CRASH_SEED", 1)), counts);

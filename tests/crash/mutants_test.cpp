@@ -19,6 +19,7 @@
 #include "tests/crash/lost_blocks.h"
 #include "tests/crash/page_crash_run.h"
 #include "tests/crash/reclaim_driver.h"
+#include "tests/crash/small_workload.h"
 
 namespace engine::test {
 namespace {
@@ -34,11 +35,12 @@ struct Mutant {
   CrashFocus focus = CrashFocus::cache;
   bool pages = false;  // on media of pages
   bool journalled = false;
+  bool small = false;  // a story with every choice, see small_workload.h
 };
 
 [[nodiscard]] constexpr auto workload_of(const Mutant& mutant) {
   return std::tuple(mutant.seed, mutant.states, mutant.thin, mutant.thin_entries, mutant.focus,
-                    mutant.pages, mutant.journalled);
+                    mutant.pages, mutant.journalled, mutant.small);
 }
 
 constexpr Mutant of_write_back(const char* guard) {
@@ -62,6 +64,11 @@ constexpr Mutant of_reclaim_on_pages(const char* guard, std::uint64_t seed = 1) 
 
 constexpr Mutant of_journal(const char* guard) {
   return {.guard = guard, .focus = CrashFocus::write_back, .journalled = true};
+}
+
+constexpr Mutant in_small_workload(const char* guard, CrashFocus focus = CrashFocus::cache,
+                                   bool journalled = false) {
+  return {.guard = guard, .focus = focus, .journalled = journalled, .small = true};
 }
 
 constexpr Mutant mutants[] = {
@@ -128,11 +135,23 @@ constexpr Mutant mutants[] = {
     of_write_back_on_pages("backing flush before D"),
     of_write_back_on_pages("backing flush result"),
     of_reclaim_on_pages("key tail at or below the dirty tail"),
-    of_reclaim_on_pages("key tail before its chunks", 22),
     of_reclaim_on_pages("free at or below the dirty tail", 22),
     of_reclaim_on_pages("conditional key of reclaim", 8),
     of_reclaim_on_pages("pinned segment", 15),
     of_reclaim_on_pages("generation of the next use"),
+    in_small_workload("data fence"),
+    in_small_workload("kset fence"),
+    in_small_workload("kset crc"),
+    in_small_workload("publish before acknowledgement"),
+    in_small_workload("one replica at a time"),
+    in_small_workload("entry fence"),
+    in_small_workload("target before the first write", CrashFocus::write_back),
+    in_small_workload("marker before the first write", CrashFocus::write_back),
+    in_small_workload("backing flush before D", CrashFocus::write_back),
+    in_small_workload("backing flush behind the writes", CrashFocus::write_back),
+    in_small_workload("journal synced before the marker", CrashFocus::write_back, true),
+    in_small_workload("journalled before the first write", CrashFocus::write_back, true),
+    in_small_workload("applied journal is synced", CrashFocus::write_back, true),
 };
 
 // What the child says that ran a mutant. A failed CHECK of the engine ends it.
@@ -178,10 +197,23 @@ void run_line_mutant(const Mutant& mutant, CrashCounts& counts) {
   }
 }
 
+void run_small_mutant(const Mutant& mutant, CrashCounts& counts) {
+  SmallWorkloadFigures figures;
+  for (std::uint64_t inside = 0; counts.violations == 0; ++inside) {
+    const CrashOptions options{.seed = inside,
+                               .states = ~std::uint64_t{0},
+                               .focus = mutant.focus,
+                               .journalled = mutant.journalled};
+    if (!run_small_workload(options, counts, figures)) return;
+  }
+}
+
 void run_mutant(const Mutant& mutant, Verdict& verdict) {
   switch_guard_off(mutant.guard);
   CrashCounts& counts = verdict.counts;
-  if (mutant.pages) {
+  if (mutant.small) {
+    run_small_mutant(mutant, counts);
+  } else if (mutant.pages) {
     run_page_mutant(mutant, counts);
   } else {
     run_line_mutant(mutant, counts);
@@ -210,7 +242,8 @@ TEST_P(Mutants, Dies) {
   const bool stopped = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
   const std::uint64_t states = verdict.counts.total();
   const bool killed = stopped || verdict.counts.violations > 0;
-  std::cout << "mutant: " << mutant.guard << (mutant.pages ? ", on pages" : "") << " -> "
+  std::cout << "mutant: " << mutant.guard << (mutant.pages ? ", on pages" : "")
+            << (mutant.small ? ", in a small workload" : "") << " -> "
             << (killed ? "killed after " : "SURVIVED ") << states << " states"
             << (stopped ? ": a CHECK of the engine failed" : "")
             << (killed && !stopped ? std::string(": ") + verdict.text.data() : "") << "\n";
@@ -230,7 +263,7 @@ std::string name_of(const testing::TestParamInfo<Mutant>& info) {
     name += upper ? static_cast<char>(std::toupper(letter)) : letter;
     upper = false;
   }
-  return info.param.pages ? name + "OnPages" : name;
+  return name + (info.param.pages ? "OnPages" : info.param.small ? "InASmallWorkload" : "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Without, Mutants, testing::ValuesIn(mutants), name_of);

@@ -38,6 +38,24 @@ class KeepEverything final : public CrashChooser {
   std::size_t pick(std::size_t versions) override { return versions - 1; }
 };
 
+// All is as it was but one unit, or all was stored but one.
+class AllButOne final : public CrashChooser {
+ public:
+  enum class Others : std::uint8_t { lost, kept };
+  // `one`: which of those that there is a choice for.
+  AllButOne(std::size_t one, Others others) : one_(one), others_(others) {}
+  bool tear() override { return false; }
+  std::size_t pick(std::size_t versions) override {
+    const bool keeps = (at_++ == one_) != (others_ == Others::kept);
+    return keeps ? versions - 1 : 0;
+  }
+
+ private:
+  const std::size_t one_;
+  const Others others_;
+  std::size_t at_ = 0;
+};
+
 // One of several tempers for each crash: fair, nearly everything kept, nearly everything lost.
 // (Fair alone would hardly ever lose just one line of a hundred.)
 class RandomChooser final : public CrashChooser {
