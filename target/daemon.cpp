@@ -87,6 +87,15 @@ std::string device_waited_for(const config::Volume& wish, const engine::VolumeCo
   return waits && wish.cache ? wish.cache->device.value : std::string();
 }
 
+std::vector<control::LostRange> ranges_of(const engine::LostRanges& lost) {
+  std::vector<control::LostRange> all;
+  for (const engine::LostRange& range : lost.all()) {
+    all.push_back({.offset_bytes = range.begin.value * engine::sector_bytes,
+                   .length_bytes = range.count.value * engine::sector_bytes});
+  }
+  return all;
+}
+
 std::string order_of(const config::Volume& wish) {
   const bool is_journalled =
       wish.cache && wish.cache->ordered == config::VolumeCache::Ordered::journal;
@@ -234,11 +243,15 @@ engine::Result<void, std::string> Daemon::start_control() {
     engine_->give_up_lost(volume, std::move(done));
   };
   routes.abandon = [this](const std::string& volume, const std::string& cache,
-                          control::ControlRoutes::Done done) {
+                          control::ControlRoutes::AbandonDone done) {
     const auto uuid = engine::Uuid::parse(cache);
     if (!uuid) return done("\"" + cache + "\" is no UUID; status says which cache is missing");
-    log_warn("volume={} cache={} abandoned: what it has and the pool lacks is lost", volume, cache);
-    engine_->abandon_cache(volume, *uuid, std::move(done));
+    engine_->abandon_cache(volume, *uuid, [volume, cache, done = std::move(done)](auto left) {
+      if (!left) return done(left.error());
+      log_warn("volume={} cache={} abandoned: the volume is now {}", volume, cache,
+               left.value().text);
+      done(control::ControlRoutes::Abandoned{left.value().text});
+    });
   };
   TRY(control_,
       control::ControlServer::start(config_.control.socket.value, group, std::move(routes)));
@@ -397,6 +410,7 @@ control::Status Daemon::status() const {
     const auto& wish = config_.volumes.at(identity.name);
     const engine::VolumeCondition now = volume->condition();
     const auto cache = engine_->cache_of(identity.name);
+    const engine::LossStatus lost = engine_->losses_of(identity.name);
     status.volumes.push_back(
         {.name = identity.name,
          .pool = wish.pool.value,
@@ -408,11 +422,15 @@ control::Status Daemon::status() const {
          .draining = cache && cache->draining,
          .detaching = cache && cache->detaching,
          .detach_error = cache ? cache->detach_error : std::string(),
+         .drain_bytes = cache ? cache->drain_left.value : 0,
          .drain_seconds = cache && cache->time_left
                               ? std::chrono::ceil<std::chrono::seconds>(*cache->time_left).count()
                               : -1,
          .consistent_time_ms = cache ? cache->consistent_time_ms : 0,
          .pool_mixed = cache && cache->backing_mixed,
+         .lost_bytes = lost.ranges.sectors().value * engine::sector_bytes,
+         .lost_ranges = ranges_of(lost.ranges),
+         .lost_reads = lost.reads,
          .uuid = identity.uuid.is_nil() ? std::string("-") : identity.uuid.text(),
          .size_bytes = (now.size * identity.block_size).value,
          .block_size = identity.block_size.bytes,

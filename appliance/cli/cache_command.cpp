@@ -2,14 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <boost/json/array.hpp>
 #include <cstdio>
 
 #include "appliance/cli/control_client.h"
 #include "appliance/cli/progress.h"
 #include "appliance/cli/request.h"
-#include "appliance/cli/status_screen.h"
 
 namespace cli {
 namespace {
@@ -23,7 +21,7 @@ std::string member(const value& object, const char* key) {
 
 // Empty: nothing is left of it.
 std::string left_of_detachment(const value& volume) {
-  return volume.at("detaching").as_bool() ? dirty_text(volume) : std::string();
+  return volume.at("detaching").as_bool() ? drain_text(volume) : std::string();
 }
 
 std::string why_not_detached(const value& volume) {
@@ -33,14 +31,7 @@ std::string why_not_detached(const value& volume) {
 
 std::string left_of_retirement(const value& status, const std::string& device) {
   if (!find(status, "caches", device).at("retiring").as_bool()) return {};
-  std::uint64_t volumes = 0;
-  std::uint64_t dirty = 0;
-  for (const auto& volume : status.at("volumes").as_array()) {
-    if (member(volume, "cache") != device) continue;
-    ++volumes;
-    dirty += volume.at("dirty_bytes").to_number<std::uint64_t>();
-  }
-  return fmt::format("{} left of {} volume{}", size_text(dirty), volumes, volumes == 1 ? "" : "s");
+  return retirement_text(status, device);
 }
 
 void print_what_keeps(const value& status, const std::string& device) {

@@ -4,11 +4,12 @@
 #include <boost/json/value.hpp>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace cli {
 
-// Out of the daemon's status: what is left of it ("3.1 GiB left, 2m 5s"); empty: it is over.
+// Out of the daemon's status: what is left of it ("3.1 GiB, about 2m 5s left"); empty: it is over.
 using LookAtProgress = std::function<std::string(const boost::json::value& status)>;
 
 struct Watched {
@@ -29,7 +30,12 @@ void note_interrupt();
 [[nodiscard]] Watched watch(const std::string& socket, const std::string& name,
                             const std::string& ctrl_c, const LookAtProgress& look);
 
-// Of one volume of the status: how much is dirty, and how long that takes.
-[[nodiscard]] std::string dirty_text(const boost::json::value& volume);
+// "3.1 GiB, about 2m 5s left"; without a time where nobody knows one.
+[[nodiscard]] std::string left_text(std::uint64_t bytes, std::optional<std::uint64_t> seconds);
+// The same of what one volume of the status has to bring to its pool.
+[[nodiscard]] std::string drain_text(const boost::json::value& volume);
+// And of all volumes that a cache device serves.
+[[nodiscard]] std::string retirement_text(const boost::json::value& status,
+                                          const std::string& device);
 
 }  // namespace cli

@@ -11,15 +11,22 @@ namespace cli {
 
 bool ask(const std::string& socket, const std::string& kind, const std::string& name,
          const std::string& what, const boost::json::object& how) {
+  return answer_of(socket, kind, name, what, how).has_value();
+}
+
+std::optional<boost::json::value> answer_of(const std::string& socket, const std::string& kind,
+                                            const std::string& name, const std::string& what,
+                                            const boost::json::object& how) {
   // It stands in a path: what a name cannot contain would make another one of it.
   if (name.find_first_of("/?# %\r\n") != std::string::npos) {
     fmt::print(stderr, "forebayctl: there is no {} {}\n",
                kind == "caches" ? "cache device" : "volume", name);
-    return false;
+    return std::nullopt;
   }
   const auto done = post(socket, "/v1/" + kind + "/" + name + "/" + what, how);
-  if (!done) fmt::print(stderr, "forebayctl: {}\n", done.error());
-  return static_cast<bool>(done);
+  if (done) return done.value();
+  fmt::print(stderr, "forebayctl: {}\n", done.error());
+  return std::nullopt;
 }
 
 boost::json::value find(const boost::json::value& status, const std::string& kind,

@@ -3,6 +3,7 @@
 
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
+#include <optional>
 #include <string>
 
 namespace cli {
@@ -11,6 +12,13 @@ namespace cli {
 // why.
 [[nodiscard]] bool ask(const std::string& socket, const std::string& kind, const std::string& name,
                        const std::string& what, const boost::json::object& how);
+
+// The same, with what the daemon answers; nullopt: it was not done.
+[[nodiscard]] std::optional<boost::json::value> answer_of(const std::string& socket,
+                                                          const std::string& kind,
+                                                          const std::string& name,
+                                                          const std::string& what,
+                                                          const boost::json::object& how);
 
 // The status of one of them, out of the daemon's; null: it does not know it.
 [[nodiscard]] boost::json::value find(const boost::json::value& status, const std::string& kind,

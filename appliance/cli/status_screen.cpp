@@ -7,6 +7,8 @@
 #include <boost/json/object.hpp>
 #include <vector>
 
+#include "appliance/cli/progress.h"
+
 namespace cli {
 
 namespace json = boost::json;
@@ -81,15 +83,45 @@ std::string cache_note(const json::value& volume) {
   const std::string now = text(volume, "cache");
   const std::string configured = text(volume, "configured_cache");
   if (flag(volume, "detaching")) {
-    return fmt::format("being detached from {}, {} left", now,
-                       size_text(number(volume, "dirty_bytes")));
+    return fmt::format("being detached from {}: {}", now, drain_text(volume));
   }
   if (const std::string error = text(volume, "detach_error"); !error.empty()) {
     return fmt::format("not detached from {}: {}", now, error);
   }
-  if (now == configured) return {};
+  if (now == configured)
+    return flag(volume, "draining") ? "being drained: " + drain_text(volume) : "";
   return fmt::format("served {}; the configuration file names {} for the next start",
                      now.empty() ? "without a cache" : "through " + now, configured);
+}
+
+// "7, 9 to 12 and 3 more": by the volume's own blocks.
+std::string lost_blocks(const json::value& volume) {
+  constexpr std::size_t most = 4;
+  const json::array& ranges = list(volume, "lost_ranges");
+  const std::uint64_t block = std::max<std::uint64_t>(number(volume, "block_size"), 1);
+  std::string out;
+  for (std::size_t at = 0; at < std::min(ranges.size(), most); ++at) {
+    const std::uint64_t offset = number(ranges[at], "offset_bytes");
+    const std::uint64_t first = offset / block;
+    const std::uint64_t last = (offset + number(ranges[at], "length_bytes") - 1) / block;
+    if (!out.empty()) out += ", ";
+    out += first == last ? std::to_string(first) : fmt::format("{} to {}", first, last);
+  }
+  if (ranges.size() > most) out += fmt::format(" and {} more places", ranges.size() - most);
+  return out;
+}
+
+std::string lost_note(const json::value& volume) {
+  const std::uint64_t reads = number(volume, "lost_reads");
+  const std::string failed =
+      reads == 0 ? std::string()
+                 : fmt::format("{} read{} failed", reads, reads == 1 ? " has" : "s have");
+  if (number(volume, "lost_bytes") == 0) {
+    return failed.empty() ? failed : failed + " of what its cache had and has lost";
+  }
+  return fmt::format("{} of it are lost (blocks {}): reading them fails until they are written{}",
+                     size_text(number(volume, "lost_bytes")), lost_blocks(volume),
+                     failed.empty() ? failed : "; " + failed);
 }
 
 // What is no trouble, and yet to be known.
@@ -100,7 +132,7 @@ std::string notes(const json::value& status) {
     out += fmt::format("- cache {}: {}\n", text(cache, "name"), text(cache, "note"));
   }
   for (const auto& volume : list(status, "volumes")) {
-    for (const std::string& note : {text(volume, "note"), cache_note(volume)}) {
+    for (const std::string& note : {text(volume, "note"), cache_note(volume), lost_note(volume)}) {
       if (!note.empty()) out += fmt::format("- volume {}: {}\n", text(volume, "name"), note);
     }
   }

@@ -47,7 +47,7 @@ int volume_drain(const std::string& socket, const std::string& name) {
   if (!ask_volume(socket, name, "drain", {{"cancel", false}})) return 1;
   const Watched watched = watch(socket, name, "cancels", [&name](const auto& status) {
     const auto volume = find(status, "volumes", name);
-    return volume.at("draining").as_bool() ? dirty_text(volume) : std::string();
+    return volume.at("draining").as_bool() ? drain_text(volume) : std::string();
   });
   switch (watched.end) {
     case Watched::End::over:
@@ -66,22 +66,19 @@ int volume_drain(const std::string& socket, const std::string& name) {
 }
 
 int volume_abandon(const std::string& socket, const std::string& name, const std::string& cache) {
-  const auto before = get(socket, "/v1/status");
-  if (!ask_volume(socket, name, "abandon", {{"cache", cache}})) return 1;
+  const auto answer = answer_of(socket, "volumes", name, "abandon", {{"cache", cache}});
+  if (!answer) return 1;
   fmt::print("volume {}: what only cache {} had of it is lost, and it goes on without.\n", name,
              cache);
-  // Where it is told what is left.
-  if (before) {
-    const auto volume = find(before.value(), "volumes", name);
-    fmt::print("It was: {}\n", std::string_view(volume.at("reason").as_string()));
-  }
+  fmt::print("The volume is now {}\n", std::string_view(answer->at("what_is_left").as_string()));
   return 0;
 }
 
 int volume_give_up_lost(const std::string& socket, const std::string& name) {
   if (!ask_volume(socket, name, "give-up-lost", {})) return 1;
   fmt::print(
-      "volume {}: write-back goes on without what cannot be read. The daemon's log lists it; reads "
+      "volume {}: write-back goes on without what cannot be read. forebayctl status lists it; "
+      "reads "
       "of it fail until it is written.\n",
       name);
   return 0;

@@ -32,8 +32,8 @@ class CacheActor {
   // No turn may be open.
   ~CacheActor();
 
-  // True: a volume has more to commit than one turn may; end the next turn soon, with or without
-  // new commands.
+  // True: something is left to commit, more than one turn may, or behind another who is at it; end
+  // the next turn soon, with or without new commands.
   bool end_turn();
   // Closes the head of the volume in `slot`; idle, or about to be detached. Nothing of it may be in
   // this turn.

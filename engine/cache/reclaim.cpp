@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/container/static_vector.hpp>
+#include <mutex>
 
 #include "engine/cache/payload_crc.h"
 #include "engine/foundation/check.h"
@@ -30,17 +31,6 @@ Step Reclaim::stop(const CacheError& error) {
   return Step::stopped;
 }
 
-bool Reclaim::try_lock(CacheActor& actor) {
-  if (volume_.commit().try_lock()) return true;
-  if (owes_run_) owes_run_ = volume_.commit().run(actor.writer());
-  return false;
-}
-
-void Reclaim::unlock(CacheActor& actor) {
-  volume_.commit().unlock();
-  owes_run_ = volume_.commit().run(actor.writer());
-}
-
 bool Reclaim::is_wanted() {
   SegmentTable& segments = device_.segments();
   const std::uint32_t free = segments.free_count();
@@ -55,7 +45,6 @@ Step Reclaim::step(CacheActor& actor, Need need) {
   note_need(need);
   if (damage_ || error_) return Step::stopped;
   if (!volume_.is_writable() && !volume_.waits_for_room()) return Step::stopped;
-  if (owes_run_) owes_run_ = volume_.commit().run(actor.writer());
   if (!is_at_rest()) {
     if (!GUARD("kept before the key tail")) (void)pass(actor);
     return Step::waits;
@@ -65,18 +54,17 @@ Step Reclaim::step(CacheActor& actor, Need need) {
   const auto swept = sweep(actor.writer());
   if (!swept) return stop(swept.error());
   if (walked_ > tails().key_tail) return pass(actor);
-  const Step walked = walk(actor);
-  return walked == Step::idle && leaves_chunks(actor) ? pass(actor) : walked;
+  const Step walked = walk();
+  return walked == Step::idle && leaves_chunks() ? pass(actor) : walked;
 }
 
 // Whether there are chunks with nothing behind K in them: each opening begins a new one, also where
 // nothing is written between two of them.
-bool Reclaim::leaves_chunks(CacheActor& actor) {
-  if (!try_lock(actor)) return false;
+bool Reclaim::leaves_chunks() {
+  const std::unique_lock lock(volume_.commit(), std::try_to_lock);
+  if (!lock) return false;
   const bool has_none = device_.chunks_of(volume_.slot()).chunks.empty();  // it was never opened
-  const bool leaves = !has_none && chunk_of(tails().key_tail + 1).ordinal > tails().key_tail_chunk;
-  unlock(actor);
-  return leaves;
+  return !has_none && chunk_of(tails().key_tail + 1).ordinal > tails().key_tail_chunk;
 }
 
 // While somebody waits, a key gets one second chance, until that has given a segment up; then the
@@ -101,7 +89,7 @@ LogChunk Reclaim::chunk_of(std::uint64_t sequence) const {
 }
 
 // Kset walked_ + 1, which is published.
-Reclaim::Reading Reclaim::read_next(CacheActor& actor) {
+Reclaim::Reading Reclaim::read_next() {
   for (bool fresh = false;; fresh = true) {
     if (reading_) {
       const auto next = reader_.next();
@@ -122,16 +110,16 @@ Reclaim::Reading Reclaim::read_next(CacheActor& actor) {
       }
     }
     // It has left its chunk behind, or read it before the kset was there.
-    const Reading loaded = reload(actor);
+    const Reading loaded = reload();
     if (loaded != Reading::done) return loaded;
   }
 }
 
 // Puts the reader behind kset walked_, as far as it gets.
-Reclaim::Reading Reclaim::reload(CacheActor& actor) {
-  if (!try_lock(actor)) return Reading::busy;
+Reclaim::Reading Reclaim::reload() {
+  if (!volume_.commit().try_lock()) return Reading::busy;
   const LogChunk chunk = chunk_of(walked_ + 1);
-  unlock(actor);
+  volume_.commit().unlock();
   reader_.start(chunk, std::nullopt);
   reading_ = true;
   while (reader_.expected() <= walked_) {
@@ -154,23 +142,23 @@ bool Reclaim::is_forgettable() const {
   });
 }
 
-Step Reclaim::walk(CacheActor& actor) {
+Step Reclaim::walk() {
   if (blocked_ && *blocked_ == tails()) return Step::idle;
   blocked_.reset();
   unsigned ksets = 0;
   while (ksets < ksets_a_step && walked_ < volume_.commit().published()) {
-    const Reading read = read_next(actor);
+    const Reading read = read_next();
     if (read == Reading::damaged) return Step::stopped;
     if (read == Reading::busy) return Step::busy;
     const bool forgets = is_forgettable();
     if (!forgets) blocked_ = tails();
-    if (!forgets || !try_lock(actor)) {
+    if (!forgets || !volume_.commit().try_lock()) {
       reader_.skip_to({.sequence = walked_ + 1, .offset = kset_.offset});
       if (forgets) return Step::busy;
       break;
     }
     forget();
-    unlock(actor);
+    volume_.commit().unlock();
     ++ksets;
   }
   return ksets > 0 ? Step::worked : Step::idle;
@@ -270,13 +258,13 @@ Step Reclaim::keep(CacheActor& actor) {
     refused_.insert(refused_.end(), in_place_.begin(), in_place_.end());
   }
   if (!refused_.empty()) {
-    if (!try_lock(actor)) return Step::busy;
+    if (!volume_.commit().try_lock()) return Step::busy;
     for (const Fragment& fragment : refused_) {
       figures_.refused += fragment.range.count.value;
       drop(fragment);
     }
     refused_.clear();
-    unlock(actor);
+    volume_.commit().unlock();
   }
   return is_at_rest() ? Step::worked : Step::waits;
 }
@@ -331,9 +319,9 @@ Step Reclaim::pass(CacheActor& actor) {
     next.writeback_target = 0;
     next.consistent_time_ms = std::max(next.consistent_time_ms, walked_time_ms_);
   }
-  if (!try_lock(actor)) return Step::busy;
+  if (!volume_.commit().try_lock()) return Step::busy;
   next.key_tail_chunk = std::max(next.key_tail_chunk, chunk_of(walked_ + 1).ordinal);
-  unlock(actor);
+  volume_.commit().unlock();
   figures_.ksets += walked_ - next.key_tail;
   next.key_tail = walked_;
   next.dirty_tail_chunk = std::max(next.dirty_tail_chunk, next.key_tail_chunk);
@@ -355,15 +343,12 @@ Step Reclaim::pass(CacheActor& actor) {
 Result<void, CacheError> Reclaim::free_chunks(CacheActor& actor, std::uint64_t below) {
   auto& chunks = device_.chunks_of(volume_.slot()).chunks;
   for (;;) {
-    if (!try_lock(actor)) return success();
-    if (chunks.front().ordinal >= below) {
-      unlock(actor);
-      return success();
-    }
+    std::unique_lock lock(volume_.commit(), std::try_to_lock);
+    if (!lock || chunks.front().ordinal >= below) return success();
     const ChunkPlaces places = chunks.front().places;
     chunks.pop_front();
     volume_.log().drop_chunk();
-    unlock(actor);
+    lock.unlock();
     TRY(device_.chunks().release(actor.writer(), places));
   }
 }

@@ -86,15 +86,15 @@ class Reclaim final : private CompletionSink {
   void complete(CommitRecord& record) override;
 
   void note_need(Need need);
-  [[nodiscard]] Step walk(CacheActor& actor);
+  [[nodiscard]] Step walk();
   [[nodiscard]] Step keep(CacheActor& actor);
   [[nodiscard]] Step pass(CacheActor& actor);
-  [[nodiscard]] bool leaves_chunks(CacheActor& actor);
+  [[nodiscard]] bool leaves_chunks();
   [[nodiscard]] Step stop(const CacheError& error);
 
   enum class Reading : std::uint8_t { done, busy, damaged };
-  [[nodiscard]] Reading read_next(CacheActor& actor);
-  [[nodiscard]] Reading reload(CacheActor& actor);
+  [[nodiscard]] Reading read_next();
+  [[nodiscard]] Reading reload();
   [[nodiscard]] bool is_forgettable() const;
   // With the commit lock held.
   [[nodiscard]] LogChunk chunk_of(std::uint64_t sequence) const;
@@ -111,8 +111,6 @@ class Reclaim final : private CompletionSink {
   [[nodiscard]] bool relog(CacheActor& actor);
   [[nodiscard]] CommitRecord& next_record();
 
-  [[nodiscard]] bool try_lock(CacheActor& actor);
-  void unlock(CacheActor& actor);
   [[nodiscard]] Result<void, CacheError> free_chunks(CacheActor& actor, std::uint64_t below);
   [[nodiscard]] Result<void, CacheError> free_if_empty(DurableWriter& writer,
                                                        std::uint32_t segment);
@@ -145,7 +143,6 @@ class Reclaim final : private CompletionSink {
   std::array<std::unique_ptr<CommitRecord>, most_records> records_;
   std::size_t used_records_ = 0;
   std::atomic<std::size_t> in_flight_{0};
-  bool owes_run_ = false;  // the commit was left with something to do
 
   // Over the device's segments, round and round.
   std::uint32_t sweep_at_ = 0;

@@ -63,6 +63,7 @@ void SegmentTable::make_states(std::uint32_t count) {
     blocks_.push_back(std::make_unique<State[]>(block_states));
   }
   count_ = count;
+  free_.reserve(count);  // nothing is allocated under the lock
 }
 
 // `given_back_by`: the volume whose data it held; 0: none.
@@ -285,16 +286,16 @@ Result<void, PmemError> SegmentTable::write_entries(DurableWriter& writer,
 }
 
 Result<bool, CacheError> SegmentTable::write_waiting(DurableWriter& writer) {
-  std::vector<Waiting> waiting;
+  taken_.clear();
   {
     const std::lock_guard lock(free_mutex_);
-    waiting.swap(waiting_);
+    taken_.swap(waiting_);
     any_waiting_.store(false, std::memory_order_seq_cst);
   }
-  if (waiting.empty()) return false;
-  const auto written = write_entries(writer, waiting);
+  if (taken_.empty()) return false;
+  const auto written = write_entries(writer, taken_);
   if (!written) return not_written(written.error());
-  settling_.insert(settling_.end(), waiting.begin(), waiting.end());
+  settling_.insert(settling_.end(), taken_.begin(), taken_.end());
   return true;
 }
 

@@ -173,10 +173,13 @@ class SegmentTable {
   SegmentShares shares_;
   mutable std::mutex free_mutex_;    // guards the next two; their atomics are written under it
   std::vector<std::uint32_t> free_;  // the last goes first
-  std::vector<Waiting> waiting_;
+  std::vector<Waiting> waiting_;     // grows to the most that a round has had
   std::atomic<std::uint32_t> free_count_{0};
   std::atomic<bool> any_waiting_{false};
-  std::vector<Waiting> settling_;  // the commit thread's: written, not settled
+  // The commit thread's: what it writes, whose memory and that of waiting_ take turns; and what is
+  // written and not settled.
+  std::vector<Waiting> taken_;
+  std::vector<Waiting> settling_;
 };
 
 }  // namespace engine

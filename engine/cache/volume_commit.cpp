@@ -15,18 +15,10 @@ bool overlap(SectorRange a, SectorRange b) { return a.begin < b.end() && b.begin
 
 bool VolumeCommit::run(DurableWriter& writer) {
   if (writer.is_later()) return false;  // the commit thread does it
-  unsigned ksets = 0;
-  for (;;) {
-    if (!try_lock()) return false;
-    gather();
-    while (waiting_ != nullptr && ksets < most_ksets) {
-      ++ksets;
-      commit_kset(writer);
-      gather();
-    }
-    if (let_go()) return true;
-    if (queue_.empty()) return false;
-  }
+  if (!try_lock()) return !queue_.empty();
+  gather();
+  for (unsigned ksets = 0; waiting_ != nullptr && ksets < most_ksets; ++ksets) commit_kset(writer);
+  return let_go();
 }
 
 VolumeCommit::Begun VolumeCommit::begin_kset(DurableWriter& writer) {

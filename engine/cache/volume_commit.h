@@ -19,12 +19,12 @@ namespace engine {
   return {((sequence & 0xffffffff) * format::most_keys) | position};
 }
 
-// Whoever gets the lock commits everything queued; nobody waits for it. The holder looks at the
-// queue again after letting go, and who pushes tries the lock after pushing, so nothing is left
-// lying. A kset is settled before any of its keys is visible, and keys become visible in the order
-// of the log; misses that they overtake are told then. Nothing else may publish to the index, or
-// erase from it, without the lock; marking extents clean needs none, for it only lets conditions of
-// keys hold that did not.
+// Whoever gets the lock commits everything that is queued by then; nobody waits for it, and who
+// does not get it comes again until what he has pushed is somebody's. So threads commit their own
+// commands while they do not meet, and each other's in one kset when many do. A kset is settled
+// before any of its keys is visible, and keys become visible in the order of the log; misses that
+// they overtake are told then. Nothing else may publish to the index, or erase from it, without the
+// lock; marking extents clean needs none, for it only lets conditions of keys hold that did not.
 //
 // Invariants: at most one kset of the volume is not settled; a record is in exactly one list; a
 // thread holds at most one volume's lock.
@@ -41,8 +41,8 @@ class VolumeCommit {
 
   // A chain from the newest to the oldest, whose data its writer has settled. run() must follow.
   void push(CommitRecord& newest, CommitRecord& oldest) { queue_.push(newest, oldest); }
-  // Commits what is queued, unless somebody else is at it. True: the bound was met and something
-  // is left, and the caller must come again in his next turn.
+  // Commits what is queued, unless somebody else has the lock. True: something is left, and the
+  // caller must come again in his next turn.
   [[nodiscard]] bool run(DurableWriter& writer);
 
   // The same in two steps, one kset at a time, for who settles several volumes at once.
@@ -59,8 +59,10 @@ class VolumeCommit {
   [[nodiscard]] bool end_kset(bool settled);
 
   // For whoever else changes the index or reads the log's position: reclaim, write-back. False:
-  // busy, try again later. run() must follow unlock().
-  [[nodiscard]] bool try_lock() { return !held_.exchange(true, std::memory_order_seq_cst); }
+  // busy, try again later.
+  [[nodiscard]] bool try_lock() {
+    return !held_.load(std::memory_order_relaxed) && !held_.exchange(true);
+  }
   void unlock() { held_.exchange(false, std::memory_order_seq_cst); }
 
   // The log could not be written, or the device has failed; for good. Any thread.
@@ -92,6 +94,10 @@ class VolumeCommit {
   [[nodiscard]] SectorCount backlog() const {
     const std::uint64_t written = written_back_.load(std::memory_order_relaxed);
     return {dirty_logged_.load(std::memory_order_relaxed) - written};
+  }
+  // Of all that ever was in it: in the order in which it came.
+  [[nodiscard]] SectorCount written_back() const {
+    return {written_back_.load(std::memory_order_relaxed)};
   }
   // Recovery has found it; write-back is done with it. One thread at a time each.
   void add_backlog(SectorCount count) { raise(dirty_logged_, count); }

@@ -11,6 +11,9 @@ namespace {
 
 constexpr std::size_t keys_in_turn = 256;   // marked clean in a turn
 constexpr ByteCount most_copied = 256_KiB;  // into one operation
+// What the marker says of the backlog is mostly written with a batch: without one it need not be
+// newer than this, and costs a disk with a thousand volumes two small writes a minute for each.
+constexpr Duration note_period = std::chrono::minutes(1);
 
 ByteCount bytes_of_sectors(SectorCount count) { return {count.value * format::place_bytes}; }
 
@@ -31,6 +34,7 @@ WriteBack::WriteBack(VolumeCache& volume, BackingDevice& backing, BackingMarker&
       operations_(std::max(limits.most_in_flight, limits.busy_in_flight)) {
   for (Operation& operation : operations_) operation.owner = this;
   flush_.owner = this;
+  noted_ = clock_.now();
   if (journal != nullptr) {
     const auto told = [this] {
       last_answer_ = clock_.now();
@@ -60,6 +64,7 @@ void WriteBack::tick() {
     stuck_ = false;
   }
   if (may_begin() && (goal() > tails().dirty_tail || !marker_is_current_)) go_on();
+  if (now - noted_ >= note_period) note_backlog();
 }
 
 bool WriteBack::may_begin() const { return !stopping_ && !failed_ && !retry_at_; }
@@ -90,6 +95,11 @@ void WriteBack::set_draining(bool draining) {
   if (draining) go_on();
 }
 
+void WriteBack::stop() {
+  stopping_ = true;
+  if (!is_last_noted_) note_backlog();
+}
+
 void WriteBack::look_again() {
   if (!std::exchange(stuck_, false)) return;
   retry_at_.reset();
@@ -99,11 +109,10 @@ void WriteBack::look_again() {
 // ---- steps
 
 void WriteBack::end_of_turn() {
-  if (commits_left_) commits_left_ = volume_.commit().run(writer_);
   bool more = mark_clean();
   more = prepare() || more;
   more = advance() || more;
-  if (more || commits_left_) go_on();
+  if (more) go_on();
 }
 
 bool WriteBack::prepare() {
@@ -132,7 +141,6 @@ bool WriteBack::make_next() {
     if (chunk.ordinal >= from.chunk) what.chunks.chunks.push_back(chunk);
   }
   commit.unlock();
-  commits_left_ = commit.run(writer_);
   const BatchBounds bounds{.most_keys = bounds_.most_keys,
                            .most_bytes = pace_.batch_bytes(bounds_.most_bytes)};
   next_ = std::make_unique<WriteBackBatch>(volume_, bounds, std::move(what));
@@ -209,8 +217,9 @@ bool WriteBack::leave_between() {
   const bool mixed = tails().writeback_target > tails().dirty_tail && GUARD("batch never shrinks");
   if (marker_is_current_ || mixed) return false;
   phase_ = Phase::conclude;
-  write_marker(mark(BackingMark::State::clean,
-                    {.sequence = tails().dirty_tail, .time_ms = tails().consistent_time_ms}));
+  write_marker_with_backlog(
+      mark(BackingMark::State::clean,
+           {.sequence = tails().dirty_tail, .time_ms = tails().consistent_time_ms}));
   return false;
 }
 
@@ -263,9 +272,9 @@ void WriteBack::announce(const WriteBackBatch& batch) {
   marker_is_current_ = false;
   marker_status_ = IoStatus::ok;
   if (journal_ != nullptr) {
-    if (GUARD("journalled before the first write")) write_marker(journal_->mark());
+    if (GUARD("journalled before the first write")) write_marker_with_backlog(journal_->mark());
   } else if (GUARD("marker before the first write")) {
-    write_marker(mark(BackingMark::State::in_progress, batch.end()));
+    write_marker_with_backlog(mark(BackingMark::State::in_progress, batch.end()));
   }
 }
 
@@ -309,6 +318,42 @@ void WriteBack::write_marker(const BackingMark& mark) {
   if (in_flight_ == 0) last_answer_ = clock_.now();
   marker_under_way_ = true;
   marker_.write(lane_, marker_write_);
+}
+
+// Clean with a batch that is being flushed, it is written before D is moved: the backing has that.
+void WriteBack::write_marker_with_backlog(BackingMark mark) {
+  ByteCount lacked = bytes_of_sectors(volume_.commit().backlog());
+  ByteCount journalled;
+  if (mark.state == BackingMark::State::journalled) journalled = bytes_of_sectors(current_->data());
+  if (mark.state == BackingMark::State::clean && flushing_) {
+    lacked = lacked - std::min(lacked, bytes_of_sectors(flushing_->data()));
+  }
+  mark.backlog = BacklogNote{.bytes = lacked,
+                             .journalled = std::min(journalled, lacked),
+                             .time_ms = static_cast<std::uint64_t>(clock_.wall().count())};
+  noted_ = clock_.now();
+  write_marker(mark);
+}
+
+// Where no batch is about to say it: what stands is said again, with the backlog as it is now. That
+// holds whatever has failed: nothing goes to the backing before its own mark is durable.
+void WriteBack::note_backlog() {
+  const bool is_between = phase_ == Phase::between && !current_ && !flushing_;
+  if (failed_ || !is_between || marker_under_way_) return;
+  if (!marker_is_current_ && !retry_at_ && !stopping_) return;
+  BackingMark mark = marker_.stands();
+  if (mark.cache != volume_.device().uuid()) return;
+  const ByteCount lacked = bytes_of_sectors(volume_.commit().backlog());
+  is_last_noted_ = stopping_;
+  if (mark.backlog ? mark.backlog->bytes == lacked : mark.state == BackingMark::State::journalled) {
+    return;
+  }
+  noted_ = clock_.now();
+  mark.backlog = BacklogNote{
+      .bytes = lacked,
+      .journalled = mark.backlog ? std::min(mark.backlog->journalled, lacked) : ByteCount{},
+      .time_ms = static_cast<std::uint64_t>(clock_.wall().count())};
+  write_marker(mark);
 }
 
 // A bounded number in a turn: a backing in memory would take the whole batch.
@@ -392,7 +437,7 @@ bool WriteBack::end_flush() {
 bool WriteBack::mark_flushed() {
   if (marker_under_way_) return false;
   if (!std::exchange(flush_is_marked_, true)) {
-    write_marker(mark(BackingMark::State::clean, flushing_->end()));
+    write_marker_with_backlog(mark(BackingMark::State::clean, flushing_->end()));
     return false;
   }
   if (marker_status_ == IoStatus::ok) return true;
@@ -514,7 +559,9 @@ WriteBackStatus WriteBack::status() const {
     status.consistent_time_ms = status.backing_mixed ? stands.from_time_ms : stands.to_time_ms;
     status.in_flight += journal_->in_flight();
   }
-  if (!failed_ && !retry_at_) status.time_left = pace_.time_for(status.bytes_left);
+  // What it did before something went wrong says nothing of what it will do.
+  const bool gets_on = !failed_ && !retry_at_ && error_.empty() && !trouble_;
+  if (gets_on) status.time_left = pace_.time_for(status.bytes_left);
   return status;
 }
 

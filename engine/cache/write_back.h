@@ -28,7 +28,7 @@ struct WriteBackStatus {
   std::uint64_t dirty_tail = 0;
   std::uint64_t consistent_time_ms = 0;     // of kset D; with a journal, of what can be had
   ByteCount bytes_left;                     // of data; newer over older counted twice
-  std::optional<Duration> time_left;        // at the rate of late; nullopt: unknown, or no progress
+  std::optional<Duration> time_left;        // at the rate of late; nullopt: unknown, or in trouble
   ByteCount rate;                           // a second, of late; zero: not known
   std::string error;                        // of the last failure; empty once a batch is through
   std::optional<WriteBackTrouble> trouble;  // in whatever state: what write-back cannot get past
@@ -46,6 +46,10 @@ struct WriteBackStatus {
 // one is being flushed. What fails ends in a back-off, then everything from D on up to at least the
 // target is written again: the backing may have lost what it had taken. Nothing else may write to
 // the backing meanwhile.
+//
+// Each mark also says how much only the cache has, for who loses that. While no batch comes,
+// because what is dirty is young or the backing fails, it is written again once a minute where that
+// has changed, and at the end: beside what is waited for, so nobody waits for it.
 //
 // With a journal one batch is under way at a time: it goes to the journal first, beside what counts
 // there still; then target, the marker `journalled`, and writes and flush as above; then the marker
@@ -83,8 +87,9 @@ class WriteBack final : private LaneTask {
   void set_draining(bool draining);
   // Somebody has done something about what has stopped it: it looks again at once.
   void look_again();
-  // Begins nothing more, for good; what is announced or under way ends.
-  void stop() { stopping_ = true; }
+  // Begins nothing more, for good; what is announced or under way ends. Call it until is_quiet():
+  // the marker then says for the last time what only the cache has.
+  void stop();
   // Nothing is under way, and no index entry waits for being marked clean.
   [[nodiscard]] bool is_quiet() const;
 
@@ -126,6 +131,8 @@ class WriteBack final : private LaneTask {
   void announce(const WriteBackBatch& batch);
   [[nodiscard]] BackingMark mark(BackingMark::State state, const WriteBackBatch::End& to) const;
   void write_marker(const BackingMark& mark);
+  void write_marker_with_backlog(BackingMark mark);
+  void note_backlog();
   [[nodiscard]] bool mark_flushed();
   void submit_some();
   [[nodiscard]] std::optional<std::size_t> fill(Operation& operation);
@@ -156,7 +163,6 @@ class WriteBack final : private LaneTask {
   bool draining_ = false;
   bool stopping_ = false;
   bool failed_ = false;
-  bool commits_left_ = false;  // others' keys, queued while this held the commit lock
 
   Phase phase_ = Phase::between;
   std::unique_ptr<WriteBackBatch> next_;     // being prepared, or ready
@@ -185,6 +191,8 @@ class WriteBack final : private LaneTask {
   bool marker_is_current_ = false;  // says `clean` at D
   bool marker_in_doubt_ = true;     // with a journal: which of two it says
   bool flush_is_marked_ = false;    // with a journal: flushing_ is, by the marker
+  Instant noted_;                   // when the marker was last to say what the backlog is
+  bool is_last_noted_ = false;      // and that was the last time
 
   std::optional<Instant> retry_at_;
   std::string error_;

@@ -123,6 +123,8 @@ inline constexpr std::array<char, 8> backing_marker_magic{'F', 'B', 'Y', 'M', 'A
 inline constexpr std::uint32_t backing_marker_version = 1;
 // The journal beside the image completes it; who does not know the bit would take it for half done.
 inline constexpr std::uint64_t feature_journalled = 1;  // incompatible
+// It says what only the cache had then. Who does not know the bit writes markers that do not.
+inline constexpr std::uint64_t feature_backlog = 1;  // compatible
 struct BackingMarkerSlot {
   std::array<char, 8> magic;
   little_uint32_t crc;  // CRC-32C of the struct with this field zero
@@ -140,7 +142,12 @@ struct BackingMarkerSlot {
   little_uint64_t journal_offset;  // journalled, else 0: where in IMAGE.journal the batch lies
   little_uint64_t journal_bytes;
   little_uint64_t journal_epoch;  // of the cache's attachment
-  std::array<std::byte, 3952> reserved;
+  // With feature_backlog, else 0: bytes of data that the image lacked, those of them that the
+  // journal has, and when that was so.
+  little_uint64_t backlog_bytes;
+  little_uint64_t backlog_journalled;
+  little_uint64_t backlog_time_ms;
+  std::array<std::byte, 3928> reserved;
 };
 static_assert(sizeof(BackingMarkerSlot) == 4096 && alignof(BackingMarkerSlot) == 1);
 static_assert(offsetof(BackingMarkerSlot, volume_uuid) == 40);
@@ -153,7 +160,10 @@ static_assert(offsetof(BackingMarkerSlot, to_time_ms) == 112);
 static_assert(offsetof(BackingMarkerSlot, journal_offset) == 120);
 static_assert(offsetof(BackingMarkerSlot, journal_bytes) == 128);
 static_assert(offsetof(BackingMarkerSlot, journal_epoch) == 136);
-static_assert(offsetof(BackingMarkerSlot, reserved) == 144);
+static_assert(offsetof(BackingMarkerSlot, backlog_bytes) == 144);
+static_assert(offsetof(BackingMarkerSlot, backlog_journalled) == 152);
+static_assert(offsetof(BackingMarkerSlot, backlog_time_ms) == 160);
+static_assert(offsetof(BackingMarkerSlot, reserved) == 168);
 static_assert(std::is_trivially_copyable_v<BackingMarkerSlot> &&
               std::is_standard_layout_v<BackingMarkerSlot>);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "engine/foundation/uuid.h"
 #include "engine/media/backing_device.h"
@@ -19,8 +20,16 @@ struct JournalPlace {
   friend bool operator==(const JournalPlace&, const JournalPlace&) = default;
 };
 
+// What of the volume only its cache had, as it was last written down: it may be more by now.
+struct BacklogNote {
+  ByteCount bytes;            // of data that the backing lacked; newer over older counted twice
+  ByteCount journalled;       // those of them that the journal has
+  std::uint64_t time_ms = 0;  // since 1970-01-01 UTC: when it was so
+  friend bool operator==(const BacklogNote&, const BacklogNote&) = default;
+};
+
 // Invariants: from <= to; clean: from = to, and so are the times; a journal if journalled, else
-// none.
+// none, and nothing of the backlog in it.
 struct BackingMark {
   enum class State : std::uint8_t {
     clean = 1,        // the backing is the volume as it was after kset `to`
@@ -35,6 +44,7 @@ struct BackingMark {
   std::uint64_t from_time_ms = 0;  // since 1970-01-01 UTC; 0: as the volume was without its cache
   std::uint64_t to_time_ms = 0;
   JournalPlace journal{};
+  std::optional<BacklogNote> backlog{};  // nullopt: nobody has written it down
   friend bool operator==(const BackingMark&, const BackingMark&) = default;
 };
 

@@ -21,6 +21,8 @@ class LossRecord {
   // `done` runs when it is durable, or cannot be (its error is a sentence for the operator); on any
   // thread, or in here. Nobody writes there meanwhile. In whole sectors of 512 bytes.
   virtual void add(MediaOffset offset, ByteCount length, Done done) = 0;
+  // Somebody else than the backing has had to answer a read of what nobody has any more.
+  virtual void count_lost_read() = 0;
 
  protected:
   ~LossRecord() = default;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "engine/format/pool_format.h"
 #include "engine/foundation/check.h"
@@ -108,10 +109,7 @@ Result<void, PoolError> FilePool::save(VolumeTable table) {
 Result<VolumeRecord, PoolError> FilePool::find_existing(const VolumeRecord& record,
                                                         const VolumeWish& wish) {
   if (auto refused = refusal_of(record, wish)) {
-    const auto marker = read_marker(*directory_, record.image, record.uuid);
-    if (refused->kind == Kind::cache_missing && marker && marker.value()) {
-      refused->text += " The volume is then " + moment_text(marker.value()->mark) + ".";
-    }
+    add_what_is_left(*refused, *directory_, record);
     return std::move(*refused);
   }
   const auto length = directory_->size_of(record.image);
@@ -417,8 +415,11 @@ Result<void, PoolError> FilePool::settle_journal(const std::string& name) {
   BackingMark mark = stored->mark;
   mark.journal = {};
   mark.state = BackingMark::State::in_progress;
+  const ByteCount journalled =
+      mark.backlog ? std::exchange(mark.backlog->journalled, {}) : ByteCount{};
   if (lost) {
     TRY(set_lost(name, lost.value()));
+    if (mark.backlog) mark.backlog->bytes = mark.backlog->bytes - journalled;
     mark.state = BackingMark::State::clean;
     mark.from = mark.to;
     mark.from_time_ms = mark.to_time_ms;
@@ -428,6 +429,15 @@ Result<void, PoolError> FilePool::settle_journal(const std::string& name) {
   return PoolError{Kind::damaged, lost.error().text +
                                       ", and nothing has been changed; what the image has is of no "
                                       "moment. If that will do, abandon the cache again"};
+}
+
+std::string FilePool::what_is_left(const VolumeRecord& volume, const Uuid& cache) {
+  const auto stored = read_marker(*directory_, volume.image, volume.uuid);
+  if (!stored || !stored.value()) {
+    return "of no known moment: there is no marker beside its image. How much is lost with the "
+           "cache, only that knew.";
+  }
+  return engine::what_is_left(stored.value()->mark, cache);
 }
 
 std::vector<Result<VolumeRecord, PoolError>> FilePool::bind(std::span<const NewBinding> bindings) {

@@ -83,6 +83,9 @@ class FilePool {
   // damaged does not count from then on, and the marker says so. May be repeated, also after a
   // crash in the middle. Errors: image_missing for an unknown name, damaged, io.
   [[nodiscard]] Result<void, PoolError> settle_journal(const std::string& name);
+  // For the operator: what the image is without `cache`, and what is lost with that, as its marker
+  // says.
+  [[nodiscard]] std::string what_is_left(const VolumeRecord& volume, const Uuid& cache);
   // Writes what the records say of their caches, in one change; one answer for each, in order,
   // durable on return. A dirty binding comes before the first dirty key, a clean one after the last
   // is on the media. Errors: image_missing for an unknown name, cache_missing where the epoch would

@@ -83,6 +83,7 @@ void LossyBacking::submit(IoLane& lane, BackingIo& io) {
   if (!touches) return inner_->submit(lane, io);
   if (io.kind != BackingIo::Kind::read) return cover(lane, io, {range}, io.durable);
   if (!GUARD("lost blocks are an error")) return inner_->submit(lane, io);
+  count_lost_read();
   io.done(io, IoStatus::media_error);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -37,7 +38,12 @@ class LossyBacking final : public BackingDevice, public LossRecord {
 
   [[nodiscard]] bool holds(MediaOffset offset, ByteCount length) override;
   void add(MediaOffset offset, ByteCount length, Done done) override;
+  void count_lost_read() override { lost_reads_.fetch_add(1, std::memory_order_relaxed); }
   [[nodiscard]] LostRanges lost() const;
+  // Reads that have ended with an error because nobody has what they asked for. Any thread.
+  [[nodiscard]] std::uint64_t lost_reads() const {
+    return lost_reads_.load(std::memory_order_relaxed);
+  }
   // The record has been changed by somebody else, with nothing under way here.
   void follow(const LostRanges& lost);
 
@@ -62,6 +68,7 @@ class LossyBacking final : public BackingDevice, public LossRecord {
   const std::string volume_;
   LostKeeper& keeper_;
   std::atomic<bool> any_;  // lost_ is not empty
+  std::atomic<std::uint64_t> lost_reads_{0};
 
   mutable std::mutex mutex_;        // guards what follows; a leaf
   LostRanges lost_;                 // durable

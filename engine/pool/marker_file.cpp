@@ -7,6 +7,7 @@
 #include "engine/format/pool_format.h"
 #include "engine/foundation/check.h"
 #include "engine/pool/checked_struct.h"
+#include "engine/pool/pool_error.h"
 #include "engine/pool/pool_files.h"
 
 namespace engine {
@@ -30,7 +31,14 @@ bool is_possible(const JournalPlace& journal) {
          journal.offset.value <= most_journal_bytes.value;
 }
 
+bool is_possible(const BacklogNote& backlog, State state) {
+  constexpr std::uint64_t most = std::uint64_t{1} << 60;
+  return backlog.bytes.value <= most && backlog.journalled <= backlog.bytes &&
+         (state == State::journalled || backlog.journalled.value == 0);
+}
+
 bool is_possible(const BackingMark& mark) {
+  if (mark.backlog && !is_possible(*mark.backlog, mark.state)) return false;
   if (mark.volume.is_nil() || mark.from > mark.to || mark.from_time_ms > mark.to_time_ms) {
     return false;
   }
@@ -56,20 +64,26 @@ Result<std::optional<StoredMark>, PoolError> decode_slot(std::span<const std::by
   if (slot.features.read_only != 0 || (slot.features.incompatible & ~known) != 0) {
     return unsupported_marker("asks for features");
   }
-  const StoredMark stored{.mark = {.state = static_cast<State>(slot.state.value()),
-                                   .volume = {slot.volume_uuid},
-                                   .cache = {slot.cache_uuid},
-                                   .from = slot.from,
-                                   .to = slot.to,
-                                   .from_time_ms = slot.from_time_ms,
-                                   .to_time_ms = slot.to_time_ms,
-                                   .journal = {.offset = {slot.journal_offset},
-                                               .bytes = {slot.journal_bytes},
-                                               .epoch = slot.journal_epoch}},
-                          .sequence = slot.sequence};
+  StoredMark stored{.mark = {.state = static_cast<State>(slot.state.value()),
+                             .volume = {slot.volume_uuid},
+                             .cache = {slot.cache_uuid},
+                             .from = slot.from,
+                             .to = slot.to,
+                             .from_time_ms = slot.from_time_ms,
+                             .to_time_ms = slot.to_time_ms,
+                             .journal = {.offset = {slot.journal_offset},
+                                         .bytes = {slot.journal_bytes},
+                                         .epoch = slot.journal_epoch}},
+                    .sequence = slot.sequence};
+  const BacklogNote backlog{.bytes = {slot.backlog_bytes},
+                            .journalled = {slot.backlog_journalled},
+                            .time_ms = slot.backlog_time_ms};
+  const bool has_backlog = (slot.features.compatible & format::feature_backlog) != 0;
+  if (has_backlog) stored.mark.backlog = backlog;
   const bool is_journalled = stored.mark.state == State::journalled;
   if (slot.state > static_cast<std::uint32_t>(State::journalled) || !is_possible(stored.mark) ||
-      (slot.features.incompatible != 0) != is_journalled) {
+      (slot.features.incompatible != 0) != is_journalled ||
+      (!has_backlog && backlog != BacklogNote{})) {
     return damaged("it has impossible values");
   }
   return std::optional(stored);
@@ -85,8 +99,6 @@ std::string utc_text(std::uint64_t time_ms) {
   return text;
 }
 
-}  // namespace
-
 std::string moment_text(const BackingMark& mark) {
   const std::uint64_t time_ms =
       mark.state == State::journalled ? mark.to_time_ms : mark.from_time_ms;
@@ -96,6 +108,21 @@ std::string moment_text(const BackingMark& mark) {
     text += ", and besides a part of what was written up to " + utc_text(mark.to_time_ms);
   }
   return text;
+}
+
+std::string loss_text(const BackingMark& mark, const Uuid& cache) {
+  if (!mark.backlog || mark.cache != cache) {
+    return "How much is lost with it, only the cache knew.";
+  }
+  const ByteCount lost = mark.backlog->bytes - mark.backlog->journalled;
+  return "Lost with it: " + (lost.value == 0 ? "no data" : "up to " + rough_size_text(lost)) +
+         " as of " + utc_text(mark.backlog->time_ms) + ", and whatever was written later.";
+}
+
+}  // namespace
+
+std::string what_is_left(const BackingMark& mark, const Uuid& cache) {
+  return moment_text(mark) + ". " + loss_text(mark, cache);
 }
 
 std::vector<std::byte> encode_marker_slot(const StoredMark& stored, unsigned number) {
@@ -117,6 +144,12 @@ std::vector<std::byte> encode_marker_slot(const StoredMark& stored, unsigned num
     slot.journal_offset = stored.mark.journal.offset.value;
     slot.journal_bytes = stored.mark.journal.bytes.value;
     slot.journal_epoch = stored.mark.journal.epoch;
+  }
+  if (stored.mark.backlog) {
+    slot.features.compatible = format::feature_backlog;
+    slot.backlog_bytes = stored.mark.backlog->bytes.value;
+    slot.backlog_journalled = stored.mark.backlog->journalled.value;
+    slot.backlog_time_ms = stored.mark.backlog->time_ms;
   }
   seal(slot);
   const auto bytes = bytes_of(slot);

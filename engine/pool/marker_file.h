@@ -29,8 +29,9 @@ struct StoredMark {
   friend bool operator==(const StoredMark&, const StoredMark&) = default;
 };
 
-// For the operator: what the image, with its journal, is without its cache.
-[[nodiscard]] std::string moment_text(const BackingMark& mark);
+// For the operator: what the image, with its journal, is without `cache`, and how much is lost with
+// that, as far as it was written down. "as it was at ... . Lost with it: ... ."
+[[nodiscard]] std::string what_is_left(const BackingMark& mark, const Uuid& cache);
 
 // One of the two slots.
 [[nodiscard]] std::vector<std::byte> encode_marker_slot(const StoredMark& stored, unsigned slot);

@@ -1,5 +1,6 @@
 #include "engine/pool/pool_check.h"
 
+#include "engine/pool/marker_file.h"
 #include "engine/pool/pool_files.h"
 
 namespace engine {
@@ -26,6 +27,13 @@ std::optional<PoolError> refusal_of(const VolumeRecord& record, const VolumeWish
   return std::nullopt;
 }
 
+void add_what_is_left(PoolError& refused, PoolDirectory& directory, const VolumeRecord& record) {
+  if (refused.kind != Kind::cache_missing) return;
+  const auto marker = read_marker(directory, record.image, record.uuid);
+  if (!marker || !marker.value()) return;
+  refused.text += " The volume is then " + what_is_left(marker.value()->mark, record.cache.device);
+}
+
 PoolError shrink_error(ByteCount existing, ByteCount wished) {
   return {Kind::shrink, size_text(wished) + " is smaller than the existing " + size_text(existing) +
                             "; shrinking is refused. (To serve less, make a new volume.)"};
@@ -43,6 +51,7 @@ PoolFindings inspect_file_pool(const std::string& directory, std::optional<Uuid>
   PoolFindings findings;
   findings.volumes.resize(wishes.size());
   findings.records.resize(wishes.size());
+  findings.marks.resize(wishes.size());
   auto opened = open_pool_directory(directory);
   if (!opened) {
     findings.pool = pool_opening_error(directory, opened.error());
@@ -65,6 +74,11 @@ PoolFindings inspect_file_pool(const std::string& directory, std::optional<Uuid>
     const ByteCount wished = wishes[at].size;
     findings.records[at] = *record;
     findings.volumes[at] = refusal_of(*record, wishes[at]);
+    if (findings.volumes[at]) add_what_is_left(*findings.volumes[at], place, *record);
+    if (const auto marker = read_marker(place, record->image, record->uuid);
+        marker && marker.value()) {
+      findings.marks[at] = marker.value()->mark;
+    }
     if (!findings.volumes[at] && wished < record->size) {
       findings.volumes[at] = PoolError{Kind::shrink, larger_than_configured(record->size, wished)};
     }

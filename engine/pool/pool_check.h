@@ -15,6 +15,8 @@ namespace engine {
 // cache_missing.
 [[nodiscard]] std::optional<PoolError> refusal_of(const VolumeRecord& record,
                                                   const VolumeWish& wish);
+// Where a cache is missing: what the image is without it, as the marker beside it says.
+void add_what_is_left(PoolError& refused, PoolDirectory& directory, const VolumeRecord& record);
 [[nodiscard]] PoolError shrink_error(ByteCount existing, ByteCount wished);
 // What to tell of a volume that is served although `configured` says less.
 [[nodiscard]] std::string larger_than_configured(ByteCount existing, ByteCount configured);
@@ -26,6 +28,8 @@ struct PoolFindings {
   std::vector<std::optional<PoolError>> volumes;  // in the order of the wishes
   // In the same order: what the pool has of them; nullopt: nothing that is ready, or not known.
   std::vector<std::optional<VolumeRecord>> records;
+  // And what their markers say; nullopt: none, or it cannot be read.
+  std::vector<std::optional<BackingMark>> marks;
 };
 // Writes nothing, locks nothing: the pool may be served by another process meanwhile.
 [[nodiscard]] PoolFindings inspect_file_pool(const std::string& directory,

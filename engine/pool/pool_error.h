@@ -35,5 +35,7 @@ struct PoolError {
 
 // "2TiB", "1536MiB", "1000 bytes": the largest unit that is exact.
 [[nodiscard]] std::string size_text(ByteCount size);
+// "2.1 TiB", "512 MiB": rounded up, for who wants to know how much at most.
+[[nodiscard]] std::string rough_size_text(ByteCount size);
 
 }  // namespace engine

@@ -24,6 +24,7 @@ class BindingKeeper {
     // little given up as before.
     Result<CacheBinding, std::string> binding;
     std::unique_ptr<BackingMarker> marker{};  // in place of the one before; null: that one is right
+    std::string what_is_left{};               // see WhatIsLeft
   };
   using AbandonDone = std::function<void(std::shared_ptr<Abandoned>)>;
   // Of a volume whose image nobody writes to: what its journal has goes there first, then the

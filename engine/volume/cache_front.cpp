@@ -3,6 +3,7 @@
 #include "engine/cache/cache_memory.h"
 #include "engine/foundation/check.h"
 #include "engine/foundation/guard.h"
+#include "engine/media/loss_record.h"
 #include "engine/volume/cache_lane.h"
 #include "engine/volume/cached_pins.h"
 #include "engine/volume/cached_read.h"
@@ -44,6 +45,12 @@ CacheFront::WriteWay CacheFront::write_way() const {
       return WriteWay::refused;
   }
   return WriteWay::cache;
+}
+
+// The volume's count goes on without the cache.
+void CacheFront::count_lost_read() {
+  lost_reads_.fetch_add(1, std::memory_order_relaxed);
+  if (LossRecord* const losses = backing_.losses()) losses->count_lost_read();
 }
 
 void CacheFront::set_mode(CacheMode mode) {

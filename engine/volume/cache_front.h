@@ -79,11 +79,12 @@ class CacheFront {
   [[nodiscard]] bool gets_on() const { return gets_on_.load(std::memory_order_relaxed); }
   void set_gets_on(bool gets_on) { gets_on_.store(gets_on, std::memory_order_relaxed); }
 
-  // Blocks that could not be given out because nobody has them any more. Any thread.
+  // Parts of reads that could not be given out because the cache alone had them, and has lost them.
+  // Any thread.
   [[nodiscard]] std::uint64_t lost_reads() const {
     return lost_reads_.load(std::memory_order_relaxed);
   }
-  void count_lost_read() { lost_reads_.fetch_add(1, std::memory_order_relaxed); }
+  void count_lost_read();
   // Parts of reads that were bad in the cache, and are there again from the backing. Any thread.
   [[nodiscard]] std::uint64_t healed_reads() const {
     return healed_reads_.load(std::memory_order_relaxed);

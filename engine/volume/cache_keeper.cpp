@@ -190,7 +190,8 @@ void CacheKeeper::give_up_lost(const std::string& volume, Engine::Done done) {
        .at_the_end = std::string(has_stopped)});
 }
 
-void CacheKeeper::abandon(const std::string& volume, const Uuid& cache, Engine::Done done) {
+void CacheKeeper::abandon(const std::string& volume, const Uuid& cache,
+                          const Engine::GivenUp& done) {
   Slot& slot = slot_of(volume);
   if (!post_if_running([&slot, cache, done] { slot.abandon(cache, done); })) {
     done(std::string(has_stopped));

@@ -66,7 +66,7 @@ class CacheKeeper final {
   void release(const std::string& volume, Released then);
   // The volume joins the device with that; `done`: it has, or why not. It may be released again.
   void join(const std::string& volume, std::shared_ptr<BackingArrival> arrival, Engine::Done done);
-  void abandon(const std::string& volume, const Uuid& cache, Engine::Done done);
+  void abandon(const std::string& volume, const Uuid& cache, const Engine::GivenUp& done);
   [[nodiscard]] std::optional<VolumeCacheStatus> status_of(const std::string& volume) const;
   // The device has been tried, and every volume whose backing is there is served or refused.
   [[nodiscard]] bool await_idle(Instant deadline);

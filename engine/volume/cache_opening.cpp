@@ -6,6 +6,7 @@
 #include "engine/cache/least_space.h"
 #include "engine/foundation/check.h"
 #include "engine/media/open_pmem.h"
+#include "engine/pool/marker_file.h"
 
 namespace engine {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 constexpr std::uint64_t mib = std::uint64_t{1} << 20;
 
 // As the configuration has sizes, rounded up.
-std::string size_text(ByteCount bytes) {
+std::string whole_mib_text(ByteCount bytes) {
   return std::to_string((bytes.value + mib - 1) / mib) + "MiB";
 }
 
@@ -65,6 +66,12 @@ CacheContents contents_of(const CacheVolume& volume) {
   return {.epoch = volume.binding.attach_epoch,
           .dirty = !volume.is_provably_clean(),
           .opened = volume.epoch.attach_epoch == volume.binding.attach_epoch};
+}
+
+std::string abandoning_text(const std::string& volume, const Uuid& cache, const BackingMark* mark) {
+  const std::string command = "forebayctl abandon " + volume + " --cache " + cache.text();
+  if (mark == nullptr) return command + ".";
+  return command + "; the volume is then " + what_is_left(*mark, cache);
 }
 
 std::string missing_text(const CacheBinding& binding, const CacheDevice& device,
@@ -120,14 +127,28 @@ std::string without_device_text(const std::string& reason, const CacheBinding& b
          " holds writes that the image lacks; bring it back. (Nothing is served without them.)";
 }
 
+std::string if_lost_text(const std::string& volume, const Uuid& cache, const BackingMark* mark) {
+  return " If they are lost: " + abandoning_text(volume, cache, mark);
+}
+
+std::string CacheJudgement::way_out(const std::string& volume, const CacheBinding& binding,
+                                    const Uuid& device, const BackingMark* mark) const {
+  if (verdict == CacheVerdict::cache_missing) return if_lost_text(volume, binding.device, mark);
+  if (verdict == CacheVerdict::conflict) {
+    return " To go on without what the cache has: " + abandoning_text(volume, device, mark);
+  }
+  return {};
+}
+
 Result<void, Finding> reserve_memory(const CacheSpec& spec, ByteCount wanted,
                                      const MemoryBudget& budget, MemoryReservation& reservation) {
   if (reservation.ask(wanted)) return success();
   return finding(Finding::About::memory, spec.name,
-                 "cache device " + spec.name + " needs " + size_text(wanted) +
+                 "cache device " + spec.name + " needs " + whole_mib_text(wanted) +
                      " for its index; with transfers and the other caches that makes " +
-                     size_text(budget.needed()) + ", and there are " + size_text(budget.limit()) +
-                     ". Write memory: " + size_text(budget.needed()) +
+                     whole_mib_text(budget.needed()) + ", and there are " +
+                     whole_mib_text(budget.limit()) +
+                     ". Write memory: " + whole_mib_text(budget.needed()) +
                      " or more. (Until then its volumes are not served.)");
 }
 
@@ -150,7 +171,7 @@ Result<void, Finding> set_share(CacheDevice& device, std::uint32_t volume_tag,
   if (!shares.set_log_need(logs)) {
     return finding(Finding::About::volume_guaranteed, volume,
                    "cache device " + spec.device + " has no room for the logs of its volumes (" +
-                       size_text({logs * segment}) +
+                       whole_mib_text({logs * segment}) +
                        ") beside what is guaranteed; lower a `guaranteed`, or have fewer volumes "
                        "on it");
   }
@@ -163,8 +184,9 @@ Result<void, Finding> set_share(CacheDevice& device, std::uint32_t volume_tag,
                               segment};
       return finding(Finding::About::volume_guaranteed, volume,
                      "guaranteed shares on " + spec.device + " add up to " +
-                         size_text(offered + lacking) + ", the device offers " +
-                         size_text(offered) + "; lower a `guaranteed` by " + size_text(lacking));
+                         whole_mib_text(offered + lacking) + ", the device offers " +
+                         whole_mib_text(offered) + "; lower a `guaranteed` by " +
+                         whole_mib_text(lacking));
     }
     case ShareFault::contradiction:
       return finding(Finding::About::volume_maximum, volume,

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "engine/cache/cache_device.h"
+#include "engine/media/backing_marker.h"
 #include "engine/media/memory_reservation.h"
 #include "engine/media/pmem_region.h"
 #include "engine/pool/cache_binding.h"
@@ -28,6 +29,10 @@ struct OpenedCache {
 [[nodiscard]] bool lacks_writes(const CacheBinding& binding);
 [[nodiscard]] std::string without_device_text(const std::string& reason,
                                               const CacheBinding& binding);
+// What an operator may do then, and what comes of it: `mark` is that beside the image; null: not
+// known.
+[[nodiscard]] std::string if_lost_text(const std::string& volume, const Uuid& cache,
+                                       const BackingMark* mark);
 
 // What the device takes of the cap while it is open. Error: the cap is too small, and what it would
 // have to be for everybody who has asked so far.
@@ -46,6 +51,9 @@ struct CacheJudgement {
   std::optional<std::uint32_t> slot;      // of the volume on the device
   std::optional<CacheContents> contents;  // what it has of it
   std::string refusal;                    // why it is not served so; empty: it is
+  // Whether, and how, it may go on without: behind the refusal.
+  [[nodiscard]] std::string way_out(const std::string& volume, const CacheBinding& binding,
+                                    const Uuid& device, const BackingMark* mark) const;
 };
 [[nodiscard]] CacheJudgement judge_volume(CacheDevice& device, const std::string& device_name,
                                           const Uuid& volume, const CacheBinding& binding);

@@ -6,7 +6,6 @@
 #include "engine/cache/least_space.h"
 #include "engine/foundation/check.h"
 #include "engine/foundation/guard.h"
-#include "engine/pool/marker_file.h"
 
 namespace engine {
 namespace {
@@ -93,7 +92,8 @@ void CacheKeeper::Slot::stay_late(const std::string& reason) {
   if (!arrival_.marker || !lacks_writes(arrival_.binding)) {
     return face_.stay_late(reason, Finding::About::cache_device);
   }
-  face_.stay_late(without_device_text(reason, arrival_.binding) + if_they_are_lost(),
+  face_.stay_late(without_device_text(reason, arrival_.binding) +
+                      if_lost_text(spec_.name, arrival_.binding.device, &arrival_.marker->stands()),
                   Finding::About::volume, /*lacks_cache=*/true);
 }
 
@@ -132,7 +132,8 @@ void CacheKeeper::Slot::publish_status() {
              .draining = upkeep_->is_draining() || parting_ != Parting::none,
              .detaching = parting_ != Parting::none || phase_ != Phase::served,
              .detach_error = part_error_,
-             .time_left = now.time_left,
+             .drain_left = upkeep_->drain_left(),
+             .time_left = upkeep_->drain_time(),
              .consistent_time_ms = now.consistent_time_ms,
              .backing_mixed = now.backing_mixed};
 }
@@ -326,17 +327,7 @@ void CacheKeeper::Slot::refuse(const std::string& reason, bool lacks_cache) {
   face_.stay_late(reason, Finding::About::volume, lacks_cache);
 }
 
-std::string CacheKeeper::Slot::if_they_are_lost() const {
-  return " If they are lost: " + what_abandoning_does(arrival_.binding.device);
-}
-
-// The image is what would be left of it.
-std::string CacheKeeper::Slot::what_abandoning_does(const Uuid& cache) const {
-  return "forebayctl abandon " + spec_.name + " --cache " + cache.text() + "; the volume is then " +
-         moment_text(arrival_.marker->stands()) + ".";
-}
-
-void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::Done& done) {
+void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::GivenUp& done) {
   if (phase_ == Phase::away)
     return done("volume " + spec_.name + " lacks nothing: " + why_not_served());
   if (phase_ != Phase::waiting && phase_ != Phase::refused) {
@@ -366,8 +357,8 @@ void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::Done& done) {
       } else {
         stay_late(keeper_.late_reason());
       }
-      if (abandoned->binding) return done(success());
-      done(abandoned->binding.error());
+      if (!abandoned->binding) return done(abandoned->binding.error());
+      done(WhatIsLeft{abandoned->what_is_left});
     });
   });
 }
@@ -377,14 +368,12 @@ void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::Done& done) {
 void CacheKeeper::Slot::judge() {
   const CacheJudgement judgement =
       judge_volume(device(), spec_.cache->device, face_.identity().uuid, arrival_.binding);
-  if (judgement.verdict == CacheVerdict::cache_missing) {
-    return refuse(judgement.refusal + if_they_are_lost(), /*lacks_cache=*/true);
+  if (!judgement.refusal.empty()) {
+    return refuse(
+        judgement.refusal + judgement.way_out(spec_.name, arrival_.binding, device().uuid(),
+                                              &arrival_.marker->stands()),
+        judgement.verdict == CacheVerdict::cache_missing);
   }
-  if (judgement.verdict == CacheVerdict::conflict) {
-    return refuse(judgement.refusal +
-                  " To go on without what the cache has: " + what_abandoning_does(device().uuid()));
-  }
-  if (!judgement.refusal.empty()) return refuse(judgement.refusal);
   const auto joined = judgement.verdict == CacheVerdict::resume
                           ? resume(*judgement.slot, *judgement.contents)
                           : attach(judgement.contents);

@@ -48,7 +48,7 @@ class CacheKeeper::Slot final : public BackingUser {
   Result<void, std::string> drain();
   Result<void, std::string> cancel_drain();
   Result<void, std::string> give_up_lost();
-  void abandon(const Uuid& cache, const Engine::Done& done);
+  void abandon(const Uuid& cache, const Engine::GivenUp& done);
   // As Engine::detach_cache.
   Result<void, std::string> detach();
   // As Engine::attach_cache: `arrival` is what release() gave, here or elsewhere.
@@ -102,9 +102,6 @@ class CacheKeeper::Slot final : public BackingUser {
   void publish_status();
   void judge();
   void refuse(const std::string& reason, bool lacks_cache = false);
-  // Behind a message that says which cache is missing.
-  [[nodiscard]] std::string if_they_are_lost() const;
-  [[nodiscard]] std::string what_abandoning_does(const Uuid& cache) const;
   [[nodiscard]] Result<void, CacheError> attach(const std::optional<CacheContents>& contents);
   [[nodiscard]] Result<void, CacheError> resume(std::uint32_t slot, const CacheContents& contents);
   void bind();

@@ -15,6 +15,7 @@
 #include "engine/media/buffer_pool.h"
 #include "engine/media/pmem_guarantee.h"
 #include "engine/media/pmem_writer.h"
+#include "engine/pool/lost_ranges.h"
 #include "engine/volume/cache_mode.h"
 #include "engine/volume/finding.h"
 #include "engine/volume/volume.h"
@@ -117,8 +118,8 @@ struct CacheStatus {
   ByteCount dirty;        // that waits for a backing; newer over older counted twice
   bool retiring = false;  // its volumes are being detached: see Engine::retire_cache
   bool retired = false;   // and that is over: it may be taken out
-  // Since it was opened: parts of reads that it had badly, and their backings well; and reads of
-  // what nobody has any more.
+  // Since it was opened: parts of reads that it had badly, and their backings well; and those that
+  // it alone had, and has lost.
   std::uint64_t healed_reads = 0;
   std::uint64_t lost_reads = 0;
   // And reads that were given out where they lie (Volume::read_in_place), with their bytes.
@@ -136,11 +137,25 @@ struct VolumeCacheStatus {
   bool draining = false;       // all of it is on its way there: see Engine::drain
   bool detaching = false;      // and then the volume is served without it: see Engine::detach_cache
   std::string detach_error{};  // why the last detachment was given up; empty: it was not
-  std::optional<Duration> time_left{};  // for it, as fast as it went of late; nullopt: unknown
+  // While it is drained, what of that is left; else all that is dirty.
+  ByteCount drain_left{};
+  // For that, as fast as it went of late; nullopt: unknown, or it does not get on.
+  std::optional<Duration> time_left{};
   // The backing alone, or with its journal, is the volume as it was then (milliseconds since 1970),
   // unless it is mixed: a batch for it has begun and not ended.
   std::uint64_t consistent_time_ms = 0;
   bool backing_mixed = false;
+};
+
+// What of a volume nobody has any more: reads of it fail until something is written there.
+struct LossStatus {
+  LostRanges ranges;        // as its record in its pool lists them
+  std::uint64_t reads = 0;  // that have failed since the start, also of what is not listed yet
+};
+
+// Of a volume that goes on without what a cache had of it.
+struct WhatIsLeft {
+  std::string text;  // for the operator: of which moment it is, and how much is lost
 };
 
 // Told of each change of a volume's state or size. Called on the thread that changed it (a reactor
@@ -161,6 +176,7 @@ class Engine {
  public:
   // The error is a sentence for the operator, and nothing has changed then.
   using Done = std::function<void(Result<void, std::string>)>;
+  using GivenUp = std::function<void(Result<WhatIsLeft, std::string>)>;
 
   // Opens what can be opened; what cannot stays late with its reason and is tried again: pools that
   // are not there once a second, everything else ever more slowly. Never fails as a whole.
@@ -193,6 +209,9 @@ class Engine {
   // Grows a volume that is online. `done` runs on a thread of the engine, or in here.
   virtual void grow(const std::string& name, ByteCount new_size, Done done) = 0;
 
+  // Nothing while its pool is late.
+  [[nodiscard]] virtual LossStatus losses_of(const std::string& name) const = 0;
+
   // Of volumes with a cache; `done` as above.
   // nullopt: without one, or not served.
   [[nodiscard]] virtual std::optional<VolumeCacheStatus> cache_of(
@@ -217,7 +236,7 @@ class Engine {
   // Of a volume that is late because its cache has what the image lacks, with a cache or without,
   // or what the image never knew of: goes on without what `cache` has, which is lost, also if it
   // comes back.
-  virtual void abandon_cache(const std::string& name, const Uuid& cache, Done done) = 0;
+  virtual void abandon_cache(const std::string& name, const Uuid& cache, GivenUp done) = 0;
   // What stops the write-back because nobody has it any more is written down as lost, and stays an
   // error until it is written; write-back goes on without it.
   virtual void give_up_lost(const std::string& name, Done done) = 0;

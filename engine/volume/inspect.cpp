@@ -97,6 +97,7 @@ class Inspector {
     for (std::size_t at = 0; at < pool.wishes.size(); ++at) {
       const std::string& name = pool.wishes[at].name;
       if (found.records[at]) records_[name] = *found.records[at];
+      if (found.marks[at]) marks_[name] = *found.marks[at];
       const auto& error = found.volumes[at];
       if (!error) continue;
       findings_.push_back({.about = about(error->kind), .name = name, .text = error->text});
@@ -140,8 +141,9 @@ class Inspector {
       const auto record = records_.find(volume.name);
       if (device.opened.device == nullptr) {
         if (record != records_.end() && lacks_writes(record->second.cache)) {
-          tell(volume,
-               without_device_text(device.spec.name + ": " + device.why_not, record->second.cache));
+          const CacheBinding& binding = record->second.cache;
+          tell(volume, without_device_text(device.spec.name + ": " + device.why_not, binding) +
+                           if_lost_text(volume.name, binding.device, mark_of(volume)));
         }
         continue;
       }
@@ -154,7 +156,11 @@ class Inspector {
     if (record != nullptr) {
       const CacheJudgement judgement =
           judge_volume(*device.opened.device, device.spec.name, record->uuid, record->cache);
-      if (!judgement.refusal.empty()) return tell(volume, judgement.refusal);
+      if (!judgement.refusal.empty()) {
+        return tell(volume, judgement.refusal + judgement.way_out(volume.name, record->cache,
+                                                                  device.opened.device->uuid(),
+                                                                  mark_of(volume)));
+      }
       slot = judgement.slot;
     }
     // One that would join anew has no tag yet.
@@ -164,6 +170,10 @@ class Inspector {
     if (!share) findings_.push_back(share.error());
   }
 
+  [[nodiscard]] const BackingMark* mark_of(const VolumeSpec& volume) const {
+    const auto mark = marks_.find(volume.name);
+    return mark == marks_.end() ? nullptr : &mark->second;
+  }
   void tell(const VolumeSpec& volume, const std::string& text) {
     findings_.push_back({.about = Finding::About::volume, .name = volume.name, .text = text});
   }
@@ -177,6 +187,7 @@ class Inspector {
   std::vector<Pool> pools_;
   std::vector<Device> devices_;
   std::map<std::string, VolumeRecord> records_;  // by name of the volume
+  std::map<std::string, BackingMark> marks_;     // the same
   std::uint32_t unused_tag_ = std::numeric_limits<std::uint32_t>::max();
   std::vector<Finding> findings_;
 };

@@ -164,6 +164,12 @@ void LocalEngine::grow(const std::string& name, ByteCount new_size, Done done) {
   });
 }
 
+LossStatus LocalEngine::losses_of(const std::string& name) const {
+  const auto found = slots_by_name_.find(name);
+  if (found == slots_by_name_.end() || found->second->pool == nullptr) return {};
+  return found->second->pool->losses_of(name);
+}
+
 std::optional<VolumeCacheStatus> LocalEngine::cache_of(const std::string& name) const {
   const auto found = slots_by_name_.find(name);
   if (found == slots_by_name_.end() || found->second->cache == nullptr) return std::nullopt;
@@ -240,11 +246,11 @@ void LocalEngine::retire_cache(const std::string& device, Done done) {
   keeper->retire(std::move(done));
 }
 
-void LocalEngine::abandon_cache(const std::string& name, const Uuid& cache, Done done) {
+void LocalEngine::abandon_cache(const std::string& name, const Uuid& cache, GivenUp done) {
   const auto found = slots_by_name_.find(name);
   if (found == slots_by_name_.end()) return done("there is no volume " + name);
   const Slot& slot = *found->second;
-  if (slot.cache != nullptr) return slot.cache.load()->abandon(name, cache, std::move(done));
+  if (slot.cache != nullptr) return slot.cache.load()->abandon(name, cache, done);
   if (slot.pool != nullptr) return slot.pool->abandon_cache(name, cache, std::move(done));
   done("volume " + name + ": " + slot.backed->condition().reason);
 }

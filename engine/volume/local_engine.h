@@ -32,6 +32,7 @@ class LocalEngine final : public Engine {
   void retry_now() override;
   [[nodiscard]] bool settle(Duration patience) override;
   void grow(const std::string& name, ByteCount new_size, Done done) override;
+  [[nodiscard]] LossStatus losses_of(const std::string& name) const override;
   [[nodiscard]] std::optional<VolumeCacheStatus> cache_of(const std::string& name) const override;
   void set_cache_mode(const std::string& name, CacheMode mode, Done done) override;
   void drain(const std::string& name, Done done) override;
@@ -39,7 +40,7 @@ class LocalEngine final : public Engine {
   void detach_cache(const std::string& name, Done done) override;
   void attach_cache(const std::string& name, const std::string& device, Done done) override;
   void retire_cache(const std::string& device, Done done) override;
-  void abandon_cache(const std::string& name, const Uuid& cache, Done done) override;
+  void abandon_cache(const std::string& name, const Uuid& cache, GivenUp done) override;
   void give_up_lost(const std::string& name, Done done) override;
   [[nodiscard]] bool stop(Duration patience) override;
 

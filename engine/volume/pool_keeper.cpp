@@ -135,6 +135,14 @@ std::vector<Finding> PoolKeeper::findings() const {
   return all;
 }
 
+LossStatus PoolKeeper::losses_of(const std::string& volume) const {
+  const Slot& slot = slot_of(volume);
+  const std::lock_guard lock(mutex_);
+  const LossyBacking* const lossy = slot.lossy;
+  if (lossy == nullptr) return {};
+  return {.ranges = lossy->lost(), .reads = lossy->lost_reads()};
+}
+
 void PoolKeeper::try_now() {
   {
     const std::lock_guard lock(mutex_);

@@ -56,6 +56,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   [[nodiscard]] PoolStatus status() const;
   // Why it is not open, or else which of its volumes are not as specified.
   [[nodiscard]] std::vector<Finding> findings() const;
+  [[nodiscard]] LossStatus losses_of(const std::string& volume) const;
   // Whatever is late or failed is tried at once, whenever it would have been.
   void try_now();
   // True when all that was asked for before has been done.
@@ -71,7 +72,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   // As bind(), but not when the keeper is told to stop.
   void abandon(const std::string& volume, const GivenUpCache& cache, AbandonDone done) override;
   // Of a volume that nobody caches, and that misses `cache`: see Engine::abandon_cache.
-  void abandon_cache(const std::string& volume, const Uuid& cache, BindDone done);
+  void abandon_cache(const std::string& volume, const Uuid& cache, Engine::GivenUp done);
   // Ends the thread. False: it still waits for the disk at `deadline`.
   [[nodiscard]] bool stop(Instant deadline);
 
@@ -141,8 +142,10 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   [[nodiscard]] Result<BackingArrival, std::string> arrival_now(const std::string& volume);
   void refuse_requests();
   [[nodiscard]] std::shared_ptr<Abandoned> abandon_now(const AbandonRequest& request);
+  // Adds what is left of the volume.
   [[nodiscard]] Result<CacheBinding, std::string> abandon_cache_of(Slot& slot,
-                                                                   const GivenUpCache& cache);
+                                                                   const GivenUpCache& cache,
+                                                                   std::string& what_is_left);
   [[nodiscard]] std::string is_not_there(const std::string& volume) const;
   // What trying found; a volume that cannot be as configured is refused.
   void stay_down(Slot& slot, const PoolError& error);

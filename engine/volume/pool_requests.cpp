@@ -128,19 +128,21 @@ void PoolKeeper::abandon(const std::string& volume, const GivenUpCache& cache, A
        }});
 }
 
-void PoolKeeper::abandon_cache(const std::string& volume, const Uuid& cache, BindDone done) {
+void PoolKeeper::abandon_cache(const std::string& volume, const Uuid& cache, Engine::GivenUp done) {
   abandon(volume, {.device = cache}, [this, done = std::move(done)](const auto& abandoned) {
     if (!abandoned->binding) return done(abandoned->binding.error());
     try_now();
-    done(success());
+    done(WhatIsLeft{abandoned->what_is_left});
   });
 }
 
 // A user's marker is another file afterwards, whatever has come of it.
 std::shared_ptr<BindingKeeper::Abandoned> PoolKeeper::abandon_now(const AbandonRequest& request) {
   Slot& slot = slot_of(request.volume);
-  auto answer =
-      std::make_shared<Abandoned>(Abandoned{.binding = abandon_cache_of(slot, request.cache)});
+  std::string left;
+  auto binding = abandon_cache_of(slot, request.cache, left);
+  auto answer = std::make_shared<Abandoned>(
+      Abandoned{.binding = std::move(binding), .what_is_left = std::move(left)});
   const VolumeRecord* const record = files_ == nullptr ? nullptr : record_of(request.volume);
   if (record == nullptr || !slot.is_cached || slot.file == nullptr) return answer;
   if (slot.lossy != nullptr) slot.lossy->follow(record->lost);
@@ -154,7 +156,8 @@ std::shared_ptr<BindingKeeper::Abandoned> PoolKeeper::abandon_now(const AbandonR
 }
 
 Result<CacheBinding, std::string> PoolKeeper::abandon_cache_of(Slot& slot,
-                                                               const GivenUpCache& cache) {
+                                                               const GivenUpCache& cache,
+                                                               std::string& what_is_left) {
   const std::string& name = slot.spec.name;
   const VolumeRecord* const record = files_ == nullptr ? nullptr : record_of(name);
   if (record == nullptr) return is_not_there(name);
@@ -175,6 +178,7 @@ Result<CacheBinding, std::string> PoolKeeper::abandon_cache_of(Slot& slot,
       return "volume " + name + ": " + settled.error().text;
     }
   }
+  what_is_left = files_->what_is_left(*record, cache.device);
   const auto bound = files_->bind(name, binding);
   if (!bound) return bound.error().text;
   return binding;

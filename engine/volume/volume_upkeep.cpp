@@ -47,16 +47,19 @@ VolumeUpkeep::VolumeUpkeep(CacheFront& front, std::unique_ptr<BackingMarker> mar
 VolumeUpkeep::~VolumeUpkeep() = default;
 
 void VolumeUpkeep::follow_mode() {
-  write_back_.set_draining(drain_to_ || front_.mode() != CacheMode::write_back);
+  write_back_.set_draining(drain_ || front_.mode() != CacheMode::write_back);
 }
 
 void VolumeUpkeep::drain() {
-  drain_to_ = volume_.commit().published();
+  const VolumeCommit& commit = volume_.commit();
+  drain_ = {.to = commit.published(), .end = commit.written_back() + commit.backlog()};
+  measure_drain();
   follow_mode();
 }
 
 void VolumeUpkeep::cancel_drain() {
-  drain_to_.reset();
+  drain_.reset();
+  measure_drain();
   follow_mode();
 }
 
@@ -105,6 +108,7 @@ void VolumeUpkeep::tick() {
   write_back_.tick();
   status_ = write_back_.status();
   look_at_progress();
+  measure_drain();
   look_at_losses();
   if (report_.not_opened && report_.not_opened->kind == CacheError::Kind::no_free_segment &&
       volume_.open_log(writer_, report_.last_sequence, report_.last_time_ms)) {
@@ -120,18 +124,39 @@ void VolumeUpkeep::tick() {
 // ever: what is little is waited for.
 void VolumeUpkeep::look_at_drain() {
   const bool settles = goes_around(front_.mode()) && !front_.goes_around_only();
-  if (!drain_to_ && !settles) return;
+  if (!drain_ && !settles) return;
   const WriteBackStatus now = write_back_.status();
-  if (drain_to_ && now.dirty_tail >= *drain_to_) cancel_drain();
+  if (drain_ && now.dirty_tail >= drain_->to) cancel_drain();
   if (!settles) return;
   const bool little = now.bytes_left <= few || (now.time_left && *now.time_left <= short_wait);
   if (volume_.commit().is_backing_current() || little) front_.go_around_only();
+}
+
+// Hosts go on writing: what they add comes behind the drain, and does not make it longer.
+void VolumeUpkeep::measure_drain() {
+  drain_left_ = status_.bytes_left;
+  drain_time_ = status_.time_left;
+  if (!drain_) return;
+  const std::uint64_t done = volume_.commit().written_back().value;
+  const std::uint64_t sectors = drain_->end.value - std::min(drain_->end.value, done);
+  drain_left_ = {sectors * format::place_bytes};
+  if (!drain_time_) return;
+  if (drain_left_.value == 0) {
+    drain_time_ = Duration{};
+  } else if (status_.rate.value == 0) {
+    drain_time_.reset();
+  } else {
+    const double seconds =
+        static_cast<double>(drain_left_.value) / static_cast<double>(status_.rate.value);
+    drain_time_ = Duration(static_cast<Duration::rep>(seconds * 1e9));
+  }
 }
 
 void VolumeUpkeep::look_at_progress() {
   using State = WriteBackStatus::State;
   const bool silent = status_.in_flight > 0 && clock_.now() - status_.last_answer > silence;
   const bool gets_on = !silent && (status_.state == State::idle || status_.state == State::writing);
+  if (!gets_on) status_.time_left.reset();
   front_.set_gets_on(gets_on);
   set_pace(gets_on);
   const auto since = front_.space().waits_since();

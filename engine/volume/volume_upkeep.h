@@ -32,7 +32,11 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   // Everything published by now goes to the backing, as soon as it can.
   void drain();
   void cancel_drain();
-  [[nodiscard]] bool is_draining() const { return drain_to_.has_value(); }
+  [[nodiscard]] bool is_draining() const { return drain_.has_value(); }
+  // Of that, or of all that is dirty: as it was at the last tick, and how long it will take;
+  // nullopt: not known, or it does not get on.
+  [[nodiscard]] ByteCount drain_left() const { return drain_left_; }
+  [[nodiscard]] std::optional<Duration> drain_time() const { return drain_time_; }
 
   // True: there is more to do at once. May have freed space.
   [[nodiscard]] bool turn();
@@ -73,6 +77,7 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   void set_pace(bool gets_on);
   void look_at_losses();
   void look_at_drain();
+  void measure_drain();
   [[nodiscard]] std::string why_read_only() const;
 
   CacheFront& front_;
@@ -98,8 +103,14 @@ class VolumeUpkeep final : private DirtyTailWaiter {
     std::optional<std::string> outcome;  // the error, before has_ended
   };
   GivingUp giving_up_;
-  std::optional<std::uint64_t> drain_to_;  // sequence
-  Instant noted_;                          // when the log's end was last written down
+  struct Drain {
+    std::uint64_t to = 0;  // a kset
+    SectorCount end;       // how much will have been written back then, at most
+  };
+  std::optional<Drain> drain_;
+  ByteCount drain_left_;
+  std::optional<Duration> drain_time_;
+  Instant noted_;  // when the log's end was last written down
 };
 
 }  // namespace engine

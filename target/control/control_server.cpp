@@ -127,7 +127,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
   bool abandon(const boost::json::object& wanted) {
     const auto cache = text_in(wanted, "cache");
-    if (cache) routes_.abandon(target_name_, *cache, answer_when_done());
+    if (cache) routes_.abandon(target_name_, *cache, answer_when_abandoned());
     return cache.has_value();
   }
 
@@ -166,16 +166,27 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   }
 
   ControlRoutes::Done answer_when_done() {
-    return [self = shared_from_this()](auto done) {
-      asio::post(self->stream_.get_executor(), [self, done = std::move(done)] {
-        self->patience_.cancel();
-        if (done) {
-          self->respond(http::status::ok, "{}");
-        } else {
-          self->respond(http::status::conflict, error_body(done.error()));
-        }
-      });
+    return [self = shared_from_this()](const auto& done) {
+      self->answer_later(done ? http::status::ok : http::status::conflict,
+                         done ? "{}" : error_body(done.error()));
     };
+  }
+
+  ControlRoutes::AbandonDone answer_when_abandoned() {
+    return [self = shared_from_this()](const auto& done) {
+      if (!done) return self->answer_later(http::status::conflict, error_body(done.error()));
+      self->answer_later(
+          http::status::ok,
+          boost::json::serialize(boost::json::object{{"what_is_left", done.value().what_is_left}}));
+    };
+  }
+
+  // Any thread.
+  void answer_later(http::status status, std::string body) {
+    asio::post(stream_.get_executor(), [self = shared_from_this(), status, body = std::move(body)] {
+      self->patience_.cancel();
+      self->respond(status, body);
+    });
   }
 
   static std::string error_body(const std::string& text) {

@@ -4,10 +4,13 @@
 //   POST /v1/volumes/NAME/mode   {"mode": "write-through"}   of its cache
 //   POST /v1/volumes/NAME/drain  {"cancel": false}           answered when begun; see status
 //   POST /v1/volumes/NAME/detach {}                          the same; drain {"cancel": true} ends
-//   it POST /v1/volumes/NAME/attach {"cache": "pmem1"}          to that cache device POST
-//   /v1/caches/NAME/retire  {}                          answered when begun; see status POST
-//   /v1/volumes/NAME/give-up-lost {}                    what stops its write-back POST
-//   /v1/volumes/NAME/abandon {"cache": UUID}            what that has of it and the pool lacks
+//   it
+//
+//   POST /v1/volumes/NAME/attach {"cache": "pmem1"}     to that cache device
+//   POST /v1/caches/NAME/retire  {}                     answered when begun; see status
+//   POST /v1/volumes/NAME/give-up-lost {}               what stops its write-back
+//   POST /v1/volumes/NAME/abandon {"cache": UUID}       what that has of it and the pool lacks;
+//   answered with {"what_is_left": "as it was at ..."}
 #pragma once
 
 #include <chrono>
@@ -22,6 +25,10 @@ namespace target::control {
 // What a request is answered from; called on the control thread, one at a time.
 struct ControlRoutes {
   using Done = std::function<void(engine::Result<void, std::string>)>;
+  struct Abandoned {
+    std::string what_is_left;  // of the volume, and how much is lost
+  };
+  using AbandonDone = std::function<void(engine::Result<Abandoned, std::string>)>;
 
   std::function<std::string()> status;  // a JSON object
   // Each changes what it names. `done` may be called on any thread, or never; its error is a
@@ -32,7 +39,8 @@ struct ControlRoutes {
   std::function<void(const std::string& volume, Done done)> detach;
   std::function<void(const std::string& volume, const std::string& device, Done done)> attach;
   std::function<void(const std::string& device, Done done)> retire;
-  std::function<void(const std::string& volume, const std::string& cache, Done done)> abandon;
+  std::function<void(const std::string& volume, const std::string& cache, AbandonDone done)>
+      abandon;
   std::function<void(const std::string& volume, Done done)> give_up_lost;
 };
 

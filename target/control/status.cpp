@@ -59,6 +59,13 @@ json::object value_of(const CacheStatus& c) {
           {"fences", c.fences}};
 }
 
+json::object value_of(const LostRange& r) {
+  return {{"offset_bytes", r.offset_bytes}, {"length_bytes", r.length_bytes}};
+}
+
+template <class T>
+json::array list_of(const std::vector<T>& items);
+
 json::object value_of(const VolumeStatus& v) {
   return {{"name", v.name},
           {"pool", v.pool},
@@ -70,9 +77,13 @@ json::object value_of(const VolumeStatus& v) {
           {"draining", v.draining},
           {"detaching", v.detaching},
           {"detach_error", v.detach_error},
+          {"drain_bytes", v.drain_bytes},
           {"drain_seconds", v.drain_seconds},
           {"consistent_time_ms", v.consistent_time_ms},
           {"pool_mixed", v.pool_mixed},
+          {"lost_bytes", v.lost_bytes},
+          {"lost_ranges", list_of(v.lost_ranges)},
+          {"lost_reads", v.lost_reads},
           {"uuid", v.uuid},
           {"size_bytes", v.size_bytes},
           {"block_size", v.block_size},

@@ -38,8 +38,8 @@ struct CacheStatus {
   std::uint64_t dirty_bytes = 0;  // that waits for a pool
   bool retiring = false;          // its volumes are being detached
   bool retired = false;           // on purpose not open any more: it may be taken out
-  // Since it was opened: parts of reads that were bad in it and good in their pools, and reads of
-  // what nobody has any more.
+  // Since it was opened: parts of reads that were bad in it and good in their pools, and those that
+  // it alone had, and has lost.
   std::uint64_t healed_reads = 0;
   std::uint64_t lost_reads = 0;
   // And reads that were sent from where they lie in it, without a copy, with their bytes.
@@ -52,6 +52,12 @@ struct CacheStatus {
   std::uint64_t fences = 0;
 };
 
+// Bytes of a volume.
+struct LostRange {
+  std::uint64_t offset_bytes = 0;
+  std::uint64_t length_bytes = 0;
+};
+
 struct VolumeStatus {
   std::string name;
   std::string pool;
@@ -61,12 +67,19 @@ struct VolumeStatus {
   std::string ordered;            // batch or journal; empty: none, or not served
   std::uint64_t dirty_bytes = 0;  // in the cache, for the pool
   bool draining = false;
-  bool detaching = false;           // and when nothing is dirty it has no cache
-  std::string detach_error;         // why the last detachment was given up; empty: it was not
-  std::int64_t drain_seconds = -1;  // until nothing is dirty, as it goes now; -1: not known
+  bool detaching = false;         // and when nothing is dirty it has no cache
+  std::string detach_error;       // why the last detachment was given up; empty: it was not
+  std::uint64_t drain_bytes = 0;  // that a drain under way has left; without one, dirty_bytes
+  std::int64_t drain_seconds =
+      -1;  // for them, as it goes now; -1: not known, or it does not get on
   // The pool alone, with its journal, has the volume of then; 0: never written.
   std::uint64_t consistent_time_ms = 0;
   bool pool_mixed = false;  // it has not, for the moment: dirty data is on its way
+  // What nobody has any more, listed in the pool; and reads that have failed because of that, or of
+  // what a cache has lost and nobody has given up yet, since the daemon started.
+  std::uint64_t lost_bytes = 0;
+  std::vector<LostRange> lost_ranges;  // ascending, at most 24
+  std::uint64_t lost_reads = 0;
   std::string uuid;
   std::uint64_t size_bytes = 0;
   std::uint32_t block_size = 0;

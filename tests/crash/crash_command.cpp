@@ -1,6 +1,7 @@
 #include "tests/crash/crash_command.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "tests/crash/crash_world.h"
 
@@ -18,11 +19,46 @@ SectorRange some_range(SeededRandom& random) {
   return {{world_base.value + at}, {count}};
 }
 
+std::optional<SectorRange> first_hole(VolumeCache& volume, SectorRange range) {
+  std::optional<SectorRange> hole;
+  std::vector<std::byte> bytes(range.count.value * sector_size);
+  volume.read(range, bytes, ExtentIndex::Heat::keep, [&hole](const CacheGap& gap) {
+    if (!hole && gap.kind == CacheGap::Kind::hole) hole = gap.range;
+  });
+  return hole;
+}
+
+// As a read that misses goes: what is published, written back and evicted before its fill commits
+// overtakes it. Nobody else's miss is open, for the backing answers at once.
+Result<bool, CacheRefusal> submit_fill(VolumeCache& volume, CacheActor& actor,
+                                       CrashCommand& command, const VolumeModel::State& backing) {
+  const auto hole = first_hole(volume, command.model.ranges.front());
+  if (!hole) return false;
+  volume.misses().begin(*hole, command.miss);
+  CHECK(command.miss.reads());
+  const SectorRange range = command.miss.range();
+  command.data = data_of(
+      range, [&backing](std::uint64_t sector) { return backing[sector - world_base.value]; });
+  CHECK(volume.misses().take_joined(command.miss) == nullptr);
+  const auto taken = volume.fill(actor, command, range, command.data, &command.miss.overtaken());
+  if (taken) return true;
+  volume.misses().end(command.miss);
+  return taken.error();
+}
+
 }  // namespace
 
-std::unique_ptr<CrashCommand> some_command(
-    SeededRandom& random, CompletionSink& sink, Writer writer, bool churns,
-    FunctionRef<const VolumeModel::State&(std::uint32_t)> backing) {
+std::vector<std::byte> data_of(SectorRange range, FunctionRef<Writer(std::uint64_t)> written_by) {
+  std::vector<std::byte> data(range.count.value * sector_size);
+  for (std::uint64_t at = 0; at < range.count.value; ++at) {
+    const std::uint64_t sector = range.begin.value + at;
+    fill_sector(std::span(data).subspan(at * sector_size, sector_size), written_by(sector), sector);
+  }
+  return data;
+}
+
+std::unique_ptr<CrashCommand> some_command(SeededRandom& random, CompletionSink& sink,
+                                           Writer writer, bool churns) {
   using Kind = CrashCommand::Kind;
   const auto slot = static_cast<std::uint32_t>(random.below(world_volumes));
   const SectorRange range = some_range(random);
@@ -38,38 +74,28 @@ std::unique_ptr<CrashCommand> some_command(
     command->model.ranges.push_back(
         {{world_base.value + random.below(world_sectors - 4)}, {count}});
   }
-  if (command->kind == Kind::zeroes) {
-    if (writer % 2 == 0) command->space = VolumeCache::ZeroedSpace::given_back;
-    return command;
+  if (command->kind == Kind::zeroes && writer % 2 == 0) {
+    command->space = VolumeCache::ZeroedSpace::given_back;
   }
-  command->fill_data([&](Sector sector) {
-    return command->kind == Kind::fill ? backing(slot)[sector.value - world_base.value] : writer;
-  });
+  if (command->kind == Kind::write) {
+    command->data = data_of(range, [writer](std::uint64_t) { return writer; });
+  }
   return command;
 }
 
-void CrashCommand::fill_data(FunctionRef<Writer(Sector)> writer) {
-  const SectorRange range = model.ranges.front();
-  data.resize(range.count.value * sector_size);
-  for (std::uint64_t at = 0; at < range.count.value; ++at) {
-    const Sector sector{range.begin.value + at};
-    fill_sector(std::span(data).subspan(at * sector_size, sector_size), writer(sector),
-                sector.value);
-  }
+Result<bool, CacheRefusal> submit(VolumeCache& volume, CacheActor& actor, CrashCommand& command,
+                                  const VolumeModel::State& backing) {
+  const SectorRange range = command.model.ranges.front();
+  if (command.kind == CrashCommand::Kind::fill) return submit_fill(volume, actor, command, backing);
+  const auto taken = command.kind == CrashCommand::Kind::zeroes
+                         ? volume.write_zeroes(actor, command, command.model.ranges, command.space)
+                         : volume.write(actor, command, range, command.data);
+  if (!taken) return taken.error();
+  return true;
 }
 
-Result<void, CacheRefusal> submit(VolumeCache& volume, CacheActor& actor, CrashCommand& command,
-                                  const std::atomic<bool>* overtaken) {
-  const SectorRange range = command.model.ranges.front();
-  switch (command.kind) {
-    case CrashCommand::Kind::write:
-      return volume.write(actor, command, range, command.data);
-    case CrashCommand::Kind::zeroes:
-      return volume.write_zeroes(actor, command, command.model.ranges, command.space);
-    case CrashCommand::Kind::fill:
-      break;
-  }
-  return volume.fill(actor, command, range, command.data, overtaken);
+void finish(VolumeCache& volume, CrashCommand& command) {
+  if (command.kind == CrashCommand::Kind::fill) volume.misses().end(command.miss);
 }
 
 }  // namespace engine::test

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/cache/cache_actor.h"
+#include "engine/cache/miss_table.h"
 #include "engine/cache/volume_cache.h"
 #include "engine/foundation/function_ref.h"
 #include "engine/foundation/random.h"
@@ -22,25 +23,27 @@ struct CrashCommand final : CommitRecord {
   CrashCommand(CompletionSink& sink, std::uint32_t of) : CommitRecord(sink), slot(of) {}
 
   [[nodiscard]] bool is_ordered() const { return kind != Kind::fill; }
-  // Of its first range.
-  void fill_data(FunctionRef<Writer(Sector)> writer);
 
   std::uint32_t slot;
   Kind kind = Kind::write;
   VolumeCache::ZeroedSpace space = VolumeCache::ZeroedSpace::kept;  // of zeroes
+  MissPart miss;  // a fill's, in the volume's table until it is through
   ModelCommand model;
   std::vector<std::byte> data;
   std::size_t index = 0;
 };
 
-// Any, at places where they meet. `backing`: what a volume's has, for fills. `churns`: nothing but
-// long lists of ranges to zero.
-[[nodiscard]] std::unique_ptr<CrashCommand> some_command(
-    SeededRandom& random, CompletionSink& sink, Writer writer, bool churns,
-    FunctionRef<const VolumeModel::State&(std::uint32_t)> backing);
-// `overtaken`: of a fill that can be, see VolumeCache::fill().
-[[nodiscard]] Result<void, CacheRefusal> submit(VolumeCache& volume, CacheActor& actor,
+[[nodiscard]] std::vector<std::byte> data_of(SectorRange range,
+                                             FunctionRef<Writer(std::uint64_t)> written_by);
+// Any, at places where they meet. `churns`: nothing but long lists of ranges to zero.
+[[nodiscard]] std::unique_ptr<CrashCommand> some_command(SeededRandom& random, CompletionSink& sink,
+                                                         Writer writer, bool churns);
+// A fill is of the first hole of its range, with what the volume's `backing` has now. False: there
+// is none.
+[[nodiscard]] Result<bool, CacheRefusal> submit(VolumeCache& volume, CacheActor& actor,
                                                 CrashCommand& command,
-                                                const std::atomic<bool>* overtaken = nullptr);
+                                                const VolumeModel::State& backing);
+// It has completed.
+void finish(VolumeCache& volume, CrashCommand& command);
 
 }  // namespace engine::test

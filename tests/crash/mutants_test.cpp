@@ -99,7 +99,7 @@ constexpr Mutant mutants[] = {
     of_journal("journalled before the first write"),
     of_journal("journal beside the one that counts"),
     of_journal("applied journal is synced"),
-    {.guard = "conditional key of reclaim", .seed = 36, .focus = CrashFocus::everything},
+    {.guard = "conditional key of reclaim", .seed = 77, .focus = CrashFocus::everything},
     {"kept before the key tail"},
     {"key tail at or below the dirty tail"},
     {"key tail before its chunks"},

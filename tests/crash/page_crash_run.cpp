@@ -45,7 +45,7 @@ class PageRun final : public CompletionSink {
   void complete(CommitRecord& record) override {
     auto& command = static_cast<CrashCommand&>(record);
     --in_flight_;
-    if (command.kind == CrashCommand::Kind::fill) end_miss(command.slot);
+    finish(world_->volume(command.slot), command);
     if (record.outcome() != CommitOutcome::committed) {
       if (!sync_fails_) violate("a command failed");
       return;
@@ -128,7 +128,6 @@ class PageRun final : public CompletionSink {
     reclaim_.reset();
     commands_.clear();
     turn_.clear();
-    misses_ = {};
     in_flight_ = 0;
     actors_.clear();
     own_actor_.reset();
@@ -226,17 +225,11 @@ class PageRun final : public CompletionSink {
   }
 
   void command(CacheActor& actor) {
-    CrashCommand& made = *commands_.emplace_back(
-        some_command(random_, *this, next_writer_++, /*churns=*/false,
-                     [this](std::uint32_t slot) -> const VolumeModel::State& {
-                       return disks_[slot]->current();
-                     }));
-    const bool fills = made.kind == CrashCommand::Kind::fill;
-    if (fills && !begin_miss(made)) return;
-    const auto taken = submit(world_->volume(made.slot), actor, made,
-                              fills ? &misses_[made.slot]->overtaken() : nullptr);
-    if (fills && !taken) end_miss(made.slot);
+    CrashCommand& made =
+        *commands_.emplace_back(some_command(random_, *this, next_writer_++, /*churns=*/false));
+    const auto taken = submit(world_->volume(made.slot), actor, made, disks_[made.slot]->current());
     if (taken) {
+      if (!taken.value()) return;
       if (world_->device().failed()) violate("a device that has failed takes a command");
       ++in_flight_;
       turn_.push_back(&made);
@@ -245,27 +238,6 @@ class PageRun final : public CompletionSink {
     if (taken.error() == CacheRefusal::failed && sync_fails_) return;
     if (taken.error() != CacheRefusal::no_space) violate("a command is refused");
     needs_space_ = true;
-  }
-
-  // Write-back and reclaim go on while a fill is on its way: as a host's read does it, one at a
-  // time. False: there is one, or the cache has some of it.
-  [[nodiscard]] bool begin_miss(CrashCommand& fill) {
-    VolumeCache& volume = world_->volume(fill.slot);
-    if (misses_[fill.slot] != nullptr) return false;
-    misses_[fill.slot] = std::make_unique<MissPart>();
-    const MissPart& miss = *misses_[fill.slot];
-    volume.misses().begin(fill.model.ranges.front(), *misses_[fill.slot]);
-    fill.model.ranges = {miss.range()};
-    fill.data.resize(miss.range().count.value * sector_size);
-    bool is_hole = true;
-    volume.index().look_up(miss.range(), ExtentIndex::Heat::keep,
-                           [&is_hole](const Piece& piece) { is_hole = is_hole && !piece.value; });
-    if (!is_hole) end_miss(fill.slot);
-    return is_hole;
-  }
-  void end_miss(std::uint32_t slot) {
-    world_->volume(slot).misses().end(*misses_[slot]);
-    misses_[slot].reset();
   }
 
   // What reclaim, write-back and timers will do, between rounds and with nothing in flight.
@@ -339,6 +311,7 @@ class PageRun final : public CompletionSink {
     const CrashKind kind = kind_now();
     const std::uint64_t one_in = kind == CrashKind::data_copy      ? 6
                                  : kind == CrashKind::table_update ? 1
+                                 : kind == CrashKind::compaction   ? 1
                                  : kind == CrashKind::write_back   ? 24
                                  : kind == CrashKind::reclaim      ? 6
                                                                    : 2;
@@ -429,7 +402,6 @@ class PageRun final : public CompletionSink {
   std::unique_ptr<ReclaimDriver> reclaim_;
   std::vector<std::unique_ptr<CrashCommand>> commands_;
   std::vector<CrashCommand*> turn_;
-  std::array<std::unique_ptr<MissPart>, world_volumes> misses_;  // while a fill is on its way
   std::size_t in_flight_ = 0;
   std::uint64_t kill_at_ = 0;
   std::uint64_t fail_at_ = 0;

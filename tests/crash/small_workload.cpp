@@ -134,13 +134,17 @@ class SmallWorkload final : public CompletionSink {
     for (const Told& one : told) {
       CrashCommand& made = *commands_.emplace_back(make(one));
       stores = stores || one.kind == Kind::write;
-      CHECK(submit(world_->volume(one.slot), *actors_[actor], made));
+      CHECK(submit(world_->volume(one.slot), *actors_[actor], made, disks_[one.slot]->current()));
       now.commands.push_back(&made);
       ++in_flight_;
     }
     if (!stores) queue(now);
     now.ending = true;
-    while (actors_[actor]->end_turn()) {
+    bool left = actors_[actor]->end_turn();
+    // Who has interrupted another's commit goes on behind it.
+    for (int round = 0; turns_.size() == 1 && (left || round == 0) && round < 100; ++round) {
+      left = false;
+      for (const auto& one : actors_) left = one->end_turn() || left;
     }
     if (!now.queued) judge_.violate("no fence before the records were queued");
     turns_.pop_back();
@@ -154,7 +158,10 @@ class SmallWorkload final : public CompletionSink {
     command->model = {.writer = writer,
                       .ranges = {{{world_base.value + one.at}, {one.count}}},
                       .zeroes = one.kind == Kind::zeroes};
-    if (one.kind == Kind::write) command->fill_data([writer](Sector) { return writer; });
+    if (one.kind == Kind::write) {
+      command->data =
+          data_of(command->model.ranges.front(), [writer](std::uint64_t) { return writer; });
+    }
     return command;
   }
 

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <optional>
 #include <thread>
 
@@ -114,6 +115,17 @@ class CacheDevice : public testing::Test {
     EXPECT_FALSE(volume.at("detaching").as_bool());
     EXPECT_EQ(volume.at("detach_error").as_string(), "");
   }
+  // One byte of where `content` lies in the file.
+  void rot(const std::string& cache, const Bytes& content) const {
+    std::fstream file(workplace.path(cache), std::ios::in | std::ios::out | std::ios::binary);
+    const std::string all{std::istreambuf_iterator<char>(file), {}};
+    const std::size_t at =
+        all.find(std::string(reinterpret_cast<const char*>(content.data()), content.size()));
+    ASSERT_NE(at, std::string::npos);
+    file.clear();
+    file.seekp(static_cast<std::streamoff>(at + 100));
+    file.put(static_cast<char>(all[at + 100] ^ 1));
+  }
   [[nodiscard]] Exit inspect(const std::string& cache) const {
     return run({.arguments = {FOREBAY_MEDIA, "inspect", workplace.path(cache)}}).exit;
   }
@@ -217,6 +229,93 @@ TEST_F(CacheDevice, OfTheConfigurationCountsAgainAtTheNextStart) {
   EXPECT_TRUE(read(*host.queue, 1, 5, 1, big_block) == pattern(big_block, 2))
       << "what the cache had before must not come back";
   write_and_read_back(*host.queue, 1, 5, 1, big_block, 3);
+}
+
+// Status, a check of the file and whoever decides are told how much is lost, and since when.
+TEST_F(CacheDevice, ThatIsLostIsGivenUpWithWhatIsLostOnRecord) {
+  ASSERT_TRUE(daemon.start());
+  const std::string lost(named(daemon.status(), "caches", "front").at("uuid").as_string().c_str());
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 64, pattern(25 * big_block, 1), big_block));
+  }
+  daemon.stop();
+  ASSERT_TRUE(std::filesystem::remove(workplace.path("front")));
+  (void)workplace.make_cache("front", "12MiB");
+  const std::string told = "as it was before it was cached. Lost with it: up to 100 KiB as of 20";
+  const Outcome check =
+      run({.arguments = {FOREBAYD, "--check", daemon.config_path()}}, Milliseconds{60'000});
+  EXPECT_NE(
+      check.output.find("forebayctl abandon big --cache " + lost + "; the volume is then " + told),
+      std::string::npos)
+      << check.output;
+  ASSERT_TRUE(daemon.start());
+  ASSERT_TRUE(daemon.await_status([](const auto& status) {
+    return named(status, "volumes", "big").at("state").as_string() == "cache-missing";
+  }));
+  const Outcome screen = ask({"status"});
+  EXPECT_NE(screen.output.find("the volume is then " + told), std::string::npos) << screen.output;
+  expect_done({"abandon", "big", "--cache", lost}, {"volume big", "The volume is now " + told});
+  EXPECT_TRUE(daemon.await_log({"volume=big", lost, "the volume is now " + told}));
+  ASSERT_TRUE(daemon.await_status([](const auto& status) {
+    return named(status, "volumes", "big").at("state").as_string() == "online";
+  }));
+  const Host again(daemon.endpoint());
+  ASSERT_TRUE(again.connected());
+  EXPECT_TRUE(read(*again.queue, 1, 64, 25, big_block) == Bytes(25 * big_block, std::byte{0}));
+}
+
+// Listed and counted until it is written anew, with the cache and without it.
+TEST_F(CacheDevice, ThatHasLostABlockSaysWhichAndHowOftenItWasAskedFor) {
+  constexpr std::uint16_t unrecovered_read_error = 0x281;
+  const auto big = [this] { return named(daemon.status(), "volumes", "big"); };
+  ASSERT_TRUE(daemon.start());
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 70, pattern(big_block, 7), big_block));
+    EXPECT_EQ(big().at("lost_reads").to_number<int>(), 0);
+  }
+  daemon.stop();
+  ASSERT_NO_FATAL_FAILURE(rot("front", pattern(big_block, 7)));
+  ASSERT_TRUE(daemon.start());
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    EXPECT_EQ(status_of(*host.queue, client::io::read(1, 70, 1, big_block)) & 0x7ff,
+              unrecovered_read_error);
+    EXPECT_EQ(big().at("lost_reads").to_number<int>(), 1);
+    const Outcome before = ask({"status"});
+    EXPECT_NE(before.output.find("volume big: 1 read has failed of what its cache had"),
+              std::string::npos)
+        << before.output;
+    Process draining({.arguments = command({"drain", "big"})});
+    ASSERT_TRUE(daemon.await_status([](const auto& status) {
+      return named(status, "volumes", "big").at("state").as_string() == "degraded";
+    }));
+    expect_done({"give-up-lost", "big"}, {"forebayctl status lists it"});
+    EXPECT_TRUE(draining.await_exit(stop_time_out));
+    EXPECT_EQ(status_of(*host.queue, client::io::read(1, 70, 1, big_block)) & 0x7ff,
+              unrecovered_read_error);
+  }
+  expect_done({"detach", "big"}, {"without a cache"});
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  EXPECT_EQ(status_of(*host.queue, client::io::read(1, 64, 16, big_block)) & 0x7ff,
+            unrecovered_read_error);
+  const auto lost = big();
+  EXPECT_EQ(lost.at("lost_bytes").to_number<std::uint64_t>(), big_block);
+  EXPECT_EQ(lost.at("lost_ranges").at(0).at("offset_bytes").to_number<std::uint64_t>(),
+            70 * big_block);
+  EXPECT_EQ(lost.at("lost_reads").to_number<int>(), 3);
+  const Outcome screen = ask({"status"});
+  EXPECT_NE(screen.output.find("volume big: 4.0 KiB of it are lost (blocks 70): reading them fails "
+                               "until they are written; 3 reads have failed"),
+            std::string::npos)
+      << screen.output;
+  write_and_read_back(*host.queue, 1, 70, 1, big_block, 8);
+  EXPECT_EQ(big().at("lost_bytes").to_number<int>(), 0);
 }
 
 TEST_F(CacheDevice, IsKeptWhenItsDetachmentIsInterrupted) {

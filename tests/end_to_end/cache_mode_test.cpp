@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -80,11 +81,46 @@ TEST_F(CacheMode, WhatIsDrainedIsInThePool) {
   const Outcome drained = ask({"drain", "big"});
   EXPECT_EQ(drained.exit.code, 0) << drained.output;
   EXPECT_TRUE(in_image(64, 128) == pattern(128 * block, 1));
-  EXPECT_EQ(named(daemon.status(), "volumes", "big").at("dirty_bytes").to_number<int>(), 0);
+  const auto then = named(daemon.status(), "volumes", "big");
+  EXPECT_EQ(then.at("dirty_bytes").to_number<int>(), 0);
+  EXPECT_EQ(then.at("drain_bytes").to_number<int>(), 0);
+  EXPECT_EQ(then.at("drain_seconds").to_number<int>(), 0);
 
   change("pass-through");
   ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 64, pattern(8 * block, 2), block));
   EXPECT_TRUE(in_image(64, 8) == pattern(8 * block, 2)) << "answered when the pool has it";
+}
+
+// How long it takes is told as soon as it is known how fast the pool is, and while it gets on.
+TEST_F(CacheMode, ADrainThatDoesNotGetOnPromisesNoTime) {
+  const std::string hung = workplace.path("hung");
+  daemon.environment = {std::string("LD_PRELOAD=") + HUNG_DISK_PRELOAD,
+                        "FOREBAY_TEST_HUNG_DISK=" + hung, "ASAN_OPTIONS=verify_asan_link_order=0"};
+  ASSERT_TRUE(daemon.start());
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 64, pattern(128 * block, 1), block));
+  const auto tells_time = [](bool known) {
+    return [known](const boost::json::value& status) {
+      const auto big = named(status, "volumes", "big");
+      return big.at("dirty_bytes").to_number<int>() > 0 &&
+             (big.at("drain_seconds").to_number<int>() > 0) == known;
+    };
+  };
+  EXPECT_TRUE(daemon.await_status(tells_time(false))) << "nothing has been written back yet";
+  EXPECT_EQ(ask({"drain", "big"}).exit.code, 0);
+  ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 64, pattern(64 * block, 2), block));
+  EXPECT_TRUE(daemon.await_status(tells_time(true)));
+  write_file(hung, "");
+  Process draining(
+      {.arguments = {FOREBAYCTL, "drain", "big", "--socket", daemon.config().control_socket}});
+  EXPECT_TRUE(daemon.await_status(tells_time(false)));
+  const Outcome screen = ask({"status"});
+  EXPECT_NE(screen.output.find("volume big: being drained: 256 KiB left; it does not get on"),
+            std::string::npos)
+      << screen.output;
+  std::filesystem::remove(hung);
+  EXPECT_TRUE(draining.await_exit(stop_time_out));
 }
 
 TEST_F(CacheMode, ReadOnlyIsToldToTheHostBeforeItWrites) {

@@ -99,8 +99,12 @@ TEST_F(Journal, AKilledDaemonsLostCacheLeavesTheVolumeOfOneMoment) {
     const std::string reason(named(daemon.status(), "volumes", "big").at("reason").as_string());
     EXPECT_NE(reason.find("the volume is then as it was "), std::string::npos) << reason;
     EXPECT_EQ(reason.find("besides"), std::string::npos) << reason;
+    EXPECT_NE(reason.find("Lost with it: "), std::string::npos) << reason;
     const Outcome abandoned = ask({"abandon", "big", "--cache", lost});
     ASSERT_EQ(abandoned.exit.code, 0) << abandoned.output;
+    EXPECT_NE(abandoned.output.find("The volume is now as it was "), std::string::npos)
+        << abandoned.output;
+    EXPECT_NE(abandoned.output.find("Lost with it: "), std::string::npos) << abandoned.output;
     ASSERT_TRUE(daemon.await_status([](const boost::json::value& now) {
       return named(now, "volumes", "big").at("state").as_string() == "online";
     }));

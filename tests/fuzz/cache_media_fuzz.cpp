@@ -135,11 +135,12 @@ class Spoiler {
   void apply(const Change& change) {
     const std::uint64_t size = pmem_.size().value;
     // The tables at both ends, the first segments of the log, those of data behind them, anywhere.
-    const std::array<std::pair<std::uint64_t, std::uint64_t>, 5> areas{{{0, 16U << 10},
-                                                                        {size - (16U << 10), size},
-                                                                        {64U << 10, 192U << 10},
-                                                                        {192U << 10, size - (16U << 10)},
-                                                                        {0, size}}};
+    const std::array<std::pair<std::uint64_t, std::uint64_t>, 5> areas{
+        {{0, 16U << 10},
+         {size - (16U << 10), size},
+         {64U << 10, 192U << 10},
+         {192U << 10, size - (16U << 10)},
+         {0, size}}};
     const auto [begin, end] = areas.at(change.area % areas.size());
     const std::uint64_t lines = (end - begin) / line_bytes;
     const std::uint64_t line = change.line % lines;

@@ -60,7 +60,8 @@ BackingMark batch_mark() {
           .to = 9,
           .from_time_ms = 1003,
           .to_time_ms = 1009,
-          .journal = {.offset = {4096}, .bytes = {12288}, .epoch = 7}};
+          .journal = {.offset = {4096}, .bytes = {12288}, .epoch = 7},
+          .backlog = BacklogNote{.bytes = {8192}, .journalled = {4096}, .time_ms = 1010}};
 }
 
 Bytes marker() {
@@ -141,7 +142,7 @@ void read_marker(Bytes bytes, bool sealed) {
   }
   const auto found = decode_marker(bytes, uuid_filled(1));
   if (!found) return;
-  CHECK(!moment_text(found.value().mark).empty());
+  CHECK(!what_is_left(found.value().mark, uuid_filled(2)).empty());
   Bytes again = encode_marker_slot(found.value(), 0);
   again.resize(marker_bytes);
   CHECK(decode_marker(again, uuid_filled(1)).value() == found.value());

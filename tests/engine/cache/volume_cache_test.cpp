@@ -239,6 +239,27 @@ TEST(VolumeCache, TurnBeyondTheBoundGoesOnInTheNext) {
   EXPECT_EQ(open.sink.completed, 10);
 }
 
+TEST(VolumeCache, WhoMeetsAnothersCommitComesAgainUntilItsOwnIsThrough) {
+  const auto pmem = cache_pmem(false);
+  OpenVolume open(*pmem);
+  const auto other = open.make_actor();
+  CommitRecord mine(open.sink);
+  CommitRecord theirs(open.sink);
+  const std::vector<std::byte> data(4096, std::byte{1});
+  must(open.volume->write(*open.actor, mine, {{0}, {8}}, data));
+  must(open.volume->write(*other, theirs, {{8}, {8}}, data));
+  ASSERT_TRUE(open.volume->commit().try_lock());
+  EXPECT_TRUE(open.actor->end_turn());
+  EXPECT_TRUE(open.actor->end_turn());
+  EXPECT_TRUE(other->end_turn());
+  EXPECT_EQ(open.sink.completed, 0);
+  open.volume->commit().unlock();
+  EXPECT_FALSE(other->end_turn()) << "commits both, in one kset";
+  EXPECT_EQ(open.sink.completed, 2);
+  EXPECT_EQ(open.volume->commit().published(), 1U);
+  EXPECT_FALSE(open.actor->end_turn()) << "nothing is left to come for";
+}
+
 TEST(VolumeCacheSpace, DataLeavesRoomForTheLogs) {
   const auto pmem = cache_pmem(false, 10);
   {

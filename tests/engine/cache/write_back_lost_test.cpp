@@ -29,8 +29,10 @@ class Losses final : public LossRecord {
     ranges.push_back({{offset.value / 512}, {length.value / 512}});
     done(success());
   }
+  void count_lost_read() override { ++reads; }
   std::vector<SectorRange> ranges;
   int asked = 0;
+  int reads = 0;
 };
 
 class WriteBackLost : public testing::Test {

@@ -496,6 +496,20 @@ TEST(WriteBack, ADrainShowsWhatIsLeftAndCanBeCancelled) {
   life.let_go();
   EXPECT_EQ(life.tails().dirty_tail, 5U);
   EXPECT_EQ(life.write_back.status().time_left, Duration{});
+
+  life.write(8, 1, 6);
+  EXPECT_TRUE(life.write_back.status().time_left) << "as fast as before";
+  of.disk.backing.fail_nth(1, IoStatus::media_error);
+  life.go_on();
+  life.write_back_all();
+  ASSERT_EQ(life.write_back.status().state, State::backing_off);
+  EXPECT_FALSE(life.write_back.status().time_left);
+  of.disk.backing.hold(true);
+  life.later(seconds(1));
+  ASSERT_EQ(life.write_back.status().state, State::writing);
+  EXPECT_FALSE(life.write_back.status().time_left) << "it is only tried again";
+  life.let_go();
+  EXPECT_EQ(life.write_back.status().time_left, Duration{});
 }
 
 // S8: one disk hangs; another volume of the same lane goes on.

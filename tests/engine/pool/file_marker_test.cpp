@@ -102,6 +102,58 @@ TEST(MarkerFile, GoldenBytesOfOneThatSpeaksOfAJournal) {
   EXPECT_EQ(decode_marker(file_of(stored, stored), uuid_of(1)).value(), stored);
 }
 
+TEST(MarkerFile, GoldenBytesOfOneThatSaysWhatOnlyTheCacheHad) {
+  StoredMark stored{.mark = journalled(3, 9), .sequence = 5};
+  stored.mark.backlog =
+      BacklogNote{.bytes = {0x010203}, .journalled = {0x0405}, .time_ms = 0x0607080910ULL};
+  const auto bytes = encode_marker_slot(stored, 0);
+  const auto number_at = [&bytes](std::size_t at) {
+    std::uint64_t value = 0;
+    for (std::size_t i = 8; i-- > 0;)
+      value = value << 8 | std::to_integer<std::uint64_t>(bytes[at + i]);
+    return value;
+  };
+  EXPECT_EQ(number_at(16), 1U) << "a compatible feature";
+  EXPECT_EQ(number_at(24), 0U);
+  EXPECT_EQ(number_at(144), 0x010203U);
+  EXPECT_EQ(number_at(152), 0x0405U);
+  EXPECT_EQ(number_at(160), 0x0607080910U);
+  for (std::size_t at = 168; at < bytes.size(); ++at) ASSERT_EQ(bytes[at], std::byte{0});
+  EXPECT_EQ(decode_marker(file_of(stored, stored), uuid_of(1)).value(), stored);
+
+  // Nothing is another thing than not known.
+  stored.mark = clean(3);
+  EXPECT_FALSE(decode_marker(file_of(stored, stored), uuid_of(1)).value().mark.backlog);
+  stored.mark.backlog = BacklogNote{};
+  EXPECT_EQ(decode_marker(file_of(stored, stored), uuid_of(1)).value().mark.backlog, BacklogNote{});
+}
+
+TEST(MarkerFile, SaysWhatIsLeftAndWhatIsLost) {
+  constexpr std::uint64_t at = 4'102'444'800'000;  // 2100-01-01
+  BackingMark mark = clean(3);
+  mark.from_time_ms = mark.to_time_ms = at;
+  const std::string moment = "as it was at 2100-01-01 00:00:00 UTC. ";
+  const std::string unknown = "How much is lost with it, only the cache knew.";
+  EXPECT_EQ(what_is_left(mark, uuid_of(2)), moment + unknown);
+  mark.backlog = BacklogNote{.bytes = {13'200'000'000}, .journalled = {}, .time_ms = at + 61'000};
+  const std::string as_of = " as of 2100-01-01 00:01:01 UTC, and whatever was written later.";
+  EXPECT_EQ(what_is_left(mark, uuid_of(2)), moment + "Lost with it: up to 12.3 GiB" + as_of);
+  EXPECT_EQ(what_is_left(mark, uuid_of(3)), moment + unknown) << "another cache's";
+  mark.backlog->bytes = {};
+  EXPECT_EQ(what_is_left(mark, uuid_of(2)), moment + "Lost with it: no data" + as_of);
+  mark.state = MarkState::journalled;
+  mark.from_time_ms = 0;
+  mark.backlog->bytes = {3072};
+  mark.backlog->journalled = {2048};
+  EXPECT_EQ(what_is_left(mark, uuid_of(2)), moment + "Lost with it: up to 1.0 KiB" + as_of);
+  mark.state = MarkState::in_progress;
+  mark.backlog->journalled = {};
+  EXPECT_EQ(what_is_left(mark, uuid_of(2)),
+            "as it was before it was cached, and besides a part of what was written up to "
+            "2100-01-01 00:00:00 UTC. Lost with it: up to 3.0 KiB" +
+                as_of);
+}
+
 TEST(MarkerFile, TheNewerWholeSlotCounts) {
   const StoredMark old{.mark = clean(3), .sequence = 5};
   const StoredMark young{.mark = in_progress(3, 9), .sequence = 6};
@@ -149,6 +201,23 @@ TEST(MarkerFile, WhatIsNotThisVolumesMarkerIsRefused) {
   EXPECT_EQ(kind_of(changed([](Slot& slot) { slot.state = 3; })), PoolError::Kind::damaged);
   EXPECT_EQ(kind_of(changed([](Slot& slot) { slot.state = 0; })), PoolError::Kind::damaged);
   EXPECT_EQ(kind_of(changed([](Slot& slot) { slot.from = 4; })), PoolError::Kind::damaged);
+  EXPECT_EQ(kind_of(changed([](Slot& slot) { slot.backlog_bytes = 4096; })),
+            PoolError::Kind::damaged)
+      << "without its feature";
+  EXPECT_EQ(kind_of(changed([](Slot& slot) { slot.backlog_time_ms = 1; })),
+            PoolError::Kind::damaged);
+  const auto more_than_can_be = [](Slot& slot) {
+    slot.features.compatible = 1;
+    slot.backlog_bytes = ~std::uint64_t{0};
+  };
+  EXPECT_EQ(kind_of(changed(more_than_can_be)), PoolError::Kind::damaged);
+  const auto in_no_journal = [](Slot& slot) {
+    slot.features.compatible = 1;
+    slot.backlog_bytes = slot.backlog_journalled = 4096;
+  };
+  EXPECT_EQ(kind_of(changed(in_no_journal)), PoolError::Kind::damaged);
+  EXPECT_TRUE(decode_marker(changed([](Slot& slot) { slot.features.compatible = 6; }), uuid_of(1)))
+      << "who does not know a compatible bit goes on";
 }
 
 // Wherever power fails: the mark before, or this one; and once it is answered, this one even if one

@@ -312,6 +312,25 @@ TEST(JournalInItsPool, OneThatIsDamagedCountsNoMoreAndItsMarkerSaysSo) {
   EXPECT_TRUE(pool.open({})->settle_journal("v")) << "none counts any more";
 }
 
+// What the image gets of the backlog is not lost with the cache; without the journal all of it is.
+TEST(JournalInItsPool, WhatItHasOfTheBacklogIsNotLostAnyMore) {
+  JournalledPool pool;
+  pool.mark.backlog = BacklogNote{.bytes = {5120}, .journalled = {2048}, .time_ms = 2000};
+  pool.put(journal_of(pool.mark));
+  EXPECT_NE(pool.open({})->what_is_left(pool.record, uuid_filled(2)).find("up to 3.0 KiB"),
+            std::string::npos);
+  ASSERT_TRUE(pool.open({})->settle_journal("v"));
+  EXPECT_EQ(pool.marker().backlog,
+            (BacklogNote{.bytes = {3072}, .journalled = {}, .time_ms = 2000}));
+  Bytes journal = journal_of(pool.mark);
+  journal[5000] ^= std::byte{1};
+  pool.put(journal);
+  ASSERT_FALSE(pool.open({})->settle_journal("v"));
+  EXPECT_EQ(pool.marker().state, MarkState::in_progress);
+  EXPECT_EQ(pool.marker().backlog,
+            (BacklogNote{.bytes = {5120}, .journalled = {}, .time_ms = 2000}));
+}
+
 TEST(JournalInItsPool, OneThatIsMissingOrOfAnotherCacheIsAsGoodAsDamaged) {
   JournalledPool pool;
   pool.put(journal_of(pool.mark));

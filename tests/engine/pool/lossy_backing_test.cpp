@@ -111,6 +111,10 @@ TEST_F(LossyBackingTest, ExactlyTheLostBlocksAreErrors) {
   EXPECT_EQ(read(0, 9), IoStatus::media_error);
   EXPECT_EQ(read(15, 1), IoStatus::media_error);
   EXPECT_EQ(inner->count(Kind::read), 2U);
+  EXPECT_EQ(backing->lost_reads(), 2U) << "counted, and nothing else";
+  inner->fail_nth(1, IoStatus::media_error);
+  EXPECT_EQ(read(0, 8), IoStatus::media_error);
+  EXPECT_EQ(backing->lost_reads(), 2U) << "the disk's own errors are another thing";
 }
 
 TEST_F(LossyBackingTest, WhatIsWrittenIsNotLostAnyMoreBeforeTheAnswer) {

@@ -94,6 +94,15 @@ TEST(PoolLabel, NewerFormatsAreUnsupportedNotDamaged) {
   EXPECT_EQ(kind_after([](auto& media) { media.pool_uuid = {}; }), ErrorKind::damaged);
 }
 
+TEST(SizeText, RoughlyAndNeverLess) {
+  EXPECT_EQ(rough_size_text({0}), "0 bytes");
+  EXPECT_EQ(rough_size_text({512}), "512 bytes");
+  EXPECT_EQ(rough_size_text({1024}), "1.0 KiB");
+  EXPECT_EQ(rough_size_text({1025}), "1.1 KiB");
+  EXPECT_EQ(rough_size_text({(std::uint64_t{300} << 30) + 1}), "301 GiB");
+  EXPECT_EQ(rough_size_text({std::uint64_t{1} << 60}), "1024 PiB");
+}
+
 TEST(SizeText, LargestExactUnit) {
   EXPECT_EQ(size_text({0}), "0 bytes");
   EXPECT_EQ(size_text({1000}), "1000 bytes");

@@ -329,6 +329,7 @@ class FrontUpkeep {
   std::function<void()> beside;
 
   [[nodiscard]] std::string trouble() const { return upkeep_.trouble(); }
+  [[nodiscard]] const VolumeUpkeep& upkeep() const { return upkeep_; }
   void tick(Duration by = std::chrono::milliseconds(100)) {
     life_.clock.advance(by);
     upkeep_.tick();

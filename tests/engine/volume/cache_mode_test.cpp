@@ -226,6 +226,9 @@ TEST_P(CacheModeTest, ADrainEndsWithWhatWasThereWhenItBegan) {
   upkeep.work();
   EXPECT_TRUE(upkeep.is_draining());
   ASSERT_EQ(write(64, 8, 201), IoStatus::ok) << "answered by the cache meanwhile";
+  upkeep.tick();
+  EXPECT_EQ(upkeep.upkeep().status().bytes_left, 8_KiB);
+  EXPECT_EQ(upkeep.upkeep().drain_left(), 4_KiB) << "what came later is not waited for";
   life.backing.inner.hang(false);
   upkeep.tick();
   EXPECT_FALSE(upkeep.is_draining());
@@ -235,6 +238,12 @@ TEST_P(CacheModeTest, ADrainEndsWithWhatWasThereWhenItBegan) {
   ASSERT_EQ(write(128, 8, 202), IoStatus::ok);
   upkeep.drain();
   upkeep.work();
+  upkeep.tick();
+  ASSERT_TRUE(upkeep.upkeep().drain_time()) << "as fast as the last one";
+  EXPECT_GT(*upkeep.upkeep().drain_time(), Duration{});
+  upkeep.tick(std::chrono::seconds(6));
+  EXPECT_FALSE(upkeep.upkeep().drain_time()) << "nothing has been heard of the backing since";
+  EXPECT_FALSE(upkeep.trouble().empty());
   upkeep.cancel_drain();
   EXPECT_FALSE(upkeep.is_draining());
   life.backing.inner.hang(false);

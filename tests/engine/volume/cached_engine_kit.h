@@ -170,11 +170,13 @@ class CachedEngine : public testing::TestWithParam<const char*> {
     }
 
     // What the engine answers when db01 is to go on without the cache; empty: done.
-    [[nodiscard]] std::string give_up_cache(const Uuid& cache) const {
-      std::promise<Result<void, std::string>> promise;
+    // `left`: what it says is left of the volume.
+    [[nodiscard]] std::string give_up_cache(const Uuid& cache, std::string* left = nullptr) const {
+      std::promise<Result<WhatIsLeft, std::string>> promise;
       engine->abandon_cache("db01", cache,
                             [&promise](auto result) { promise.set_value(std::move(result)); });
       const auto result = promise.get_future().get();
+      if (result && left != nullptr) *left = result.value().text;
       return result ? std::string() : result.error();
     }
 

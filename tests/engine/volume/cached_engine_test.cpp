@@ -93,9 +93,14 @@ TEST_P(CachedEngine, ALostCacheIsAbandonedOnlyByItsName) {
         << now.reason("db01");
     EXPECT_TRUE(contains(now.reason("db01"), "the volume is then as it was at 20"))
         << now.reason("db01");
+    EXPECT_TRUE(contains(now.reason("db01"), "Lost with it: up to 4.0 KiB as of 20"))
+        << now.reason("db01");
     EXPECT_TRUE(contains(now.give_up_cache(other), "not " + other.text()));
     EXPECT_EQ(now.read("db01", 7), -static_cast<int>(IoStatus::unavailable));
-    EXPECT_EQ(now.give_up_cache(cache_uuid), "");
+    std::string left;
+    EXPECT_EQ(now.give_up_cache(cache_uuid, &left), "");
+    EXPECT_TRUE(left.starts_with("as it was at 20")) << left;
+    EXPECT_TRUE(contains(left, "Lost with it: up to 4.0 KiB as of 20")) << left;
     ASSERT_TRUE(now.engine->settle(patience));
     ASSERT_EQ(now.condition("db01").state, VolumeState::online) << now.reason("db01");
     EXPECT_EQ(now.read("db01", 3), 0x41);
@@ -117,7 +122,13 @@ TEST_P(CachedEngine, ALostCacheIsAbandonedAlsoByAVolumeThatHasNoneNow) {
   }
   Life now(*this, {direct("db01", 8_MiB)}, {});
   EXPECT_TRUE(now.condition("db01").lacks_cache) << now.reason("db01");
-  ASSERT_EQ(now.give_up_cache(cache_uuid), "");
+  EXPECT_TRUE(contains(now.reason("db01"),
+                       "The volume is then as it was before it was cached. Lost with it: up to 4.0 "
+                       "KiB as of 20"))
+      << now.reason("db01");
+  std::string left;
+  ASSERT_EQ(now.give_up_cache(cache_uuid, &left), "");
+  EXPECT_TRUE(contains(left, "before it was cached. Lost with it: up to 4.0 KiB")) << left;
   ASSERT_TRUE(now.engine->settle(patience));
   ASSERT_EQ(now.condition("db01").state, VolumeState::online) << now.reason("db01");
   EXPECT_FALSE(now.condition("db01").lacks_cache);

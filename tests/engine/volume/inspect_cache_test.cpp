@@ -101,7 +101,7 @@ TEST_P(InspectCache, AVolumeWhoseCacheIsNotWhatItsRecordSaysIsTold) {
   copy("pmem0", "blank");
   write_dirty();
   copy("pmem0", "older");
-  write_dirty();
+  write_dirty();  // over the block as it was: counted twice
   move("pmem0", "newer");
   const auto missing = [&](const std::string& why, std::size_t findings = 1) {
     const auto found = inspect({cached("db01", 8_MiB)}, {cache()});
@@ -110,9 +110,17 @@ TEST_P(InspectCache, AVolumeWhoseCacheIsNotWhatItsRecordSaysIsTold) {
     EXPECT_EQ(found.back().name, "db01");
     EXPECT_TRUE(contains(found.back().text, why)) << found.back().text;
     EXPECT_TRUE(contains(found.back().text, cache_uuid.text())) << found.back().text;
+    EXPECT_TRUE(contains(found.back().text,
+                         "; the volume is then as it was before it was cached. "
+                         "Lost with it: up to 8.0 KiB as of 20"))
+        << found.back().text;
     // The same words as a start would say.
     Life life(*this, {cached("db01", 8_MiB)}, {cache()});
     EXPECT_TRUE(contains(life.reason("db01"), why)) << life.reason("db01");
+    const std::size_t way_out = life.reason("db01").find(" If they are lost: ");
+    ASSERT_NE(way_out, std::string::npos) << life.reason("db01");
+    EXPECT_TRUE(found.back().text.ends_with(life.reason("db01").substr(way_out)))
+        << found.back().text;
   };
   missing("holds writes that the image lacks; bring it back", 2);
   move("blank", "pmem0");
@@ -137,6 +145,9 @@ TEST_P(InspectCache, ACacheThatIsNewerThanTheImageIsTold) {
   const Finding found = the_one({cached("db01", 8_MiB)}, {cache()});
   EXPECT_EQ(found.about, About::volume);
   EXPECT_TRUE(contains(found.text, "this image never knew of")) << found.text;
+  EXPECT_TRUE(contains(found.text, "forebayctl abandon db01 --cache " + cache_uuid.text() +
+                                       "; the volume is then as it was"))
+      << found.text;
 }
 
 TEST_P(InspectCache, SharesThatDoNotFitAreToldWithTheirSum) {

@@ -75,13 +75,10 @@ class JournalledEngine : public CachedEngine {
     ASSERT_TRUE(file->write({lba * block}, part));
     ASSERT_TRUE(make_marker(*pool_files, image, stored));
   }
-  [[nodiscard]] std::string abandon(const Life& life) const {
-    std::promise<Result<void, std::string>> promise;
-    life.engine->abandon_cache("db01", cache_uuid,
-                               [&promise](auto result) { promise.set_value(std::move(result)); });
-    const auto result = promise.get_future().get();
+  [[nodiscard]] std::string abandon(const Life& life, std::string* left = nullptr) const {
+    const std::string error = life.give_up_cache(cache_uuid, left);
     EXPECT_TRUE(life.engine->settle(patience));
-    return result ? std::string() : result.error();
+    return error;
   }
   // Of the cache's attachment, in the first frame.
   [[nodiscard]] std::uint64_t epoch_in_journal() const {

@@ -71,6 +71,8 @@ TEST_P(LostBlocks, StaysAnErrorWithoutItsCacheUntilItIsWritten) {
     EXPECT_EQ(now.read("db01", lba), bad);
     EXPECT_EQ(now.read("db01", lba + 1), 0x43);
     EXPECT_TRUE(now.wait_for([&now] { return now.engine->caches()[0].lost_reads == 1; }));
+    EXPECT_EQ(now.engine->losses_of("db01").reads, 1U);
+    EXPECT_TRUE(now.engine->losses_of("db01").ranges.empty()) << "nobody has given it up";
     std::promise<Result<void, std::string>> promise;
     now.engine->give_up_lost("db01", [&promise](auto done) { promise.set_value(std::move(done)); });
     EXPECT_FALSE(promise.get_future().get()) << "nothing has stopped write-back yet";
@@ -90,8 +92,13 @@ TEST_P(LostBlocks, StaysAnErrorWithoutItsCacheUntilItIsWritten) {
     EXPECT_EQ(now.read("db01", lba + 1), 0x43);
     if (life == 2) continue;
     EXPECT_TRUE(contains(now.finding(About::volume, "db01"), "sectors of 512 bytes: 56 to 63"));
+    const LossStatus lost = now.engine->losses_of("db01");
+    ASSERT_EQ(lost.ranges.all().size(), 1U);
+    EXPECT_EQ(lost.ranges.all()[0], (LostRange{.begin = {56}, .count = {8}}));
+    EXPECT_EQ(lost.reads, 1U);
     EXPECT_EQ(now.write("db01", lba, 1, 0x44), IoStatus::ok);
     EXPECT_EQ(now.read("db01", lba), 0x44);
+    EXPECT_TRUE(now.engine->losses_of("db01").ranges.empty());
     EXPECT_EQ(now.finding(About::volume, "db01"), "");
   }
 }

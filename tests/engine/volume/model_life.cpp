@@ -48,6 +48,7 @@ Remains new_remains(ModelMedia media, std::uint32_t segments, bool payload_crc,
   made.cache.resize((16U << 10) + std::size_t{segments} * small_segment + (12U << 10));
   const auto region = region_of(media, made.cache);
   FormatOptions options = small_format();
+  options.layout.segment_slots = std::max(options.layout.segment_slots, segments);
   options.payload_crc = payload_crc;
   if (media == ModelMedia::pages) {
     options.layout.chunk_bytes = small_segment;
@@ -129,8 +130,8 @@ void ModelLife::serve(std::size_t volume) {
   const auto slot = device.volumes().find(uuid_of(number_of(volume)));
   CHECK(slot.has_value());
   const std::uint32_t tag = device.volumes()[*slot].identity.tag;
-  must(device.segments().shares().set_share(
-      tag, {.minimum = 0, .maximum = options_.most_segments[volume]}));
+  must(device.segments().shares().set_share(tag, {.minimum = options_.fewest_segments[volume],
+                                                  .maximum = options_.most_segments[volume]}));
   auto recovered = must(recover_volume(device, *slot, *cache_.memory, clock_, *writer_));
   if (recovered.report.damaged()) {
     const auto& report = recovered.report;
@@ -257,13 +258,13 @@ void ModelLife::submit(std::size_t lane, const Command& command) {
       host.in_model = model.begin_read(command.range);
     }
   }
-  ++under_way_;
+  ++under_way_[command.volume];
   served.face->submit(*lanes_[lane], host);
 }
 
 void ModelLife::ended(HostCommand& command, IoStatus status) {
   if (std::exchange(command.has_ended, true)) return note_problem("a command ends twice");
-  --under_way_;
+  --under_way_[command.what.volume];
   if (has_crashed()) return;
   if (!command.is_inside) {
     if (status != IoStatus::out_of_range) note_problem("beyond the end is not out of range");
@@ -386,7 +387,7 @@ void ModelLife::grow(std::size_t volume, std::uint64_t sectors) {
 void ModelLife::end_all() {
   for (int ticks = 0; ticks < most_ticks && problem_.empty(); ++ticks) {
     run_until_quiet();
-    if (under_way_ == 0) return;
+    if (under_way() == 0) return;
     later(std::chrono::seconds(1));
   }
   note_problem("commands do not end");

@@ -54,7 +54,8 @@ class ModelLife {
  public:
   struct Options {
     std::array<bool, model_volumes> write_through{};
-    std::array<std::uint32_t, model_volumes> most_segments{};  // of data, each
+    std::array<std::uint32_t, model_volumes> fewest_segments{};  // of data: guaranteed
+    std::array<std::uint32_t, model_volumes> most_segments{};
     std::uint64_t seed = 1;
   };
   // Recovers, and looks at what there is. All outlive it.
@@ -76,7 +77,8 @@ class ModelLife {
   };
   // A range that does not lie inside the volume is to be refused.
   void submit(std::size_t lane, const Command& command);
-  [[nodiscard]] std::size_t under_way() const { return under_way_; }
+  [[nodiscard]] std::size_t under_way() const { return under_way_[0] + under_way_[1]; }
+  [[nodiscard]] std::size_t under_way_of(std::size_t volume) const { return under_way_[volume]; }
 
   // One turn; true: something has happened, or will in the next.
   bool turn_host(std::size_t lane);
@@ -156,7 +158,7 @@ class ModelLife {
   std::unique_ptr<DurableWriter> writer_;
   std::array<Served, model_volumes> volumes_;
   std::deque<HostCommand> commands_;
-  std::size_t under_way_ = 0;
+  std::array<std::size_t, model_volumes> under_way_{};
   std::array<std::unique_ptr<SimLane>, host_lanes> lanes_;
   std::unique_ptr<SimLane> keeper_lane_;
   std::unique_ptr<CacheActor> actor_;

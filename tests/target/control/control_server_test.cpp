@@ -71,9 +71,11 @@ class ControlServerTest : public testing::Test {
                done(engine::success());
              },
          .abandon =
-             [this](const std::string& volume, const std::string& cache, ControlRoutes::Done done) {
+             [this](const std::string& volume, const std::string& cache,
+                    ControlRoutes::AbandonDone done) {
                asked = volume + " without " + cache;
-               done(engine::success());
+               if (cache == "none") return done("there is no such cache");
+               done(ControlRoutes::Abandoned{"as it was at \"noon\""});
              },
          .give_up_lost =
              [this](const std::string& volume, ControlRoutes::Done done) {
@@ -157,8 +159,12 @@ TEST_F(ControlServerTest, ChangesWhatACacheDoes) {
   EXPECT_EQ(asked, "db01 is drained");
   EXPECT_NE(change("db01/drain", R"({"cancel":true})").find(" 200 "), std::string::npos);
   EXPECT_EQ(asked, "db01 is not drained");
-  EXPECT_NE(change("db01/abandon", R"({"cache":"x"})").find(" 200 "), std::string::npos);
+  const std::string abandoned = change("db01/abandon", R"({"cache":"x"})");
+  EXPECT_NE(abandoned.find(" 200 "), std::string::npos);
+  EXPECT_NE(abandoned.find(R"({"what_is_left":"as it was at \"noon\""})"), std::string::npos)
+      << abandoned;
   EXPECT_EQ(asked, "db01 without x");
+  EXPECT_NE(change("db01/abandon", R"({"cache":"none"})").find(" 409 "), std::string::npos);
   EXPECT_NE(change("db01/give-up-lost", "{}").find(" 200 "), std::string::npos);
   EXPECT_EQ(asked, "db01 has lost something");
   asked.clear();

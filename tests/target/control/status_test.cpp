@@ -70,6 +70,12 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   status.volumes[0].configured_cache = "pmem1";
   status.volumes[0].detaching = true;
   status.volumes[0].detach_error = "its pool does not answer";
+  status.volumes[0].drain_bytes = 8192;
+  status.volumes[0].drain_seconds = 3;
+  status.volumes[0].lost_bytes = 4608;
+  status.volumes[0].lost_ranges = {{.offset_bytes = 4096, .length_bytes = 4096},
+                                   {.offset_bytes = 12288, .length_bytes = 512}};
+  status.volumes[0].lost_reads = 7;
   status.caches[0].retiring = true;
   status.hosts.push_back({.nqn = "nqn.x",
                           .address = "192.0.2.20:5",
@@ -95,6 +101,14 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   EXPECT_EQ(json.at("volumes").at(0).at("configured_cache").as_string(), "pmem1");
   EXPECT_TRUE(json.at("volumes").at(0).at("detaching").as_bool());
   EXPECT_EQ(json.at("volumes").at(0).at("detach_error").as_string(), "its pool does not answer");
+  EXPECT_EQ(json.at("volumes").at(0).at("drain_bytes").to_number<int>(), 8192);
+  EXPECT_EQ(json.at("volumes").at(0).at("drain_seconds").to_number<int>(), 3);
+  EXPECT_EQ(json.at("volumes").at(0).at("lost_bytes").to_number<int>(), 4608);
+  EXPECT_EQ(json.at("volumes").at(0).at("lost_reads").to_number<int>(), 7);
+  const auto& lost = json.at("volumes").at(0).at("lost_ranges").as_array();
+  ASSERT_EQ(lost.size(), 2U);
+  EXPECT_EQ(lost[1].at("offset_bytes").to_number<int>(), 12288);
+  EXPECT_EQ(lost[1].at("length_bytes").to_number<int>(), 512);
   EXPECT_EQ(json.at("listeners").at(0).at("connections").to_number<int>(), 2);
   EXPECT_EQ(json.at("reactors").at(0).at("name").as_string(), "reactor 0");
   EXPECT_EQ(json.at("reactors").at(0).at("connections").to_number<int>(), 4);

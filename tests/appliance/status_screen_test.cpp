@@ -1,0 +1,110 @@
+// The lines of `forebayctl status` that are composed, from what the daemon's API says.
+#include "appliance/cli/status_screen.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <utility>
+
+namespace cli {
+namespace {
+
+namespace json = boost::json;
+using testing::HasSubstr;
+using testing::Not;
+
+class StatusScreen : public testing::Test {
+ protected:
+  [[nodiscard]] std::string screen() const {
+    return status_screen({{"node", "store1"},
+                          {"version", "1.0.0"},
+                          {"healthy", true},
+                          {"config_hash", "0"},
+                          {"uptime_seconds", 1},
+                          {"listeners", json::array{}},
+                          {"pools", json::array{}},
+                          {"caches", json::array{}},
+                          {"volumes", json::array{volume}},
+                          {"hosts", json::array{}}});
+  }
+  void lose(std::initializer_list<std::pair<std::uint64_t, std::uint64_t>> ranges) {
+    json::array all;
+    std::uint64_t bytes = 0;
+    for (const auto& [offset, length] : ranges) {
+      all.push_back({{"offset_bytes", offset}, {"length_bytes", length}});
+      bytes += length;
+    }
+    volume["lost_ranges"] = all;
+    volume["lost_bytes"] = bytes;
+  }
+
+  json::object volume{{"name", "db01"},
+                      {"pool", "bulk"},
+                      {"cache", "pmem0"},
+                      {"configured_cache", "pmem0"},
+                      {"cache_mode", "write-back"},
+                      {"ordered", "batch"},
+                      {"dirty_bytes", 0},
+                      {"draining", false},
+                      {"detaching", false},
+                      {"detach_error", ""},
+                      {"drain_bytes", 0},
+                      {"drain_seconds", -1},
+                      {"lost_bytes", 0},
+                      {"lost_ranges", json::array{}},
+                      {"lost_reads", 0},
+                      {"uuid", "6f0c"},
+                      {"size_bytes", 1U << 30},
+                      {"block_size", 4096},
+                      {"state", "online"},
+                      {"reason", ""},
+                      {"note", ""},
+                      {"durable", true}};
+};
+
+TEST_F(StatusScreen, OfAVolumeThatHasLostNothingSaysNothing) {
+  EXPECT_THAT(screen(), Not(HasSubstr("lost")));
+  EXPECT_THAT(screen(), Not(HasSubstr("- volume")));
+}
+
+TEST_F(StatusScreen, ListsWhatIsLostByBlocks) {
+  lose({{28672, 4096}});
+  EXPECT_THAT(screen(), HasSubstr("- volume db01: 4.0 KiB of it are lost (blocks 7): reading them "
+                                  "fails until they are written\n"));
+  lose({{28672, 4096}, {40960, 16384}});
+  volume["lost_reads"] = 1;
+  EXPECT_THAT(screen(), HasSubstr("20 KiB of it are lost (blocks 7, 10 to 13): reading them fails "
+                                  "until they are written; 1 read has failed\n"));
+  volume["block_size"] = 512;
+  lose({{1024, 512}, {2048, 512}, {4096, 1024}, {8192, 512}, {16384, 512}, {32768, 512}});
+  volume["lost_reads"] = 12;
+  EXPECT_THAT(screen(), HasSubstr("(blocks 2, 4, 8 to 9, 16 and 2 more places)"));
+  EXPECT_THAT(screen(), HasSubstr("; 12 reads have failed\n"));
+}
+
+TEST_F(StatusScreen, SaysHowFarADrainIs) {
+  volume["dirty_bytes"] = 9U << 20;
+  EXPECT_THAT(screen(), Not(HasSubstr("left")));
+  volume["draining"] = true;
+  volume["drain_bytes"] = 3U << 20;
+  EXPECT_THAT(screen(), HasSubstr("- volume db01: being drained: 3.0 MiB left\n"));
+  volume["drain_seconds"] = 12;
+  EXPECT_THAT(screen(), HasSubstr("- volume db01: being drained: 3.0 MiB, about 12s left\n"));
+  volume["detaching"] = true;
+  EXPECT_THAT(screen(),
+              HasSubstr("- volume db01: being detached from pmem0: 3.0 MiB, about 12s left\n"));
+}
+
+TEST_F(StatusScreen, SaysThatReadsHaveFailedBeforeAnybodyHasGivenUp) {
+  volume["lost_reads"] = 3;
+  EXPECT_THAT(screen(),
+              HasSubstr("- volume db01: 3 reads have failed of what its cache had and has lost\n"));
+}
+
+}  // namespace
+}  // namespace cli
