@@ -286,6 +286,7 @@ Result<void, PmemError> SegmentTable::write_entries(DurableWriter& writer,
 }
 
 Result<bool, CacheError> SegmentTable::write_waiting(DurableWriter& writer) {
+  if (!any_waiting()) return false;  // always, where entries never wait and any thread asks
   taken_.clear();
   {
     const std::lock_guard lock(free_mutex_);
