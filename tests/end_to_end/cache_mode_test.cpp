@@ -10,6 +10,7 @@
 #include "tests/end_to_end/harness/bystander.h"
 #include "tests/end_to_end/harness/daemon.h"
 #include "tests/end_to_end/harness/host.h"
+#include "tests/end_to_end/harness/hung_disk.h"
 
 namespace end_to_end {
 namespace {
@@ -94,8 +95,7 @@ TEST_F(CacheMode, WhatIsDrainedIsInThePool) {
 // How long it takes is told as soon as it is known how fast the pool is, and while it gets on.
 TEST_F(CacheMode, ADrainThatDoesNotGetOnPromisesNoTime) {
   const std::string hung = workplace.path("hung");
-  daemon.environment = {std::string("LD_PRELOAD=") + HUNG_DISK_PRELOAD,
-                        "FOREBAY_TEST_HUNG_DISK=" + hung, "ASAN_OPTIONS=verify_asan_link_order=0"};
+  daemon.environment = hung_disk_environment(hung);
   ASSERT_TRUE(daemon.start());
   Host host(daemon.endpoint());
   ASSERT_TRUE(host.connected());

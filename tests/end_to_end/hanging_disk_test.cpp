@@ -12,6 +12,7 @@
 #include "tests/end_to_end/harness/daemon.h"
 #include "tests/end_to_end/harness/holdings.h"
 #include "tests/end_to_end/harness/host.h"
+#include "tests/end_to_end/harness/hung_disk.h"
 #include "tests/end_to_end/harness/leased_file.h"
 
 namespace end_to_end {
@@ -122,8 +123,7 @@ TEST(HangingDisk, SigtermDoesNotWaitForAWriteThatNeverEnds) {
   config.subsystems[0].namespaces.push_back({.nsid = 3, .volume = "other"});
   Daemon daemon(workplace, config);
   const std::string hung = workplace.path("hung");
-  daemon.environment = {std::string("LD_PRELOAD=") + HUNG_DISK_PRELOAD,
-                        "FOREBAY_TEST_HUNG_DISK=" + hung, "ASAN_OPTIONS=verify_asan_link_order=0"};
+  daemon.environment = hung_disk_environment(hung);
   ASSERT_TRUE(daemon.start());
   const Bytes before = pattern(4096, 1);
   {
