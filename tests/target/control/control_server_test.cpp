@@ -100,8 +100,8 @@ class ControlServerTest : public testing::Test {
     address.sun_family = AF_UNIX;
     path.string().copy(address.sun_path, sizeof(address.sun_path) - 1);
     EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-    EXPECT_EQ(::send(fd, request.data(), request.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(request.size()));
+    // A server that has had enough of it closes before it has taken everything.
+    EXPECT_GT(::send(fd, request.data(), request.size(), MSG_NOSIGNAL), 0);
     std::string answer;
     char piece[4096];
     for (ssize_t got = 0; (got = ::recv(fd, piece, sizeof(piece), 0)) > 0;) {
