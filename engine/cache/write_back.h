@@ -90,6 +90,10 @@ class WriteBack final : private LaneTask {
   // Begins nothing more, for good; what is announced or under way ends. Call it until is_quiet():
   // the marker then says for the last time what only the cache has.
   void stop();
+  // At the rate of late; nullopt: not known.
+  [[nodiscard]] std::optional<Duration> time_for(ByteCount bytes) const {
+    return pace_.time_for(bytes);
+  }
   // Nothing is under way, and no index entry waits for being marked clean.
   [[nodiscard]] bool is_quiet() const;
 

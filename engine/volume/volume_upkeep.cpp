@@ -140,16 +140,7 @@ void VolumeUpkeep::measure_drain() {
   const std::uint64_t done = volume_.commit().written_back().value;
   const std::uint64_t sectors = drain_->end.value - std::min(drain_->end.value, done);
   drain_left_ = {sectors * format::place_bytes};
-  if (!drain_time_) return;
-  if (drain_left_.value == 0) {
-    drain_time_ = Duration{};
-  } else if (status_.rate.value == 0) {
-    drain_time_.reset();
-  } else {
-    const double seconds =
-        static_cast<double>(drain_left_.value) / static_cast<double>(status_.rate.value);
-    drain_time_ = Duration(static_cast<Duration::rep>(seconds * 1e9));
-  }
+  if (drain_time_) drain_time_ = write_back_.time_for(drain_left_);
 }
 
 void VolumeUpkeep::look_at_progress() {
