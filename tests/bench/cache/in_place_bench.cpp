@@ -90,11 +90,7 @@ class Reader {
     for (std::uint64_t at = 0; at < places(); ++at) {
       run(VolumeIo::Kind::write, at, data->bytes().first(read_bytes));
     }
-    // The keeper has to see how much the volume has now.
-    for (int tries = 0; !in_place(0); ++tries) {
-      if (tries == 1000) give_up("nothing is given out where it lies");
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
+    (void)await_in_place(0);  // the keeper has to see how much the volume has now
   }
   // Nanoseconds of the core for each read; a turn's are sent together.
   double copied(const Sink& sink, std::uint64_t reads) {
@@ -115,8 +111,7 @@ class Reader {
     std::array<PinnedRead, turn_reads> pinned;
     return measure(reads, [&](SeededRandom& random) {
       for (PinnedRead& read : pinned) {
-        read = in_place(random.below(places()));
-        CHECK(static_cast<bool>(read));
+        read = await_in_place(random.below(places()));
       }
       for (PinnedRead& read : pinned) {
         sink.send(read.pieces());
@@ -143,6 +138,15 @@ class Reader {
   [[nodiscard]] std::uint64_t places() const { return volume_.size().value / read_blocks; }
   [[nodiscard]] PinnedRead in_place(std::uint64_t place) {
     return volume_.read_in_place(*lane_, {.lba = {place * read_blocks}, .blocks = {read_blocks}});
+  }
+  // A volume may refuse for a moment, where the machine has stood still with pins held: that costs
+  // no time of this thread.
+  [[nodiscard]] PinnedRead await_in_place(std::uint64_t place) {
+    for (int tries = 0; tries < 1000; ++tries) {
+      if (PinnedRead read = in_place(place)) return read;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    give_up("nothing is given out where it lies");
   }
   void run(VolumeIo::Kind kind, std::uint64_t place, std::span<std::byte> data) {
     Command io;
