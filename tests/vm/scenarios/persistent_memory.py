@@ -126,7 +126,8 @@ def _require_media(lab: Lab, target: GuestTarget, expected: str) -> None:
 def _serve_small_cache(lab: Lab, target: GuestTarget) -> tuple[Host, str]:
     """A volume of twice of what the cache keeps of it; the host's device."""
     lab.allowed_complaints = f"{EXPECTED_COMPLAINTS}|{DISK_COMPLAINTS}"
-    target.cache_options["maximum"] = f"{CACHE_SHARE_MIB}MiB"
+    # Guaranteed: to a volume whose disk fails nothing is lent.
+    target.cache_options["guaranteed"] = target.cache_options["maximum"] = f"{CACHE_SHARE_MIB}MiB"
     lab.serve((1, "data", 2 * CACHE_SHARE_MIB * MIB, 4096))
     host = lab.host()
     host.connect("-i", "2", "-g", "-G")
