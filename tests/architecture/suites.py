@@ -22,7 +22,7 @@ spec.loader.exec_module(suites)
 # Ctrl-C in the second suite.
 INTERRUPTED = LOAD + """
 ran = iter([suites.Outcome("architecture", passed=3)])
-def execute(suite, form):
+def execute(suite, form, slow):
     for outcome in ran:
         return outcome
     raise KeyboardInterrupt
@@ -106,12 +106,12 @@ def main() -> int:
 
     one, two, three = (suites.Suite(name, "", "release", [], [], 1) for name in ("one", "two", "three"))
     started = []
-    suites.execute = lambda suite, form: started.append(suite.name) or suites.Outcome(suite.name, passed=1)
+    suites.execute = lambda suite, form, slow: started.append(suite.name) or suites.Outcome(suite.name, passed=1)
     outcomes = []
-    suites.execute_all([one, two], "usual", time.monotonic() - 1, outcomes)
+    suites.execute_all([one, two], "usual", time.monotonic() - 1, 1.0, outcomes)
     assert not started and [(o.suite, o.failed) for o in outcomes] == [("one", 1), ("two", 1)], "nothing starts late"
 
-    def interrupted(suite, form):
+    def interrupted(suite, form, slow):
         if suite is two:
             raise KeyboardInterrupt
         return suites.Outcome(suite.name, passed=1)
@@ -119,7 +119,7 @@ def main() -> int:
     suites.execute = interrupted
     outcomes = []
     try:
-        suites.execute_all([one, two, three], "usual", None, outcomes)
+        suites.execute_all([one, two, three], "usual", None, 1.0, outcomes)
         raise AssertionError("an interruption is passed on")
     except KeyboardInterrupt:
         assert [(o.suite, o.failed) for o in outcomes] == [("one", 0), ("two", 1), ("three", 1)], outcomes

@@ -1,12 +1,12 @@
 // A million operations from a printed seed, each compared with the model.
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 
 #include "engine/foundation/random.h"
 #include "tests/engine/cache/index_kit.h"
+#include "tests/sim/rounds.h"
 
 namespace engine::index_kit {
 namespace {
@@ -16,28 +16,23 @@ std::uint64_t chosen_seed() {
   return given != nullptr ? std::strtoull(given, nullptr, 10) : 20;
 }
 
-// Enough on any machine; a slow one under sanitizers does fewer operations, not none.
-constexpr std::chrono::seconds most_time{20};
-
 // `sectors` and `limit` decide how crowded it is.
 void run_random(std::uint64_t seed, std::uint64_t volume_sectors, ByteCount limit,
-                std::uint64_t most_operations, std::uint64_t check_every = 2000) {
+                unsigned usual_operations, std::uint64_t check_every = 2000) {
   SCOPED_TRACE("repeat with FOREBAY_SEED=" + std::to_string(seed));
   CheckedIndex checked(volume_sectors, limit);
   Operations operations(checked);
   SeededRandom random(seed);
   const auto draw = [&random](std::uint64_t bound) { return random.below(bound); };
-  const auto stop = std::chrono::steady_clock::now() + most_time;
-  std::uint64_t done = 0;
-  for (; done < most_operations; ++done) {
+  const unsigned most = rounds(usual_operations);
+  for (unsigned done = 0; done < most; ++done) {
     ASSERT_TRUE(operations.step(draw)) << checked.problem << " at operation " << done;
     if (done % check_every != 0) continue;
     ASSERT_TRUE(checked.check_all()) << checked.problem << " at operation " << done;
-    if (std::chrono::steady_clock::now() > stop) break;
   }
   ASSERT_TRUE(operations.finish(draw)) << checked.problem;
-  std::printf("seed %llu: %llu operations, %llu refused, %llu fragments at the end\n",
-              static_cast<unsigned long long>(seed), static_cast<unsigned long long>(done),
+  std::printf("seed %llu: %u operations, %llu refused, %llu fragments at the end\n",
+              static_cast<unsigned long long>(seed), most,
               static_cast<unsigned long long>(checked.refused),
               static_cast<unsigned long long>(checked.index.figures().fragments));
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/engine/media/backing_kit.h"
+#include "tests/sim/rounds.h"
 
 namespace engine {
 namespace {
@@ -45,7 +46,8 @@ TEST(MemoryDevice, AReadBesideWritesSeesNoTornBlock) {
     }
   });
   std::vector<std::byte> seen(64 << 10);
-  for (int i = 0; i < 5000; ++i) {
+  const unsigned reads = rounds(5000);
+  for (unsigned read = 0; read < reads; ++read) {
     submit(Kind::read, seen);
     for (std::size_t block = 0; block < seen.size(); block += 4096) {
       const auto bytes = std::span(seen).subspan(block, 4096);

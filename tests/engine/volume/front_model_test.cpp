@@ -6,11 +6,11 @@
 
 #include "engine/foundation/random.h"
 #include "tests/engine/volume/model_run.h"
+#include "tests/sim/rounds.h"
 
 namespace engine::test {
 namespace {
 
-constexpr unsigned seeds = 120;
 constexpr unsigned steps = 150;
 
 void run(std::uint64_t seed) {
@@ -27,6 +27,7 @@ void run(std::uint64_t seed) {
 TEST(FrontModel, AnswersAreThoseOfTheModelThroughTroublesAndCrashes) {
   if (const char* given = std::getenv("FOREBAY_SEED"))
     return run(std::strtoull(given, nullptr, 10));
+  const unsigned seeds = rounds(120);
   for (std::uint64_t seed = 1; seed <= seeds && !HasFatalFailure(); ++seed) run(seed);
 }
 
