@@ -209,6 +209,15 @@ engine::Result<void, std::string> Daemon::start_control() {
     }
     engine_->grow(volume, {size_bytes}, std::move(done));
   };
+  routes.destroy = [this](const std::string& volume, const std::string& uuid,
+                          control::ControlRoutes::Done done) {
+    const auto known = engine::Uuid::parse(uuid);
+    if (!known) return done("\"" + uuid + "\" is no UUID; status says which the volume has");
+    engine_->destroy(volume, *known, [volume, uuid, done = std::move(done)](auto did) {
+      if (did) log_warn("volume={} uuid={} destroyed: its data is deleted", volume, uuid);
+      done(std::move(did));
+    });
+  };
   routes.set_mode = [this](const std::string& volume, const std::string& mode,
                            control::ControlRoutes::Done done) {
     const auto known = engine::parse_cache_mode(mode);
@@ -383,6 +392,15 @@ control::Status Daemon::status() const {
                             .reason = pool.reason,
                             .size_bytes = pool.size.value,
                             .free_bytes = pool.free.value});
+    for (const auto& volume : pool.retained) {
+      status.pools.back().retained.push_back(
+          {.name = volume.name,
+           .uuid = volume.uuid.text(),
+           .size_bytes = volume.size.value,
+           .block_size = volume.block_size.bytes,
+           .cache = volume.cache.is_nil() ? std::string() : volume.cache.text(),
+           .dirty = volume.dirty});
+    }
   }
   for (const auto& cache : engine_->caches()) {
     status.caches.push_back({.name = cache.name,

@@ -78,6 +78,13 @@ int main(int argc, char** argv) {
   grow->add_option("size", size, "The new size: 2TiB, 1536GiB ...")->required();
   grow->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
 
+  std::string uuid;
+  auto* destroy = volume->add_subcommand(
+      "destroy", "Delete the data of a volume that the configuration does not name any more");
+  destroy->add_option("name", volume_name, "As status calls it, where it is retained")->required();
+  destroy->add_option("--uuid", uuid, "Its UUID, as status shows it")->required();
+  destroy->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+
   std::string mode_name;
   auto* mode = app.add_subcommand("mode", "What a volume's cache does, changed while hosts use it");
   mode->add_option("volume", volume_name, "As the configuration calls it")->required();
@@ -126,6 +133,7 @@ int main(int argc, char** argv) {
 
   CLI11_PARSE(app, argc, argv);
   if (grow->parsed()) return cli::volume_grow(socket, volume_name, size);
+  if (destroy->parsed()) return cli::volume_destroy(socket, volume_name, uuid);
   if (mode->parsed()) return cli::volume_mode(socket, volume_name, mode_name);
   if (drain->parsed()) return cli::volume_drain(socket, volume_name);
   if (detach->parsed()) return cli::cache_detach(socket, volume_name);

@@ -131,6 +131,15 @@ std::string notes(const json::value& status) {
     if (text(cache, "note").empty()) continue;
     out += fmt::format("- cache {}: {}\n", text(cache, "name"), text(cache, "note"));
   }
+  for (const auto& pool : list(status, "pools")) {
+    const std::size_t retained = list(pool, "retained").size();
+    if (retained == 0) continue;
+    out += fmt::format(
+        "- pool {}: {} volume{} that the configuration does not name {} retained: served again "
+        "when "
+        "named, deleted by forebayctl volume destroy NAME --uuid UUID\n",
+        text(pool, "name"), retained, retained == 1 ? "" : "s", retained == 1 ? "is" : "are");
+  }
   for (const auto& volume : list(status, "volumes")) {
     for (const std::string& note : {text(volume, "note"), cache_note(volume), lost_note(volume)}) {
       if (!note.empty()) out += fmt::format("- volume {}: {}\n", text(volume, "name"), note);
@@ -178,6 +187,14 @@ std::string volumes_table(const json::value& status) {
                std::to_string(number(v, "block_size")), or_dash(text(v, "cache")), mode_of(v),
                text(v, "cache_mode").empty() ? "-" : size_text(number(v, "dirty_bytes")),
                text(v, "pool"), text(v, "state"), text(v, "uuid")});
+  }
+  for (const auto& p : list(status, "pools")) {
+    for (const auto& v : list(p, "retained")) {
+      table.add({text(v, "name"), size_text(number(v, "size_bytes")),
+                 std::to_string(number(v, "block_size")), "-", "-",
+                 flag(v, "dirty") ? "in its cache" : "-", text(p, "name"), "retained",
+                 text(v, "uuid")});
+    }
   }
   return table.text();
 }

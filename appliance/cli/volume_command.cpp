@@ -33,6 +33,12 @@ int volume_grow(const std::string& socket, const std::string& name, const std::s
   return 0;
 }
 
+int volume_destroy(const std::string& socket, const std::string& name, const std::string& uuid) {
+  if (!ask_volume(socket, name, "destroy", {{"uuid", uuid}})) return 1;
+  fmt::print("volume {} ({}) is destroyed: its data is deleted.\n", name, uuid);
+  return 0;
+}
+
 int volume_mode(const std::string& socket, const std::string& name, const std::string& mode) {
   if (!ask_volume(socket, name, "mode", {{"mode", mode}})) return 1;
   fmt::print(

@@ -1,4 +1,4 @@
-// forebayctl volume grow, mode, drain: what is done to a volume of a running daemon.
+// forebayctl volume grow and destroy, mode, drain: what is done to a volume of a running daemon.
 #pragma once
 
 #include <string>
@@ -8,6 +8,9 @@ namespace cli {
 // Grows a volume while hosts use it. Prints what it did or why not; returns the exit code.
 [[nodiscard]] int volume_grow(const std::string& socket, const std::string& name,
                               const std::string& size);
+// Deletes the data of a volume that the configuration does not name any more. As above.
+[[nodiscard]] int volume_destroy(const std::string& socket, const std::string& name,
+                                 const std::string& uuid);
 // What its cache does from now on: write-back, write-through ... As above.
 [[nodiscard]] int volume_mode(const std::string& socket, const std::string& name,
                               const std::string& mode);

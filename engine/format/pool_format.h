@@ -60,6 +60,9 @@ static_assert(std::is_trivially_copyable_v<VolumeTableHeader> &&
 enum class VolumeEntryState : std::uint32_t {
   creating = 1,  // no host has seen it; its image may be missing
   ready = 2,     // its image must be there
+  // An operator has ended it: its files may be gone already, and the next start removes what is
+  // left of them. Who does not know the state refuses the pool, as it does any that is unknown.
+  destroying = 3,
 };
 enum class Provisioning : std::uint32_t { thick = 1 };
 

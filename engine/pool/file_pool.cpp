@@ -6,6 +6,7 @@
 
 #include "engine/format/pool_format.h"
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 #include "engine/pool/marker_file.h"
 #include "engine/pool/pool_check.h"
 #include "engine/pool/pool_files.h"
@@ -68,6 +69,7 @@ Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(
   pool->tried_sequence_ = pool->table_.sequence;
   pool->inherited_lock_ = holder.value().inherited;
   TRY(pool->remove_leftovers());
+  TRY(pool->finish_destroying());
   return pool;
 }
 
@@ -261,6 +263,12 @@ std::vector<Result<VolumeRecord, PoolError>> FilePool::ensure(std::span<const Vo
   VolumeTable planned = table_;
   for (const VolumeWish& wish : wishes) {
     VolumeRecord* known = planned.find(wish.name);
+    if (known != nullptr && known->destroying) {
+      answers.push_back(PoolError{
+          Kind::image_missing,
+          "volume " + wish.name + " of pool " + table_.pool_uuid.text() + " is being destroyed"});
+      continue;
+    }
     if (wish.uuid && (known == nullptr || !known->ready || known->uuid != *wish.uuid)) {
       answers.push_back(other_volume(*directory_, table_.pool_uuid, wish));
       continue;
@@ -463,6 +471,51 @@ std::vector<Result<VolumeRecord, PoolError>> FilePool::bind(std::span<const NewB
     }
   }
   return answers;
+}
+
+Result<void, PoolError> FilePool::destroy(const std::string& name, const Uuid& uuid) {
+  VolumeTable planned = table_;
+  VolumeRecord* const record = planned.find(name);
+  if (record == nullptr || record->uuid != uuid) {
+    return PoolError{Kind::other_volume, "pool " + table_.pool_uuid.text() + " in " +
+                                             directory_->path() + " has no volume " + name +
+                                             " with UUID " + uuid.text()};
+  }
+  if (record->cache.state != format::CacheBindingState::none) {
+    return PoolError{Kind::cache_missing,
+                     "volume " + name + " belongs together with cache " +
+                         record->cache.device.text() +
+                         ", which may have what its image lacks: name both in the configuration "
+                         "and detach it (forebayctl detach " +
+                         name + ") before it is taken out again"};
+  }
+  record->ready = false;
+  record->destroying = true;
+  if (GUARD("destroying before its files are removed")) {
+    TRY(save(std::move(planned)));
+  } else {
+    table_ = std::move(planned);
+  }
+  return finish_destroying();
+}
+
+Result<void, PoolError> FilePool::finish_destroying() {
+  VolumeTable left = table_;
+  const auto ended =
+      std::erase_if(left.records, [](const auto& record) { return record.destroying; });
+  if (ended == 0) return success();
+  for (const VolumeRecord& record : table_.records) {
+    if (!record.destroying) continue;
+    for (const std::string& name :
+         {record.image, marker_name(record.image), journal_name(record.image)}) {
+      const auto removed = directory_->remove(name);
+      if (!removed) return pool_io_error(*directory_, name + " cannot be removed", removed.error());
+    }
+  }
+  // Or a start that finds no entry would take an image that is there still for somebody else's.
+  const auto synced = GUARD("removed before its entry") ? directory_->sync() : success();
+  if (!synced) return pool_io_error(*directory_, "removing images", synced.error());
+  return save(std::move(left));
 }
 
 Result<void, PoolError> FilePool::set_lost(const std::string& name, const LostRanges& lost) {

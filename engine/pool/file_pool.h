@@ -39,7 +39,8 @@ struct VolumeWish {
 // Crash safety: a volume enters the table as `creating`, then its image is allocated under a
 // temporary name, renamed, and the entry becomes `ready`; a grown image is extended before the
 // table says so. So whatever the table calls ready is there, as long as it says, and whatever is
-// half made is recognised and finished or removed by the next open() and ensure(). Every change of
+// half made is recognised and finished or removed by the next open() and ensure(). What is ended is
+// `destroying` in the table before its first file goes. Every change of
 // the table writes two replicas, each by temporary file, fsync, rename, fsync of the directory;
 // nothing depends on the change before both are durable.
 class FilePool {
@@ -102,6 +103,11 @@ class FilePool {
     return bind({&binding, 1}).front();
   }
 
+  // Ends a volume that nobody serves and no cache knows: its entry, its image and what lies beside
+  // that. After an error it may be asked for again; what a crash cuts off the next open() ends.
+  // Errors: other_volume where none has that name and UUID, cache_missing, io.
+  [[nodiscard]] Result<void, PoolError> destroy(const std::string& name, const Uuid& uuid);
+
   // What of the volume is lost from now on; durable on return. Errors: image_missing, io.
   [[nodiscard]] Result<void, PoolError> set_lost(const std::string& name, const LostRanges& lost);
 
@@ -110,6 +116,8 @@ class FilePool {
       : directory_(std::move(directory)), table_(std::move(table)) {}
 
   [[nodiscard]] Result<void, PoolError> remove_leftovers();
+  // The files, and then the entries, of all that are being destroyed.
+  [[nodiscard]] Result<void, PoolError> finish_destroying();
   // Writes `table` with the next sequence and, when that is durable, makes it the pool's.
   [[nodiscard]] Result<void, PoolError> save(VolumeTable table);
   [[nodiscard]] Result<VolumeRecord, PoolError> find_existing(const VolumeRecord& record,

@@ -75,11 +75,16 @@ std::optional<LostRanges> decode_lost(const format::VolumeEntry& entry) {
   return lost;
 }
 
+format::VolumeEntryState state_of(const VolumeRecord& record) {
+  using State = format::VolumeEntryState;
+  if (record.destroying) return State::destroying;
+  return record.ready ? State::ready : State::creating;
+}
+
 format::VolumeEntry encode_entry(const VolumeRecord& record) {
   CHECK(valid(record));
   format::VolumeEntry entry{};
-  entry.state = static_cast<std::uint32_t>(record.ready ? format::VolumeEntryState::ready
-                                                        : format::VolumeEntryState::creating);
+  entry.state = static_cast<std::uint32_t>(state_of(record));
   entry.uuid = record.uuid.bytes;
   entry.size_bytes = record.size.value;
   entry.block_bytes = record.block_size.bytes;
@@ -102,7 +107,7 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
   if (GUARD("volume table crc") && !is_sealed(entry))
     return damaged("the checksum of an entry does not match");
   const auto state = static_cast<format::VolumeEntryState>(entry.state.value());
-  if (state != format::VolumeEntryState::creating && state != format::VolumeEntryState::ready) {
+  if (state < format::VolumeEntryState::creating || state > format::VolumeEntryState::destroying) {
     return unsupported_table("has a volume in state " + std::to_string(entry.state));
   }
   if (entry.provisioning != static_cast<std::uint32_t>(format::Provisioning::thick)) {
@@ -125,6 +130,7 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
       .block_size = {entry.block_bytes},
       .created_ms = entry.created_ms,
       .ready = state == format::VolumeEntryState::ready,
+      .destroying = state == format::VolumeEntryState::destroying,
       .configured = {entry.configured_bytes},
       .cache = {.device = {entry.cache_uuid},
                 .epoch = entry.cache_epoch,
@@ -162,7 +168,8 @@ bool valid(const VolumeRecord& record) {
   return is_volume_name(record.name) && is_file_name(record.image, VolumeTable::longest_image) &&
          !record.uuid.is_nil() && (block == 512 || block == 4096) && record.size.value != 0 &&
          record.size.value % block == 0 && record.configured <= record.size &&
-         is_possible(record.cache) && record.lost.end().value <= record.size.value / 512 &&
+         is_possible(record.cache) && !(record.ready && record.destroying) &&
+         record.lost.end().value <= record.size.value / 512 &&
          record.size.value <=
              static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) / 2;
 }

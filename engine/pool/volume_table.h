@@ -23,7 +23,8 @@ struct VolumeRecord {
   ByteCount size;
   BlockSize block_size;
   std::uint64_t created_ms = 0;  // since 1970-01-01 UTC
-  bool ready = false;            // false: being made, no host has seen it
+  bool ready = false;            // false: being made, no host has seen it; or
+  bool destroying = false;       // its files are being removed
   // What the configuration asked for when it was grown online, beyond that; zero: never was. A
   // configuration that still says so (or more) lags behind; one that says less wants it shrunk.
   ByteCount configured{};

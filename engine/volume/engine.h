@@ -89,6 +89,17 @@ struct InspectOptions {
   MemoryBudget* memory = nullptr;
 };
 
+// A volume that a pool has and the configuration does not name: nobody is served, nothing is
+// deleted, and it is the same volume when it is named again.
+struct RetainedVolume {
+  std::string name;
+  Uuid uuid;
+  ByteCount size;
+  BlockSize block_size;
+  Uuid cache;          // that its image belongs together with; nil: none
+  bool dirty = false;  // the cache may have what the image lacks
+};
+
 // What a pool looks like to an operator, as it was last seen.
 struct PoolStatus {
   std::string name;
@@ -103,6 +114,7 @@ struct PoolStatus {
   // While something of it is late or failed: attempts so far, and when the next one comes.
   unsigned tries = 0;
   Duration next_try_in{};
+  std::vector<RetainedVolume> retained{};  // none while not open
 };
 
 // The same for a cache device.
@@ -208,6 +220,9 @@ class Engine {
   [[nodiscard]] virtual bool settle(Duration patience) = 0;
   // Grows a volume that is online. `done` runs on a thread of the engine, or in here.
   virtual void grow(const std::string& name, ByteCount new_size, Done done) = 0;
+
+  // Deletes the data of a volume that its pool retains: see pools(). For good.
+  virtual void destroy(const std::string& name, const Uuid& uuid, Done done) = 0;
 
   // Nothing while its pool is late.
   [[nodiscard]] virtual LossStatus losses_of(const std::string& name) const = 0;

@@ -52,6 +52,13 @@ void KnownVolumes::remember(const VolumeRecord& record) {
   if (table_.records.size() < VolumeTable::most_records) table_.records.push_back(record);
 }
 
+void KnownVolumes::forget(const Uuid& uuid) {
+  const std::lock_guard lock(mutex_);
+  const auto forgotten = std::erase_if(
+      table_.records, [&uuid](const VolumeRecord& record) { return record.uuid == uuid; });
+  changed_ = changed_ || forgotten != 0;
+}
+
 Result<void, std::string> KnownVolumes::save() {
   if (path_.empty()) return boost::outcome_v2::success();
   const std::lock_guard saving(save_mutex_);

@@ -24,6 +24,8 @@ class KnownVolumes {
   [[nodiscard]] std::optional<VolumeRecord> find(const std::string& name) const;
   // In memory; save() makes it last.
   void remember(const VolumeRecord& record);
+  // As remember(): a name that is used again is another volume's.
+  void forget(const Uuid& uuid);
   // Writes the file if anything is new. The error says why it could not; the next call tries again.
   Result<void, std::string> save();
   // Why the last save() failed; empty when it did not.

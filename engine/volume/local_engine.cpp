@@ -164,6 +164,20 @@ void LocalEngine::grow(const std::string& name, ByteCount new_size, Done done) {
   });
 }
 
+void LocalEngine::destroy(const std::string& name, const Uuid& uuid, Done done) {
+  for (const auto& pool : pools_) {
+    if (pool->retains(name, uuid)) return pool->destroy(name, uuid, std::move(done));
+  }
+  std::string why = "no pool that is open retains a volume " + name + " with UUID " + uuid.text() +
+                    "; forebayctl status lists those that do";
+  if (const Volume* const served = find(name);
+      served != nullptr && served->identity().uuid == uuid) {
+    why = "volume " + name +
+          " is in the configuration: only what that does not name any more can be destroyed";
+  }
+  done(std::move(why));
+}
+
 LossStatus LocalEngine::losses_of(const std::string& name) const {
   const auto found = slots_by_name_.find(name);
   if (found == slots_by_name_.end() || found->second->pool == nullptr) return {};

@@ -32,6 +32,7 @@ class LocalEngine final : public Engine {
   void retry_now() override;
   [[nodiscard]] bool settle(Duration patience) override;
   void grow(const std::string& name, ByteCount new_size, Done done) override;
+  void destroy(const std::string& name, const Uuid& uuid, Done done) override;
   [[nodiscard]] LossStatus losses_of(const std::string& name) const override;
   [[nodiscard]] std::optional<VolumeCacheStatus> cache_of(const std::string& name) const override;
   void set_cache_mode(const std::string& name, CacheMode mode, Done done) override;

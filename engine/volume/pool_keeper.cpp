@@ -154,8 +154,8 @@ void PoolKeeper::try_now() {
 bool PoolKeeper::await_idle(Instant deadline) {
   std::unique_lock lock(mutex_);
   return idle_.wait_until(lock, time_point(deadline), [this] {
-    return ended_ || (doing_ == nullptr && !trying_now_ && grows_.empty() && binds_.empty() &&
-                      losses_.empty() && abandons_.empty() && arrivals_.empty() &&
+    return ended_ || (doing_ == nullptr && !trying_now_ && grows_.empty() && destroys_.empty() &&
+                      binds_.empty() && losses_.empty() && abandons_.empty() && arrivals_.empty() &&
                       pace_.next() > clock_.now());
   });
 }
@@ -231,6 +231,16 @@ void PoolKeeper::run() {
       measure();
       request.done(grown);
       lock.lock();
+    } else if (!destroys_.empty()) {
+      const DestroyRequest request = std::move(destroys_.front());
+      destroys_.pop_front();
+      doing_ = "destroying a volume";
+      busy_since_ = now;
+      lock.unlock();
+      const auto destroyed = destroy_now(request);
+      measure();
+      request.done(destroyed);
+      lock.lock();
     } else if (!arrivals_.empty()) {
       const auto requests = std::exchange(arrivals_, {});
       doing_ = "opening markers";
@@ -284,6 +294,7 @@ void PoolKeeper::attempt() {
   if (open) {
     publish_open();
     bring_up(down);
+    publish_retained();
   }
   (void)known_.save();
   measure();
@@ -312,6 +323,7 @@ void PoolKeeper::publish_error(const PoolError& error) {
   status_.open = false;
   status_.reason = error.text;
   status_.size = status_.free = {};
+  status_.retained.clear();
   error_ = error;
 }
 
@@ -325,6 +337,27 @@ void PoolKeeper::publish_open() {
   status_.open = true;
   status_.reason.clear();
   if (files_ != nullptr) status_.uuid = files_->uuid();
+}
+
+void PoolKeeper::publish_retained() {
+  if (files_ == nullptr) return;
+  std::vector<RetainedVolume> retained;
+  for (const VolumeRecord& record : files_->volumes()) {
+    if (!record.ready || is_configured(record.name)) continue;
+    retained.push_back({.name = record.name,
+                        .uuid = record.uuid,
+                        .size = record.size,
+                        .block_size = record.block_size,
+                        .cache = record.cache.device,
+                        .dirty = record.cache.state == format::CacheBindingState::dirty});
+  }
+  const std::lock_guard lock(mutex_);
+  status_.retained = std::move(retained);
+}
+
+bool PoolKeeper::is_configured(const std::string& volume) const {
+  return std::ranges::any_of(slots_,
+                             [&volume](const auto& slot) { return slot->spec.name == volume; });
 }
 
 void PoolKeeper::measure() {

@@ -62,6 +62,10 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   // True when all that was asked for before has been done.
   [[nodiscard]] bool await_idle(Instant deadline);
   void grow(const std::string& volume, ByteCount size, GrowDone done);
+  // Whether it has a volume of that name and UUID that is not in the configuration.
+  [[nodiscard]] bool retains(const std::string& volume, const Uuid& uuid) const;
+  // Of one that it retains.
+  void destroy(const std::string& volume, const Uuid& uuid, Engine::Done done);
   // Also carried out when the keeper is told to stop before it has come to it.
   void bind(const std::string& volume, const CacheBinding& binding, BindDone done) override;
   // As bind().
@@ -91,6 +95,12 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
     std::string volume;
     ByteCount size;
     GrowDone done;
+  };
+
+  struct DestroyRequest {
+    std::string volume;
+    Uuid uuid;
+    Engine::Done done;
   };
 
   struct BindRequest {
@@ -134,6 +144,8 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   void bring_up_file(Slot& slot, const VolumeRecord& record);
   void measure();
   [[nodiscard]] Result<void, std::string> grow_now(const GrowRequest& request);
+  void publish_retained();
+  [[nodiscard]] Result<void, std::string> destroy_now(const DestroyRequest& request);
   // Any thread: hands it to the keeper's, or answers that there is none any more.
   template <class Request>
   void ask(std::deque<Request>& queue, Request request);
@@ -154,6 +166,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   [[nodiscard]] VolumePromise promise_of(const Slot& slot, ByteCount size);
   static void learn_identity(Slot& slot, const VolumeRecord* record);
   [[nodiscard]] static VolumeWish wish_for(const Slot& slot);
+  [[nodiscard]] bool is_configured(const std::string& volume) const;
   [[nodiscard]] Slot& slot_of(const std::string& volume) const;
   [[nodiscard]] const VolumeRecord* record_of(const std::string& volume) const;
   [[nodiscard]] bool is_file() const { return spec_.kind == PoolSpec::Kind::file; }
@@ -182,6 +195,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   std::optional<PoolError> error_;  // why it is not open
   std::string opening_;             // since when its volumes have been waited for
   std::deque<GrowRequest> grows_;
+  std::deque<DestroyRequest> destroys_;
   std::deque<BindRequest> binds_;
   std::deque<LostRequest> losses_;
   std::deque<AbandonRequest> abandons_;

@@ -28,15 +28,18 @@ void PoolKeeper::ask(std::deque<Request>& queue, Request request) {
 // Nobody will carry them out. The lock is not held.
 void PoolKeeper::refuse_requests() {
   std::deque<GrowRequest> grows;
+  std::deque<DestroyRequest> destroys;
   std::deque<AbandonRequest> abandons;
   std::deque<ArrivalRequest> arrivals;
   {
     const std::lock_guard lock(mutex_);
     grows.swap(grows_);
+    destroys.swap(destroys_);
     abandons.swap(abandons_);
     arrivals.swap(arrivals_);
   }
   for (const GrowRequest& request : grows) request.done(std::string(stopping_answer));
+  for (const DestroyRequest& request : destroys) request.done(std::string(stopping_answer));
   for (const AbandonRequest& request : abandons) request.done(std::string(stopping_answer));
   for (const ArrivalRequest& request : arrivals) request.done(std::string(stopping_answer));
 }
@@ -84,6 +87,38 @@ Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {
     (void)known_.save();
   }
   slot.volume.grow({size.value / block.bytes}, promise_of(slot, size));
+  return success();
+}
+
+// ---- one that nobody wants any more
+
+bool PoolKeeper::retains(const std::string& volume, const Uuid& uuid) const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::any_of(status_.retained, [&](const RetainedVolume& retained) {
+    return retained.name == volume && retained.uuid == uuid;
+  });
+}
+
+void PoolKeeper::destroy(const std::string& volume, const Uuid& uuid, Engine::Done done) {
+  ask(destroys_, {.volume = volume, .uuid = uuid, .done = std::move(done)});
+}
+
+Result<void, std::string> PoolKeeper::destroy_now(const DestroyRequest& request) {
+  const VolumeRecord* const record = files_ == nullptr ? nullptr : record_of(request.volume);
+  if (record == nullptr) return is_not_there(request.volume);
+  // Somebody else may use the image, or what an earlier daemon has asked of it still be under way.
+  // One that is missing can be ended, too.
+  const std::string path = files_->image_path(*record);
+  const auto file = OpenFile::open(path, {});
+  if (file) {
+    if (const auto locked = file.value().lock(); !locked) return path + ": " + locked.error();
+  }
+  // First: what is remembered of it would keep its name from being used again.
+  known_.forget(request.uuid);
+  (void)known_.save();
+  const auto destroyed = files_->destroy(request.volume, request.uuid);
+  publish_retained();
+  if (!destroyed) return destroyed.error().text;
   return success();
 }
 

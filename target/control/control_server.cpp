@@ -68,10 +68,10 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
       target_name_ = target.substr(name, slash - name);
       return change(known, request.body());
     }
-    respond(
-        http::status::not_found,
-        error_body("no such resource; known: /v1/status, /v1/volumes/NAME/ with grow, mode, drain, "
-                   "detach, attach, abandon or give-up-lost, and /v1/caches/NAME/retire"));
+    respond(http::status::not_found,
+            error_body(
+                "no such resource; known: /v1/status, /v1/volumes/NAME/ with grow, destroy, mode, "
+                "drain, detach, attach, abandon or give-up-lost, and /v1/caches/NAME/retire"));
   }
 
   // What something can be asked of.
@@ -89,7 +89,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     bool (Exchange::*begin)(const boost::json::object& wanted);
     const char* body;
   };
-  static const std::array<Change, 8> changes;
+  static const std::array<Change, 9> changes;
 
   void change(const Change& change, const std::string& body) {
     boost::system::error_code error;
@@ -117,6 +117,12 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     if (size == nullptr || error) return false;
     routes_.grow(target_name_, bytes, answer_when_done());
     return true;
+  }
+
+  bool destroy(const boost::json::object& wanted) {
+    const auto uuid = text_in(wanted, "uuid");
+    if (uuid) routes_.destroy(target_name_, *uuid, answer_when_done());
+    return uuid.has_value();
   }
 
   bool set_mode(const boost::json::object& wanted) {
@@ -226,8 +232,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   http::response<http::string_body> response_;
 };
 
-const std::array<Exchange::Change, 8> Exchange::changes{
+const std::array<Exchange::Change, 9> Exchange::changes{
     {{volume_kind, "grow", &Exchange::grow, R"({"size_bytes": N})"},
+     {volume_kind, "destroy", &Exchange::destroy, R"({"uuid": UUID})"},
      {volume_kind, "mode", &Exchange::set_mode, R"({"mode": "write-back"}, or another mode)"},
      {volume_kind, "drain", &Exchange::drain, R"({"cancel": false}, or true)"},
      {volume_kind, "detach", &Exchange::detach, "{}"},

@@ -34,6 +34,7 @@ struct ControlRoutes {
   // Each changes what it names. `done` may be called on any thread, or never; its error is a
   // sentence.
   std::function<void(const std::string& volume, std::uint64_t size_bytes, Done done)> grow;
+  std::function<void(const std::string& volume, const std::string& uuid, Done done)> destroy;
   std::function<void(const std::string& volume, const std::string& mode, Done done)> set_mode;
   std::function<void(const std::string& volume, bool cancel, Done done)> drain;
   std::function<void(const std::string& volume, Done done)> detach;

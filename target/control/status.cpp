@@ -28,13 +28,26 @@ json::object value_of(const ListenerStatus& l) {
           {"connections", l.connections}};
 }
 
+template <class T>
+json::array list_of(const std::vector<T>& items);
+
+json::object value_of(const RetainedVolume& v) {
+  return {{"name", v.name},
+          {"uuid", v.uuid},
+          {"size_bytes", v.size_bytes},
+          {"block_size", v.block_size},
+          {"cache", v.cache},
+          {"dirty", v.dirty}};
+}
+
 json::object value_of(const PoolStatus& p) {
   return {{"name", p.name},
           {"kind", p.kind},
           {"open", p.open},
           {"reason", p.reason},
           {"size_bytes", p.size_bytes},
-          {"free_bytes", p.free_bytes}};
+          {"free_bytes", p.free_bytes},
+          {"retained", list_of(p.retained)}};
 }
 
 json::object value_of(const CacheStatus& c) {
@@ -62,9 +75,6 @@ json::object value_of(const CacheStatus& c) {
 json::object value_of(const LostRange& r) {
   return {{"offset_bytes", r.offset_bytes}, {"length_bytes", r.length_bytes}};
 }
-
-template <class T>
-json::array list_of(const std::vector<T>& items);
 
 json::object value_of(const VolumeStatus& v) {
   return {{"name", v.name},

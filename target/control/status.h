@@ -16,6 +16,16 @@ struct ListenerStatus {
   std::uint64_t connections = 0;
 };
 
+// Of a pool, and not in the configuration.
+struct RetainedVolume {
+  std::string name;
+  std::string uuid;
+  std::uint64_t size_bytes = 0;
+  std::uint32_t block_size = 0;
+  std::string cache;   // UUID of the device that its image belongs together with; empty: none
+  bool dirty = false;  // which may have what the image lacks
+};
+
 struct PoolStatus {
   std::string name;
   std::string kind;
@@ -23,6 +33,7 @@ struct PoolStatus {
   std::string reason;  // why it is not open, or does not answer
   std::uint64_t size_bytes = 0;
   std::uint64_t free_bytes = 0;
+  std::vector<RetainedVolume> retained{};
 };
 
 struct CacheStatus {

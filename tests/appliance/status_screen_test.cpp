@@ -27,7 +27,7 @@ class StatusScreen : public testing::Test {
                           {"config_hash", "0"},
                           {"uptime_seconds", 1},
                           {"listeners", json::array{}},
-                          {"pools", json::array{}},
+                          {"pools", pools},
                           {"caches", json::array{}},
                           {"volumes", json::array{volume}},
                           {"hosts", json::array{}}});
@@ -43,6 +43,7 @@ class StatusScreen : public testing::Test {
     volume["lost_bytes"] = bytes;
   }
 
+  json::array pools;
   json::object volume{{"name", "db01"},
                       {"pool", "bulk"},
                       {"cache", "pmem0"},
@@ -70,6 +71,23 @@ class StatusScreen : public testing::Test {
 TEST_F(StatusScreen, OfAVolumeThatHasLostNothingSaysNothing) {
   EXPECT_THAT(screen(), Not(HasSubstr("lost")));
   EXPECT_THAT(screen(), Not(HasSubstr("- volume")));
+}
+
+TEST_F(StatusScreen, ListsWhatTheConfigurationDoesNotNameAnyMore) {
+  const json::object old{{"name", "old"},      {"uuid", "77a1"},  {"size_bytes", 1U << 20},
+                         {"block_size", 4096}, {"cache", "6f0c"}, {"dirty", true}};
+  pools.push_back({{"name", "bulk"},
+                   {"kind", "file"},
+                   {"open", true},
+                   {"reason", ""},
+                   {"size_bytes", 100},
+                   {"free_bytes", 50},
+                   {"retained", json::array{old}}});
+  EXPECT_THAT(screen(), HasSubstr("\n- pool bulk: 1 volume that the configuration does not name is "
+                                  "retained: served again when named, deleted by forebayctl volume "
+                                  "destroy NAME --uuid UUID\n"));
+  EXPECT_THAT(screen(), testing::ContainsRegex("old +1.0 MiB +4096 +- +- +in its cache +bulk +"
+                                               "retained +77a1\n"));
 }
 
 TEST_F(StatusScreen, ListsWhatIsLostByBlocks) {

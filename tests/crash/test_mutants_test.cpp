@@ -86,6 +86,8 @@ constexpr Mutant mutants[] = {
     {"entries of a slot before its identity", "CacheCrash.Attach*"},
     {"what was left is settled before it is healed",
      "CacheCrash.OpenSettlesWhatAKilledProcessHasLeft"},
+    {"destroying before its files are removed", "Destroy.PowerLossAtEveryStep*"},
+    {"removed before its entry", "Destroy.PowerLossAtEveryStep*"},
     // What lies beside the images.
     {"pool label crc", "PoolLabel.EveryFlippedBitIsRefused"},
     {"volume table crc", "VolumeTable.EveryFlippedBitIsRefused"},

@@ -43,6 +43,11 @@ class ControlServerTest : public testing::Test {
                  done("there is no volume \"" + volume + "\"");
                }
              },
+         .destroy =
+             [this](const std::string& volume, const std::string& uuid, ControlRoutes::Done done) {
+               asked = volume + " with " + uuid + " is destroyed";
+               done(engine::success());
+             },
          .set_mode =
              [this](const std::string& volume, const std::string& mode, ControlRoutes::Done done) {
                asked = volume + " is " + mode;
@@ -174,6 +179,18 @@ TEST_F(ControlServerTest, ChangesWhatACacheDoes) {
     EXPECT_NE(change("db01/abandon", body).find(" 400 "), std::string::npos) << body;
   }
   EXPECT_NE(change("db01/other", "{}").find(" 404 "), std::string::npos);
+  EXPECT_EQ(asked, "");
+}
+
+TEST_F(ControlServerTest, DestroysOnlyWhatIsNamedByItsUuid) {
+  const auto server = start();
+  ASSERT_TRUE(server) << server.error();
+  EXPECT_NE(change("db01/destroy", R"({"uuid":"6f0c"})").find(" 200 "), std::string::npos);
+  EXPECT_EQ(asked, "db01 with 6f0c is destroyed");
+  asked.clear();
+  for (const char* body : {"", "[]", "{}", R"({"uuid":1})"}) {
+    EXPECT_NE(change("db01/destroy", body).find(" 400 "), std::string::npos) << body;
+  }
   EXPECT_EQ(asked, "");
 }
 

@@ -77,6 +77,12 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
                                    {.offset_bytes = 12288, .length_bytes = 512}};
   status.volumes[0].lost_reads = 7;
   status.caches[0].retiring = true;
+  status.pools[0].retained.push_back({.name = "old",
+                                      .uuid = "77a1",
+                                      .size_bytes = 8192,
+                                      .block_size = 512,
+                                      .cache = "6f0c",
+                                      .dirty = true});
   status.hosts.push_back({.nqn = "nqn.x",
                           .address = "192.0.2.20:5",
                           .subsystem = "nqn.y",
@@ -93,6 +99,13 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   EXPECT_FALSE(json.at("volumes").at(0).at("durable").as_bool());
   EXPECT_EQ(json.at("hosts").at(0).at("io_queues").to_number<int>(), 2);
   EXPECT_EQ(json.at("pools").at(0).at("free_bytes").to_number<int>(), 60);
+  const auto& retained = json.at("pools").at(0).at("retained").at(0);
+  EXPECT_EQ(retained.at("name").as_string(), "old");
+  EXPECT_EQ(retained.at("uuid").as_string(), "77a1");
+  EXPECT_EQ(retained.at("size_bytes").to_number<int>(), 8192);
+  EXPECT_EQ(retained.at("block_size").to_number<int>(), 512);
+  EXPECT_EQ(retained.at("cache").as_string(), "6f0c");
+  EXPECT_TRUE(retained.at("dirty").as_bool());
   EXPECT_EQ(json.at("caches").at(0).at("media").as_string(), "cache line (devdax)");
   EXPECT_EQ(json.at("caches").at(0).at("dirty_bytes").to_number<int>(), 30);
   EXPECT_TRUE(json.at("caches").at(0).at("retiring").as_bool());

@@ -1,0 +1,81 @@
+// A volume that is taken out of the configuration: kept until somebody destroys it by name and
+// UUID.
+#include <gtest/gtest.h>
+
+#include "tests/end_to_end/harness/daemon.h"
+#include "tests/end_to_end/harness/host.h"
+
+namespace end_to_end {
+namespace {
+
+// What forebayctl says of it.
+Outcome destroy(Daemon& daemon, const std::string& name, const std::string& uuid) {
+  return run({.arguments = {FOREBAYCTL, "volume", "destroy", name, "--uuid", uuid, "--socket",
+                            daemon.config().control_socket}});
+}
+
+boost::json::array retained(Daemon& daemon) {
+  return named(daemon.status(), "pools", "disk").at("retained").as_array();
+}
+
+TEST(Retained, AVolumeIsKeptUntilItIsDestroyedByItsUuid) {
+  Workplace workplace;
+  ConfigText with = file_config(workplace.make_pool("pool"));
+  ConfigText without = with;
+  std::erase_if(without.volumes, [](const auto& volume) { return volume.name == "small"; });
+  std::erase_if(without.subsystems[0].namespaces,
+                [](const auto& space) { return space.volume == "small"; });
+  Daemon daemon(workplace, with);
+  const auto restart = [&](const ConfigText& config) {
+    daemon.stop();
+    daemon.config().volumes = config.volumes;
+    daemon.config().subsystems = config.subsystems;
+    ASSERT_TRUE(daemon.start());
+  };
+  ASSERT_TRUE(daemon.start());
+  const std::string uuid(named(daemon.status(), "volumes", "small").at("uuid").as_string());
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    ASSERT_NO_FATAL_FAILURE(write(*host.queue, 2, 5, pattern(512, 1), 512));
+  }
+
+  ASSERT_NO_FATAL_FAILURE(restart(without));
+  ASSERT_EQ(retained(daemon).size(), 1U);
+  EXPECT_EQ(retained(daemon)[0].at("uuid").as_string(), uuid);
+  const Outcome screen =
+      run({.arguments = {FOREBAYCTL, "status", "--socket", daemon.config().control_socket}});
+  EXPECT_EQ(screen.exit.code, 0) << "no trouble\n" << screen.output;
+  EXPECT_NE(screen.output.find("retained  " + uuid), std::string::npos) << screen.output;
+
+  ASSERT_NO_FATAL_FAILURE(restart(with));
+  EXPECT_TRUE(retained(daemon).empty());
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    EXPECT_TRUE(read(*host.queue, 2, 5, 1, 512) == pattern(512, 1));
+  }
+  const Outcome served = destroy(daemon, "small", uuid);
+  EXPECT_EQ(served.exit.code, 1);
+  EXPECT_NE(served.output.find("volume small is in the configuration"), std::string::npos)
+      << served.output;
+
+  ASSERT_NO_FATAL_FAILURE(restart(without));
+  EXPECT_EQ(destroy(daemon, "small", "x").exit.code, 1);
+  const Outcome gone = destroy(daemon, "small", uuid);
+  EXPECT_EQ(gone.exit.code, 0) << gone.output;
+  EXPECT_NE(gone.output.find("its data is deleted"), std::string::npos) << gone.output;
+  EXPECT_TRUE(daemon.await_log({"volume=small", "destroyed", uuid}));
+  EXPECT_TRUE(retained(daemon).empty());
+
+  ASSERT_NO_FATAL_FAILURE(restart(with));
+  const auto anew = named(daemon.status(), "volumes", "small");
+  EXPECT_EQ(anew.at("state").as_string(), "online") << anew.at("reason");
+  EXPECT_NE(std::string(anew.at("uuid").as_string()), uuid);
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  EXPECT_TRUE(read(*host.queue, 2, 5, 1, 512) == client::Bytes(512));
+}
+
+}  // namespace
+}  // namespace end_to_end
