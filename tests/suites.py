@@ -75,7 +75,7 @@ SUITES = [
           "asan", SANITIZED, SANITIZED, 4, jobs=3),
     Suite("smoke", "one loopback run of the whole daemon under ASan and UBSan",
           "asan", ["smoke"], ["suite_smoke", *DAEMON], 1, quick=True),
-    Suite("threads", "what several threads share, under TSan", "tsan", THREADED, THREADED, 4, jobs=3),
+    Suite("threads", "what several threads share, under TSan", "tsan", THREADED, THREADED, 4.4, jobs=3),
     Suite("fuzz", "every parser under libFuzzer, from the committed corpus",
           "fuzz", ["fuzz"], ["all"], 3, packages=["fuzz"], figures="fuzz "),
     # The whole daemon under sanitizers takes long to build and to run.
