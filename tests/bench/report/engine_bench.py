@@ -10,6 +10,7 @@ import time
 import engine_cases
 import engine_figures
 import engine_table
+import memory_folder
 import tools
 
 TARGETS = ["forebay-cache-bench", "forebay-hit-ratio-bench"]
@@ -42,7 +43,7 @@ def run(root, folder, arguments, say):
         build(root, folder)
     load_before = os.getloadavg()[0]
     sizes = engine_cases.SIZES["smoke" if arguments.smoke else "usual"]
-    with tempfile.TemporaryDirectory(prefix="forebay-bench-", dir=arguments.memory) as memory, \
+    with memory_folder.folder(arguments.memory) as (memory, kind_of_memory), \
             tempfile.TemporaryDirectory(prefix="forebay-bench-", dir=arguments.disk) as disk:
         programs = engine_figures.Programs(
             folder, {**sizes, "memory": memory, "disk": disk, "repeats": arguments.repeats})
@@ -50,7 +51,7 @@ def run(root, folder, arguments, say):
     say("")
     rows = engine_table.rows_of(figures)
     machine = tools.machine(load_before)
-    shown = engine_table.as_text(rows, figures, machine, arguments.repeats)
+    shown = engine_table.as_text(rows, figures, machine, arguments.repeats, kind_of_memory)
     if arguments.json:
         text = json.dumps(engine_table.as_data(rows, figures, machine), indent=1)
         if arguments.json == "-":

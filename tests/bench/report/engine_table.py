@@ -107,6 +107,7 @@ def core_rows(rows):
     def factor(both, one):
         return figures.ratios(part, one, both)
 
+    rows.shown(part, "a line of the CPU's cache, from one core to the other", "line handed over ns", "{:.0f} ns")
     rows.add(part, "bare copy, two cores against one", bare, lambda: {
         "figure": spread(factor("bare two cores ns", "bare one core ns"), "{:.2f}") + " times the rate"})
     for volumes, name in (("one volume", "one volume"), ("two volumes", "a volume each")):
@@ -261,13 +262,13 @@ def rows_of(figures):
     return rows.rows
 
 
-def as_text(rows, figures, machine, repeats):
+def as_text(rows, figures, machine, repeats, kind_of_memory):
     missed = [row for row in rows if row.holds is False]
     unmeasured = [row for row in rows if not row.measured]
     lines = [f"{machine['cpu']}, {machine['processors']} processors, kernel {machine['kernel']}, "
              f"load average before {machine['load_average_before']}",
-             f"Medians (lowest-highest) of {repeats} repeats; each ratio is of one repeat. Caches in memory, cache-line "
-             "granularity forced; one core is the first, two the first two.",
+             f"Medians (lowest-highest) of {repeats} repeats; each ratio is of one repeat. Caches {kind_of_memory}; "
+             "cache-line granularity forced.",
              "",
              "| what | figure | aim | |", "|---|---|---|---|",
              *[f"| {row.what} | {row.figure} | {row.aim} | {row.verdict} |" for row in rows],
