@@ -35,6 +35,8 @@ struct BackingIo {
   MediaOffset offset{};
   std::span<std::byte> buffer{};  // read, write; any alignment and length
   ByteCount length{};             // zero_range, discard
+  // write: it has been promised its space, or has it; else whether there is any is asked first.
+  bool has_space = false;
   // May run inside submit() (memory). On the lane's thread.
   void (*done)(BackingIo& io, IoStatus status) noexcept = nullptr;
   void* context = nullptr;  // the caller's own
@@ -46,9 +48,11 @@ struct BackingIo {
   std::uint64_t progress = 0;
   std::uint32_t generation = 0;
   std::uint32_t repeats = 0;
+  ByteCount promised{};  // space, until it has ended
 };
 
 class LossRecord;
+class VolumeSpace;
 
 class BackingDevice {
  public:
@@ -70,6 +74,9 @@ class BackingDevice {
   [[nodiscard]] virtual bool needs_reopen() const { return false; }
   // Where what is lost of it is written down; null: nowhere. Any thread.
   [[nodiscard]] virtual LossRecord* losses() { return nullptr; }
+  // Who is asked for space before a write is taken that may need some; null: nobody, it has all
+  // that it can need. Any thread.
+  [[nodiscard]] virtual VolumeSpace* space() { return nullptr; }
 };
 
 }  // namespace engine

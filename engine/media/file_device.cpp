@@ -2,8 +2,10 @@
 
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include "engine/foundation/check.h"
+#include "engine/media/allocated_range.h"
 #include "engine/media/file_request.h"
 
 namespace engine {
@@ -28,6 +30,57 @@ std::uint64_t length_of(const BackingIo& io) {
 
 }  // namespace
 
+// A write that waits to hear whether there is space for it. Deletes itself.
+class FileDevice::SpaceRequest {
+ public:
+  static void start(FileDevice& device, BackingIo& io) {
+    const ByteCount needed = VolumeSpace::needed(io.offset, {io.buffer.size()});
+    if (device.space_->admits(needed)) {
+      io.promised = needed;
+      return device.begin(io);
+    }
+    device.space_->ask((new SpaceRequest(device, io))->question_);
+  }
+
+ private:
+  SpaceRequest(FileDevice& device, BackingIo& io)
+      : device_(device),
+        io_(io),
+        question_{.offset = io.offset,
+                  .length = {io.buffer.size()},
+                  .lane = io.lane,
+                  .answered =
+                      [](SpaceQuestion& question, SpaceQuestion::Answer answer) noexcept {
+                        static_cast<SpaceRequest*>(question.context)->answered(answer);
+                      },
+                  .context = this} {}
+
+  void answered(SpaceQuestion::Answer answer) {
+    FileDevice& device = device_;
+    BackingIo& io = io_;
+    delete this;
+    switch (answer) {
+      case SpaceQuestion::Answer::promised:
+        io.promised = VolumeSpace::needed(io.offset, {io.buffer.size()});
+        [[fallthrough]];
+      case SpaceQuestion::Answer::has_place:
+        return device.begin(io);
+      case SpaceQuestion::Answer::refused:
+        return io.done(io, IoStatus::capacity_exceeded);
+      case SpaceQuestion::Answer::unknown:
+        return io.done(io, IoStatus::unavailable);
+    }
+  }
+
+  FileDevice& device_;
+  BackingIo& io_;
+  SpaceQuestion question_;
+};
+
+bool FileDevice::is_allocated(MediaOffset offset, ByteCount length) const {
+  return engine::is_allocated(file_.fd(), offset, length);
+}
+
 bool FileDevice::fits(const BackingIo& io) const {
   const std::uint64_t size = size_.load(std::memory_order_acquire);
   return io.offset.value <= size && length_of(io) <= size - io.offset.value;
@@ -48,6 +101,7 @@ void FileDevice::submit(IoLane& lane, BackingIo& io) {
   io.device_state = this;
   io.progress = 0;
   io.repeats = 0;
+  io.promised = {};
   io.generation = generation_.load(std::memory_order_acquire);
   if (io.kind != BackingIo::Kind::read && needs_reopen()) {
     // What is not begun has lost nothing: the same request will do after the reopen.
@@ -61,11 +115,18 @@ void FileDevice::submit(IoLane& lane, BackingIo& io) {
   }
   if (!fits(io)) return io.done(io, IoStatus::out_of_range);
   if (length_of(io) == 0) return io.done(io, IoStatus::ok);
+  if (space_ != nullptr && io.kind == BackingIo::Kind::write && !io.has_space) {
+    return SpaceRequest::start(*this, io);
+  }
+  begin(io);
+}
+
+void FileDevice::begin(BackingIo& io) {
   if (!is_direct(io)) {
     if (io.kind == BackingIo::Kind::zero_range || io.kind == BackingIo::Kind::discard) {
       io.buffer = {};
     }
-    return FileRequest::start(*this, lane, io);
+    return FileRequest::start(*this, *io.lane, io);
   }
   io.file.kind = io.kind == BackingIo::Kind::read ? FileOperation::Kind::read
                  : io.durable                     ? FileOperation::Kind::write_durable
@@ -80,12 +141,24 @@ void FileDevice::start_direct(BackingIo& io) {
   io.file.buffer = io.buffer.subspan(static_cast<std::size_t>(io.progress));
   io.file.context = &io;
   io.file.done = &FileDevice::direct_done;
-  io.lane->start(io.file);
+  start(*io.lane, io.file);
+}
+
+void FileDevice::start(IoLane& lane, FileOperation& operation) {
+  operation.is_timed = health_ != nullptr;
+  if (health_ != nullptr) health_->begins(operation.kind);
+  lane.start(operation);
+}
+
+void FileDevice::count_ended(const FileOperation& operation, int result) {
+  if (health_ == nullptr) return;
+  health_->ended(operation, result, SystemClock().now() - operation.handed);
 }
 
 void FileDevice::direct_done(FileOperation& operation, int result) noexcept {
   BackingIo& io = *static_cast<BackingIo*>(operation.context);
   FileDevice& device = *static_cast<FileDevice*>(io.device_state);
+  device.count_ended(operation, result);
   if (result == -EINTR) return device.start_direct(io);
   const bool is_sync = operation.kind == FileOperation::Kind::sync;
   if (result < 0) {
@@ -112,6 +185,7 @@ void FileDevice::finish(BackingIo& io, IoStatus status) {
       (needs_reopen() || io.generation != generation_.load(std::memory_order_acquire))) {
     status = IoStatus::sync_failed;
   }
+  if (io.promised.value != 0) space_->ended(std::exchange(io.promised, {}));
   io.done(io, status);
 }
 
@@ -142,6 +216,11 @@ IoStatus FileDevice::status_of_failure(FileOperation::Kind kind, int error) {
 void FileDevice::grow(ByteCount size) {
   CHECK(size.value >= size_.load(std::memory_order_relaxed));
   size_.store(size.value, std::memory_order_release);
+}
+
+Result<void, std::string> FileDevice::lock_ranges(std::vector<FileRange> ranges) {
+  file_.lock_only(std::move(ranges));
+  return file_.lock();
 }
 
 Result<void, std::string> FileDevice::reopen(OpenFile file) {

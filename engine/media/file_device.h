@@ -4,10 +4,15 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/foundation/result.h"
 #include "engine/media/backing_device.h"
 #include "engine/media/block_locks.h"
+#include "engine/media/disk_health.h"
+#include "engine/media/range_lock.h"
+#include "engine/media/volume_space.h"
 
 namespace engine {
 
@@ -46,6 +51,10 @@ class OpenFile {
   // description, and could otherwise land on top of what a restarted daemon has acknowledged.
   // Error: a sentence about the path, without the path.
   [[nodiscard]] Result<void, std::string> lock() const;
+  // From now on lock() locks these alone, and the rest is for others.
+  void lock_only(std::vector<FileRange> ranges) { ranges_ = std::move(ranges); }
+  // Somebody else has the file open, as far as the kernel tells.
+  [[nodiscard]] bool is_open_elsewhere() const;
   // Puts `other` in the place of this descriptor, keeping its number; what is under way ends on the
   // old file. False with errno when the kernel refuses.
   [[nodiscard]] bool replace_by(OpenFile other);
@@ -56,6 +65,16 @@ class OpenFile {
   int fd_;
   FileGeometry geometry_;
   bool owned_;
+  std::vector<FileRange> ranges_;  // empty: the whole file is locked
+};
+
+// What becomes of a file's space where it is zeroed.
+enum class FileSpace : std::uint8_t {
+  as_asked,  // zero_range keeps it, discard gives it back
+  kept,      // whichever: what was allocated once stays so
+  // Whichever, in whole blocks of 4096 bytes; and in a part of one zeros are not written where
+  // there are none but zeros. So zeroing takes no space.
+  given_back,
 };
 
 // Any offset, length and buffer alignment; what O_DIRECT cannot take goes through a bounce buffer,
@@ -68,8 +87,18 @@ class OpenFile {
 // write) is repeated instead, a few times.
 class FileDevice final : public BackingDevice {
  public:
-  FileDevice(OpenFile file, ByteCount size, IoSource source)
-      : file_(std::move(file)), geometry_(file_.geometry()), source_(source), size_(size.value) {}
+  // `space`: null, or who is asked whether there is any for a write that does not say it has some;
+  // outlives it. A write that finds none ends with capacity_exceeded. `health`: of the disk
+  // beneath, where everything that is asked of the kernel is counted.
+  FileDevice(OpenFile file, ByteCount size, IoSource source, FileSpace zeroed = FileSpace::as_asked,
+             VolumeSpace* space = nullptr, std::shared_ptr<DiskHealth> health = nullptr)
+      : file_(std::move(file)),
+        geometry_(file_.geometry()),
+        source_(source),
+        zeroed_(zeroed),
+        space_(space),
+        health_(std::move(health)),
+        size_(size.value) {}
 
   [[nodiscard]] ByteCount size() const override { return {size_.load(std::memory_order_acquire)}; }
   void submit(IoLane& lane, BackingIo& io) override;
@@ -77,8 +106,15 @@ class FileDevice final : public BackingDevice {
     return poisoned_.load(std::memory_order_acquire);
   }
 
+  [[nodiscard]] VolumeSpace* space() override { return space_; }
+  // Writing there takes no space, as far as can be told. Any thread; may wait for the disk.
+  [[nodiscard]] bool is_allocated(MediaOffset offset, ByteCount length) const;
+
   // The file is at least as long already. Any thread; never smaller than before.
   void grow(ByteCount size);
+  // Locks these ranges of the file; all that it has locked before are among them. One thread at a
+  // time, while others submit. Error: a sentence; what was locked is.
+  [[nodiscard]] Result<void, std::string> lock_ranges(std::vector<FileRange> ranges);
   // Goes on with a newly opened description of the same file, and locks it. One thread at a time,
   // while others submit. Error: a sentence; the device goes on refusing writes.
   [[nodiscard]] Result<void, std::string> reopen(OpenFile file);
@@ -90,9 +126,15 @@ class FileDevice final : public BackingDevice {
  private:
   friend class FileRequest;
 
+  class SpaceRequest;
+
   [[nodiscard]] bool fits(const BackingIo& io) const;
+  void begin(BackingIo& io);
   [[nodiscard]] bool is_direct(const BackingIo& io) const;
   void start_direct(BackingIo& io);
+  // Every operation goes to its lane by the one and comes back to the other.
+  void start(IoLane& lane, FileOperation& operation);
+  void count_ended(const FileOperation& operation, int result);
   static void direct_done(FileOperation& operation, int result) noexcept;
   // Ends `io`: a success that came too late to be believed becomes sync_failed.
   void finish(BackingIo& io, IoStatus status);
@@ -106,6 +148,9 @@ class FileDevice final : public BackingDevice {
   OpenFile file_;
   const FileGeometry geometry_;
   const IoSource source_;
+  const FileSpace zeroed_;
+  VolumeSpace* const space_;
+  const std::shared_ptr<DiskHealth> health_;  // null: nobody counts
   std::atomic<std::uint64_t> size_;
   std::atomic<bool> poisoned_{false};
   std::atomic<std::uint32_t> generation_{0};  // counts reopens

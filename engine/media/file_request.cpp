@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "engine/foundation/check.h"
 
@@ -22,6 +23,10 @@ alignas(4096) std::array<std::byte, 256 << 10> zeros;
 
 bool is_aligned(const std::byte* memory, std::uint32_t alignment) {
   return reinterpret_cast<std::uintptr_t>(memory) % alignment == 0;
+}
+
+bool is_all_zero(std::span<const std::byte> bytes) {
+  return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{}; });
 }
 
 bool is_refusal(int error) { return error == EOPNOTSUPP || error == ENOSYS || error == ENODEV; }
@@ -120,16 +125,14 @@ void FileRequest::start_write_piece() {
 
 void FileRequest::start_zero_piece() {
   const std::uint64_t granularity = std::max(hole_granularity, block_);
-  const bool refused = io_.kind == BackingIo::Kind::discard
-                           ? device_.punch_refused_.load(std::memory_order_relaxed)
-                           : device_.zero_range_refused_.load(std::memory_order_relaxed);
+  const bool refused = gives_back() ? device_.punch_refused_.load(std::memory_order_relaxed)
+                                    : device_.zero_range_refused_.load(std::memory_order_relaxed);
   const std::uint64_t rest = end_ - at_;
   if (!refused && at_ % granularity == 0 && rest >= granularity) {
     const std::uint64_t length = std::min(rest - rest % granularity, longest_allocation);
     piece_ = {.begin = at_, .length = length, .media_begin = at_, .media_length = length};
-    start_operation(Step::allocate_zeros, io_.kind == BackingIo::Kind::discard
-                                              ? FileOperation::Kind::punch_hole
-                                              : FileOperation::Kind::zero_range);
+    start_operation(Step::allocate_zeros, gives_back() ? FileOperation::Kind::punch_hole
+                                                       : FileOperation::Kind::zero_range);
     return;
   }
   if (at_ % block_ != 0 || rest < block_) {
@@ -140,8 +143,25 @@ void FileRequest::start_zero_piece() {
   std::uint64_t length = std::min<std::uint64_t>(aligned_down(rest), zeros.size());
   if (!refused && at_ % granularity != 0)
     length = std::min(length, granularity - at_ % granularity);
+  const bool looks_first = device_.zeroed_ == FileSpace::given_back;
+  if (looks_first) {
+    if (!have_bounce(length)) return;
+    length = std::min<std::uint64_t>(length, aligned_down(bounce_.bytes().size()));
+  }
   piece_ = {.begin = at_, .length = length, .media_begin = at_, .media_length = length};
-  start_transfer(Step::transfer, write_kind(), std::span(zeros).first(length));
+  if (!looks_first) return start_zeros();
+  start_transfer(Step::read_to_zero, FileOperation::Kind::read, bounce_.bytes().first(length));
+}
+
+void FileRequest::start_zeros() {
+  start_transfer(Step::transfer, write_kind(), std::span(zeros).first(piece_.length));
+}
+
+// They are there: a hole is not filled with them.
+void FileRequest::skip_zeros() {
+  if (std::exchange(lock_held_, false)) device_.block_locks_.unlock(lock_);
+  at_ += piece_.length;
+  advance();
 }
 
 void FileRequest::start_modify_piece() {
@@ -189,17 +209,19 @@ void FileRequest::start_operation(Step step, FileOperation::Kind kind) {
   operation_.offset = {piece_.media_begin + (operation_.buffer.empty() ? 0 : transferred_)};
   operation_.length = {piece_.media_length};
   begun_ = begun_ || kind != FileOperation::Kind::read;
-  lane_.start(operation_);
+  device_.start(lane_, operation_);
 }
 
 void FileRequest::operation_done(int result) {
+  device_.count_ended(operation_, result);
   if (result == -EINTR || (result < 0 && device_.may_repeat(operation_.kind, -result, repeats_))) {
-    lane_.start(operation_);
+    device_.start(lane_, operation_);
     return;
   }
   switch (step_) {
     case Step::transfer:
     case Step::read_to_modify:
+    case Step::read_to_zero:
     case Step::write_modified: {
       if (result < 0) return fail(-result);
       transferred_ += static_cast<std::uint64_t>(result);
@@ -220,8 +242,7 @@ void FileRequest::operation_done(int result) {
     }
     case Step::allocate_zeros:
       if (result < 0 && is_refusal(-result)) {
-        auto& refused = io_.kind == BackingIo::Kind::discard ? device_.punch_refused_
-                                                             : device_.zero_range_refused_;
+        auto& refused = gives_back() ? device_.punch_refused_ : device_.zero_range_refused_;
         refused.store(true, std::memory_order_relaxed);
         return advance();
       }
@@ -241,12 +262,15 @@ void FileRequest::transfer_done() {
     case Step::read_to_modify: {
       auto part = bounce_.bytes().subspan(piece_.begin - piece_.media_begin, piece_.length);
       if (writes_zeros()) {
+        if (device_.zeroed_ == FileSpace::given_back && is_all_zero(part)) return skip_zeros();
         std::memset(part.data(), 0, part.size());
       } else {
         std::memcpy(part.data(), caller_memory().data(), part.size());
       }
       return start_transfer(Step::write_modified, write_kind(), bounce_.bytes().first(block_));
     }
+    case Step::read_to_zero:
+      return is_all_zero(memory_) ? skip_zeros() : start_zeros();
     case Step::write_modified:
       lock_held_ = false;
       device_.block_locks_.unlock(lock_);

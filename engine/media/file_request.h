@@ -20,6 +20,7 @@ class FileRequest final : private BufferWaiter {
     transfer,        // read or write, from or to wherever `memory_` is
     read_to_modify,  // first half of read-modify-write
     write_modified,  // second half
+    read_to_zero,    // what may be zeros already, and has no space then
     allocate_zeros,  // fallocate
     sync,            // makes everything before it durable
   };
@@ -38,6 +39,8 @@ class FileRequest final : private BufferWaiter {
   void start_read_piece();
   void start_write_piece();
   void start_modify_piece();
+  void start_zeros();
+  void skip_zeros();
   void start_transfer(Step step, FileOperation::Kind kind, std::span<std::byte> memory);
   void start_operation(Step step, FileOperation::Kind kind);
   void operation_done(int result);
@@ -51,6 +54,11 @@ class FileRequest final : private BufferWaiter {
 
   [[nodiscard]] bool writes_zeros() const {
     return io_.kind == BackingIo::Kind::zero_range || io_.kind == BackingIo::Kind::discard;
+  }
+  // Rather than that the space is kept.
+  [[nodiscard]] bool gives_back() const {
+    return device_.zeroed_ == FileSpace::given_back ||
+           (device_.zeroed_ == FileSpace::as_asked && io_.kind == BackingIo::Kind::discard);
   }
   [[nodiscard]] std::uint64_t aligned_down(std::uint64_t value) const {
     return value - value % block_;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/foundation/clock.h"
 #include "engine/foundation/units.h"
 #include "engine/media/buffer_pool.h"
 
@@ -46,6 +47,9 @@ struct FileOperation {
   // inside start().
   void (*done)(FileOperation& operation, int result) noexcept = nullptr;
   void* context = nullptr;  // the caller's own
+  bool is_timed = false;    // wants to know `handed`
+  // When the lane gave it to the kernel, by SystemClock: it may have waited in the lane before.
+  Instant handed{};
 
   static constexpr ByteCount largest_transfer = ByteCount{1U << 30};
 

@@ -80,23 +80,47 @@ std::uint32_t atomic_write_bytes(const struct stat& status, const struct statfs&
 }  // namespace
 
 OpenFile::OpenFile(OpenFile&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), geometry_(other.geometry_), owned_(other.owned_) {}
+    : fd_(std::exchange(other.fd_, -1)),
+      geometry_(other.geometry_),
+      owned_(other.owned_),
+      ranges_(std::move(other.ranges_)) {}
 
 OpenFile::~OpenFile() {
   if (owned_ && fd_ >= 0) close(fd_);
 }
 
 Result<void, std::string> OpenFile::lock() const {
-  if (!owned_ || flock(fd_, LOCK_EX | LOCK_NB) == 0) return boost::outcome_v2::success();
-  if (errno != EWOULDBLOCK) return because("cannot be locked", errno);
+  if (!owned_) return boost::outcome_v2::success();
+  int error = 0;
+  if (ranges_.empty()) {
+    error = flock(fd_, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+  } else {
+    for (const FileRange& range : ranges_) {
+      if (error == 0) error = lock_file_range(fd_, range);
+    }
+  }
+  if (error == 0) return boost::outcome_v2::success();
+  if (error != EWOULDBLOCK) return because("cannot be locked", error);
   return std::string(
       "an earlier daemon's I/O has not ended: its disk still holds requests of a process that is "
       "gone; waiting for them");
 }
 
+// Nobody gets a lease for writing while others have the file open. Who does not own the file may
+// not ask.
+bool OpenFile::is_open_elsewhere() const {
+  if (fcntl(fd_, F_SETLEASE, F_WRLCK) == 0) {
+    (void)fcntl(fd_, F_SETLEASE, F_UNLCK);
+    return false;
+  }
+  return errno == EAGAIN;
+}
+
 bool OpenFile::replace_by(OpenFile other) {
   if (!owned_ || !other.owned_) return true;  // simulated: the test has replaced what is beneath
-  return dup3(other.fd_, fd_, O_CLOEXEC) >= 0;
+  if (dup3(other.fd_, fd_, O_CLOEXEC) < 0) return false;
+  ranges_ = std::move(other.ranges_);
+  return true;
 }
 
 Result<OpenFile, std::string> OpenFile::open(const std::string& path, ByteCount size) {
@@ -138,8 +162,10 @@ Result<OpenFile, std::string> OpenFile::open(const std::string& path, ByteCount 
     if (file.geometry_.never_buffered) {
       file.geometry_.atomic_write_bytes = atomic_write_bytes(status, file_system);
     }
+    // Of a block device it is where its node lies, which says nothing of the disk.
     file.geometry_.survives_power_loss =
-        file_system.f_type != TMPFS_MAGIC && file_system.f_type != RAMFS_MAGIC;
+        S_ISBLK(status.st_mode) ||
+        (file_system.f_type != TMPFS_MAGIC && file_system.f_type != RAMFS_MAGIC);
   }
   return file;
 }

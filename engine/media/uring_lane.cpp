@@ -151,10 +151,16 @@ void UringLane::start(FileOperation& operation) {
 }
 
 void UringLane::fill_ring() {
+  Instant now{};  // one look at the clock for all of them
   while (!admitted_.empty() && in_kernel_ < options_.completion_entries) {
     io_uring_sqe* sqe = io_uring_get_sqe(&ring_->ring);
     if (sqe == nullptr) return;
-    prepare(sqe, *admitted_.pop());
+    FileOperation& operation = *admitted_.pop();
+    if (operation.is_timed) {
+      if (now == Instant{}) now = SystemClock().now();
+      operation.handed = now;
+    }
+    prepare(sqe, operation);
     ++in_kernel_;
   }
 }

@@ -20,6 +20,9 @@ int SimLane::attach(SimDisk& disk) {
 }
 
 void SimLane::submit() {
+  for (FileOperation* const operation : started_) {
+    if (operation->is_timed) operation->handed = SystemClock().now();
+  }
   handed_.insert(handed_.end(), started_.begin(), started_.end());
   started_.clear();
 }

@@ -14,6 +14,7 @@
 
 #include "engine/foundation/random.h"
 #include "tests/engine/media/backing_kit.h"
+#include "tests/engine/pool/extent_kit.h"
 
 namespace engine {
 namespace {
@@ -53,6 +54,26 @@ const std::array makers{
              }},
     KitMaker{"Memory", [](ByteCount size) { return std::make_unique<MemoryKit>(size); }},
     KitMaker{"SimBacking", [](ByteCount size) { return std::make_unique<SimBackingKit>(size); }},
+    KitMaker{"ExtentsSingle",
+             [](ByteCount size) {
+               return std::make_unique<SimExtentKit>(size, shape_for(size, 1, {}));
+             }},
+    KitMaker{"ExtentsLinear",
+             [](ByteCount size) {
+               return std::make_unique<SimExtentKit>(size, shape_for(size, 3, {}));
+             }},
+    KitMaker{"ExtentsStripe4k",
+             [](ByteCount size) {
+               return std::make_unique<SimExtentKit>(size, shape_for(size, 5, 4_KiB));
+             }},
+    KitMaker{"ExtentsLinearFiles",
+             [](ByteCount size) {
+               return std::make_unique<FileExtentKit>(size, shape_for(size, 3, {}));
+             }},
+    KitMaker{"ExtentsStripeFiles",
+             [](ByteCount size) {
+               return std::make_unique<FileExtentKit>(size, shape_for(size, 2, 32_KiB));
+             }},
 };
 
 class BackingDeviceContract : public testing::TestWithParam<KitMaker> {

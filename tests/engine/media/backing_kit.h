@@ -54,19 +54,22 @@ class BackingKit {
   MemoryBudget budget_{64_MiB};
 };
 
-// A real file; `directory` chooses the file system.
+// A real file; `directory` chooses the file system. One that gives space back has none at first.
 class FileKit : public BackingKit {
  public:
-  FileKit(ByteCount size, const std::string& directory) : size_(size) {
+  FileKit(ByteCount size, const std::string& directory, FileSpace space = FileSpace::as_asked)
+      : size_(size) {
     path_ = directory + "/forebay-device-XXXXXX";
     const int fd = mkostemp(path_.data(), O_CLOEXEC);
     EXPECT_GE(fd, 0) << path_;
-    EXPECT_EQ(posix_fallocate(fd, 0, static_cast<off_t>(size.value)), 0);
+    const auto length = static_cast<off_t>(size.value);
+    EXPECT_EQ(
+        space == FileSpace::given_back ? ftruncate(fd, length) : posix_fallocate(fd, 0, length), 0);
     close(fd);
     auto file = OpenFile::open(path_, size);
     EXPECT_TRUE(file) << file.error();
     device_ = std::make_unique<FileDevice>(std::move(file.value()), size,
-                                           IoSource::new_file(IoSource::new_backing()));
+                                           IoSource::new_file(IoSource::new_backing()), space);
     lane_ = std::move(UringLane::create(budget_).value());
   }
   ~FileKit() override { unlink(path_.c_str()); }

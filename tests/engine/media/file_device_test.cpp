@@ -47,6 +47,42 @@ TEST(FileDevice, DiscardGivesSpaceBackAndZeroRangeKeepsIt) {
   EXPECT_TRUE(std::all_of(now.begin() + 512, now.end(), [](auto b) { return b == std::byte{0}; }));
 }
 
+// Of a thick volume, and of a thin one: whatever is asked for.
+TEST(FileDevice, SpaceIsKeptOrGivenBackHoweverItIsZeroed) {
+  for (const Kind kind : {Kind::discard, Kind::zero_range}) {
+    std::vector<std::byte> ones(1 << 20, std::byte{1});
+    FileKit thick(4_MiB, ".", FileSpace::kept);
+    ASSERT_EQ(thick.run(Kind::write, 0, ones, 0, true), IoStatus::ok);
+    const auto full = allocated_bytes(thick.path());
+    ASSERT_EQ(thick.run(kind, 512, {}, (1 << 20) - 512, true), IoStatus::ok);
+    EXPECT_EQ(allocated_bytes(thick.path()), full);
+    FileKit thin(4_MiB, ".", FileSpace::given_back);
+    ASSERT_EQ(thin.run(Kind::write, 0, ones, 0, true), IoStatus::ok);
+    ASSERT_EQ(thin.run(kind, 512, {}, (1 << 20) - 512, true), IoStatus::ok);
+    EXPECT_LE(allocated_bytes(thin.path()), full - (1 << 20) + 4096);
+  }
+}
+
+TEST(FileDevice, ZeroesOfPartsOfAHoleTakeNoSpace) {
+  FileKit kit(4_MiB, ".", FileSpace::given_back);
+  for (const Kind kind : {Kind::discard, Kind::zero_range}) {
+    // Ends in the middle of blocks, and of sectors.
+    ASSERT_EQ(kit.run(kind, 512, {}, 1024, true), IoStatus::ok);
+    ASSERT_EQ(kit.run(kind, (1 << 20) + 512, {}, (1 << 20) - 1024, true), IoStatus::ok);
+    ASSERT_EQ(kit.run(kind, (3 << 20) + 100, {}, 5000, true), IoStatus::ok);
+    EXPECT_EQ(allocated_bytes(kit.path()), 0U);
+  }
+  std::vector<std::byte> ones(8192, std::byte{1});
+  ASSERT_EQ(kit.run(Kind::write, 0, ones, 0, true), IoStatus::ok);
+  ASSERT_EQ(kit.run(Kind::discard, 100, {}, 1000, true), IoStatus::ok);
+  ASSERT_EQ(kit.run(Kind::discard, 4608, {}, 512, true), IoStatus::ok);
+  std::fill_n(ones.begin() + 100, 1000, std::byte{});
+  std::fill_n(ones.begin() + 4608, 512, std::byte{});
+  std::vector<std::byte> now(8192);
+  ASSERT_EQ(kit.run(Kind::read, 0, now), IoStatus::ok);
+  EXPECT_EQ(now, ones);
+}
+
 TEST(FileDevice, TmpfsIsServedAndSaysWhatItDoesNotPromise) {
   FileKit kit(1_MiB, "/dev/shm");
   EXPECT_FALSE(kit.device().geometry().survives_power_loss);
