@@ -64,7 +64,9 @@ enum class VolumeEntryState : std::uint32_t {
   // left of them. Who does not know the state refuses the pool, as it does any that is unknown.
   destroying = 3,
 };
-enum class Provisioning : std::uint32_t { thick = 1 };
+// Who does not know the value refuses the pool: a thin image has no space for what was never
+// written there, and what is zeroed in it gives its space back.
+enum class Provisioning : std::uint32_t { thick = 1, thin = 2 };
 
 // A volume's cache may hold what its image lacks. In a table in which any volume has been bound;
 // who does not know the bit would serve the images as they are.

@@ -14,9 +14,9 @@ Result<void, PoolError> make_room(PoolDirectory& directory, const std::string& n
   if (has.value() && *has.value() >= journal_room) return success();
   FileResult<void> made = success();
   if (has.value()) {
-    made = directory.extend(name, *has.value(), journal_room);
+    made = directory.extend(name, *has.value(), journal_room, Provisioning::thick);
   } else {
-    made = directory.allocate(name, journal_room);
+    made = directory.allocate(name, journal_room, Provisioning::thick);
     if (made) made = directory.sync_allocated();
   }
   if (made) made = directory.sync();

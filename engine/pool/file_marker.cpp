@@ -7,8 +7,8 @@
 
 namespace engine {
 
-FileMarker::FileMarker(OpenFile file, std::uint64_t sequence, IoSource source)
-    : file_(std::move(file)), sequence_(sequence) {
+FileMarker::FileMarker(OpenFile file, std::uint64_t sequence, IoSource source, MediaOffset place)
+    : file_(std::move(file)), place_(place), sequence_(sequence) {
   operation_.fd = file_.fd();
   operation_.source = source;
   operation_.context = this;
@@ -36,11 +36,23 @@ Result<std::unique_ptr<FileMarker>, PoolError> FileMarker::open(PoolDirectory& d
   return marker;
 }
 
+Result<std::unique_ptr<FileMarker>, PoolError> FileMarker::open_at(const std::string& device,
+                                                                   MediaOffset place,
+                                                                   const StoredMark& stored,
+                                                                   IoSource source) {
+  auto file = OpenFile::open(device, ByteCount{place.value + marker_bytes});
+  if (!file) return PoolError{PoolError::Kind::io, device + ": " + file.error()};
+  auto marker =
+      std::make_unique<FileMarker>(std::move(file.value()), stored.sequence, source, place);
+  marker->stands_ = stored.mark;
+  return marker;
+}
+
 void FileMarker::write(IoLane& lane, MarkerWrite& write) {
   CHECK(write_ == nullptr);
   lane_ = &lane;
   write_ = &write;
-  slot_ = 0;
+  slot_ = first_;
   // A number that a failed write may have left is not used again.
   ++sequence_;
   start(file_.geometry().durable_by_sync ? FileOperation::Kind::write
@@ -49,7 +61,7 @@ void FileMarker::write(IoLane& lane, MarkerWrite& write) {
 
 void FileMarker::start(FileOperation::Kind kind) {
   operation_.kind = kind;
-  operation_.offset = {slot_ * marker_slot_bytes};
+  operation_.offset = place_ + ByteCount{slot_ * marker_slot_bytes};
   operation_.buffer = {};
   if (kind != FileOperation::Kind::sync) {
     const auto bytes = encode_marker_slot({.mark = write_->mark, .sequence = sequence_}, slot_);
@@ -66,14 +78,15 @@ void FileMarker::ended(int result) {
     if (static_cast<std::size_t>(result) != bytes_.size()) return finish(IoStatus::media_error);
     if (kind == FileOperation::Kind::write) return start(FileOperation::Kind::sync);
   }
-  if (slot_ == 1) return finish(IoStatus::ok);
-  ++slot_;
+  if (slot_ != first_) return finish(IoStatus::ok);
+  slot_ = 1 - first_;
   start(kind == FileOperation::Kind::sync ? FileOperation::Kind::write : kind);
 }
 
 void FileMarker::finish(IoStatus status) {
   MarkerWrite& write = *std::exchange(write_, nullptr);
   if (status == IoStatus::ok) stands_ = write.mark;
+  first_ = status == IoStatus::ok ? 0 : slot_;
   write.done(write, status);
 }
 

@@ -22,8 +22,11 @@ class FileMarker final : public BackingMarker {
                                                                            const std::string& image,
                                                                            const Uuid& volume,
                                                                            IoSource source);
-  // Over a file whose highest sequence is this; for tests.
-  FileMarker(OpenFile file, std::uint64_t sequence, IoSource source);
+  // The one at a place of a device, which is there and stands. Errors: io.
+  [[nodiscard]] static Result<std::unique_ptr<FileMarker>, PoolError> open_at(
+      const std::string& device, MediaOffset place, const StoredMark& stored, IoSource source);
+  // Over a file whose highest sequence is this, from `place` on.
+  FileMarker(OpenFile file, std::uint64_t sequence, IoSource source, MediaOffset place = {0});
   ~FileMarker() override;
 
   void write(IoLane& lane, MarkerWrite& write) override;
@@ -35,10 +38,12 @@ class FileMarker final : public BackingMarker {
   void finish(IoStatus status);
 
   const OpenFile file_;
+  const MediaOffset place_;
   BackingMark stands_;
   std::uint64_t sequence_;
   IoLane* lane_ = nullptr;
   MarkerWrite* write_ = nullptr;  // under way
+  unsigned first_ = 0;  // slot of a change: the one that may be torn since the last one failed
   unsigned slot_ = 0;
   FileOperation operation_;
   alignas(marker_slot_bytes) std::array<std::byte, marker_slot_bytes> bytes_{};

@@ -7,6 +7,7 @@
 #include "engine/format/pool_format.h"
 #include "engine/foundation/check.h"
 #include "engine/foundation/guard.h"
+#include "engine/pool/file_volume.h"
 #include "engine/pool/marker_file.h"
 #include "engine/pool/pool_check.h"
 #include "engine/pool/pool_files.h"
@@ -17,14 +18,8 @@ namespace {
 using boost::outcome_v2::success;
 using Kind = PoolError::Kind;
 
-// File systems differ in how a file may end; whole blocks suit all of them.
-constexpr std::uint64_t image_granularity = 4096;
 // Stays free when images are made or grown: for the table, the lock, the file system's own needs.
 constexpr std::uint64_t reserve_bytes = std::uint64_t{16} << 20;
-
-ByteCount image_length(ByteCount size) {
-  return {(size.value + image_granularity - 1) / image_granularity * image_granularity};
-}
 
 PoolError bad_wish(const VolumeWish& wish) {
   return {Kind::bad_name, "\"" + wish.name + "\" of " + size_text(wish.size) + " with blocks of " +
@@ -135,11 +130,12 @@ Result<VolumeRecord, PoolError> FilePool::find_existing(const VolumeRecord& reco
 Result<VolumeRecord, PoolError> FilePool::plan_new(const VolumeWish& wish) {
   const VolumeRecord record{.uuid = Uuid::random(),
                             .name = wish.name,
-                            .image = wish.name + ".raw",
+                            .image = table_.free_image(wish.name),
                             .size = wish.size,
                             .block_size = wish.block_size,
                             .created_ms = wall_clock_ms(),
-                            .ready = false};
+                            .ready = false,
+                            .provisioning = wish.provisioning};
   if (!valid(record)) return bad_wish(wish);
   if (table_.records.size() >= VolumeTable::most_records) {
     return PoolError{Kind::no_space, "the pool's table is full"};
@@ -175,24 +171,34 @@ Result<void, PoolError> FilePool::reserve_space(const VolumeRecord& record, Byte
 // meanwhile.
 Result<void, PoolError> FilePool::check_space(const std::string& what, ByteCount more,
                                               ByteCount promised) {
+  if (more.value == 0) return success();
+  std::uint64_t taken = promised.value + reserve().value;
+  if (promised_) taken += promised_().value;
   const auto space = directory_->space();
   if (!space) return pool_io_error(*directory_, "its space cannot be determined", space.error());
-  const std::uint64_t taken = promised.value + reserve().value;
   const ByteCount free{space.value().free.value - std::min(space.value().free.value, taken)};
   if (more <= free) return success();
   return PoolError{Kind::no_space, "there is no space for " + what + " in " + directory_->path() +
                                        " (" + size_text(free) +
-                                       " free); volumes are fully allocated"};
+                                       " free); thick volumes are fully allocated"};
 }
 
 ByteCount FilePool::reserve() const {
   // Both replicas are rewritten beside the old ones, one after the other.
   const std::uint64_t table =
       sizeof(format::VolumeTableHeader) + (table_.records.size() + 1) * sizeof(format::VolumeEntry);
-  return {2 * table + reserve_bytes};
+  return {2 * table + reserve_bytes + kept_free_.value};
+}
+
+bool FilePool::needs_space(const VolumeRecord& volume) {
+  if (volume.provisioning == Provisioning::thin) return true;
+  // One that was put back from a backup may have holes.
+  const auto missing = missing_space(volume);
+  return !missing || missing.value().value != 0;
 }
 
 Result<ByteCount, PoolError> FilePool::missing_space(const VolumeRecord& record) {
+  if (record.provisioning == Provisioning::thin) return ByteCount{};
   const auto has = directory_->allocated(record.image);
   if (!has) return pool_io_error(*directory_, record.image, has.error());
   const std::uint64_t wanted = image_length(record.size).value;
@@ -204,14 +210,17 @@ Result<void, PoolError> FilePool::allocate_image(const VolumeRecord& record) {
   const std::string temporary = temporary_name(record.image);
   auto made = directory_->remove(temporary);
   if (made) {
-    TRY(check_space(size_text(record.size), image_length(record.size)));
-    made = directory_->allocate(temporary, image_length(record.size));
+    if (record.provisioning == Provisioning::thick) {
+      TRY(check_space(size_text(record.size), image_length(record.size)));
+    }
+    made = directory_->allocate(temporary, image_length(record.size), record.provisioning);
   }
   if (made) return success();
   if (made.error().code == EOPNOTSUPP) {
-    return PoolError{Kind::io, directory_->path() +
-                                   " is on a file system that cannot allocate space "
-                                   "ahead (fallocate); use ext4, xfs or btrfs"};
+    return PoolError{Kind::io, directory_->path() + " is on a file system that cannot " +
+                                   (record.provisioning == Provisioning::thick
+                                        ? "allocate space ahead (fallocate); use ext4, xfs or btrfs"
+                                        : "take space back (punch holes); use ext4, xfs or btrfs")};
   }
   return pool_io_error(*directory_, "the image of volume " + record.name + " cannot be made",
                        made.error());
@@ -356,7 +365,8 @@ Result<VolumeRecord, PoolError> FilePool::grow(const std::string& name, ByteCoun
   TRY(check_space(size_text(size) + " of volume " + name, std::min(more, size - record->size)));
   // From the first byte that hosts have not seen. Space first: the table never promises more than
   // there is.
-  const auto extended = directory_->extend(record->image, record->size, image_length(size));
+  const auto extended =
+      directory_->extend(record->image, record->size, image_length(size), record->provisioning);
   if (!extended) {
     return pool_io_error(*directory_, "volume " + name + " cannot grow to " + size_text(size),
                          extended.error());
@@ -364,6 +374,12 @@ Result<VolumeRecord, PoolError> FilePool::grow(const std::string& name, ByteCoun
   *record = grown;
   TRY(save(std::move(planned)));
   return grown;
+}
+
+Result<std::unique_ptr<OpenedVolume>, PoolError> FilePool::open_volume(const VolumeRecord& volume,
+                                                                       IoSource source,
+                                                                       VolumeSpace* space) {
+  return FileVolume::open(*this, volume, source, space);
 }
 
 Result<std::unique_ptr<FileMarker>, PoolError> FilePool::open_marker(const VolumeRecord& volume,
@@ -448,22 +464,17 @@ std::string FilePool::what_is_left(const VolumeRecord& volume, const Uuid& cache
   return engine::what_is_left(stored.value()->mark, cache);
 }
 
+ByteCount FilePool::lacking(const VolumeRecord& volume) {
+  if (volume.cache.state != format::CacheBindingState::dirty) return {};
+  const auto stored = read_marker(*directory_, volume.image, volume.uuid);
+  if (!stored || !stored.value()) return {};
+  const BackingMark& mark = stored.value()->mark;
+  return mark.cache == volume.cache.device && mark.backlog ? mark.backlog->bytes : ByteCount{};
+}
+
 std::vector<Result<VolumeRecord, PoolError>> FilePool::bind(std::span<const NewBinding> bindings) {
   VolumeTable planned = table_;
-  std::vector<Result<VolumeRecord, PoolError>> answers;
-  for (const NewBinding& binding : bindings) {
-    VolumeRecord* record = planned.find(binding.volume);
-    if (record == nullptr || !record->ready) {
-      answers.push_back(PoolError{Kind::image_missing, "the pool has no volume " + binding.volume});
-    } else if (binding.cache.epoch < record->cache.epoch) {
-      answers.push_back(
-          PoolError{Kind::cache_missing, "the pool's table is a later one: it says that volume " +
-                                             binding.volume + " has joined a cache again since"});
-    } else {
-      record->cache = binding.cache;
-      answers.push_back(*record);
-    }
-  }
+  auto answers = plan_bindings(planned, bindings);
   if (planned.records == table_.records) return answers;
   if (auto saved = save(std::move(planned)); !saved) {
     for (auto& answer : answers) {
@@ -471,51 +482,6 @@ std::vector<Result<VolumeRecord, PoolError>> FilePool::bind(std::span<const NewB
     }
   }
   return answers;
-}
-
-Result<void, PoolError> FilePool::destroy(const std::string& name, const Uuid& uuid) {
-  VolumeTable planned = table_;
-  VolumeRecord* const record = planned.find(name);
-  if (record == nullptr || record->uuid != uuid) {
-    return PoolError{Kind::other_volume, "pool " + table_.pool_uuid.text() + " in " +
-                                             directory_->path() + " has no volume " + name +
-                                             " with UUID " + uuid.text()};
-  }
-  if (record->cache.state != format::CacheBindingState::none) {
-    return PoolError{Kind::cache_missing,
-                     "volume " + name + " belongs together with cache " +
-                         record->cache.device.text() +
-                         ", which may have what its image lacks: name both in the configuration "
-                         "and detach it (forebayctl detach " +
-                         name + ") before it is taken out again"};
-  }
-  record->ready = false;
-  record->destroying = true;
-  if (GUARD("destroying before its files are removed")) {
-    TRY(save(std::move(planned)));
-  } else {
-    table_ = std::move(planned);
-  }
-  return finish_destroying();
-}
-
-Result<void, PoolError> FilePool::finish_destroying() {
-  VolumeTable left = table_;
-  const auto ended =
-      std::erase_if(left.records, [](const auto& record) { return record.destroying; });
-  if (ended == 0) return success();
-  for (const VolumeRecord& record : table_.records) {
-    if (!record.destroying) continue;
-    for (const std::string& name :
-         {record.image, marker_name(record.image), journal_name(record.image)}) {
-      const auto removed = directory_->remove(name);
-      if (!removed) return pool_io_error(*directory_, name + " cannot be removed", removed.error());
-    }
-  }
-  // Or a start that finds no entry would take an image that is there still for somebody else's.
-  const auto synced = GUARD("removed before its entry") ? directory_->sync() : success();
-  if (!synced) return pool_io_error(*directory_, "removing images", synced.error());
-  return save(std::move(left));
 }
 
 Result<void, PoolError> FilePool::set_lost(const std::string& name, const LostRanges& lost) {

@@ -2,30 +2,18 @@
 // identities.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "engine/pool/file_journal.h"
-#include "engine/pool/file_marker.h"
-#include "engine/pool/pool_directory.h"
+#include "engine/pool/pool.h"
 #include "engine/pool/pool_label.h"
-#include "engine/pool/volume_table.h"
 
 namespace engine {
-
-// What the configuration wants of a volume.
-struct VolumeWish {
-  std::string name;
-  ByteCount size;
-  BlockSize block_size;
-  std::optional<Uuid>
-      uuid{};  // known from before: only this one will do, and it is never made anew
-  // Served through a cache, which judges by the record whether the image may be.
-  bool is_cached = false;
-};
 
 // Makes `directory` a pool. It must be empty (lost+found apart, which a fresh file system has), or
 // what an interrupted call has left. Nothing is ever overwritten. Returns the new pool's UUID.
@@ -34,7 +22,7 @@ struct VolumeWish {
 // The same over a directory that is open already; for tests.
 [[nodiscard]] Result<Uuid, PoolError> init_file_pool(PoolDirectory& directory);
 
-// Serves an initialised pool; locked for this process while it lives. One thread.
+// Serves an initialised pool.
 //
 // Crash safety: a volume enters the table as `creating`, then its image is allocated under a
 // temporary name, renamed, and the entry becomes `ready`; a grown image is extended before the
@@ -43,7 +31,7 @@ struct VolumeWish {
 // `destroying` in the table before its first file goes. Every change of
 // the table writes two replicas, each by temporary file, fsync, rename, fsync of the directory;
 // nothing depends on the change before both are durable.
-class FilePool {
+class FilePool final : public Pool {
  public:
   // `expected`: refuse any other pool. `predecessor`: what this process has opened there before,
   // whose lock counts as our own; no longer used for anything but its lock, whatever is returned.
@@ -55,67 +43,50 @@ class FilePool {
       std::unique_ptr<PoolDirectory> directory, std::optional<Uuid> expected = std::nullopt,
       const FilePool* predecessor = nullptr);
 
-  // Ours is the predecessor's lock: it may end.
-  [[nodiscard]] bool has_inherited_lock() const { return inherited_lock_; }
-
-  [[nodiscard]] Uuid uuid() const { return table_.pool_uuid; }
-  // Every volume of the table, also those that no configuration names any more (their data stays).
-  [[nodiscard]] const std::vector<VolumeRecord>& volumes() const { return table_.records; }
+  using Pool::bind;
+  [[nodiscard]] bool has_inherited_lock() const override { return inherited_lock_; }
+  [[nodiscard]] Uuid uuid() const override { return table_.pool_uuid; }
+  [[nodiscard]] const std::vector<VolumeRecord>& volumes() const override { return table_.records; }
   [[nodiscard]] std::string image_path(const VolumeRecord& volume) const;
-  [[nodiscard]] FileResult<PoolDirectory::Space> space() { return directory_->space(); }
-
-  // Finds, grows or makes each wished volume; one answer for each wish, in order. An answer that is
-  // a record is durable; it is larger than wished where the wish has not followed a grow. Errors:
-  // no_space, image_missing, image_foreign, other_volume, shrink, block_size_changed, bad_name, io.
-  [[nodiscard]] std::vector<Result<VolumeRecord, PoolError>> ensure(
-      std::span<const VolumeWish> wishes);
-  // `configured`: the wish that does not know of it, and will still be served as large as it is
-  // then; zero: none. Errors: as ensure(), image_missing for an unknown name.
-  [[nodiscard]] Result<VolumeRecord, PoolError> grow(const std::string& name, ByteCount size,
-                                                     ByteCount configured = {});
-  // The marker beside the volume's image. Errors: those of FileMarker::open().
-  [[nodiscard]] Result<std::unique_ptr<FileMarker>, PoolError> open_marker(
-      const VolumeRecord& volume, IoSource source);
-  // The journal beside it. Errors: those of FileJournal::open().
-  [[nodiscard]] Result<std::unique_ptr<FileJournal>, PoolError> open_journal(
-      const VolumeRecord& volume, IoSource source);
-  // Brings the image, which nobody has open for writing, to the moment that its journal holds,
-  // where its marker speaks of one; the marker is another file afterwards. A journal that is
-  // damaged does not count from then on, and the marker says so. May be repeated, also after a
-  // crash in the middle. Errors: image_missing for an unknown name, damaged, io.
-  [[nodiscard]] Result<void, PoolError> settle_journal(const std::string& name);
-  // For the operator: what the image is without `cache`, and what is lost with that, as its marker
-  // says.
-  [[nodiscard]] std::string what_is_left(const VolumeRecord& volume, const Uuid& cache);
-  // Writes what the records say of their caches, in one change; one answer for each, in order,
-  // durable on return. A dirty binding comes before the first dirty key, a clean one after the last
-  // is on the media. Errors: image_missing for an unknown name, cache_missing where the epoch would
-  // go back, io: then either may be there.
-  struct NewBinding {
-    std::string volume;
-    CacheBinding cache;
-  };
-  [[nodiscard]] std::vector<Result<VolumeRecord, PoolError>> bind(
-      std::span<const NewBinding> bindings);
-  [[nodiscard]] Result<VolumeRecord, PoolError> bind(const std::string& name,
-                                                     const CacheBinding& cache) {
-    const NewBinding binding{.volume = name, .cache = cache};
-    return bind({&binding, 1}).front();
+  [[nodiscard]] FileResult<PoolDirectory::Space> space() override { return directory_->space(); }
+  // Nothing is made or grown into what the operator wants to stay free, nor into what `promised`
+  // says when it is asked, and does not become more than that until this is over.
+  void keep_free(ByteCount reserve, std::function<ByteCount()> promised = {}) {
+    kept_free_ = reserve;
+    promised_ = std::move(promised);
   }
-
-  // Ends a volume that nobody serves and no cache knows: its entry, its image and what lies beside
-  // that. After an error it may be asked for again; what a crash cuts off the next open() ends.
-  // Errors: other_volume where none has that name and UUID, cache_missing, io.
-  [[nodiscard]] Result<void, PoolError> destroy(const std::string& name, const Uuid& uuid);
-
-  // What of the volume is lost from now on; durable on return. Errors: image_missing, io.
-  [[nodiscard]] Result<void, PoolError> set_lost(const std::string& name, const LostRanges& lost);
+  [[nodiscard]] bool needs_space(const VolumeRecord& volume) override;
+  [[nodiscard]] ByteCount lacking(const VolumeRecord& volume) override;
+  [[nodiscard]] ByteCount reserve() const override;
+  [[nodiscard]] std::vector<Result<VolumeRecord, PoolError>> ensure(
+      std::span<const VolumeWish> wishes) override;
+  [[nodiscard]] Result<VolumeRecord, PoolError> grow(const std::string& name, ByteCount size,
+                                                     ByteCount configured = {}) override;
+  [[nodiscard]] Result<std::unique_ptr<OpenedVolume>, PoolError> open_volume(
+      const VolumeRecord& volume, IoSource source, VolumeSpace* space) override;
+  [[nodiscard]] Result<std::unique_ptr<FileMarker>, PoolError> open_marker(
+      const VolumeRecord& volume, IoSource source) override;
+  [[nodiscard]] Result<std::unique_ptr<FileJournal>, PoolError> open_journal(
+      const VolumeRecord& volume, IoSource source) override;
+  [[nodiscard]] Result<void, PoolError> settle_journal(const std::string& name) override;
+  [[nodiscard]] std::string what_is_left(const VolumeRecord& volume, const Uuid& cache) override;
+  [[nodiscard]] std::vector<Result<VolumeRecord, PoolError>> bind(
+      std::span<const NewBinding> bindings) override;
+  [[nodiscard]] Result<VolumeRecord, PoolError> adopt(const Adoption& adoption) override;
+  [[nodiscard]] Result<VolumeRecord, PoolError> rename(const std::string& name, const Uuid& uuid,
+                                                       const std::string& to) override;
+  [[nodiscard]] Result<void, PoolError> destroy(const std::string& name, const Uuid& uuid) override;
+  [[nodiscard]] Result<void, PoolError> set_lost(const std::string& name,
+                                                 const LostRanges& lost) override;
 
  private:
   FilePool(std::unique_ptr<PoolDirectory> directory, VolumeTable table)
       : directory_(std::move(directory)), table_(std::move(table)) {}
 
   [[nodiscard]] Result<void, PoolError> remove_leftovers();
+  [[nodiscard]] Result<VolumeRecord, PoolError> plan_adopted(const Adoption& adoption,
+                                                             ByteCount length) const;
+  [[nodiscard]] Result<void, PoolError> make_adopted_durable(const VolumeRecord& record);
   // The files, and then the entries, of all that are being destroyed.
   [[nodiscard]] Result<void, PoolError> finish_destroying();
   // Writes `table` with the next sequence and, when that is durable, makes it the pool's.
@@ -128,8 +99,6 @@ class FilePool {
   // Adds what `record` needs to `promised`, if it fits.
   [[nodiscard]] Result<void, PoolError> reserve_space(const VolumeRecord& record,
                                                       ByteCount& promised);
-  // Stays free whatever is made.
-  [[nodiscard]] ByteCount reserve() const;
   // What the image of `record` will take of the file system beside what it has.
   [[nodiscard]] Result<ByteCount, PoolError> missing_space(const VolumeRecord& record);
   // For records that the table calls `creating`: afterwards each image is there and durable under
@@ -149,6 +118,8 @@ class FilePool {
   std::unique_ptr<PoolDirectory> directory_;
   VolumeTable table_;
   std::uint64_t tried_sequence_ = 0;  // the highest that may be on the media
+  ByteCount kept_free_;
+  std::function<ByteCount()> promised_;
   bool inherited_lock_ = false;
 };
 

@@ -32,6 +32,7 @@ class LossyBacking final : public BackingDevice, public LossRecord {
   [[nodiscard]] ByteCount size() const override { return inner_->size(); }
   [[nodiscard]] bool needs_reopen() const override { return inner_->needs_reopen(); }
   [[nodiscard]] LossRecord* losses() override { return this; }
+  [[nodiscard]] VolumeSpace* space() override { return inner_->space(); }
   // As BackingDevice::submit(). Where the record cannot be written, what is written over lost
   // blocks ends with unavailable.
   void submit(IoLane& lane, BackingIo& io) override;

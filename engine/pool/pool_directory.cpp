@@ -120,8 +120,10 @@ class PosixPoolDirectory final : public PoolDirectory {
   FileResult<std::vector<std::byte>> read(const std::string& name, std::size_t limit) override;
   FileResult<std::unique_ptr<PoolFile>> open(const std::string& name) override;
   FileResult<void> write(const std::string& name, std::span<const std::byte> bytes) override;
-  FileResult<void> allocate(const std::string& name, ByteCount size) override;
-  FileResult<void> extend(const std::string& name, ByteCount from, ByteCount size) override;
+  FileResult<void> allocate(const std::string& name, ByteCount size,
+                            Provisioning provisioning) override;
+  FileResult<void> extend(const std::string& name, ByteCount from, ByteCount size,
+                          Provisioning provisioning) override;
   FileResult<std::optional<ByteCount>> size_of(const std::string& name) override;
   FileResult<void> rename(const std::string& from, const std::string& to, bool replace) override;
   FileResult<void> remove(const std::string& name) override;
@@ -207,10 +209,18 @@ FileResult<void> PosixPoolDirectory::write(const std::string& name,
   return success();
 }
 
-FileResult<void> PosixPoolDirectory::allocate(const std::string& name, ByteCount size) {
+FileResult<void> PosixPoolDirectory::allocate(const std::string& name, ByteCount size,
+                                              Provisioning provisioning) {
   const Descriptor file = open_file(name, O_RDWR | O_CREAT | O_EXCL);
   if (!file) return last_error();
-  if (fallocate(file.get(), 0, 0, static_cast<off_t>(size.value)) != 0) {
+  const auto length = static_cast<off_t>(size.value);
+  // What a thin image is to give back later is tried now.
+  const bool made =
+      provisioning == Provisioning::thick
+          ? fallocate(file.get(), 0, 0, length) == 0
+          : ftruncate(file.get(), length) == 0 &&
+                fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, length) == 0;
+  if (!made) {
     const FileError error = last_error();
     (void)unlinkat(directory_.get(), name.c_str(), 0);
     return error;
@@ -218,8 +228,8 @@ FileResult<void> PosixPoolDirectory::allocate(const std::string& name, ByteCount
   return success();
 }
 
-FileResult<void> PosixPoolDirectory::extend(const std::string& name, ByteCount from,
-                                            ByteCount size) {
+FileResult<void> PosixPoolDirectory::extend(const std::string& name, ByteCount from, ByteCount size,
+                                            Provisioning provisioning) {
   const Descriptor file = open_file(name, O_RDWR);
   if (!file) return last_error();
   struct stat before {};
@@ -231,7 +241,11 @@ FileResult<void> PosixPoolDirectory::extend(const std::string& name, ByteCount f
   const bool cleared =
       before.st_size <= begin || fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                                            begin, before.st_size - begin) == 0;
-  if (!cleared || fallocate(file.get(), 0, begin, length) != 0 || fsync(file.get()) != 0) {
+  const auto stretch = [&] {
+    if (provisioning == Provisioning::thick) return fallocate(file.get(), 0, begin, length) == 0;
+    return before.st_size >= begin + length || ftruncate(file.get(), begin + length) == 0;
+  };
+  if (!cleared || !stretch() || fsync(file.get()) != 0) {
     const FileError error = last_error();
     (void)!ftruncate(file.get(), before.st_size);
     return error;

@@ -14,6 +14,7 @@
 
 #include "engine/foundation/result.h"
 #include "engine/foundation/units.h"
+#include "engine/pool/provisioning.h"
 
 namespace engine {
 
@@ -67,13 +68,16 @@ class PoolDirectory {
   // Creates or empties the file, then fills it.
   [[nodiscard]] virtual FileResult<void> write(const std::string& name,
                                                std::span<const std::byte> bytes) = 0;
-  // Makes a new file of `size` zeros with all its space, to be made durable by sync_allocated()
-  // together with others; EEXIST when there is one. Leaves none on failure, as far as it can.
-  [[nodiscard]] virtual FileResult<void> allocate(const std::string& name, ByteCount size) = 0;
-  // Makes the file at least `size` long, with all its space, and zeros from `from` on. As before on
-  // failure.
+  // Makes a new file of `size` zeros, thick with all its space and thin with none, to be made
+  // durable by sync_allocated() together with others; EEXIST when there is one. EOPNOTSUPP where
+  // the file system cannot give the one, or take back what the other is not to keep. Leaves none on
+  // failure, as far as it can.
+  [[nodiscard]] virtual FileResult<void> allocate(const std::string& name, ByteCount size,
+                                                  Provisioning provisioning) = 0;
+  // Makes the file at least `size` long, thick with all its space from `from` on and thin without,
+  // and zeros from there. As before on failure.
   [[nodiscard]] virtual FileResult<void> extend(const std::string& name, ByteCount from,
-                                                ByteCount size) = 0;
+                                                ByteCount size, Provisioning provisioning) = 0;
   // nullopt when there is no such file.
   [[nodiscard]] virtual FileResult<std::optional<ByteCount>> size_of(const std::string& name) = 0;
   // Replaces `to` atomically, or fails with EEXIST if it exists and `replace` is not set.

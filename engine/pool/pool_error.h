@@ -28,6 +28,15 @@ struct PoolError {
     block_size_changed,  // the volume has another block size than wanted
     bad_name,            // cannot be a file name
     cache_missing,       // its cache has writes that the image lacks
+    member_missing,      // device pool: no configured path leads to one of its members
+    member_twice,        // two paths lead to the same member, or to a copy of it
+    member_short,        // a member is shorter than it was
+    member_unlisted,     // a disk with the pool's label that the pool's table does not have
+    member_outdated,     // an older copy of a member: the pool has gone on without it
+    not_blank,           // there is something on the disk that is to become a member
+    too_small,           // the disk has no room for a label area and data
+    zeroing,             // the volume's space is being zeroed; asking again goes on with it
+    cannot_grow,         // no member can be added to a pool of that layout
   };
   Kind kind = Kind::io;
   std::string text;

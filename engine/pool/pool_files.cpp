@@ -51,6 +51,11 @@ bool is_temporary_name(const std::string& name) {
   return name.size() > 5 && name.front() == '.' && name.ends_with(".new");
 }
 
+ByteCount image_length(ByteCount size) {
+  constexpr std::uint64_t block = 4096;
+  return {(size.value + block - 1) / block * block};
+}
+
 FileResult<void> replace_file(PoolDirectory& directory, const std::string& name,
                               std::span<const std::byte> bytes) {
   TRY(directory.write(temporary_name(name), bytes));

@@ -23,6 +23,10 @@ inline constexpr std::array<const char*, 2> volume_table_names{"forebay-pool.vol
 [[nodiscard]] std::string temporary_name(const std::string& name);
 [[nodiscard]] bool is_temporary_name(const std::string& name);
 
+// How long the image of a volume of so much is at least: file systems differ in how a file may end,
+// and whole blocks of 4096 bytes suit all of them.
+[[nodiscard]] ByteCount image_length(ByteCount size);
+
 // Replaces the whole file, or leaves the old one: durable on return.
 [[nodiscard]] FileResult<void> replace_file(PoolDirectory& directory, const std::string& name,
                                             std::span<const std::byte> bytes);

@@ -88,7 +88,7 @@ format::VolumeEntry encode_entry(const VolumeRecord& record) {
   entry.uuid = record.uuid.bytes;
   entry.size_bytes = record.size.value;
   entry.block_bytes = record.block_size.bytes;
-  entry.provisioning = static_cast<std::uint32_t>(format::Provisioning::thick);
+  entry.provisioning = static_cast<std::uint32_t>(record.provisioning);
   entry.created_ms = record.created_ms;
   entry.configured_bytes = record.configured.value;
   entry.cache_uuid = record.cache.device.bytes;
@@ -110,7 +110,8 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
   if (state < format::VolumeEntryState::creating || state > format::VolumeEntryState::destroying) {
     return unsupported_table("has a volume in state " + std::to_string(entry.state));
   }
-  if (entry.provisioning != static_cast<std::uint32_t>(format::Provisioning::thick)) {
+  const auto provisioning = static_cast<Provisioning>(entry.provisioning.value());
+  if (provisioning != Provisioning::thick && provisioning != Provisioning::thin) {
     return unsupported_table("has a volume with provisioning " +
                              std::to_string(entry.provisioning));
   }
@@ -135,7 +136,8 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
       .cache = {.device = {entry.cache_uuid},
                 .epoch = entry.cache_epoch,
                 .state = static_cast<format::CacheBindingState>(entry.cache_state.value())},
-      .lost = *lost};
+      .lost = *lost,
+      .provisioning = provisioning};
   if (!valid(record)) return damaged("an entry has impossible values");
   return record;
 }
@@ -159,8 +161,24 @@ VolumeRecord* VolumeTable::find(const std::string& name) {
   return found == records.end() ? nullptr : &*found;
 }
 
+std::string VolumeTable::free_image(const std::string& name) const {
+  const auto is_taken = [this](const std::string& image) {
+    return std::ranges::any_of(records,
+                               [&image](const auto& record) { return record.image == image; });
+  };
+  std::string image = name + ".raw";
+  for (unsigned number = 2; is_taken(image); ++number) {
+    image = name + "." + std::to_string(number) + ".raw";
+  }
+  return image;
+}
+
 bool is_volume_name(const std::string& name) {
   return is_file_name(name, VolumeTable::longest_name);
+}
+
+bool is_image_name(const std::string& name) {
+  return is_file_name(name, VolumeTable::longest_image) && name.ends_with(".raw");
 }
 
 bool valid(const VolumeRecord& record) {

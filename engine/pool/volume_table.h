@@ -13,6 +13,7 @@
 #include "engine/pool/cache_binding.h"
 #include "engine/pool/lost_ranges.h"
 #include "engine/pool/pool_error.h"
+#include "engine/pool/provisioning.h"
 
 namespace engine {
 
@@ -30,6 +31,7 @@ struct VolumeRecord {
   ByteCount configured{};
   CacheBinding cache{};
   LostRanges lost{};
+  Provisioning provisioning = Provisioning::thick;
   friend bool operator==(const VolumeRecord&, const VolumeRecord&) = default;
 };
 
@@ -44,12 +46,18 @@ struct VolumeTable {
   static constexpr std::size_t longest_image = 140;
 
   [[nodiscard]] VolumeRecord* find(const std::string& name);
+  // For the image of a new volume of that name: NAME.raw, unless that is another's already, which
+  // has been renamed or adopted.
+  [[nodiscard]] std::string free_image(const std::string& name) const;
   friend bool operator==(const VolumeTable&, const VolumeTable&) = default;
 };
 
 // True for what may be the name of a volume: 1 to longest_name of A-Z a-z 0-9 . _ - and no dot in
 // front.
 [[nodiscard]] bool is_volume_name(const std::string& name);
+// True for what may be the name of an image that somebody else has made: the same, to
+// longest_image, and .raw behind it.
+[[nodiscard]] bool is_image_name(const std::string& name);
 // True if a table may contain `record`: names, size a multiple of a block of 512 or 4096, UUID.
 [[nodiscard]] bool valid(const VolumeRecord& record);
 

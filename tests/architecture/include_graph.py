@@ -53,6 +53,7 @@ SCANNED = ("engine", "protocol", "config", "target", "appliance", "tests/client"
 PACKAGES = {
     r"liburing\.h": r"^engine/media/uring_lane\.cpp$",
     r"libpmem2\.h": r"^engine/media/open_pmem\.cpp$",
+    r"blkid/": r"^engine/pool/disk_signatures\.cpp$",
     r"yaml-cpp/": r"^config/parse\w*\.cpp$",
     r"openssl/": r"^(target/net/tls_\w+|protocol/auth/\w+)\.(cpp|h)$",
     r"prometheus/": r"^target/metrics/",

@@ -284,6 +284,47 @@ TEST(FileMarker, AFailedWriteIsAnsweredAndCanBeRepeated) {
   EXPECT_EQ(decode_marker(disk.durable(), uuid_of(1)).value().mark, clean(1));
 }
 
+// What has failed may be torn: the other slot is left alone until that is whole again.
+TEST(FileMarker, PowerLossBehindAFailedWriteLeavesAMark) {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    MemoryBudget budget(1_MiB);
+    SimDisk disk(ByteCount{marker_bytes}, seed);
+    SimLane lane(budget, seed);
+    FileMarker marker(OpenFile::borrowed(lane.attach(disk), {}), 0,
+                      IoSource::new_file(IoSource::new_backing()));
+    ASSERT_EQ(write(marker, lane, clean(1)), IoStatus::ok);
+
+    std::optional<IoStatus> answer;
+    MarkerWrite request{.mark = in_progress(1, 5),
+                        .done =
+                            [](MarkerWrite& ended, IoStatus status) noexcept {
+                              *static_cast<std::optional<IoStatus>*>(ended.context) = status;
+                            },
+                        .context = &answer};
+    lane.hold(true);
+    const auto end_one = [&lane] {
+      lane.release();
+      lane.submit();
+      lane.reap();
+    };
+    marker.write(lane, request);
+    end_one();
+    lane.fail_next(FileOperation::Kind::write_durable, EIO);
+    end_one();
+    ASSERT_EQ(answer, IoStatus::media_error);
+    disk.write({4096}, std::vector<std::byte>(512, std::byte{7}));
+    disk.sync();
+
+    marker.write(lane, request);
+    lane.submit();
+    lane.crash();
+    const auto left = decode_marker(disk.durable(), uuid_of(1));
+    ASSERT_TRUE(left) << seed;
+    ASSERT_EQ(left.value().mark, in_progress(1, 5)) << seed;
+    while (marker.stands() != in_progress(1, 5) && lane.in_flight() != 0) end_one();
+  }
+}
+
 TEST(FileMarker, WithoutDurableWritesEachSlotIsSynced) {
   MemoryBudget budget(1_MiB);
   SimDisk disk(ByteCount{marker_bytes}, 1);

@@ -17,6 +17,10 @@ using ErrorKind = PoolError::Kind;
 constexpr BlockSize block{4096};
 
 // What the daemon has been told and may rely on.
+VolumeWish thin(const std::string& name, ByteCount size) {
+  return {.name = name, .size = size, .block_size = block, .provisioning = Provisioning::thin};
+}
+
 struct Acknowledged {
   bool pool = false;
   std::map<std::string, VolumeRecord> volumes;
@@ -39,10 +43,10 @@ void live(SimDirectoryDisk& disk, SimDirectory::Fault fault, std::uint64_t seed,
   auto opened = FilePool::open(std::move(directory));
   if (!opened) return;
   FilePool& pool = *opened.value();
-  const VolumeWish first[] = {{"a", 1_MiB, block}, {"b", 2_MiB, block}};
+  const VolumeWish first[] = {{"a", 1_MiB, block}, thin("b", 2_MiB)};
   for (const auto& answer : pool.ensure(first)) acknowledged.note(answer);
   const VolumeWish second[] = {
-      {"a", 1_MiB, block}, {"b", 3_MiB, block}, {"c", 1_MiB, block}, {"d", 1_MiB, block}};
+      {"a", 1_MiB, block}, thin("b", 3_MiB), {"c", 1_MiB, block}, {"d", 1_MiB, block}};
   for (const auto& answer : pool.ensure(second)) acknowledged.note(answer);
   acknowledged.note(pool.grow("a", 4_MiB));
   CacheBinding cache;
@@ -85,6 +89,7 @@ void expect_legal(SimDirectoryDisk& disk, const Acknowledged& acknowledged,
       found = true;
       EXPECT_TRUE(record.ready) << name;
       EXPECT_EQ(record.uuid, wanted.uuid) << name;
+      EXPECT_EQ(record.provisioning, wanted.provisioning) << name;
       EXPECT_GE(record.size, wanted.size) << name;
       EXPECT_GE(record.cache.epoch, wanted.cache.epoch) << name;
       if (wanted.cache.state == format::CacheBindingState::dirty) {
@@ -94,7 +99,7 @@ void expect_legal(SimDirectoryDisk& disk, const Acknowledged& acknowledged,
     EXPECT_TRUE(found) << name << " was answered and is gone";
   }
   const VolumeWish wishes[] = {
-      {"a", 4_MiB, block}, {"b", 3_MiB, block}, {"c", 1_MiB, block}, {"d", 1_MiB, block}};
+      {"a", 4_MiB, block}, thin("b", 3_MiB), {"c", 1_MiB, block}, {"d", 1_MiB, block}};
   for (const auto& answer : pool.ensure(wishes)) {
     if (!answer && answer.error().kind == ErrorKind::cache_missing)
       continue;  // c, as is checked above
@@ -199,11 +204,13 @@ class Unsynced final : public PoolDirectory {
   FileResult<void> write(const std::string& name, std::span<const std::byte> bytes) override {
     return below_->write(name, bytes);
   }
-  FileResult<void> allocate(const std::string& name, ByteCount size) override {
-    return below_->allocate(name, size);
+  FileResult<void> allocate(const std::string& name, ByteCount size,
+                            Provisioning provisioning) override {
+    return below_->allocate(name, size, provisioning);
   }
-  FileResult<void> extend(const std::string& name, ByteCount from, ByteCount size) override {
-    return below_->extend(name, from, size);
+  FileResult<void> extend(const std::string& name, ByteCount from, ByteCount size,
+                          Provisioning provisioning) override {
+    return below_->extend(name, from, size, provisioning);
   }
   FileResult<std::optional<ByteCount>> size_of(const std::string& name) override {
     return below_->size_of(name);

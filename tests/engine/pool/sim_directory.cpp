@@ -110,6 +110,7 @@ class SimDirectory::InPlace final : public PoolFile {
   FileResult<void> sync() override {
     TRY(directory_.step());
     file_.before.reset();
+    file_.synced = true;
     return success();
   }
 
@@ -141,22 +142,27 @@ FileResult<void> SimDirectory::write(const std::string& name, std::span<const st
   return success();
 }
 
-FileResult<void> SimDirectory::allocate(const std::string& name, ByteCount size) {
+FileResult<void> SimDirectory::allocate(const std::string& name, ByteCount size,
+                                        Provisioning provisioning) {
+  const bool is_sparse = provisioning == Provisioning::thin;
   TRY(step());
   if (disk_.names.contains(name)) return FileError{EEXIST};
   const std::uint64_t number = create(name);
   disk_.files[number].length = random_.below(size.value);
   const auto allocated = step();
-  if (!allocated || size.value > disk_.free_bytes) {
+  if (!allocated || (!is_sparse && size.value > disk_.free_bytes)) {
     change({{.name = name, .file = std::nullopt}});
     return allocated ? FileError{ENOSPC} : allocated.error();
   }
   disk_.files[number].length = size.value;
   disk_.files[number].synced = false;
+  disk_.files[number].is_sparse = is_sparse;
   return success();
 }
 
-FileResult<void> SimDirectory::extend(const std::string& name, ByteCount from, ByteCount size) {
+FileResult<void> SimDirectory::extend(const std::string& name, ByteCount from, ByteCount size,
+                                      Provisioning provisioning) {
+  const bool is_sparse = provisioning == Provisioning::thin;
   TRY(step());
   const auto found = disk_.names.find(name);
   if (found == disk_.names.end()) return FileError{ENOENT};
@@ -165,7 +171,7 @@ FileResult<void> SimDirectory::extend(const std::string& name, ByteCount from, B
   if (before < from.value) return FileError{EINVAL};
   file.length = std::max(before, from.value + random_.below((size - from).value));
   const auto extended = step();
-  if (!extended || size.value - from.value > disk_.free_bytes) {
+  if (!extended || (!is_sparse && size.value - from.value > disk_.free_bytes)) {
     file.length = before;
     return extended ? FileError{ENOSPC} : extended.error();
   }
@@ -211,6 +217,8 @@ FileResult<void> SimDirectory::sync_allocated() {
 
 FileResult<ByteCount> SimDirectory::allocated(const std::string& name) {
   TRY(const auto size, size_of(name));
+  const auto found = disk_.names.find(name);
+  if (found != disk_.names.end() && disk_.files[found->second].is_sparse) return ByteCount{};
   return size.value_or(ByteCount{});
 }
 

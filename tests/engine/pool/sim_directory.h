@@ -24,6 +24,7 @@ struct SimDirectoryDisk {
     std::vector<std::byte> bytes;  // small files
     std::uint64_t length = 0;      // >= bytes.size(); the rest are zeros (images)
     bool synced = true;            // else a crash leaves any length
+    bool is_sparse = false;        // made without space
     // Before what was changed in place, and not synced: a crash leaves either of each sector.
     std::optional<std::vector<std::byte>> before;
   };
@@ -65,8 +66,10 @@ class SimDirectory final : public PoolDirectory {
   FileResult<std::vector<std::byte>> read(const std::string& name, std::size_t limit) override;
   FileResult<std::unique_ptr<PoolFile>> open(const std::string& name) override;
   FileResult<void> write(const std::string& name, std::span<const std::byte> bytes) override;
-  FileResult<void> allocate(const std::string& name, ByteCount size) override;
-  FileResult<void> extend(const std::string& name, ByteCount from, ByteCount size) override;
+  FileResult<void> allocate(const std::string& name, ByteCount size,
+                            Provisioning provisioning) override;
+  FileResult<void> extend(const std::string& name, ByteCount from, ByteCount size,
+                          Provisioning provisioning) override;
   FileResult<std::optional<ByteCount>> size_of(const std::string& name) override;
   FileResult<void> rename(const std::string& from, const std::string& to, bool replace) override;
   FileResult<void> remove(const std::string& name) override;

@@ -182,7 +182,7 @@ TEST(VolumeTable, ImpossibleContentsAreRefusedByKind) {
   const Row rows[] = {
       {"state", [](VolumeEntry& e) { e.state = 9; }, ErrorKind::unsupported},
       {"state 0", [](VolumeEntry& e) { e.state = 0; }, ErrorKind::unsupported},
-      {"provisioning", [](VolumeEntry& e) { e.provisioning = 2; }, ErrorKind::unsupported},
+      {"provisioning", [](VolumeEntry& e) { e.provisioning = 3; }, ErrorKind::unsupported},
       {"name longer than its field", [](VolumeEntry& e) { e.name_length = 129; },
        ErrorKind::damaged},
       {"name shorter than its text", [](VolumeEntry& e) { e.name_length = 3; }, ErrorKind::damaged},

@@ -1,0 +1,170 @@
+// DevicePool: volumes by extents on disks, or files, that are members of the pool and nothing else.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/pool/extent_allocator.h"
+#include "engine/pool/member_set.h"
+#include "engine/pool/pool.h"
+
+namespace engine {
+
+struct DevicePoolForm {
+  format::MemberLayout layout = format::MemberLayout::single;
+  ByteCount chunk = 256_KiB;  // of a stripe; a power of two
+  ByteCount slice = 4_MiB;    // at least; a stripe's is no less than its chunk
+  LabelArea area{};
+};
+
+// What may be on a disk that becomes a member. Without permission only zeros, in its first and its
+// last MiB.
+struct InitPermission {
+  bool content = false;     // anything that is no label of a pool
+  std::vector<Uuid> pools;  // labels of these pools
+};
+
+// Makes the disks, in this order, the members of a new pool without volumes. Returns its UUID. A
+// call that was cut off may be repeated; what it has left is no pool. Errors: missing, io, in_use,
+// member_twice, already_labelled, not_blank, too_small, cannot_grow (so many members do not make
+// that layout), unsupported.
+[[nodiscard]] Result<Uuid, PoolError> init_device_pool(std::vector<MemberCandidate> disks,
+                                                       const DevicePoolForm& form,
+                                                       const InitPermission& permission = {});
+
+// How far the zeroing of a volume's units is, of those that it is to have.
+struct ZeroingProgress {
+  std::string volume;
+  ByteCount done;
+  ByteCount all;
+};
+
+// Crash safety: volumes and extents change together, in one image (MemberSet). What a volume gets
+// is zeroed before hosts see it: its units are its own in the table first, then zeroed, then
+// synced, then the table says that it is ready, or larger. Until then it stays what it was; how far
+// zeroing has come is in the table now and then, and goes on from there after a crash. What a
+// volume gives back keeps its data until it is given out again.
+//
+// Invariants: those of its table (contradiction_in()); behind the size of a volume its units hold
+// zeros, as far as they are zeroed, since nobody writes there.
+class DevicePool final : public Pool {
+ public:
+  // Refuses the pool as a whole where a member is not what it should be, or missing; the text names
+  // all of that. `expected`: refuse any other pool. `predecessor`: what this process has opened
+  // before, whose holds count as our own. Errors: those of find_members(), io.
+  [[nodiscard]] static Result<std::unique_ptr<DevicePool>, PoolError> open(
+      std::vector<MemberCandidate> candidates, std::optional<Uuid> expected = std::nullopt,
+      const DevicePool* predecessor = nullptr);
+
+  // True: go on. Called between steps of zeroing, each of some MiB; after false, ensure() and
+  // grow() answer `zeroing`, and the next one goes on. Never called: zeroing goes on to its end.
+  using ZeroingWatch = std::function<bool(const ZeroingProgress&)>;
+  void watch_zeroing(ZeroingWatch watch, ByteCount step = 64_MiB) {
+    watch_ = std::move(watch);
+    zero_step_ = step;
+  }
+
+  // Adds one more member to a linear pool. Errors: cannot_grow (another layout, or too many),
+  // as init_device_pool(), io: then the next start may find it added.
+  [[nodiscard]] Result<void, PoolError> add_member(MemberCandidate disk,
+                                                   const InitPermission& permission = {});
+
+  // Why it is not the pool that is configured: it was made with another layout, or other chunks.
+  // Kind: wrong_pool.
+  [[nodiscard]] std::optional<PoolError> differs_from(std::optional<format::MemberLayout> layout,
+                                                      std::optional<ByteCount> chunk) const;
+  [[nodiscard]] PoolShape shape() const { return members_.shape(); }
+  // As it was found, by index.
+  [[nodiscard]] const MemberInfo& member(std::uint32_t index) const {
+    return members_.member(index).info();
+  }
+  // What the operator should know although the pool is served.
+  [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
+  // Where the volume lies, as far as hosts see it; `volume` is one of volumes() that is ready.
+  [[nodiscard]] ExtentMap extent_map(const VolumeRecord& volume) const;
+  [[nodiscard]] std::vector<ExtentRun> runs_of(const VolumeRecord& volume) const;
+  // IoSource::backing of a member's disk: the same for all openings of the pool by this process.
+  [[nodiscard]] std::uint32_t backing_number(std::uint32_t index) const;
+
+  using Pool::bind;
+  [[nodiscard]] bool has_inherited_lock() const override { return inherited_lock_; }
+  [[nodiscard]] Uuid uuid() const override { return members_.label().pool; }
+  [[nodiscard]] const std::vector<VolumeRecord>& volumes() const override {
+    return table().volumes.records;
+  }
+  [[nodiscard]] FileResult<PoolDirectory::Space> space() override;
+  [[nodiscard]] std::vector<Result<VolumeRecord, PoolError>> ensure(
+      std::span<const VolumeWish> wishes) override;
+  [[nodiscard]] Result<VolumeRecord, PoolError> grow(const std::string& name, ByteCount size,
+                                                     ByteCount configured = {}) override;
+  [[nodiscard]] Result<std::unique_ptr<OpenedVolume>, PoolError> open_volume(
+      const VolumeRecord& volume, IoSource source, VolumeSpace* space) override;
+  [[nodiscard]] Result<std::unique_ptr<FileMarker>, PoolError> open_marker(
+      const VolumeRecord& volume, IoSource source) override;
+  [[nodiscard]] Result<std::unique_ptr<FileJournal>, PoolError> open_journal(
+      const VolumeRecord& volume, IoSource source) override;
+  [[nodiscard]] Result<void, PoolError> settle_journal(const std::string& name) override;
+  [[nodiscard]] std::string what_is_left(const VolumeRecord& volume, const Uuid& cache) override;
+  [[nodiscard]] std::vector<Result<VolumeRecord, PoolError>> bind(
+      std::span<const NewBinding> bindings) override;
+  [[nodiscard]] Result<VolumeRecord, PoolError> rename(const std::string& name, const Uuid& uuid,
+                                                       const std::string& to) override;
+  [[nodiscard]] Result<void, PoolError> destroy(const std::string& name, const Uuid& uuid) override;
+  [[nodiscard]] Result<void, PoolError> set_lost(const std::string& name,
+                                                 const LostRanges& lost) override;
+
+ private:
+  // A volume that is not yet what is wanted of it.
+  struct Wanted {
+    std::size_t answer;  // which answer is to be the record
+    std::string name;
+    ByteCount size;
+    ByteCount configured;
+    bool is_new;
+  };
+  struct Plan {
+    DeviceTable table;
+    ExtentAllocator space;
+    std::vector<Wanted> wanted;
+    std::vector<Result<VolumeRecord, PoolError>> answers;
+  };
+
+  explicit DevicePool(MemberSet members) : members_(std::move(members)) {}
+
+  [[nodiscard]] const DeviceTable& table() const { return members_.table(); }
+  [[nodiscard]] Plan begin_plan() const;
+  [[nodiscard]] PoolError no_space(const std::string& what, std::uint64_t free_units) const;
+  // Adds one answer to the plan, and what must still be done for it.
+  void plan_wish(Plan& plan, const VolumeWish& wish);
+  void plan_new(Plan& plan, const VolumeWish& wish) const;
+  void plan_existing(Plan& plan, std::size_t volume, const VolumeWish& wish);
+  [[nodiscard]] Result<void, PoolError> plan_units(Plan& plan, VolumePlace& place,
+                                                   ByteCount size) const;
+  // The table with the units, the zeros, then the table with what is finished.
+  void carry_out(Plan& plan);
+  // True: all units of the volume are zero and durable. False: the watch has ended it.
+  [[nodiscard]] Result<bool, PoolError> zero_units(const std::string& name);
+  [[nodiscard]] Result<void, PoolError> zero_run(const ExtentRun& run);
+  [[nodiscard]] Result<void, PoolError> sync_members();
+  [[nodiscard]] Result<void, PoolError> commit(DeviceTable planned);
+  // Of what `plan.wanted` could not become.
+  static void give_up(DeviceTable& planned, ExtentAllocator& space, const PoolShape& shape,
+                      const Wanted& wanted);
+  [[nodiscard]] const VolumePlace* place_of(const VolumeRecord& volume) const;
+  [[nodiscard]] std::uint64_t zeroed_units_of(std::size_t volume) const;
+
+  MemberSet members_;
+  std::vector<std::string> notes_;
+  ZeroingWatch watch_;
+  ByteCount zero_step_ = 64_MiB;
+  std::map<Uuid, std::uint64_t> zeroed_;  // of volumes whose zeroing is further than the table says
+  bool inherited_lock_ = false;
+  mutable std::map<std::string, std::uint32_t> backing_numbers_;  // by device
+};
+
+}  // namespace engine

@@ -1,0 +1,67 @@
+#include "engine/pool/pool.h"
+
+#include "engine/pool/cache_binding.h"
+
+namespace engine {
+
+using Kind = PoolError::Kind;
+
+std::vector<Result<VolumeRecord, PoolError>> Pool::plan_bindings(
+    VolumeTable& volumes, std::span<const NewBinding> bindings) {
+  std::vector<Result<VolumeRecord, PoolError>> answers;
+  for (const NewBinding& binding : bindings) {
+    VolumeRecord* record = volumes.find(binding.volume);
+    if (record == nullptr || !record->ready) {
+      answers.push_back(PoolError{Kind::image_missing, "the pool has no volume " + binding.volume});
+    } else if (binding.cache.epoch < record->cache.epoch) {
+      answers.push_back(
+          PoolError{Kind::cache_missing, "the pool's table is a later one: it says that volume " +
+                                             binding.volume + " has joined a cache again since"});
+    } else {
+      record->cache = binding.cache;
+      answers.push_back(*record);
+    }
+  }
+  return answers;
+}
+
+Result<VolumeRecord, PoolError> Pool::adopt(const Adoption& adoption) {
+  return PoolError{Kind::unsupported, adoption.file +
+                                          " cannot be adopted: the volumes of this pool are no "
+                                          "files"};
+}
+
+Result<VolumeRecord, PoolError> Pool::plan_rename(VolumeTable& volumes, const std::string& name,
+                                                  const Uuid& uuid, const std::string& to) const {
+  if (const VolumeRecord* const other = volumes.find(to); other != nullptr) {
+    if (other->ready && other->uuid == uuid) return *other;  // again
+    return PoolError{Kind::bad_name, "there is a volume " + to + " (UUID " + other->uuid.text() +
+                                         ") in pool " + this->uuid().text() + " already"};
+  }
+  VolumeRecord* const record = volumes.find(name);
+  if (record == nullptr || !record->ready || record->uuid != uuid) {
+    return no_such_volume(name, uuid);
+  }
+  record->name = to;
+  if (!valid(*record)) {
+    return PoolError{Kind::bad_name, "\"" + to + "\" cannot be the name of a volume"};
+  }
+  return *record;
+}
+
+PoolError Pool::no_such_volume(const std::string& name, const Uuid& uuid) const {
+  return {Kind::other_volume,
+          "pool " + this->uuid().text() + " has no volume " + name + " with UUID " + uuid.text()};
+}
+
+Result<void, PoolError> Pool::may_be_destroyed(const VolumeRecord& volume) {
+  if (volume.cache.state == format::CacheBindingState::none) return success();
+  return PoolError{Kind::cache_missing,
+                   "volume " + volume.name + " belongs together with cache " +
+                       volume.cache.device.text() +
+                       ", which may have what its image lacks: name both in the configuration "
+                       "and detach it (forebayctl detach " +
+                       volume.name + ") before it is taken out again"};
+}
+
+}  // namespace engine
