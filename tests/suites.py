@@ -49,7 +49,7 @@ SANITIZED = ["protocol_nvme_test", "protocol_nvme_tcp_test", "protocol_wire_test
              "engine_cache_log_test", "engine_cache_tool_test", "engine_cache_volume_test", "engine_cache_threads_test",
              "engine_volume_test", "target_block_test", "target_nvmf_io_queue_test", "target_nvmf_connection_test",
              "target_nvmf_controller_test"]
-THREADED = ["engine_media_test", "engine_cache_threads_test", "engine_volume_test", "target_block_test",
+THREADED = ["engine_media_test", "engine_pool_threads_test", "engine_cache_threads_test", "engine_volume_test", "target_block_test",
             "target_reactor_test", "target_net_test", "target_nvmf_controller_test", "target_nvmf_io_queue_test"]
 SUITES = [
     Suite("architecture", "includes follow the layout's arrows; documents and scripts keep their rules",

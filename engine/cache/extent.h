@@ -16,6 +16,12 @@ struct SectorRange {
   friend constexpr bool operator==(const SectorRange&, const SectorRange&) = default;
 };
 
+// All blocks of 4096 bytes that it touches: what a backing may have to find space for.
+[[nodiscard]] constexpr SectorCount in_whole_blocks(SectorRange range) {
+  constexpr std::uint64_t block = 8;
+  return {(range.end().value + block - 1) / block * block - range.begin.value / block * block};
+}
+
 inline constexpr std::uint64_t stripe_sectors = 8192;          // 4 MiB
 inline constexpr std::uint64_t largest_extent_sectors = 2048;  // 1 MiB of data; zeros may be longer
 inline constexpr Place largest_place{(std::uint64_t{1} << 39) - 1};  // 256 TiB of cache

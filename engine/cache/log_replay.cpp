@@ -199,7 +199,7 @@ void LogReplay::publish_window() {
     publish_share(keys, {.number = static_cast<std::uint32_t>(number), .count = shares});
   };
   tasks_.run(shares, publish);
-  for (const Piece& piece : pieces) cache_.commit().add_backlog(piece.dirty);
+  for (const Piece& piece : pieces) cache_.commit().add_backlog(piece.dirty, piece.dirty_blocks);
   note_last_data();
   window_pieces_ = 0;
 }
@@ -207,7 +207,7 @@ void LogReplay::publish_window() {
 // What is displaced is taken off again, perhaps before it has been added: the sum is right in the
 // end. Neighbours in the log are mostly neighbours in their segment, too.
 void LogReplay::count_live(Piece& piece) const {
-  piece.dirty = {};
+  piece.dirty = piece.dirty_blocks = {};
   SegmentCounters* counters = nullptr;
   MediaOffset begin;
   MediaOffset end;
@@ -225,7 +225,10 @@ void LogReplay::count_live(Piece& piece) const {
     for (; at < kset.keys_end; ++at) {
       const ReplayKey& key = piece.keys[at];
       if (!holds_data(key)) continue;
-      if (key.value.dirty) piece.dirty = piece.dirty + key.range.count;
+      if (key.value.dirty) {
+        piece.dirty = piece.dirty + key.range.count;
+        piece.dirty_blocks = piece.dirty_blocks + in_whole_blocks(key.range);
+      }
       const MediaOffset place{key.value.place.value * format::place_bytes};
       if (place < begin || place >= end) {
         add();

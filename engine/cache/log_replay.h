@@ -56,6 +56,7 @@ class LogReplay final : private ChunksAhead {
     std::size_t joined = 0;       // of the ksets, in front
     std::size_t counting = 0;     // so many of the keys count, in front
     SectorCount dirty{};          // data among them that the backing does not have
+    SectorCount dirty_blocks{};   // each key of that in whole blocks
   };
 
   [[nodiscard]] std::optional<CacheError> why_ended() const;

@@ -101,6 +101,7 @@ void VolumeCommit::publish_kset() {
   index_.give_back(std::exchange(promised_, 0));
   // Before published_: what is known to be published is in the backlog.
   raise(dirty_logged_, dirty_);
+  raise(blocks_logged_, dirty_blocks_);
   if (is_dirty_) last_dirty_.store(appended_.sequence, std::memory_order_release);
   published_.store(appended_.sequence, std::memory_order_release);
   if (GUARD("publish before acknowledgement")) finish_front();
@@ -111,7 +112,7 @@ void VolumeCommit::compose() {
   count_ = 0;
   stripes_ = 0;
   charged_ = 0;
-  dirty_ = {};
+  dirty_ = dirty_blocks_ = {};
   is_dirty_ = false;
   CommitRecord* record = waiting_;
   const std::size_t first = std::min(record->keys_.size() - record->logged_, format::most_keys);
@@ -188,7 +189,10 @@ void VolumeCommit::encode(const PendingKey& key) {
     stripes_ += key.range().count.value / stripe_sectors;
     return;
   }
-  if (key.kind == format::KeyKind::data) dirty_ = dirty_ + key.range().count;
+  if (key.kind == format::KeyKind::data) {
+    dirty_ = dirty_ + key.range().count;
+    dirty_blocks_ = dirty_blocks_ + in_whole_blocks(key.range());
+  }
   to.crc = key.value.crc;
   to.place = key.value.place.value;
   to.generation = key.generation;

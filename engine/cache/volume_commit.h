@@ -99,9 +99,22 @@ class VolumeCommit {
   [[nodiscard]] SectorCount written_back() const {
     return {written_back_.load(std::memory_order_relaxed)};
   }
-  // Recovery has found it; write-back is done with it. One thread at a time each.
-  void add_backlog(SectorCount count) { raise(dirty_logged_, count); }
-  void lower_backlog(SectorCount count) { raise(written_back_, count); }
+  // What the backlog may need of a backing that has no space for it yet, at most: each key's whole
+  // blocks. Any thread.
+  [[nodiscard]] SectorCount owed() const {
+    const std::uint64_t written = blocks_written_back_.load(std::memory_order_acquire);
+    return {blocks_logged_.load(std::memory_order_acquire) - written};
+  }
+  // Recovery has found it; write-back is done with it. One thread at a time each. `blocks`: the
+  // same, each key in whole blocks.
+  void add_backlog(SectorCount count, SectorCount blocks) {
+    raise(dirty_logged_, count);
+    raise(blocks_logged_, blocks);
+  }
+  void lower_backlog(SectorCount count, SectorCount blocks) {
+    raise(written_back_, count);
+    raise(blocks_written_back_, blocks);
+  }
 
  private:
   struct Source {
@@ -147,6 +160,8 @@ class VolumeCommit {
   std::atomic<std::uint64_t> dirty_tail_{0};
   std::atomic<std::uint64_t> dirty_logged_{0};  // sectors
   std::atomic<std::uint64_t> written_back_{0};
+  std::atomic<std::uint64_t> blocks_logged_{0};  // the same, each key in whole blocks
+  std::atomic<std::uint64_t> blocks_written_back_{0};
 
   alignas(64) CommitRecord* waiting_ = nullptr;  // from the oldest to the newest
   CommitRecord* waiting_last_ = nullptr;
@@ -158,6 +173,7 @@ class VolumeCommit {
   std::uint64_t charged_ = 0;            // what its records were charged for it
   std::uint64_t promised_ = 0;           // slabs of the index, to the keys that are published
   SectorCount dirty_;                    // data that only the cache will have
+  SectorCount dirty_blocks_;             // each of its keys in whole blocks
   bool is_dirty_ = false;                // that, or zeros
   VolumeLog::Appended appended_;         // once it is written
   CommitRecord* composed_to_ = nullptr;  // the first record that is not, or not wholly, in it

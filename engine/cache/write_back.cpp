@@ -389,6 +389,7 @@ std::optional<std::size_t> WriteBack::fill(Operation& operation) {
 
 void WriteBack::submit(Operation& operation) {
   operation.in_use = true;
+  operation.io.has_space = true;  // since it was answered
   operation.io.context = &operation;
   operation.io.done = [](BackingIo& io, IoStatus status) noexcept {
     auto& ended = *static_cast<Operation*>(io.context);
@@ -451,7 +452,7 @@ void WriteBack::end_batch(std::unique_ptr<WriteBackBatch> batch, Instant began) 
   }
   done_ = std::move(batch);
   marked_ = 0;
-  volume_.commit().lower_backlog(done_->data());
+  volume_.commit().lower_backlog(done_->data(), done_->blocks());
   const Instant now = clock_.now();
   pace_.succeeded(bytes_of_sectors(done_->data()), now - std::max(began, ended_));
   ended_ = now;

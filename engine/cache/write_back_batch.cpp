@@ -101,12 +101,19 @@ void WriteBackBatch::take(const ReadKset& kset) {
     }
     keys_.push_back(dirty);
   }
-  for (std::size_t key = before; key < keys_.size(); ++key) {
-    if (keys_[key].kind == DirtyKey::Kind::data) data_ = data_ + keys_[key].range.count;
-  }
+  count_data(before);
   ksets_.push_back(
       {.end = {.sequence = sequence, .chunk = kset.chunk, .time_ms = kset.view.stamp.time_ms},
        .keys = keys_.size()});
+}
+
+void WriteBackBatch::count_data(std::size_t from) {
+  for (; from < keys_.size(); ++from) {
+    const DirtyKey& key = keys_[from];
+    if (key.kind != DirtyKey::Kind::data) continue;
+    data_ = data_ + key.range.count;
+    blocks_ = blocks_ + in_whole_blocks(key.range);
+  }
 }
 
 std::optional<WriteBackTrouble> WriteBackBatch::judge(const format::Key& key) const {
@@ -224,10 +231,8 @@ void WriteBackBatch::end_before(const WriteBackTrouble& trouble) {
   trouble_ = trouble;
   while (!ksets_.empty() && ksets_.back().end.sequence >= trouble.sequence) ksets_.pop_back();
   keys_.resize(ksets_.empty() ? 0 : ksets_.back().keys);
-  data_ = {};
-  for (const DirtyKey& key : keys_) {
-    if (key.kind == DirtyKey::Kind::data) data_ = data_ + key.range.count;
-  }
+  data_ = blocks_ = {};
+  count_data(0);
   pieces_.clear();
   stage_ = Stage::merge;
 }

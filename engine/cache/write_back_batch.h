@@ -66,6 +66,8 @@ class WriteBackBatch {
   [[nodiscard]] const std::vector<DirtyPiece>& pieces() const { return pieces_; }
   // Data of all keys, superseded or not: what the volume's backlog becomes smaller by.
   [[nodiscard]] SectorCount data() const { return data_; }
+  // Each key of it in whole blocks.
+  [[nodiscard]] SectorCount blocks() const { return blocks_; }
 
   // Makes `io` the write that begins with pieces()[first]; returns the first piece that is not in
   // it. Adjacent pieces that lie side by side in the cache are one, up to largest_io; adjacent
@@ -90,6 +92,7 @@ class WriteBackBatch {
   };
 
   void gather_some();
+  void count_data(std::size_t from);
   void take(const ReadKset& kset);
   [[nodiscard]] std::optional<WriteBackTrouble> judge(const format::Key& key) const;
   void finish_gathering();
@@ -115,6 +118,7 @@ class WriteBackBatch {
   std::size_t verified_ = 0;  // pieces
   std::vector<SectorRange> left_out_;
   SectorCount data_;
+  SectorCount blocks_;
   bool is_usable_ = true;
   std::optional<WriteBackTrouble> trouble_;
 };

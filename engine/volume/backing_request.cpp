@@ -10,6 +10,7 @@ void ask_backing(const VolumeIo& io, BlockSize block_size, BackingIo& request) {
   request.offset = byte_position(io.lba, block_size);
   request.buffer = {};
   request.length = length;
+  request.has_space = false;
   request.durable = io.kind != VolumeIo::Kind::read && GUARD("direct writes are durable");
   switch (io.kind) {
     case VolumeIo::Kind::read:

@@ -16,6 +16,7 @@ CacheFront::CacheFront(OpenCache& cache, VolumeCache& volume, BackingDevice& bac
     : cache_(cache),
       volume_(volume),
       backing_(backing),
+      backing_space_(backing.space()),
       block_size_(block_size),
       clock_(clock),
       admission_(cache_memory(cache.device->layout(), cache.volumes).remembered_misses),

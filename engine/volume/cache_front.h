@@ -47,6 +47,8 @@ class CacheFront {
 
   [[nodiscard]] VolumeCache& volume() const { return volume_; }
   [[nodiscard]] BackingDevice& backing() const { return backing_; }
+  // As BackingDevice::space().
+  [[nodiscard]] VolumeSpace* backing_space() const { return backing_space_; }
   [[nodiscard]] OpenCache& cache() const { return cache_; }
   [[nodiscard]] AdmissionFilter& admission() { return admission_; }
   [[nodiscard]] SpaceQueue& space() { return space_; }
@@ -104,6 +106,7 @@ class CacheFront {
   OpenCache& cache_;
   VolumeCache& volume_;
   BackingDevice& backing_;
+  VolumeSpace* const backing_space_;
   const BlockSize block_size_;
   const Clock& clock_;
   AdmissionFilter admission_;

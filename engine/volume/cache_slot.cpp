@@ -6,6 +6,7 @@
 #include "engine/cache/least_space.h"
 #include "engine/foundation/check.h"
 #include "engine/foundation/guard.h"
+#include "engine/media/volume_space.h"
 
 namespace engine {
 namespace {
@@ -267,6 +268,7 @@ void CacheKeeper::Slot::end_leaving() {
   arrival_.journal = upkeep_->take_journal();
   upkeep_.reset();
   keeper_.former_reads_.add(*front_);
+  if (VolumeSpace* const space = face_.backed().backing()->space()) space->follow({});
   front_.reset();
   cache_.reset();
   trouble_.clear();
@@ -476,6 +478,12 @@ Result<void, CacheError> CacheKeeper::Slot::serve(RecoveredVolume recovered) {
   upkeep_ = std::make_unique<VolumeUpkeep>(
       *front_, std::move(arrival_.marker), *keeper_.lane_, writer, *keeper_.actor_, keeper_.clock_,
       std::move(recovered.report), limits_of(*spec_.cache), std::move(arrival_.journal));
+  // Before anybody is answered: what it has to write back already, nobody else is to have.
+  if (VolumeSpace* const space = face_.backed().backing()->space()) {
+    space->follow([commit = &cache_->commit()] {
+      return ByteCount{commit->owed().value * format::place_bytes};
+    });
+  }
   phase_ = Phase::served;
   upkeep_->tick();  // what is not well is known before anybody comes
   look();

@@ -18,8 +18,76 @@ void CachedWrite::start(CacheFront& front, VolumeIo& io) {
   left_ = front.range_of(io);
   tries_ = 0;
   gave_up_ = has_waited_ = is_admitted_ = false;
+  promised_ = {};
+  if (has_space()) set_out();
+}
+
+void CachedWrite::set_out() {
   // Who waits has come before.
-  settle(front.space().empty() ? begin() : CacheRefusal::no_space);
+  settle(front_->space().empty() ? begin() : CacheRefusal::no_space);
+}
+
+// Before anything of it is in the cache: what is answered can be written back. Zeros need nothing.
+bool CachedWrite::has_space() {
+  VolumeSpace* const space = io_->kind == VolumeIo::Kind::write ? front_->backing_space() : nullptr;
+  if (space == nullptr || front_->mode() == CacheMode::read_only) return true;
+  if (!GUARD("space promised before the write")) return true;
+  const ByteCount needed =
+      VolumeSpace::needed(front_->position_of(left_.begin), {io_->data.size()});
+  if (space->admits(needed)) {
+    promised_ = needed;
+    return true;
+  }
+  unasked_ = left_;
+  ask_for_space();
+  return false;
+}
+
+// There is little left: part by part. What is over data that the backing lacks has its place, which
+// that was promised. Where zeros are on their way to the backing, the space that it has there goes
+// with them, and perhaps in a batch before this write's.
+void CachedWrite::ask_for_space() {
+  SectorRange part;
+  bool is_over = false;
+  bool loses_place = false;
+  const auto on_piece = [&](const Piece& piece) {
+    const bool is_dirty = piece.value && piece.value->dirty;
+    if (is_over) return;
+    if (is_dirty && piece.value->kind == ExtentKind::data) {
+      is_over = !part.empty();
+      return;
+    }
+    if (part.empty()) part.begin = piece.range.begin;
+    part.count = piece.range.end() - part.begin;
+    loses_place = loses_place || (is_dirty && GUARD("no place where zeros are on their way"));
+  };
+  front_->volume().index().look_up(unasked_, ExtentIndex::Heat::keep, on_piece);
+  if (part.empty()) return set_out();
+  unasked_ = {part.end(), unasked_.end() - part.end()};
+  question_ = {.offset = front_->position_of(part.begin),
+               .length = {part.count.value * format::place_bytes},
+               .loses_place = loses_place,
+               .lane = &lane().lane(),
+               .answered =
+                   [](SpaceQuestion& question, SpaceQuestion::Answer answer) noexcept {
+                     static_cast<CachedWrite*>(question.context)->told_of_space(answer);
+                   },
+               .context = this};
+  front_->backing_space()->ask(question_);
+}
+
+void CachedWrite::told_of_space(SpaceQuestion::Answer answer) {
+  switch (answer) {
+    case SpaceQuestion::Answer::promised:
+      promised_ = promised_ + VolumeSpace::needed(question_.offset, question_.length);
+      [[fallthrough]];
+    case SpaceQuestion::Answer::has_place:
+      return unasked_.empty() ? set_out() : ask_for_space();
+    case SpaceQuestion::Answer::refused:
+      return finish(IoStatus::capacity_exceeded);
+    case SpaceQuestion::Answer::unknown:
+      return finish(IoStatus::unavailable);
+  }
 }
 
 // Zeros take no space that counts.
@@ -121,6 +189,7 @@ void CachedWrite::write_directly() {
   waits_for_ = WaitsFor::direct_write;
   BackingIo& request = io_->backing;
   ask_backing(*io_, front_->block_size(), request);
+  request.has_space = true;
   request.context = this;
   request.done = [](BackingIo& ended, IoStatus status) noexcept {
     static_cast<CachedWrite*>(ended.context)->directly_written(status);
@@ -188,6 +257,8 @@ void CachedWrite::committed() {
 
 void CachedWrite::finish(IoStatus status) {
   VolumeIo& io = *io_;
+  // What is in the cache is owed from its commit on: told in this order, it is missed nowhere.
+  if (promised_.value != 0) front_->backing_space()->ended(std::exchange(promised_, {}));
   lane().give_back(*this);
   io.done(io, status);
 }

@@ -5,6 +5,7 @@
 
 #include "engine/cache/volume_cache.h"
 #include "engine/foundation/clock.h"
+#include "engine/media/volume_space.h"
 #include "engine/volume/cache_command.h"
 #include "engine/volume/space_queue.h"
 #include "engine/volume/volume.h"
@@ -15,7 +16,8 @@ namespace engine {
 class CacheFront;
 
 // On its way into the cache, or around it: then what the cache has of the range is forgotten
-// durably before the backing is touched, and no miss that overlaps it fills meanwhile. What is
+// durably before the backing is touched, and no miss that overlaps it fills meanwhile. Where the
+// backing has no space for everything, it is promised that first, or known to need none. What is
 // larger than one command of the cache may be goes into it in parts, in address order: zeroings of
 // more than most_zeroed, and writes of more than whole_write while there is no room for the whole.
 // Given back to its lane when `io` ends.
@@ -41,6 +43,12 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter {
 
   static constexpr unsigned most_tries = 3;  // places that turn out bad, for one command
 
+  // What it may need on the backing is promised to it. False: set_out() when that is settled.
+  [[nodiscard]] bool has_space();
+  void ask_for_space();
+  void told_of_space(SpaceQuestion::Answer answer);
+  // All that it may need has been promised, or need not be.
+  void set_out();
   // Whichever way it goes now.
   [[nodiscard]] Result<void, CacheRefusal> begin();
   [[nodiscard]] Result<void, CacheRefusal> take();
@@ -67,6 +75,9 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter {
   Instant since_;  // it has waited for space
   BackingWait backing_wait_;
   DirectWrite direct_;
+  SectorRange unasked_;  // the rest, while it is asked for space
+  SpaceQuestion question_;
+  ByteCount promised_;  // space on the backing, until it ends
   bool gave_up_ = false;
   unsigned tries_ = 0;
 };

@@ -15,7 +15,10 @@
 #include "engine/media/buffer_pool.h"
 #include "engine/media/pmem_guarantee.h"
 #include "engine/media/pmem_writer.h"
+#include "engine/pool/adoption.h"
+#include "engine/pool/extent_map.h"
 #include "engine/pool/lost_ranges.h"
+#include "engine/pool/provisioning.h"
 #include "engine/volume/cache_mode.h"
 #include "engine/volume/finding.h"
 #include "engine/volume/volume.h"
@@ -23,11 +26,22 @@
 namespace engine {
 
 struct PoolSpec {
-  enum class Kind : std::uint8_t { file, memory };
+  enum class Kind : std::uint8_t { file, memory, device };
   std::string name;
   Kind kind = Kind::file;
-  std::string directory;     // file: the labelled directory
-  std::optional<Uuid> uuid;  // file: refuse any other pool, where the configuration names it
+  std::string directory;               // file: the labelled directory
+  std::optional<Uuid> uuid;            // refuse any other pool, where the configuration names it
+  std::vector<std::string> members{};  // device: their paths; the order means nothing
+  // device: a pool that was made otherwise is refused.
+  std::optional<format::MemberLayout> layout{};
+  std::optional<ByteCount> chunk{};
+  // file: of volumes that are made from now on; those that are there stay as they are.
+  Provisioning provisioning = Provisioning::thick;
+  // file: stays free, so that what has been answered can be written back whatever else takes the
+  // file system's space.
+  ByteCount reserve{};
+  // Not memory: in percent; the operator is told when so much of it is used. nullopt: never.
+  std::optional<std::uint32_t> warn_at{};
 };
 
 // A device or file that holds cached blocks of volumes.
@@ -96,8 +110,9 @@ struct RetainedVolume {
   Uuid uuid;
   ByteCount size;
   BlockSize block_size;
-  Uuid cache;          // that its image belongs together with; nil: none
+  Uuid cache{};        // that its image belongs together with; nil: none
   bool dirty = false;  // the cache may have what the image lacks
+  Provisioning provisioning = Provisioning::thick;
 };
 
 // What a pool looks like to an operator, as it was last seen.
@@ -111,6 +126,12 @@ struct PoolStatus {
   Uuid uuid;       // nil while not open and for memory pools
   ByteCount size;  // of the file system; 0 while not open
   ByteCount free;
+  // Of the free space: what has been answered and is not written to it yet, about.
+  ByteCount promised{};
+  Provisioning provisioning = Provisioning::thick;  // as its PoolSpec says, and what follows
+  ByteCount reserve{};
+  std::optional<std::uint32_t> warn_at{};
+  bool filling = false;  // that much of the file system is used, or promised
   // While something of it is late or failed: attempts so far, and when the next one comes.
   unsigned tries = 0;
   Duration next_try_in{};
@@ -188,6 +209,7 @@ class Engine {
  public:
   // The error is a sentence for the operator, and nothing has changed then.
   using Done = std::function<void(Result<void, std::string>)>;
+  using AdoptDone = std::function<void(Result<RetainedVolume, std::string>)>;
   using GivenUp = std::function<void(Result<WhatIsLeft, std::string>)>;
 
   // Opens what can be opened; what cannot stays late with its reason and is tried again: pools that
@@ -223,6 +245,12 @@ class Engine {
 
   // Deletes the data of a volume that its pool retains: see pools(). For good.
   virtual void destroy(const std::string& name, const Uuid& uuid, Done done) = 0;
+  // Another name for a volume that its pool retains; it keeps its UUID and its data.
+  virtual void rename(const std::string& name, const Uuid& uuid, const std::string& to,
+                      Done done) = 0;
+  // Makes an image that lies in a pool's directory a volume of that pool: retained, or served if
+  // the configuration names it already.
+  virtual void adopt(const std::string& pool, const Adoption& adoption, AdoptDone done) = 0;
 
   // Nothing while its pool is late.
   [[nodiscard]] virtual LossStatus losses_of(const std::string& name) const = 0;

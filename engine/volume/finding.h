@@ -11,6 +11,8 @@ struct Finding {
     known_volumes,  // the file that remembers them
     pool_directory,
     pool_uuid,
+    pool_provisioning,
+    pool_warn_at,
     cache_device,
     cache_uuid,
     cache_require,

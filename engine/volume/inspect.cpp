@@ -97,6 +97,9 @@ class Inspector {
     for (std::size_t at = 0; at < pool.wishes.size(); ++at) {
       const std::string& name = pool.wishes[at].name;
       if (found.records[at]) records_[name] = *found.records[at];
+      if (found.records[at] && found.records[at]->provisioning != pool.spec.provisioning) {
+        findings_.push_back(provisioning_finding(pool.spec, *found.records[at]));
+      }
       if (found.marks[at]) marks_[name] = *found.marks[at];
       const auto& error = found.volumes[at];
       if (!error) continue;

@@ -40,16 +40,29 @@ std::optional<VolumeRecord> KnownVolumes::find(const std::string& name) const {
   return found == table_.records.end() ? std::nullopt : std::optional(*found);
 }
 
+// Pools may call their images the same, and nobody asks here what they are called.
 void KnownVolumes::remember(const VolumeRecord& record) {
+  VolumeRecord next = record;
+  next.image = record.name + ".raw";
   const std::lock_guard lock(mutex_);
   VolumeRecord* known = table_.find(record.name);
-  if (known != nullptr && *known == record) return;
+  if (known != nullptr && *known == next) return;
   changed_ = true;
-  // One entry for each name, image and UUID: what the same data was called before is forgotten.
-  std::erase_if(table_.records, [&record](const VolumeRecord& other) {
-    return other.name == record.name || other.uuid == record.uuid || other.image == record.image;
+  // One entry for each name and UUID: what the same data was called before is forgotten.
+  std::erase_if(table_.records, [&next](const VolumeRecord& other) {
+    return other.name == next.name || other.uuid == next.uuid || other.image == next.image;
   });
-  if (table_.records.size() < VolumeTable::most_records) table_.records.push_back(record);
+  if (table_.records.size() < VolumeTable::most_records) table_.records.push_back(std::move(next));
+}
+
+void KnownVolumes::follow(const VolumeRecord& record) {
+  {
+    const std::lock_guard lock(mutex_);
+    const bool is_known = std::ranges::any_of(
+        table_.records, [&record](const auto& known) { return known.uuid == record.uuid; });
+    if (!is_known) return;
+  }
+  remember(record);
 }
 
 void KnownVolumes::forget(const Uuid& uuid) {

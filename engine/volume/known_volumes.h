@@ -24,6 +24,8 @@ class KnownVolumes {
   [[nodiscard]] std::optional<VolumeRecord> find(const std::string& name) const;
   // In memory; save() makes it last.
   void remember(const VolumeRecord& record);
+  // The same of one that is remembered already, perhaps by another name.
+  void follow(const VolumeRecord& record);
   // As remember(): a name that is used again is another volume's.
   void forget(const Uuid& uuid);
   // Writes the file if anything is new. The error says why it could not; the next call tries again.

@@ -168,14 +168,48 @@ void LocalEngine::destroy(const std::string& name, const Uuid& uuid, Done done) 
   for (const auto& pool : pools_) {
     if (pool->retains(name, uuid)) return pool->destroy(name, uuid, std::move(done));
   }
-  std::string why = "no pool that is open retains a volume " + name + " with UUID " + uuid.text() +
-                    "; forebayctl status lists those that do";
+  done(why_not_retained(name, uuid, "destroyed"));
+}
+
+void LocalEngine::rename(const std::string& name, const Uuid& uuid, const std::string& to,
+                         Done done) {
+  for (const auto& pool : pools_) {
+    if (!pool->retains(name, uuid) && !pool->retains(to, uuid)) continue;
+    if (std::string why = why_not_named(to, *pool); !why.empty()) return done(std::move(why));
+    return pool->rename(name, uuid, to, std::move(done));
+  }
+  done(why_not_retained(name, uuid, "renamed"));
+}
+
+void LocalEngine::adopt(const std::string& pool, const Adoption& adoption, AdoptDone done) {
+  const auto found =
+      std::ranges::find_if(pools_, [&pool](const auto& each) { return each->name() == pool; });
+  if (found == pools_.end() || !(*found)->takes_caches()) {
+    return done("there is no file pool " + pool + " in the configuration");
+  }
+  if (std::string why = why_not_named(adoption.name, **found); !why.empty()) {
+    return done(std::move(why));
+  }
+  (*found)->adopt(adoption, std::move(done));
+}
+
+std::string LocalEngine::why_not_retained(const std::string& name, const Uuid& uuid,
+                                          const char* wanted) const {
   if (const Volume* const served = find(name);
       served != nullptr && served->identity().uuid == uuid) {
-    why = "volume " + name +
-          " is in the configuration: only what that does not name any more can be destroyed";
+    return "volume " + name +
+           " is in the configuration: only what that does not name any more can be " + wanted +
+           " (take it out, and restart the daemon)";
   }
-  done(std::move(why));
+  return "no pool that is open retains a volume " + name + " with UUID " + uuid.text() +
+         "; forebayctl status lists those that do";
+}
+
+// A name is one volume's, of whichever pool.
+std::string LocalEngine::why_not_named(const std::string& name, const PoolKeeper& pool) const {
+  const auto configured = slots_by_name_.find(name);
+  if (configured == slots_by_name_.end() || configured->second->pool == &pool) return {};
+  return "the configuration names a volume " + name + " of another pool";
 }
 
 LossStatus LocalEngine::losses_of(const std::string& name) const {

@@ -33,6 +33,8 @@ class LocalEngine final : public Engine {
   [[nodiscard]] bool settle(Duration patience) override;
   void grow(const std::string& name, ByteCount new_size, Done done) override;
   void destroy(const std::string& name, const Uuid& uuid, Done done) override;
+  void rename(const std::string& name, const Uuid& uuid, const std::string& to, Done done) override;
+  void adopt(const std::string& pool, const Adoption& adoption, AdoptDone done) override;
   [[nodiscard]] LossStatus losses_of(const std::string& name) const override;
   [[nodiscard]] std::optional<VolumeCacheStatus> cache_of(const std::string& name) const override;
   void set_cache_mode(const std::string& name, CacheMode mode, Done done) override;
@@ -78,6 +80,10 @@ class LocalEngine final : public Engine {
   };
   void add(const VolumeSpec& spec);
   void add_cached(const VolumeSpec& spec, Slot& slot);
+  [[nodiscard]] std::string why_not_retained(const std::string& name, const Uuid& uuid,
+                                             const char* wanted) const;
+  // Empty: a volume of the pool may be called so.
+  [[nodiscard]] std::string why_not_named(const std::string& name, const PoolKeeper& pool) const;
   void keep_on(Slot& slot, CacheKeeper& keeper);
   [[nodiscard]] static std::string why_no_cache(const Slot& slot);
   [[nodiscard]] CacheKeeper* keeper_called(const std::string& device) const;

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "engine/foundation/check.h"
+#include "engine/pool/device_pool.h"
+#include "engine/pool/file_pool.h"
 #include "engine/pool/pool_check.h"
 #include "engine/volume/pool_finding.h"
 
@@ -15,7 +17,6 @@ namespace {
 
 // A disk that takes longer for one request is named in the status.
 constexpr Duration slow_answer = std::chrono::seconds(1);
-constexpr Duration measure_period = std::chrono::seconds(5);
 // What a process that was just killed had under way on a disk that works ends within this.
 constexpr Duration last_requests_patience = std::chrono::milliseconds(500);
 constexpr auto last_requests_poll = std::chrono::milliseconds(5);
@@ -38,6 +39,13 @@ std::string since(const char* doing, std::chrono::milliseconds wall) {
   return std::string(doing) + " since " + text;
 }
 
+template <class Request>
+Request taken_from(std::deque<Request>& queue) {
+  Request request = std::move(queue.front());
+  queue.pop_front();
+  return request;
+}
+
 // No waiting helps.
 bool is_settled(VolumeState state) {
   return state == VolumeState::online || state == VolumeState::refused;
@@ -47,11 +55,14 @@ bool is_settled(VolumeState state) {
 
 PoolKeeper::PoolKeeper(PoolSpec spec, KnownVolumes& known)
     : spec_(std::move(spec)),
-      backing_number_(is_file() ? IoSource::new_backing() : 0),
+      backing_number_(is_on_disk() ? IoSource::new_backing() : 0),
       known_(known) {
   status_.name = spec_.name;
   status_.kind = spec_.kind;
-  if (!is_file()) status_.note = memory_note;
+  status_.provisioning = spec_.provisioning;
+  status_.reserve = spec_.reserve;
+  status_.warn_at = spec_.warn_at;
+  if (!is_on_disk()) status_.note = memory_note;
 }
 
 PoolKeeper::~PoolKeeper() {
@@ -64,9 +75,12 @@ PoolKeeper::~PoolKeeper() {
 }
 
 void PoolKeeper::add(const VolumeSpec& spec, BackedVolume& volume, BackingUser* user) {
-  slots_.push_back(std::make_unique<Slot>(
-      Slot{.spec = spec, .volume = volume, .user = user, .is_cached = spec.cache.has_value()}));
-  if (is_file()) {
+  slots_.push_back(std::make_unique<Slot>(Slot{.spec = spec,
+                                               .volume = volume,
+                                               .user = user,
+                                               .is_cached = spec.cache.has_value(),
+                                               .opened = nullptr}));
+  if (is_on_disk()) {
     const auto known = known_.find(spec.name);
     learn_identity(*slots_.back(), known ? &*known : nullptr);
   }
@@ -108,6 +122,7 @@ std::vector<Finding> PoolKeeper::findings() const {
   std::vector<Finding> all;
   const std::lock_guard lock(mutex_);
   if (error_) return {pool_finding(spec_, *error_)};
+  if (status_.filling) all.push_back(filling_finding(spec_));
   for (const auto& slot : slots_) {
     VolumeCondition now = slot->volume.condition();
     const ByteCount size = now.size * slot->spec.block_size;
@@ -154,8 +169,9 @@ void PoolKeeper::try_now() {
 bool PoolKeeper::await_idle(Instant deadline) {
   std::unique_lock lock(mutex_);
   return idle_.wait_until(lock, time_point(deadline), [this] {
-    return ended_ || (doing_ == nullptr && !trying_now_ && grows_.empty() && destroys_.empty() &&
-                      binds_.empty() && losses_.empty() && abandons_.empty() && arrivals_.empty() &&
+    return ended_ || (doing_ == nullptr && renames_.empty() && adoptions_.empty() && !trying_now_ &&
+                      grows_.empty() && destroys_.empty() && binds_.empty() && losses_.empty() &&
+                      spaces_.empty() && abandons_.empty() && arrivals_.empty() &&
                       pace_.next() > clock_.now());
   });
 }
@@ -192,74 +208,62 @@ void PoolKeeper::begin(const char* what) {
 
 Instant PoolKeeper::next_wake() const {
   const Instant latest = clock_.now() + measure_period;
-  return std::min({latest, pace_.next(), status_.open && is_file() ? next_measure_ : latest});
+  return std::min({latest, pace_.next(), status_.open && is_on_disk() ? next_measure_ : latest});
+}
+
+template <class Work>
+void PoolKeeper::without_lock(std::unique_lock<std::mutex>& lock, const char* what,
+                              const Work& work) {
+  doing_ = what;
+  busy_since_ = clock_.now();
+  lock.unlock();
+  work();
+  lock.lock();
 }
 
 void PoolKeeper::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_ || !binds_.empty() || !losses_.empty()) {
     const Instant now = clock_.now();
-    if (!binds_.empty()) {
+    if (!spaces_.empty()) {
+      const auto requests = std::exchange(spaces_, {});
+      without_lock(lock, "looking for space", [&] { answer_now(requests); });
+    } else if (!binds_.empty()) {
       const auto requests = std::exchange(binds_, {});
-      doing_ = "writing down what is cached";
-      busy_since_ = now;
-      lock.unlock();
-      bind_now(requests);
-      lock.lock();
+      without_lock(lock, "writing down what is cached", [&] { bind_now(requests); });
     } else if (!losses_.empty()) {
       const auto requests = std::exchange(losses_, {});
-      doing_ = "writing down what is lost";
-      busy_since_ = now;
-      lock.unlock();
-      set_lost_now(requests);
-      lock.lock();
+      without_lock(lock, "writing down what is lost", [&] { set_lost_now(requests); });
     } else if (!abandons_.empty()) {
-      const AbandonRequest request = std::move(abandons_.front());
-      abandons_.pop_front();
-      doing_ = "giving a cache up";
-      busy_since_ = now;
-      lock.unlock();
-      request.done(abandon_now(request));
-      lock.lock();
+      const AbandonRequest request = taken_from(abandons_);
+      without_lock(lock, "giving a cache up", [&] { request.done(abandon_now(request)); });
     } else if (!grows_.empty()) {
-      GrowRequest request = std::move(grows_.front());
-      grows_.pop_front();
-      doing_ = "growing";
-      busy_since_ = now;
-      lock.unlock();
-      const auto grown = grow_now(request);
-      measure();
-      request.done(grown);
-      lock.lock();
+      const GrowRequest request = taken_from(grows_);
+      without_lock(lock, "growing", [&] { answer_measured(request, grow_now(request)); });
     } else if (!destroys_.empty()) {
-      const DestroyRequest request = std::move(destroys_.front());
-      destroys_.pop_front();
-      doing_ = "destroying a volume";
-      busy_since_ = now;
-      lock.unlock();
-      const auto destroyed = destroy_now(request);
-      measure();
-      request.done(destroyed);
-      lock.lock();
+      const DestroyRequest request = taken_from(destroys_);
+      without_lock(lock, "destroying a volume",
+                   [&] { answer_measured(request, destroy_now(request)); });
+    } else if (!renames_.empty()) {
+      const RenameRequest request = taken_from(renames_);
+      without_lock(lock, "renaming a volume", [&] { request.done(rename_now(request)); });
+    } else if (!adoptions_.empty()) {
+      const AdoptRequest request = taken_from(adoptions_);
+      without_lock(lock, "adopting an image",
+                   [&] { answer_measured(request, adopt_now(request.adoption)); });
     } else if (!arrivals_.empty()) {
       const auto requests = std::exchange(arrivals_, {});
-      doing_ = "opening markers";
-      busy_since_ = now;
-      lock.unlock();
-      for (const ArrivalRequest& request : requests) request.done(arrival_now(request.volume));
-      lock.lock();
+      without_lock(lock, "opening markers", [&] {
+        for (const ArrivalRequest& request : requests) request.done(arrival_now(request.volume));
+      });
     } else if (trying_now_ || pace_.next() <= now) {
       trying_now_ = false;
-      doing_ = "opening";
-      busy_since_ = now;
-      lock.unlock();
-      attempt();
-      lock.lock();
-    } else if (status_.open && is_file() && next_measure_ <= now) {
-      lock.unlock();
-      (void)known_.save();  // again, should it have failed
-      measure();
-      lock.lock();
+      without_lock(lock, "opening", [&] { attempt(); });
+    } else if (status_.open && is_on_disk() && next_measure_ <= now) {
+      without_lock(lock, "measuring", [&] {
+        (void)known_.save();  // again, should it have failed
+        measure();
+      });
     } else {
       doing_ = nullptr;
       idle_.notify_all();
@@ -274,6 +278,13 @@ void PoolKeeper::run() {
   idle_.notify_all();
 }
 
+// The space that it has taken or given back is in the status when the asker hears of it.
+template <class Request, class Answer>
+void PoolKeeper::answer_measured(const Request& request, const Answer& answer) {
+  measure();
+  request.done(answer);
+}
+
 void PoolKeeper::attempt() {
   std::vector<Slot*> down;
   bool any_failed = false;
@@ -284,8 +295,8 @@ void PoolKeeper::attempt() {
   }
   bool open = true;
   // After a failure the directory may be another one, or bare: everything is looked at afresh.
-  if (is_file() && (files_ == nullptr || any_failed)) {
-    if (auto opened = open_files(); !opened) {
+  if (is_on_disk() && (pool_ == nullptr || any_failed)) {
+    if (auto opened = open_pool(); !opened) {
       open = false;
       publish_error(opened.error());
       for (Slot* slot : down) stay_down(*slot, opened.error());
@@ -308,13 +319,41 @@ void PoolKeeper::attempt() {
                                           : RetryPace::Outcome::still_down);
 }
 
-Result<void, PoolError> PoolKeeper::open_files() {
-  auto opened = FilePool::open(spec_.directory, spec_.uuid, files_.get());
-  if (!opened) return std::move(opened.error());
-  if (files_ != nullptr && !opened.value()->has_inherited_lock()) {
-    former_.push_back(std::move(files_));
+Result<std::unique_ptr<Pool>, PoolError> PoolKeeper::open_as_specified() {
+  if (spec_.kind == PoolSpec::Kind::file) {
+    TRY(auto files,
+        FilePool::open(spec_.directory, spec_.uuid, dynamic_cast<const FilePool*>(pool_.get())));
+    files->keep_free(spec_.reserve, [this] { return hold_budget(); });
+    return std::unique_ptr<Pool>(std::move(files));
   }
-  files_ = std::move(opened.value());
+  std::vector<MemberCandidate> members;
+  for (const std::string& path : spec_.members) {
+    members.push_back({.path = path, .opened = open_pool_member(path)});
+  }
+  TRY(auto disks, DevicePool::open(std::move(members), spec_.uuid,
+                                   dynamic_cast<const DevicePool*>(pool_.get())));
+  if (auto other = disks->differs_from(spec_.layout, spec_.chunk)) return std::move(*other);
+  // Others of the pool, and whoever wants the daemon to end, do not wait for hours.
+  disks->watch_zeroing([this](const ZeroingProgress& progress) {
+    Slot& slot = slot_of(progress.volume);
+    if (slot.volume.state() == VolumeState::late) {
+      slot.volume.stay_late("its space is being zeroed (" + rough_size_text(progress.done) +
+                                " of " + rough_size_text(progress.all) + ")",
+                            Finding::About::volume);
+    }
+    const std::lock_guard lock(mutex_);
+    return may_zero_ && !stopping_ && !is_asked();
+  });
+  return std::unique_ptr<Pool>(std::move(disks));
+}
+
+Result<void, PoolError> PoolKeeper::open_pool() {
+  auto opened = open_as_specified();
+  if (!opened) return std::move(opened.error());
+  if (pool_ != nullptr && !opened.value()->has_inherited_lock()) {
+    former_.push_back(std::move(pool_));
+  }
+  pool_ = std::move(opened.value());
   return boost::outcome_v2::success();
 }
 
@@ -336,21 +375,26 @@ void PoolKeeper::publish_open() {
   }
   status_.open = true;
   status_.reason.clear();
-  if (files_ != nullptr) status_.uuid = files_->uuid();
+  if (pool_ != nullptr) status_.uuid = pool_->uuid();
 }
 
 void PoolKeeper::publish_retained() {
-  if (files_ == nullptr) return;
+  if (pool_ == nullptr) return;
   std::vector<RetainedVolume> retained;
-  for (const VolumeRecord& record : files_->volumes()) {
+  ByteCount owed;
+  for (const VolumeRecord& record : pool_->volumes()) {
+    known_.follow(record);
     if (!record.ready || is_configured(record.name)) continue;
+    owed = owed + pool_->lacking(record);
     retained.push_back({.name = record.name,
                         .uuid = record.uuid,
                         .size = record.size,
                         .block_size = record.block_size,
                         .cache = record.cache.device,
-                        .dirty = record.cache.state == format::CacheBindingState::dirty});
+                        .dirty = record.cache.state == format::CacheBindingState::dirty,
+                        .provisioning = record.provisioning});
   }
+  retained_owed_ = owed;
   const std::lock_guard lock(mutex_);
   status_.retained = std::move(retained);
 }
@@ -360,19 +404,8 @@ bool PoolKeeper::is_configured(const std::string& volume) const {
                              [&volume](const auto& slot) { return slot->spec.name == volume; });
 }
 
-void PoolKeeper::measure() {
-  if (files_ == nullptr) return;
-  begin("measuring");
-  const auto space = files_->space();
-  const std::lock_guard lock(mutex_);
-  next_measure_ = clock_.now() + measure_period;
-  if (!space || !status_.open) return;
-  status_.size = space.value().size;
-  status_.free = space.value().free;
-}
-
 const VolumeRecord* PoolKeeper::record_of(const std::string& volume) const {
-  const auto& records = files_->volumes();
+  const auto& records = pool_->volumes();
   const auto found = std::find_if(records.begin(), records.end(), [&](const VolumeRecord& record) {
     return record.ready && record.name == volume;
   });
@@ -380,7 +413,7 @@ const VolumeRecord* PoolKeeper::record_of(const std::string& volume) const {
 }
 
 // An online grow may be ahead of the specification; of one before the start the pool knows.
-VolumeWish PoolKeeper::wish_for(const Slot& slot) {
+VolumeWish PoolKeeper::wish_for(const Slot& slot) const {
   ByteCount size = slot.spec.size;
   if (slot.volume.state() != VolumeState::late) {
     size = std::max(size, slot.volume.size() * slot.spec.block_size);
@@ -390,32 +423,51 @@ VolumeWish PoolKeeper::wish_for(const Slot& slot) {
           .size = size,
           .block_size = slot.spec.block_size,
           .uuid = uuid.is_nil() ? std::nullopt : std::optional(uuid),
-          .is_cached = slot.is_cached};
+          .is_cached = slot.is_cached,
+          .provisioning = spec_.provisioning};
 }
 
 void PoolKeeper::bring_up(const std::vector<Slot*>& down) {
-  if (!is_file()) {
+  if (!is_on_disk()) {
     for (Slot* slot : down) bring_up_memory(*slot);
     return;
   }
   begin("opening images");
   lock_deadline_ = clock_.now() + last_requests_patience;
+  // First those that nothing must be zeroed for: that can take hours.
+  may_zero_ = false;
+  std::vector<Slot*> unzeroed = ensure(down);
+  may_zero_ = true;
+  if (!unzeroed.empty()) {
+    begin("zeroing");
+    unzeroed = ensure(unzeroed);
+  }
+  if (unzeroed.empty()) return;
+  // Somebody has asked for something else; then it goes on.
+  const std::lock_guard lock(mutex_);
+  trying_now_ = true;
+}
+
+std::vector<PoolKeeper::Slot*> PoolKeeper::ensure(const std::vector<Slot*>& down) {
   std::vector<VolumeWish> wishes;
   for (const Slot* slot : down) wishes.push_back(wish_for(*slot));
-  const auto answers = files_->ensure(wishes);
+  const auto answers = pool_->ensure(wishes);
+  std::vector<Slot*> unzeroed;
   for (std::size_t at = 0; at < down.size(); ++at) {
     Slot& slot = *down[at];
     if (answers[at]) {
-      bring_up_file(slot, answers[at].value());
+      bring_up_opened(slot, answers[at].value());
       continue;
     }
     PoolError error = answers[at].error();
+    if (error.kind == PoolError::Kind::zeroing) unzeroed.push_back(&slot);
     if (error.kind == PoolError::Kind::other_volume && !known_.path().empty()) {
       error.text += " (A new, empty one is made only if " + known_.path() + " is removed.)";
     }
     learn_identity(slot, record_of(slot.spec.name));
     stay_down(slot, error);
   }
+  return unzeroed;
 }
 
 void PoolKeeper::bring_up_memory(Slot& slot) {
@@ -428,45 +480,47 @@ void PoolKeeper::bring_up_memory(Slot& slot) {
                         promise_of(slot, slot.spec.size));
 }
 
-void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
-  const std::string path = files_->image_path(record);
-  auto file = OpenFile::open(path, record.size);
-  if (!file) return stay_down(slot, path + ": " + file.error());
+Result<std::unique_ptr<OpenedVolume>, PoolError> PoolKeeper::open_volume(const Slot& slot,
+                                                                         const VolumeRecord& record,
+                                                                         IoSource source) {
+  while (true) {
+    auto opened = pool_->open_volume(record, source, slot.space.get());
+    const bool is_held = !opened && opened.error().kind == PoolError::Kind::in_use;
+    if (!is_held || clock_.now() >= lock_deadline_) return opened;
+    std::this_thread::sleep_for(last_requests_poll);
+  }
+}
+
+void PoolKeeper::bring_up_opened(Slot& slot, const VolumeRecord& record) {
   const BlockCount blocks = blocks_of(record.size, record.block_size);
-  if (slot.file != nullptr) {
-    auto reopened = slot.file->reopen(std::move(file.value()));
-    if (!reopened) return stay_down(slot, path + ": " + reopened.error());
-    slot.file->grow(record.size);
+  if (slot.opened != nullptr) {
+    auto reopened = slot.opened->reopen(*pool_, record);
+    if (!reopened) return stay_down(slot, reopened.error());
     slot.volume.recover(blocks, promise_of(slot, record.size));
   } else {
-    // Before the first request: the lock is of this very description, which requests hold on to.
-    auto locked = file.value().lock();
-    while (!locked && clock_.now() < lock_deadline_) {
-      std::this_thread::sleep_for(last_requests_poll);
-      locked = file.value().lock();
-    }
-    if (!locked) {
-      learn_identity(slot, &record);
-      return stay_down(slot, path + ": " + locked.error());
-    }
     const IoSource source = IoSource::new_file(backing_number_);
+    if (slot.space == nullptr && pool_->needs_space(record)) make_space(slot, record);
+    auto opened = open_volume(slot, record, source);
+    if (!opened) {
+      if (opened.error().kind == PoolError::Kind::in_use) learn_identity(slot, &record);
+      return stay_down(slot, opened.error());
+    }
     std::unique_ptr<FileMarker> marker;
     std::unique_ptr<FileJournal> journal;
     if (slot.is_cached) {
-      auto opened = files_->open_marker(record, source);
-      if (!opened) return stay_down(slot, opened.error());
-      marker = std::move(opened.value());
+      auto found = pool_->open_marker(record, source);
+      if (!found) return stay_down(slot, found.error());
+      marker = std::move(found.value());
     }
     if (slot.is_cached && slot.spec.cache->ordered == WriteBackOrder::journal) {
-      auto opened = files_->open_journal(record, source);
-      if (!opened) return stay_down(slot, opened.error());
-      journal = std::move(opened.value());
+      auto found = pool_->open_journal(record, source);
+      if (!found) return stay_down(slot, found.error());
+      journal = std::move(found.value());
     }
-    auto device = std::make_unique<FileDevice>(std::move(file.value()), record.size, source);
-    slot.file = device.get();
+    slot.opened = std::move(opened.value());
     const VolumePromise promise = promise_of(slot, record.size);
-    auto lossy =
-        std::make_unique<LossyBacking>(std::move(device), slot.spec.name, record.lost, *this);
+    auto lossy = std::make_unique<LossyBacking>(slot.opened->take_backing(), slot.spec.name,
+                                                record.lost, *this);
     {
       const std::lock_guard lock(mutex_);
       slot.lossy = lossy.get();
@@ -483,20 +537,22 @@ void PoolKeeper::bring_up_file(Slot& slot, const VolumeRecord& record) {
 }
 
 VolumePromise PoolKeeper::promise_of(const Slot& slot, ByteCount size) {
-  std::string note = slot.file != nullptr ? slot.file->note() : memory_note;
-  const bool durable = slot.file != nullptr && slot.file->geometry().survives_power_loss;
-  if (slot.file != nullptr && !note.empty()) {
+  BackingPromise beneath{.note = memory_note,
+                         .survives_power_loss = false,
+                         .atomic_write_bytes = MemoryDevice::atomic_write_bytes};
+  if (slot.opened != nullptr) beneath = slot.opened->promise();
+  std::string note = std::move(beneath.note);
+  if (slot.opened != nullptr && !note.empty()) {
     const std::lock_guard lock(mutex_);
-    status_.note = note;  // all images of a directory are on one file system
+    status_.note = note;  // all volumes of a pool are on the same kind of disks
   }
   if (slot.spec.size < size) {
     if (!note.empty()) note += "; ";
     note += larger_than_configured(size, slot.spec.size);
   }
-  return {.durable = durable,
+  return {.durable = beneath.survives_power_loss,
           .note = std::move(note),
-          .atomic_write_bytes = slot.file != nullptr ? slot.file->geometry().atomic_write_bytes
-                                                     : MemoryDevice::atomic_write_bytes};
+          .atomic_write_bytes = beneath.atomic_write_bytes};
 }
 
 void PoolKeeper::stay_down(Slot& slot, const PoolError& error) {

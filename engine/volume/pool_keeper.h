@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "engine/foundation/clock.h"
-#include "engine/media/file_device.h"
 #include "engine/media/memory_device.h"
-#include "engine/pool/file_pool.h"
 #include "engine/pool/lossy_backing.h"
+#include "engine/pool/opened_volume.h"
+#include "engine/pool/pool.h"
 #include "engine/volume/backed_volume.h"
 #include "engine/volume/backing_user.h"
 #include "engine/volume/binding_keeper.h"
@@ -51,7 +51,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
 
   // Any thread, from here on.
   [[nodiscard]] const std::string& name() const { return spec_.name; }
-  [[nodiscard]] bool takes_caches() const { return is_file(); }
+  [[nodiscard]] bool takes_caches() const { return is_on_disk(); }
   void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
   [[nodiscard]] PoolStatus status() const;
   // Why it is not open, or else which of its volumes are not as specified.
@@ -64,6 +64,11 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   void grow(const std::string& volume, ByteCount size, GrowDone done);
   // Whether it has a volume of that name and UUID that is not in the configuration.
   [[nodiscard]] bool retains(const std::string& volume, const Uuid& uuid) const;
+  // Of one that it retains. A second time it is done already.
+  void rename(const std::string& volume, const Uuid& uuid, const std::string& to,
+              Engine::Done done);
+  // Of a file pool. As rename().
+  void adopt(const Adoption& adoption, Engine::AdoptDone done);
   // Of one that it retains.
   void destroy(const std::string& volume, const Uuid& uuid, Engine::Done done);
   // Also carried out when the keeper is told to stop before it has come to it.
@@ -86,10 +91,11 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
     BackedVolume& volume;
     BackingUser* user = nullptr;
     bool is_cached = false;  // its record is its user's, not this pool's; the keeper's thread
-    // Which kind of backing it has, once online; owned by the volume.
-    FileDevice* file = nullptr;
+    // Which kind of backing it has, once online; the volume owns that.
+    std::unique_ptr<VolumeSpace> space{};  // null: it has all its space
+    std::unique_ptr<OpenedVolume> opened;
     MemoryDevice* memory = nullptr;
-    LossyBacking* lossy = nullptr;  // around the file; of mutex_
+    LossyBacking* lossy = nullptr;  // around what has been opened; of mutex_
   };
   struct GrowRequest {
     std::string volume;
@@ -103,6 +109,18 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
     Engine::Done done;
   };
 
+  struct RenameRequest {
+    std::string volume;
+    Uuid uuid;
+    std::string to;
+    Engine::Done done;
+  };
+
+  struct AdoptRequest {
+    Adoption adoption;
+    Engine::AdoptDone done;
+  };
+
   struct BindRequest {
     std::string volume;
     CacheBinding binding;
@@ -113,6 +131,14 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
     std::string volume;
     GivenUpCache cache;
     std::function<void(const Result<std::shared_ptr<Abandoned>, std::string>&)> done;
+  };
+
+  struct SpaceRequest {
+    Slot* slot;
+    SpaceQuestion* question;
+    void done(const std::string& /*why*/) const {
+      VolumeSpace::answer(*question, SpaceQuestion::Answer::unknown);
+    }
   };
 
   struct LostRequest {
@@ -130,22 +156,47 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   void volume_changed(Volume& volume) noexcept override;
 
   void run();
+  // `lock` is of mutex_, and held again on return; `what` the disk is asked for meanwhile.
+  template <class Work>
+  void without_lock(std::unique_lock<std::mutex>& lock, const char* what, const Work& work);
   [[nodiscard]] Instant next_wake() const;  // under mutex_
-  void begin(const char* what);             // what the disk is asked for from now on
+  [[nodiscard]] bool is_asked() const {     // the same: somebody waits for an answer
+    return !grows_.empty() || !destroys_.empty() || !binds_.empty() || !losses_.empty() ||
+           !renames_.empty() || !adoptions_.empty() || !spaces_.empty() || !abandons_.empty() ||
+           !arrivals_.empty();
+  }
+  void begin(const char* what);  // what the disk is asked for from now on
 
   // The keeper's thread, without the lock.
   void attempt();
-  [[nodiscard]] Result<void, PoolError> open_files();
+  [[nodiscard]] Result<std::unique_ptr<Pool>, PoolError> open_as_specified();
+  [[nodiscard]] Result<void, PoolError> open_pool();
   void publish_error(const PoolError& error);
   void publish_open();
   void begin_waiting();  // under mutex_, or before start()
   void bring_up(const std::vector<Slot*>& down);
+  // Returns those that stay down since their space is not zeroed yet.
+  [[nodiscard]] std::vector<Slot*> ensure(const std::vector<Slot*>& down);
   void bring_up_memory(Slot& slot);
-  void bring_up_file(Slot& slot, const VolumeRecord& record);
+  void bring_up_opened(Slot& slot, const VolumeRecord& record);
+  // Waits until the deadline for what an earlier daemon has asked of it.
+  [[nodiscard]] Result<std::unique_ptr<OpenedVolume>, PoolError> open_volume(
+      const Slot& slot, const VolumeRecord& record, IoSource source);
+  void make_space(Slot& slot, const VolumeRecord& record);
   void measure();
+  // What of the free space anybody may be promised.
+  [[nodiscard]] ByteCount room_in(ByteCount free) const;
+  [[nodiscard]] ByteCount owed() const;
+  // Nobody is promised anything until the next measure(), so that space can be taken otherwise.
+  [[nodiscard]] ByteCount hold_budget();
+  void answer_now(const std::deque<SpaceRequest>& requests);
+  template <class Request, class Answer>
+  void answer_measured(const Request& request, const Answer& answer);
   [[nodiscard]] Result<void, std::string> grow_now(const GrowRequest& request);
   void publish_retained();
   [[nodiscard]] Result<void, std::string> destroy_now(const DestroyRequest& request);
+  [[nodiscard]] Result<void, std::string> rename_now(const RenameRequest& request);
+  [[nodiscard]] Result<RetainedVolume, std::string> adopt_now(const Adoption& adoption);
   // Any thread: hands it to the keeper's, or answers that there is none any more.
   template <class Request>
   void ask(std::deque<Request>& queue, Request request);
@@ -165,12 +216,13 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   // What the volume of `size` does not promise, and where it differs from the configuration.
   [[nodiscard]] VolumePromise promise_of(const Slot& slot, ByteCount size);
   static void learn_identity(Slot& slot, const VolumeRecord* record);
-  [[nodiscard]] static VolumeWish wish_for(const Slot& slot);
+  [[nodiscard]] VolumeWish wish_for(const Slot& slot) const;
   [[nodiscard]] bool is_configured(const std::string& volume) const;
   [[nodiscard]] Slot& slot_of(const std::string& volume) const;
   [[nodiscard]] const VolumeRecord* record_of(const std::string& volume) const;
-  [[nodiscard]] bool is_file() const { return spec_.kind == PoolSpec::Kind::file; }
+  [[nodiscard]] bool is_on_disk() const { return spec_.kind != PoolSpec::Kind::memory; }
 
+  static constexpr Duration measure_period = std::chrono::seconds(5);
   static constexpr const char* stopping_answer = "the daemon is stopping";
 
   const PoolSpec spec_;
@@ -180,11 +232,15 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   std::vector<std::unique_ptr<Slot>> slots_;  // the list: set before start()
   std::atomic<VolumeObserver*> observer_{nullptr};
 
-  // The keeper's thread alone. `files_` stays once it is there: its lock is held as long as a
-  // volume may have I/O under way. `former_` are those whose lock a newly opened directory does not
-  // have (another file system stands there now).
-  std::unique_ptr<FilePool> files_;
-  std::vector<std::unique_ptr<FilePool>> former_;
+  // The keeper's thread alone. `pool_` stays once it is there: its lock is held as long as a
+  // volume may have I/O under way. `former_` are those whose lock the newly opened one does not
+  // have (another file system, or another disk, stands there now).
+  std::unique_ptr<Pool> pool_;
+  std::vector<std::unique_ptr<Pool>> former_;
+  bool may_zero_ = true;
+  SpaceBudget budget_;
+  ByteCount retained_owed_;  // to volumes that nobody serves
+  bool is_thin_ = false;     // of some volume
   Instant lock_deadline_{};  // until when images are waited for that a dead process holds
 
   // Guards what follows; a leaf but for a volume's reason, never held while the disk is asked.
@@ -194,8 +250,11 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   PoolStatus status_;
   std::optional<PoolError> error_;  // why it is not open
   std::string opening_;             // since when its volumes have been waited for
+  std::deque<SpaceRequest> spaces_;
   std::deque<GrowRequest> grows_;
   std::deque<DestroyRequest> destroys_;
+  std::deque<RenameRequest> renames_;
+  std::deque<AdoptRequest> adoptions_;
   std::deque<BindRequest> binds_;
   std::deque<LostRequest> losses_;
   std::deque<AbandonRequest> abandons_;

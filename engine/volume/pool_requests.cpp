@@ -27,19 +27,28 @@ void PoolKeeper::ask(std::deque<Request>& queue, Request request) {
 
 // Nobody will carry them out. The lock is not held.
 void PoolKeeper::refuse_requests() {
+  std::deque<SpaceRequest> spaces;
   std::deque<GrowRequest> grows;
   std::deque<DestroyRequest> destroys;
+  std::deque<RenameRequest> renames;
+  std::deque<AdoptRequest> adoptions;
   std::deque<AbandonRequest> abandons;
   std::deque<ArrivalRequest> arrivals;
   {
     const std::lock_guard lock(mutex_);
+    spaces.swap(spaces_);
     grows.swap(grows_);
     destroys.swap(destroys_);
+    renames.swap(renames_);
+    adoptions.swap(adoptions_);
     abandons.swap(abandons_);
     arrivals.swap(arrivals_);
   }
+  for (const SpaceRequest& request : spaces) request.done(stopping_answer);
   for (const GrowRequest& request : grows) request.done(std::string(stopping_answer));
   for (const DestroyRequest& request : destroys) request.done(std::string(stopping_answer));
+  for (const RenameRequest& request : renames) request.done(std::string(stopping_answer));
+  for (const AdoptRequest& request : adoptions) request.done(std::string(stopping_answer));
   for (const AbandonRequest& request : abandons) request.done(std::string(stopping_answer));
   for (const ArrivalRequest& request : arrivals) request.done(std::string(stopping_answer));
 }
@@ -49,6 +58,33 @@ PoolKeeper::Slot& PoolKeeper::slot_of(const std::string& volume) const {
       slots_, [&volume](const auto& each) { return each->spec.name == volume; });
   CHECK(slot != slots_.end());
   return **slot;
+}
+
+// ---- space for what is written
+
+// Until its cache is there, what that owes is what the marker last said of it.
+void PoolKeeper::make_space(Slot& slot, const VolumeRecord& record) {
+  slot.space = std::make_unique<VolumeSpace>(budget_, [this, &slot](SpaceQuestion& question) {
+    ask(spaces_, {.slot = &slot, .question = &question});
+  });
+  is_thin_ = true;
+  slot.space->expect(pool_->lacking(record));
+}
+
+void PoolKeeper::answer_now(const std::deque<SpaceRequest>& requests) {
+  using Answer = SpaceQuestion::Answer;
+  measure();
+  for (const SpaceRequest& request : requests) {
+    SpaceQuestion& question = *request.question;
+    Answer answer = Answer::refused;
+    if (budget_.admits(VolumeSpace::needed(question.offset, question.length))) {
+      answer = Answer::promised;
+    } else if (!question.loses_place &&
+               request.slot->opened->is_allocated(question.offset, question.length)) {
+      answer = Answer::has_place;
+    }
+    VolumeSpace::answer(question, answer);
+  }
 }
 
 // ---- a larger volume
@@ -78,11 +114,13 @@ Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {
   if (slot.memory != nullptr) {
     TRY(slot.memory->grow(size));
   } else {
-    CHECK(slot.file != nullptr);
+    CHECK(slot.opened != nullptr);
     if (const PoolStatus pool = status(); !pool.open) return "volume " + name + ": " + pool.reason;
-    auto grown = files_->grow(name, size, slot.spec.size);
+    auto grown = pool_->grow(name, size, slot.spec.size);
     if (!grown) return "volume " + name + ": " + grown.error().text;
-    slot.file->grow(size);
+    if (auto opened = slot.opened->grow(*pool_, grown.value()); !opened) {
+      return "volume " + name + ": " + opened.error().text;
+    }
     known_.remember(grown.value());
     (void)known_.save();
   }
@@ -104,22 +142,71 @@ void PoolKeeper::destroy(const std::string& volume, const Uuid& uuid, Engine::Do
 }
 
 Result<void, std::string> PoolKeeper::destroy_now(const DestroyRequest& request) {
-  const VolumeRecord* const record = files_ == nullptr ? nullptr : record_of(request.volume);
+  const VolumeRecord* const record = pool_ == nullptr ? nullptr : record_of(request.volume);
   if (record == nullptr) return is_not_there(request.volume);
-  // Somebody else may use the image, or what an earlier daemon has asked of it still be under way.
-  // One that is missing can be ended, too.
-  const std::string path = files_->image_path(*record);
-  const auto file = OpenFile::open(path, {});
-  if (file) {
-    if (const auto locked = file.value().lock(); !locked) return path + ": " + locked.error();
-  }
+  // Somebody else may use it, or what an earlier daemon has asked of it still be under way. One
+  // that is missing can be ended, too.
+  const auto held = pool_->open_volume(*record, {}, nullptr);
+  if (!held && held.error().kind == PoolError::Kind::in_use) return held.error().text;
   // First: what is remembered of it would keep its name from being used again.
   known_.forget(request.uuid);
   (void)known_.save();
-  const auto destroyed = files_->destroy(request.volume, request.uuid);
+  const auto destroyed = pool_->destroy(request.volume, request.uuid);
   publish_retained();
   if (!destroyed) return destroyed.error().text;
   return success();
+}
+
+// ---- another name, another's image
+
+void PoolKeeper::rename(const std::string& volume, const Uuid& uuid, const std::string& to,
+                        Engine::Done done) {
+  ask(renames_, {.volume = volume, .uuid = uuid, .to = to, .done = std::move(done)});
+}
+
+Result<void, std::string> PoolKeeper::rename_now(const RenameRequest& request) {
+  if (pool_ == nullptr) return is_not_there(request.volume);
+  if (is_configured(request.volume)) return "volume " + request.volume + " is served";
+  const auto renamed = pool_->rename(request.volume, request.uuid, request.to);
+  publish_retained();
+  (void)known_.save();
+  if (!renamed) return renamed.error().text;
+  if (is_configured(request.to)) try_now();
+  return success();
+}
+
+void PoolKeeper::adopt(const Adoption& adoption, Engine::AdoptDone done) {
+  ask(adoptions_, {.adoption = adoption, .done = std::move(done)});
+}
+
+Result<RetainedVolume, std::string> PoolKeeper::adopt_now(const Adoption& adoption) {
+  if (const PoolStatus pool = status(); pool_ == nullptr || !pool.open) {
+    return "pool " + spec_.name + " is not open: " + pool.reason;
+  }
+  const bool is_done = std::ranges::any_of(pool_->volumes(), [&adoption](const auto& record) {
+    return record.name == adoption.name && record.image == adoption.file;
+  });
+  const bool is_file = spec_.kind == PoolSpec::Kind::file;
+  std::optional<OpenFile> held;  // until it is a volume
+  if (is_file && !is_done && is_image_name(adoption.file)) {
+    const std::string path = spec_.directory + "/" + adoption.file;
+    auto file = OpenFile::open(path, {});
+    if (!file) return path + " " + file.error();
+    held.emplace(std::move(file.value()));
+    if (!held->lock() || held->is_open_elsewhere()) {
+      return path + " is in use by another process; end that first";
+    }
+  }
+  const auto adopted = pool_->adopt(adoption);
+  if (!adopted) return adopted.error().text;
+  publish_retained();
+  if (is_configured(adoption.name)) try_now();
+  const VolumeRecord& record = adopted.value();
+  return RetainedVolume{.name = record.name,
+                        .uuid = record.uuid,
+                        .size = record.size,
+                        .block_size = record.block_size,
+                        .provisioning = record.provisioning};
 }
 
 // ---- what is cached
@@ -129,10 +216,10 @@ void PoolKeeper::bind(const std::string& volume, const CacheBinding& binding, Bi
 }
 
 void PoolKeeper::bind_now(const std::deque<BindRequest>& requests) {
-  std::vector<FilePool::NewBinding> bindings;
+  std::vector<Pool::NewBinding> bindings;
   std::vector<const BindRequest*> bound_by;
   for (const BindRequest& request : requests) {
-    const VolumeRecord* const record = files_ == nullptr ? nullptr : record_of(request.volume);
+    const VolumeRecord* const record = pool_ == nullptr ? nullptr : record_of(request.volume);
     if (record == nullptr) {
       request.done(is_not_there(request.volume));
       continue;
@@ -141,7 +228,7 @@ void PoolKeeper::bind_now(const std::deque<BindRequest>& requests) {
     bound_by.push_back(&request);
   }
   if (bindings.empty()) return;
-  const auto bound = files_->bind(bindings);
+  const auto bound = pool_->bind(bindings);
   for (std::size_t at = 0; at < bound_by.size(); ++at) {
     if (bound[at]) {
       bound_by[at]->done(success());
@@ -178,10 +265,10 @@ std::shared_ptr<BindingKeeper::Abandoned> PoolKeeper::abandon_now(const AbandonR
   auto binding = abandon_cache_of(slot, request.cache, left);
   auto answer = std::make_shared<Abandoned>(
       Abandoned{.binding = std::move(binding), .what_is_left = std::move(left)});
-  const VolumeRecord* const record = files_ == nullptr ? nullptr : record_of(request.volume);
-  if (record == nullptr || !slot.is_cached || slot.file == nullptr) return answer;
+  const VolumeRecord* const record = pool_ == nullptr ? nullptr : record_of(request.volume);
+  if (record == nullptr || !slot.is_cached || slot.opened == nullptr) return answer;
   if (slot.lossy != nullptr) slot.lossy->follow(record->lost);
-  auto marker = files_->open_marker(*record, IoSource::new_file(backing_number_));
+  auto marker = pool_->open_marker(*record, IoSource::new_file(backing_number_));
   if (marker) {
     answer->marker = std::move(marker.value());
   } else if (answer->binding) {
@@ -194,27 +281,25 @@ Result<CacheBinding, std::string> PoolKeeper::abandon_cache_of(Slot& slot,
                                                                const GivenUpCache& cache,
                                                                std::string& what_is_left) {
   const std::string& name = slot.spec.name;
-  const VolumeRecord* const record = files_ == nullptr ? nullptr : record_of(name);
+  const VolumeRecord* const record = pool_ == nullptr ? nullptr : record_of(name);
   if (record == nullptr) return is_not_there(name);
   TRY(const CacheBinding binding, abandoned(name, record->cache, cache));
-  const std::string path = files_->image_path(*record);
   // Nothing of an earlier daemon may come after what the journal has. If it is open here, that was
   // seen to before.
-  std::optional<OpenFile> held;
-  if (slot.file == nullptr) {
-    auto file = OpenFile::open(path, record->size);
-    if (!file) return path + ": " + file.error();
-    if (const auto locked = file.value().lock(); !locked) return path + ": " + locked.error();
-    held.emplace(std::move(file.value()));
+  std::unique_ptr<OpenedVolume> held;
+  if (slot.opened == nullptr) {
+    auto opened = pool_->open_volume(*record, {}, nullptr);
+    if (!opened) return opened.error().text;
+    held = std::move(opened.value());
   }
   // Before hosts write: what comes later must not be undone.
   if (GUARD("journal settled before its cache is forgotten")) {
-    if (const auto settled = files_->settle_journal(name); !settled) {
+    if (const auto settled = pool_->settle_journal(name); !settled) {
       return "volume " + name + ": " + settled.error().text;
     }
   }
-  what_is_left = files_->what_is_left(*record, cache.device);
-  const auto bound = files_->bind(name, binding);
+  what_is_left = pool_->what_is_left(*record, cache.device);
+  const auto bound = pool_->bind(name, binding);
   if (!bound) return bound.error().text;
   return binding;
 }
@@ -230,10 +315,10 @@ Result<BackingArrival, std::string> PoolKeeper::arrival_now(const std::string& v
   Slot& slot = slot_of(volume);
   const VolumeCondition now = slot.volume.condition();
   if (now.state != VolumeState::online) return "it is not online: " + now.reason;
-  if (slot.file == nullptr) return std::string("its pool is in memory, and takes no cache");
+  if (slot.opened == nullptr) return std::string("its pool is in memory, and takes no cache");
   const VolumeRecord* const record = record_of(volume);
   CHECK(record != nullptr);
-  auto marker = files_->open_marker(*record, IoSource::new_file(backing_number_));
+  auto marker = pool_->open_marker(*record, IoSource::new_file(backing_number_));
   if (!marker) return marker.error().text;
   slot.is_cached = true;
   return BackingArrival{
@@ -248,7 +333,7 @@ void PoolKeeper::set_lost(const std::string& volume, const LostRanges& lost, Los
 
 void PoolKeeper::set_lost_now(const std::deque<LostRequest>& requests) {
   for (const LostRequest& request : requests) {
-    const auto set = files_->set_lost(request.volume, request.lost);
+    const auto set = pool_->set_lost(request.volume, request.lost);
     if (set) {
       request.done(success());
     } else {

@@ -86,7 +86,7 @@ class CachedEngine : public testing::TestWithParam<const char*> {
     return {};
   }
 
-  [[nodiscard]] PoolSpec pool() const {
+  [[nodiscard]] virtual PoolSpec pool() const {
     return {
         .name = "bulk", .kind = PoolSpec::Kind::file, .directory = directory + "/bulk", .uuid = {}};
   }

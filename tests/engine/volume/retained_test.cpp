@@ -2,8 +2,10 @@
 // UUID.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <string>
 
@@ -43,10 +45,12 @@ struct Retained : testing::Test {
   static VolumeSpec volume(const std::string& name) {
     return {.name = name, .pool = "bulk", .size = 1_MiB, .block_size = retained_block};
   }
+  [[nodiscard]] std::unique_ptr<Engine> open_late(std::vector<VolumeSpec> volumes) const {
+    return Engine::open({{.name = "bulk", .directory = directory + "/bulk", .uuid = {}}},
+                        std::move(volumes), {.known_volumes_file = directory + "/known-volumes"});
+  }
   [[nodiscard]] std::unique_ptr<Engine> open(std::vector<VolumeSpec> volumes) const {
-    auto engine =
-        Engine::open({{.name = "bulk", .directory = directory + "/bulk", .uuid = {}}},
-                     std::move(volumes), {.known_volumes_file = directory + "/known-volumes"});
+    auto engine = open_late(std::move(volumes));
     for (const Volume* one : engine->volumes()) {
       EXPECT_EQ(one->state(), VolumeState::online) << one->condition().reason;
     }
@@ -67,6 +71,20 @@ struct Retained : testing::Test {
     engine.destroy(name, uuid, [&promise](auto done) { promise.set_value(std::move(done)); });
     const auto done = promise.get_future().get();
     return done ? std::string() : done.error();
+  }
+  static std::string rename(Engine& engine, const std::string& name, const Uuid& uuid,
+                            const std::string& to) {
+    std::promise<Result<void, std::string>> promise;
+    engine.rename(name, uuid, to, [&promise](auto done) { promise.set_value(std::move(done)); });
+    const auto done = promise.get_future().get();
+    return done ? std::string() : done.error();
+  }
+  static std::string adopt(Engine& engine, const std::string& name, const std::string& file) {
+    std::promise<std::string> promise;
+    engine.adopt(
+        "bulk", {.name = name, .file = file, .block_size = retained_block},
+        [&promise](const auto& done) { promise.set_value(done ? std::string() : done.error()); });
+    return promise.get_future().get();
   }
 };
 
@@ -112,6 +130,82 @@ TEST_F(Retained, OnlyWhatIsNamedAndNotServedIsDestroyed) {
             std::string::npos);
   EXPECT_EQ(engine->pools()[0].retained.size(), 1U);
   EXPECT_TRUE(fs::exists(directory + "/bulk/old.raw"));
+}
+
+TEST_F(Retained, RenamedItIsTheSameVolumeByAnotherName) {
+  {
+    const auto engine = open({volume("data")});
+    EXPECT_NE(rename(*engine, "data", engine->find("data")->identity().uuid, "new")
+                  .find("volume data is in the configuration"),
+              std::string::npos);
+    EXPECT_NE(rename(*engine, "old", Uuid::random(), "new").find("no pool that is open retains"),
+              std::string::npos);
+    EXPECT_NE(rename(*engine, "old", old_uuid, "data").find("there is a volume data"),
+              std::string::npos);
+    EXPECT_EQ(rename(*engine, "old", old_uuid, "new"), "");
+    EXPECT_EQ(rename(*engine, "old", old_uuid, "new"), "") << "a second time";
+    ASSERT_EQ(engine->pools()[0].retained.size(), 1U);
+    EXPECT_EQ(engine->pools()[0].retained[0].name, "new");
+  }
+  // What is remembered for a pool that is late follows, and the old name is free.
+  const std::string here = directory + "/bulk";
+  fs::rename(here, here + ".away");
+  {
+    const auto engine = open_late({volume("new"), volume("old")});
+    EXPECT_EQ(engine->find("new")->identity().uuid, old_uuid);
+    EXPECT_TRUE(engine->find("old")->identity().uuid.is_nil());
+  }
+  fs::rename(here + ".away", here);
+  const auto engine = open({volume("data"), volume("new"), volume("old")});
+  EXPECT_EQ(engine->find("new")->identity().uuid, old_uuid);
+  EXPECT_EQ(read(*engine->find("new")), 0x42);
+  EXPECT_NE(engine->find("old")->identity().uuid, old_uuid);
+  EXPECT_EQ(read(*engine->find("old")), 0) << "a new one, beside the image of that name";
+}
+
+TEST_F(Retained, AnImageIsAdoptedWhileNobodyHasItOpen) {
+  const std::string path = directory + "/bulk/copied.raw";
+  std::ofstream(path, std::ios::binary) << std::string(1 << 20, 'x');
+  Uuid uuid;
+  {
+    const auto engine = open({volume("data")});
+    {
+      const std::ifstream reader(path);
+      EXPECT_NE(adopt(*engine, "copied", "copied.raw").find("is in use by another process"),
+                std::string::npos);
+    }
+    EXPECT_NE(adopt(*engine, "copied", "none.raw").find("No such file"), std::string::npos);
+    EXPECT_NE(adopt(*engine, "copied", "../copied.raw").find("must lie in"), std::string::npos);
+    EXPECT_EQ(adopt(*engine, "copied", "copied.raw"), "");
+    EXPECT_EQ(adopt(*engine, "copied", "copied.raw"), "") << "a second time";
+    const auto retained = engine->pools()[0].retained;
+    const auto found = std::ranges::find(retained, "copied", &RetainedVolume::name);
+    ASSERT_NE(found, retained.end());
+    uuid = found->uuid;
+  }
+  {
+    const auto engine = open({volume("data"), volume("copied")});
+    EXPECT_EQ(engine->find("copied")->identity().uuid, uuid);
+    EXPECT_EQ(read(*engine->find("copied")), 'x');
+    write(*engine->find("copied"), 'y');
+  }
+  std::ifstream file(path, std::ios::binary);
+  const std::string now{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_EQ(now.substr(0, 7 * 4096), std::string(7 * 4096, 'x'));
+  EXPECT_EQ(now.substr(7 * 4096, 4096), std::string(4096, 'y'));
+}
+
+// One that the configuration names, and that could not be made because its image was there.
+TEST_F(Retained, AnAdoptedImageIsServedWhereItIsNamedAlready) {
+  const std::string path = directory + "/bulk/wanted.raw";
+  std::ofstream(path, std::ios::binary) << std::string(1 << 20, 'x');
+  const auto engine = open_late({volume("data"), volume("wanted")});
+  EXPECT_NE(engine->find("wanted")->state(), VolumeState::online);
+  EXPECT_EQ(adopt(*engine, "wanted", "wanted.raw"), "");
+  EXPECT_TRUE(engine->settle(std::chrono::seconds(60)));
+  ASSERT_EQ(engine->find("wanted")->state(), VolumeState::online)
+      << engine->find("wanted")->condition().reason;
+  EXPECT_EQ(read(*engine->find("wanted")), 'x');
 }
 
 TEST_F(Retained, WhatSomebodyElseUsesIsNotDestroyed) {
