@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <initializer_list>
 #include <map>
 #include <utility>
 
@@ -216,31 +218,100 @@ class Builder {
 
   void read_pool(const std::string& name, SectionReader& reader) {
     const auto kind = reader.choice("kind");
-    if (reader.is_later("kind")) return;
     reader.check_keys();
-    (void)reader.choice("provisioning");  // thick is the only one and the default
     Pool pool;
     pool.name = name;
     pool.at = reader.at();
     if (kind && kind->value == "memory") {
       pool.kind = Pool::Kind::memory;
-      for (const string_view key : {"directory", "provisioning", "uuid"}) {
-        if (!reader.has(key)) continue;
-        report_.error(reader.at(key), reader.path_of(key),
-                      "a pool of kind memory has none; remove it.");
-      }
+      refuse_keys(reader, "memory",
+                  {"directory", "provisioning", "reserve", "warn_at", "uuid", "layout",
+                   "chunk_size", "members"});
       report_.warning(
           kind->at, reader.path_of("kind"),
           "memory loses everything at each stop; use it for tests and benchmarks only.");
-    } else if (kind && reader.lacks("directory")) {
-      report_.error(reader.at(), reader.path(),
-                    "\"directory\" is missing; add directory: /srv/forebay/NAME.");
+    } else if (kind && kind->value == "device") {
+      pool.kind = Pool::Kind::device;
+      refuse_keys(reader, "device", {"directory", "provisioning", "reserve"});
+      read_members(pool, reader);
+    } else if (kind) {
+      refuse_keys(reader, "file", {"layout", "chunk_size", "members"});
+      if (reader.lacks("directory")) {
+        report_.error(reader.at(), reader.path(),
+                      "\"directory\" is missing; add directory: /srv/forebay/NAME.");
+      }
     }
     assign(pool.directory, reader.parsed("directory", [](string_view text) {
       return parse_path(text, max_directory_bytes);
     }));
     pool.uuid = reader.parsed("uuid", parse_uuid);
+    read_space(pool, reader);
     config().pools.emplace(name, std::move(pool));
+  }
+
+  // What a pool of that kind does not have.
+  void refuse_keys(SectionReader& reader, string_view kind,
+                   std::initializer_list<string_view> keys) {
+    for (const string_view key : keys) {
+      if (!reader.has(key)) continue;
+      report_.error(reader.at(key), reader.path_of(key),
+                    fmt::format("a pool of kind {} has none; remove it.", kind));
+    }
+  }
+
+  void read_members(Pool& pool, SectionReader& reader) {
+    const auto layout = reader.choice("layout");
+    if (layout) {
+      pool.layout = {layout->value == "single"   ? Pool::Layout::single
+                     : layout->value == "linear" ? Pool::Layout::linear
+                                                 : Pool::Layout::stripe,
+                     layout->at};
+    } else if (reader.lacks("layout")) {
+      report_.error(reader.at(), reader.path(),
+                    "\"layout\" is missing; add layout: single, linear or stripe.");
+    }
+    pool.chunk_size = reader.size("chunk_size");
+    if (pool.chunk_size && !std::has_single_bit(pool.chunk_size->value.value)) {
+      report_.error(pool.chunk_size->at, reader.path_of("chunk_size"),
+                    "is not a power of two; use for example 256KiB.");
+    } else if (pool.chunk_size && layout && pool.layout.value != Pool::Layout::stripe) {
+      report_.error(reader.at("chunk_size"), reader.path_of("chunk_size"),
+                    fmt::format("layout {} has none; remove it.", layout->value));
+    }
+    if (auto members = reader.paths("members", max_path_bytes)) {
+      pool.members = std::move(*members);
+      const std::size_t count = pool.members.size();
+      if (layout && pool.layout.value == Pool::Layout::single && count != 1) {
+        report_.error(reader.at("members"), reader.path_of("members"),
+                      "layout single has exactly one member.");
+      } else if (layout && pool.layout.value == Pool::Layout::stripe && count < 2) {
+        report_.error(reader.at("members"), reader.path_of("members"),
+                      "layout stripe has at least two members.");
+      }
+    } else if (reader.lacks("members")) {
+      report_.error(reader.at(), reader.path(),
+                    "\"members\" is missing; add members: [/dev/disk/by-id/...].");
+    }
+  }
+
+  void read_space(Pool& pool, SectionReader& reader) {
+    constexpr std::uint32_t usual_warning = 80;
+    const auto provisioning = reader.choice("provisioning");
+    if (provisioning) {
+      pool.provisioning = {
+          provisioning->value == "thin" ? Pool::Provisioning::thin : Pool::Provisioning::thick,
+          provisioning->at};
+    }
+    assign(pool.reserve, reader.size("reserve"));
+    pool.warn_at = reader.percent("warn_at");
+    if (pool.kind != Pool::Kind::file || pool.provisioning.value != Pool::Provisioning::thin)
+      return;
+    if (reader.lacks("reserve")) {
+      report_.error(pool.provisioning.at, reader.path_of("provisioning"),
+                    "thin needs a reserve, which stays free so that what has been answered can "
+                    "always be written; add reserve: 20GiB.");
+    }
+    if (reader.lacks("warn_at")) pool.warn_at = {.value = usual_warning, .at = {}};
   }
 
   void read_volume(const std::string& name, SectionReader& reader) {

@@ -117,14 +117,26 @@ struct CacheDevice {
 
 struct Pool {
   enum class Kind {
-    file,    // a labelled directory of fully allocated image files
+    file,    // a labelled directory of image files
+    device,  // labelled disks
     memory,  // tests and benchmarks only: empty after each start
   };
+  enum class Layout { single, linear, stripe };
   std::string name;
   Position at;
   Kind kind = Kind::file;
   Located<std::string> directory;             // absolute, normal form; kind file only
-  std::optional<Located<engine::Uuid>> uuid;  // kind file; any other pool there is refused
+  std::optional<Located<engine::Uuid>> uuid;  // not of kind memory; any other pool is refused
+  // Of kind device alone.
+  Located<Layout> layout{};
+  std::optional<Located<engine::ByteCount>> chunk_size;  // of a stripe; else as it was made
+  std::vector<Located<std::string>> members;             // their paths, in any order
+  // Of kind file alone. Of volumes that are made from now on.
+  enum class Provisioning { thick, thin };
+  Located<Provisioning> provisioning{};
+  Located<engine::ByteCount> reserve{};  // of the file system, stays free; thin: always written
+  // Not of kind memory. Percent that, in use, is worth a warning; thin: 80 unless written.
+  std::optional<Located<std::uint32_t>> warn_at;
 };
 
 struct VolumeCache {

@@ -24,10 +24,9 @@ constexpr std::array<string_view, 1> protocols{"nvme-tcp"};
 constexpr std::array<string_view, 1> later_protocols{"iscsi"};
 constexpr std::array<string_view, 3> discoveries{"also", "only", "none"};
 constexpr std::array<string_view, 3> digests{"permitted", "required", "refused"};
-constexpr std::array<string_view, 2> pool_kinds{"file", "memory"};
-constexpr std::array<string_view, 1> later_pool_kinds{"device"};
-constexpr std::array<string_view, 1> provisionings{"thick"};
-constexpr std::array<string_view, 1> later_provisionings{"thin"};
+constexpr std::array<string_view, 3> pool_kinds{"file", "device", "memory"};
+constexpr std::array<string_view, 3> layouts{"single", "linear", "stripe"};
+constexpr std::array<string_view, 2> provisionings{"thick", "thin"};
 constexpr std::array<string_view, 3> granularities{"byte", "cache-line", "page"};
 constexpr std::array<string_view, 5> cache_modes{"write-back", "write-through", "write-around",
                                                  "pass-through", "read-only"};
@@ -84,15 +83,15 @@ constexpr Key cache_device_keys[] = {
 };
 
 constexpr Key pool_keys[] = {
-    {"kind", Kind::choice, required, 0, 0, pool_kinds, later_pool_kinds, "kind: file"},
+    {"kind", Kind::choice, required, 0, 0, pool_kinds, {}, "kind: file"},
     {"directory", Kind::text},
     {"uuid", Kind::text},
-    {"provisioning", Kind::choice, optional, 0, 0, provisionings, later_provisionings},
-    {"warn_at", Kind::text, later},
-    {"reserve", Kind::text, later},
-    {"layout", Kind::text, later},
-    {"chunk_size", Kind::text, later},
-    {"members", Kind::text, later},
+    {"provisioning", Kind::choice, optional, 0, 0, provisionings},
+    {"reserve", Kind::size, optional, mib, 1024 * tib},
+    {"warn_at", Kind::percent, optional, 1, 100},
+    {"layout", Kind::choice, optional, 0, 0, layouts},
+    {"chunk_size", Kind::size, optional, 4 * kib, 16 * mib},
+    {"members", Kind::paths, optional, 1, 64},
 };
 
 constexpr Key volume_keys[] = {

@@ -22,6 +22,7 @@ enum class Kind {
   percent,   // min ... max, whole, with "%"
   choice,    // one of `choices`
   names,     // a list of names
+  paths,     // a list of absolute paths, see parse_path(); min ... max of them
   range,     // [first, last], both within min ... max
   cpus,      // a CPU list as the kernel writes it: "2-3,6"
 };

@@ -306,6 +306,41 @@ std::optional<std::vector<Located<std::string>>> SectionReader::names(string_vie
   return names;
 }
 
+std::optional<std::vector<Located<std::string>>> SectionReader::paths(string_view key,
+                                                                      std::size_t max_bytes) {
+  const Node::Entry* entry = find(key);
+  if (entry == nullptr || entry->value.kind == Node::Kind::reported) return std::nullopt;
+  const Key& rule = key_of(section_, key);
+  const std::string path = path_of(key);
+  const std::vector<Node>& items = entry->value.items;
+  if (entry->value.kind != Node::Kind::sequence || items.size() < rule.min ||
+      items.size() > rule.max) {
+    report_.error(entry->value.kind == Node::Kind::null ? entry->at : entry->value.at, path,
+                  fmt::format("is not a list of {} to {} paths; write them in brackets.", rule.min,
+                              rule.max));
+    return std::nullopt;
+  }
+  std::vector<Located<std::string>> paths;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const std::string item_path = fmt::format("{}[{}]", path, i);
+    paths.emplace_back();
+    if (!expect_scalar(report_, items[i], item_path) ||
+        !expect_string(report_, items[i], item_path)) {
+      continue;
+    }
+    const auto parsed = parse_path(items[i].text, max_bytes);
+    if (!parsed) {
+      report_.error(items[i].at, item_path, parsed.error().text);
+    } else if (std::ranges::count(paths, parsed.value(), &Located<std::string>::value) > 0) {
+      report_.error(items[i].at, item_path,
+                    fmt::format("{} is named twice; remove one.", in_quotes(parsed.value())));
+    } else {
+      paths.back() = {parsed.value(), items[i].at};
+    }
+  }
+  return paths;
+}
+
 std::optional<std::pair<std::uint64_t, std::uint64_t>> SectionReader::range(string_view key) {
   const Node::Entry* entry = find(key);
   if (entry == nullptr || entry->value.kind == Node::Kind::reported) return std::nullopt;

@@ -50,6 +50,9 @@ class SectionReader {
   // Each name once; a bad one is reported and stands at line 0, so that the others keep their
   // index.
   [[nodiscard]] std::optional<std::vector<Located<std::string>>> names(std::string_view key);
+  // The same of paths, in normal form.
+  [[nodiscard]] std::optional<std::vector<Located<std::string>>> paths(std::string_view key,
+                                                                       std::size_t max_bytes);
   [[nodiscard]] std::optional<std::pair<std::uint64_t, std::uint64_t>> range(std::string_view key);
   // The node of a key that is a section or a map of names; an empty map if absent.
   [[nodiscard]] const Node& node(std::string_view key) const;

@@ -55,6 +55,7 @@ class Validator {
     check_memory();
     check_addresses();
     check_pools();
+    check_members();
     check_cache_devices();
     for (const auto& [name, volume] : config_.volumes) check_volume(volume);
     for (const auto& [nqn, subsystem] : config_.subsystems) check_subsystem(subsystem);
@@ -126,6 +127,30 @@ class Validator {
                     fmt::format("is the directory of pool {} already (line {}); give each pool its "
                                 "own.",
                                 in_quotes(first->name), first->directory.at.line));
+    }
+  }
+
+  // One disk is no two things.
+  void check_members() {
+    std::map<std::string, const Pool*> by_path;
+    for (const auto& [name, pool] : config_.pools) {
+      for (std::size_t i = 0; i < pool.members.size(); ++i) {
+        const Located<std::string>& member = pool.members[i];
+        if (member.at.line == 0) continue;
+        const std::string path = fmt::format("{}.members[{}]", join_path("pools", name), i);
+        const auto [other, fresh] = by_path.emplace(member.value, &pool);
+        if (!fresh) {
+          report_.error(member.at, path,
+                        fmt::format("is a member of pool {} already; remove one.",
+                                    in_quotes(other->second->name)));
+        }
+        for (const auto& [cache, device] : config_.cache_devices) {
+          if (device.path.at.line == 0 || device.path.value != member.value) continue;
+          report_.error(member.at, path,
+                        fmt::format("is the path of cache device {} (line {}); remove one.",
+                                    in_quotes(cache), device.path.at.line));
+        }
+      }
     }
   }
 

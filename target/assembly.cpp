@@ -42,6 +42,30 @@ nvmf::DigestPolicy digests_of(config::Digests digests) {
   return nvmf::DigestPolicy::permitted;
 }
 
+engine::PoolSpec::Kind kind_of(config::Pool::Kind kind) {
+  switch (kind) {
+    case config::Pool::Kind::file:
+      return engine::PoolSpec::Kind::file;
+    case config::Pool::Kind::device:
+      return engine::PoolSpec::Kind::device;
+    case config::Pool::Kind::memory:
+      return engine::PoolSpec::Kind::memory;
+  }
+  return engine::PoolSpec::Kind::memory;
+}
+
+engine::format::MemberLayout layout_of(config::Pool::Layout layout) {
+  switch (layout) {
+    case config::Pool::Layout::single:
+      return engine::format::MemberLayout::single;
+    case config::Pool::Layout::linear:
+      return engine::format::MemberLayout::linear;
+    case config::Pool::Layout::stripe:
+      return engine::format::MemberLayout::stripe;
+  }
+  return engine::format::MemberLayout::single;
+}
+
 engine::PmemGranularity granularity_of(config::Require require) {
   switch (require) {
     case config::Require::byte:
@@ -156,12 +180,20 @@ std::vector<engine::CacheSpec> cache_specs(const config::Config& config) {
 std::vector<engine::PoolSpec> pool_specs(const config::Config& config) {
   std::vector<engine::PoolSpec> specs;
   for (const auto& [name, pool] : config.pools) {
-    const bool is_file = pool.kind == config::Pool::Kind::file;
-    specs.push_back(
-        {.name = name,
-         .kind = is_file ? engine::PoolSpec::Kind::file : engine::PoolSpec::Kind::memory,
-         .directory = pool.directory.value,
-         .uuid = value_of(pool.uuid)});
+    engine::PoolSpec spec{
+        .name = name,
+        .kind = kind_of(pool.kind),
+        .directory = pool.directory.value,
+        .uuid = value_of(pool.uuid),
+        .provisioning = pool.provisioning.value == config::Pool::Provisioning::thin
+                            ? engine::Provisioning::thin
+                            : engine::Provisioning::thick,
+        .reserve = pool.reserve.value,
+        .warn_at = value_of(pool.warn_at)};
+    for (const auto& member : pool.members) spec.members.push_back(member.value);
+    if (pool.kind == config::Pool::Kind::device) spec.layout = layout_of(pool.layout.value);
+    spec.chunk = value_of(pool.chunk_size);
+    specs.push_back(std::move(spec));
   }
   return specs;
 }

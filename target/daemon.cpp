@@ -48,9 +48,10 @@ std::string known_volumes_file() {
   return {};
 }
 
-bool has_file_pool(const config::Config& config) {
-  return std::any_of(config.pools.begin(), config.pools.end(),
-                     [](const auto& pool) { return pool.second.kind == config::Pool::Kind::file; });
+bool has_pool_on_disk(const config::Config& config) {
+  return std::any_of(config.pools.begin(), config.pools.end(), [](const auto& pool) {
+    return pool.second.kind != config::Pool::Kind::memory;
+  });
 }
 
 const char* name_of(engine::VolumeState state) {
@@ -70,7 +71,15 @@ const char* name_of(engine::VolumeState state) {
 }
 
 const char* name_of(engine::PoolSpec::Kind kind) {
-  return kind == engine::PoolSpec::Kind::file ? "file" : "memory";
+  switch (kind) {
+    case engine::PoolSpec::Kind::file:
+      return "file";
+    case engine::PoolSpec::Kind::device:
+      return "device";
+    case engine::PoolSpec::Kind::memory:
+      return "memory";
+  }
+  return "memory";
 }
 
 // " (3 retries, next in 8 s)"; empty while the next one is only a look away.
@@ -141,7 +150,7 @@ void Daemon::check_descriptor_limit() const {
 void Daemon::open_engine() {
   engine_ = engine::Engine::open(
       pool_specs(config_), volume_specs(config_),
-      {.known_volumes_file = has_file_pool(config_) ? known_volumes_file() : std::string(),
+      {.known_volumes_file = has_pool_on_disk(config_) ? known_volumes_file() : std::string(),
        .patience = pool_patience,
        .caches = cache_specs(config_),
        .memory = &memory_});
@@ -216,6 +225,33 @@ engine::Result<void, std::string> Daemon::start_control() {
     engine_->destroy(volume, *known, [volume, uuid, done = std::move(done)](auto did) {
       if (did) log_warn("volume={} uuid={} destroyed: its data is deleted", volume, uuid);
       done(std::move(did));
+    });
+  };
+  routes.rename = [this](const std::string& volume, const std::string& uuid, const std::string& to,
+                         control::ControlRoutes::Done done) {
+    const auto known = engine::Uuid::parse(uuid);
+    if (!known) return done("\"" + uuid + "\" is no UUID; status says which the volume has");
+    engine_->rename(volume, *known, to, [volume, uuid, to, done = std::move(done)](auto did) {
+      if (did) log_info("volume={} uuid={} renamed to={}", volume, uuid, to);
+      done(std::move(did));
+    });
+  };
+  routes.adopt = [this](const std::string& volume, const control::ControlRoutes::Adoption& wanted,
+                        control::ControlRoutes::AdoptDone done) {
+    if (wanted.block_size != 512 && wanted.block_size != 4096) {
+      return done("blocks are of 512 or 4096 bytes");
+    }
+    const engine::Adoption adoption{.name = volume,
+                                    .file = wanted.file,
+                                    .block_size = {static_cast<std::uint32_t>(wanted.block_size)}};
+    engine_->adopt(wanted.pool, adoption, [adoption, done = std::move(done)](auto did) {
+      if (!did) return done(did.error());
+      const engine::RetainedVolume& adopted = did.value();
+      log_info("volume={} uuid={} adopted file={}", adopted.name, adopted.uuid.text(),
+               adoption.file);
+      done(control::ControlRoutes::Adopted{.uuid = adopted.uuid.text(),
+                                           .size_bytes = adopted.size.value,
+                                           .provisioning = engine::text(adopted.provisioning)});
     });
   };
   routes.set_mode = [this](const std::string& volume, const std::string& mode,
@@ -310,6 +346,14 @@ void Daemon::log_troubles() {
     lines.push_back(config::format(trouble_of(config_, finding, config::Severity::error)));
   }
   for (const std::string& line : troubles_.news(std::move(lines))) log_warn("{}", line);
+  for (const auto& pool : engine_->pools()) {
+    if (pool.filling) {
+      filling_.insert(pool.name);
+    } else if (filling_.erase(pool.name) != 0) {
+      log_info("pool={} less than {}% of its file system is used again", pool.name,
+               pool.warn_at.value_or(0));
+    }
+  }
 }
 
 void Daemon::volume_changed(engine::Volume& volume) noexcept {
@@ -391,7 +435,14 @@ control::Status Daemon::status() const {
                             .open = pool.open,
                             .reason = pool.reason,
                             .size_bytes = pool.size.value,
-                            .free_bytes = pool.free.value});
+                            .free_bytes = pool.free.value,
+                            .promised_bytes = pool.promised.value,
+                            .provisioning = pool.kind == engine::PoolSpec::Kind::file
+                                                ? engine::text(pool.provisioning)
+                                                : "",
+                            .reserve_bytes = pool.reserve.value,
+                            .warn_at_percent = pool.warn_at.value_or(0),
+                            .filling = pool.filling});
     for (const auto& volume : pool.retained) {
       status.pools.back().retained.push_back(
           {.name = volume.name,

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -87,6 +88,7 @@ class Daemon final : private engine::VolumeObserver {
   std::unique_ptr<control::ControlServer> control_;
   std::atomic<bool> volumes_changed_{false};
   TroubleLog troubles_;
+  std::set<std::string> filling_;  // pools, when last looked at
   // At the last look; control thread.
   std::uint64_t memory_used_ = 0;
   std::uint64_t connections_closed_ = 0;

@@ -32,9 +32,19 @@ Place place_of(const config::Config& config, const engine::Finding& finding) {
     case About::known_volumes:
       break;
     case About::pool_directory:
+      if (pool().kind == config::Pool::Kind::device) {
+        const config::Position at =
+            pool().members.empty() ? config::Position{} : pool().members.front().at;
+        return {or_else(at, pool().at), "pools." + name + ".members"};
+      }
       return {or_else(pool().directory.at, pool().at), "pools." + name + ".directory"};
     case About::pool_uuid:
       return {pool().uuid ? pool().uuid->at : pool().at, "pools." + name + ".uuid"};
+    case About::pool_provisioning:
+      return {or_else(pool().provisioning.at, pool().at), "pools." + name + ".provisioning"};
+    case About::pool_warn_at:
+      return {pool().warn_at ? or_else(pool().warn_at->at, pool().at) : pool().at,
+              "pools." + name + ".warn_at"};
     case About::cache_device:
       return {or_else(device().path.at, device().at), "cache_devices." + name + ".path"};
     case About::cache_uuid:

@@ -62,12 +62,24 @@ int main(int argc, char** argv) {
   status->add_option("--wait", status_options.wait_seconds,
                      "Wait up to so many seconds for it to be healthy");
 
-  std::string directory;
+  cli::PoolInit wanted_pool;
   auto* pool = app.add_subcommand("pool", "Pools of local disks")->require_subcommand(1);
-  auto* init = pool->add_subcommand("init", "Make a directory a file pool: write its label");
-  init->add_option("directory", directory,
-                   "An empty directory on the file system that is to hold the volumes")
+  auto* init = pool->add_subcommand(
+      "init", "Make a directory a file pool, or disks a device pool: write their labels");
+  init->add_option("paths", wanted_pool.paths,
+                   "An empty directory on the file system that is to hold the volumes; or, with "
+                   "--layout, disks in their order, best by /dev/disk/by-id")
       ->required();
+  init->add_option(
+      "--layout", wanted_pool.layout,
+      "How disks are used: single, linear (one behind the other, more may be added) or "
+      "stripe");
+  init->add_option("--chunk-size", wanted_pool.chunk_size,
+                   "Of a stripe, a power of two from 4KiB to 16MiB; else 256KiB");
+  init->add_option("--overwrite", wanted_pool.overwrite,
+                   "What may be destroyed: the UUID that a refusal has named, or of a former pool; "
+                   "may be repeated")
+      ->allow_extra_args(false);
 
   std::string socket = status_options.socket;
   std::string volume_name;
@@ -84,6 +96,25 @@ int main(int argc, char** argv) {
   destroy->add_option("name", volume_name, "As status calls it, where it is retained")->required();
   destroy->add_option("--uuid", uuid, "Its UUID, as status shows it")->required();
   destroy->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+
+  std::string new_name;
+  auto* rename = volume->add_subcommand(
+      "rename", "Another name for a volume that the configuration does not name any more");
+  rename->add_option("name", volume_name, "As status calls it, where it is retained")->required();
+  rename->add_option("to", new_name, "Its new name, for the configuration")->required();
+  rename->add_option("--uuid", uuid, "Its UUID, as status shows it")->required();
+  rename->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+
+  cli::AdoptOptions adoption;
+  auto* adopt = volume->add_subcommand(
+      "adopt", "Make a raw image that lies in a pool's directory a volume of the pool");
+  adopt->add_option("name", adoption.name, "Of the volume, for the configuration")->required();
+  adopt->add_option("--pool", adoption.pool, "As the configuration calls it")->required();
+  adopt->add_option("--file", adoption.file, "The image, *.raw: stays where it is")->required();
+  adopt->add_option("--block-size", adoption.block_size, "What hosts will see: 512 or 4096")
+      ->check(CLI::IsMember({512, 4096}))
+      ->capture_default_str();
+  adopt->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
 
   std::string mode_name;
   auto* mode = app.add_subcommand("mode", "What a volume's cache does, changed while hosts use it");
@@ -134,6 +165,8 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   if (grow->parsed()) return cli::volume_grow(socket, volume_name, size);
   if (destroy->parsed()) return cli::volume_destroy(socket, volume_name, uuid);
+  if (rename->parsed()) return cli::volume_rename(socket, volume_name, new_name, uuid);
+  if (adopt->parsed()) return cli::volume_adopt(socket, adoption);
   if (mode->parsed()) return cli::volume_mode(socket, volume_name, mode_name);
   if (drain->parsed()) return cli::volume_drain(socket, volume_name);
   if (detach->parsed()) return cli::cache_detach(socket, volume_name);
@@ -142,5 +175,5 @@ int main(int argc, char** argv) {
   if (give_up->parsed()) return cli::volume_give_up_lost(socket, volume_name);
   if (abandon->parsed()) return cli::volume_abandon(socket, volume_name, cache);
   if (status->parsed()) return show_status(status_options);
-  return cli::pool_init(directory);
+  return cli::pool_init(wanted_pool);
 }

@@ -132,6 +132,18 @@ std::string notes(const json::value& status) {
     out += fmt::format("- cache {}: {}\n", text(cache, "name"), text(cache, "note"));
   }
   for (const auto& pool : list(status, "pools")) {
+    if (!flag(pool, "filling")) continue;
+    out +=
+        fmt::format("- pool {}: {}% of its file system is used or promised: {} of {} are free",
+                    text(pool, "name"), number(pool, "warn_at_percent"),
+                    size_text(number(pool, "free_bytes")), size_text(number(pool, "size_bytes")));
+    if (const auto promised = number(pool, "promised_bytes"); promised != 0) {
+      out += fmt::format(", {} of that for what waits in caches", size_text(promised));
+    }
+    const auto reserve = number(pool, "reserve_bytes");
+    out += reserve == 0 ? "\n" : fmt::format(", {} are kept\n", size_text(reserve));
+  }
+  for (const auto& pool : list(status, "pools")) {
     const std::size_t retained = list(pool, "retained").size();
     if (retained == 0) continue;
     out += fmt::format(

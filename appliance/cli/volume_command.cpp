@@ -39,6 +39,30 @@ int volume_destroy(const std::string& socket, const std::string& name, const std
   return 0;
 }
 
+int volume_rename(const std::string& socket, const std::string& name, const std::string& to,
+                  const std::string& uuid) {
+  if (!ask_volume(socket, name, "rename", {{"uuid", uuid}, {"to", to}})) return 1;
+  fmt::print(
+      "volume {0} ({1}) is called {2} now, with the same data. Name it so in the configuration.\n",
+      name, uuid, to);
+  return 0;
+}
+
+int volume_adopt(const std::string& socket, const AdoptOptions& options) {
+  const auto answer = answer_of(
+      socket, "volumes", options.name, "adopt",
+      {{"pool", options.pool}, {"file", options.file}, {"block_size", options.block_size}});
+  if (!answer) return 1;
+  const engine::ByteCount size{answer->at("size_bytes").to_number<std::uint64_t>()};
+  fmt::print(
+      "volume {} of pool {} is {} as it is: UUID {}, {}, blocks of {}. It is served when the "
+      "configuration names it, with size: {} or more.\n",
+      options.name, options.pool, options.file, std::string_view(answer->at("uuid").as_string()),
+      std::string_view(answer->at("provisioning").as_string()), options.block_size,
+      config::size_text(size));
+  return 0;
+}
+
 int volume_mode(const std::string& socket, const std::string& name, const std::string& mode) {
   if (!ask_volume(socket, name, "mode", {{"mode", mode}})) return 1;
   fmt::print(

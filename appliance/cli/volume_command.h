@@ -1,6 +1,8 @@
-// forebayctl volume grow and destroy, mode, drain: what is done to a volume of a running daemon.
+// forebayctl volume grow, destroy, rename and adopt, mode, drain: what is done to a volume of a
+// running daemon.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace cli {
@@ -11,6 +13,17 @@ namespace cli {
 // Deletes the data of a volume that the configuration does not name any more. As above.
 [[nodiscard]] int volume_destroy(const std::string& socket, const std::string& name,
                                  const std::string& uuid);
+// Another name for one that the configuration does not name any more. As above.
+[[nodiscard]] int volume_rename(const std::string& socket, const std::string& name,
+                                const std::string& to, const std::string& uuid);
+// Makes an image that lies in a pool's directory a volume of it. As above.
+struct AdoptOptions {
+  std::string name;
+  std::string pool;
+  std::string file;
+  std::uint32_t block_size = 4096;
+};
+[[nodiscard]] int volume_adopt(const std::string& socket, const AdoptOptions& options);
 // What its cache does from now on: write-back, write-through ... As above.
 [[nodiscard]] int volume_mode(const std::string& socket, const std::string& name,
                               const std::string& mode);

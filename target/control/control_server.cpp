@@ -69,9 +69,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
       return change(known, request.body());
     }
     respond(http::status::not_found,
-            error_body(
-                "no such resource; known: /v1/status, /v1/volumes/NAME/ with grow, destroy, mode, "
-                "drain, detach, attach, abandon or give-up-lost, and /v1/caches/NAME/retire"));
+            error_body("no such resource; known: /v1/status, /v1/volumes/NAME/ with grow, destroy, "
+                       "rename, adopt, mode, drain, detach, attach, abandon or give-up-lost, and "
+                       "/v1/caches/NAME/retire"));
   }
 
   // What something can be asked of.
@@ -89,7 +89,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     bool (Exchange::*begin)(const boost::json::object& wanted);
     const char* body;
   };
-  static const std::array<Change, 9> changes;
+  static const std::array<Change, 11> changes;
 
   void change(const Change& change, const std::string& body) {
     boost::system::error_code error;
@@ -111,18 +111,33 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   }
 
   bool grow(const boost::json::object& wanted) {
-    const auto* size = wanted.if_contains("size_bytes");
-    boost::system::error_code error;
-    const auto bytes = size == nullptr ? 0 : size->to_number<std::uint64_t>(error);
-    if (size == nullptr || error) return false;
-    routes_.grow(target_name_, bytes, answer_when_done());
-    return true;
+    const auto bytes = number_in(wanted, "size_bytes");
+    if (bytes) routes_.grow(target_name_, *bytes, answer_when_done());
+    return bytes.has_value();
   }
 
   bool destroy(const boost::json::object& wanted) {
     const auto uuid = text_in(wanted, "uuid");
     if (uuid) routes_.destroy(target_name_, *uuid, answer_when_done());
     return uuid.has_value();
+  }
+
+  bool rename(const boost::json::object& wanted) {
+    const auto uuid = text_in(wanted, "uuid");
+    const auto to = text_in(wanted, "to");
+    if (!uuid || !to) return false;
+    routes_.rename(target_name_, *uuid, *to, answer_when_done());
+    return true;
+  }
+
+  bool adopt(const boost::json::object& wanted) {
+    const auto pool = text_in(wanted, "pool");
+    const auto file = text_in(wanted, "file");
+    const auto block_size = number_in(wanted, "block_size");
+    if (!pool || !file || !block_size) return false;
+    routes_.adopt(target_name_, {.pool = *pool, .file = *file, .block_size = *block_size},
+                  answer_when_adopted());
+    return true;
   }
 
   bool set_mode(const boost::json::object& wanted) {
@@ -164,6 +179,15 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     return std::string(value->get_string().data(), value->get_string().size());
   }
 
+  static std::optional<std::uint64_t> number_in(const boost::json::object& object,
+                                                const char* key) {
+    const auto* value = object.if_contains(key);
+    if (value == nullptr) return std::nullopt;
+    boost::system::error_code error;
+    const auto number = value->to_number<std::uint64_t>(error);
+    return error ? std::nullopt : std::optional(number);
+  }
+
   bool drain(const boost::json::object& wanted) {
     const auto* cancel = wanted.if_contains("cancel");
     if (cancel == nullptr || !cancel->is_bool()) return false;
@@ -175,6 +199,17 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     return [self = shared_from_this()](const auto& done) {
       self->answer_later(done ? http::status::ok : http::status::conflict,
                          done ? "{}" : error_body(done.error()));
+    };
+  }
+
+  ControlRoutes::AdoptDone answer_when_adopted() {
+    return [self = shared_from_this()](const auto& done) {
+      if (!done) return self->answer_later(http::status::conflict, error_body(done.error()));
+      const ControlRoutes::Adopted& adopted = done.value();
+      self->answer_later(http::status::ok, boost::json::serialize(boost::json::object{
+                                               {"uuid", adopted.uuid},
+                                               {"size_bytes", adopted.size_bytes},
+                                               {"provisioning", adopted.provisioning}}));
     };
   }
 
@@ -232,9 +267,12 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   http::response<http::string_body> response_;
 };
 
-const std::array<Exchange::Change, 9> Exchange::changes{
+const std::array<Exchange::Change, 11> Exchange::changes{
     {{volume_kind, "grow", &Exchange::grow, R"({"size_bytes": N})"},
      {volume_kind, "destroy", &Exchange::destroy, R"({"uuid": UUID})"},
+     {volume_kind, "rename", &Exchange::rename, R"({"uuid": UUID, "to": NAME})"},
+     {volume_kind, "adopt", &Exchange::adopt,
+      R"({"pool": POOL, "file": FILE, "block_size": 512 or 4096})"},
      {volume_kind, "mode", &Exchange::set_mode, R"({"mode": "write-back"}, or another mode)"},
      {volume_kind, "drain", &Exchange::drain, R"({"cancel": false}, or true)"},
      {volume_kind, "detach", &Exchange::detach, "{}"},

@@ -6,6 +6,9 @@
 //   POST /v1/volumes/NAME/detach {}                          the same; drain {"cancel": true} ends
 //   it
 //
+//   POST /v1/volumes/NAME/rename {"uuid": UUID, "to": NAME}   of one that is retained
+//   POST /v1/volumes/NAME/adopt  {"pool": POOL, "file": FILE, "block_size": N}   answered with
+//   {"uuid": UUID, "size_bytes": N, "provisioning": "thin"}
 //   POST /v1/volumes/NAME/attach {"cache": "pmem1"}     to that cache device
 //   POST /v1/caches/NAME/retire  {}                     answered when begun; see status
 //   POST /v1/volumes/NAME/give-up-lost {}               what stops its write-back
@@ -14,6 +17,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -28,6 +32,12 @@ struct ControlRoutes {
   struct Abandoned {
     std::string what_is_left;  // of the volume, and how much is lost
   };
+  struct Adopted {
+    std::string uuid;
+    std::uint64_t size_bytes = 0;
+    std::string provisioning;
+  };
+  using AdoptDone = std::function<void(engine::Result<Adopted, std::string>)>;
   using AbandonDone = std::function<void(engine::Result<Abandoned, std::string>)>;
 
   std::function<std::string()> status;  // a JSON object
@@ -35,6 +45,15 @@ struct ControlRoutes {
   // sentence.
   std::function<void(const std::string& volume, std::uint64_t size_bytes, Done done)> grow;
   std::function<void(const std::string& volume, const std::string& uuid, Done done)> destroy;
+  std::function<void(const std::string& volume, const std::string& uuid, const std::string& to,
+                     Done done)>
+      rename;
+  struct Adoption {
+    std::string pool;
+    std::string file;
+    std::uint64_t block_size = 0;
+  };
+  std::function<void(const std::string& volume, const Adoption& adoption, AdoptDone done)> adopt;
   std::function<void(const std::string& volume, const std::string& mode, Done done)> set_mode;
   std::function<void(const std::string& volume, bool cancel, Done done)> drain;
   std::function<void(const std::string& volume, Done done)> detach;

@@ -47,6 +47,11 @@ json::object value_of(const PoolStatus& p) {
           {"reason", p.reason},
           {"size_bytes", p.size_bytes},
           {"free_bytes", p.free_bytes},
+          {"promised_bytes", p.promised_bytes},
+          {"provisioning", p.provisioning},
+          {"reserve_bytes", p.reserve_bytes},
+          {"warn_at_percent", p.warn_at_percent},
+          {"filling", p.filling},
           {"retained", list_of(p.retained)}};
 }
 

@@ -33,6 +33,11 @@ struct PoolStatus {
   std::string reason;  // why it is not open, or does not answer
   std::uint64_t size_bytes = 0;
   std::uint64_t free_bytes = 0;
+  std::uint64_t promised_bytes = 0;   // of those, to what is answered and not written there yet
+  std::string provisioning{};         // of new volumes: thick, thin; empty: a pool in memory
+  std::uint64_t reserve_bytes = 0;    // that stay free
+  std::uint32_t warn_at_percent = 0;  // of the size, used or promised; 0: never
+  bool filling = false;               // so much is
   std::vector<RetainedVolume> retained{};
 };
 

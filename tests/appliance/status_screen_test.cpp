@@ -82,12 +82,39 @@ TEST_F(StatusScreen, ListsWhatTheConfigurationDoesNotNameAnyMore) {
                    {"reason", ""},
                    {"size_bytes", 100},
                    {"free_bytes", 50},
+                   {"filling", false},
                    {"retained", json::array{old}}});
   EXPECT_THAT(screen(), HasSubstr("\n- pool bulk: 1 volume that the configuration does not name is "
                                   "retained: served again when named, deleted by forebayctl volume "
                                   "destroy NAME --uuid UUID\n"));
   EXPECT_THAT(screen(), testing::ContainsRegex("old +1.0 MiB +4096 +- +- +in its cache +bulk +"
                                                "retained +77a1\n"));
+}
+
+TEST_F(StatusScreen, SaysThatAPoolIsFilling) {
+  json::object pool{{"name", "bulk"},
+                    {"kind", "file"},
+                    {"open", true},
+                    {"reason", ""},
+                    {"size_bytes", 100ULL << 30},
+                    {"free_bytes", 30ULL << 30},
+                    {"promised_bytes", 0},
+                    {"reserve_bytes", 0},
+                    {"warn_at_percent", 70},
+                    {"filling", true},
+                    {"retained", json::array{}}};
+  pools.push_back(pool);
+  EXPECT_THAT(screen(),
+              HasSubstr("\n- pool bulk: 70% of its file system is used or promised: 30 GiB "
+                        "of 100 GiB are free\n"));
+  pool["promised_bytes"] = 5ULL << 30;
+  pool["reserve_bytes"] = 20ULL << 30;
+  pools[0] = pool;
+  EXPECT_THAT(screen(), HasSubstr("30 GiB of 100 GiB are free, 5.0 GiB of that for what waits in "
+                                  "caches, 20 GiB are kept\n"));
+  pool["filling"] = false;
+  pools[0] = pool;
+  EXPECT_THAT(screen(), Not(HasSubstr("used or promised")));
 }
 
 TEST_F(StatusScreen, ListsWhatIsLostByBlocks) {

@@ -58,15 +58,6 @@ TEST(Build, KeysOfLaterFeaturesAreRefusedNotIgnored) {
         "nvme-tcp, or remove it."}},
       {"listeners:\n  a: {protocol: nvme-tcp, address: 10.0.0.1, tls: required}\n",
        {"f.yaml:4:46: listeners.a.tls: not supported by this version yet; remove it."}},
-      {"pools:\n  p: {kind: device, layout: stripe, members: [/dev/a]}\n",
-       {"f.yaml:4:13: pools.p.kind: device is not supported by this version yet; use one of file, "
-        "memory, or remove it."}},
-      {"pools:\n  p: {kind: file, directory: /p, provisioning: thin, warn_at: 80%, reserve: "
-       "20GiB}\n",
-       {"f.yaml:4:48: pools.p.provisioning: thin is not supported by this version yet; use thick, "
-        "or remove it.",
-        "f.yaml:4:54: pools.p.warn_at: not supported by this version yet; remove it.",
-        "f.yaml:4:68: pools.p.reserve: not supported by this version yet; remove it."}},
       {"pools: {p: {kind: file, directory: /p}}\nvolumes:\n  v:\n    pool: p\n    size: 1GiB\n    "
        "qos: {}\n",
        {"f.yaml:8:5: volumes.v.qos: not supported by this version yet; remove it."}},
@@ -486,7 +477,43 @@ TEST(Build, AMistypedChoiceHidesNoOtherErrorOfItsEntry) {
       {"pools:\n  p: {kind: files, directory: bulk, warn: 1}\n",
        {"f.yaml:4:13: pools.p.kind: unknown value \"files\"; did you mean \"file\"?",
         "f.yaml:4:31: pools.p.directory: \"bulk\" is not an absolute path; begin with \"/\".",
-        "f.yaml:4:37: pools.p.warn: unknown key; known: kind, directory, uuid, provisioning."}},
+        "f.yaml:4:37: pools.p.warn: unknown key; did you mean \"warn_at\"?"}},
+  });
+}
+
+TEST(Build, AThinPoolHasAReserveAndAWarning) {
+  const auto pool = [](std::string_view keys) {
+    const auto outcome = parse_text(
+        std::string(heading) + "pools: {p: {kind: file, directory: /p" + std::string(keys) + "}}\n",
+        "f.yaml");
+    EXPECT_TRUE(outcome.config.has_value()) << keys;
+    return outcome.config ? outcome.config->pools.at("p") : Pool{};
+  };
+  using Provisioning = Pool::Provisioning;
+  EXPECT_EQ(pool("").provisioning.value, Provisioning::thick);
+  EXPECT_EQ(pool("").reserve.value, engine::ByteCount{});
+  EXPECT_FALSE(pool("").warn_at.has_value());
+  EXPECT_EQ(pool(", reserve: 1GiB, warn_at: 90%").reserve.value, 1_GiB);
+  EXPECT_EQ(pool(", reserve: 1GiB, warn_at: 90%").warn_at->value, 90U);
+  const Pool thin = pool(", provisioning: thin, reserve: 20GiB");
+  EXPECT_EQ(thin.provisioning.value, Provisioning::thin);
+  EXPECT_EQ(thin.reserve.value, 20_GiB);
+  EXPECT_EQ(thin.warn_at->value, 80U);
+  EXPECT_EQ(pool(", provisioning: thin, reserve: 1MiB, warn_at: 5%").warn_at->value, 5U);
+  expect_complaints({
+      {"pools:\n  p: {kind: file, directory: /p, provisioning: thin}\n",
+       {"f.yaml:4:48: pools.p.provisioning: thin needs a reserve, which stays free so that what "
+        "has "
+        "been answered can always be written; add reserve: 20GiB."}},
+      {"pools:\n  p: {kind: file, directory: /p, provisioning: thin, reserve: 1KiB, warn_at: 80}\n",
+       {"f.yaml:4:63: pools.p.reserve: 1KiB is outside 1MiB to 1024TiB.",
+        "f.yaml:4:78: pools.p.warn_at: \"80\" has no unit; write 80%."}},
+      {"pools:\n  p: {kind: memory, reserve: 1GiB, warn_at: 80%}\n",
+       {"f.yaml:4:13: warning: pools.p.kind: memory loses everything at each stop; use it for "
+        "tests and "
+        "benchmarks only.",
+        "f.yaml:4:21: pools.p.reserve: a pool of kind memory has none; remove it.",
+        "f.yaml:4:36: pools.p.warn_at: a pool of kind memory has none; remove it."}},
   });
 }
 

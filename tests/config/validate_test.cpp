@@ -57,8 +57,8 @@ TEST(Validate, LongListsOfWhatThereIsAreCut) {
 TEST(Validate, ReferencesToBrokenEntriesAreNotASecondMistake) {
   expect_complaints({
       {"pools: {p: {kind: device}}\nvolumes: {v: {pool: p, size: 1GiB}}\n",
-       {"f.yaml:3:19: pools.p.kind: device is not supported by this version yet; use one of file, "
-        "memory, or remove it."}},
+       {"f.yaml:3:9: pools.p: \"layout\" is missing; add layout: single, linear or stripe.",
+        "f.yaml:3:9: pools.p: \"members\" is missing; add members: [/dev/disk/by-id/...]."}},
       {"pools: {p: {kind: file, directory: /p}}\nvolumes: {v: {pool: p, size: 1}}\nlisteners: {l: "
        "{protocol: iscsi}}\n"
        "hosts: {h: {nqn: x}}\nsubsystems:\n  nqn.2026-11.com.example:a:\n    listeners: [l]\n    "

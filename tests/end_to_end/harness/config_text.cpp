@@ -59,7 +59,8 @@ std::string ConfigText::yaml() const {
     if (pool.directory.empty()) {
       out.line("  {}: {{kind: memory}}", pool.name);
     } else {
-      out.line("  {}: {{kind: file, directory: {}}}", pool.name, pool.directory);
+      out.line("  {}: {{kind: file, directory: {}{}}}", pool.name, pool.directory,
+               pool.options.empty() ? "" : ", " + pool.options);
     }
   }
   if (!volumes.empty()) out.line("volumes:");

@@ -26,6 +26,7 @@ struct CacheText {
 struct PoolText {
   std::string name = "mem";
   std::string directory = {};  // empty: a memory pool
+  std::string options = {};    // "provisioning: thin, reserve: 1GiB"
 };
 
 struct VolumeText {

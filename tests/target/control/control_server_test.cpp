@@ -48,6 +48,21 @@ class ControlServerTest : public testing::Test {
                asked = volume + " with " + uuid + " is destroyed";
                done(engine::success());
              },
+         .rename =
+             [this](const std::string& volume, const std::string& uuid, const std::string& to,
+                    ControlRoutes::Done done) {
+               asked = volume + " with " + uuid + " is called " + to;
+               done(engine::success());
+             },
+         .adopt =
+             [this](const std::string& volume, const ControlRoutes::Adoption& adoption,
+                    ControlRoutes::AdoptDone done) {
+               asked = volume + " is " + adoption.file + " of " + adoption.pool + " in " +
+                       std::to_string(adoption.block_size);
+               if (adoption.pool == "none") return done("there is no pool none");
+               done(ControlRoutes::Adopted{
+                   .uuid = "77a1", .size_bytes = 8192, .provisioning = "thin"});
+             },
          .set_mode =
              [this](const std::string& volume, const std::string& mode, ControlRoutes::Done done) {
                asked = volume + " is " + mode;
@@ -190,6 +205,30 @@ TEST_F(ControlServerTest, DestroysOnlyWhatIsNamedByItsUuid) {
   asked.clear();
   for (const char* body : {"", "[]", "{}", R"({"uuid":1})"}) {
     EXPECT_NE(change("db01/destroy", body).find(" 400 "), std::string::npos) << body;
+  }
+  EXPECT_EQ(asked, "");
+}
+
+TEST_F(ControlServerTest, RenamesAndAdopts) {
+  const auto server = start();
+  ASSERT_TRUE(server) << server.error();
+  EXPECT_NE(change("db01/rename", R"({"uuid":"6f0c","to":"db02"})").find(" 200 "),
+            std::string::npos);
+  EXPECT_EQ(asked, "db01 with 6f0c is called db02");
+  const std::string adopted =
+      change("vm/adopt", R"({"pool":"bulk","file":"vm.raw","block_size":4096})");
+  EXPECT_NE(adopted.find(R"({"uuid":"77a1","size_bytes":8192,"provisioning":"thin"})"),
+            std::string::npos)
+      << adopted;
+  EXPECT_EQ(asked, "vm is vm.raw of bulk in 4096");
+  EXPECT_NE(change("vm/adopt", R"({"pool":"none","file":"a","block_size":512})").find(" 409 "),
+            std::string::npos);
+  asked.clear();
+  for (const char* body :
+       {"", "[]", "{}", R"({"uuid":"6f0c"})", R"({"to":"a"})", R"({"pool":"bulk","file":"vm.raw"})",
+        R"({"pool":"bulk","file":"vm.raw","block_size":"4096"})"}) {
+    EXPECT_NE(change("db01/rename", body).find(" 400 "), std::string::npos) << body;
+    EXPECT_NE(change("db01/adopt", body).find(" 400 "), std::string::npos) << body;
   }
   EXPECT_EQ(asked, "");
 }

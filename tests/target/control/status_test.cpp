@@ -77,6 +77,11 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
                                    {.offset_bytes = 12288, .length_bytes = 512}};
   status.volumes[0].lost_reads = 7;
   status.caches[0].retiring = true;
+  status.pools[0].promised_bytes = 4096;
+  status.pools[0].provisioning = "thin";
+  status.pools[0].reserve_bytes = 8192;
+  status.pools[0].warn_at_percent = 80;
+  status.pools[0].filling = true;
   status.pools[0].retained.push_back({.name = "old",
                                       .uuid = "77a1",
                                       .size_bytes = 8192,
@@ -99,6 +104,11 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   EXPECT_FALSE(json.at("volumes").at(0).at("durable").as_bool());
   EXPECT_EQ(json.at("hosts").at(0).at("io_queues").to_number<int>(), 2);
   EXPECT_EQ(json.at("pools").at(0).at("free_bytes").to_number<int>(), 60);
+  EXPECT_EQ(json.at("pools").at(0).at("promised_bytes").to_number<int>(), 4096);
+  EXPECT_EQ(json.at("pools").at(0).at("provisioning").as_string(), "thin");
+  EXPECT_EQ(json.at("pools").at(0).at("reserve_bytes").to_number<int>(), 8192);
+  EXPECT_EQ(json.at("pools").at(0).at("warn_at_percent").to_number<int>(), 80);
+  EXPECT_TRUE(json.at("pools").at(0).at("filling").as_bool());
   const auto& retained = json.at("pools").at(0).at("retained").at(0);
   EXPECT_EQ(retained.at("name").as_string(), "old");
   EXPECT_EQ(retained.at("uuid").as_string(), "77a1");

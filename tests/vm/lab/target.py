@@ -39,6 +39,10 @@ class Target(ABC):
             "control": {"socket": str(socket)},
         }
 
+    def make_thin(self) -> None:
+        """Volumes that are made from now on give back what is trimmed."""
+        self.config["pools"]["files"].update(provisioning="thin", reserve="16MiB")
+
     @abstractmethod
     def execute(self, program: str, *arguments: str) -> Answer:
         """One of the project's command-line tools."""

@@ -10,6 +10,7 @@ TRIM_TIMEOUT_S = 60
 
 
 def ext4(lab: Lab) -> None:
+    lab.target.make_thin()
     lab.serve((1, "data", 96 * MIB, 4096))
     host = lab.host()
     host.connect("-i", "2")
@@ -20,6 +21,7 @@ def ext4(lab: Lab) -> None:
 
 
 def xfs(lab: Lab) -> None:
+    lab.target.make_thin()
     # mkfs.xfs refuses less than 300 MiB.
     lab.serve((1, "data", 320 * MIB, 512))
     host = lab.host()
