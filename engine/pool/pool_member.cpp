@@ -27,6 +27,13 @@ constexpr std::uint64_t zero_granularity = 4096;
 
 FileError errno_error() { return {errno}; }
 
+// False: somebody else has a part of it.
+FileResult<bool> lock_range(int fd, MediaOffset offset, ByteCount length) {
+  const int error = lock_file_range(fd, {.offset = offset, .length = length});
+  if (error != 0 && error != EWOULDBLOCK) return FileError{error};
+  return error == 0;
+}
+
 // Through the page cache, durable by fdatasync. Nothing of it stays cached beside what volumes
 // write directly: zeroing drops the range, and label areas are nobody else's.
 class PosixPoolMember final : public PoolMember {
@@ -41,10 +48,12 @@ class PosixPoolMember final : public PoolMember {
   const MemberInfo& info() const override { return info_; }
   FileResult<HoldAnswer> hold(const PoolMember* predecessor) override;
   FileResult<bool> lock(MediaOffset offset, ByteCount length) override {
-    return lock_member_range(file_.get(), offset, length);
+    return lock_range(file_.get(), offset, length);
   }
   FileResult<void> unlock(MediaOffset offset, ByteCount length) override {
-    return unlock_member_range(file_.get(), offset, length);
+    const int error = unlock_file_range(file_.get(), {.offset = offset, .length = length});
+    if (error != 0) return FileError{error};
+    return success();
   }
 
  private:
@@ -126,7 +135,7 @@ FileResult<PoolMember::HoldAnswer> PosixPoolMember::hold(const PoolMember* prede
   FileDescriptor file(::open(info_.device.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | exclusive));
   if (!file && errno == EBUSY) return HoldAnswer{.held = false};
   if (!file) return errno_error();
-  TRY(const bool locked, lock_member_range(file.get(), held_at, held_length));
+  TRY(const bool locked, lock_range(file.get(), held_at, held_length));
   if (locked) hold_ = std::move(file);
   return HoldAnswer{.held = locked};
 }
@@ -162,18 +171,6 @@ FileResult<std::unique_ptr<PoolMember>> open_pool_member(const std::string& path
   std::unique_ptr<PoolMember> opened =
       std::make_unique<PosixPoolMember>(std::move(file), std::move(info), is_block);
   return opened;
-}
-
-FileResult<bool> lock_member_range(int fd, MediaOffset offset, ByteCount length) {
-  const int error = lock_file_range(fd, {.offset = offset, .length = length});
-  if (error != 0 && error != EWOULDBLOCK) return FileError{error};
-  return error == 0;
-}
-
-FileResult<void> unlock_member_range(int fd, MediaOffset offset, ByteCount length) {
-  const int error = unlock_file_range(fd, {.offset = offset, .length = length});
-  if (error != 0) return FileError{error};
-  return success();
 }
 
 }  // namespace engine

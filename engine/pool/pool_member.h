@@ -34,7 +34,7 @@ class PoolMember : public PoolFile {
   // both have ended.
   [[nodiscard]] virtual FileResult<HoldAnswer> hold(const PoolMember* predecessor) = 0;
 
-  // False: somebody's I/O in that range has not ended; see lock_member_range(). Until unlock().
+  // False: somebody's I/O in that range has not ended; see lock_file_range(). Until unlock().
   [[nodiscard]] virtual FileResult<bool> lock(MediaOffset offset, ByteCount length) = 0;
   [[nodiscard]] virtual FileResult<void> unlock(MediaOffset offset, ByteCount length) = 0;
 };
@@ -49,13 +49,5 @@ struct MemberCandidate {
 // what the disk says. Errors: ENOENT, ENOTBLK (it is neither), EACCES...
 [[nodiscard]] FileResult<std::unique_ptr<PoolMember>> open_pool_member(
     const std::string& path, const std::string& serial = {});
-
-// Locks a range of a member for the open file description `fd` (OFD), and for nobody else, also not
-// in this process: whoever carries a volume's I/O locks what the volume has there. The lock ends
-// when the last descriptor is closed and the last request on it has ended, even if the process was
-// killed before: so nothing that hangs in the kernel can land on what is given out anew. False:
-// somebody else has it. `length`: not zero.
-[[nodiscard]] FileResult<bool> lock_member_range(int fd, MediaOffset offset, ByteCount length);
-[[nodiscard]] FileResult<void> unlock_member_range(int fd, MediaOffset offset, ByteCount length);
 
 }  // namespace engine

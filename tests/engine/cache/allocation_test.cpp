@@ -2,24 +2,9 @@
 // change. A program of its own: it counts every allocation of the process.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <new>
-
 #include "engine/media/open_pmem.h"
 #include "tests/engine/cache/volume_cache_kit.h"
-
-namespace {
-std::size_t allocations = 0;
-}  // namespace
-
-void* operator new(std::size_t bytes) {
-  ++allocations;
-  void* const memory = std::malloc(bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t /*bytes*/) noexcept { std::free(memory); }
+#include "tests/engine/counted_heap.h"
 
 namespace engine::test {
 namespace {

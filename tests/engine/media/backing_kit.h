@@ -28,21 +28,7 @@ class BackingKit {
   virtual IoLane& lane() = 0;
 
   // Submits and turns the lane until `io` has ended. `io.context` and `io.done` are overwritten.
-  IoStatus run(BackingIo& io) {
-    struct Answer {
-      bool here = false;
-      IoStatus status = IoStatus::ok;
-    } answer;
-    io.context = &answer;
-    io.done = [](BackingIo& ended, IoStatus status) noexcept {
-      auto& to = *static_cast<Answer*>(ended.context);
-      CHECK(!to.here);
-      to = {.here = true, .status = status};
-    };
-    device().submit(lane(), io);
-    drive_until(lane(), [&answer] { return answer.here; });
-    return answer.status;
-  }
+  IoStatus run(BackingIo& io) { return run_to_end(device(), lane(), io); }
   IoStatus run(BackingIo::Kind kind, std::uint64_t offset, std::span<std::byte> buffer,
                std::uint64_t length = 0, bool durable = false) {
     BackingIo io{.kind = kind, .durable = durable, .offset = {offset}, .buffer = buffer};

@@ -175,17 +175,7 @@ class CountedFile : public testing::Test {
     BackingIo io{.kind = kind, .durable = durable, .offset = {offset}};
     if (has_data) io.buffer = std::span(memory).first(length);
     io.length = {length};
-    struct Answer {
-      bool here = false;
-      IoStatus status = IoStatus::ok;
-    } answer;
-    io.context = &answer;
-    io.done = [](BackingIo& ended, IoStatus status) noexcept {
-      *static_cast<Answer*>(ended.context) = {.here = true, .status = status};
-    };
-    device.submit(lane, io);
-    drive_until(lane, [&answer] { return answer.here; });
-    return answer.status;
+    return run_to_end(device, lane, io);
   }
 
   MemoryBudget budget{16_MiB};

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "engine/foundation/check.h"
+#include "engine/media/backing_device.h"
 #include "engine/media/io_lane.h"
 
 namespace engine {
@@ -26,6 +27,23 @@ void drive_until(IoLane& lane, const Condition& condition) {
     pollfd wake{.fd = lane.wake_descriptor(), .events = POLLIN, .revents = 0};
     if (poll(&wake, 1, 1000) > 0) lane.clear_wake();
   }
+}
+
+// Submits and turns the lane until `io` has ended. `io.context` and `io.done` are overwritten.
+inline IoStatus run_to_end(BackingDevice& device, IoLane& lane, BackingIo& io) {
+  struct Answer {
+    bool here = false;
+    IoStatus status = IoStatus::ok;
+  } answer;
+  io.context = &answer;
+  io.done = [](BackingIo& ended, IoStatus status) noexcept {
+    auto& to = *static_cast<Answer*>(ended.context);
+    CHECK(!to.here);
+    to = {.here = true, .status = status};
+  };
+  device.submit(lane, io);
+  drive_until(lane, [&answer] { return answer.here; });
+  return answer.status;
 }
 
 // Before the lane is destroyed: what goes on behind ended requests ends too.

@@ -21,19 +21,7 @@ void use(ExtentBacking& device, std::uint32_t number, const std::atomic<bool>& s
   SeededRandom random(number + 1);
   std::vector<std::byte> out(4096);
   std::vector<std::byte> in(4096);
-  const auto run = [&](BackingIo& io) {
-    struct Answer {
-      bool here = false;
-      IoStatus status = IoStatus::ok;
-    } answer;
-    io.context = &answer;
-    io.done = [](BackingIo& ended, IoStatus status) noexcept {
-      *static_cast<Answer*>(ended.context) = {.here = true, .status = status};
-    };
-    device.submit(lane, io);
-    drive_until(lane, [&answer] { return answer.here; });
-    return answer.status;
-  };
+  const auto run = [&](BackingIo& io) { return run_to_end(device, lane, io); };
   while (!stop.load()) {
     const std::uint64_t places = device.size().value / 16384;
     const std::uint64_t offset = random.below(places) * 16384 + number * 4096;

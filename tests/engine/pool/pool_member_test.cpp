@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/media/file_descriptor.h"
+#include "engine/media/range_lock.h"
 #include "engine/pool/device_pool.h"
 
 namespace engine {
@@ -110,9 +111,9 @@ TEST_F(PoolMemberFiles, RangesAreLockedByTheDescriptionNotTheProcess) {
   const std::string path = make("disk", 1U << 20);
   FileDescriptor one(::open(path.c_str(), O_RDWR | O_CLOEXEC));
   const FileDescriptor other(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-  EXPECT_TRUE(lock_member_range(one.get(), {65536}, 64_KiB).value());
-  EXPECT_FALSE(lock_member_range(other.get(), {65536 + 4096}, 4_KiB).value());
-  EXPECT_TRUE(lock_member_range(other.get(), {0}, 64_KiB).value()) << "beside it";
+  EXPECT_EQ(lock_file_range(one.get(), {{65536}, 64_KiB}), 0);
+  EXPECT_EQ(lock_file_range(other.get(), {{65536 + 4096}, 4_KiB}), EWOULDBLOCK);
+  EXPECT_EQ(lock_file_range(other.get(), {{0}, 64_KiB}), 0) << "beside it";
   const auto member = std::move(open_pool_member(path).value());
   EXPECT_FALSE(member->lock({65536}, 4_KiB).value());
   // Whatever keeps the description keeps the lock: a request that has not ended does so.
@@ -121,9 +122,9 @@ TEST_F(PoolMemberFiles, RangesAreLockedByTheDescriptionNotTheProcess) {
   EXPECT_FALSE(member->lock({65536}, 4_KiB).value());
   copy = FileDescriptor();
   EXPECT_TRUE(member->lock({65536}, 4_KiB).value());
-  EXPECT_FALSE(lock_member_range(other.get(), {65536}, 4_KiB).value());
+  EXPECT_EQ(lock_file_range(other.get(), {{65536}, 4_KiB}), EWOULDBLOCK);
   ASSERT_TRUE(member->unlock({65536}, 4_KiB));
-  EXPECT_TRUE(lock_member_range(other.get(), {65536}, 4_KiB).value());
+  EXPECT_EQ(lock_file_range(other.get(), {{65536}, 4_KiB}), 0);
 }
 
 TEST_F(PoolMemberFiles, APoolLivesOnThem) {

@@ -3,28 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <cstdlib>
-#include <new>
 #include <vector>
 
 #include "engine/foundation/random.h"
 #include "engine/media/uring_lane.h"
 #include "engine/volume/cache_front.h"
 #include "tests/engine/cache/volume_cache_kit.h"
+#include "tests/engine/counted_heap.h"
 #include "tests/sim/sim_backing.h"
-
-namespace {
-std::size_t allocations = 0;
-}  // namespace
-
-void* operator new(std::size_t bytes) {
-  ++allocations;
-  void* const memory = std::malloc(bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t /*bytes*/) noexcept { std::free(memory); }
 
 namespace engine::test {
 namespace {
