@@ -1,8 +1,14 @@
 // Power fails at every persist point of seeded workloads; what is recovered is an exact prefix of
 // the log's order that holds every acknowledged command.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <csignal>
 #include <iostream>
+#include <string_view>
 
 #include "tests/crash/crash_form.h"
 #include "tests/crash/crash_run.h"
@@ -27,11 +33,32 @@ CrashOptions options_of(std::uint64_t seed) {
           .journalled_at_times = seed % 4 == 3};
 }
 
+// Of the run under way: a CHECK that fails in the middle of millions of states ends the process,
+// and must say which it was.
+std::atomic<std::uint64_t> seed_under_way{0};
+
+void name_the_seed(int /*signal*/) {
+  std::array<char, 64> text{};
+  std::uint64_t seed = seed_under_way.load();
+  std::size_t at = text.size();
+  text[--at] = '\n';
+  do {
+    text[--at] = static_cast<char>('0' + seed % 10);
+    seed /= 10;
+  } while (seed != 0);
+  constexpr std::string_view what = "FOREBAY_CRASH_SEED=";
+  at -= what.size();
+  std::ranges::copy(what, text.begin() + static_cast<std::ptrdiff_t>(at));
+  (void)!write(STDERR_FILENO, text.data() + at, text.size() - at);
+}
+
 // FOREBAY_CRASH_STATES: so many. A few thousand do not spread over all kinds.
 TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
   const std::uint64_t wanted = wanted_states(1);
   CrashCounts counts;
+  (void)std::signal(SIGABRT, name_the_seed);
   for (std::uint64_t seed = 1; counts.total() < wanted && counts.violations == 0; ++seed) {
+    seed_under_way = seed;
     CrashOptions options = options_of(seed);
     options.most_states = wanted;
     run_crashes(options, counts);
@@ -96,7 +123,9 @@ CrashOptions page_options_of(std::uint64_t seed) {
 TEST(PageCrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
   const std::uint64_t wanted = wanted_states(3);
   CrashCounts counts;
+  (void)std::signal(SIGABRT, name_the_seed);
   for (std::uint64_t seed = 1; counts.total() < wanted && counts.violations == 0; ++seed) {
+    seed_under_way = seed;
     CrashOptions options = page_options_of(seed);
     options.most_states = wanted;
     run_page_crashes(options, counts);
