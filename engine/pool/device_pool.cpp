@@ -20,7 +20,7 @@ using Kind = PoolError::Kind;
 // Of a volume: zeroed and not yet in the table.
 constexpr std::uint64_t unsaved_zeros = std::uint64_t{16} << 30;
 
-PoolError bad_wish(const VolumeWish& wish) {
+PoolError bad_device_wish(const VolumeWish& wish) {
   return {Kind::bad_name, "\"" + wish.name + "\" of " + size_text(wish.size) + " with blocks of " +
                               std::to_string(wish.block_size.bytes) +
                               " bytes cannot be a volume of a device pool"};
@@ -182,7 +182,7 @@ void DevicePool::plan_new(Plan& plan, const VolumeWish& wish) const {
   }
   record.size = wish.size;
   record.block_size = wish.block_size;
-  if (!valid(record)) return refuse(bad_wish(wish));
+  if (!valid(record)) return refuse(bad_device_wish(wish));
   if (!is_known && plan.table.places.size() >= members_.label().area.marker_places) {
     return refuse({Kind::no_space, "the table of pool " + uuid().text() + " is full"});
   }

@@ -16,7 +16,7 @@ namespace {
 static_assert(MemberRecord::longest_path == sizeof(format::DeviceMemberEntry::path));
 static_assert(MemberRecord::longest_serial == sizeof(format::DeviceMemberEntry::serial));
 
-PoolError damaged(const std::string& what) {
+PoolError table_damaged(const std::string& what) {
   return {PoolError::Kind::damaged, "the pool's table is damaged (" + what + ")"};
 }
 
@@ -129,14 +129,14 @@ std::optional<MemberRecord> record_of(const format::DeviceMemberEntry& entry) {
 Result<format::DeviceTableHeader, PoolError> read_header(std::span<const std::byte> bytes,
                                                          const MemberLabel& label) {
   const auto header = ByteReader(bytes).read<format::DeviceTableHeader>();
-  if (!header) return damaged("it is too short");
+  if (!header) return table_damaged("it is too short");
   if (header->magic != format::device_table_magic) {
-    return damaged("it does not begin as a table does");
+    return table_damaged("it does not begin as a table does");
   }
   if (GUARD("device table crc") && !is_sealed(*header)) {
-    return damaged("its checksum does not match");
+    return table_damaged("its checksum does not match");
   }
-  if (Uuid{header->pool_uuid} != label.pool) return damaged("it belongs to another pool");
+  if (Uuid{header->pool_uuid} != label.pool) return table_damaged("it belongs to another pool");
   if (header->version != format::device_pool_version) {
     return unsupported_table("has format version " + std::to_string(header->version));
   }
@@ -150,7 +150,7 @@ Result<format::DeviceTableHeader, PoolError> read_header(std::span<const std::by
       header->body_bytes != body_bytes(header->members, header->volumes, header->runs) ||
       header->body_bytes > label.area.slot_bytes.value - sizeof(*header) ||
       header->previous > header->sequence) {
-    return damaged("its dimensions are impossible");
+    return table_damaged("its dimensions are impossible");
   }
   return *header;
 }
@@ -165,7 +165,7 @@ Result<void, PoolError> read_runs(ByteReader& reader, std::uint32_t count,
       return unsupported_table("has extents of kind " + std::to_string(entry.kind));
     }
     if (entry.volume >= places.size() || entry.volume < volume_before) {
-      return damaged("its extents are not in order");
+      return table_damaged("its extents are not in order");
     }
     volume_before = entry.volume;
     places[entry.volume].runs.push_back(
@@ -299,17 +299,17 @@ Result<DeviceTable, PoolError> decode_device_table(std::span<const std::byte> by
                                                    const MemberLabel& label) {
   TRY(const auto header, read_header(bytes, label));
   if (bytes.size() != sizeof(header) + whole_blocks(header.body_bytes)) {
-    return damaged("its length does not match its header");
+    return table_damaged("its length does not match its header");
   }
   const auto body = bytes.subspan(sizeof(header), header.body_bytes);
   if (GUARD("device table crc") && crc32c(body) != header.body_crc) {
-    return damaged("the checksum of its contents does not match");
+    return table_damaged("the checksum of its contents does not match");
   }
   ByteReader reader(body);
   DeviceTable table{.volumes = {}, .previous = header.previous, .members = {}, .places = {}};
   for (std::uint32_t at = 0; at < header.members; ++at) {
     auto member = record_of(*reader.read<format::DeviceMemberEntry>());
-    if (!member) return damaged("the text of a member is impossible");
+    if (!member) return table_damaged("the text of a member is impossible");
     table.members.push_back(std::move(*member));
   }
   for (std::uint32_t at = 0; at < header.volumes; ++at) {
@@ -322,10 +322,10 @@ Result<DeviceTable, PoolError> decode_device_table(std::span<const std::byte> by
   TRY(read_runs(reader, header.runs, table.places));
   TRY(table.volumes, decode_volume_table(reader.rest()));
   if (table.volumes.pool_uuid != label.pool || table.volumes.sequence != header.sequence) {
-    return damaged("its volumes are of another table");
+    return table_damaged("its volumes are of another table");
   }
   if (const std::string contradiction = contradiction_in(table, label); !contradiction.empty()) {
-    return damaged(contradiction);
+    return table_damaged(contradiction);
   }
   return table;
 }

@@ -20,7 +20,7 @@ constexpr std::uint64_t head_bytes = JournalFrame::head.value;
 static_assert(head_bytes == sizeof(JournalHead));
 static_assert(JournalFrame::most_pieces == format::most_journal_entries);
 
-PoolError damaged(const std::string& what) {
+PoolError journal_damaged(const std::string& what) {
   return {PoolError::Kind::damaged, "its journal is damaged (" + what + ")"};
 }
 PoolError failed(const char* what, FileError error) {
@@ -52,7 +52,7 @@ Result<void, PoolError> read_whole(PoolFile& journal, MediaOffset place,
                                    std::span<std::byte> bytes) {
   const auto count = journal.read(place, bytes);
   if (!count) return failed("its journal cannot be read", count.error());
-  if (count.value() != bytes.size()) return damaged("it ends too early");
+  if (count.value() != bytes.size()) return journal_damaged("it ends too early");
   return success();
 }
 
@@ -63,7 +63,7 @@ Result<JournalHead, PoolError> read_head(PoolFile& journal, const BackingMark& m
   TRY(read_whole(journal, place, bytes));
   const auto head = *ByteReader(bytes).read<JournalHead>();
   if (head.magic != format::journal_magic || (GUARD("journal crc") && !is_sealed(head))) {
-    return damaged("frame " + std::to_string(number) + " is not whole");
+    return journal_damaged("frame " + std::to_string(number) + " is not whole");
   }
   if (head.version != format::journal_version || head.features.read_only != 0 ||
       head.features.incompatible != 0) {
@@ -77,7 +77,7 @@ Result<JournalHead, PoolError> read_head(PoolFile& journal, const BackingMark& m
   const bool is_last = head.frame_bytes == rest;
   if (!is_of(head, mark) || head.number != number || !fits ||
       is_last != (number + 1 == head.frames)) {
-    return damaged("frame " + std::to_string(number) + " is of another batch");
+    return journal_damaged("frame " + std::to_string(number) + " is of another batch");
   }
   return head;
 }
@@ -85,13 +85,14 @@ Result<JournalHead, PoolError> read_head(PoolFile& journal, const BackingMark& m
 Result<void, PoolError> visit_frame(const JournalHead& head, std::span<const std::byte> data,
                                     JournalVisitor visit) {
   if (GUARD("journal data crc") && crc32c(data) != head.data_crc) {
-    return damaged("the data of frame " + std::to_string(head.number) + " is not what was written");
+    return journal_damaged("the data of frame " + std::to_string(head.number) +
+                           " is not what was written");
   }
   for (std::uint32_t at = 0; at < head.entries; ++at) {
     const auto piece = piece_of(head.entry.at(at));
     const std::uint64_t length =
         piece && piece->kind == JournalPiece::Kind::data ? piece->length.value : 0;
-    if (!piece || length > data.size()) return damaged("it has impossible values");
+    if (!piece || length > data.size()) return journal_damaged("it has impossible values");
     TRY(visit(*piece, data.first(length)));
     data = data.subspan(length);
   }
@@ -140,7 +141,7 @@ Result<void, PoolError> read_journal(PoolFile& journal, const BackingMark& mark,
   for (MediaOffset place = mark.journal.offset; place < mark.journal.end(); ++number) {
     TRY(const JournalHead head, read_head(journal, mark, place, number));
     if (number == 0) frames = head.frames;
-    if (head.frames != frames) return damaged("its frames are of several batches");
+    if (head.frames != frames) return journal_damaged("its frames are of several batches");
     data.resize(head.frame_bytes - head_bytes);
     TRY(read_whole(journal, place + JournalFrame::head, data));
     TRY(visit_frame(head, data, visit));
@@ -155,7 +156,7 @@ Result<void, PoolError> apply_journal(PoolFile& journal, PoolFile& image, ByteCo
   TRY(read_journal(journal, mark,
                    [size](const JournalPiece& piece, auto) -> Result<void, PoolError> {
                      if (piece.offset + piece.length <= MediaOffset{size.value}) return success();
-                     return damaged("it reaches beyond the end of the volume");
+                     return journal_damaged("it reaches beyond the end of the volume");
                    }));
   const auto apply = [&image](const JournalPiece& piece,
                               std::span<const std::byte> data) -> Result<void, PoolError> {

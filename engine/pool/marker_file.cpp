@@ -17,7 +17,7 @@ namespace {
 using Kind = PoolError::Kind;
 using State = BackingMark::State;
 
-PoolError damaged(const std::string& what) {
+PoolError marker_damaged(const std::string& what) {
   return {Kind::damaged, "the marker is damaged (" + what + ")"};
 }
 PoolError unsupported_marker(const std::string& what) {
@@ -86,7 +86,7 @@ Result<std::optional<StoredMark>, PoolError> decode_slot(std::span<const std::by
   if (slot.state > static_cast<std::uint32_t>(State::journalled) || !is_possible(stored.mark) ||
       (slot.features.incompatible != 0) != is_journalled ||
       (!has_backlog && backlog != BacklogNote{})) {
-    return damaged("it has impossible values");
+    return marker_damaged("it has impossible values");
   }
   return std::optional(stored);
 }
@@ -159,16 +159,16 @@ std::vector<std::byte> encode_marker_slot(const StoredMark& stored, unsigned num
 }
 
 Result<StoredMark, PoolError> decode_marker(std::span<const std::byte> bytes, const Uuid& volume) {
-  if (bytes.size() != marker_bytes) return damaged("its length is not 8192 bytes");
+  if (bytes.size() != marker_bytes) return marker_damaged("its length is not 8192 bytes");
   std::optional<StoredMark> newest;
   for (unsigned number = 0; number < 2; ++number) {
     TRY(const auto slot,
         decode_slot(bytes.subspan(number * marker_slot_bytes, marker_slot_bytes), number));
     if (slot && (!newest || slot->sequence > newest->sequence)) newest = slot;
   }
-  if (!newest) return damaged("neither half of it is whole");
+  if (!newest) return marker_damaged("neither half of it is whole");
   if (newest->mark.volume != volume) {
-    return damaged("it belongs to volume " + newest->mark.volume.text());
+    return marker_damaged("it belongs to volume " + newest->mark.volume.text());
   }
   return *newest;
 }

@@ -9,7 +9,7 @@
 namespace engine {
 namespace {
 
-PoolError damaged(const std::string& what) {
+PoolError member_label_damaged(const std::string& what) {
   return {PoolError::Kind::damaged, "the member's label is damaged (" + what + ")"};
 }
 
@@ -77,9 +77,9 @@ Result<MemberLabel, PoolError> decode_member_label(std::span<const std::byte> bl
     return PoolError{PoolError::Kind::not_labelled, "there is no label of a Forebay pool on it"};
   }
   const auto media = ByteReader(block).read<format::MemberLabel>();
-  if (!media) return damaged("it is too short");
+  if (!media) return member_label_damaged("it is too short");
   if (GUARD("member label crc") && !is_sealed(*media)) {
-    return damaged("its checksum does not match");
+    return member_label_damaged("its checksum does not match");
   }
   if (media->version != format::device_pool_version) {
     return unsupported_label("has format version " + std::to_string(media->version));
@@ -99,7 +99,7 @@ Result<MemberLabel, PoolError> decode_member_label(std::span<const std::byte> bl
                                    .slot_bytes = {media->slot_bytes},
                                    .marker_places = media->marker_places},
                           .slices = media->slices};
-  if (!valid(label)) return damaged("it has impossible values");
+  if (!valid(label)) return member_label_damaged("it has impossible values");
   return label;
 }
 

@@ -15,30 +15,15 @@
 #include <system_error>
 #include <utility>
 
+#include "engine/media/file_bytes.h"
+#include "engine/media/file_descriptor.h"
+
 namespace engine {
 namespace {
 
 using boost::outcome_v2::success;
 
 FileError last_error() { return {errno}; }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd = -1) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  [[nodiscard]] int get() const { return fd_; }
-  [[nodiscard]] explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
 
 FileResult<void> write_all(int fd, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
@@ -53,7 +38,7 @@ FileResult<void> write_all(int fd, std::span<const std::byte> bytes) {
 
 class PosixPoolFile final : public PoolFile {
  public:
-  explicit PosixPoolFile(Descriptor file) : file_(std::move(file)) {}
+  explicit PosixPoolFile(FileDescriptor file) : file_(std::move(file)) {}
 
   FileResult<std::size_t> read(MediaOffset offset, std::span<std::byte> bytes) override;
   FileResult<void> write(MediaOffset offset, std::span<const std::byte> bytes) override;
@@ -61,47 +46,22 @@ class PosixPoolFile final : public PoolFile {
   FileResult<void> sync() override;
 
  private:
-  const Descriptor file_;
+  const FileDescriptor file_;
 };
 
 FileResult<std::size_t> PosixPoolFile::read(MediaOffset offset, std::span<std::byte> bytes) {
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t count = pread(file_.get(), bytes.data() + done, bytes.size() - done,
-                                static_cast<off_t>(offset.value + done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return last_error();
-    if (count == 0) break;
-    done += static_cast<std::size_t>(count);
-  }
-  return done;
+  const auto done = read_fully(file_.get(), offset, bytes);
+  if (!done) return last_error();
+  return *done;
 }
 
 FileResult<void> PosixPoolFile::write(MediaOffset offset, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count =
-        pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset.value));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return last_error();
-    if (count == 0) return FileError{EIO};
-    offset = offset + ByteCount{static_cast<std::uint64_t>(count)};
-    bytes = bytes.subspan(static_cast<std::size_t>(count));
-  }
+  if (!write_fully(file_.get(), offset, bytes)) return last_error();
   return success();
 }
 
 FileResult<void> PosixPoolFile::zero(MediaOffset offset, ByteCount length) {
-  if (fallocate(file_.get(), FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
-                static_cast<off_t>(offset.value), static_cast<off_t>(length.value)) == 0) {
-    return success();
-  }
-  if (errno != EOPNOTSUPP) return last_error();
-  const std::vector<std::byte> zeros(
-      static_cast<std::size_t>(std::min(length.value, std::uint64_t{1} << 20)));
-  for (std::uint64_t done = 0; done < length.value; done += zeros.size()) {
-    const auto count = std::min<std::uint64_t>(zeros.size(), length.value - done);
-    TRY(write(offset + ByteCount{done}, std::span(zeros).first(static_cast<std::size_t>(count))));
-  }
+  if (!zero_fully(file_.get(), offset, length)) return last_error();
   return success();
 }
 
@@ -112,7 +72,7 @@ FileResult<void> PosixPoolFile::sync() {
 
 class PosixPoolDirectory final : public PoolDirectory {
  public:
-  PosixPoolDirectory(std::string path, Descriptor directory)
+  PosixPoolDirectory(std::string path, FileDescriptor directory)
       : path_(std::move(path)), directory_(std::move(directory)) {}
 
   const std::string& path() const override { return path_; }
@@ -135,16 +95,16 @@ class PosixPoolDirectory final : public PoolDirectory {
 
  private:
   // Without waiting: what stands there may be a pipe, or leased to somebody.
-  [[nodiscard]] Descriptor open_file(const std::string& name, int flags) const {
+  [[nodiscard]] FileDescriptor open_file(const std::string& name, int flags) const {
     constexpr int always = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-    return Descriptor(openat(directory_.get(), name.c_str(), flags | always, 0600));
+    return FileDescriptor(openat(directory_.get(), name.c_str(), flags | always, 0600));
   }
   // True: `file` is the lock file that `predecessor` has locked, and its lock is ours as well now.
   [[nodiscard]] bool inherit_lock(int file, const PoolDirectory* predecessor);
 
   const std::string path_;
-  const Descriptor directory_;
-  Descriptor lock_;
+  const FileDescriptor directory_;
+  FileDescriptor lock_;
 };
 
 FileResult<std::vector<std::string>> PosixPoolDirectory::list() {
@@ -171,7 +131,7 @@ FileResult<std::vector<std::string>> PosixPoolDirectory::list() {
 
 FileResult<std::vector<std::byte>> PosixPoolDirectory::read(const std::string& name,
                                                             std::size_t limit) {
-  const Descriptor file = open_file(name, O_RDONLY);
+  const FileDescriptor file = open_file(name, O_RDONLY);
   if (!file) return last_error();
   struct stat status {};
   if (fstat(file.get(), &status) != 0) return last_error();
@@ -191,7 +151,7 @@ FileResult<std::vector<std::byte>> PosixPoolDirectory::read(const std::string& n
 }
 
 FileResult<std::unique_ptr<PoolFile>> PosixPoolDirectory::open(const std::string& name) {
-  Descriptor file = open_file(name, O_RDWR);
+  FileDescriptor file = open_file(name, O_RDWR);
   if (!file) return last_error();
   struct stat status {};
   if (fstat(file.get(), &status) != 0) return last_error();
@@ -202,7 +162,7 @@ FileResult<std::unique_ptr<PoolFile>> PosixPoolDirectory::open(const std::string
 
 FileResult<void> PosixPoolDirectory::write(const std::string& name,
                                            std::span<const std::byte> bytes) {
-  const Descriptor file = open_file(name, O_WRONLY | O_CREAT | O_TRUNC);
+  const FileDescriptor file = open_file(name, O_WRONLY | O_CREAT | O_TRUNC);
   if (!file) return last_error();
   TRY(write_all(file.get(), bytes));
   if (fsync(file.get()) != 0) return last_error();
@@ -211,7 +171,7 @@ FileResult<void> PosixPoolDirectory::write(const std::string& name,
 
 FileResult<void> PosixPoolDirectory::allocate(const std::string& name, ByteCount size,
                                               Provisioning provisioning) {
-  const Descriptor file = open_file(name, O_RDWR | O_CREAT | O_EXCL);
+  const FileDescriptor file = open_file(name, O_RDWR | O_CREAT | O_EXCL);
   if (!file) return last_error();
   const auto length = static_cast<off_t>(size.value);
   // What a thin image is to give back later is tried now.
@@ -230,7 +190,7 @@ FileResult<void> PosixPoolDirectory::allocate(const std::string& name, ByteCount
 
 FileResult<void> PosixPoolDirectory::extend(const std::string& name, ByteCount from, ByteCount size,
                                             Provisioning provisioning) {
-  const Descriptor file = open_file(name, O_RDWR);
+  const FileDescriptor file = open_file(name, O_RDWR);
   if (!file) return last_error();
   struct stat before {};
   if (fstat(file.get(), &before) != 0) return last_error();
@@ -311,13 +271,13 @@ bool PosixPoolDirectory::inherit_lock(int file, const PoolDirectory* predecessor
     return false;
   }
   // The same open file description: the lock is gone when both descriptors are.
-  lock_ = Descriptor(fcntl(earlier->lock_.get(), F_DUPFD_CLOEXEC, 0));
+  lock_ = FileDescriptor(fcntl(earlier->lock_.get(), F_DUPFD_CLOEXEC, 0));
   return static_cast<bool>(lock_);
 }
 
 FileResult<PoolDirectory::LockAnswer> PosixPoolDirectory::lock(const std::string& name,
                                                                const PoolDirectory* predecessor) {
-  Descriptor file = open_file(name, O_RDWR | O_CREAT);
+  FileDescriptor file = open_file(name, O_RDWR | O_CREAT);
   if (!file) return last_error();
   char text[16] = {};
   if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -350,7 +310,7 @@ FileResult<PoolDirectory::Space> PosixPoolDirectory::space() {
 std::string FileError::text() const { return std::generic_category().message(code); }
 
 FileResult<std::unique_ptr<PoolDirectory>> open_pool_directory(const std::string& path) {
-  Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  FileDescriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return last_error();
   std::unique_ptr<PoolDirectory> opened =
       std::make_unique<PosixPoolDirectory>(path, std::move(directory));

@@ -7,7 +7,7 @@
 namespace engine {
 namespace {
 
-PoolError damaged(const char* what) {
+PoolError pool_label_damaged(const char* what) {
   return {PoolError::Kind::damaged, std::string("the label is damaged (") + what + ")"};
 }
 
@@ -31,10 +31,13 @@ std::vector<std::byte> encode(const PoolLabel& label) {
 }
 
 Result<PoolLabel, PoolError> decode_pool_label(std::span<const std::byte> bytes) {
-  if (bytes.size() != sizeof(format::PoolLabel)) return damaged("its length is not 4096 bytes");
+  if (bytes.size() != sizeof(format::PoolLabel))
+    return pool_label_damaged("its length is not 4096 bytes");
   const auto media = *ByteReader(bytes).read<format::PoolLabel>();
-  if (media.magic != format::pool_label_magic) return damaged("it does not begin as a label does");
-  if (GUARD("pool label crc") && !is_sealed(media)) return damaged("its checksum does not match");
+  if (media.magic != format::pool_label_magic)
+    return pool_label_damaged("it does not begin as a label does");
+  if (GUARD("pool label crc") && !is_sealed(media))
+    return pool_label_damaged("its checksum does not match");
   if (media.version != format::pool_format_version) {
     return unsupported_label("has format version " + std::to_string(media.version));
   }
@@ -45,7 +48,7 @@ Result<PoolLabel, PoolError> decode_pool_label(std::span<const std::byte> bytes)
     return unsupported_label("is of a pool of kind " + std::to_string(media.kind));
   }
   const PoolLabel label{.pool_uuid = {media.pool_uuid}, .created_ms = media.created_ms};
-  if (label.pool_uuid.is_nil()) return damaged("it has no UUID");
+  if (label.pool_uuid.is_nil()) return pool_label_damaged("it has no UUID");
   return label;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/foundation/check.h"
+#include "engine/media/file_bytes.h"
 #include "engine/media/file_descriptor.h"
 #include "engine/media/range_lock.h"
 #include "engine/pool/disk_identity.h"
@@ -66,47 +67,19 @@ class PosixPoolMember final : public PoolMember {
 };
 
 FileResult<std::size_t> PosixPoolMember::read(MediaOffset offset, std::span<std::byte> bytes) {
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t count = pread(file_.get(), bytes.data() + done, bytes.size() - done,
-                                static_cast<off_t>(offset.value + done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errno_error();
-    if (count == 0) break;
-    done += static_cast<std::size_t>(count);
-  }
-  return done;
+  const auto done = read_fully(file_.get(), offset, bytes);
+  if (!done) return errno_error();
+  return *done;
 }
 
 FileResult<void> PosixPoolMember::write(MediaOffset offset, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count =
-        pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset.value));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errno_error();
-    if (count == 0) return FileError{EIO};
-    offset = offset + ByteCount{static_cast<std::uint64_t>(count)};
-    bytes = bytes.subspan(static_cast<std::size_t>(count));
-  }
+  if (!write_fully(file_.get(), offset, bytes)) return errno_error();
   return success();
 }
 
-// On a block device the kernel has the disk zero the range itself, or writes zeros.
 FileResult<void> PosixPoolMember::zero(MediaOffset offset, ByteCount length) {
   CHECK(offset.value % zero_granularity == 0 && length.value % zero_granularity == 0);
-  int done = 0;
-  do {
-    done = fallocate(file_.get(), FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
-                     static_cast<off_t>(offset.value), static_cast<off_t>(length.value));
-  } while (done != 0 && errno == EINTR);
-  if (done == 0) return success();
-  if (errno != EOPNOTSUPP) return errno_error();
-  const std::vector<std::byte> zeros(
-      static_cast<std::size_t>(std::min(length.value, std::uint64_t{1} << 20)));
-  for (std::uint64_t at = 0; at < length.value; at += zeros.size()) {
-    const auto count = std::min<std::uint64_t>(zeros.size(), length.value - at);
-    TRY(write(offset + ByteCount{at}, std::span(zeros).first(static_cast<std::size_t>(count))));
-  }
+  if (!zero_fully(file_.get(), offset, length)) return errno_error();
   return success();
 }
 

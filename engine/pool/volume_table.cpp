@@ -18,7 +18,7 @@ static_assert(VolumeTable::longest_name == sizeof(format::VolumeEntry::name));
 static_assert(VolumeTable::longest_image == sizeof(format::VolumeEntry::image));
 static_assert(LostRanges::most == format::most_lost_ranges);
 
-PoolError damaged(const std::string& what) {
+PoolError volume_table_damaged(const std::string& what) {
   return {PoolError::Kind::damaged, "the volume table is damaged (" + what + ")"};
 }
 
@@ -105,7 +105,7 @@ format::VolumeEntry encode_entry(const VolumeRecord& record) {
 
 Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
   if (GUARD("volume table crc") && !is_sealed(entry))
-    return damaged("the checksum of an entry does not match");
+    return volume_table_damaged("the checksum of an entry does not match");
   const auto state = static_cast<format::VolumeEntryState>(entry.state.value());
   if (state < format::VolumeEntryState::creating || state > format::VolumeEntryState::destroying) {
     return unsupported_table("has a volume in state " + std::to_string(entry.state));
@@ -120,9 +120,9 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
   }
   const auto name = text_of(entry.name, entry.name_length);
   const auto image = text_of(entry.image, entry.image_length);
-  if (!name || !image) return damaged("a name is too long");
+  if (!name || !image) return volume_table_damaged("a name is too long");
   const auto lost = decode_lost(entry);
-  if (!lost) return damaged("a list of what is lost is impossible");
+  if (!lost) return volume_table_damaged("a list of what is lost is impossible");
   VolumeRecord record{
       .uuid = {entry.uuid},
       .name = *name,
@@ -138,7 +138,7 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
                 .state = static_cast<format::CacheBindingState>(entry.cache_state.value())},
       .lost = *lost,
       .provisioning = provisioning};
-  if (!valid(record)) return damaged("an entry has impossible values");
+  if (!valid(record)) return volume_table_damaged("an entry has impossible values");
   return record;
 }
 
@@ -213,11 +213,11 @@ std::vector<std::byte> encode(const VolumeTable& table) {
 Result<VolumeTable, PoolError> decode_volume_table(std::span<const std::byte> bytes) {
   ByteReader reader(bytes);
   const auto header = reader.read<format::VolumeTableHeader>();
-  if (!header) return damaged("it is too short");
+  if (!header) return volume_table_damaged("it is too short");
   if (header->magic != format::volume_table_magic)
-    return damaged("it does not begin as a table does");
+    return volume_table_damaged("it does not begin as a table does");
   if (GUARD("volume table crc") && !is_sealed(*header))
-    return damaged("its checksum does not match");
+    return volume_table_damaged("its checksum does not match");
   if (header->version != format::pool_format_version) {
     return unsupported_table("has format version " + std::to_string(header->version));
   }
@@ -228,10 +228,10 @@ Result<VolumeTable, PoolError> decode_volume_table(std::span<const std::byte> by
   }
   if (header->entry_bytes != sizeof(format::VolumeEntry) ||
       header->entries > VolumeTable::most_records) {
-    return damaged("its dimensions are impossible");
+    return volume_table_damaged("its dimensions are impossible");
   }
   if (reader.remaining() != header->entries * sizeof(format::VolumeEntry)) {
-    return damaged("its length does not match its number of entries");
+    return volume_table_damaged("its length does not match its number of entries");
   }
   VolumeTable table{.pool_uuid = {header->pool_uuid}, .sequence = header->sequence, .records = {}};
   std::set<std::string> names;
@@ -241,12 +241,12 @@ Result<VolumeTable, PoolError> decode_volume_table(std::span<const std::byte> by
     TRY(auto record, decode_entry(*entry));
     if (!names.insert(record.name).second || !images.insert(record.image).second ||
         !uuids.insert(record.uuid).second) {
-      return damaged("volume \"" + record.name + "\" is there twice");
+      return volume_table_damaged("volume \"" + record.name + "\" is there twice");
     }
     table.records.push_back(std::move(record));
   }
   if (features_of(table) != header->features.incompatible) {
-    return damaged("its features do not match its entries");
+    return volume_table_damaged("its features do not match its entries");
   }
   return table;
 }

@@ -32,7 +32,7 @@ TEST_F(MediaCheck, CheckNamesEveryFindingAndWritesNothing) {
   WrittenCache cache;
   damage(cache);
   const std::string file = file_of(cache);
-  const std::string before = content_of(file);
+  const std::string before = file_content(file);
   const auto written = std::filesystem::last_write_time(file);
   const auto screen = media({"check", file});
   EXPECT_EQ(screen.exit.code, 2);
@@ -40,7 +40,7 @@ TEST_F(MediaCheck, CheckNamesEveryFindingAndWritesNothing) {
   const auto json = media({"check", file, "--json"});
   EXPECT_EQ(json.exit.code, 2);
   expect_golden("check_damaged.json", json.output);
-  EXPECT_TRUE(content_of(file) == before);
+  EXPECT_TRUE(file_content(file) == before);
   EXPECT_EQ(std::filesystem::last_write_time(file), written);
 }
 

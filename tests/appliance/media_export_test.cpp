@@ -44,7 +44,7 @@ TEST_F(MediaExport, PatchesAnImageWithWhatIsDirty) {
   });
   cache.set_tails({.dirty_tail = 20});
   const std::string file = file_of(cache);
-  const std::string before = content_of(file);
+  const std::string before = file_content(file);
   make_image(path("image"));
   const auto exported = media({"export", file, "--volume", volume_uuid, "--onto", path("image")});
   EXPECT_EQ(exported.exit.code, 0);
@@ -54,7 +54,7 @@ TEST_F(MediaExport, PatchesAnImageWithWhatIsDirty) {
   EXPECT_EQ(sectors_of(path("image"), 200), expected);
   EXPECT_EQ(std::filesystem::file_size(path("image")), 1U << 30);
   expect_golden("export.json", media({"export", file, "--volume", volume_uuid, "--json"}).output);
-  EXPECT_TRUE(content_of(file) == before) << "the cache stays as it is";
+  EXPECT_TRUE(file_content(file) == before) << "the cache stays as it is";
   make_image(path("all"));
   EXPECT_EQ(
       media({"export", file, "--volume", volume_uuid, "--all", "--onto", path("all")}).exit.code,
@@ -104,7 +104,7 @@ TEST_F(MediaExport, RefusesWhatCannotBeRight) {
     EXPECT_EQ(refused.exit.code, 3);
     EXPECT_THAT(refused.output, HasSubstr(row.reason));
   }
-  EXPECT_EQ(content_of(path("small")), "small");
+  EXPECT_EQ(file_content(path("small")), "small");
   const auto made = media({"export", file, "--volume", volume_uuid, "--onto", path("new")});
   EXPECT_EQ(made.exit.code, 0) << made.output;
   EXPECT_EQ(std::filesystem::file_size(path("new")), 1U << 30) << "a sparse patch";

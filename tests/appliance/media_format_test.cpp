@@ -35,7 +35,7 @@ TEST_F(MediaFormat, MakesAFileThatIsAllThereAndAnEmptyCacheInIt) {
 TEST_F(MediaFormat, RefusesADirtyCacheUntilItIsNamed) {
   WrittenCache cache;
   const std::string file = file_of(cache);
-  const std::string before = content_of(file);
+  const std::string before = file_content(file);
   const std::vector<std::string> small{"format", file, "--volumes", "4", "--segment-size", "16KiB"};
   const auto refused = media(small);
   EXPECT_EQ(refused.exit.code, 3);
@@ -45,7 +45,7 @@ TEST_F(MediaFormat, RefusesADirtyCacheUntilItIsNamed) {
   auto other = small;
   other.insert(other.end(), {"--replace", uuid_of(9).text()});
   EXPECT_EQ(media(other).exit.code, 3);
-  EXPECT_TRUE(content_of(file) == before);
+  EXPECT_TRUE(file_content(file) == before);
   auto named = small;
   named.insert(named.end(), {"--replace", uuid_of(0xd0).text()});
   const auto done = media(named);

@@ -15,15 +15,12 @@
 #include "engine/media/open_pmem.h"
 #include "tests/end_to_end/harness/process.h"
 #include "tests/engine/cache/written_cache.h"
+#include "tests/engine/file_content.h"
 
 namespace media::test {
 
+using engine::file_content;
 using engine::test::WrittenCache;
-
-inline std::string content_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 inline void replace_all(std::string& text, std::string_view from, std::string_view to) {
   for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
@@ -75,7 +72,7 @@ class MediaTest : public testing::Test {
       std::ofstream(golden) << output;
       return;
     }
-    EXPECT_EQ(output, content_of(golden)) << output;
+    EXPECT_EQ(output, file_content(golden)) << output;
   }
 
  private:

@@ -24,7 +24,7 @@ TEST_F(MediaRepair, NothingIsChangedUntilTheCacheIsNamed) {
   WrittenCache cache;
   damage_to_repair(cache);
   const std::string file = file_of(cache);
-  const std::string before = content_of(file);
+  const std::string before = file_content(file);
   const auto plan = media({"repair", file, "--cut", repaired_uuid});
   EXPECT_EQ(plan.exit.code, 2);
   expect_golden("repair_plan.txt", plan.output);
@@ -40,7 +40,7 @@ TEST_F(MediaRepair, NothingIsChangedUntilTheCacheIsNamed) {
     EXPECT_THAT(refused.output, HasSubstr("carries cache " + cache_uuid + "; name it with --uuid"));
   }
   EXPECT_EQ(media({"repair", file, "--cut", "nonsense"}).exit.code, 3);
-  EXPECT_TRUE(content_of(file) == before);
+  EXPECT_TRUE(file_content(file) == before);
 }
 
 TEST_F(MediaRepair, DoesWhatItHasSaid) {

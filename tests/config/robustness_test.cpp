@@ -10,6 +10,7 @@
 #include <string>
 
 #include "config/parse.h"
+#include "tests/engine/file_content.h"
 
 namespace config {
 namespace {
@@ -17,8 +18,7 @@ namespace {
 using namespace std::string_literals;
 
 std::string example() {
-  std::ifstream file(std::string(FOREBAY_CONFIG_SOURCE) + "/example.yaml");
-  return {std::istreambuf_iterator<char>(file), {}};
+  return engine::file_content(std::string(FOREBAY_CONFIG_SOURCE) + "/example.yaml");
 }
 
 // A verdict of either kind, consistent in itself and sorted.

@@ -15,6 +15,7 @@
 #include "tests/end_to_end/harness/daemon.h"
 #include "tests/end_to_end/harness/host.h"
 #include "tests/end_to_end/harness/hung_disk.h"
+#include "tests/engine/file_content.h"
 
 namespace end_to_end {
 namespace {
@@ -118,12 +119,11 @@ class CacheDevice : public testing::Test {
   }
   // One byte of where `content` lies in the file.
   void rot(const std::string& cache, const Bytes& content) const {
-    std::fstream file(workplace.path(cache), std::ios::in | std::ios::out | std::ios::binary);
-    const std::string all{std::istreambuf_iterator<char>(file), {}};
+    const std::string all = engine::file_content(workplace.path(cache));
     const std::size_t at =
         all.find(std::string(reinterpret_cast<const char*>(content.data()), content.size()));
     ASSERT_NE(at, std::string::npos);
-    file.clear();
+    std::fstream file(workplace.path(cache), std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(static_cast<std::streamoff>(at + 100));
     file.put(static_cast<char>(all[at + 100] ^ 1));
   }

@@ -1,4 +1,5 @@
 #include "engine/media/physical_block.h"
+#include "tests/engine/test_directory.h"
 
 #include <gtest/gtest.h>
 #include <sys/sysmacros.h>
@@ -14,12 +15,8 @@ namespace fs = std::filesystem;
 
 // What the kernel shows of a disk 8:0 with a partition 8:1.
 struct PhysicalBlock : testing::Test {
-  fs::path root = [] {
-    char path[] = "forebay-sysfs-XXXXXX";
-    EXPECT_NE(mkdtemp(path), nullptr);
-    return fs::absolute(path);
-  }();
-  ~PhysicalBlock() override { fs::remove_all(root); }
+  const TestDirectory place{"sysfs"};
+  const fs::path root = place.path();
 
   void SetUp() override {
     fs::create_directories(root / "devices/sda/queue");

@@ -13,7 +13,9 @@
 #include "engine/pool/file_pool.h"
 #include "engine/pool/journal_file.h"
 #include "engine/pool/marker_file.h"
+#include "tests/engine/file_content.h"
 #include "tests/engine/pool/sim_directory.h"
+#include "tests/engine/test_directory.h"
 
 namespace engine {
 namespace {
@@ -25,18 +27,14 @@ constexpr BlockSize adopted_block{4096};
 const Adoption adoption{.name = "db01", .file = "copied.raw", .block_size = adopted_block};
 
 struct AdoptPool : testing::Test {
-  std::string directory = [] {
-    char path[] = "forebay-adopt-test-XXXXXX";
-    EXPECT_NE(mkdtemp(path), nullptr);
-    return std::string(path);
-  }();
+  const TestDirectory place{"adopt-test"};
+  const std::string directory = place.path();
   std::unique_ptr<FilePool> pool;
 
   AdoptPool() {
     EXPECT_TRUE(init_file_pool(directory));
     open();
   }
-  ~AdoptPool() override { fs::remove_all(directory); }
 
   void open() {
     pool.reset();
@@ -49,8 +47,7 @@ struct AdoptPool : testing::Test {
     std::ofstream(at(name), std::ios::binary) << std::string(bytes, 'x');
   }
   [[nodiscard]] std::string read_file(const std::string& name) const {
-    std::ifstream file(at(name), std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
+    return file_content(at(name));
   }
   // Empty: it was done.
   [[nodiscard]] std::string adopt(const std::string& name, const std::string& file,

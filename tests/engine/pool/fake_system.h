@@ -11,6 +11,7 @@
 #include <string>
 
 #include "engine/pool/sys_block.h"
+#include "tests/engine/test_directory.h"
 
 namespace engine {
 
@@ -24,7 +25,6 @@ class FakeSystem {
   }
   FakeSystem(const FakeSystem&) = delete;
   FakeSystem& operator=(const FakeSystem&) = delete;
-  ~FakeSystem() { std::filesystem::remove_all(root_); }
 
   [[nodiscard]] SystemRoots roots() const {
     return {
@@ -80,11 +80,8 @@ class FakeSystem {
   }
 
  private:
-  std::filesystem::path root_ = [] {
-    char path[] = "forebay-system-XXXXXX";
-    EXPECT_NE(mkdtemp(path), nullptr);
-    return std::filesystem::absolute(path);
-  }();
+  const TestDirectory directory_{"system"};
+  const std::filesystem::path root_ = directory_.path();
   std::map<std::string, std::filesystem::path> places_;
 };
 

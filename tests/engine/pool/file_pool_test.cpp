@@ -1,5 +1,7 @@
 // FilePool over a real directory: what an operator may do to it, and what it says.
 #include "engine/pool/file_pool.h"
+#include "tests/engine/file_content.h"
+#include "tests/engine/test_directory.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -25,12 +27,8 @@ namespace fs = std::filesystem;
 using ErrorKind = PoolError::Kind;
 
 struct PoolTest : testing::Test {
-  std::string directory = [] {
-    char path[] = "forebay-pool-test-XXXXXX";
-    EXPECT_NE(mkdtemp(path), nullptr);
-    return std::string(path);
-  }();
-  ~PoolTest() override { fs::remove_all(directory); }
+  const TestDirectory place{"pool-test"};
+  const std::string directory = place.path();
 
   [[nodiscard]] std::string at(const std::string& name) const { return directory + "/" + name; }
   std::unique_ptr<FilePool> open() {
@@ -48,8 +46,7 @@ struct PoolTest : testing::Test {
     std::ofstream(at(name), std::ios::binary) << text;
   }
   [[nodiscard]] std::string read_file(const std::string& name) const {
-    std::ifstream file(at(name), std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
+    return file_content(at(name));
   }
 };
 

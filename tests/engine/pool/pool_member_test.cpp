@@ -16,6 +16,7 @@
 #include "engine/media/file_descriptor.h"
 #include "engine/media/range_lock.h"
 #include "engine/pool/device_pool.h"
+#include "tests/engine/test_directory.h"
 
 namespace engine {
 namespace {
@@ -24,13 +25,6 @@ using ErrorKind = PoolError::Kind;
 
 class PoolMemberFiles : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "member.XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    place_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(place_); }
-
   std::string make(const std::string& name, std::uint64_t size) {
     const std::string path = place_ / name;
     std::ofstream(path).flush();
@@ -41,7 +35,8 @@ class PoolMemberFiles : public testing::Test {
     return {.path = path, .opened = open_pool_member(path, "S1")};
   }
 
-  std::filesystem::path place_;
+  const TestDirectory directory_{"member"};
+  const std::filesystem::path place_ = directory_.path();
 };
 
 TEST_F(PoolMemberFiles, WhatIsNoDiskIsNotOpened) {

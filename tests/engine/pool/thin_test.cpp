@@ -10,6 +10,7 @@
 
 #include "engine/pool/file_pool.h"
 #include "tests/engine/pool/sim_directory.h"
+#include "tests/engine/test_directory.h"
 
 namespace engine {
 namespace {
@@ -24,13 +25,9 @@ VolumeWish thin_wish(const std::string& name, ByteCount size) {
 }
 
 struct ThinPool : testing::Test {
-  std::string directory = [] {
-    char path[] = "forebay-thin-test-XXXXXX";
-    EXPECT_NE(mkdtemp(path), nullptr);
-    return std::string(path);
-  }();
+  const TestDirectory place{"thin-test"};
+  const std::string directory = place.path();
   ThinPool() { EXPECT_TRUE(init_file_pool(directory)); }
-  ~ThinPool() override { fs::remove_all(directory); }
 
   [[nodiscard]] std::unique_ptr<FilePool> open() const {
     auto pool = FilePool::open(directory);

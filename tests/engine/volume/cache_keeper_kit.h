@@ -13,7 +13,7 @@
 
 namespace engine {
 
-inline constexpr ByteCount disk_size = 64_MiB;
+inline constexpr ByteCount disk_size = 32_MiB;
 
 // A disk outlives the volumes that are opened over it.
 class Borrowed final : public BackingDevice {

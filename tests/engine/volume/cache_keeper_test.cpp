@@ -297,7 +297,7 @@ TEST_P(CacheKeeperTest, AHungBackingHoldsUpOnlyItsOwnVolume) {
   for (std::uint64_t lba = 0; lba < 300; ++lba) {
     ASSERT_EQ(now.write(1, lba, static_cast<int>(lba % 251)), IoStatus::ok);
     ASSERT_EQ(now.read(1, lba), static_cast<int>(lba % 251));
-    ASSERT_EQ(now.read(1, 10'000 + lba), 0) << "from its own backing";
+    ASSERT_EQ(now.read(1, 7'000 + lba), 0) << "from its own backing";
   }
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
   EXPECT_EQ(now.read(0, 0), 7) << "what the cache has";

@@ -19,6 +19,7 @@
 #include "engine/media/uring_lane.h"
 #include "engine/pool/file_pool.h"
 #include "engine/volume/engine.h"
+#include "tests/engine/test_directory.h"
 #include "tests/engine/volume/volume_kit.h"
 
 namespace engine {
@@ -37,17 +38,10 @@ class CachedEngine : public testing::TestWithParam<const char*> {
     EXPECT_TRUE(init_file_pool(directory + "/bulk"));
     cache_uuid = make_cache("pmem0");
   }
-  ~CachedEngine() override {
-    ::unsetenv("PMEM2_FORCE_GRANULARITY");
-    std::filesystem::remove_all(directory);
-  }
+  ~CachedEngine() override { ::unsetenv("PMEM2_FORCE_GRANULARITY"); }
 
-  const std::string directory = [] {
-    char path[] = "forebay-cached-engine-test-XXXXXX";
-    EXPECT_NE(mkdtemp(path), nullptr);
-    // libpmem2 walks through /sys with the whole process's working directory.
-    return std::filesystem::absolute(path).string();
-  }();
+  const TestDirectory place{"cached-engine-test"};
+  const std::string directory = place.path();
   Uuid cache_uuid;  // of pmem0
 
   [[nodiscard]] bool in_pages() const { return std::string(GetParam()) == "PAGE"; }

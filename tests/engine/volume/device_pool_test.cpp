@@ -12,6 +12,7 @@
 #include "engine/media/uring_lane.h"
 #include "engine/pool/device_pool.h"
 #include "engine/volume/engine.h"
+#include "tests/engine/test_directory.h"
 #include "tests/engine/volume/volume_kit.h"
 
 namespace engine {
@@ -23,15 +24,10 @@ using Kind = VolumeIo::Kind;
 constexpr BlockSize pool_block{4096};
 
 struct DevicePoolEngine : testing::Test {
-  std::string directory = [] {
-    char path[] = "forebay-device-pool-test-XXXXXX";
-    EXPECT_NE(mkdtemp(path), nullptr);
-    return std::string(path);
-  }();
+  const TestDirectory place{"device-pool-test"};
+  const std::string directory = place.path();
   MemoryBudget budget{64_MiB};
   std::unique_ptr<UringLane> lane = std::move(UringLane::create(budget).value());
-
-  ~DevicePoolEngine() override { fs::remove_all(directory); }
 
   std::string member(const std::string& name) const { return directory + "/" + name; }
   void make_members(format::MemberLayout layout) const {

@@ -20,6 +20,7 @@
 #include "engine/media/uring_lane.h"
 #include "engine/pool/file_pool.h"
 #include "engine/volume/retry_pace.h"
+#include "tests/engine/test_directory.h"
 #include "tests/engine/volume/volume_kit.h"
 
 namespace engine {
@@ -32,12 +33,8 @@ using Kind = VolumeIo::Kind;
 constexpr Duration patience = std::chrono::seconds(120);
 
 struct EngineTest : testing::Test {
-  std::string directory = [] {
-    char path[] = "forebay-engine-test-XXXXXX";
-    EXPECT_NE(mkdtemp(path), nullptr);
-    return std::string(path);
-  }();
-  ~EngineTest() override { fs::remove_all(directory); }
+  const TestDirectory place{"engine-test"};
+  const std::string directory = place.path();
   MemoryBudget budget{64_MiB};
   std::unique_ptr<UringLane> lane = std::move(UringLane::create(budget).value());
 

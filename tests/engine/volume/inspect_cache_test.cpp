@@ -3,6 +3,7 @@
 
 #include <fstream>
 
+#include "tests/engine/file_content.h"
 #include "tests/engine/volume/cached_engine_kit.h"
 
 namespace engine {
@@ -31,8 +32,7 @@ class InspectCache : public CachedEngine {
     ASSERT_EQ(life.write("db01", 7, 1, value), IoStatus::ok);
   }
   [[nodiscard]] std::string bytes_of(const std::string& name) const {
-    std::ifstream file(path_of(name), std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
+    return file_content(path_of(name));
   }
 };
 

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "tests/engine/file_content.h"
 #include "tests/engine/volume/cached_engine_kit.h"
 
 namespace engine {
@@ -37,11 +38,10 @@ class LostBlocks : public CachedEngine {
   }
   // Of the block's data in the cache, a byte.
   void rot() const {
-    std::fstream file(path_of("pmem0"), std::ios::in | std::ios::out | std::ios::binary);
-    const std::string all{std::istreambuf_iterator<char>(file), {}};
+    const std::string all = file_content(path_of("pmem0"));
     const std::size_t at = all.find(std::string(block, static_cast<char>(newest)));
     ASSERT_NE(at, std::string::npos);
-    file.clear();
+    std::fstream file(path_of("pmem0"), std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(static_cast<std::streamoff>(at + 100));
     file.put('x');
   }

@@ -12,6 +12,8 @@
 #include "engine/media/uring_lane.h"
 #include "engine/pool/file_pool.h"
 #include "engine/volume/engine.h"
+#include "tests/engine/file_content.h"
+#include "tests/engine/test_directory.h"
 #include "tests/engine/volume/volume_kit.h"
 
 namespace engine {
@@ -23,11 +25,8 @@ using Kind = VolumeIo::Kind;
 constexpr BlockSize retained_block{4096};
 
 struct Retained : testing::Test {
-  std::string directory = [] {
-    char path[] = "forebay-retained-test-XXXXXX";
-    EXPECT_NE(mkdtemp(path), nullptr);
-    return std::string(path);
-  }();
+  const TestDirectory place{"retained-test"};
+  const std::string directory = place.path();
   MemoryBudget budget{64_MiB};
   std::unique_ptr<UringLane> lane = std::move(UringLane::create(budget).value());
   Uuid old_uuid;
@@ -40,7 +39,6 @@ struct Retained : testing::Test {
     old_uuid = engine->find("old")->identity().uuid;
     write(*engine->find("old"), 0x42);
   }
-  ~Retained() override { fs::remove_all(directory); }
 
   static VolumeSpec volume(const std::string& name) {
     return {.name = name, .pool = "bulk", .size = 1_MiB, .block_size = retained_block};
@@ -189,8 +187,7 @@ TEST_F(Retained, AnImageIsAdoptedWhileNobodyHasItOpen) {
     EXPECT_EQ(read(*engine->find("copied")), 'x');
     write(*engine->find("copied"), 'y');
   }
-  std::ifstream file(path, std::ios::binary);
-  const std::string now{std::istreambuf_iterator<char>(file), {}};
+  const std::string now = file_content(path);
   EXPECT_EQ(now.substr(0, 7 * 4096), std::string(7 * 4096, 'x'));
   EXPECT_EQ(now.substr(7 * 4096, 4096), std::string(4096, 'y'));
 }
