@@ -47,7 +47,7 @@ DAEMON = ["forebayd", "forebayctl", "forebay-load"]
 SANITIZED = ["protocol_nvme_test", "protocol_nvme_tcp_test", "protocol_wire_test", "config_test", "engine_foundation_test",
              "engine_media_test", "engine_media_pmem_test", "engine_pool_test", "engine_cache_index_test",
              "engine_cache_log_test", "engine_cache_tool_test", "engine_cache_volume_test", "engine_cache_threads_test",
-             "engine_volume_test", "target_block_test", "target_nvmf_io_queue_test", "target_nvmf_connection_test",
+             "engine_volume_test", "engine_volume_sim_test", "target_block_test", "target_nvmf_io_queue_test", "target_nvmf_connection_test",
              "target_nvmf_controller_test"]
 THREADED = ["engine_media_test", "engine_pool_threads_test", "engine_cache_threads_test", "engine_volume_test", "target_block_test",
             "target_reactor_test", "target_net_test", "target_nvmf_controller_test", "target_nvmf_io_queue_test"]
