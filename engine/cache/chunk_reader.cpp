@@ -7,12 +7,15 @@
 namespace engine {
 
 void ChunkImage::load(const PmemRegion& region, MediaOffset place, std::uint32_t bytes) {
-  bytes_.resize(bytes);
+  if (size_ != bytes) {
+    bytes_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
+    size_ = bytes;
+  }
   bad_lines_.clear();
-  if (region.read(place, bytes_)) return;
+  const std::span all(bytes_.get(), size_);
+  if (region.read(place, all)) return;
   // Page by page, and line by line where a page has a bad one.
   bad_lines_.resize(bytes / line_bytes);
-  const std::span all(bytes_);
   for (std::uint64_t page = 0; page < bytes; page += PmemRegion::page_bytes) {
     const std::uint64_t end = std::min<std::uint64_t>(page + PmemRegion::page_bytes, bytes);
     if (region.read(place + ByteCount{page}, all.subspan(page, end - page))) continue;

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -22,11 +23,12 @@ class ChunkImage {
 
   [[nodiscard]] bool is_readable(std::uint64_t offset, std::uint64_t length) const;
   // Unreadable bytes are zero.
-  [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
+  [[nodiscard]] std::span<const std::byte> bytes() const { return {bytes_.get(), size_}; }
 
  private:
   static constexpr std::uint64_t line_bytes = 64;
-  std::vector<std::byte> bytes_;
+  std::unique_ptr<std::byte[]> bytes_;
+  std::uint32_t size_ = 0;
   std::vector<bool> bad_lines_;  // empty: all readable
 };
 

@@ -93,6 +93,7 @@ void LogReplay::decode(std::size_t index, Piece& piece) const {
   piece.reader.start(view_.chunks()[index], view_.limit_of(index));
   piece.reader.read_ahead();
   piece.keys.clear();
+  piece.keys.reserve(device_.layout().chunk_bytes / sizeof(format::Key));
   piece.ksets.clear();
   piece.joined = 0;
   piece.counting = 0;

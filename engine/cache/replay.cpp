@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -14,23 +15,26 @@ namespace engine {
 namespace {
 
 // By stripe, keeping the order inside each: a radix sort over the bits in which stripes differ.
-void sort_by_stripe(std::vector<ReplayItem>& items) {
+void sort_by_stripe(std::span<ReplayItem> items) {
   constexpr unsigned digit_bits = 11;
   std::uint64_t differing = 0;
   for (const ReplayItem& item : items) differing |= item.stripe ^ items.front().stripe;
   const auto top = static_cast<unsigned>(std::bit_width(differing));
-  std::vector<ReplayItem> sorted(items.size());
+  const auto other = std::make_unique_for_overwrite<ReplayItem[]>(items.size());
+  std::span<ReplayItem> from = items;
+  std::span<ReplayItem> to(other.get(), items.size());
   for (unsigned shift = 0; shift < top; shift += digit_bits) {
     std::array<std::uint32_t, 1U << digit_bits> starts{};
     const auto digit = [shift](const ReplayItem& item) {
       return (item.stripe >> shift) & ((1U << digit_bits) - 1);
     };
-    for (const ReplayItem& item : items) ++starts[digit(item)];
+    for (const ReplayItem& item : from) ++starts[digit(item)];
     std::uint32_t sum = 0;
     for (std::uint32_t& start : starts) sum += std::exchange(start, sum);
-    for (const ReplayItem& item : items) sorted[starts[digit(item)]++] = item;
-    items.swap(sorted);
+    for (const ReplayItem& item : from) to[starts[digit(item)]++] = item;
+    std::swap(from, to);
   }
+  if (from.data() != items.data()) std::ranges::copy(from, items.begin());
 }
 
 }  // namespace
@@ -42,6 +46,9 @@ bool ExtentIndex::replay(std::span<const ReplayKeys> keys, const ReplayShare& sh
     return (((stripe_hash(stripe) >> 32) * share.count) >> 32) == share.number;
   };
   std::vector<ReplayItem> items;
+  std::size_t sum = 0;
+  for (const ReplayKeys& some : keys) sum += some.size();
+  items.reserve(sum / share.count + sum / 16);
   for (const ReplayKeys& some : keys) {
     for (const ReplayKey& key : some) {
       for_parts(key.range, [&](const Part& part) {
