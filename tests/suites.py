@@ -46,7 +46,7 @@ DAEMON = ["forebayd", "forebayctl", "forebay-load"]
 # Programs of tests; in a build with a sanitizer each is a label, too.
 SANITIZED = ["protocol_nvme_test", "protocol_nvme_tcp_test", "protocol_wire_test", "config_test", "engine_foundation_test",
              "engine_media_test", "engine_media_pmem_test", "engine_pool_test", "engine_cache_index_test",
-             "engine_cache_log_test", "engine_cache_tool_test", "engine_cache_volume_test", "engine_cache_threads_test",
+             "engine_cache_log_test", "engine_cache_tool_test", "engine_cache_volume_test",
              "engine_volume_test", "engine_volume_sim_test", "target_block_test", "target_nvmf_io_queue_test", "target_nvmf_connection_test",
              "target_nvmf_controller_test"]
 THREADED = ["engine_media_test", "engine_pool_threads_test", "engine_cache_threads_test", "engine_volume_test", "target_block_test",
