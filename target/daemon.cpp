@@ -353,6 +353,9 @@ void Daemon::log_troubles() {
       log_info("pool={} less than {}% of its file system is used again", pool.name,
                pool.warn_at.value_or(0));
     }
+    for (const auto& disk : ailing_.well_again(pool)) {
+      log_info("pool={} disk {} is well again", pool.name, disk);
+    }
   }
 }
 
@@ -452,6 +455,9 @@ control::Status Daemon::status() const {
            .cache = volume.cache.is_nil() ? std::string() : volume.cache.text(),
            .dirty = volume.dirty});
     }
+    for (const auto& disk : pool.disks) {
+      status.pools.back().disks.push_back(status_of_disk(disk));
+    }
   }
   for (const auto& cache : engine_->caches()) {
     status.caches.push_back({.name = cache.name,
@@ -500,6 +506,7 @@ control::Status Daemon::status() const {
          .lost_bytes = lost.ranges.sectors().value * engine::sector_bytes,
          .lost_ranges = ranges_of(lost.ranges),
          .lost_reads = lost.reads,
+         .pool_errors = engine_->backing_errors_of(identity.name),
          .uuid = identity.uuid.is_nil() ? std::string("-") : identity.uuid.text(),
          .size_bytes = (now.size * identity.block_size).value,
          .block_size = identity.block_size.bytes,

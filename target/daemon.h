@@ -18,6 +18,7 @@
 #include "target/net/listener.h"
 #include "target/nvmf/connection_registry.h"
 #include "target/nvmf/target.h"
+#include "target/pool_disks.h"
 #include "target/reactor/reactor.h"
 #include "target/troubles.h"
 
@@ -89,6 +90,7 @@ class Daemon final : private engine::VolumeObserver {
   std::atomic<bool> volumes_changed_{false};
   TroubleLog troubles_;
   std::set<std::string> filling_;  // pools, when last looked at
+  AilingDisks ailing_;             // the same
   // At the last look; control thread.
   std::uint64_t memory_used_ = 0;
   std::uint64_t connections_closed_ = 0;
