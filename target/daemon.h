@@ -20,6 +20,7 @@
 #include "target/nvmf/target.h"
 #include "target/pool_disks.h"
 #include "target/reactor/reactor.h"
+#include "target/smart_watch.h"
 #include "target/troubles.h"
 
 namespace target {
@@ -86,6 +87,7 @@ class Daemon final : private engine::VolumeObserver {
   std::unique_ptr<nvmf::NvmfTarget> nvmf_;
   std::vector<std::unique_ptr<Core>> cores_;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  std::unique_ptr<SmartWatch> smart_;  // there when control_ is
   std::unique_ptr<control::ControlServer> control_;
   std::atomic<bool> volumes_changed_{false};
   TroubleLog troubles_;

@@ -14,7 +14,7 @@ std::uint64_t microseconds(std::chrono::nanoseconds took) {
 
 }  // namespace
 
-control::DiskStatus status_of_disk(const engine::DiskStatus& disk) {
+control::DiskStatus status_of_disk(const engine::DiskStatus& disk, const SmartReport& smart) {
   control::DiskStatus status{.path = disk.disk.path,
                              .device = disk.disk.device,
                              .model = disk.disk.model,
@@ -42,6 +42,13 @@ control::DiskStatus status_of_disk(const engine::DiskStatus& disk) {
                          .offset_bytes = fault->offset.value,
                          .time_ms = static_cast<std::uint64_t>(fault->wall.count())};
   }
+  status.smart = {.status = text(smart.verdict),
+                  .why = smart.why,
+                  .temperature_celsius = smart.temperature_celsius,
+                  .power_on_hours = smart.power_on_hours,
+                  .reallocated_sectors = smart.reallocated_sectors,
+                  .pending_sectors = smart.pending_sectors,
+                  .percentage_used = smart.percentage_used};
   status.outlier = disk.outlier;
   status.troubles = disk.troubles;
   return status;

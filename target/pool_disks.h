@@ -8,10 +8,12 @@
 
 #include "engine/volume/engine.h"
 #include "target/control/status.h"
+#include "target/smart_report.h"
 
 namespace target {
 
-[[nodiscard]] control::DiskStatus status_of_disk(const engine::DiskStatus& disk);
+[[nodiscard]] control::DiskStatus status_of_disk(const engine::DiskStatus& disk,
+                                                 const SmartReport& smart = {});
 
 // Remembers which disks had troubles, so that their end is told once. One thread.
 class AilingDisks {

@@ -25,6 +25,7 @@ PoolDisk disk_at(const std::string& path, const SystemRoots& roots) {
   if (!block) return disk;
   DiskIdentity identity = identity_of(*block, roots);
   disk.device = "/dev/" + identity.kernel_name;
+  disk.whole_device = "/dev/" + block->disk().name();
   disk.model = std::move(identity.model);
   disk.serial = std::move(identity.serial);
   disk.is_rotational = identity.is_rotational;

@@ -14,8 +14,9 @@ namespace engine {
 // A member of a device pool, or what lies beneath the directory of a file pool. Whatever nobody
 // tells is empty.
 struct PoolDisk {
-  std::string path;      // the member, or the directory, as the operator wrote it
-  std::string device{};  // the kernel's name for it: "/dev/sdb1"; empty: none (tmpfs, btrfs)
+  std::string path;            // the member, or the directory, as the operator wrote it
+  std::string device{};        // the kernel's name for it: "/dev/sdb1"; empty: none (tmpfs, btrfs)
+  std::string whole_device{};  // the same, or what it is a partition of: "/dev/sdb"
   std::string model{};
   std::string serial{};
   bool is_rotational = false;

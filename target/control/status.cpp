@@ -54,6 +54,21 @@ json::value value_of(const std::optional<DiskErrorStatus>& e) {
                       {"time_ms", e->time_ms}};
 }
 
+template <class Number>
+json::value or_null(const std::optional<Number>& number) {
+  return number ? json::value(*number) : json::value(nullptr);
+}
+
+json::object value_of(const SmartStatus& s) {
+  return {{"status", s.status},
+          {"why", s.why},
+          {"temperature_celsius", or_null(s.temperature_celsius)},
+          {"power_on_hours", or_null(s.power_on_hours)},
+          {"reallocated_sectors", or_null(s.reallocated_sectors)},
+          {"pending_sectors", or_null(s.pending_sectors)},
+          {"percentage_used", or_null(s.percentage_used)}};
+}
+
 json::object value_of(const DiskStatus& d) {
   json::array troubles;
   for (const std::string& trouble : d.troubles) troubles.emplace_back(trouble);
@@ -67,6 +82,7 @@ json::object value_of(const DiskStatus& d) {
           {"syncs", value_of(d.syncs)},
           {"zeroings", value_of(d.zeroings)},
           {"last_error", value_of(d.last_error)},
+          {"smart", value_of(d.smart)},
           {"outlier", d.outlier.empty() ? json::value(nullptr) : json::value(d.outlier)},
           {"troubles", std::move(troubles)}};
 }

@@ -45,6 +45,17 @@ struct DiskErrorStatus {
   std::uint64_t time_ms = 0;       // since 1970
 };
 
+// What the disk itself says; what it does not is nullopt.
+struct SmartStatus {
+  std::string status{};  // passed, failed, not available
+  std::string why{};     // it is not available
+  std::optional<std::int64_t> temperature_celsius{};
+  std::optional<std::uint64_t> power_on_hours{};
+  std::optional<std::uint64_t> reallocated_sectors{};
+  std::optional<std::uint64_t> pending_sectors{};
+  std::optional<std::uint64_t> percentage_used{};  // of the media's wear
+};
+
 // Of a pool.
 struct DiskStatus {
   std::string path;      // the member, or the pool's directory
@@ -57,6 +68,7 @@ struct DiskStatus {
   DiskWorkStatus syncs{};
   DiskWorkStatus zeroings{};
   std::optional<DiskErrorStatus> last_error{};
+  SmartStatus smart{};
   std::string outlier{};                // how much slower than its peers, or than it was; empty: no
   std::vector<std::string> troubles{};  // all that there is to say against it
 };

@@ -24,6 +24,7 @@ TEST(PoolDisk, OfADirectoryIsTheDiskOfItsFileSystem) {
   system.write("sdb", "serial", "WRQ0\n");
   const PoolDisk disk = disk_at(place.path(), system.roots());
   EXPECT_EQ(disk.device, "/dev/sdb1");
+  EXPECT_EQ(disk.whole_device, "/dev/sdb");
   EXPECT_TRUE(disk.is_rotational);
   EXPECT_FALSE(disk.is_whole);
   EXPECT_EQ(name_of(disk), place.path() + " (/dev/sdb1, ST8000, serial WRQ0)");

@@ -92,6 +92,7 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
        .last_error =
            DiskErrorStatus{
                .kind = "read", .error = "bad", .lba = 7, .offset_bytes = 3584, .time_ms = 9},
+       .smart = {.status = "passed", .temperature_celsius = -3},
        .outlier = "slower",
        .troubles = {"is slow"}});
   status.pools[0].disks.push_back({.path = "/srv/pool"});
@@ -149,6 +150,10 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   EXPECT_EQ(disk.at("last_error"),
             boost::json::parse(R"({"kind": "read", "error": "bad", "lba": 7, "offset_bytes": 3584,
                                    "time_ms": 9})"));
+  EXPECT_EQ(disk.at("smart"),
+            boost::json::parse(R"({"status": "passed", "why": "", "temperature_celsius": -3,
+                                   "power_on_hours": null, "reallocated_sectors": null,
+                                   "pending_sectors": null, "percentage_used": null})"));
   EXPECT_EQ(disk.at("outlier").as_string(), "slower");
   EXPECT_EQ(disk.at("troubles").at(0).as_string(), "is slow");
   const auto& bare = json.at("pools").at(0).at("disks").at(1);
