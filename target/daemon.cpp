@@ -205,6 +205,7 @@ void Daemon::make_listeners() {
 }
 
 engine::Result<void, std::string> Daemon::start_control() {
+  smart_ = std::make_unique<SmartWatch>([this] { return engine_->pools(); });
   const std::string group = config_.control.group ? config_.control.group->value : std::string();
   control::ControlRoutes routes;
   routes.status = [this] { return to_json(status()); };
@@ -345,13 +346,21 @@ void Daemon::log_troubles() {
   for (const auto& finding : engine_->findings()) {
     lines.push_back(config::format(trouble_of(config_, finding, config::Severity::error)));
   }
+  auto pools = engine_->pools();
+  smart_->add_troubles(pools);
+  for (const auto& finding : smart_->findings(pools)) {
+    lines.push_back(config::format(trouble_of(config_, finding, config::Severity::error)));
+  }
   for (const std::string& line : troubles_.news(std::move(lines))) log_warn("{}", line);
-  for (const auto& pool : engine_->pools()) {
+  for (const auto& pool : pools) {
     if (pool.filling) {
       filling_.insert(pool.name);
     } else if (filling_.erase(pool.name) != 0) {
       log_info("pool={} less than {}% of its file system is used again", pool.name,
                pool.warn_at.value_or(0));
+    }
+    for (const auto& disk : ailing_.well_again(pool)) {
+      log_info("pool={} disk {} is well again", pool.name, disk);
     }
   }
 }
@@ -428,7 +437,9 @@ control::Status Daemon::status() const {
                                 .connections = now.connections});
   }
   std::map<std::string, std::string> retries;
-  for (const auto& pool : engine_->pools()) {
+  auto pools = engine_->pools();
+  smart_->add_troubles(pools);
+  for (const auto& pool : pools) {
     retries[pool.name] = retry_text(pool);
     status.pools.push_back({.name = pool.name,
                             .kind = name_of(pool.kind),
@@ -451,6 +462,10 @@ control::Status Daemon::status() const {
            .block_size = volume.block_size.bytes,
            .cache = volume.cache.is_nil() ? std::string() : volume.cache.text(),
            .dirty = volume.dirty});
+    }
+    for (const auto& disk : pool.disks) {
+      const SmartReport smart = smart_->report_of(disk.disk.whole_device);
+      status.pools.back().disks.push_back(status_of_disk(disk, smart));
     }
   }
   for (const auto& cache : engine_->caches()) {
@@ -500,6 +515,7 @@ control::Status Daemon::status() const {
          .lost_bytes = lost.ranges.sectors().value * engine::sector_bytes,
          .lost_ranges = ranges_of(lost.ranges),
          .lost_reads = lost.reads,
+         .pool_errors = engine_->backing_errors_of(identity.name),
          .uuid = identity.uuid.is_nil() ? std::string("-") : identity.uuid.text(),
          .size_bytes = (now.size * identity.block_size).value,
          .block_size = identity.block_size.bytes,

@@ -18,7 +18,9 @@
 #include "target/net/listener.h"
 #include "target/nvmf/connection_registry.h"
 #include "target/nvmf/target.h"
+#include "target/pool_disks.h"
 #include "target/reactor/reactor.h"
+#include "target/smart_watch.h"
 #include "target/troubles.h"
 
 namespace target {
@@ -85,10 +87,12 @@ class Daemon final : private engine::VolumeObserver {
   std::unique_ptr<nvmf::NvmfTarget> nvmf_;
   std::vector<std::unique_ptr<Core>> cores_;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  std::unique_ptr<SmartWatch> smart_;  // there when control_ is
   std::unique_ptr<control::ControlServer> control_;
   std::atomic<bool> volumes_changed_{false};
   TroubleLog troubles_;
   std::set<std::string> filling_;  // pools, when last looked at
+  AilingDisks ailing_;             // the same
   // At the last look; control thread.
   std::uint64_t memory_used_ = 0;
   std::uint64_t connections_closed_ = 0;

@@ -38,6 +38,10 @@ Place place_of(const config::Config& config, const engine::Finding& finding) {
         return {or_else(at, pool().at), "pools." + name + ".members"};
       }
       return {or_else(pool().directory.at, pool().at), "pools." + name + ".directory"};
+    case About::pool_disk: {
+      const bool is_device = pool().kind == config::Pool::Kind::device;
+      return {pool().at, "pools." + name + (is_device ? ".members" : ".directory")};
+    }
     case About::pool_uuid:
       return {pool().uuid ? pool().uuid->at : pool().at, "pools." + name + ".uuid"};
     case About::pool_provisioning:

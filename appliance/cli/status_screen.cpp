@@ -124,6 +124,19 @@ std::string lost_note(const json::value& volume) {
                      failed.empty() ? failed : "; " + failed);
 }
 
+// Its volumes are served, so far.
+std::string disk_note(const json::value& pool, const json::value& disk,
+                      const json::value& trouble) {
+  std::string known;
+  for (const auto& [what, key] : {std::pair("", "device"), {"", "model"}, {"serial ", "serial"}}) {
+    const std::string one = text(disk, key);
+    if (one.empty() || one == text(disk, "path")) continue;
+    known += (known.empty() ? " (" : ", ") + (what + one);
+  }
+  return fmt::format("- pool {}: disk {}{}{} {}\n", text(pool, "name"), text(disk, "path"), known,
+                     known.empty() ? "" : ")", std::string_view(trouble.as_string()));
+}
+
 // What is no trouble, and yet to be known.
 std::string notes(const json::value& status) {
   std::string out;
@@ -142,6 +155,11 @@ std::string notes(const json::value& status) {
     }
     const auto reserve = number(pool, "reserve_bytes");
     out += reserve == 0 ? "\n" : fmt::format(", {} are kept\n", size_text(reserve));
+  }
+  for (const auto& pool : list(status, "pools")) {
+    for (const auto& disk : list(pool, "disks")) {
+      for (const auto& trouble : list(disk, "troubles")) out += disk_note(pool, disk, trouble);
+    }
   }
   for (const auto& pool : list(status, "pools")) {
     const std::size_t retained = list(pool, "retained").size();

@@ -72,6 +72,9 @@ class BackingDevice {
   virtual void submit(IoLane& lane, BackingIo& io) = 0;
   // True from a failed sync until the reopen. Any thread.
   [[nodiscard]] virtual bool needs_reopen() const { return false; }
+  // Operations that a disk beneath has not done, or not in time; not what was refused before it was
+  // asked, nor lack of space. Any thread.
+  [[nodiscard]] virtual std::uint64_t errors() const { return 0; }
   // Where what is lost of it is written down; null: nowhere. Any thread.
   [[nodiscard]] virtual LossRecord* losses() { return nullptr; }
   // Who is asked for space before a write is taken that may need some; null: nobody, it has all

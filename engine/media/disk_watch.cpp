@@ -58,6 +58,7 @@ std::optional<DiskOutlier> find_outlier(DiskWork work, const DiskPace& own,
 
 void DiskWatch::look(const DiskHealthCounts& counts, Instant now) {
   recent_errors_ = counts.errors() - last_.errors();
+  recent_timeouts_ = counts.timeouts() - last_.timeouts();
   const bool has_answered = ended(counts) != ended(last_);
   for (std::size_t work = 0; work < disk_works; ++work) {
     DiskPace& pace = paces_[work];

@@ -64,6 +64,8 @@ class DiskWatch {
   }
   // Errors between the last two looks.
   [[nodiscard]] std::uint64_t recent_errors() const { return recent_errors_; }
+  // The same of time-outs.
+  [[nodiscard]] std::uint64_t recent_timeouts() const { return recent_timeouts_; }
   // Since when nothing has ended although something is under way; nullopt: for less than `silence`.
   [[nodiscard]] std::optional<Instant> silent_since() const { return silent_since_; }
 
@@ -71,6 +73,7 @@ class DiskWatch {
   DiskHealthCounts last_;
   std::array<DiskPace, disk_works> paces_;
   std::uint64_t recent_errors_ = 0;
+  std::uint64_t recent_timeouts_ = 0;
   Instant last_answer_{};  // or when nothing was under way
   std::optional<Instant> silent_since_;
 };

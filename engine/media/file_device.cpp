@@ -28,6 +28,12 @@ std::uint64_t length_of(const BackingIo& io) {
   return 0;
 }
 
+// The disk was asked, and has not done it.
+bool is_of_the_disk(IoStatus status) {
+  return status == IoStatus::media_error || status == IoStatus::sync_failed ||
+         status == IoStatus::timed_out;
+}
+
 }  // namespace
 
 // A write that waits to hear whether there is space for it. Deletes itself.
@@ -185,6 +191,8 @@ void FileDevice::finish(BackingIo& io, IoStatus status) {
       (needs_reopen() || io.generation != generation_.load(std::memory_order_acquire))) {
     status = IoStatus::sync_failed;
   }
+  if (is_of_the_disk(status)) [[unlikely]]
+    errors_.fetch_add(1, std::memory_order_relaxed);
   if (io.promised.value != 0) space_->ended(std::exchange(io.promised, {}));
   io.done(io, status);
 }

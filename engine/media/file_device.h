@@ -105,6 +105,9 @@ class FileDevice final : public BackingDevice {
   [[nodiscard]] bool needs_reopen() const override {
     return poisoned_.load(std::memory_order_acquire);
   }
+  [[nodiscard]] std::uint64_t errors() const override {
+    return errors_.load(std::memory_order_relaxed);
+  }
 
   [[nodiscard]] VolumeSpace* space() override { return space_; }
   // Writing there takes no space, as far as can be told. Any thread; may wait for the disk.
@@ -153,6 +156,7 @@ class FileDevice final : public BackingDevice {
   const std::shared_ptr<DiskHealth> health_;  // null: nobody counts
   std::atomic<std::uint64_t> size_;
   std::atomic<bool> poisoned_{false};
+  std::atomic<std::uint64_t> errors_{0};
   std::atomic<std::uint32_t> generation_{0};  // counts reopens
   // Set once when the file system refuses them; zeros are written then.
   std::atomic<bool> punch_refused_{false};

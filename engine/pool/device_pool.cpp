@@ -63,7 +63,7 @@ Result<std::unique_ptr<DevicePool>, PoolError> DevicePool::open(
   std::unique_ptr<DevicePool> pool(new DevicePool(MemberSet(std::move(found))));
   pool->notes_ = std::move(notes);
   pool->inherited_lock_ = inherited;
-  if (predecessor != nullptr) pool->backing_numbers_ = predecessor->backing_numbers_;
+  if (predecessor != nullptr) pool->uses_ = predecessor->uses_;
   TRY(pool->members_.settle());
   return pool;
 }
@@ -102,10 +102,24 @@ std::vector<ExtentRun> DevicePool::runs_of(const VolumeRecord& volume) const {
   return runs;
 }
 
-std::uint32_t DevicePool::backing_number(std::uint32_t index) const {
-  const auto [entry, is_new] = backing_numbers_.try_emplace(member(index).device);
-  if (is_new) entry->second = IoSource::new_backing();
+const DevicePool::MemberUse& DevicePool::use_of(std::uint32_t index) const {
+  const auto [entry, is_new] = uses_.try_emplace(member(index).device);
+  if (is_new) {
+    entry->second = {.backing_number = IoSource::new_backing(),
+                     .health = std::make_shared<DiskHealth>()};
+  }
   return entry->second;
+}
+
+std::vector<PoolDisk> DevicePool::disks() const {
+  std::vector<PoolDisk> all;
+  for (std::uint32_t index = 0; index < members_.count(); ++index) {
+    PoolDisk disk = disk_at(member(index).path);
+    if (disk.serial.empty()) disk.serial = member(index).serial;
+    disk.health = health(index);
+    all.push_back(std::move(disk));
+  }
+  return all;
 }
 
 const VolumePlace* DevicePool::place_of(const VolumeRecord& volume) const {

@@ -89,7 +89,13 @@ class DevicePool final : public Pool {
   [[nodiscard]] ExtentMap extent_map(const VolumeRecord& volume) const;
   [[nodiscard]] std::vector<ExtentRun> runs_of(const VolumeRecord& volume) const;
   // IoSource::backing of a member's disk: the same for all openings of the pool by this process.
-  [[nodiscard]] std::uint32_t backing_number(std::uint32_t index) const;
+  [[nodiscard]] std::uint32_t backing_number(std::uint32_t index) const {
+    return use_of(index).backing_number;
+  }
+  // The same of where its I/O is counted.
+  [[nodiscard]] const std::shared_ptr<DiskHealth>& health(std::uint32_t index) const {
+    return use_of(index).health;
+  }
 
   using Pool::bind;
   [[nodiscard]] bool has_inherited_lock() const override { return inherited_lock_; }
@@ -98,6 +104,7 @@ class DevicePool final : public Pool {
     return table().volumes.records;
   }
   [[nodiscard]] FileResult<PoolDirectory::Space> space() override;
+  [[nodiscard]] std::vector<PoolDisk> disks() const override;
   [[nodiscard]] std::vector<Result<VolumeRecord, PoolError>> ensure(
       std::span<const VolumeWish> wishes) override;
   [[nodiscard]] Result<VolumeRecord, PoolError> grow(const std::string& name, ByteCount size,
@@ -119,6 +126,11 @@ class DevicePool final : public Pool {
                                                  const LostRanges& lost) override;
 
  private:
+  // What all openings of the pool by this process have of a member's disk.
+  struct MemberUse {
+    std::uint32_t backing_number = 0;
+    std::shared_ptr<DiskHealth> health;
+  };
   // A volume that is not yet what is wanted of it.
   struct Wanted {
     std::size_t answer;  // which answer is to be the record
@@ -137,6 +149,7 @@ class DevicePool final : public Pool {
   explicit DevicePool(MemberSet members) : members_(std::move(members)) {}
 
   [[nodiscard]] const DeviceTable& table() const { return members_.table(); }
+  [[nodiscard]] const MemberUse& use_of(std::uint32_t index) const;
   [[nodiscard]] Plan begin_plan() const;
   [[nodiscard]] PoolError no_space(const std::string& what, std::uint64_t free_units) const;
   // Adds one answer to the plan, and what must still be done for it.
@@ -164,7 +177,7 @@ class DevicePool final : public Pool {
   ByteCount zero_step_ = 64_MiB;
   std::map<Uuid, std::uint64_t> zeroed_;  // of volumes whose zeroing is further than the table says
   bool inherited_lock_ = false;
-  mutable std::map<std::string, std::uint32_t> backing_numbers_;  // by device
+  mutable std::map<std::string, MemberUse> uses_;  // by device
 };
 
 }  // namespace engine

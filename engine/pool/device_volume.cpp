@@ -70,7 +70,8 @@ Result<std::vector<MemberDisk>, PoolError> DeviceVolume::open_disks(const Device
       return at_member(pool, member, Kind::in_use, locked.error());
     }
     auto device = std::make_unique<FileDevice>(std::move(file), end_of_member(pool.shape(), member),
-                                               IoSource::new_file(pool.backing_number(member)));
+                                               IoSource::new_file(pool.backing_number(member)),
+                                               FileSpace::as_asked, nullptr, pool.health(member));
     opened[member] = device.get();
     added.push_back({.member = member, .disk = std::move(device)});
   }

@@ -225,6 +225,15 @@ bool ExtentBacking::needs_reopen() const {
   });
 }
 
+std::uint64_t ExtentBacking::errors() const {
+  std::uint64_t sum = 0;
+  for (const auto& place : members_) {
+    const Member* const member = place.load(std::memory_order_acquire);
+    if (member != nullptr) sum += member->disk->errors();
+  }
+  return sum;
+}
+
 BackingDevice* ExtentBacking::disk(std::uint32_t member) const {
   if (member >= members_.size()) return nullptr;
   const Member* const found = members_[member].load(std::memory_order_acquire);

@@ -63,6 +63,7 @@ Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(
   std::unique_ptr<FilePool> pool(new FilePool(std::move(directory), std::move(table)));
   pool->tried_sequence_ = pool->table_.sequence;
   pool->inherited_lock_ = holder.value().inherited;
+  if (predecessor != nullptr) pool->health_ = predecessor->health_;
   TRY(pool->remove_leftovers());
   TRY(pool->finish_destroying());
   return pool;
@@ -87,6 +88,12 @@ Result<void, PoolError> FilePool::remove_leftovers() {
     if (!removed) return pool_io_error(*directory_, name + " cannot be removed", removed.error());
   }
   return success();
+}
+
+std::vector<PoolDisk> FilePool::disks() const {
+  PoolDisk disk = disk_at(directory_->path());
+  disk.health = health_;
+  return {std::move(disk)};
 }
 
 std::string FilePool::image_path(const VolumeRecord& volume) const {

@@ -49,6 +49,9 @@ class FilePool final : public Pool {
   [[nodiscard]] const std::vector<VolumeRecord>& volumes() const override { return table_.records; }
   [[nodiscard]] std::string image_path(const VolumeRecord& volume) const;
   [[nodiscard]] FileResult<PoolDirectory::Space> space() override { return directory_->space(); }
+  [[nodiscard]] std::vector<PoolDisk> disks() const override;
+  // Where the I/O of its volumes is counted: the same for all openings of the pool.
+  [[nodiscard]] const std::shared_ptr<DiskHealth>& health() const { return health_; }
   // Nothing is made or grown into what the operator wants to stay free, nor into what `promised`
   // says when it is asked, and does not become more than that until this is over.
   void keep_free(ByteCount reserve, std::function<ByteCount()> promised = {}) {
@@ -116,6 +119,7 @@ class FilePool final : public Pool {
                                                     ByteCount promised = {});
 
   std::unique_ptr<PoolDirectory> directory_;
+  std::shared_ptr<DiskHealth> health_ = std::make_shared<DiskHealth>();
   VolumeTable table_;
   std::uint64_t tried_sequence_ = 0;  // the highest that may be on the media
   ByteCount kept_free_;

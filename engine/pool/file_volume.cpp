@@ -20,8 +20,8 @@ Result<std::unique_ptr<OpenedVolume>, PoolError> FileVolume::open(const FilePool
     return PoolError{Kind::in_use, path + ": " + locked.error()};
   }
   const FileSpace zeroed = space != nullptr ? FileSpace::given_back : FileSpace::kept;
-  auto device =
-      std::make_unique<FileDevice>(std::move(file.value()), record.size, source, zeroed, space);
+  auto device = std::make_unique<FileDevice>(std::move(file.value()), record.size, source, zeroed,
+                                             space, pool.health());
   return std::unique_ptr<OpenedVolume>(new FileVolume(std::move(device)));
 }
 

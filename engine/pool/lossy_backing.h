@@ -31,6 +31,7 @@ class LossyBacking final : public BackingDevice, public LossRecord {
 
   [[nodiscard]] ByteCount size() const override { return inner_->size(); }
   [[nodiscard]] bool needs_reopen() const override { return inner_->needs_reopen(); }
+  [[nodiscard]] std::uint64_t errors() const override { return inner_->errors(); }
   [[nodiscard]] LossRecord* losses() override { return this; }
   [[nodiscard]] VolumeSpace* space() override { return inner_->space(); }
   // As BackingDevice::submit(). Where the record cannot be written, what is written over lost

@@ -13,6 +13,7 @@
 #include "engine/pool/file_marker.h"
 #include "engine/pool/opened_volume.h"
 #include "engine/pool/pool_directory.h"
+#include "engine/pool/pool_disk.h"
 #include "engine/pool/pool_error.h"
 #include "engine/pool/volume_table.h"
 
@@ -45,6 +46,8 @@ class Pool {
   // Every volume of the table, also those that no configuration names any more (their data stays).
   [[nodiscard]] virtual const std::vector<VolumeRecord>& volumes() const = 0;
   [[nodiscard]] virtual FileResult<PoolDirectory::Space> space() = 0;
+  // What it lies on: its members by index, or what its directory is on. May wait for them.
+  [[nodiscard]] virtual std::vector<PoolDisk> disks() const = 0;
   // What of the free space nobody is to be promised.
   [[nodiscard]] virtual ByteCount reserve() const { return {}; }
   // Whether the volume may lack space for what is written to it.

@@ -13,6 +13,7 @@ struct Finding {
     pool_uuid,
     pool_provisioning,
     pool_warn_at,
+    pool_disk,  // one of its disks, which the text names
     cache_device,
     cache_uuid,
     cache_require,

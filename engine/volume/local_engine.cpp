@@ -23,7 +23,7 @@ std::unique_ptr<Engine> Engine::open(std::vector<PoolSpec> pools, std::vector<Vo
 
 LocalEngine::LocalEngine(std::vector<PoolSpec> pools, std::vector<VolumeSpec> volumes,
                          EngineOptions options)
-    : known_(std::move(options.known_volumes_file)) {
+    : known_(std::move(options.known_volumes_file)), disks_([this] { return disks(); }, clock_) {
   for (PoolSpec& spec : pools) {
     pools_.push_back(std::make_unique<PoolKeeper>(std::move(spec), known_));
   }
@@ -34,6 +34,7 @@ LocalEngine::LocalEngine(std::vector<PoolSpec> pools, std::vector<VolumeSpec> vo
   for (const VolumeSpec& spec : volumes) add(spec);
   for (const auto& cache : caches_) cache->start();
   for (const auto& pool : pools_) pool->start();
+  disks_.start();
   (void)settle(options.patience);
 }
 
@@ -101,7 +102,16 @@ Volume* LocalEngine::find(const std::string& name) const {
 
 std::vector<PoolStatus> LocalEngine::pools() const {
   std::vector<PoolStatus> all;
-  for (const auto& pool : pools_) all.push_back(pool->status());
+  for (const auto& pool : pools_) {
+    all.push_back(pool->status());
+    all.back().disks = disks_.status_of(pool->disks());
+  }
+  return all;
+}
+
+std::vector<DiskKeeper::PoolDisks> LocalEngine::disks() const {
+  std::vector<DiskKeeper::PoolDisks> all;
+  for (const auto& pool : pools_) all.push_back({.pool = pool->name(), .disks = pool->disks()});
   return all;
 }
 
@@ -124,6 +134,8 @@ std::vector<Finding> LocalEngine::findings() const {
     auto found = pool->findings();
     std::move(found.begin(), found.end(), std::back_inserter(all));
   }
+  auto of_disks = disks_.findings();
+  std::move(of_disks.begin(), of_disks.end(), std::back_inserter(all));
   for (const auto& cache : caches_) {
     auto found = cache->findings();
     std::move(found.begin(), found.end(), std::back_inserter(all));
@@ -210,6 +222,12 @@ std::string LocalEngine::why_not_named(const std::string& name, const PoolKeeper
   const auto configured = slots_by_name_.find(name);
   if (configured == slots_by_name_.end() || configured->second->pool == &pool) return {};
   return "the configuration names a volume " + name + " of another pool";
+}
+
+std::uint64_t LocalEngine::backing_errors_of(const std::string& name) const {
+  const auto found = slots_by_name_.find(name);
+  if (found == slots_by_name_.end() || found->second->pool == nullptr) return 0;
+  return found->second->pool->backing_errors_of(name);
 }
 
 LossStatus LocalEngine::losses_of(const std::string& name) const {
@@ -307,6 +325,7 @@ bool LocalEngine::stop(Duration patience) {
   const Instant deadline = deadline_after(patience);
   bool all_ended = true;
   workers_.give_up();
+  disks_.stop();
   // Before the pools, which write down what is clean.
   for (const auto& cache : caches_) all_ended = cache->stop(deadline) && all_ended;
   for (const auto& pool : pools_) all_ended = pool->stop(deadline) && all_ended;

@@ -11,6 +11,7 @@
 #include "engine/volume/backed_volume.h"
 #include "engine/volume/cache_keeper.h"
 #include "engine/volume/cached_volume.h"
+#include "engine/volume/disk_keeper.h"
 #include "engine/volume/engine.h"
 #include "engine/volume/known_volumes.h"
 #include "engine/volume/pool_keeper.h"
@@ -35,6 +36,7 @@ class LocalEngine final : public Engine {
   void destroy(const std::string& name, const Uuid& uuid, Done done) override;
   void rename(const std::string& name, const Uuid& uuid, const std::string& to, Done done) override;
   void adopt(const std::string& pool, const Adoption& adoption, AdoptDone done) override;
+  [[nodiscard]] std::uint64_t backing_errors_of(const std::string& name) const override;
   [[nodiscard]] LossStatus losses_of(const std::string& name) const override;
   [[nodiscard]] std::optional<VolumeCacheStatus> cache_of(const std::string& name) const override;
   void set_cache_mode(const std::string& name, CacheMode mode, Done done) override;
@@ -78,6 +80,7 @@ class LocalEngine final : public Engine {
       return cached != nullptr ? static_cast<Volume&>(*cached) : *backed;
     }
   };
+  [[nodiscard]] std::vector<DiskKeeper::PoolDisks> disks() const;
   void add(const VolumeSpec& spec);
   void add_cached(const VolumeSpec& spec, Slot& slot);
   [[nodiscard]] std::string why_not_retained(const std::string& name, const Uuid& uuid,
@@ -97,6 +100,8 @@ class LocalEngine final : public Engine {
   std::vector<std::unique_ptr<PoolKeeper>> pools_;
   RecoveryWorkers workers_;
   std::vector<std::unique_ptr<CacheKeeper>> caches_;
+  const SystemClock clock_;
+  DiskKeeper disks_;
 };
 
 }  // namespace engine

@@ -150,6 +150,17 @@ std::vector<Finding> PoolKeeper::findings() const {
   return all;
 }
 
+std::vector<PoolDisk> PoolKeeper::disks() const {
+  const std::lock_guard lock(mutex_);
+  return disks_;
+}
+
+std::uint64_t PoolKeeper::backing_errors_of(const std::string& volume) const {
+  const Slot& slot = slot_of(volume);
+  const std::lock_guard lock(mutex_);
+  return slot.lossy == nullptr ? 0 : slot.lossy->errors();
+}
+
 LossStatus PoolKeeper::losses_of(const std::string& volume) const {
   const Slot& slot = slot_of(volume);
   const std::lock_guard lock(mutex_);
@@ -367,7 +378,10 @@ void PoolKeeper::publish_error(const PoolError& error) {
 }
 
 void PoolKeeper::publish_open() {
+  std::vector<PoolDisk> disks;
+  if (pool_ != nullptr) disks = pool_->disks();
   const std::lock_guard lock(mutex_);
+  disks_ = std::move(disks);
   if (error_) {
     // What its volumes wait for is another thing now.
     error_.reset();

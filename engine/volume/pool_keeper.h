@@ -56,6 +56,9 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   [[nodiscard]] PoolStatus status() const;
   // Why it is not open, or else which of its volumes are not as specified.
   [[nodiscard]] std::vector<Finding> findings() const;
+  // As it had them when it was last open.
+  [[nodiscard]] std::vector<PoolDisk> disks() const;
+  [[nodiscard]] std::uint64_t backing_errors_of(const std::string& volume) const;
   [[nodiscard]] LossStatus losses_of(const std::string& volume) const;
   // Whatever is late or failed is tried at once, whenever it would have been.
   void try_now();
@@ -248,6 +251,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   std::condition_variable wake_;
   std::condition_variable idle_;
   PoolStatus status_;
+  std::vector<PoolDisk> disks_;
   std::optional<PoolError> error_;  // why it is not open
   std::string opening_;             // since when its volumes have been waited for
   std::deque<SpaceRequest> spaces_;

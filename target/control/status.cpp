@@ -40,6 +40,53 @@ json::object value_of(const RetainedVolume& v) {
           {"dirty", v.dirty}};
 }
 
+json::object value_of(const DiskWorkStatus& w) {
+  return {{"count", w.count},       {"in_flight", w.in_flight}, {"errors", w.errors},
+          {"timeouts", w.timeouts}, {"mean_us", w.mean_us},     {"p99_us", w.p99_us}};
+}
+
+json::value value_of(const std::optional<DiskErrorStatus>& e) {
+  if (!e) return nullptr;
+  return json::object{{"kind", e->kind},
+                      {"error", e->error},
+                      {"lba", e->lba < 0 ? json::value(nullptr) : json::value(e->lba)},
+                      {"offset_bytes", e->offset_bytes},
+                      {"time_ms", e->time_ms}};
+}
+
+template <class Number>
+json::value or_null(const std::optional<Number>& number) {
+  return number ? json::value(*number) : json::value(nullptr);
+}
+
+json::object value_of(const SmartStatus& s) {
+  return {{"status", s.status},
+          {"why", s.why},
+          {"temperature_celsius", or_null(s.temperature_celsius)},
+          {"power_on_hours", or_null(s.power_on_hours)},
+          {"reallocated_sectors", or_null(s.reallocated_sectors)},
+          {"pending_sectors", or_null(s.pending_sectors)},
+          {"percentage_used", or_null(s.percentage_used)}};
+}
+
+json::object value_of(const DiskStatus& d) {
+  json::array troubles;
+  for (const std::string& trouble : d.troubles) troubles.emplace_back(trouble);
+  return {{"path", d.path},
+          {"device", d.device},
+          {"model", d.model},
+          {"serial", d.serial},
+          {"rotational", d.rotational},
+          {"reads", value_of(d.reads)},
+          {"writes", value_of(d.writes)},
+          {"syncs", value_of(d.syncs)},
+          {"zeroings", value_of(d.zeroings)},
+          {"last_error", value_of(d.last_error)},
+          {"smart", value_of(d.smart)},
+          {"outlier", d.outlier.empty() ? json::value(nullptr) : json::value(d.outlier)},
+          {"troubles", std::move(troubles)}};
+}
+
 json::object value_of(const PoolStatus& p) {
   return {{"name", p.name},
           {"kind", p.kind},
@@ -52,7 +99,8 @@ json::object value_of(const PoolStatus& p) {
           {"reserve_bytes", p.reserve_bytes},
           {"warn_at_percent", p.warn_at_percent},
           {"filling", p.filling},
-          {"retained", list_of(p.retained)}};
+          {"retained", list_of(p.retained)},
+          {"disks", list_of(p.disks)}};
 }
 
 json::object value_of(const CacheStatus& c) {
@@ -99,6 +147,7 @@ json::object value_of(const VolumeStatus& v) {
           {"lost_bytes", v.lost_bytes},
           {"lost_ranges", list_of(v.lost_ranges)},
           {"lost_reads", v.lost_reads},
+          {"pool_errors", v.pool_errors},
           {"uuid", v.uuid},
           {"size_bytes", v.size_bytes},
           {"block_size", v.block_size},

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,52 @@ struct RetainedVolume {
   bool dirty = false;  // which may have what the image lacks
 };
 
+// What a disk has done of one kind since the daemon started.
+struct DiskWorkStatus {
+  std::uint64_t count = 0;
+  std::uint64_t in_flight = 0;
+  std::uint64_t errors = 0;
+  std::uint64_t timeouts = 0;
+  std::uint64_t mean_us = 0;  // of late
+  std::uint64_t p99_us = 0;   // 99 of 100 took less, in the last minutes
+};
+
+struct DiskErrorStatus {
+  std::string kind;  // read, write, sync, zero
+  std::string error;
+  std::int64_t lba = -1;           // of 512 bytes; -1: unknown, or none (sync)
+  std::uint64_t offset_bytes = 0;  // on the device, or in a file on it
+  std::uint64_t time_ms = 0;       // since 1970
+};
+
+// What the disk itself says; what it does not is nullopt.
+struct SmartStatus {
+  std::string status{};  // passed, failed, not available
+  std::string why{};     // it is not available
+  std::optional<std::int64_t> temperature_celsius{};
+  std::optional<std::uint64_t> power_on_hours{};
+  std::optional<std::uint64_t> reallocated_sectors{};
+  std::optional<std::uint64_t> pending_sectors{};
+  std::optional<std::uint64_t> percentage_used{};  // of the media's wear
+};
+
+// Of a pool.
+struct DiskStatus {
+  std::string path;      // the member, or the pool's directory
+  std::string device{};  // beneath it; empty: unknown, and so what follows
+  std::string model{};
+  std::string serial{};
+  bool rotational = false;
+  DiskWorkStatus reads{};
+  DiskWorkStatus writes{};
+  DiskWorkStatus syncs{};
+  DiskWorkStatus zeroings{};
+  std::optional<DiskErrorStatus> last_error{};
+  SmartStatus smart{};
+  std::string outlier{};                // how much slower than its peers, or than it was; empty: no
+  std::vector<std::string> troubles{};  // all that there is to say against it
+};
+
 struct PoolStatus {
   std::string name;
   std::string kind;
@@ -39,6 +86,7 @@ struct PoolStatus {
   std::uint32_t warn_at_percent = 0;  // of the size, used or promised; 0: never
   bool filling = false;               // so much is
   std::vector<RetainedVolume> retained{};
+  std::vector<DiskStatus> disks{};  // as it was last open
 };
 
 struct CacheStatus {
@@ -96,6 +144,7 @@ struct VolumeStatus {
   std::uint64_t lost_bytes = 0;
   std::vector<LostRange> lost_ranges;  // ascending, at most 24
   std::uint64_t lost_reads = 0;
+  std::uint64_t pool_errors = 0;  // what its pool's disks have not done, or not in time
   std::string uuid;
   std::uint64_t size_bytes = 0;
   std::uint32_t block_size = 0;

@@ -83,7 +83,8 @@ TEST_F(StatusScreen, ListsWhatTheConfigurationDoesNotNameAnyMore) {
                    {"size_bytes", 100},
                    {"free_bytes", 50},
                    {"filling", false},
-                   {"retained", json::array{old}}});
+                   {"retained", json::array{old}},
+                   {"disks", json::array{}}});
   EXPECT_THAT(screen(), HasSubstr("\n- pool bulk: 1 volume that the configuration does not name is "
                                   "retained: served again when named, deleted by forebayctl volume "
                                   "destroy NAME --uuid UUID\n"));
@@ -102,7 +103,8 @@ TEST_F(StatusScreen, SaysThatAPoolIsFilling) {
                     {"reserve_bytes", 0},
                     {"warn_at_percent", 70},
                     {"filling", true},
-                    {"retained", json::array{}}};
+                    {"retained", json::array{}},
+                    {"disks", json::array{}}};
   pools.push_back(pool);
   EXPECT_THAT(screen(),
               HasSubstr("\n- pool bulk: 70% of its file system is used or promised: 30 GiB "
@@ -115,6 +117,26 @@ TEST_F(StatusScreen, SaysThatAPoolIsFilling) {
   pool["filling"] = false;
   pools[0] = pool;
   EXPECT_THAT(screen(), Not(HasSubstr("used or promised")));
+}
+
+TEST_F(StatusScreen, NamesADiskOnlyWhenThereIsSomethingToSayOfIt) {
+  json::object disk{{"path", "/dev/disk/by-id/x"},
+                    {"device", "/dev/sdb"},
+                    {"model", ""},
+                    {"serial", "WRQ0"},
+                    {"troubles", json::array{}}};
+  json::object pool{{"name", "bulk"},   {"kind", "device"},          {"open", true},
+                    {"reason", ""},     {"size_bytes", 100},         {"free_bytes", 50},
+                    {"filling", false}, {"retained", json::array{}}, {"disks", json::array{disk}}};
+  pools.push_back(pool);
+  EXPECT_THAT(screen(), Not(HasSubstr("disk")));
+  disk["troubles"] = json::array{"is slow", "reports errors"};
+  pool["disks"] = json::array{disk};
+  pools[0] = pool;
+  EXPECT_THAT(screen(),
+              HasSubstr("\n- pool bulk: disk /dev/disk/by-id/x (/dev/sdb, serial WRQ0) is "
+                        "slow\n- pool bulk: disk /dev/disk/by-id/x (/dev/sdb, serial "
+                        "WRQ0) reports errors\n"));
 }
 
 TEST_F(StatusScreen, ListsWhatIsLostByBlocks) {

@@ -46,6 +46,7 @@ TEST(Troubles, EachIsToldAtTheKeyThatItIsAbout) {
                                      config::Severity::error));
   };
   EXPECT_EQ(line(About::pool_directory, "bulk"), "forebay.yaml:6:33: pools.bulk.directory: why.");
+  EXPECT_EQ(line(About::pool_disk, "bulk"), "forebay.yaml:6:3: pools.bulk.directory: why.");
   EXPECT_EQ(line(About::pool_uuid, "bulk"), "forebay.yaml:6:43: pools.bulk.uuid: why.");
   EXPECT_EQ(line(About::volume, "db01"), "forebay.yaml:8:3: volumes.db01: why.");
   EXPECT_EQ(line(About::volume_size, "db01"), "forebay.yaml:10:11: volumes.db01.size: why.");

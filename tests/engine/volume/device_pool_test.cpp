@@ -86,6 +86,45 @@ TEST_F(DevicePoolEngine, VolumesAreServedAndComeBackAsTheSame) {
   }
 }
 
+TEST_F(DevicePoolEngine, EachMemberCountsWhatIsAskedOfIt) {
+  make_members(format::MemberLayout::linear);
+  const auto engine = open({"m0", "m1"});
+  Volume& volume = *engine->find("data");
+  ASSERT_EQ(volume.state(), VolumeState::online) << volume.condition().reason;
+  const auto writes = [&engine](std::size_t member) {
+    return engine->pools().at(0).disks.at(member).counts.of(DiskWork::write).ended();
+  };
+  ASSERT_EQ(engine->pools().at(0).disks.size(), 2U);
+  EXPECT_EQ(engine->pools().at(0).disks[0].disk.path, member("m0"));
+  EXPECT_EQ(engine->pools().at(0).disks[1].disk.path, member("m1"));
+  ASSERT_EQ(write(volume, 0, 1), IoStatus::ok);
+  ASSERT_EQ(write(volume, 1, 1), IoStatus::ok);
+  ASSERT_EQ(write(volume, 5119, 1), IoStatus::ok);
+  EXPECT_EQ(writes(0), 2U);
+  EXPECT_EQ(writes(1), 1U);
+  EXPECT_GT(engine->pools().at(0).disks[0].p99[static_cast<std::size_t>(DiskWork::write)],
+            std::chrono::nanoseconds(0));
+  EXPECT_EQ(engine->backing_errors_of("data"), 0U);
+  EXPECT_EQ(engine->backing_errors_of("nobody"), 0U);
+}
+
+// Cut short beneath the pool, as by a disk that goes away: what is gone is an error of its.
+TEST_F(DevicePoolEngine, ErrorsAreOfTheMemberAndTheVolume) {
+  make_members(format::MemberLayout::linear);
+  const auto engine = open({"m0", "m1"});
+  Volume& volume = *engine->find("data");
+  ASSERT_EQ(volume.state(), VolumeState::online) << volume.condition().reason;
+  fs::resize_file(member("m1"), 4096);
+  std::vector<std::byte> data(pool_block.bytes);
+  EXPECT_EQ(run(volume, *lane, Kind::read, 5119, 1, data), IoStatus::media_error);
+  EXPECT_EQ(read(volume, 0), 0);
+  const PoolStatus status = engine->pools().at(0);
+  EXPECT_EQ(status.disks[0].counts.errors(), 0U);
+  EXPECT_EQ(status.disks[1].counts.errors(), 1U);
+  EXPECT_TRUE(status.disks[1].counts.last_fault);
+  EXPECT_EQ(engine->backing_errors_of("data"), 1U);
+}
+
 TEST_F(DevicePoolEngine, GrowsOnline) {
   make_members(format::MemberLayout::linear);
   const auto engine = open({"m0", "m1"}, 8_MiB);

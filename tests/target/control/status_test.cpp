@@ -76,6 +76,26 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   status.volumes[0].lost_ranges = {{.offset_bytes = 4096, .length_bytes = 4096},
                                    {.offset_bytes = 12288, .length_bytes = 512}};
   status.volumes[0].lost_reads = 7;
+  status.volumes[0].pool_errors = 8;
+  status.pools[0].disks.push_back(
+      {.path = "/dev/disk/by-id/x",
+       .device = "/dev/sdb",
+       .model = "ST8000",
+       .serial = "WRQ0",
+       .rotational = true,
+       .reads = {.count = 100,
+                 .in_flight = 1,
+                 .errors = 2,
+                 .timeouts = 3,
+                 .mean_us = 400,
+                 .p99_us = 500},
+       .last_error =
+           DiskErrorStatus{
+               .kind = "read", .error = "bad", .lba = 7, .offset_bytes = 3584, .time_ms = 9},
+       .smart = {.status = "passed", .temperature_celsius = -3},
+       .outlier = "slower",
+       .troubles = {"is slow"}});
+  status.pools[0].disks.push_back({.path = "/srv/pool"});
   status.caches[0].retiring = true;
   status.pools[0].promised_bytes = 4096;
   status.pools[0].provisioning = "thin";
@@ -116,6 +136,29 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   EXPECT_EQ(retained.at("block_size").to_number<int>(), 512);
   EXPECT_EQ(retained.at("cache").as_string(), "6f0c");
   EXPECT_TRUE(retained.at("dirty").as_bool());
+  EXPECT_EQ(json.at("volumes").at(0).at("pool_errors").to_number<int>(), 8);
+  const auto& disk = json.at("pools").at(0).at("disks").at(0);
+  EXPECT_EQ(disk.at("path").as_string(), "/dev/disk/by-id/x");
+  EXPECT_EQ(disk.at("device").as_string(), "/dev/sdb");
+  EXPECT_EQ(disk.at("model").as_string(), "ST8000");
+  EXPECT_EQ(disk.at("serial").as_string(), "WRQ0");
+  EXPECT_TRUE(disk.at("rotational").as_bool());
+  EXPECT_EQ(disk.at("reads"),
+            boost::json::parse(R"({"count": 100, "in_flight": 1, "errors": 2, "timeouts": 3,
+                                   "mean_us": 400, "p99_us": 500})"));
+  EXPECT_EQ(disk.at("syncs").at("count").to_number<int>(), 0);
+  EXPECT_EQ(disk.at("last_error"),
+            boost::json::parse(R"({"kind": "read", "error": "bad", "lba": 7, "offset_bytes": 3584,
+                                   "time_ms": 9})"));
+  EXPECT_EQ(disk.at("smart"),
+            boost::json::parse(R"({"status": "passed", "why": "", "temperature_celsius": -3,
+                                   "power_on_hours": null, "reallocated_sectors": null,
+                                   "pending_sectors": null, "percentage_used": null})"));
+  EXPECT_EQ(disk.at("outlier").as_string(), "slower");
+  EXPECT_EQ(disk.at("troubles").at(0).as_string(), "is slow");
+  const auto& bare = json.at("pools").at(0).at("disks").at(1);
+  EXPECT_TRUE(bare.at("last_error").is_null());
+  EXPECT_TRUE(bare.at("outlier").is_null());
   EXPECT_EQ(json.at("caches").at(0).at("media").as_string(), "cache line (devdax)");
   EXPECT_EQ(json.at("caches").at(0).at("dirty_bytes").to_number<int>(), 30);
   EXPECT_TRUE(json.at("caches").at(0).at("retiring").as_bool());
