@@ -144,6 +144,12 @@ std::string notes(const json::value& status) {
     out += reserve == 0 ? "\n" : fmt::format(", {} are kept\n", size_text(reserve));
   }
   for (const auto& pool : list(status, "pools")) {
+    for (const auto& advice : list(pool, "advice")) {
+      out +=
+          fmt::format("- pool {}: {}\n", text(pool, "name"), std::string_view(advice.as_string()));
+    }
+  }
+  for (const auto& pool : list(status, "pools")) {
     const std::size_t retained = list(pool, "retained").size();
     if (retained == 0) continue;
     out += fmt::format(

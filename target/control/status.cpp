@@ -52,7 +52,8 @@ json::object value_of(const PoolStatus& p) {
           {"reserve_bytes", p.reserve_bytes},
           {"warn_at_percent", p.warn_at_percent},
           {"filling", p.filling},
-          {"retained", list_of(p.retained)}};
+          {"retained", list_of(p.retained)},
+          {"advice", json::array(p.advice.begin(), p.advice.end())}};
 }
 
 json::object value_of(const CacheStatus& c) {

@@ -39,6 +39,8 @@ struct PoolStatus {
   std::uint32_t warn_at_percent = 0;  // of the size, used or promised; 0: never
   bool filling = false;               // so much is
   std::vector<RetainedVolume> retained{};
+  // Sentences about the members of an open device pool, for the operator to act on some time.
+  std::vector<std::string> advice{};
 };
 
 struct CacheStatus {
