@@ -35,7 +35,7 @@ Result<void, PoolError> check_disk(PoolMember& disk, const InitPermission& permi
   if (label && label.value()) {
     const MemberLabel& found = *label.value();
     // A label that no table of the pool lists: of an adding that was cut off.
-    const bool is_half_added = GUARD("what a cut-off adding has left") && joining != nullptr &&
+    const bool is_half_added = GUARD("what an adding has left") && joining != nullptr &&
                                found.pool == joining->label().pool &&
                                found.index >= joining->count();
     if (may_overwrite(permission, found.pool) || is_half_added) return success();

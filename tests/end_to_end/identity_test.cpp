@@ -14,7 +14,7 @@ namespace {
 
 // By NSID: NGUID, UUID descriptor and all else of CNS 03h, as bytes.
 struct Identity {
-  std::string serial;
+  std::string serial;  // and model
   std::map<std::uint32_t, std::string> namespaces;
   friend bool operator==(const Identity&, const Identity&) = default;
 };
@@ -23,7 +23,7 @@ Identity identity_at(const client::Endpoint& endpoint) {
   Identity identity;
   const auto controller = attach(endpoint);
   if (!controller) return identity;
-  identity.serial = controller->data().serial_number;
+  identity.serial = controller->data().serial_number + " of " + controller->data().model_number;
   const auto namespaces = controller->active_namespaces();
   EXPECT_GOOD(namespaces);
   if (!namespaces) return identity;
