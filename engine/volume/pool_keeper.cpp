@@ -308,9 +308,9 @@ void PoolKeeper::attempt() {
   }
   if (open) {
     publish_open();
+    publish_advice();
     bring_up(down);
     publish_retained();
-    publish_advice();
   }
   (void)known_.save();
   measure();

@@ -77,7 +77,7 @@ TEST_F(AddMember, HostsGoOnAndTheVolumeGrowsOntoIt) {
                               "--verify",
                               "--quiet",
                               "--duration",
-                              std::to_string(rounds(6, 60)),
+                              std::to_string(rounds(12, 60)),
                               "--nsid",
                               "1",
                               "--block-size",
