@@ -13,7 +13,7 @@
 namespace end_to_end {
 namespace {
 
-constexpr const char* file_system = "77a1c0de-1111-4222-8333-444455556666";
+constexpr const char* backup_uuid = "77a1c0de-1111-4222-8333-444455556666";
 
 class AddMember : public testing::Test {
  protected:
@@ -151,21 +151,21 @@ TEST_F(AddMember, WhatIsOnADiskIsDestroyedOnlyByItsUuid) {
   ASSERT_TRUE(daemon->start());
   const std::string m1 = disk("m1");
   const Outcome made =
-      run({.arguments = {"/sbin/mkfs.ext4", "-q", "-F", "-L", "backup", "-U", file_system, m1}});
+      run({.arguments = {"/sbin/mkfs.ext4", "-q", "-F", "-L", "backup", "-U", backup_uuid, m1}});
   ASSERT_EQ(made.exit.code, 0) << made.output;
   for (const std::vector<std::string>& words :
        std::vector<std::vector<std::string>>{{}, {"--overwrite", "ext4"}}) {
     const Outcome refused = add(*daemon, m1, words);
     EXPECT_EQ(refused.exit.code, 1);
     EXPECT_NE(
-        refused.output.find(m1 + " holds an ext4 file system \"backup\" (UUID " + file_system +
+        refused.output.find(m1 + " holds an ext4 file system \"backup\" (UUID " + backup_uuid +
                             "); refused. If it may be destroyed, add "
                             "--overwrite " +
-                            file_system + "\n"),
+                            backup_uuid + "\n"),
         std::string::npos)
         << refused.output;
   }
-  const Outcome added = add(*daemon, m1, {"--overwrite", file_system});
+  const Outcome added = add(*daemon, m1, {"--overwrite", backup_uuid});
   EXPECT_EQ(added.exit.code, 0) << added.output;
   // Another pool's member, by that pool's.
   const std::string other = disk("other");
