@@ -255,6 +255,22 @@ engine::Result<void, std::string> Daemon::start_control() {
                                            .provisioning = engine::text(adopted.provisioning)});
     });
   };
+  routes.add_member = [this](const std::string& pool,
+                             const control::ControlRoutes::Newcomer& newcomer,
+                             control::ControlRoutes::AddMemberDone done) {
+    const std::string& disk = newcomer.disk;
+    if (!disk.starts_with('/')) return done("\"" + disk + "\" is no path that begins with /");
+    engine_->add_member(
+        pool, disk, newcomer.overwrite, [pool, disk, done = std::move(done)](auto did) {
+          if (!did) return done(did.error());
+          const engine::GrownPool& grown = did.value();
+          if (!grown.was_member) log_info("pool={} member={} added", pool, disk);
+          done(control::ControlRoutes::GrownPool{.members = grown.members,
+                                                 .was_member = grown.was_member,
+                                                 .is_configured = grown.is_configured,
+                                                 .free_bytes = grown.free.value});
+        });
+  };
   routes.set_mode = [this](const std::string& volume, const std::string& mode,
                            control::ControlRoutes::Done done) {
     const auto known = engine::parse_cache_mode(mode);
@@ -453,7 +469,8 @@ control::Status Daemon::status() const {
                                                 : "",
                             .reserve_bytes = pool.reserve.value,
                             .warn_at_percent = pool.warn_at.value_or(0),
-                            .filling = pool.filling});
+                            .filling = pool.filling,
+                            .advice = pool.advice});
     for (const auto& volume : pool.retained) {
       status.pools.back().retained.push_back(
           {.name = volume.name,

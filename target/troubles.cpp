@@ -18,6 +18,18 @@ struct Place {
   std::string path;
 };
 
+// Of one that the file does not name: of all of them.
+Place place_of_member(const config::Pool& pool, const std::string& member) {
+  const std::string path = "pools." + pool.name + ".members";
+  for (std::size_t at = 0; at < pool.members.size(); ++at) {
+    if (pool.members[at].value != member) continue;
+    return {or_else(pool.members[at].at, pool.at), path + "[" + std::to_string(at) + "]"};
+  }
+  const config::Position first =
+      pool.members.empty() ? config::Position{} : pool.members.front().at;
+  return {or_else(first, pool.at), path};
+}
+
 Place place_of(const config::Config& config, const engine::Finding& finding) {
   const std::string& name = finding.name;
   const auto pool = [&]() -> const config::Pool& { return config.pools.at(name); };
@@ -32,11 +44,8 @@ Place place_of(const config::Config& config, const engine::Finding& finding) {
     case About::known_volumes:
       break;
     case About::pool_directory:
-      if (pool().kind == config::Pool::Kind::device) {
-        const config::Position at =
-            pool().members.empty() ? config::Position{} : pool().members.front().at;
-        return {or_else(at, pool().at), "pools." + name + ".members"};
-      }
+      // Of a pool whose disk has not answered, whatever its kind.
+      if (pool().kind == config::Pool::Kind::device) return place_of_member(pool(), {});
       return {or_else(pool().directory.at, pool().at), "pools." + name + ".directory"};
     case About::pool_disk: {
       const bool is_device = pool().kind == config::Pool::Kind::device;
@@ -44,6 +53,13 @@ Place place_of(const config::Config& config, const engine::Finding& finding) {
     }
     case About::pool_uuid:
       return {pool().uuid ? pool().uuid->at : pool().at, "pools." + name + ".uuid"};
+    case About::pool_members:
+      return place_of_member(pool(), finding.member);
+    case About::pool_layout:
+      return {or_else(pool().layout.at, pool().at), "pools." + name + ".layout"};
+    case About::pool_chunk_size:
+      return {pool().chunk_size ? pool().chunk_size->at : pool().at,
+              "pools." + name + ".chunk_size"};
     case About::pool_provisioning:
       return {or_else(pool().provisioning.at, pool().at), "pools." + name + ".provisioning"};
     case About::pool_warn_at:

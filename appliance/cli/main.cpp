@@ -82,6 +82,17 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
 
   std::string socket = status_options.socket;
+  cli::PoolMemberOptions newcomer;
+  auto* add_member = pool->add_subcommand(
+      "add-member", "Make a disk one more member of a linear pool while hosts use it");
+  add_member->add_option("pool", newcomer.pool, "As the configuration calls it")->required();
+  add_member->add_option("disk", newcomer.disk, "Best by /dev/disk/by-id")->required();
+  add_member
+      ->add_option("--overwrite", newcomer.overwrite,
+                   "What may be destroyed: as a refusal has named it; may be repeated")
+      ->allow_extra_args(false);
+  add_member->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+
   std::string volume_name;
   std::string size;
   auto* volume = app.add_subcommand("volume", "Volumes of a running daemon")->require_subcommand(1);
@@ -163,6 +174,7 @@ int main(int argc, char** argv) {
   give_up->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
 
   CLI11_PARSE(app, argc, argv);
+  if (add_member->parsed()) return cli::pool_add_member(socket, newcomer);
   if (grow->parsed()) return cli::volume_grow(socket, volume_name, size);
   if (destroy->parsed()) return cli::volume_destroy(socket, volume_name, uuid);
   if (rename->parsed()) return cli::volume_rename(socket, volume_name, new_name, uuid);

@@ -2,10 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+#include <cctype>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <optional>
+#include <string_view>
 
+#include "appliance/cli/request.h"
 #include "config/values.h"
 #include "engine/pool/device_pool.h"
 #include "engine/pool/file_pool.h"
@@ -94,7 +101,43 @@ int init_disks(const PoolInit& wanted) {
   return 0;
 }
 
+// As an element of a list in the configuration: in quotes where YAML would not take it as it is.
+std::string list_element(const boost::json::string& path) {
+  const auto is_plain = [](unsigned char c) {
+    return std::isalnum(c) != 0 || std::string_view("/._-+@").find(char(c)) != std::string::npos;
+  };
+  if (std::ranges::all_of(path, is_plain)) return std::string(path.data(), path.size());
+  return boost::json::serialize(path);
+}
+
+std::string members_line(const boost::json::array& members) {
+  std::string line = "members: [";
+  for (const auto& member : members) {
+    line += (line.back() == '[' ? "" : ", ") + list_element(member.as_string());
+  }
+  return line + "]";
+}
+
 }  // namespace
+
+int pool_add_member(const std::string& socket, const PoolMemberOptions& wanted) {
+  // The daemon stands in another directory.
+  const std::string disk = std::filesystem::absolute(wanted.disk).lexically_normal().string();
+  const auto answer = answer_of(
+      socket, "pools", wanted.pool, "add-member",
+      {{"disk", disk},
+       {"overwrite", boost::json::array(wanted.overwrite.begin(), wanted.overwrite.end())}});
+  if (!answer) return 1;
+  fmt::print("{} {} a member of pool {}, which has {} free.\n", disk,
+             answer->at("was_member").as_bool() ? "was already" : "is now", wanted.pool,
+             config::size_text({answer->at("free_bytes").to_number<std::uint64_t>()}));
+  if (answer->at("is_configured").as_bool()) return 0;
+  fmt::print(
+      "Write it into the configuration, or the pool misses it when the daemon starts again:\n"
+      "    {}\n",
+      members_line(answer->at("members").as_array()));
+  return 0;
+}
 
 int pool_init(const PoolInit& wanted) {
   return wanted.layout.empty() ? init_directory(wanted) : init_disks(wanted);

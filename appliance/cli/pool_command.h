@@ -1,5 +1,6 @@
 // `forebayctl pool init`: makes a directory a file pool, or disks a device pool, by writing their
-// labels. Needs no daemon.
+// labels; needs no daemon. `forebayctl pool add-member`: one more disk for a pool that the daemon
+// serves.
 #pragma once
 
 #include <string>
@@ -18,5 +19,15 @@ struct PoolInit {
 // Prints what was made, or on stderr why not and what to do: of every disk, before anything is
 // written to any. The process's exit code: 0 or 1.
 int pool_init(const PoolInit& wanted);
+
+struct PoolMemberOptions {
+  std::string pool;  // as the configuration calls it
+  std::string disk;
+  std::vector<std::string> overwrite;  // as above
+};
+
+// Prints what the configuration is to say from now on, or on stderr why it was not done. The same
+// exit code.
+[[nodiscard]] int pool_add_member(const std::string& socket, const PoolMemberOptions& wanted);
 
 }  // namespace cli

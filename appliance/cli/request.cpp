@@ -19,8 +19,10 @@ std::optional<boost::json::value> answer_of(const std::string& socket, const std
                                             const boost::json::object& how) {
   // It stands in a path: what a name cannot contain would make another one of it.
   if (name.find_first_of("/?# %\r\n") != std::string::npos) {
-    fmt::print(stderr, "forebayctl: there is no {} {}\n",
-               kind == "caches" ? "cache device" : "volume", name);
+    const char* const noun = kind == "caches"  ? "cache device"
+                             : kind == "pools" ? "pool"
+                                               : "volume";
+    fmt::print(stderr, "forebayctl: there is no {} {}\n", noun, name);
     return std::nullopt;
   }
   const auto done = post(socket, "/v1/" + kind + "/" + name + "/" + what, how);

@@ -1,4 +1,4 @@
-// What forebayctl asks of a volume or a cache device of the daemon.
+// What forebayctl asks of a volume, pool or cache device of the daemon.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -8,8 +8,8 @@
 
 namespace cli {
 
-// `kind`: "volumes" or "caches", as in the daemon's API. False: it was not done, and stderr says
-// why.
+// `kind`: "volumes", "pools" or "caches", as in the daemon's API. False: it was not done, and
+// stderr says why.
 [[nodiscard]] bool ask(const std::string& socket, const std::string& kind, const std::string& name,
                        const std::string& what, const boost::json::object& how);
 

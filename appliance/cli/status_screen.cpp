@@ -160,6 +160,10 @@ std::string notes(const json::value& status) {
     for (const auto& disk : list(pool, "disks")) {
       for (const auto& trouble : list(disk, "troubles")) out += disk_note(pool, disk, trouble);
     }
+    for (const auto& advice : list(pool, "advice")) {
+      out +=
+          fmt::format("- pool {}: {}\n", text(pool, "name"), std::string_view(advice.as_string()));
+    }
   }
   for (const auto& pool : list(status, "pools")) {
     const std::size_t retained = list(pool, "retained").size();

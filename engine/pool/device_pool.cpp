@@ -46,19 +46,36 @@ std::uint32_t free_marker_place(const DeviceTable& table) {
 
 }  // namespace
 
+std::optional<PoolError> difference(const MemberLabel& label,
+                                    std::optional<format::MemberLayout> layout,
+                                    std::optional<ByteCount> chunk) {
+  if (layout && *layout != label.layout) {
+    return PoolError{Kind::other_layout, "pool " + label.pool.text() + " has the layout " +
+                                             layout_name(label.layout) + ", not " +
+                                             layout_name(*layout) + ", and keeps it"};
+  }
+  if (chunk && *chunk != label.chunk) {
+    return PoolError{Kind::other_chunk, "pool " + label.pool.text() + " has chunks of " +
+                                            size_text(label.chunk) + ", not of " +
+                                            size_text(*chunk) + ", and keeps them"};
+  }
+  return std::nullopt;
+}
+
+PoolError never_completed(const Uuid& pool) {
+  return {Kind::not_labelled,
+          "pool " + pool.text() +
+              " was never completed (forebayctl pool init was cut off); make it again"};
+}
+
 Result<std::unique_ptr<DevicePool>, PoolError> DevicePool::open(
     std::vector<MemberCandidate> candidates, std::optional<Uuid> expected,
     const DevicePool* predecessor) {
   FoundMembers found = find_members(std::move(candidates), expected, HoldMembers::yes,
                                     predecessor != nullptr ? &predecessor->members_ : nullptr);
   if (auto refused = found.refusal()) return std::move(*refused);
-  if (found.table->volumes.sequence == 0) {
-    return PoolError{Kind::not_labelled,
-                     "pool " + found.table->volumes.pool_uuid.text() +
-                         " was never completed (forebayctl pool init was cut off); make it again"};
-  }
-  std::vector<std::string> notes;
-  for (const MemberTrouble& trouble : found.troubles) notes.push_back(trouble.error.text);
+  if (found.table->volumes.sequence == 0) return never_completed(found.table->volumes.pool_uuid);
+  std::vector<MemberTrouble> notes = std::move(found.troubles);
   const bool inherited = found.inherited_holds;
   std::unique_ptr<DevicePool> pool(new DevicePool(MemberSet(std::move(found))));
   pool->notes_ = std::move(notes);
@@ -66,22 +83,6 @@ Result<std::unique_ptr<DevicePool>, PoolError> DevicePool::open(
   if (predecessor != nullptr) pool->uses_ = predecessor->uses_;
   TRY(pool->members_.settle());
   return pool;
-}
-
-std::optional<PoolError> DevicePool::differs_from(std::optional<format::MemberLayout> layout,
-                                                  std::optional<ByteCount> chunk) const {
-  const MemberLabel& label = members_.label();
-  if (layout && *layout != label.layout) {
-    return PoolError{Kind::wrong_pool, "pool " + uuid().text() + " has the layout " +
-                                           layout_name(label.layout) + ", not " +
-                                           layout_name(*layout) + ", and keeps it"};
-  }
-  if (chunk && *chunk != label.chunk) {
-    return PoolError{Kind::wrong_pool, "pool " + uuid().text() + " has chunks of " +
-                                           size_text(label.chunk) + ", not of " +
-                                           size_text(*chunk) + ", and keeps them"};
-  }
-  return std::nullopt;
 }
 
 ExtentMap DevicePool::extent_map(const VolumeRecord& volume) const {

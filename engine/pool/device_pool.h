@@ -37,6 +37,13 @@ struct InitPermission {
                                                        const DevicePoolForm& form,
                                                        const InitPermission& permission = {});
 
+// Why the pool of that label is not the one that is configured. Kinds: other_layout, other_chunk.
+[[nodiscard]] std::optional<PoolError> difference(const MemberLabel& label,
+                                                  std::optional<format::MemberLayout> layout,
+                                                  std::optional<ByteCount> chunk);
+// Of a pool whose table was never written since its first, empty one.
+[[nodiscard]] PoolError never_completed(const Uuid& pool);
+
 // How far the zeroing of a volume's units is, of those that it is to have.
 struct ZeroingProgress {
   std::string volume;
@@ -69,22 +76,34 @@ class DevicePool final : public Pool {
     zero_step_ = step;
   }
 
-  // Adds one more member to a linear pool. Errors: cannot_grow (another layout, or too many),
-  // as init_device_pool(), io: then the next start may find it added.
+  // Why it takes no other member, whichever disk that is: another layout, or too many. Kind:
+  // cannot_grow.
+  [[nodiscard]] std::optional<PoolError> why_no_more_members() const;
+  // Whether that is one of its members; `device`: without symbolic links.
+  [[nodiscard]] bool has_member(const std::string& device) const {
+    return members_.at_device(device) != nullptr;
+  }
+  // What add_member() would refuse of the disk, by reading alone. Errors: as there.
+  [[nodiscard]] Result<void, PoolError> check_newcomer(PoolMember& disk,
+                                                       const InitPermission& permission) const;
+  // Adds one more member to a linear pool, whose space is free at once. What a call that was cut
+  // off has left on the disk needs no permission. Errors: cannot_grow, member_twice, as
+  // init_device_pool(), io: then the next start may find it added.
   [[nodiscard]] Result<void, PoolError> add_member(MemberCandidate disk,
                                                    const InitPermission& permission = {});
 
-  // Why it is not the pool that is configured: it was made with another layout, or other chunks.
-  // Kind: wrong_pool.
+  // See difference().
   [[nodiscard]] std::optional<PoolError> differs_from(std::optional<format::MemberLayout> layout,
-                                                      std::optional<ByteCount> chunk) const;
+                                                      std::optional<ByteCount> chunk) const {
+    return difference(members_.label(), layout, chunk);
+  }
   [[nodiscard]] PoolShape shape() const { return members_.shape(); }
   // As it was found, by index.
   [[nodiscard]] const MemberInfo& member(std::uint32_t index) const {
     return members_.member(index).info();
   }
-  // What the operator should know although the pool is served.
-  [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
+  // What the operator should know of the configured paths although the pool is served.
+  [[nodiscard]] const std::vector<MemberTrouble>& notes() const { return notes_; }
   // Where the volume lies, as far as hosts see it; `volume` is one of volumes() that is ready.
   [[nodiscard]] ExtentMap extent_map(const VolumeRecord& volume) const;
   [[nodiscard]] std::vector<ExtentRun> runs_of(const VolumeRecord& volume) const;
@@ -172,7 +191,7 @@ class DevicePool final : public Pool {
   [[nodiscard]] std::uint64_t zeroed_units_of(std::size_t volume) const;
 
   MemberSet members_;
-  std::vector<std::string> notes_;
+  std::vector<MemberTrouble> notes_;
   ZeroingWatch watch_;
   ByteCount zero_step_ = 64_MiB;
   std::map<Uuid, std::uint64_t> zeroed_;  // of volumes whose zeroing is further than the table says

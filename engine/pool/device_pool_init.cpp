@@ -35,7 +35,8 @@ Result<void, PoolError> check_disk(PoolMember& disk, const InitPermission& permi
   if (label && label.value()) {
     const MemberLabel& found = *label.value();
     // A label that no table of the pool lists: of an adding that was cut off.
-    const bool is_half_added = joining != nullptr && found.pool == joining->label().pool &&
+    const bool is_half_added = GUARD("what an adding has left") && joining != nullptr &&
+                               found.pool == joining->label().pool &&
                                found.index >= joining->count();
     if (may_overwrite(permission, found.pool) || is_half_added) return success();
     TRY(const bool unfinished, is_unfinished(disk, found));
@@ -168,40 +169,61 @@ Result<Uuid, PoolError> init_device_pool(std::vector<MemberCandidate> disks,
   return label.pool;
 }
 
-Result<void, PoolError> DevicePool::add_member(MemberCandidate candidate,
-                                               const InitPermission& permission) {
-  const MemberLabel& first = members_.label();
-  if (first.layout != Layout::linear) {
+std::optional<PoolError> DevicePool::why_no_more_members() const {
+  const std::string name = "pool " + uuid().text();
+  if (members_.label().layout == Layout::stripe) {
     return PoolError{Kind::cannot_grow,
-                     first.layout == Layout::stripe
-                         ? "pool " + uuid().text() +
-                               " is a stripe: each member has its part of every chunk row, so no "
-                               "member can be added; make a new pool"
-                         : "pool " + uuid().text() + " has the layout single; make a new pool"};
+                     name +
+                         " is a stripe: each member has its part of every chunk row, so no "
+                         "member can be added; make a new pool"};
+  }
+  if (members_.label().layout != Layout::linear) {
+    return PoolError{Kind::cannot_grow, name + " has the layout single; make a new pool"};
   }
   if (members_.count() == format::most_members) {
-    return PoolError{Kind::cannot_grow, "pool " + uuid().text() + " has all the " +
+    return PoolError{Kind::cannot_grow, name + " has all the " +
                                             std::to_string(format::most_members) +
                                             " members that it can have"};
   }
-  TRY(auto disk, take_candidate(std::move(candidate)));
-  if (members_.at_device(disk->info().device) != nullptr) {
-    return PoolError{Kind::member_twice, name_of(disk->info()) + " is a member already"};
+  return std::nullopt;
+}
+
+Result<void, PoolError> DevicePool::check_newcomer(PoolMember& disk,
+                                                   const InitPermission& permission) const {
+  if (auto refused = why_no_more_members()) return std::move(*refused);
+  if (has_member(disk.info().device)) {
+    return PoolError{Kind::member_twice, name_of(disk.info()) + " is a member already"};
   }
-  TRY(check_disk(*disk, permission, &members_));
+  const MemberLabel& first = members_.label();
+  if (slices_of(disk, first.area, first.slice) == 0) {
+    return too_small(disk, first.area, first.slice);
+  }
+  return check_disk(disk, permission, &members_);
+}
+
+Result<void, PoolError> DevicePool::add_member(MemberCandidate candidate,
+                                               const InitPermission& permission) {
+  if (auto refused = why_no_more_members()) return std::move(*refused);
+  TRY(auto disk, take_candidate(std::move(candidate)));
+  TRY(check_newcomer(*disk, permission));
   TRY(hold_newcomer(*disk));
-  MemberLabel label = first;
+  MemberLabel label = members_.label();
   label.member = Uuid::random();
   label.created_ms = wall_clock_ms();
   label.index = static_cast<std::uint32_t>(members_.count());
   label.members = label.index + 1;
   label.slices = slices_of(*disk, label.area, label.slice);
-  if (label.slices == 0) return too_small(*disk, label.area, label.slice);
+  const std::string path = disk->info().path;
   DeviceTable planned = table();
   planned.members.push_back(record_for(disk->info(), label));
   auto added = members_.add(std::move(disk), label, std::move(planned));
-  if (!added) zeroed_.clear();
-  return added;
+  if (!added) {
+    zeroed_.clear();
+    return added;
+  }
+  // Of an adding before this one, that was cut off.
+  std::erase_if(notes_, [&path](const MemberTrouble& note) { return note.path == path; });
+  return success();
 }
 
 }  // namespace engine

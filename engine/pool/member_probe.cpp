@@ -234,6 +234,20 @@ std::optional<std::string> refusal(const MemberProbe& probe,
   return std::nullopt;
 }
 
+std::string foreign_contents(const std::string& path) {
+  const auto file = open_member(path, O_RDONLY);
+  if (!file) return {};
+  auto signatures = read_signatures(file.value().get());
+  if (!signatures) return {};
+  MemberProbe probe;
+  probe.signatures = std::move(signatures.value());
+  std::string all;
+  for (const ForeignSignature& signature : probe.signatures.found) {
+    all += (all.empty() ? " It " : "; it ") + contents(probe, signature);
+  }
+  return all.empty() ? all : all + ".";
+}
+
 Result<void, PoolError> wipe_member(const std::string& path, std::span<const std::string> permitted,
                                     const SystemRoots& roots) {
   const auto file = open_member(path, O_RDWR | O_EXCL);

@@ -60,6 +60,11 @@ struct MemberProbe {
 [[nodiscard]] std::optional<std::string> refusal(const MemberProbe& probe,
                                                  std::span<const std::string> permitted);
 
+// What others have written there: " It holds an ext4 file system ...", to follow a sentence about
+// the path. Empty: nothing that is recognised, or it cannot be read. Opens it for reading, and
+// claims nothing.
+[[nodiscard]] std::string foreign_contents(const std::string& path);
+
 // Probes again, under an exclusive open that lasts to the end, and where nothing speaks against it
 // removes the signatures, and then everything in the first and the last MiB; durable on return, and
 // the kernel has no partitions of it any more. A disk without any signature is left as it is, also

@@ -1,11 +1,60 @@
 #include "engine/pool/pool_check.h"
 
+#include <utility>
+
 #include "engine/pool/marker_file.h"
+#include "engine/pool/marker_place.h"
+#include "engine/pool/member_probe.h"
 #include "engine/pool/pool_files.h"
 
 namespace engine {
 
 using Kind = PoolError::Kind;
+
+namespace {
+
+// Whoever serves it may change it twice while it is read.
+constexpr int looks_at_members = 3;
+
+PoolFindings nothing_found(std::size_t wishes) {
+  PoolFindings findings;
+  findings.volumes.resize(wishes);
+  findings.records.resize(wishes);
+  findings.marks.resize(wishes);
+  return findings;
+}
+
+// What the pool has of the wish at `at`.
+void judge_wish(PoolFindings& findings, std::size_t at, const VolumeWish& wish,
+                const VolumeRecord& record, std::optional<BackingMark> mark) {
+  findings.records[at] = record;
+  findings.marks[at] = std::move(mark);
+  auto& refused = findings.volumes[at];
+  refused = refusal_of(record, wish);
+  if (refused && refused->kind == Kind::cache_missing && findings.marks[at]) {
+    refused->text +=
+        " The volume is then " + what_is_left(*findings.marks[at], record.cache.device);
+  }
+  if (!refused && wish.size < record.size) {
+    refused = PoolError{Kind::shrink, larger_than_configured(record.size, wish.size)};
+  }
+}
+
+FoundMembers look_at_members(const MembersWish& configured) {
+  FoundMembers found;
+  for (int look = 0; look < looks_at_members; ++look) {
+    std::vector<MemberCandidate> candidates;
+    for (const std::string& path : configured.paths) {
+      candidates.push_back(
+          {.path = path, .opened = open_pool_member(path, {}, MemberAccess::read)});
+    }
+    found = find_members(std::move(candidates), configured.pool, HoldMembers::no);
+    if (!found.refusal() || !found.table) break;
+  }
+  return found;
+}
+
+}  // namespace
 
 std::optional<PoolError> refusal_of(const VolumeRecord& record, const VolumeWish& wish) {
   if (record.block_size != wish.block_size) {
@@ -48,10 +97,7 @@ std::string larger_than_configured(ByteCount existing, ByteCount configured) {
 
 PoolFindings inspect_file_pool(const std::string& directory, std::optional<Uuid> expected,
                                std::span<const VolumeWish> wishes) {
-  PoolFindings findings;
-  findings.volumes.resize(wishes.size());
-  findings.records.resize(wishes.size());
-  findings.marks.resize(wishes.size());
+  PoolFindings findings = nothing_found(wishes.size());
   auto opened = open_pool_directory(directory);
   if (!opened) {
     findings.pool = pool_opening_error(directory, opened.error());
@@ -71,17 +117,48 @@ PoolFindings inspect_file_pool(const std::string& directory, std::optional<Uuid>
   for (std::size_t at = 0; at < wishes.size(); ++at) {
     const VolumeRecord* record = table.value().find(wishes[at].name);
     if (record == nullptr || !record->ready) continue;
-    const ByteCount wished = wishes[at].size;
-    findings.records[at] = *record;
-    findings.volumes[at] = refusal_of(*record, wishes[at]);
-    if (findings.volumes[at]) add_what_is_left(*findings.volumes[at], place, *record);
+    std::optional<BackingMark> mark;
     if (const auto marker = read_marker(place, record->image, record->uuid);
         marker && marker.value()) {
-      findings.marks[at] = marker.value()->mark;
+      mark = marker.value()->mark;
     }
-    if (!findings.volumes[at] && wished < record->size) {
-      findings.volumes[at] = PoolError{Kind::shrink, larger_than_configured(record->size, wished)};
+    judge_wish(findings, at, wishes[at], *record, std::move(mark));
+  }
+  return findings;
+}
+
+PoolFindings inspect_device_pool(const MembersWish& configured,
+                                 std::span<const VolumeWish> wishes) {
+  PoolFindings findings = nothing_found(wishes.size());
+  FoundMembers found = look_at_members(configured);
+  const auto refused = found.refusal();
+  findings.members = std::move(found.troubles);
+  for (MemberTrouble& trouble : findings.members) {
+    const Kind kind = trouble.error.kind;
+    if (kind != Kind::not_labelled && kind != Kind::damaged) continue;
+    trouble.error.text += foreign_contents(trouble.path);
+  }
+  if (refused) {
+    if (findings.members.empty()) findings.pool = refused;
+    return findings;
+  }
+  const DeviceTable& table = *found.table;
+  const MemberLabel& label = found.members.front()->label;
+  findings.pool = difference(label, configured.layout, configured.chunk);
+  if (table.volumes.sequence == 0) findings.pool = never_completed(label.pool);
+  if (findings.pool) return findings;
+  for (std::size_t at = 0; at < wishes.size(); ++at) {
+    const auto volume = table.find(wishes[at].name);
+    if (!volume || !table.volumes.records[*volume].ready) continue;
+    const VolumeRecord& record = table.volumes.records[*volume];
+    const VolumePlace& place = table.places[*volume];
+    std::optional<BackingMark> mark;
+    if (const auto marker = read_marker(*found.members[place.marker_member]->disk,
+                                        label.area.marker(place.marker_place), record.uuid);
+        marker && marker.value()) {
+      mark = marker.value()->mark;
     }
+    judge_wish(findings, at, wishes[at], record, std::move(mark));
   }
   return findings;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/pool/device_pool.h"
 #include "engine/pool/file_pool.h"
 
 namespace engine {
@@ -21,10 +22,11 @@ void add_what_is_left(PoolError& refused, PoolDirectory& directory, const Volume
 // What to tell of a volume that is served although `configured` says less.
 [[nodiscard]] std::string larger_than_configured(ByteCount existing, ByteCount configured);
 
-// What FilePool::open() and ensure() would say, as far as reading alone can tell, and which volumes
+// What a pool's open() and ensure() would say, as far as reading alone can tell, and which volumes
 // are larger than wished (kind shrink).
 struct PoolFindings {
   std::optional<PoolError> pool;
+  std::vector<MemberTrouble> members;             // device pool: of each path, and each member
   std::vector<std::optional<PoolError>> volumes;  // in the order of the wishes
   // In the same order: what the pool has of them; nullopt: nothing that is ready, or not known.
   std::vector<std::optional<VolumeRecord>> records;
@@ -35,5 +37,16 @@ struct PoolFindings {
 [[nodiscard]] PoolFindings inspect_file_pool(const std::string& directory,
                                              std::optional<Uuid> expected,
                                              std::span<const VolumeWish> wishes);
+
+// A device pool as it is configured.
+struct MembersWish {
+  std::vector<std::string> paths;
+  std::optional<Uuid> pool{};
+  std::optional<format::MemberLayout> layout{};
+  std::optional<ByteCount> chunk{};
+};
+// As inspect_file_pool(). A disk is opened for reading, and not claimed.
+[[nodiscard]] PoolFindings inspect_device_pool(const MembersWish& configured,
+                                               std::span<const VolumeWish> wishes);
 
 }  // namespace engine

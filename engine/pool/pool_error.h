@@ -16,6 +16,8 @@ struct PoolError {
     damaged,             // label or table is there and does not hold together
     unsupported,         // written by a newer version
     wrong_pool,          // another pool than the one that is expected
+    other_layout,        // the pool was made with another layout than wanted
+    other_chunk,         // the pool was made with chunks of another size than wanted
     in_use,              // another process serves it
     not_empty,           // init: there is something in the directory
     already_labelled,    // init: it is a pool already

@@ -122,12 +122,14 @@ std::string serial_of(dev_t device) {
 }  // namespace
 
 FileResult<std::unique_ptr<PoolMember>> open_pool_member(const std::string& path,
-                                                         const std::string& serial) {
+                                                         const std::string& serial,
+                                                         MemberAccess access) {
   const std::unique_ptr<char, decltype(&std::free)> device(::realpath(path.c_str(), nullptr),
                                                            &std::free);
   if (!device) return errno_error();
   // Without waiting: what stands there may be a pipe.
-  FileDescriptor file(::open(device.get(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+  const int mode = access == MemberAccess::read ? O_RDONLY : O_RDWR;
+  FileDescriptor file(::open(device.get(), mode | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
   if (!file) return errno_error();
   struct stat status {};
   if (fstat(file.get(), &status) != 0) return errno_error();

@@ -45,9 +45,13 @@ struct MemberCandidate {
   FileResult<std::unique_ptr<PoolMember>> opened;
 };
 
+// `read`: whoever only looks; udev sees nothing happen to a disk.
+enum class MemberAccess { read, write };
+
 // A block device or a regular file that is there. `serial`: as the caller has found it out; else
 // what the disk says. Errors: ENOENT, ENOTBLK (it is neither), EACCES...
 [[nodiscard]] FileResult<std::unique_ptr<PoolMember>> open_pool_member(
-    const std::string& path, const std::string& serial = {});
+    const std::string& path, const std::string& serial = {},
+    MemberAccess access = MemberAccess::write);
 
 }  // namespace engine

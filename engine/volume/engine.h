@@ -128,6 +128,14 @@ struct DiskStatus {
   std::vector<std::string> troubles{};  // what is told of it, as in findings(); empty: it is well
 };
 
+// A device pool that has taken one more disk, or has had it before.
+struct GrownPool {
+  std::vector<std::string> members;  // all of them: what the configuration is to name
+  bool was_member = false;
+  bool is_configured = false;  // the disk, already
+  ByteCount free;
+};
+
 // What a pool looks like to an operator, as it was last seen.
 struct PoolStatus {
   std::string name;
@@ -150,6 +158,8 @@ struct PoolStatus {
   Duration next_try_in{};
   std::vector<RetainedVolume> retained{};  // none while not open
   std::vector<DiskStatus> disks{};         // as it was last open; of a pool in memory none
+  // Of an open device pool: sentences about its members that the operator should act on some time.
+  std::vector<std::string> advice{};
 };
 
 // The same for a cache device.
@@ -224,6 +234,7 @@ class Engine {
   // The error is a sentence for the operator, and nothing has changed then.
   using Done = std::function<void(Result<void, std::string>)>;
   using AdoptDone = std::function<void(Result<RetainedVolume, std::string>)>;
+  using AddMemberDone = std::function<void(Result<GrownPool, std::string>)>;
   using GivenUp = std::function<void(Result<WhatIsLeft, std::string>)>;
 
   // Opens what can be opened; what cannot stays late with its reason and is tried again: pools that
@@ -268,6 +279,14 @@ class Engine {
 
   // Of what was asked of its pool: BackingDevice::errors(). 0 while that is late.
   [[nodiscard]] virtual std::uint64_t backing_errors_of(const std::string& name) const = 0;
+
+  // Makes the disk, or file, one more member of a linear device pool; volumes are served meanwhile.
+  // `permitted`: what on it may be destroyed, as `forebayctl pool init --overwrite`. A disk that is
+  // a member already is none the worse for it. A member that the configuration does not name when
+  // the daemon starts again is missing then.
+  virtual void add_member(const std::string& pool, const std::string& disk,
+                          const std::vector<std::string>& permitted, AddMemberDone done) = 0;
+
   // Nothing while its pool is late.
   [[nodiscard]] virtual LossStatus losses_of(const std::string& name) const = 0;
 

@@ -35,7 +35,7 @@ class Inspector {
 
   std::vector<Finding> run(const std::vector<PoolSpec>& pools) {
     for (const PoolSpec& pool : pools) {
-      if (pool.kind == PoolSpec::Kind::file) begin_pool(pool);
+      if (pool.kind != PoolSpec::Kind::memory) begin_pool(pool);
     }
     for (const CacheSpec& cache : options_.caches) {
       devices_.push_back({.spec = cache, .looking = look_beside([cache] {
@@ -79,8 +79,13 @@ class Inspector {
                         .uuid = std::nullopt,
                         .is_cached = volume.cache.has_value()});
     }
-    auto looking = look_beside([directory = pool.directory, uuid = pool.uuid, wishes] {
-      return inspect_file_pool(directory, uuid, wishes);
+    auto looking = look_beside([pool, wishes] {
+      if (pool.kind == PoolSpec::Kind::file) {
+        return inspect_file_pool(pool.directory, pool.uuid, wishes);
+      }
+      const MembersWish members{
+          .paths = pool.members, .pool = pool.uuid, .layout = pool.layout, .chunk = pool.chunk};
+      return inspect_device_pool(members, wishes);
     });
     pools_.push_back({.spec = pool, .wishes = std::move(wishes), .looking = std::move(looking)});
   }
@@ -94,10 +99,14 @@ class Inspector {
     }
     const PoolFindings found = pool.looking.get();
     if (found.pool) findings_.push_back(pool_finding(pool.spec, *found.pool));
+    for (const MemberTrouble& trouble : found.members) {
+      findings_.push_back(member_finding(pool.spec, trouble));
+    }
     for (std::size_t at = 0; at < pool.wishes.size(); ++at) {
       const std::string& name = pool.wishes[at].name;
       if (found.records[at]) records_[name] = *found.records[at];
-      if (found.records[at] && found.records[at]->provisioning != pool.spec.provisioning) {
+      if (pool.spec.kind == PoolSpec::Kind::file && found.records[at] &&
+          found.records[at]->provisioning != pool.spec.provisioning) {
         findings_.push_back(provisioning_finding(pool.spec, *found.records[at]));
       }
       if (found.marks[at]) marks_[name] = *found.marks[at];

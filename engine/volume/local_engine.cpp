@@ -205,6 +205,14 @@ void LocalEngine::adopt(const std::string& pool, const Adoption& adoption, Adopt
   (*found)->adopt(adoption, std::move(done));
 }
 
+void LocalEngine::add_member(const std::string& pool, const std::string& disk,
+                             const std::vector<std::string>& permitted, AddMemberDone done) {
+  const auto found =
+      std::ranges::find_if(pools_, [&pool](const auto& each) { return each->name() == pool; });
+  if (found == pools_.end()) return done("there is no pool " + pool + " in the configuration");
+  (*found)->add_member(disk, permitted, std::move(done));
+}
+
 std::string LocalEngine::why_not_retained(const std::string& name, const Uuid& uuid,
                                           const char* wanted) const {
   if (const Volume* const served = find(name);

@@ -37,6 +37,8 @@ class LocalEngine final : public Engine {
   void rename(const std::string& name, const Uuid& uuid, const std::string& to, Done done) override;
   void adopt(const std::string& pool, const Adoption& adoption, AdoptDone done) override;
   [[nodiscard]] std::uint64_t backing_errors_of(const std::string& name) const override;
+  void add_member(const std::string& pool, const std::string& disk,
+                  const std::vector<std::string>& permitted, AddMemberDone done) override;
   [[nodiscard]] LossStatus losses_of(const std::string& name) const override;
   [[nodiscard]] std::optional<VolumeCacheStatus> cache_of(const std::string& name) const override;
   void set_cache_mode(const std::string& name, CacheMode mode, Done done) override;

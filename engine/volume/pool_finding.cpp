@@ -3,6 +3,25 @@
 #include <string>
 
 namespace engine {
+namespace {
+
+Finding::About about_pool(const PoolSpec& spec, PoolError::Kind kind) {
+  const bool is_device = spec.kind == PoolSpec::Kind::device;
+  switch (kind) {
+    case PoolError::Kind::wrong_pool:
+      // Without a UUID there is only what the members say of each other.
+      if (is_device && !spec.uuid) return Finding::About::pool_members;
+      return Finding::About::pool_uuid;
+    case PoolError::Kind::other_layout:
+      return Finding::About::pool_layout;
+    case PoolError::Kind::other_chunk:
+      return Finding::About::pool_chunk_size;
+    default:
+      return is_device ? Finding::About::pool_members : Finding::About::pool_directory;
+  }
+}
+
+}  // namespace
 
 Finding::About about(PoolError::Kind kind) {
   switch (kind) {
@@ -16,10 +35,14 @@ Finding::About about(PoolError::Kind kind) {
 }
 
 Finding pool_finding(const PoolSpec& spec, const PoolError& error) {
-  return {.about = error.kind == PoolError::Kind::wrong_pool ? Finding::About::pool_uuid
-                                                             : Finding::About::pool_directory,
+  return {.about = about_pool(spec, error.kind), .name = spec.name, .text = error.text};
+}
+
+Finding member_finding(const PoolSpec& spec, const MemberTrouble& trouble) {
+  return {.about = Finding::About::pool_members,
           .name = spec.name,
-          .text = error.text};
+          .text = trouble.error.text,
+          .member = trouble.path};
 }
 
 Finding filling_finding(const PoolSpec& spec) {

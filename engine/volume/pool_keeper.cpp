@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "engine/foundation/check.h"
-#include "engine/pool/device_pool.h"
 #include "engine/pool/file_pool.h"
 #include "engine/pool/pool_check.h"
 #include "engine/volume/pool_finding.h"
@@ -123,6 +122,9 @@ std::vector<Finding> PoolKeeper::findings() const {
   const std::lock_guard lock(mutex_);
   if (error_) return {pool_finding(spec_, *error_)};
   if (status_.filling) all.push_back(filling_finding(spec_));
+  for (const std::string& advice : status_.advice) {
+    all.push_back({.about = Finding::About::pool_members, .name = spec_.name, .text = advice});
+  }
   for (const auto& slot : slots_) {
     VolumeCondition now = slot->volume.condition();
     const ByteCount size = now.size * slot->spec.block_size;
@@ -180,10 +182,8 @@ void PoolKeeper::try_now() {
 bool PoolKeeper::await_idle(Instant deadline) {
   std::unique_lock lock(mutex_);
   return idle_.wait_until(lock, time_point(deadline), [this] {
-    return ended_ || (doing_ == nullptr && renames_.empty() && adoptions_.empty() && !trying_now_ &&
-                      grows_.empty() && destroys_.empty() && binds_.empty() && losses_.empty() &&
-                      spaces_.empty() && abandons_.empty() && arrivals_.empty() &&
-                      pace_.next() > clock_.now());
+    return ended_ ||
+           (doing_ == nullptr && !is_asked() && !trying_now_ && pace_.next() > clock_.now());
   });
 }
 
@@ -262,6 +262,10 @@ void PoolKeeper::run() {
       const AdoptRequest request = taken_from(adoptions_);
       without_lock(lock, "adopting an image",
                    [&] { answer_measured(request, adopt_now(request.adoption)); });
+    } else if (!newcomers_.empty()) {
+      const MemberRequest request = taken_from(newcomers_);
+      without_lock(lock, "adding a member",
+                   [&] { answer_measured(request, add_member_now(request)); });
     } else if (!arrivals_.empty()) {
       const auto requests = std::exchange(arrivals_, {});
       without_lock(lock, "opening markers", [&] {
@@ -315,6 +319,7 @@ void PoolKeeper::attempt() {
   }
   if (open) {
     publish_open();
+    publish_advice();
     bring_up(down);
     publish_retained();
   }
@@ -337,25 +342,7 @@ Result<std::unique_ptr<Pool>, PoolError> PoolKeeper::open_as_specified() {
     files->keep_free(spec_.reserve, [this] { return hold_budget(); });
     return std::unique_ptr<Pool>(std::move(files));
   }
-  std::vector<MemberCandidate> members;
-  for (const std::string& path : spec_.members) {
-    members.push_back({.path = path, .opened = open_pool_member(path)});
-  }
-  TRY(auto disks, DevicePool::open(std::move(members), spec_.uuid,
-                                   dynamic_cast<const DevicePool*>(pool_.get())));
-  if (auto other = disks->differs_from(spec_.layout, spec_.chunk)) return std::move(*other);
-  // Others of the pool, and whoever wants the daemon to end, do not wait for hours.
-  disks->watch_zeroing([this](const ZeroingProgress& progress) {
-    Slot& slot = slot_of(progress.volume);
-    if (slot.volume.state() == VolumeState::late) {
-      slot.volume.stay_late("its space is being zeroed (" + rough_size_text(progress.done) +
-                                " of " + rough_size_text(progress.all) + ")",
-                            Finding::About::volume);
-    }
-    const std::lock_guard lock(mutex_);
-    return may_zero_ && !stopping_ && !is_asked();
-  });
-  return std::unique_ptr<Pool>(std::move(disks));
+  return open_disks();
 }
 
 Result<void, PoolError> PoolKeeper::open_pool() {
@@ -374,6 +361,7 @@ void PoolKeeper::publish_error(const PoolError& error) {
   status_.reason = error.text;
   status_.size = status_.free = {};
   status_.retained.clear();
+  status_.advice.clear();
   error_ = error;
 }
 

@@ -72,6 +72,9 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
               Engine::Done done);
   // Of a file pool. As rename().
   void adopt(const Adoption& adoption, Engine::AdoptDone done);
+  // Of a device pool: see Engine::add_member.
+  void add_member(const std::string& disk, const std::vector<std::string>& permitted,
+                  Engine::AddMemberDone done);
   // Of one that it retains.
   void destroy(const std::string& volume, const Uuid& uuid, Engine::Done done);
   // Also carried out when the keeper is told to stop before it has come to it.
@@ -124,6 +127,12 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
     Engine::AdoptDone done;
   };
 
+  struct MemberRequest {
+    std::string disk;
+    std::vector<std::string> permitted;
+    Engine::AddMemberDone done;
+  };
+
   struct BindRequest {
     std::string volume;
     CacheBinding binding;
@@ -166,13 +175,19 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   [[nodiscard]] bool is_asked() const {     // the same: somebody waits for an answer
     return !grows_.empty() || !destroys_.empty() || !binds_.empty() || !losses_.empty() ||
            !renames_.empty() || !adoptions_.empty() || !spaces_.empty() || !abandons_.empty() ||
-           !arrivals_.empty();
+           !arrivals_.empty() || !newcomers_.empty();
   }
   void begin(const char* what);  // what the disk is asked for from now on
 
   // The keeper's thread, without the lock.
   void attempt();
   [[nodiscard]] Result<std::unique_ptr<Pool>, PoolError> open_as_specified();
+  [[nodiscard]] Result<std::unique_ptr<Pool>, PoolError> open_disks();
+  // Of a device pool: what the specification names, and what has come since.
+  [[nodiscard]] std::vector<std::string> member_paths() const;
+  [[nodiscard]] Result<GrownPool, std::string> add_member_now(const MemberRequest& request);
+  // What its members want of the operator.
+  void publish_advice();
   [[nodiscard]] Result<void, PoolError> open_pool();
   void publish_error(const PoolError& error);
   void publish_open();
@@ -240,6 +255,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   // have (another file system, or another disk, stands there now).
   std::unique_ptr<Pool> pool_;
   std::vector<std::unique_ptr<Pool>> former_;
+  std::vector<std::string> added_members_;  // since the start, and not in the specification
   bool may_zero_ = true;
   SpaceBudget budget_;
   ByteCount retained_owed_;  // to volumes that nobody serves
@@ -263,6 +279,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   std::deque<LostRequest> losses_;
   std::deque<AbandonRequest> abandons_;
   std::deque<ArrivalRequest> arrivals_;
+  std::deque<MemberRequest> newcomers_;
   RetryPace pace_;
   Instant next_measure_{};
   bool trying_now_ = true;

@@ -34,6 +34,7 @@ void PoolKeeper::refuse_requests() {
   std::deque<AdoptRequest> adoptions;
   std::deque<AbandonRequest> abandons;
   std::deque<ArrivalRequest> arrivals;
+  std::deque<MemberRequest> newcomers;
   {
     const std::lock_guard lock(mutex_);
     spaces.swap(spaces_);
@@ -43,6 +44,7 @@ void PoolKeeper::refuse_requests() {
     adoptions.swap(adoptions_);
     abandons.swap(abandons_);
     arrivals.swap(arrivals_);
+    newcomers.swap(newcomers_);
   }
   for (const SpaceRequest& request : spaces) request.done(stopping_answer);
   for (const GrowRequest& request : grows) request.done(std::string(stopping_answer));
@@ -51,6 +53,7 @@ void PoolKeeper::refuse_requests() {
   for (const AdoptRequest& request : adoptions) request.done(std::string(stopping_answer));
   for (const AbandonRequest& request : abandons) request.done(std::string(stopping_answer));
   for (const ArrivalRequest& request : arrivals) request.done(std::string(stopping_answer));
+  for (const MemberRequest& request : newcomers) request.done(std::string(stopping_answer));
 }
 
 PoolKeeper::Slot& PoolKeeper::slot_of(const std::string& volume) const {
@@ -207,6 +210,17 @@ Result<RetainedVolume, std::string> PoolKeeper::adopt_now(const Adoption& adopti
                         .size = record.size,
                         .block_size = record.block_size,
                         .provisioning = record.provisioning};
+}
+
+// ---- another disk
+
+void PoolKeeper::add_member(const std::string& disk, const std::vector<std::string>& permitted,
+                            Engine::AddMemberDone done) {
+  if (spec_.kind != PoolSpec::Kind::device) {
+    return done("pool " + spec_.name +
+                " has no members: only a pool of disks (kind: device) takes another one");
+  }
+  ask(newcomers_, {.disk = disk, .permitted = permitted, .done = std::move(done)});
 }
 
 // ---- what is cached

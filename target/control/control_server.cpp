@@ -70,8 +70,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     }
     respond(http::status::not_found,
             error_body("no such resource; known: /v1/status, /v1/volumes/NAME/ with grow, destroy, "
-                       "rename, adopt, mode, drain, detach, attach, abandon or give-up-lost, and "
-                       "/v1/caches/NAME/retire"));
+                       "rename, adopt, mode, drain, detach, attach, abandon or give-up-lost, "
+                       "/v1/pools/NAME/add-member and /v1/caches/NAME/retire"));
   }
 
   // What something can be asked of.
@@ -80,6 +80,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     std::string_view noun;
   };
   static constexpr Kind volume_kind{.path = "/v1/volumes/", .noun = "volume"};
+  static constexpr Kind pool_kind{.path = "/v1/pools/", .noun = "pool"};
   static constexpr Kind cache_kind{.path = "/v1/caches/", .noun = "cache"};
 
   // What can be asked: `begin` false, the body is not what `body` says.
@@ -89,7 +90,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     bool (Exchange::*begin)(const boost::json::object& wanted);
     const char* body;
   };
-  static const std::array<Change, 11> changes;
+  static const std::array<Change, 12> changes;
 
   void change(const Change& change, const std::string& body) {
     boost::system::error_code error;
@@ -140,6 +141,14 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     return true;
   }
 
+  bool add_member(const boost::json::object& wanted) {
+    const auto disk = text_in(wanted, "disk");
+    const auto overwrite = texts_in(wanted, "overwrite");
+    if (!disk || !overwrite) return false;
+    routes_.add_member(target_name_, {.disk = *disk, .overwrite = *overwrite}, answer_when_added());
+    return true;
+  }
+
   bool set_mode(const boost::json::object& wanted) {
     const auto mode = text_in(wanted, "mode");
     if (mode) routes_.set_mode(target_name_, *mode, answer_when_done());
@@ -179,6 +188,18 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     return std::string(value->get_string().data(), value->get_string().size());
   }
 
+  static std::optional<std::vector<std::string>> texts_in(const boost::json::object& object,
+                                                          const char* key) {
+    const auto* value = object.if_contains(key);
+    if (value == nullptr || !value->is_array()) return std::nullopt;
+    std::vector<std::string> texts;
+    for (const auto& item : value->get_array()) {
+      if (!item.is_string()) return std::nullopt;
+      texts.emplace_back(item.get_string().data(), item.get_string().size());
+    }
+    return texts;
+  }
+
   static std::optional<std::uint64_t> number_in(const boost::json::object& object,
                                                 const char* key) {
     const auto* value = object.if_contains(key);
@@ -210,6 +231,19 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
                                                {"uuid", adopted.uuid},
                                                {"size_bytes", adopted.size_bytes},
                                                {"provisioning", adopted.provisioning}}));
+    };
+  }
+
+  ControlRoutes::AddMemberDone answer_when_added() {
+    return [self = shared_from_this()](const auto& done) {
+      if (!done) return self->answer_later(http::status::conflict, error_body(done.error()));
+      const ControlRoutes::GrownPool& pool = done.value();
+      const boost::json::array members(pool.members.begin(), pool.members.end());
+      self->answer_later(http::status::ok, boost::json::serialize(boost::json::object{
+                                               {"members", members},
+                                               {"was_member", pool.was_member},
+                                               {"is_configured", pool.is_configured},
+                                               {"free_bytes", pool.free_bytes}}));
     };
   }
 
@@ -267,7 +301,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   http::response<http::string_body> response_;
 };
 
-const std::array<Exchange::Change, 11> Exchange::changes{
+const std::array<Exchange::Change, 12> Exchange::changes{
     {{volume_kind, "grow", &Exchange::grow, R"({"size_bytes": N})"},
      {volume_kind, "destroy", &Exchange::destroy, R"({"uuid": UUID})"},
      {volume_kind, "rename", &Exchange::rename, R"({"uuid": UUID, "to": NAME})"},
@@ -279,6 +313,8 @@ const std::array<Exchange::Change, 11> Exchange::changes{
      {volume_kind, "attach", &Exchange::attach, R"({"cache": DEVICE})"},
      {volume_kind, "abandon", &Exchange::abandon, R"({"cache": UUID})"},
      {volume_kind, "give-up-lost", &Exchange::give_up_lost, "{}"},
+     {pool_kind, "add-member", &Exchange::add_member,
+      R"({"disk": PATH, "overwrite": [WORD, ...]})"},
      {cache_kind, "retire", &Exchange::retire, "{}"}}};
 
 class UnixControlServer final : public ControlServer {

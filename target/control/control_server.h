@@ -9,6 +9,8 @@
 //   POST /v1/volumes/NAME/rename {"uuid": UUID, "to": NAME}   of one that is retained
 //   POST /v1/volumes/NAME/adopt  {"pool": POOL, "file": FILE, "block_size": N}   answered with
 //   {"uuid": UUID, "size_bytes": N, "provisioning": "thin"}
+//   POST /v1/pools/NAME/add-member {"disk": PATH, "overwrite": [WORD, ...]}   answered with
+//   {"members": [PATH, ...], "was_member": false, "is_configured": false, "free_bytes": N}
 //   POST /v1/volumes/NAME/attach {"cache": "pmem1"}     to that cache device
 //   POST /v1/caches/NAME/retire  {}                     answered when begun; see status
 //   POST /v1/volumes/NAME/give-up-lost {}               what stops its write-back
@@ -21,6 +23,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/foundation/result.h"
 
@@ -37,6 +40,14 @@ struct ControlRoutes {
     std::uint64_t size_bytes = 0;
     std::string provisioning;
   };
+  // A device pool that has one more disk, or had it before.
+  struct GrownPool {
+    std::vector<std::string> members;  // all of them, by path
+    bool was_member = false;
+    bool is_configured = false;  // the disk
+    std::uint64_t free_bytes = 0;
+  };
+  using AddMemberDone = std::function<void(engine::Result<GrownPool, std::string>)>;
   using AdoptDone = std::function<void(engine::Result<Adopted, std::string>)>;
   using AbandonDone = std::function<void(engine::Result<Abandoned, std::string>)>;
 
@@ -54,6 +65,12 @@ struct ControlRoutes {
     std::uint64_t block_size = 0;
   };
   std::function<void(const std::string& volume, const Adoption& adoption, AdoptDone done)> adopt;
+  struct Newcomer {
+    std::string disk;
+    std::vector<std::string> overwrite;  // what on it may be destroyed
+  };
+  std::function<void(const std::string& pool, const Newcomer& newcomer, AddMemberDone done)>
+      add_member;
   std::function<void(const std::string& volume, const std::string& mode, Done done)> set_mode;
   std::function<void(const std::string& volume, bool cancel, Done done)> drain;
   std::function<void(const std::string& volume, Done done)> detach;

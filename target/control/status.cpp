@@ -100,7 +100,8 @@ json::object value_of(const PoolStatus& p) {
           {"warn_at_percent", p.warn_at_percent},
           {"filling", p.filling},
           {"retained", list_of(p.retained)},
-          {"disks", list_of(p.disks)}};
+          {"disks", list_of(p.disks)},
+          {"advice", json::array(p.advice.begin(), p.advice.end())}};
 }
 
 json::object value_of(const CacheStatus& c) {

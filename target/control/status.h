@@ -87,6 +87,8 @@ struct PoolStatus {
   bool filling = false;               // so much is
   std::vector<RetainedVolume> retained{};
   std::vector<DiskStatus> disks{};  // as it was last open
+  // Sentences about the members of an open device pool, for the operator to act on some time.
+  std::vector<std::string> advice{};
 };
 
 struct CacheStatus {

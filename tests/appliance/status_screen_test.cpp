@@ -92,6 +92,20 @@ TEST_F(StatusScreen, ListsWhatTheConfigurationDoesNotNameAnyMore) {
                                                "retained +77a1\n"));
 }
 
+TEST_F(StatusScreen, SaysWhatTheMembersOfAPoolWant) {
+  pools.push_back({{"name", "fast"},
+                   {"kind", "device"},
+                   {"open", true},
+                   {"reason", ""},
+                   {"size_bytes", 100},
+                   {"free_bytes", 50},
+                   {"filling", false},
+                   {"retained", json::array{}},
+                   {"advice", json::array{"/dev/b has become a member", "and /dev/c"}}});
+  EXPECT_THAT(screen(), HasSubstr("\n- pool fast: /dev/b has become a member\n"
+                                  "- pool fast: and /dev/c\n"));
+}
+
 TEST_F(StatusScreen, SaysThatAPoolIsFilling) {
   json::object pool{{"name", "bulk"},
                     {"kind", "file"},

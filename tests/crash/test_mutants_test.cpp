@@ -106,6 +106,7 @@ constexpr Mutant mutants[] = {
     {"outdated members", "MemberSet.AnOlderCopyOfAMemberIsNotTaken"},
     {"members are those of the table", "MemberSet.AStrangerWithALabelOfThePoolIsNotTaken"},
     {"a newcomer gets a table last", "DevicePoolCrash.ANewcomerThatStaysAway*"},
+    {"what an adding has left", "DevicePoolCrash.AskedForAgainABlankDisk*"},
     {"the newest table counts", "DevicePoolCrash.EveryStepOf*"},
     {"members are synced before they are read", "DevicePoolCrash.*"},
     {"replicas of a device table made equal", "DevicePoolCrash.*:MemberSet.AnySingleReplica*"},

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
 #include "tests/end_to_end/harness/daemon.h"
@@ -13,7 +14,7 @@ namespace {
 
 // By NSID: NGUID, UUID descriptor and all else of CNS 03h, as bytes.
 struct Identity {
-  std::string serial;
+  std::string serial;  // and model
   std::map<std::uint32_t, std::string> namespaces;
   friend bool operator==(const Identity&, const Identity&) = default;
 };
@@ -22,7 +23,7 @@ Identity identity_at(const client::Endpoint& endpoint) {
   Identity identity;
   const auto controller = attach(endpoint);
   if (!controller) return identity;
-  identity.serial = controller->data().serial_number;
+  identity.serial = controller->data().serial_number + " of " + controller->data().model_number;
   const auto namespaces = controller->active_namespaces();
   EXPECT_GOOD(namespaces);
   if (!namespaces) return identity;
@@ -155,6 +156,62 @@ TEST(Identity, AVolumeGrowsAndNeverShrinks) {
   Host host(daemon.endpoint());
   ASSERT_TRUE(host.connected());
   EXPECT_TRUE(read(*host.queue, 1, 0, 1, 4096) == pattern(4096, 1));
+}
+
+// What a machine that was installed anew has: the pools, their cache and the file. Everything else
+// of the daemon's own is gone.
+TEST(Identity, AReinstalledMachineShowsHostsTheSameDevices) {
+  Workplace workplace;
+  ConfigText config = file_config(workplace.make_pool("pool"));
+  std::string members;
+  for (const char* name : {"m0", "m1"}) {
+    write_file(workplace.path(name), "");
+    std::filesystem::resize_file(workplace.path(name), 64U << 20);
+    members += (members.empty() ? "" : ", ") + workplace.path(name);
+  }
+  const Outcome made = run({.arguments = {FOREBAYCTL, "pool", "init", "--layout", "linear",
+                                          workplace.path("m0"), workplace.path("m1")}});
+  ASSERT_EQ(made.exit.code, 0) << made.output;
+  config.caches = {{.name = "front", .path = workplace.make_cache("cache", "256MiB")}};
+  config.pools.push_back({.name = "fast", .members = "[" + members + "]", .layout = "linear"});
+  config.volumes.push_back({.name = "plain", .pool = "fast", .size = "24MiB"});
+  config.volumes.push_back({.name = "cached",
+                            .pool = "fast",
+                            .size = "8MiB",
+                            .block_size = 512,
+                            .cache = "device: front"});
+  config.subsystems[0].namespaces.push_back({.nsid = 7, .volume = "plain"});
+  config.subsystems[0].namespaces.push_back({.nsid = 9, .volume = "cached"});
+  const auto block_bytes = [](std::uint32_t nsid) { return nsid == 2 || nsid == 9 ? 512U : 4096U; };
+
+  Daemon daemon(workplace, config);
+  daemon.state_directory = workplace.path("state");
+  std::filesystem::create_directory(daemon.state_directory);
+  ASSERT_TRUE(daemon.start());
+  const Identity first = identity_at(daemon.endpoint());
+  ASSERT_EQ(first.namespaces.size(), 4U);
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    for (const std::uint32_t nsid : {1U, 2U, 7U, 9U}) {
+      ASSERT_NO_FATAL_FAILURE(write(*host.queue, nsid, 0, pattern(4096, nsid), block_bytes(nsid)));
+    }
+  }
+  EXPECT_FALSE(std::filesystem::is_empty(daemon.state_directory));
+  daemon.stop();
+
+  std::filesystem::remove_all(daemon.state_directory);
+  std::filesystem::create_directory(daemon.state_directory);
+  std::filesystem::remove(daemon.config().control_socket);
+  ASSERT_TRUE(daemon.start());
+  EXPECT_EQ(identity_at(daemon.endpoint()), first);
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  for (const std::uint32_t nsid : {1U, 2U, 7U, 9U}) {
+    EXPECT_TRUE(read(*host.queue, nsid, 0, 4096 / block_bytes(nsid), block_bytes(nsid)) ==
+                pattern(4096, nsid))
+        << nsid;
+  }
 }
 
 }  // namespace

@@ -78,6 +78,35 @@ TEST(Troubles, EachIsToldAtTheKeyThatItIsAbout) {
             "forebay.yaml:4:38: listeners.san.address: why.");
 }
 
+TEST(Troubles, OfADevicePoolEachMemberAndItsFormHavePlaces) {
+  const auto outcome = config::parse_text(
+      "apiVersion: forebay/v1\n"
+      "node: store1\n"
+      "pools:\n"
+      "  fast:\n"
+      "    kind: device\n"
+      "    layout: stripe\n"
+      "    chunk_size: 64KiB\n"
+      "    members: [/dev/a, /dev/b]\n"
+      "  tail: {kind: device, layout: linear, members: [/dev/c]}\n",
+      "forebay.yaml");
+  ASSERT_TRUE(outcome.config.has_value());
+  const auto line = [&](About about, const char* name, const char* member = "") {
+    return config::format(trouble_of(
+        *outcome.config, {.about = about, .name = name, .text = "why.", .member = member},
+        config::Severity::error));
+  };
+  EXPECT_EQ(line(About::pool_members, "fast", "/dev/b"),
+            "forebay.yaml:8:23: pools.fast.members[1]: why.");
+  EXPECT_EQ(line(About::pool_members, "fast"), "forebay.yaml:8:15: pools.fast.members: why.");
+  EXPECT_EQ(line(About::pool_members, "fast", "/dev/z"),
+            "forebay.yaml:8:15: pools.fast.members: why.");
+  EXPECT_EQ(line(About::pool_directory, "fast"), "forebay.yaml:8:15: pools.fast.members: why.");
+  EXPECT_EQ(line(About::pool_layout, "fast"), "forebay.yaml:6:13: pools.fast.layout: why.");
+  EXPECT_EQ(line(About::pool_chunk_size, "fast"), "forebay.yaml:7:17: pools.fast.chunk_size: why.");
+  EXPECT_EQ(line(About::pool_chunk_size, "tail"), "forebay.yaml:9:3: pools.tail.chunk_size: why.");
+}
+
 TEST(Troubles, ALineIsToldOnceUntilItWasGone) {
   TroubleLog log;
   EXPECT_THAT(log.news({"b", "a"}), ElementsAre("b", "a"));

@@ -56,7 +56,10 @@ std::string ConfigText::yaml() const {
   for (const CacheText& cache : caches) out.line("  {}: {{path: {}}}", cache.name, cache.path);
   if (!pools.empty()) out.line("pools:");
   for (const PoolText& pool : pools) {
-    if (pool.directory.empty()) {
+    if (!pool.members.empty()) {
+      out.line("  {}: {{kind: device, layout: {}, members: {}{}}}", pool.name, pool.layout,
+               pool.members, pool.options.empty() ? "" : ", " + pool.options);
+    } else if (pool.directory.empty()) {
       out.line("  {}: {{kind: memory}}", pool.name);
     } else {
       out.line("  {}: {{kind: file, directory: {}{}}}", pool.name, pool.directory,

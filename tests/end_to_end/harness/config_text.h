@@ -25,8 +25,10 @@ struct CacheText {
 
 struct PoolText {
   std::string name = "mem";
-  std::string directory = {};  // empty: a memory pool
+  std::string directory = {};  // empty: a memory pool, unless it has members
   std::string options = {};    // "provisioning: thin, reserve: 1GiB"
+  std::string members = {};    // "[/a, /b]", of a device pool
+  std::string layout = {};     // of it: "linear"
 };
 
 struct VolumeText {

@@ -287,6 +287,45 @@ TEST(DevicePoolCrash, ANewcomerThatStaysAwayHasNoTableOfItsOwn) {
   EXPECT_GT(without, 100U);
 }
 
+// Nobody has permitted to destroy anything, and nothing of what the crash has left asks for that.
+TEST(DevicePoolCrash, AskedForAgainABlankDiskBecomesAMemberWithoutPermission) {
+  std::uint64_t labelled = 0;
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    for (std::uint64_t step = 1;; ++step) {
+      SCOPED_TRACE("seed " + std::to_string(seed) + " step " + std::to_string(step));
+      SimDisks disks;
+      add_disks(disks, 3, 5);
+      std::ranges::fill(disks.disks[2]->bytes, std::byte{});
+      ASSERT_TRUE(
+          init_device_pool(disks.candidates({0, 1}), small_form(Layout::linear), any_content));
+      bool crashed = false;
+      {
+        const auto opened = DevicePool::open(disks.candidates({0, 1}));
+        disks.begin({.step = step, .error = 0});
+        try {
+          ASSERT_TRUE(opened.value()->add_member(disks.candidate(2)));
+        } catch (const SimCrash&) {
+          crashed = true;
+        }
+      }
+      if (!crashed) break;
+      SeededRandom random(seed * 1000 + step);
+      disks.crash(random);
+      disks.begin({});
+      const auto opened = open_what_is_there(disks);
+      ASSERT_TRUE(opened) << opened.error().text;
+      DevicePool& pool = *opened.value();
+      if (pool.shape().member_slices.size() == 3) continue;
+      labelled += pool.notes().empty() ? 0 : 1;
+      const auto added = pool.add_member(disks.candidate(2));
+      ASSERT_TRUE(added) << added.error().text;
+      EXPECT_TRUE(pool.notes().empty());
+      EXPECT_EQ(pool.shape().member_slices, (std::vector<std::uint64_t>{5, 5, 5}));
+    }
+  }
+  EXPECT_GT(labelled, 50U);
+}
+
 // A disk that fails, and then the power: the slot that the failed write has spoiled is not the only
 // one that counts.
 TEST(DevicePoolCrash, PowerLossInTheNextChangeAfterAFailedOneLeavesALegalPool) {

@@ -411,6 +411,30 @@ TEST(AddMember, ALinearPoolHasItsSpaceAtOnce) {
             ErrorKind::member_twice);
 }
 
+TEST(AddMember, WhatItWouldRefuseIsSaidByReadingAlone) {
+  Fresh fresh(Layout::linear, 1, 4);
+  Fresh other(Layout::single, 1, 4);
+  add_disks(fresh.disks, 2, 4);
+  fresh.disks.add({small_area.bytes.value + sim_slice.value - 1});
+  fresh.disks.disks[2]->bytes = other.disks.disks[0]->bytes;
+  std::vector<std::vector<std::byte>> before;
+  for (const auto& disk : fresh.disks.disks) before.push_back(disk->bytes);
+  const auto check = [&](std::size_t disk, const InitPermission& permission) {
+    const auto candidate = fresh.disks.candidate(disk);
+    return fresh.pool->check_newcomer(*candidate.opened.value(), permission);
+  };
+  EXPECT_EQ(check(0, any_content).error().kind, ErrorKind::member_twice);
+  EXPECT_EQ(check(1, {}).error().kind, ErrorKind::not_blank);
+  EXPECT_TRUE(check(1, any_content));
+  // Whatever else on it is to go: another pool's member is named by that pool.
+  EXPECT_EQ(check(2, any_content).error().kind, ErrorKind::already_labelled);
+  EXPECT_TRUE(check(2, {.content = false, .pools = {other.pool->uuid()}}));
+  EXPECT_EQ(check(3, any_content).error().kind, ErrorKind::too_small);
+  for (std::size_t at = 0; at < before.size(); ++at) {
+    EXPECT_EQ(fresh.disks.disks[at]->bytes, before[at]) << at;
+  }
+}
+
 TEST(AddMember, OtherLayoutsRefuseWithTheReason) {
   Fresh stripe(Layout::stripe, 2);
   add_disks(stripe.disks, 1, 8);

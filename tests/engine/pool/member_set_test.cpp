@@ -230,7 +230,7 @@ TEST(MemberSet, AMemberThatTheTableDoesNotHaveIsNotUsed) {
   ASSERT_TRUE(opened) << opened.error().text;
   EXPECT_EQ(opened.value()->shape().member_slices.size(), 2U);
   ASSERT_EQ(opened.value()->notes().size(), 1U);
-  EXPECT_NE(opened.value()->notes()[0].find("sim2"), std::string::npos);
+  EXPECT_NE(opened.value()->notes()[0].error.text.find("sim2"), std::string::npos);
   // And can be added once more.
   const auto added = opened.value()->add_member(pool.disks.candidate(2), {});
   ASSERT_TRUE(added) << added.error().text;

@@ -33,12 +33,28 @@ struct DevicePoolEngine : testing::Test {
   void make_members(format::MemberLayout layout) const {
     std::vector<MemberCandidate> disks;
     for (const char* name : {"m0", "m1"}) {
-      std::ofstream(member(name)).flush();
-      fs::resize_file(member(name), LabelArea{}.bytes.value + (16U << 20));
-      disks.push_back({.path = member(name), .opened = open_pool_member(member(name))});
+      disks.push_back({.path = make_disk(name), .opened = open_pool_member(member(name))});
     }
     const auto made = init_device_pool(std::move(disks), {.layout = layout});
     ASSERT_TRUE(made) << made.error().text;
+  }
+  // A blank one.
+  std::string make_disk(const std::string& name, std::uint64_t data_bytes = 16U << 20) const {
+    std::ofstream(member(name)).flush();
+    fs::resize_file(member(name), LabelArea{}.bytes.value + data_bytes);
+    return member(name);
+  }
+  static Result<GrownPool, std::string> add_member(Engine& engine, const std::string& disk,
+                                                   const std::vector<std::string>& named = {}) {
+    std::promise<Result<GrownPool, std::string>> promise;
+    engine.add_member("fast", disk, named,
+                      [&promise](auto done) { promise.set_value(std::move(done)); });
+    return promise.get_future().get();
+  }
+  static Result<void, std::string> grow(Engine& engine, ByteCount size) {
+    std::promise<Result<void, std::string>> promise;
+    engine.grow("data", size, [&promise](auto done) { promise.set_value(std::move(done)); });
+    return promise.get_future().get();
   }
   [[nodiscard]] std::unique_ptr<Engine> open(const std::vector<std::string>& members,
                                              ByteCount size = 20_MiB) const {
@@ -131,14 +147,133 @@ TEST_F(DevicePoolEngine, GrowsOnline) {
   Volume& volume = *engine->find("data");
   ASSERT_EQ(volume.state(), VolumeState::online) << volume.condition().reason;
   ASSERT_EQ(write(volume, 2047, 7), IoStatus::ok);
-  std::promise<Result<void, std::string>> promise;
-  engine->grow("data", 28_MiB, [&promise](auto done) { promise.set_value(std::move(done)); });
-  const auto grown = promise.get_future().get();
+  const auto grown = grow(*engine, 28_MiB);
   ASSERT_TRUE(grown) << grown.error();
   EXPECT_EQ(read(volume, 2047), 7);
   EXPECT_EQ(read(volume, 2048), 0);
   EXPECT_EQ(write(volume, 7167, 9), IoStatus::ok) << "on the other member";
   EXPECT_EQ(read(volume, 7167), 9);
+}
+
+TEST_F(DevicePoolEngine, TakesAnotherMemberWhileItIsServed) {
+  make_members(format::MemberLayout::linear);
+  make_disk("m2");
+  {
+    const auto engine = open({"m0", "m1"});
+    Volume& volume = *engine->find("data");
+    ASSERT_EQ(write(volume, 5119, 7), IoStatus::ok);
+    const auto full = grow(*engine, 40_MiB);
+    ASSERT_FALSE(full);
+    EXPECT_NE(full.error().find("no space"), std::string::npos) << full.error();
+    EXPECT_TRUE(engine->findings().empty());
+    const auto added = add_member(*engine, member("m2"));
+    ASSERT_TRUE(added) << added.error();
+    EXPECT_FALSE(added.value().was_member);
+    EXPECT_FALSE(added.value().is_configured);
+    EXPECT_EQ(added.value().members, (std::vector{member("m0"), member("m1"), member("m2")}));
+    EXPECT_EQ(added.value().free, 28_MiB);
+    EXPECT_EQ(engine->pools()[0].free, 28_MiB);
+    EXPECT_EQ(engine->pools()[0].size, 48_MiB);
+    // By another name, too.
+    fs::create_symlink(member("m2"), member("by-id"));
+    for (const char* name : {"m2", "by-id"}) {
+      const auto again = add_member(*engine, member(name));
+      ASSERT_TRUE(again) << again.error();
+      EXPECT_TRUE(again.value().was_member);
+      EXPECT_EQ(again.value().members.size(), 3U);
+    }
+    const auto named = add_member(*engine, member("m1"));
+    ASSERT_TRUE(named) << named.error();
+    EXPECT_TRUE(named.value().was_member);
+    EXPECT_TRUE(named.value().is_configured);
+
+    const auto findings = engine->findings();
+    ASSERT_EQ(findings.size(), 1U);
+    EXPECT_EQ(findings[0].about, Finding::About::pool_members);
+    EXPECT_EQ(findings[0].text.find(member("m2") + " has become a member"), 0U);
+    EXPECT_EQ(engine->pools()[0].advice, (std::vector{findings[0].text}));
+
+    ASSERT_TRUE(grow(*engine, 40_MiB));
+    EXPECT_EQ(read(volume, 5119), 7);
+    EXPECT_EQ(read(volume, 10239), 0);
+    EXPECT_EQ(write(volume, 10239, 9), IoStatus::ok) << "on the new one";
+    // Looked at afresh, as after a failure: with the new one.
+    dynamic_cast<BackedVolume&>(volume).fail("the disk reported an error");
+    engine->retry_now();
+    ASSERT_TRUE(engine->settle(std::chrono::seconds(20)));
+    ASSERT_EQ(volume.state(), VolumeState::online) << volume.condition().reason;
+    EXPECT_EQ(read(volume, 10239), 9);
+  }
+  {
+    const auto engine = open({"m0", "m1"}, 40_MiB);
+    const VolumeCondition now = engine->find("data")->condition();
+    EXPECT_EQ(now.state, VolumeState::late);
+    EXPECT_NE(now.reason.find("member 2 of 3"), std::string::npos) << now.reason;
+    const auto closed = add_member(*engine, member("m2"));
+    ASSERT_FALSE(closed);
+    EXPECT_NE(closed.error().find("is not open"), std::string::npos) << closed.error();
+  }
+  const auto engine = open({"m2", "m0", "m1"}, 40_MiB);
+  Volume& volume = *engine->find("data");
+  ASSERT_EQ(volume.state(), VolumeState::online) << volume.condition().reason;
+  EXPECT_TRUE(engine->findings().empty());
+  EXPECT_EQ(read(volume, 5119), 7);
+  EXPECT_EQ(read(volume, 10239), 9);
+}
+
+TEST_F(DevicePoolEngine, AVolumeThatWaitsForSpaceComesWithTheMember) {
+  make_members(format::MemberLayout::linear);
+  make_disk("m2");
+  const auto engine = open({"m0", "m1"}, 40_MiB);
+  Volume& volume = *engine->find("data");
+  ASSERT_EQ(volume.state(), VolumeState::late);
+  ASSERT_TRUE(add_member(*engine, member("m2")));
+  ASSERT_TRUE(engine->settle(std::chrono::seconds(20)));
+  ASSERT_EQ(volume.state(), VolumeState::online) << volume.condition().reason;
+  EXPECT_EQ(read(volume, 10239), 0);
+}
+
+TEST_F(DevicePoolEngine, WhatCannotBeAMemberIsRefusedAsItIs) {
+  make_members(format::MemberLayout::linear);
+  std::ofstream(make_disk("letters"), std::ios::in | std::ios::out).seekp(70'000) << "letters";
+  make_disk("small", 1U << 20);
+  const auto engine = open({"m0", "m1"});
+  struct Case {
+    std::string disk;
+    std::string words;
+  };
+  for (const Case& each : {Case{member("letters"), "not blank"}, Case{member("small"), "has only"},
+                           Case{member("none"), "cannot be opened"},
+                           Case{directory, "neither a block device nor a regular file"},
+                           Case{"/dev/null", "neither a block device nor a regular file"}}) {
+    const auto refused = add_member(*engine, each.disk);
+    ASSERT_FALSE(refused) << each.disk;
+    EXPECT_NE(refused.error().find(each.words), std::string::npos) << refused.error();
+  }
+  EXPECT_TRUE(engine->findings().empty());
+  EXPECT_EQ(engine->pools()[0].size, 32_MiB);
+  std::promise<Result<GrownPool, std::string>> promise;
+  engine->add_member("none", member("m2"), {},
+                     [&promise](auto done) { promise.set_value(std::move(done)); });
+  const auto unknown = promise.get_future().get();
+  ASSERT_FALSE(unknown);
+  EXPECT_NE(unknown.error().find("there is no pool none"), std::string::npos);
+}
+
+TEST_F(DevicePoolEngine, OnlyALinearPoolTakesAMemberAndNothingOfTheDiskIsTouched) {
+  make_members(format::MemberLayout::stripe);
+  const std::string disk = make_disk("m2");
+  // A disk that nobody would permit anyway: the pool is what speaks against it.
+  std::ofstream(disk, std::ios::in | std::ios::out).seekp(4086) << "SWAPSPACE2";
+  const auto engine = open({"m0", "m1"});
+  const auto refused = add_member(*engine, disk);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().find("is a stripe"), std::string::npos) << refused.error();
+  std::string magic(10, '\0');
+  std::ifstream file(disk);
+  file.seekg(4086);
+  file.read(magic.data(), 10);
+  EXPECT_EQ(magic, "SWAPSPACE2");
 }
 
 TEST_F(DevicePoolEngine, AMissingMemberIsToldAndItsVolumesWait) {

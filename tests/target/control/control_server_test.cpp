@@ -63,6 +63,17 @@ class ControlServerTest : public testing::Test {
                done(ControlRoutes::Adopted{
                    .uuid = "77a1", .size_bytes = 8192, .provisioning = "thin"});
              },
+         .add_member =
+             [this](const std::string& pool, const ControlRoutes::Newcomer& newcomer,
+                    ControlRoutes::AddMemberDone done) {
+               asked = newcomer.disk + " for " + pool;
+               for (const std::string& word : newcomer.overwrite) asked += " over " + word;
+               if (pool == "none") return done("there is no pool none");
+               done(ControlRoutes::GrownPool{.members = {"/dev/a", newcomer.disk},
+                                             .was_member = true,
+                                             .is_configured = false,
+                                             .free_bytes = 4096});
+             },
          .set_mode =
              [this](const std::string& volume, const std::string& mode, ControlRoutes::Done done) {
                asked = volume + " is " + mode;
@@ -261,6 +272,29 @@ TEST_F(ControlServerTest, ChangesWhichCacheServes) {
   for (const char* what : {"caches/pmem0/detach", "caches/retire", "volumes/db01/retire"}) {
     EXPECT_NE(post(what, "{}").find(" 404 "), std::string::npos) << what;
   }
+  EXPECT_EQ(asked, "");
+}
+
+TEST_F(ControlServerTest, AddsAMemberToAPool) {
+  const auto server = start();
+  ASSERT_TRUE(server) << server.error();
+  const std::string added =
+      post("pools/fast/add-member", R"({"disk":"/dev/b","overwrite":["77a1","gpt@S1"]})");
+  EXPECT_EQ(asked, "/dev/b for fast over 77a1 over gpt@S1");
+  EXPECT_NE(added.find(R"({"members":["/dev/a","/dev/b"],"was_member":true,"is_configured":false,)"
+                       R"("free_bytes":4096})"),
+            std::string::npos)
+      << added;
+  const std::string refused = post("pools/none/add-member", R"({"disk":"/dev/b","overwrite":[]})");
+  EXPECT_NE(refused.find(" 409 "), std::string::npos) << refused;
+  EXPECT_NE(refused.find(R"({"error":"there is no pool none"})"), std::string::npos) << refused;
+  asked.clear();
+  for (const char* body :
+       {"", "[]", "{}", R"({"disk":"/dev/b"})", R"({"overwrite":[]})",
+        R"({"disk":"/dev/b","overwrite":"77a1"})", R"({"disk":"/dev/b","overwrite":[1]})"}) {
+    EXPECT_NE(post("pools/fast/add-member", body).find(" 400 "), std::string::npos) << body;
+  }
+  EXPECT_NE(post("volumes/fast/add-member", "{}").find(" 404 "), std::string::npos);
   EXPECT_EQ(asked, "");
 }
 

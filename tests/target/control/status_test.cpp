@@ -102,6 +102,7 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   status.pools[0].reserve_bytes = 8192;
   status.pools[0].warn_at_percent = 80;
   status.pools[0].filling = true;
+  status.pools[0].advice = {"add \"it\""};
   status.pools[0].retained.push_back({.name = "old",
                                       .uuid = "77a1",
                                       .size_bytes = 8192,
@@ -129,6 +130,7 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   EXPECT_EQ(json.at("pools").at(0).at("reserve_bytes").to_number<int>(), 8192);
   EXPECT_EQ(json.at("pools").at(0).at("warn_at_percent").to_number<int>(), 80);
   EXPECT_TRUE(json.at("pools").at(0).at("filling").as_bool());
+  EXPECT_EQ(json.at("pools").at(0).at("advice").at(0).as_string(), "add \"it\"");
   const auto& retained = json.at("pools").at(0).at("retained").at(0);
   EXPECT_EQ(retained.at("name").as_string(), "old");
   EXPECT_EQ(retained.at("uuid").as_string(), "77a1");
