@@ -9,7 +9,7 @@ namespace engine {
 namespace {
 
 using namespace std::chrono_literals;
-using Kind = DiskTrouble::Kind;
+using TroubleKind = DiskTrouble::Kind;
 
 class DiskJudgeTest : public testing::Test {
  protected:
@@ -30,7 +30,7 @@ class DiskJudgeTest : public testing::Test {
     }
     judge.compare(peers, std::chrono::duration_cast<std::chrono::milliseconds>(now.since_start));
   }
-  [[nodiscard]] std::optional<DiskTrouble> told(Kind kind) const {
+  [[nodiscard]] std::optional<DiskTrouble> told(TroubleKind kind) const {
     for (const DiskTrouble& trouble : judge.troubles()) {
       if (trouble.kind == kind) return trouble;
     }
@@ -54,32 +54,33 @@ TEST_F(DiskJudgeTest, AnErrorIsToldWithItsPlaceUntilNoneHasComeForLong) {
   counts.works[0].errors = 1;
   counts.last_fault = {.work = DiskWork::read, .error = EIO, .offset = {4096}};
   look();
-  ASSERT_TRUE(told(Kind::errors));
-  const auto since = told(Kind::errors)->since;
-  EXPECT_EQ(told(Kind::errors)->fault->offset.value, 4096U);
+  ASSERT_TRUE(told(TroubleKind::errors));
+  const auto since = told(TroubleKind::errors)->since;
+  EXPECT_EQ(told(TroubleKind::errors)->fault->offset.value, 4096U);
   for (unsigned looks = 1; looks < DiskJudge::calm_looks; ++looks) {
     look();
-    ASSERT_TRUE(told(Kind::errors)) << looks;
+    ASSERT_TRUE(told(TroubleKind::errors)) << looks;
   }
   counts.works[0].errors = 9;
   counts.last_fault->offset = {8192};
   look();
-  EXPECT_EQ(told(Kind::errors)->fault->offset.value, 4096U) << "the same news, not told again";
-  EXPECT_EQ(told(Kind::errors)->since, since);
+  EXPECT_EQ(told(TroubleKind::errors)->fault->offset.value, 4096U)
+      << "the same news, not told again";
+  EXPECT_EQ(told(TroubleKind::errors)->since, since);
   for (unsigned looks = 1; looks < DiskJudge::calm_looks; ++looks) look();
-  EXPECT_TRUE(told(Kind::errors));
+  EXPECT_TRUE(told(TroubleKind::errors));
   look();
   EXPECT_TRUE(judge.troubles().empty());
   counts.works[0].errors = 10;
   look();
-  EXPECT_EQ(told(Kind::errors)->fault->offset.value, 8192U) << "news";
+  EXPECT_EQ(told(TroubleKind::errors)->fault->offset.value, 8192U) << "news";
 }
 
 TEST_F(DiskJudgeTest, ALateAnswerIsATimeOutAndNoError) {
   counts.works[1].timeouts = 1;
   look();
-  EXPECT_TRUE(told(Kind::timeouts));
-  EXPECT_FALSE(told(Kind::errors));
+  EXPECT_TRUE(told(TroubleKind::timeouts));
+  EXPECT_FALSE(told(TroubleKind::errors));
   for (unsigned looks = 0; looks < DiskJudge::calm_looks; ++looks) look();
   EXPECT_TRUE(judge.troubles().empty());
 }
@@ -89,9 +90,9 @@ TEST_F(DiskJudgeTest, SilenceIsOverWithTheFirstAnswer) {
   counts.works[0].begun += 1;
   const auto asked = now.since_start;
   for (int looks = 0; looks < 4; ++looks) look();
-  ASSERT_TRUE(told(Kind::silent));
-  EXPECT_GE(told(Kind::silent)->since, asked);
-  EXPECT_LE(told(Kind::silent)->since, asked + 10s);
+  ASSERT_TRUE(told(TroubleKind::silent));
+  EXPECT_GE(told(TroubleKind::silent)->since, asked);
+  EXPECT_LE(told(TroubleKind::silent)->since, asked + 10s);
   counts.works[0].latency.add(LatencyHistogram::step_of(45s), 1);
   look();
   EXPECT_TRUE(judge.troubles().empty());
@@ -112,17 +113,17 @@ TEST_F(DiskJudgeTest, AnOutlierIsOneThreeTimesRunningAndWellWhenItHasBeenForLong
   fast_look();
   slow_look();
   slow_look();
-  EXPECT_FALSE(told(Kind::slow));
+  EXPECT_FALSE(told(TroubleKind::slow));
   slow_look();
-  ASSERT_TRUE(told(Kind::slow));
-  ASSERT_TRUE(told(Kind::slow)->outlier->peers);
+  ASSERT_TRUE(told(TroubleKind::slow));
+  ASSERT_TRUE(told(TroubleKind::slow)->outlier->peers);
   for (unsigned looks = 1; looks < DiskJudge::calm_looks; ++looks) fast_look();
-  EXPECT_TRUE(told(Kind::slow));
+  EXPECT_TRUE(told(TroubleKind::slow));
   slow_look();
   for (unsigned looks = 1; looks < DiskJudge::calm_looks; ++looks) fast_look();
-  EXPECT_TRUE(told(Kind::slow)) << "counted from the last slow look on";
+  EXPECT_TRUE(told(TroubleKind::slow)) << "counted from the last slow look on";
   fast_look();
-  EXPECT_FALSE(told(Kind::slow));
+  EXPECT_FALSE(told(TroubleKind::slow));
 }
 
 TEST_F(DiskJudgeTest, OneThatIsSlowBecauseAllHaveMoreToDoIsNone) {
@@ -151,9 +152,9 @@ TEST_F(DiskJudgeTest, OneWithoutPeersMustBeTenTimesAsSlowAsItWas) {
     read(500, 2s);
     look();
   }
-  ASSERT_TRUE(told(Kind::slow));
-  EXPECT_TRUE(told(Kind::slow)->outlier->past);
-  EXPECT_FALSE(told(Kind::slow)->outlier->peers);
+  ASSERT_TRUE(told(TroubleKind::slow));
+  EXPECT_TRUE(told(TroubleKind::slow)->outlier->past);
+  EXPECT_FALSE(told(TroubleKind::slow)->outlier->peers);
 }
 
 }  // namespace
