@@ -83,7 +83,8 @@ TEST_F(StatusScreen, ListsWhatTheConfigurationDoesNotNameAnyMore) {
                    {"size_bytes", 100},
                    {"free_bytes", 50},
                    {"filling", false},
-                   {"retained", json::array{old}}});
+                   {"retained", json::array{old}},
+                   {"advice", json::array{}}});
   EXPECT_THAT(screen(), HasSubstr("\n- pool bulk: 1 volume that the configuration does not name is "
                                   "retained: served again when named, deleted by forebayctl volume "
                                   "destroy NAME --uuid UUID\n"));
@@ -116,7 +117,8 @@ TEST_F(StatusScreen, SaysThatAPoolIsFilling) {
                     {"reserve_bytes", 0},
                     {"warn_at_percent", 70},
                     {"filling", true},
-                    {"retained", json::array{}}};
+                    {"retained", json::array{}},
+                    {"advice", json::array{}}};
   pools.push_back(pool);
   EXPECT_THAT(screen(),
               HasSubstr("\n- pool bulk: 70% of its file system is used or promised: 30 GiB "
