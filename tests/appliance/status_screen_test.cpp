@@ -84,7 +84,11 @@ TEST_F(StatusScreen, ListsWhatTheConfigurationDoesNotNameAnyMore) {
                    {"free_bytes", 50},
                    {"filling", false},
                    {"retained", json::array{old}},
+<<<<<<< HEAD
                    {"disks", json::array{}}});
+=======
+                   {"advice", json::array{}}});
+>>>>>>> b2ae545d6e3291129be2224819c48974e48b29c3
   EXPECT_THAT(screen(), HasSubstr("\n- pool bulk: 1 volume that the configuration does not name is "
                                   "retained: served again when named, deleted by forebayctl volume "
                                   "destroy NAME --uuid UUID\n"));
@@ -118,7 +122,11 @@ TEST_F(StatusScreen, SaysThatAPoolIsFilling) {
                     {"warn_at_percent", 70},
                     {"filling", true},
                     {"retained", json::array{}},
+<<<<<<< HEAD
                     {"disks", json::array{}}};
+=======
+                    {"advice", json::array{}}};
+>>>>>>> b2ae545d6e3291129be2224819c48974e48b29c3
   pools.push_back(pool);
   EXPECT_THAT(screen(),
               HasSubstr("\n- pool bulk: 70% of its file system is used or promised: 30 GiB "
