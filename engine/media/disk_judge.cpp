@@ -25,6 +25,15 @@ std::optional<DiskOutlier> worst_outlier(const DiskWatch& watch, const PeerPaces
   return worst;
 }
 
+// Of one that was told by its past alone, which by now is slow as well: against what it was then.
+bool is_still_slow(const DiskWatch& watch, const std::optional<DiskTrouble>& told) {
+  const OutlierRule rule;
+  if (!told || !told->outlier || !told->outlier->past || told->outlier->peers) return false;
+  const LatencyHistogram& recent = watch.pace(told->outlier->work).recent;
+  return recent.count() >= rule.least_recent &&
+         recent.quantile(rule.per_mille) >= *told->outlier->past * rule.times_past;
+}
+
 }  // namespace
 
 bool DiskJudge::Episode::seen(bool is_bad, unsigned looks_to_begin, unsigned looks_to_end) {
@@ -56,7 +65,9 @@ void DiskJudge::look(const DiskHealthCounts& counts, Instant now, std::chrono::m
 void DiskJudge::compare(const PeerPaces& peers, std::chrono::milliseconds wall) {
   const auto outlier = worst_outlier(watch_, peers);
   Episode& slow = of(DiskTrouble::Kind::slow);
-  if (slow.seen(outlier.has_value(), slow_looks, calm_looks)) {
+  const bool is_bad = outlier.has_value() || is_still_slow(watch_, slow.told);
+  const bool is_alone = outlier && !outlier->peers;
+  if (slow.seen(is_bad, is_alone ? 1 : slow_looks, calm_looks) && outlier) {
     slow.told = {.kind = DiskTrouble::Kind::slow, .since = wall, .fault = {}, .outlier = outlier};
   }
 }

@@ -38,7 +38,8 @@ inline constexpr std::size_t disk_trouble_kinds = 4;
 //
 // An outlier is one among its peers, as many as have done enough of the same work; being slower
 // than it was does not count then, since all of them are when they have more to do. One without
-// such peers is measured by its own past alone, and must be ten times as slow. One thread.
+// such peers is measured by its own past alone, must be ten times as slow in one look (with the
+// next that is its past), and is so until it is less than four times as slow as it was. One thread.
 class DiskJudge {
  public:
   static constexpr unsigned slow_looks = 3;

@@ -148,13 +148,22 @@ TEST_F(DiskJudgeTest, OneWithoutPeersMustBeTenTimesAsSlowAsItWas) {
     look();
     ASSERT_TRUE(judge.troubles().empty()) << looks;
   }
-  for (unsigned looks = 0; looks < DiskJudge::slow_looks; ++looks) {
-    read(500, 2s);
-    look();
-  }
+  read(500, 2s);
+  look();
   ASSERT_TRUE(told(TroubleKind::slow));
   EXPECT_TRUE(told(TroubleKind::slow)->outlier->past);
   EXPECT_FALSE(told(TroubleKind::slow)->outlier->peers);
+  for (unsigned looks = 0; looks < 3 * DiskJudge::calm_looks; ++looks) {
+    read(500, 1500ms);
+    look();
+    ASSERT_TRUE(told(TroubleKind::slow)) << "it has become its past, and is not well";
+  }
+  for (unsigned looks = 0; looks < DiskJudge::calm_looks; ++looks) {
+    ASSERT_TRUE(told(TroubleKind::slow)) << looks;
+    read(500, 70ms);
+    look();
+  }
+  EXPECT_TRUE(judge.troubles().empty());
 }
 
 }  // namespace
