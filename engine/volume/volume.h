@@ -53,6 +53,21 @@ enum class VolumeState : std::uint8_t {
   failed,    // a flush failed or the backing is gone; reads may work, writes do not
   refused,   // it is there, but asked to shrink or to have other blocks: not served until a restart
 };
+[[nodiscard]] constexpr const char* text(VolumeState state) {
+  switch (state) {
+    case VolumeState::late:
+      return "late";
+    case VolumeState::online:
+      return "online";
+    case VolumeState::degraded:
+      return "degraded";
+    case VolumeState::failed:
+      return "failed";
+    case VolumeState::refused:
+      return "refused";
+  }
+  return "";
+}
 
 // What an online volume promises of what it has answered.
 struct VolumePromise {

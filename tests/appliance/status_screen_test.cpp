@@ -84,11 +84,8 @@ TEST_F(StatusScreen, ListsWhatTheConfigurationDoesNotNameAnyMore) {
                    {"free_bytes", 50},
                    {"filling", false},
                    {"retained", json::array{old}},
-<<<<<<< HEAD
+                   {"advice", json::array{}},
                    {"disks", json::array{}}});
-=======
-                   {"advice", json::array{}}});
->>>>>>> b2ae545d6e3291129be2224819c48974e48b29c3
   EXPECT_THAT(screen(), HasSubstr("\n- pool bulk: 1 volume that the configuration does not name is "
                                   "retained: served again when named, deleted by forebayctl volume "
                                   "destroy NAME --uuid UUID\n"));
@@ -105,7 +102,8 @@ TEST_F(StatusScreen, SaysWhatTheMembersOfAPoolWant) {
                    {"free_bytes", 50},
                    {"filling", false},
                    {"retained", json::array{}},
-                   {"advice", json::array{"/dev/b has become a member", "and /dev/c"}}});
+                   {"advice", json::array{"/dev/b has become a member", "and /dev/c"}},
+                   {"disks", json::array{}}});
   EXPECT_THAT(screen(), HasSubstr("\n- pool fast: /dev/b has become a member\n"
                                   "- pool fast: and /dev/c\n"));
 }
@@ -122,11 +120,8 @@ TEST_F(StatusScreen, SaysThatAPoolIsFilling) {
                     {"warn_at_percent", 70},
                     {"filling", true},
                     {"retained", json::array{}},
-<<<<<<< HEAD
+                    {"advice", json::array{}},
                     {"disks", json::array{}}};
-=======
-                    {"advice", json::array{}}};
->>>>>>> b2ae545d6e3291129be2224819c48974e48b29c3
   pools.push_back(pool);
   EXPECT_THAT(screen(),
               HasSubstr("\n- pool bulk: 70% of its file system is used or promised: 30 GiB "
@@ -147,9 +142,16 @@ TEST_F(StatusScreen, NamesADiskOnlyWhenThereIsSomethingToSayOfIt) {
                     {"model", ""},
                     {"serial", "WRQ0"},
                     {"troubles", json::array{}}};
-  json::object pool{{"name", "bulk"},   {"kind", "device"},          {"open", true},
-                    {"reason", ""},     {"size_bytes", 100},         {"free_bytes", 50},
-                    {"filling", false}, {"retained", json::array{}}, {"disks", json::array{disk}}};
+  json::object pool{{"name", "bulk"},
+                    {"kind", "device"},
+                    {"open", true},
+                    {"reason", ""},
+                    {"size_bytes", 100},
+                    {"free_bytes", 50},
+                    {"filling", false},
+                    {"retained", json::array{}},
+                    {"advice", json::array{}},
+                    {"disks", json::array{disk}}};
   pools.push_back(pool);
   EXPECT_THAT(screen(), Not(HasSubstr("disk")));
   disk["troubles"] = json::array{"is slow", "reports errors"};

@@ -101,8 +101,12 @@ def called(text: str) -> set[str]:
     return {tool for tool in TOOLS if re.search(rf"(?<![\w./+-]){re.escape(tool)}(?![\w.+-])", text)}
 
 
+def merge_marks(name: str, text: str) -> list[str]:
+    return [f"{name}: has the marks of a merge"] if re.search(r"^(<{7}|>{7}) ", text, re.M) else []
+
+
 def check_text(name: str, text: str, repository: Repository) -> list[str]:
-    found = hosts(name, text)
+    found = hosts(name, text) + merge_marks(name, text)
     file = repository.root / name
     if file.suffix in CODE and text.count("\n") > LONGEST_FILE:
         found.append(f"{name}: {text.count(chr(10))} lines; a room is missing (at most {LONGEST_FILE})")
@@ -151,6 +155,8 @@ def planted_not_found(root: Path) -> list[str]:
             missed.append(path)
     if named_paths("planted", "`engine/media` `tests/run` `pdu_decoder.h` `AND/OR` `memory:`", repository):
         missed.append("paths that are there")
+    if len(merge_marks("planted", "<" * 7 + " HEAD")) != 1 or merge_marks("planted", "=======\n<<<<<<"):
+        missed.append("the marks of a merge")
     if len(missing_packages({"clang++"}, {"clang-14"})) != 1 or len(missing_packages({"icpx"}, {"clang"})) != 1:
         missed.append("a tool without its package")
     return missed
