@@ -65,6 +65,7 @@ Daemon::Daemon(config::Config config, std::string config_hash)
 engine::Result<void, std::string> Daemon::start() {
   check_descriptor_limit();
   open_engine();
+  smart_ = std::make_unique<SmartWatch>([this] { return engine_->pools(); });
   nvmf_ = std::make_unique<nvmf::NvmfTarget>(target_options(config_, volumes_), clock_);
   TRY(start_reactors());
   make_listeners();
@@ -148,7 +149,6 @@ void Daemon::make_listeners() {
 }
 
 engine::Result<void, std::string> Daemon::start_control() {
-  smart_ = std::make_unique<SmartWatch>([this] { return engine_->pools(); });
   const std::string group = config_.control.group ? config_.control.group->value : std::string();
   control::ControlRoutes routes;
   routes.status = [this] { return to_json(status()); };

@@ -87,7 +87,7 @@ class Daemon final : private engine::VolumeObserver {
   std::unique_ptr<nvmf::NvmfTarget> nvmf_;
   std::vector<std::unique_ptr<Core>> cores_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  std::unique_ptr<SmartWatch> smart_;  // there when control_ is
+  std::unique_ptr<SmartWatch> smart_;  // there when engine_ is
   std::unique_ptr<control::ControlServer> control_;
   std::atomic<bool> volumes_changed_{false};
   TroubleLog troubles_;
