@@ -154,7 +154,7 @@ IndexMemory::Handle IndexMemory::take(std::uint32_t units, bool promised) {
       if (block != 0) return block;
     }
   }
-  const std::uint32_t fresh = take_slab(promised);
+  const std::uint32_t fresh = take_slab(own, promised);
   if (fresh == 0) return 0;
   Arena& arena = arenas_[own];
   const std::lock_guard guard(arena.lock);
@@ -202,38 +202,47 @@ void IndexMemory::free(Handle handle) {
   --slab.used;
   if (slab.used == 0) {
     if (!was_full) unlink(list, number);
-    put_back(number);
+    put_back(number, slab.arena);
   } else if (was_full) {
     link(list, number);
   }
 }
 
-std::uint32_t IndexMemory::take_slab(bool promised) {
+std::uint32_t IndexMemory::take_slab(std::uint32_t arena, bool promised) {
   const std::lock_guard guard(lock_);
-  std::uint32_t number = free_list_;
-  if (number != 0) {
-    free_list_ = slabs_[number].next;
-  } else if (next_fresh_ < mapped_slabs_.load()) {
-    number = next_fresh_++;
-  } else {
-    return 0;
+  std::uint32_t number = unlist_free(arena);
+  for (std::uint32_t next = 1; number == 0 && next < arenas_in_use_; ++next) {
+    number = unlist_free((arena + next) % arenas_in_use_);
   }
+  if (number == 0) return 0;
   free_slabs_.fetch_sub(1);
   // Taken first and compared then, as promise_from_free does: of two that race one gives way.
   if (promised || free_slabs_.load() >= promised_.load()) return number;
-  list_free(number);
+  list_free(number, arena);
   return 0;
 }
 
-void IndexMemory::put_back(std::uint32_t slab) {
-  const std::lock_guard guard(lock_);
-  list_free(slab);
+// 0: it has none, and nobody's are all gone.
+std::uint32_t IndexMemory::unlist_free(std::uint32_t arena) {
+  constexpr auto slabs_of_line = static_cast<std::uint32_t>(64 / sizeof(Slab));
+  Free& own = free_[arena];
+  if (own.list != 0) return std::exchange(own.list, slabs_[own.list].next);
+  if (own.fresh == own.fresh_end) {
+    own.fresh = next_fresh_;
+    next_fresh_ = std::min((next_fresh_ / slabs_of_line + 1) * slabs_of_line, mapped_slabs_.load());
+    own.fresh_end = next_fresh_;
+  }
+  return own.fresh == own.fresh_end ? 0 : own.fresh++;
 }
 
-void IndexMemory::list_free(std::uint32_t slab) {
+void IndexMemory::put_back(std::uint32_t slab, std::uint32_t arena) {
+  const std::lock_guard guard(lock_);
+  list_free(slab, arena);
+}
+
+void IndexMemory::list_free(std::uint32_t slab, std::uint32_t arena) {
   slabs_[slab].used = 0;
-  slabs_[slab].next = free_list_;
-  free_list_ = slab;
+  slabs_[slab].next = std::exchange(free_[arena].list, slab);
   free_slabs_.fetch_add(1);
 }
 
@@ -275,9 +284,12 @@ void IndexMemory::check_invariants() const {
   for (std::size_t at = 0; at < most_arenas; ++at) quiet[at] = std::unique_lock(arenas_[at].lock);
   const std::lock_guard guard(lock_);
   std::uint32_t free = 0;
-  for (std::uint32_t at = free_list_; at != 0; at = slabs_[at].next) {
-    CHECK(slabs_[at].used == 0);
-    ++free;
+  for (const Free& some : free_) {
+    for (std::uint32_t at = some.list; at != 0; at = slabs_[at].next) {
+      CHECK(slabs_[at].used == 0);
+      ++free;
+    }
+    free += some.fresh_end - some.fresh;
   }
   CHECK(free_slabs_.load() == free + (mapped_slabs_.load() - next_fresh_));
   std::uint32_t listed = 0;

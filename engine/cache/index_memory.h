@@ -108,9 +108,11 @@ class IndexMemory {
   [[nodiscard]] Handle take(std::uint32_t units, bool promised);
   [[nodiscard]] Handle take_begun(std::uint32_t arena, std::uint8_t size_class);
   [[nodiscard]] Handle take_from(Arena& arena, std::uint32_t number);
-  [[nodiscard]] std::uint32_t take_slab(bool promised);
-  void put_back(std::uint32_t slab);
-  void list_free(std::uint32_t slab);
+  [[nodiscard]] std::uint32_t take_slab(std::uint32_t arena, bool promised);
+  void put_back(std::uint32_t slab, std::uint32_t arena);
+  // With lock_ held.
+  [[nodiscard]] std::uint32_t unlist_free(std::uint32_t arena);
+  void list_free(std::uint32_t slab, std::uint32_t arena);
   void link(std::uint32_t& list, std::uint32_t slab);
   void unlink(std::uint32_t& list, std::uint32_t slab);
 
@@ -133,9 +135,17 @@ class IndexMemory {
   Ask ask_;
   // Taken under stripe locks, one at a time.
   Arena arenas_[most_arenas];
+  // Free slabs that an arena has first; any other has them when it would go without. So slabs whose
+  // descriptions share a line of the CPU's cache are mostly of one arena: handing such a line from
+  // core to core costs more than a look-up.
+  struct Free {
+    std::uint32_t list = 0;   // that were used
+    std::uint32_t fresh = 0;  // from here to `fresh_end`: never used
+    std::uint32_t fresh_end = 0;
+  };
   alignas(64) mutable SpinLock lock_;  // guards the two below; a leaf: taken under an arena's
-  std::uint32_t free_list_ = 0;
-  std::uint32_t next_fresh_ = 1;  // slabs from here to mapped were never used; slab 0 never is
+  Free free_[most_arenas];
+  std::uint32_t next_fresh_ = 1;  // slabs from here to mapped are nobody's; slab 0 is never used
 };
 
 }  // namespace engine
