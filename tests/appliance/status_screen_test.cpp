@@ -18,6 +18,23 @@ namespace json = boost::json;
 using testing::HasSubstr;
 using testing::Not;
 
+// As the daemon shows it, with nothing to say.
+json::object open_pool(const char* name, const char* kind) {
+  return {{"name", name},
+          {"kind", kind},
+          {"open", true},
+          {"reason", ""},
+          {"size_bytes", 100},
+          {"free_bytes", 50},
+          {"promised_bytes", 0},
+          {"reserve_bytes", 0},
+          {"warn_at_percent", 0},
+          {"filling", false},
+          {"retained", json::array{}},
+          {"advice", json::array{}},
+          {"disks", json::array{}}};
+}
+
 class StatusScreen : public testing::Test {
  protected:
   [[nodiscard]] std::string screen() const {
@@ -76,16 +93,8 @@ TEST_F(StatusScreen, OfAVolumeThatHasLostNothingSaysNothing) {
 TEST_F(StatusScreen, ListsWhatTheConfigurationDoesNotNameAnyMore) {
   const json::object old{{"name", "old"},      {"uuid", "77a1"},  {"size_bytes", 1U << 20},
                          {"block_size", 4096}, {"cache", "6f0c"}, {"dirty", true}};
-  pools.push_back({{"name", "bulk"},
-                   {"kind", "file"},
-                   {"open", true},
-                   {"reason", ""},
-                   {"size_bytes", 100},
-                   {"free_bytes", 50},
-                   {"filling", false},
-                   {"retained", json::array{old}},
-                   {"advice", json::array{}},
-                   {"disks", json::array{}}});
+  pools.push_back(open_pool("bulk", "file"));
+  pools[0].as_object()["retained"] = json::array{old};
   EXPECT_THAT(screen(), HasSubstr("\n- pool bulk: 1 volume that the configuration does not name is "
                                   "retained: served again when named, deleted by forebayctl volume "
                                   "destroy NAME --uuid UUID\n"));
@@ -94,34 +103,18 @@ TEST_F(StatusScreen, ListsWhatTheConfigurationDoesNotNameAnyMore) {
 }
 
 TEST_F(StatusScreen, SaysWhatTheMembersOfAPoolWant) {
-  pools.push_back({{"name", "fast"},
-                   {"kind", "device"},
-                   {"open", true},
-                   {"reason", ""},
-                   {"size_bytes", 100},
-                   {"free_bytes", 50},
-                   {"filling", false},
-                   {"retained", json::array{}},
-                   {"advice", json::array{"/dev/b has become a member", "and /dev/c"}},
-                   {"disks", json::array{}}});
+  pools.push_back(open_pool("fast", "device"));
+  pools[0].as_object()["advice"] = json::array{"/dev/b has become a member", "and /dev/c"};
   EXPECT_THAT(screen(), HasSubstr("\n- pool fast: /dev/b has become a member\n"
                                   "- pool fast: and /dev/c\n"));
 }
 
 TEST_F(StatusScreen, SaysThatAPoolIsFilling) {
-  json::object pool{{"name", "bulk"},
-                    {"kind", "file"},
-                    {"open", true},
-                    {"reason", ""},
-                    {"size_bytes", 100ULL << 30},
-                    {"free_bytes", 30ULL << 30},
-                    {"promised_bytes", 0},
-                    {"reserve_bytes", 0},
-                    {"warn_at_percent", 70},
-                    {"filling", true},
-                    {"retained", json::array{}},
-                    {"advice", json::array{}},
-                    {"disks", json::array{}}};
+  json::object pool = open_pool("bulk", "file");
+  pool["size_bytes"] = 100ULL << 30;
+  pool["free_bytes"] = 30ULL << 30;
+  pool["warn_at_percent"] = 70;
+  pool["filling"] = true;
   pools.push_back(pool);
   EXPECT_THAT(screen(),
               HasSubstr("\n- pool bulk: 70% of its file system is used or promised: 30 GiB "
@@ -142,16 +135,8 @@ TEST_F(StatusScreen, NamesADiskOnlyWhenThereIsSomethingToSayOfIt) {
                     {"model", ""},
                     {"serial", "WRQ0"},
                     {"troubles", json::array{}}};
-  json::object pool{{"name", "bulk"},
-                    {"kind", "device"},
-                    {"open", true},
-                    {"reason", ""},
-                    {"size_bytes", 100},
-                    {"free_bytes", 50},
-                    {"filling", false},
-                    {"retained", json::array{}},
-                    {"advice", json::array{}},
-                    {"disks", json::array{disk}}};
+  json::object pool = open_pool("bulk", "device");
+  pool["disks"] = json::array{disk};
   pools.push_back(pool);
   EXPECT_THAT(screen(), Not(HasSubstr("disk")));
   disk["troubles"] = json::array{"is slow", "reports errors"};

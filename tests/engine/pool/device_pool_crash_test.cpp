@@ -240,6 +240,29 @@ TEST(DevicePoolCrash, ARefusedOperationAtEveryStepLeavesALegalPool) {
   }
 }
 
+// A pool of the first two disks with a volume takes the third; power fails at `step`, and is there
+// again. False: it had ended by then.
+bool adding_is_cut_off(SimDisks& disks, std::uint64_t step, std::uint64_t seed,
+                       const InitPermission& permission) {
+  EXPECT_TRUE(init_device_pool(disks.candidates({0, 1}), small_form(Layout::linear), any_content));
+  {
+    const auto opened = DevicePool::open(disks.candidates({0, 1}));
+    const VolumeWish wish[] = {{"a", sim_slice, block}};
+    EXPECT_TRUE(opened.value()->ensure(wish)[0]);
+    disks.begin({.step = step, .error = 0});
+    try {
+      EXPECT_TRUE(opened.value()->add_member(disks.candidate(2), permission));
+      return false;
+    } catch (const SimCrash&) {
+      // What the process held goes with it.
+    }
+  }
+  SeededRandom random(seed * 1000 + step);
+  disks.crash(random);
+  disks.begin({});
+  return true;
+}
+
 // Whoever does not name the new disk after an adding that was cut off, and goes on without it, can
 // name it later: it has no table that the others do not have.
 TEST(DevicePoolCrash, ANewcomerThatStaysAwayHasNoTableOfItsOwn) {
@@ -249,24 +272,7 @@ TEST(DevicePoolCrash, ANewcomerThatStaysAwayHasNoTableOfItsOwn) {
       SCOPED_TRACE("seed " + std::to_string(seed) + " step " + std::to_string(step));
       SimDisks disks;
       add_disks(disks, 3, 5);
-      ASSERT_TRUE(
-          init_device_pool(disks.candidates({0, 1}), small_form(Layout::linear), any_content));
-      bool crashed = false;
-      {
-        const auto opened = DevicePool::open(disks.candidates({0, 1}));
-        const VolumeWish wish[] = {{"a", sim_slice, block}};
-        ASSERT_TRUE(opened.value()->ensure(wish)[0]);
-        disks.begin({.step = step, .error = 0});
-        try {
-          ASSERT_TRUE(opened.value()->add_member(disks.candidate(2), any_content));
-        } catch (const SimCrash&) {
-          crashed = true;
-        }
-      }
-      if (!crashed) break;
-      SeededRandom random(seed * 1000 + step);
-      disks.crash(random);
-      disks.begin({});
+      if (!adding_is_cut_off(disks, step, seed, any_content)) break;
       {
         const auto opened = DevicePool::open(disks.candidates({0, 1}));
         if (!opened) {
@@ -296,22 +302,7 @@ TEST(DevicePoolCrash, AskedForAgainABlankDiskBecomesAMemberWithoutPermission) {
       SimDisks disks;
       add_disks(disks, 3, 5);
       std::ranges::fill(disks.disks[2]->bytes, std::byte{});
-      ASSERT_TRUE(
-          init_device_pool(disks.candidates({0, 1}), small_form(Layout::linear), any_content));
-      bool crashed = false;
-      {
-        const auto opened = DevicePool::open(disks.candidates({0, 1}));
-        disks.begin({.step = step, .error = 0});
-        try {
-          ASSERT_TRUE(opened.value()->add_member(disks.candidate(2)));
-        } catch (const SimCrash&) {
-          crashed = true;
-        }
-      }
-      if (!crashed) break;
-      SeededRandom random(seed * 1000 + step);
-      disks.crash(random);
-      disks.begin({});
+      if (!adding_is_cut_off(disks, step, seed, {})) break;
       const auto opened = open_what_is_there(disks);
       ASSERT_TRUE(opened) << opened.error().text;
       DevicePool& pool = *opened.value();
