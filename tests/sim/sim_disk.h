@@ -11,6 +11,7 @@
 
 #include "engine/foundation/random.h"
 #include "engine/foundation/units.h"
+#include "tests/sim/zeroed_image.h"
 
 namespace engine {
 
@@ -50,15 +51,15 @@ class SimDisk {
   void grow(ByteCount size);
   [[nodiscard]] std::size_t unsynced_sectors() const { return versions_.size(); }
   // What is on the medium now, whatever the cache holds.
-  [[nodiscard]] std::span<const std::byte> durable() const { return durable_; }
+  [[nodiscard]] std::span<const std::byte> durable() const { return durable_.bytes(); }
 
  private:
   using Sector = std::vector<std::byte>;
-  [[nodiscard]] std::span<std::byte> sector_of(std::vector<std::byte>& image, std::uint64_t sector);
+  [[nodiscard]] std::span<std::byte> sector_of(ZeroedImage& image, std::uint64_t sector);
   void persist(std::uint64_t sector);
 
-  std::vector<std::byte> current_;  // what reads see
-  std::vector<std::byte> durable_;
+  ZeroedImage current_;  // what reads see
+  ZeroedImage durable_;
   std::map<std::uint64_t, std::vector<Sector>> versions_;  // of unsynced sectors, oldest first
   std::set<std::uint64_t> broken_;
   bool lying_ = false;

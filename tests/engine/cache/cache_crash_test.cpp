@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "tests/engine/cache/crash_everywhere.h"
+#include "tests/sim/rounds.h"
 
 namespace engine::test {
 namespace {
@@ -210,8 +211,8 @@ TEST_F(CacheCrash, OpenSettlesWhatAKilledProcessHasLeft) {
     pmem.kill_process();
     pmem.on_persist_point([&](PersistPoint) {
       // Whatever is lost while it opens: never both replicas.
-      for (int sample = 0; sample < 400; ++sample) {
-        SeededRandom random(static_cast<std::uint64_t>(sample) + 1);
+      for (unsigned sample = 0; sample < rounds(400); ++sample) {
+        SeededRandom random(sample + 1);
         RandomChooser choose(random);
         const auto after = pmem.crash(choose);
         open_state(*after);

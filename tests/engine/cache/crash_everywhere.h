@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tests/engine/cache/cache_kit.h"
+#include "tests/sim/rounds.h"
 
 namespace engine::test {
 
@@ -119,7 +120,7 @@ inline void crash_everywhere(std::span<const std::byte> image,
         check_crash(*after, between, random, true);
       } while (choose.next());
     }
-    for (int sample = 0; sample < 40; ++sample) {
+    for (unsigned sample = 0; sample < rounds(40); ++sample) {
       RandomChooser choose(random);
       const auto after = pmem.crash(choose);
       check_crash(*after, between, random, true);

@@ -9,7 +9,6 @@ namespace {
 // Fragments as cells; the heat is left out.
 void expand(SectorRange range, std::optional<ExtentValue> value, Cells& to) {
   if (value) value->heat = 0;
-  if (range.count.value > 64) to.reserve(to.size() + range.count.value);
   for (std::uint64_t i = 0; i < range.count.value; ++i) {
     const std::uint64_t sector = range.begin.value + i;
     to.push_back({sector, value ? std::optional(value->advanced(SectorCount{i})) : std::nullopt});

@@ -11,14 +11,14 @@
 namespace engine::test {
 namespace {
 
-const DeviceSeal seal(uuid_of(0xd0));
+const DeviceSeal tables_seal(uuid_of(0xd0));
 
 RawEntry entry_of(std::uint64_t sequence, std::uint32_t tag = 1) {
   format::SegmentEntry entry{};
   entry.use = 1;
   entry.volume_tag = tag;
   entry.generation = 1;
-  return next_entry(seal, entry, format::EntryType::segment, 3, sequence - 1);
+  return next_entry(tables_seal, entry, format::EntryType::segment, 3, sequence - 1);
 }
 
 TEST(ReplicatedEntry, NewestValidWins) {
@@ -29,7 +29,7 @@ TEST(ReplicatedEntry, NewestValidWins) {
   torn.body[7] ^= std::byte{1};
   RawEntry flagged = now;
   flagged.header.flags = 1;
-  flagged.header.crc = seal.crc_of(flagged, 3);
+  flagged.header.crc = tables_seal.crc_of(flagged, 3);
   using Replica = std::optional<RawEntry>;
   using enum ReplicaState;
   struct Row {
@@ -54,7 +54,7 @@ TEST(ReplicatedEntry, NewestValidWins) {
       {"flags", {flagged, old}, 4, {invalid, good}},
   };
   for (const Row& row : rows) {
-    const auto reading = judge_replicas(seal, format::EntryType::segment, 3, row.replicas);
+    const auto reading = judge_replicas(tables_seal, format::EntryType::segment, 3, row.replicas);
     EXPECT_EQ(reading.value.has_value(), row.sequence.has_value()) << row.what;
     if (reading.value) {
       EXPECT_EQ(reading.value->header.sequence, *row.sequence) << row.what;
@@ -67,25 +67,25 @@ TEST(ReplicatedEntry, NewestValidWins) {
 TEST(ReplicatedEntry, IsTiedToDeviceKindAndPlace) {
   const RawEntry entry = entry_of(1);
   using Type = format::EntryType;
-  EXPECT_TRUE(seal.is_sealed(entry, Type::segment, 3));
-  EXPECT_FALSE(seal.is_sealed(entry, Type::segment, 4));
-  EXPECT_FALSE(seal.is_sealed(entry, Type::volume_tails, 3));
+  EXPECT_TRUE(tables_seal.is_sealed(entry, Type::segment, 3));
+  EXPECT_FALSE(tables_seal.is_sealed(entry, Type::segment, 4));
+  EXPECT_FALSE(tables_seal.is_sealed(entry, Type::volume_tails, 3));
   EXPECT_FALSE(DeviceSeal(uuid_of(0xd1)).is_sealed(entry, Type::segment, 3));
   for (std::size_t bit = 0; bit < 64 * 8; ++bit) {
     auto bytes = std::bit_cast<std::array<std::byte, 64>>(entry);
     bytes[bit / 8] ^= std::byte{1} << (bit % 8);
-    EXPECT_FALSE(seal.is_sealed(std::bit_cast<RawEntry>(bytes), Type::segment, 3)) << bit;
+    EXPECT_FALSE(tables_seal.is_sealed(std::bit_cast<RawEntry>(bytes), Type::segment, 3)) << bit;
   }
 }
 
-struct Opened {
+struct OpenTables {
   std::unique_ptr<SimPmem> pmem = formatted_pmem();
   std::unique_ptr<CacheDevice> device = open_device(*pmem);
   DurableWriter writer = must(DurableWriter::make(*pmem));
   [[nodiscard]] std::unique_ptr<CacheDevice> again() const { return open_device(*pmem); }
 };
 
-void set_segment(Opened& opened, std::uint32_t segment, format::SegmentUse use,
+void set_segment(OpenTables& opened, std::uint32_t segment, format::SegmentUse use,
                  std::uint64_t generation) {
   format::SegmentEntry entry{};
   entry.use = static_cast<std::uint32_t>(use);
@@ -98,7 +98,7 @@ void set_segment(Opened& opened, std::uint32_t segment, format::SegmentUse use,
 }
 
 TEST(SegmentTable, AllocatesEachOnceAndFreesInTheNextGeneration) {
-  Opened opened;
+  OpenTables opened;
   SegmentTable& table = opened.device->segments();
   std::set<std::uint32_t> seen;
   for (int segment = 0; segment < 8; ++segment) {
@@ -129,7 +129,7 @@ TEST(SegmentTable, AllocatesEachOnceAndFreesInTheNextGeneration) {
 }
 
 TEST(SegmentTable, ALostEntryIsNeitherUsedNorFreed) {
-  Opened opened;
+  OpenTables opened;
   const auto places = opened.device->layout().segment_entry(2);
   for (const MediaOffset place : places) flip_bit(*opened.pmem, place + ByteCount{20});
   const auto again = opened.again();
@@ -143,7 +143,7 @@ TEST(SegmentTable, ALostEntryIsNeitherUsedNorFreed) {
 }
 
 TEST(SegmentTable, AnImpossibleEntryIsNotBelieved) {
-  Opened opened;
+  OpenTables opened;
   set_segment(opened, 4, static_cast<format::SegmentUse>(3), 1);
   const auto again = opened.again();
   EXPECT_TRUE(again->segments().info(4).lost);
@@ -153,7 +153,7 @@ TEST(SegmentTable, AnImpossibleEntryIsNotBelieved) {
 
 TEST(SegmentTable, ASegmentWhoseGenerationsAreUsedUpIsFreeAndNeverUsed) {
   constexpr std::uint64_t last = std::numeric_limits<std::uint64_t>::max();
-  Opened opened;
+  OpenTables opened;
   set_segment(opened, 1, format::SegmentUse::free, last);
   set_segment(opened, 2, format::SegmentUse::log, last);
   set_segment(opened, 3, format::SegmentUse::log, last - 1);
@@ -169,7 +169,7 @@ TEST(SegmentTable, ASegmentWhoseGenerationsAreUsedUpIsFreeAndNeverUsed) {
 }
 
 TEST(SegmentTable, AFailedWriteLosesTheSegmentUntilTheNextOpen) {
-  Opened opened;
+  OpenTables opened;
   SegmentTable& table = opened.device->segments();
   const auto places = opened.device->layout().segment_entry(0);
   opened.pmem->heal_on_overwrite(false);
@@ -191,7 +191,7 @@ TEST(SegmentTable, AFailedWriteLosesTheSegmentUntilTheNextOpen) {
 }
 
 TEST(SegmentTable, AllOfAVolumeAreFreedWithAsManySettlingsAsOne) {
-  Opened opened;
+  OpenTables opened;
   SegmentTable& table = opened.device->segments();
   std::vector<std::uint32_t> its;
   for (int segment = 0; segment < 5; ++segment) {
@@ -213,7 +213,7 @@ TEST(SegmentTable, AllOfAVolumeAreFreedWithAsManySettlingsAsOne) {
 }
 
 TEST(CacheVolumeTable, AttachFindLeaveRelease) {
-  Opened opened;
+  OpenTables opened;
   CacheVolumeTable& table = opened.device->volumes();
   EXPECT_EQ(must(table.attach(opened.writer, new_volume(1))), 0U);
   EXPECT_EQ(must(table.attach(opened.writer, new_volume(2))), 1U);
@@ -243,7 +243,7 @@ TEST(CacheVolumeTable, AttachFindLeaveRelease) {
 }
 
 TEST(CacheVolumeTable, UpdatesAreThereAfterOpen) {
-  Opened opened;
+  OpenTables opened;
   CacheVolumeTable& table = opened.device->volumes();
   must(table.attach(opened.writer, new_volume(1)));
   must(table.begin_epoch(opened.writer, 0, 1, 1));
@@ -266,7 +266,7 @@ TEST(CacheVolumeTable, UpdatesAreThereAfterOpen) {
 }
 
 TEST(CacheVolumeTable, ALostEntryCostsItsVolumeOnly) {
-  Opened opened;
+  OpenTables opened;
   CacheVolumeTable& table = opened.device->volumes();
   must(table.attach(opened.writer, new_volume(1)));
   must(table.attach(opened.writer, new_volume(2)));
@@ -293,7 +293,7 @@ TEST(CacheVolumeTable, ALostEntryCostsItsVolumeOnly) {
 }
 
 TEST(CacheVolumeTable, TwoSlotsOfOneVolumeAreBothDamaged) {
-  Opened opened;
+  OpenTables opened;
   CacheVolumeTable& table = opened.device->volumes();
   must(table.attach(opened.writer, new_volume(1)));
   const auto& layout = opened.device->layout();

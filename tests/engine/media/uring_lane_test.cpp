@@ -24,8 +24,6 @@
 namespace engine {
 namespace {
 
-using Kind = FileOperation::Kind;
-
 struct Done {
   int result = 0;
   int calls = 0;
@@ -70,17 +68,19 @@ TEST_F(LaneTest, WritesSyncsAndReadsBack) {
   auto in = lane->buffers().lease(8_KiB);
   std::memset(out->bytes().data(), 0xa5, out->bytes().size());
   Done done;
-  FileOperation operation{.kind = Kind::write_durable, .fd = file.fd(), .offset = {4096}};
+  FileOperation operation{
+      .kind = FileOperation::Kind::write_durable, .fd = file.fd(), .offset = {4096}};
   operation.buffer = out->bytes();
   operation.done = note_done;
   operation.context = &done;
-  for (const Kind kind : {Kind::write_durable, Kind::sync, Kind::read}) {
+  for (const FileOperation::Kind kind :
+       {FileOperation::Kind::write_durable, FileOperation::Kind::sync, FileOperation::Kind::read}) {
     operation.kind = kind;
-    if (kind == Kind::read) operation.buffer = in->bytes();
+    if (kind == FileOperation::Kind::read) operation.buffer = in->bytes();
     lane->start(operation);
     EXPECT_EQ(lane->in_flight(), 1U);
     drive_until(*lane, [&] { return lane->in_flight() == 0; });
-    EXPECT_EQ(done.result, kind == Kind::sync ? 0 : 8192) << static_cast<int>(kind);
+    EXPECT_EQ(done.result, kind == FileOperation::Kind::sync ? 0 : 8192) << static_cast<int>(kind);
   }
   EXPECT_TRUE(std::equal(out->bytes().begin(), out->bytes().end(), in->bytes().begin()));
   EXPECT_EQ(done.calls, 3);
@@ -105,14 +105,15 @@ TEST_F(LaneTest, DurableWriteLeavesNothingToBeFlushed) {
   const ScratchFile file(1 << 20);  // buffered
   std::vector<std::byte> bytes(65536, std::byte{1});
   Done done;
-  FileOperation operation{.kind = Kind::write_durable, .fd = file.fd(), .buffer = bytes};
+  FileOperation operation{
+      .kind = FileOperation::Kind::write_durable, .fd = file.fd(), .buffer = bytes};
   operation.done = note_done;
   operation.context = &done;
   lane->start(operation);
   drive_until(*lane, [&] { return lane->in_flight() == 0; });
   EXPECT_EQ(done.result, 65536);
   const auto after_durable = dirty_pages(file.fd());
-  operation.kind = Kind::write;
+  operation.kind = FileOperation::Kind::write;
   lane->start(operation);
   drive_until(*lane, [&] { return lane->in_flight() == 0; });
   const auto after_plain = dirty_pages(file.fd());
@@ -124,13 +125,14 @@ TEST_F(LaneTest, DurableWriteLeavesNothingToBeFlushed) {
 
 TEST_F(LaneTest, EachKindAsksTheKernelForWhatItMeans) {
   struct Row {
-    Kind kind;
+    FileOperation::Kind kind;
     unsigned opcode;
     unsigned flags;
   };
-  const std::array rows{Row{Kind::read, IORING_OP_READ, 0}, Row{Kind::write, IORING_OP_WRITE, 0},
-                        Row{Kind::write_durable, IORING_OP_WRITE, RWF_DSYNC},
-                        Row{Kind::sync, IORING_OP_FSYNC, IORING_FSYNC_DATASYNC}};
+  const std::array rows{Row{FileOperation::Kind::read, IORING_OP_READ, 0},
+                        Row{FileOperation::Kind::write, IORING_OP_WRITE, 0},
+                        Row{FileOperation::Kind::write_durable, IORING_OP_WRITE, RWF_DSYNC},
+                        Row{FileOperation::Kind::sync, IORING_OP_FSYNC, IORING_FSYNC_DATASYNC}};
   for (const Row& row : rows) {
     FileOperation operation{.kind = row.kind};
     const auto asked = kernel_request_of(operation);
@@ -147,7 +149,8 @@ TEST_F(LaneTest, ZeroRangeAndPunchHoleZero) {
   FileOperation operation{.fd = file.fd(), .offset = {4096}, .length = {8192}};
   operation.done = note_done;
   operation.context = &done;
-  for (const Kind kind : {Kind::zero_range, Kind::punch_hole}) {
+  for (const FileOperation::Kind kind :
+       {FileOperation::Kind::zero_range, FileOperation::Kind::punch_hole}) {
     operation.kind = kind;
     lane->start(operation);
     drive_until(*lane, [&] { return lane->in_flight() == 0; });
@@ -165,7 +168,7 @@ TEST_F(LaneTest, ZeroRangeAndPunchHoleZero) {
 TEST_F(LaneTest, ErrorsArriveAsNegativeErrno) {
   Done done;
   std::array<std::byte, 512> bytes{};
-  FileOperation operation{.kind = Kind::read, .fd = -1, .buffer = bytes};
+  FileOperation operation{.kind = FileOperation::Kind::read, .fd = -1, .buffer = bytes};
   operation.done = note_done;
   operation.context = &done;
   lane->start(operation);
@@ -184,7 +187,7 @@ TEST_F(LaneTest, MoreThanTheRingsHoldWaitsInsideAndAllEnd) {
   std::vector<Done> done(1000);
   std::deque<FileOperation> operations;
   for (Done& one : done) {
-    operations.push_back({.kind = Kind::read, .fd = file.fd(), .buffer = bytes});
+    operations.push_back({.kind = FileOperation::Kind::read, .fd = file.fd(), .buffer = bytes});
     operations.back().done = note_done;
     operations.back().context = &one;
     lane->start(operations.back());
@@ -204,7 +207,7 @@ TEST_F(LaneTest, OperationStartedInsideDoneRuns) {
     int left;
   } chain{*lane, 5};
   std::array<std::byte, 512> bytes{};
-  FileOperation operation{.kind = Kind::read, .fd = file.fd(), .buffer = bytes};
+  FileOperation operation{.kind = FileOperation::Kind::read, .fd = file.fd(), .buffer = bytes};
   operation.context = &chain;
   operation.done = [](FileOperation& again, int) noexcept {
     auto& state = *static_cast<Chain*>(again.context);
@@ -265,7 +268,8 @@ struct HungBackingScenario {
     const auto hung = IoSource::new_backing();
     for (int at = 0; at < 200; ++at) {
       descriptors.push_back(memfd_create("hung", MFD_CLOEXEC));
-      stuck.push_back({.kind = Kind::write, .fd = descriptors.back(), .buffer = memory.bytes()});
+      stuck.push_back(
+          {.kind = FileOperation::Kind::write, .fd = descriptors.back(), .buffer = memory.bytes()});
       stuck.back().source = IoSource::new_file(hung);
       stuck.back().done = note_done;
       stuck.back().context = &hung_done;
@@ -274,7 +278,7 @@ struct HungBackingScenario {
     lane.submit();
     memory.await_blocked(few_workers);
     descriptors.push_back(memfd_create("good", MFD_CLOEXEC));
-    flush.kind = Kind::sync;
+    flush.kind = FileOperation::Kind::sync;
     flush.fd = descriptors.back();
     flush.source = IoSource::new_file(IoSource::new_backing());
     flush.done = note_done;

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "tests/engine/pool/device_pool_kit.h"
+#include "tests/sim/rounds.h"
 
 namespace engine {
 namespace {
@@ -167,7 +168,7 @@ void prepare(SimDisks& disks, Layout layout) {
 void crash_everywhere(Layout layout, std::uint64_t seeds, std::uint64_t least) {
   std::uint64_t states = 0;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
-    for (std::uint64_t step = 1;; ++step) {
+    for (std::uint64_t step = first_step(seed);; step += stride()) {
       SimDisks disks;
       prepare(disks, layout);
       Told told;
@@ -179,7 +180,7 @@ void crash_everywhere(Layout layout, std::uint64_t seeds, std::uint64_t least) {
     }
   }
   testing::Test::RecordProperty("crash_states", std::to_string(states));
-  EXPECT_GT(states, least);
+  EXPECT_GT(states, least / stride());
 }
 
 TEST(DevicePoolCrash, EveryStepOfALinearPoolLeavesALegalOne) {
@@ -193,14 +194,14 @@ TEST(DevicePoolCrash, EveryStepOfAStripeLeavesALegalOne) {
 TEST(DevicePoolCrash, ASecondCrashDuringTheNextStartLeavesALegalPool) {
   constexpr Layout layout = Layout::linear;
   std::uint64_t states = 0;
-  for (std::uint64_t first = 1;; ++first) {
+  for (std::uint64_t first = 1;; first += stride()) {
     for (std::uint64_t second = 1 + first % 3;; second += 3) {
       SimDisks disks;
       prepare(disks, layout);
       Told told;
       if (live_until(disks, layout, first, first + second, told) == Ending::by_itself) {
         testing::Test::RecordProperty("crash_states", std::to_string(states));
-        EXPECT_GT(states, 3000U);
+        EXPECT_GT(states, 3000 / stride());
         return;
       }
       // The last steps of the start before are repeated anyhow; what heals comes first.
@@ -220,7 +221,7 @@ TEST(DevicePoolCrash, ASecondCrashDuringTheNextStartLeavesALegalPool) {
 
 TEST(DevicePoolCrash, ARefusedOperationAtEveryStepLeavesALegalPool) {
   for (const Layout layout : {Layout::linear, Layout::stripe}) {
-    for (std::uint64_t step = 1;; ++step) {
+    for (std::uint64_t step = 1;; step += stride()) {
       SimDisks disks;
       prepare(disks, layout);
       Told told;
@@ -267,7 +268,7 @@ bool adding_is_cut_off(SimDisks& disks, std::uint64_t step, std::uint64_t seed,
 // name it later: it has no table that the others do not have.
 TEST(DevicePoolCrash, ANewcomerThatStaysAwayHasNoTableOfItsOwn) {
   std::uint64_t without = 0;
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+  for (std::uint64_t seed = 1; seed <= rounds(24); ++seed) {
     for (std::uint64_t step = 1;; ++step) {
       SCOPED_TRACE("seed " + std::to_string(seed) + " step " + std::to_string(step));
       SimDisks disks;
@@ -290,13 +291,13 @@ TEST(DevicePoolCrash, ANewcomerThatStaysAwayHasNoTableOfItsOwn) {
       ASSERT_NE(volume_called(*opened.value(), "a"), nullptr);
     }
   }
-  EXPECT_GT(without, 100U);
+  EXPECT_GT(without, rounds(100));
 }
 
 // Nobody has permitted to destroy anything, and nothing of what the crash has left asks for that.
 TEST(DevicePoolCrash, AskedForAgainABlankDiskBecomesAMemberWithoutPermission) {
   std::uint64_t labelled = 0;
-  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+  for (std::uint64_t seed = 1; seed <= rounds(16); ++seed) {
     for (std::uint64_t step = 1;; ++step) {
       SCOPED_TRACE("seed " + std::to_string(seed) + " step " + std::to_string(step));
       SimDisks disks;
@@ -314,7 +315,7 @@ TEST(DevicePoolCrash, AskedForAgainABlankDiskBecomesAMemberWithoutPermission) {
       EXPECT_EQ(pool.shape().member_slices, (std::vector<std::uint64_t>{5, 5, 5}));
     }
   }
-  EXPECT_GT(labelled, 50U);
+  EXPECT_GT(labelled, rounds(50));
 }
 
 // A disk that fails, and then the power: the slot that the failed write has spoiled is not the only
