@@ -11,13 +11,11 @@
 namespace engine {
 namespace {
 
-constexpr std::uint64_t page_bytes = PmemRegion::page_bytes;
-
 // Copies the near replica of a table to where the far one will be.
 Result<void, PmemError> copy_table(DurableWriter& writer, const PmemRegion& region,
                                    MediaOffset from, MediaOffset to, std::uint64_t bytes) {
-  std::array<std::byte, page_bytes> page;
-  for (std::uint64_t at = 0; at < bytes; at += page_bytes) {
+  std::array<std::byte, PmemRegion::page_bytes> page;
+  for (std::uint64_t at = 0; at < bytes; at += PmemRegion::page_bytes) {
     TRY(region.read(from + ByteCount{at}, page));
     TRY(writer.write(to + ByteCount{at}, page));
   }
@@ -25,7 +23,7 @@ Result<void, PmemError> copy_table(DurableWriter& writer, const PmemRegion& regi
 }
 
 constexpr std::uint64_t whole_pages(std::uint64_t bytes) {
-  return (bytes + page_bytes - 1) / page_bytes * page_bytes;
+  return (bytes + PmemRegion::page_bytes - 1) / PmemRegion::page_bytes * PmemRegion::page_bytes;
 }
 
 }  // namespace

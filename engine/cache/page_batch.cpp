@@ -8,7 +8,6 @@
 namespace engine {
 namespace {
 
-constexpr std::uint64_t page_bytes = PmemRegion::page_bytes;
 constexpr std::size_t largest_array = most_pieces * sizeof(std::uint32_t);
 static_assert(largest_array % format::place_bytes == 0);
 
@@ -48,7 +47,7 @@ void PageBatch::add(PendingKey& key, std::span<const std::byte> data, const Piec
     }
   }
   at_ = {key.value.place.value * format::place_bytes - array.size()};
-  CHECK(at_.value % page_bytes == 0 && filled_ == 0);
+  CHECK(at_.value % PmemRegion::page_bytes == 0 && filled_ == 0);
   put(array);
   put(data);
   if (filled_ > 0) finish_page();
@@ -56,19 +55,20 @@ void PageBatch::add(PendingKey& key, std::span<const std::byte> data, const Piec
 
 void PageBatch::put(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    if (filled_ == 0 && bytes.size() >= page_bytes) {
-      const auto whole = bytes.first(bytes.size() / page_bytes * page_bytes);
+    if (filled_ == 0 && bytes.size() >= PmemRegion::page_bytes) {
+      const auto whole =
+          bytes.first(bytes.size() / PmemRegion::page_bytes * PmemRegion::page_bytes);
       writes_.push_back({.offset = at_, .bytes = whole});
       at_ = at_ + ByteCount{whole.size()};
       bytes = bytes.subspan(whole.size());
       continue;
     }
     if (filled_ == 0 && pages_used_++ == pages_.size()) pages_.emplace_back();
-    const auto part = bytes.first(std::min(bytes.size(), page_bytes - filled_));
+    const auto part = bytes.first(std::min(bytes.size(), PmemRegion::page_bytes - filled_));
     std::ranges::copy(part, pages_[pages_used_ - 1].begin() + static_cast<std::ptrdiff_t>(filled_));
     filled_ += part.size();
     bytes = bytes.subspan(part.size());
-    if (filled_ == page_bytes) finish_page();
+    if (filled_ == PmemRegion::page_bytes) finish_page();
   }
 }
 
@@ -76,7 +76,7 @@ void PageBatch::finish_page() {
   Page& page = pages_[pages_used_ - 1];
   std::fill(page.begin() + static_cast<std::ptrdiff_t>(filled_), page.end(), std::byte{});
   writes_.push_back({.offset = at_, .bytes = page});
-  at_ = at_ + ByteCount{page_bytes};
+  at_ = at_ + ByteCount{PmemRegion::page_bytes};
   filled_ = 0;
 }
 

@@ -9,8 +9,7 @@
 namespace engine {
 namespace {
 
-constexpr std::size_t page_bytes = PmemRegion::page_bytes;
-constexpr std::size_t page_entries = page_bytes / format::entry_bytes;
+constexpr std::size_t page_entries = PmemRegion::page_bytes / format::entry_bytes;
 constexpr std::size_t slot_entries = sizeof(format::VolumeSlot) / format::entry_bytes;
 static_assert(page_entries % slot_entries == 0);
 

@@ -16,14 +16,14 @@
 namespace end_to_end {
 namespace {
 
-constexpr std::uint32_t block = 4096;
+constexpr std::uint32_t journal_block = 4096;
 constexpr std::size_t blocks = 256;
 
 using Versions = std::vector<std::uint64_t>;  // of each block
 
 Bytes content(std::uint64_t version) {
-  Bytes bytes(block);
-  for (std::size_t at = 0; at < block; at += sizeof(version)) {
+  Bytes bytes(journal_block);
+  for (std::size_t at = 0; at < journal_block; at += sizeof(version)) {
     std::memcpy(bytes.data() + at, &version, sizeof(version));
   }
   return bytes;
@@ -44,8 +44,8 @@ class Journal : public testing::Test {
     words.insert(words.end(), {"--socket", daemon.config().control_socket});
     return run({.arguments = std::move(words)});
   }
-  // One block after the other, in an order that is not that of their addresses; everything that is
-  // answered goes to the pool as soon as it can. Ends with the daemon, which is killed.
+  // One block after the other, in an order that is not that of their addresses; everything
+  // that is answered goes to the pool as soon as it can. Ends with the daemon, which is killed.
   void write_until_killed(std::size_t writes) {
     Host host(daemon.endpoint());
     ASSERT_TRUE(host.connected());
@@ -55,7 +55,7 @@ class Journal : public testing::Test {
     });
     for (std::size_t done = 0; done < writes; ++done) {
       const std::size_t at = done * 97 % blocks;
-      write(*host.queue, 1, at, content(++version), block);
+      write(*host.queue, 1, at, content(++version), journal_block);
       log.emplace_back(at, version);
     }
     daemon.kill();
@@ -66,7 +66,7 @@ class Journal : public testing::Test {
     Host host(daemon.endpoint());
     Versions found(blocks);
     for (std::size_t at = 0; at < blocks; ++at) {
-      const Bytes bytes = read(*host.queue, 1, at, 1, block);
+      const Bytes bytes = read(*host.queue, 1, at, 1, journal_block);
       std::memcpy(&found[at], bytes.data(), sizeof(found[at]));
       EXPECT_TRUE(bytes == content(found[at])) << "block " << at << " is torn";
     }
