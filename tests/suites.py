@@ -44,24 +44,11 @@ BUILD_MINUTES = 18
 
 DAEMON = ["forebayd", "forebayctl", "forebay-load"]
 # Programs of tests; in a build with a sanitizer each is a label, too.
-SANITIZED = ["protocol_nvme_test", "protocol_nvme_tcp_test", "protocol_wire_test", "config_test", "engine_foundation_test",
-             "engine_media_test", "engine_media_pmem_test", "engine_pool_test", "engine_cache_index_test",
-             "engine_cache_log_test", "engine_cache_tool_test", "engine_cache_volume_test",
-             "engine_volume_test", "engine_volume_sim_test", "target_block_test", "target_nvmf_io_queue_test", "target_nvmf_connection_test",
-             "target_nvmf_controller_test"]
-THREADED = ["engine_media_test", "engine_pool_threads_test", "engine_cache_threads_test", "engine_volume_test", "target_block_test",
+THREADED = ["suite_threads", "engine_media_test", "engine_volume_test", "target_block_test",
             "target_reactor_test", "target_net_test", "target_nvmf_controller_test", "target_nvmf_io_queue_test"]
 SUITES = [
     Suite("architecture", "includes follow the layout's arrows; documents and scripts keep their rules",
           "release", ["architecture"], ["suite_architecture"], 1, packages=["format"], quick=True),
-    Suite("unit", "target and tools, simulated disks, streams and clocks",
-          "release", ["unit"], ["suite_unit"], 1, quick=True),
-    Suite("engine", "media, pools, cache and what joins them, over simulated media and real files",
-          "release", ["engine"], ["suite_engine"], 1.5, quick=True, jobs=3),
-    Suite("protocol", "codecs: golden bytes, truncations, fields out of range",
-          "release", ["protocol"], ["suite_protocol"], 0.3, quick=True),
-    Suite("config", "YAML, messages, schema",
-          "release", ["config"], ["suite_config"], 0.3, quick=True),
     Suite("crash", "the cache engine crashed at every persist point, reopened and held against its model",
           "release", ["crash"], ["suite_crash"], 1, quick=True, figures=r"[\w ,]+: \d+$|crash states: "),
     Suite("mutants", "engines and targets with one guard removed: each must be caught",
@@ -71,17 +58,26 @@ SUITES = [
           shows="bench.txt", figures=r"\d+ kills, "),
     Suite("vm", "stock Linux kernels as hosts, and below the target, in QEMU",
           "release", ["vm"], ["forebayd", "forebayctl", "forebay-media"], 7, packages=["vm"], long_labels=["vm-long"], figures="passed "),
-    Suite("sanitize", "what parses, holds buffers or counts commands, under ASan and UBSan",
-          "asan", SANITIZED, SANITIZED, 4, jobs=3),
+    Suite("unit", "target and tools, simulated disks, streams and clocks; under ASan and UBSan, as the next three",
+          "asan", ["unit"], ["suite_unit"], 1.5, quick=True, jobs=3),
+    Suite("engine", "media, pools, cache and what joins them, over simulated media and real files",
+          "asan", ["engine"], ["suite_engine"], 4.5, quick=True, jobs=3),
+    Suite("protocol", "codecs: golden bytes, truncations, fields out of range",
+          "asan", ["protocol"], ["suite_protocol"], 0.3, quick=True),
+    Suite("config", "YAML, messages, schema",
+          "asan", ["config"], ["suite_config"], 0.5, quick=True),
     Suite("smoke", "one loopback run of the whole daemon under ASan and UBSan",
           "asan", ["smoke"], ["suite_smoke"], 1, quick=True),
-    Suite("threads", "what several threads share, under TSan", "tsan", THREADED, THREADED, 5.4, jobs=3),
+    Suite("threads", "what several threads share, under TSan", "tsan", ["threads", *THREADED[1:]], THREADED, 5.4, jobs=3),
     Suite("fuzz", "every parser under libFuzzer, from the committed corpus",
           "fuzz", ["fuzz"], ["all"], 3, packages=["fuzz"], figures="fuzz "),
+    Suite("optimised", "unit, engine, protocol, config and threads as they ship, each test in a process of its own",
+          "release", ["unit", "engine", "protocol", "config", "threads"],
+          ["suite_unit", "suite_engine", "suite_protocol", "suite_config", "suite_threads"], 60, long_only=True),
     # The whole daemon under sanitizers takes long to build and to run.
     Suite("sanitized_daemon", "the whole daemon under ASan and UBSan",
-          "asan", ["unit", "engine", "end_to_end", "smoke"], ["all"], 60, long_only=True),
-    Suite("threaded_daemon", "the whole daemon under TSan", "tsan", ["unit", "engine", "end_to_end"], ["all"], 90, long_only=True),
+          "asan", ["end_to_end"], ["all"], 60, long_only=True),
+    Suite("threaded_daemon", "the whole daemon under TSan", "tsan", ["unit", "engine", "threads", "end_to_end"], ["all"], 90, long_only=True),
     Suite("tidy", "clang-tidy over every source", "dev", ["tidy"], ["suite_tidy"], 60, packages=["tidy"],
           long_only=True),
 ]
@@ -112,6 +108,7 @@ class Outcome:
     seconds: float = 0.0
     budget_minutes: float = 0.0
     note: str = ""
+    cases: int = 0  # gtest's, where a process runs many of them
     failures: list[str] = field(default_factory=list)  # tests' names
 
 
@@ -165,7 +162,9 @@ def count(report: Path, outcome: Outcome, figures: str) -> None:
         status = case.get("status")
         if status == "run":
             outcome.passed += 1
-            lines = case.findtext("system-out", "").splitlines() if figures else []
+            text = case.findtext("system-out", "")
+            outcome.cases += sum(map(int, re.findall(r"^\[  PASSED  \] (\d+) test", text, re.M)))
+            lines = text.splitlines() if figures else []
             print("".join(f"{line[:180]}\n" for line in lines if re.match(figures, line)), end="", flush=True)
             continue
         outcome.failures.append(case.get("name", "?"))
@@ -209,9 +208,11 @@ def execute(suite: Suite, form: str, slow: float) -> Outcome:
     environment = {**SANITIZER_ENVIRONMENT.get(suite.preset, {}), **suite.environment, **FORM_ENVIRONMENT[form]}
     run(["ctest", "--test-dir", str(folder), "--output-on-failure", "--no-tests=error",
          "--timeout", "4500" if form == "long" else "300", "-L", "^(" + "|".join(labels) + ")$", "-j", str(suite.jobs),
-         "--output-junit", str(report)],
+         "--test-output-size-passed", str(1 << 20), "--output-junit", str(report)],
         environment)
     count(report, outcome, suite.figures)
+    if outcome.cases > outcome.passed:
+        print(f"{suite.name}: {outcome.cases} cases in these processes", flush=True)
     if shown and shown.exists():
         print(f"\n{shown.read_text()}", flush=True)
     outcome.seconds = time.monotonic() - started

@@ -26,10 +26,30 @@ def known_tests(root: Path) -> dict[str, set[str]]:
                                 capture_output=True, text=True, check=True)
         for test in json.loads(listed.stdout)["tests"]:
             labels = next((p["value"] for p in test.get("properties", []) if p["name"] == "LABELS"), [])
-            # A shard of a program with a sanitizer runs tests that another build knows by their names.
-            if not re.search(r"_NOT_BUILT$|\.shard_\d$", test["name"]):
-                known.setdefault(test["name"], set()).update(labels)
+            names = [test["name"]]
+            if test["name"].endswith(".shard_0"):
+                names = cases_of(test)
+            elif re.search(r"_NOT_BUILT$|\.shard_\d$", test["name"]):
+                continue
+            for name in names:
+                known.setdefault(name, set()).update(labels)
     return known
+
+
+def cases_of(shard: dict) -> list[str]:
+    """What ctest knows by its own name where each case is a process: SUITE.Case.Test. None if it is not built."""
+    if "command" not in shard or not Path(shard["command"][0]).exists():
+        return []
+    listed = subprocess.run([shard["command"][0], "--gtest_list_tests"], capture_output=True, text=True, check=True)
+    suite = shard["name"].partition(".")[0]
+    names, case = [], ""
+    for line in listed.stdout.splitlines():
+        name = line.partition("#")[0].rstrip()
+        if line.startswith("  "):
+            names.append(f"{suite}.{case}{name.strip()}")
+        elif name.endswith("."):
+            case = name
+    return names
 
 
 def shown_as(name: str, labels: set[str]) -> str:

@@ -44,7 +44,7 @@ def main() -> int:
     assert listed.returncode == 0, listed.stderr
     assert subprocess.run([sys.executable, script, "--help"], capture_output=True, env=bare).returncode == 0
     names = [line.split()[0] for line in listed.stdout.splitlines()]
-    for name in ("unit", "engine", "crash", "mutants", "architecture", "protocol", "config", "end_to_end", "fuzz", "vm", "sanitize", "smoke", "threads"):
+    for name in ("unit", "engine", "crash", "mutants", "architecture", "protocol", "config", "end_to_end", "fuzz", "vm", "smoke", "threads", "optimised"):
         assert name in names, f"{name} is not among {names}"
 
     refused = subprocess.run([sys.executable, script, "--only", "nonsense"], capture_output=True, text=True)
@@ -94,13 +94,14 @@ def main() -> int:
         suites.count(torn, outcome, "")
         assert outcome.failed == 1, "a report that is cut off must fail"
         told = Path(folder) / "told.xml"
-        told.write_text("<testsuite><testcase name='good' status='run'><system-out>noise\nfigure: 7</system-out></testcase>"
+        told.write_text("<testsuite><testcase name='good' status='run'><system-out>noise\nfigure: 7\n[  PASSED  ] 12 tests.\n</system-out></testcase>"
                         "<testcase name='bad' status='fail'/></testsuite>")
         outcome = suites.Outcome("e")
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             suites.count(told, outcome, "figure: ")
             suites.summary([outcome], 1.0)
+        assert outcome.cases == 12, "what a process of many cases counts"
         assert printed.getvalue().startswith("figure: 7\n"), "a passing test's figures are printed"
         assert "e: bad did not pass\n" in printed.getvalue(), "what failed is named at the end"
 
