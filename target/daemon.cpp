@@ -329,10 +329,11 @@ void Daemon::volume_changed(engine::Volume& volume) noexcept {
   const bool told_as_trouble =
       now.state == engine::VolumeState::late || now.state == engine::VolumeState::refused;
   if (!told_as_trouble) {
-    const std::string& more =
-        now.state == engine::VolumeState::online ? now.promise.note : now.reason;
-    log_warn("volume={} {}{}{}", volume.identity().name, text(now.state), more.empty() ? "" : ": ",
-             more);
+    const bool is_online = now.state == engine::VolumeState::online;
+    const std::string& more = is_online ? now.promise.note : now.reason;
+    const std::string line = fmt::format("volume={} {}{}{}", volume.identity().name,
+                                         text(now.state), more.empty() ? "" : ": ", more);
+    is_online&& more.empty() ? log_info("{}", line) : log_warn("{}", line);
   }
   // The hosts are told now, not at the next look: their I/O must agree with what they hear.
   volumes_changed_.store(true, std::memory_order_release);

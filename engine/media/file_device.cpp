@@ -1,5 +1,8 @@
 #include "engine/media/file_device.h"
 
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -156,15 +159,31 @@ void FileDevice::start(IoLane& lane, FileOperation& operation) {
   lane.start(operation);
 }
 
-void FileDevice::count_ended(const FileOperation& operation, int result) {
-  if (health_ == nullptr) return;
-  health_->ended(operation, result, SystemClock().now() - operation.handed);
+int FileDevice::end(const FileOperation& operation, int result) {
+  // A disk that has been pulled has no size any more: the kernel finds no space where it was, and
+  // nothing to be read.
+  const bool is_behind_the_end =
+      result == -ENOSPC || (result == 0 && operation.kind == FileOperation::Kind::read);
+  if (is_behind_the_end && disk_is_gone()) {
+    result = -ENXIO;
+    // A disk that returns is another one for the kernel.
+    poisoned_.store(true, std::memory_order_release);
+  }
+  if (health_ != nullptr) {
+    health_->ended(operation, result, SystemClock().now() - operation.handed);
+  }
+  return result;
+}
+
+bool FileDevice::disk_is_gone() const {
+  std::uint64_t bytes = 0;
+  return ::ioctl(file_.fd(), BLKGETSIZE64, &bytes) == 0 && bytes < size().value;
 }
 
 void FileDevice::direct_done(FileOperation& operation, int result) noexcept {
   BackingIo& io = *static_cast<BackingIo*>(operation.context);
   FileDevice& device = *static_cast<FileDevice*>(io.device_state);
-  device.count_ended(operation, result);
+  result = device.end(operation, result);
   if (result == -EINTR) return device.start_direct(io);
   const bool is_sync = operation.kind == FileOperation::Kind::sync;
   if (result < 0) {

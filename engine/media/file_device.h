@@ -81,7 +81,8 @@ enum class FileSpace : std::uint8_t {
 // and writes of parts of a block through read-modify-write under a lock of that block (see
 // FileRequest).
 //
-// Durable writes use RWF_DSYNC. A failed sync or durable write poisons the device until reopen():
+// Durable writes use RWF_DSYNC. A failed sync or durable write, and a disk that has been pulled,
+// poison the device until reopen():
 // from then on nothing is acknowledged, nor is what was under way (`generation_` tells it from what
 // was started later). What the kernel could not even begin (EAGAIN, ECANCELED; ENOMEM of a direct
 // write) is repeated instead, a few times.
@@ -135,9 +136,11 @@ class FileDevice final : public BackingDevice {
   void begin(BackingIo& io);
   [[nodiscard]] bool is_direct(const BackingIo& io) const;
   void start_direct(BackingIo& io);
-  // Every operation goes to its lane by the one and comes back to the other.
+  // Every operation goes to its lane by the one and comes back to the other, which returns what the
+  // result means.
   void start(IoLane& lane, FileOperation& operation);
-  void count_ended(const FileOperation& operation, int result);
+  [[nodiscard]] int end(const FileOperation& operation, int result);
+  [[nodiscard]] bool disk_is_gone() const;
   static void direct_done(FileOperation& operation, int result) noexcept;
   // Ends `io`: a success that came too late to be believed becomes sync_failed.
   void finish(BackingIo& io, IoStatus status);

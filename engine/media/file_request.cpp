@@ -213,7 +213,7 @@ void FileRequest::start_operation(Step step, FileOperation::Kind kind) {
 }
 
 void FileRequest::operation_done(int result) {
-  device_.count_ended(operation_, result);
+  result = device_.end(operation_, result);
   if (result == -EINTR || (result < 0 && device_.may_repeat(operation_.kind, -result, repeats_))) {
     device_.start(lane_, operation_);
     return;

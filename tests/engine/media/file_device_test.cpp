@@ -17,6 +17,7 @@
 #include "engine/media/physical_block.h"
 #include "tests/engine/media/backing_kit.h"
 #include "tests/engine/media/hung_memory.h"
+#include "tests/engine/media/loop_device.h"
 
 namespace engine {
 namespace {
@@ -254,6 +255,36 @@ TEST(FileDevice, FileThatBecameShorterIsAnErrorNotZeros) {
   std::vector<std::byte> buffer(8192);
   EXPECT_EQ(kit.run(Kind::read, 0, buffer), IoStatus::media_error);
   EXPECT_EQ(kit.run(Kind::read, 65536, buffer), IoStatus::media_error);
+}
+
+// The kernel says of such a disk that there is no space left on it, and that it ends before its
+// beginning: hosts must not hear that the volume is full.
+TEST(FileDevice, ADiskThatHasBeenPulledIsGoneAndNotFullUntilItIsOpenedAnew) {
+  LoopDevice loop(1_MiB);
+  const auto open = [&] {
+    auto file = OpenFile::open(loop.path(), 1_MiB);
+    EXPECT_TRUE(file) << file.error();
+    return std::move(file.value());
+  };
+  MemoryBudget budget(64_MiB);
+  const auto lane = std::move(UringLane::create(budget).value());
+  FileDevice device(open(), 1_MiB, IoSource::new_file(IoSource::new_backing()));
+  alignas(4096) std::array<std::byte, 4096> memory{};
+  const auto run = [&](Kind kind, bool durable = false) {
+    BackingIo io{.kind = kind, .durable = durable, .offset = {8192}, .buffer = memory};
+    return run_to_end(device, *lane, io);
+  };
+  for (const Kind first : {Kind::write, Kind::read}) {
+    EXPECT_EQ(run(Kind::write, true), IoStatus::ok);
+    loop.resize({});
+    EXPECT_EQ(run(first, first == Kind::write), IoStatus::unavailable);
+    EXPECT_TRUE(device.needs_reopen());
+    EXPECT_EQ(run(Kind::read), IoStatus::unavailable);
+    EXPECT_EQ(run(Kind::write, true), IoStatus::unavailable);
+    loop.resize(1_MiB);
+    EXPECT_TRUE(device.reopen(open()));
+  }
+  EXPECT_EQ(run(Kind::read), IoStatus::ok);
 }
 
 TEST(FileDevice, ReopenGoesOnWithTheFileThatIsThereNow) {
