@@ -30,10 +30,12 @@ class Suite:
     packages: list[str] = field(default_factory=list)
     quick: bool = False            # part of --quick
     long_only: bool = False        # part of --long alone, or when named
+    named_only: bool = False       # what it runs is part of others
     long_labels: list[str] = field(default_factory=list)  # run by --long beside the others
     environment: dict[str, str] = field(default_factory=dict)
     jobs: int = 2                  # 3 where tests wait, for disks and for clocks
     shows: str = ""                # a file of the build folder that a test writes, printed after the suite
+    names: str = ""                # of its tests, where that is not all that has the labels
     figures: str = ""              # lines of passing tests, which ctest keeps to itself, printed after the suite
 
 
@@ -46,6 +48,10 @@ DAEMON = ["forebayd", "forebayctl", "forebay-load"]
 # Programs of tests; in a build with a sanitizer each is a label, too.
 THREADED = ["suite_threads", "engine_media_test", "engine_volume_test", "target_block_test",
             "target_reactor_test", "target_net_test", "target_nvmf_controller_test", "target_nvmf_io_queue_test"]
+POOLS = (r"^(engine\.(Backings/BackingDeviceContract|PoisonContract|Space(Asked|Budget)|Disk|FindOutlier|Member|Refusal|Pool|Thin|VolumeTable|"
+         r"Adopt|CacheBinding|Destroy|DevicePool|InitDevicePool|AddMember|Device(Number|Table)|Extent(Allocator|Backing|Map)|OrderedStripe|"
+         r"MarkerFile|FileMarker|FileJournal|Journal|LossyBacking|LostRanges|InspectMembers|Retained|Granularities/ThinVolume)"
+         r"|end_to_end\.(AddMember|PoolInit|Grow|Retained|Adopted|ThinPool|DiskTrouble|HangingDisk|Late)|vm\.(prepare|\w+\.(disk|failing|raid|logical)))")
 SUITES = [
     Suite("architecture", "includes follow the layout's arrows; documents and scripts keep their rules",
           "release", ["architecture"], ["suite_architecture"], 1, packages=["format"], quick=True),
@@ -74,6 +80,10 @@ SUITES = [
     Suite("optimised", "unit, engine, protocol, config and threads as they ship, each test in a process of its own",
           "release", ["unit", "engine", "protocol", "config", "threads"],
           ["suite_unit", "suite_engine", "suite_protocol", "suite_config", "suite_threads"], 60, long_only=True),
+    Suite("pools", "all that is known of pools: backings, labels, tables and extents, crashed at every step; disks that fail, in guests too",
+          "release", ["engine", "end_to_end", "vm"], ["engine_media_test", "engine_pool_test", "engine_volume_test", "suite_end_to_end",
+                                                      "forebay-media", *DAEMON],
+          20, packages=["vm"], names=POOLS, named_only=True, long_labels=["vm-long"]),
     # The whole daemon under sanitizers takes long to build and to run.
     Suite("sanitized_daemon", "the whole daemon under ASan and UBSan",
           "asan", ["end_to_end"], ["all"], 60, long_only=True),
@@ -207,7 +217,7 @@ def execute(suite: Suite, form: str, slow: float) -> Outcome:
     labels = suite.labels + (suite.long_labels if form == "long" else [])
     environment = {**SANITIZER_ENVIRONMENT.get(suite.preset, {}), **suite.environment, **FORM_ENVIRONMENT[form]}
     run(["ctest", "--test-dir", str(folder), "--output-on-failure", "--no-tests=error",
-         "--timeout", "4500" if form == "long" else "300", "-L", "^(" + "|".join(labels) + ")$", "-j", str(suite.jobs),
+         *(["-R", suite.names] if suite.names else []), "--timeout", "4500" if form == "long" else "300", "-L", "^(" + "|".join(labels) + ")$", "-j", str(suite.jobs),
          "--test-output-size-passed", str(1 << 20), "--output-junit", str(report)],
         environment)
     count(report, outcome, suite.figures)
@@ -285,7 +295,7 @@ def chosen_suites(options: argparse.Namespace) -> list[Suite]:
         return [suite for suite in SUITES if suite.name in options.only]
     if options.quick:
         return [suite for suite in SUITES if suite.quick]
-    return [suite for suite in SUITES if options.long or not suite.long_only]
+    return [suite for suite in SUITES if not suite.named_only and (options.long or not suite.long_only)]
 
 
 def arguments() -> argparse.Namespace:
@@ -314,7 +324,8 @@ def main() -> int:
     options = arguments()
     if options.list:
         for suite in SUITES:
-            print(f"{suite.name:16} {suite.about}{'  (--quick)' if suite.quick else ''}{'  (--long)' if suite.long_only else ''}")
+            print(f"{suite.name:16} {suite.about}{'  (--quick)' if suite.quick else ''}"
+                  f"{'  (--long)' if suite.long_only else ''}{'  (only when named)' if suite.named_only else ''}")
         return 0
     prepare()
     started = time.monotonic()
@@ -325,7 +336,7 @@ def main() -> int:
     last_start = None if options.only or options.long else started + LAST_START_MINUTES * slow * 60
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        guests = Guests() if any(suite.name == "vm" for suite in chosen) else None
+        guests = Guests() if any("vm" in suite.labels for suite in chosen) else None
         execute_all(chosen, "long" if options.long else "quick" if options.quick else "usual", last_start, slow, outcomes)
         if not options.only and not options.quick:
             outcomes.append(acceptance())

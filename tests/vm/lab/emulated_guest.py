@@ -49,6 +49,13 @@ class EmulatedGuest(Guest):
     def save(self, state: Path) -> None:
         self.monitor.save(state, BOOT_TIMEOUT_S)
 
+    def pull(self, serial: str) -> None:
+        """One of the drives is gone, in the middle of whatever it does."""
+        self.monitor.ask("device_del", id=serial)
+
+    def put_back(self, serial: str) -> None:
+        self.monitor.ask("device_add", **machine.scsi_disk(serial))
+
     def _start(self, incoming: Path | None) -> None:
         for name in ("console", "agent", "monitor"):
             (self.folder / name).unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """The target in a guest of its own: its cache on an emulated NVDIMM, its pool on a disk. What is in their files outlives
 the guest, which is cut off from power at will."""
 
-import json
 import re
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ from lab.errors import Failed
 from lab.guest import Guest, Job
 from lab.machine import Hardware, Image, Nvdimm
 from lab.namespace import ADDRESS
-from lab.pool_disk import PLACE, PoolDisk
+from lab.pool_disk import PoolDisk
 from lab.programs import Programs
 from lab.target import CACHE_MIB, IO_PORT, Target
 
@@ -28,14 +27,14 @@ class GuestTarget(Target):
 
     def __init__(self, image: Image, programs: Programs, folder: Path, form: str, disk: PoolDisk):
         cache = DEVICE["devdax"] if form == "devdax" else "/cache/front"
-        super().__init__(Path(PLACE) / "files", Path(cache), Path("/run/forebay.sock"))
+        super().__init__(disk.pool(), Path(cache), Path("/run/forebay.sock"))
         self.form, self.folder, self.disk = form, folder, disk
         self.nvdimm = Nvdimm(folder / "nvdimm", NVDIMM_MIB)
         self._programs = programs
         self._log = folder / "forebayd.log"
         self._log_size = 0
         self._guest = EmulatedGuest(image, folder / "target", "the target's guest", Hardware(
-            self.nvdimm, [folder / "programs.ext4", *disk.files], [f"{ADDRESS}:{IO_PORT}"], self._log))
+            self.nvdimm, [folder / "programs.ext4", *disk.files], disk.drives, [f"{ADDRESS}:{IO_PORT}"], self._log))
         self._daemon: Job | None = None
         self.config["memory"] = "128MiB"
         self.add_listener("io", "*")
@@ -61,7 +60,6 @@ class GuestTarget(Target):
             self.run(f"mkfs.ext4 -q -b 4096 {DEVICE['fsdax']}")
         self._mount_cache()
         self.disk.make(self._guest)
-        self.run(f"mkdir {self.pool}")
         super().create_pool()
 
     def create_cache(self, *options: str) -> None:
@@ -157,5 +155,8 @@ class GuestTarget(Target):
             self.run(f"mkdir -p /cache && mount -o dax {DEVICE['fsdax']} /cache")
 
     def _serves(self) -> bool:
-        done = self._ctl("status", "--json")
-        return done.code == 0 and all(listener["listening"] for listener in json.loads(done.output)["listeners"])
+        """Not that all is well."""
+        try:
+            return all(listener["listening"] for listener in self.status_list("listeners"))
+        except Failed:
+            return False

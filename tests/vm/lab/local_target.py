@@ -12,7 +12,7 @@ from lab.agent import Answer
 from lab.errors import Failed
 from lab.namespace import ADDRESS, ADDRESS6
 from lab.programs import Programs
-from lab.target import CACHE_MIB, Target
+from lab.target import CACHE_MIB, Target, directory_pool
 
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -21,7 +21,8 @@ TOOL_TIMEOUT_S = 60.0
 
 class LocalTarget(Target):
     def __init__(self, programs: Programs, folder: Path):
-        super().__init__(folder / "pool", folder / "cache", folder / "control.sock")
+        self.pool = folder / "pool"
+        super().__init__(directory_pool(self.pool), folder / "cache", folder / "control.sock")
         self.programs, self.folder = programs, folder
         self._process: subprocess.Popen | None = None
         self._log_size = 0

@@ -48,6 +48,7 @@ class Hardware:
     """What a guest has beside what all have. Such a guest is booted: the saved state does not know these devices."""
     nvdimm: Nvdimm | None = None
     disks: list[Path] = field(default_factory=list)  # vdb and on; raw
+    drives: dict[str, Path] = field(default_factory=dict)  # by serial number: SCSI disks, to be pulled and put back
     forwards: list[str] = field(default_factory=list)  # ADDRESS:PORT of this machine to the same port of the guest
     log: Path | None = None  # what the guest writes to ttyS1, over all its lives
 
@@ -55,9 +56,18 @@ class Hardware:
         argv = self.nvdimm.options() if self.nvdimm else []
         for number, disk in enumerate(self.disks):
             argv += ["-drive", f"if=none,id=disk{number},file={disk},format=raw", "-device", f"virtio-blk-pci,drive=disk{number}"]
+        if self.drives:
+            argv += ["-device", "virtio-scsi-pci,id=scsi"]
+        for serial, file in self.drives.items():
+            device = ",".join(f"{name}={value}" for name, value in scsi_disk(serial).items())
+            argv += ["-blockdev", f"driver=file,node-name={serial},filename={file}", "-device", device]
         if self.log:
             argv += ["-chardev", f"file,id=log,path={self.log},append=on", "-serial", "chardev:log"]
         return argv
+
+
+def scsi_disk(serial: str) -> dict[str, str]:
+    return {"driver": "scsi-hd", "drive": serial, "serial": serial, "id": serial, "bus": "scsi.0"}
 
 
 def emulator_version() -> str:

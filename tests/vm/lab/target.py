@@ -4,6 +4,7 @@ import json
 import re
 import time
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.agent import Answer
@@ -19,12 +20,22 @@ CACHE_MIB = 16
 WRITE_BACK_TIMEOUT_S = 60.0
 
 
+@dataclass(frozen=True)
+class Pool:
+    form: dict  # in the configuration
+    init: list[str]  # what forebayctl pool init is told
+
+
+def directory_pool(directory: Path) -> Pool:
+    return Pool({"kind": "file", "directory": str(directory)}, [str(directory)])
+
+
 class Target(ABC):
     """One daemon over one pool. Its whole configuration is `config`: change it, then `start`. What is abstract depends on
     where the daemon runs: paths and commands are of there."""
 
-    def __init__(self, pool: Path, cache: Path, socket: Path):
-        self.pool, self.cache = pool, cache
+    def __init__(self, pool: Pool, cache: Path, socket: Path):
+        self._pool, self.cache = pool, cache
         # Of each volume that is added when there is a cache.
         self.cache_options = {"max_dirty_age": "1s"}
         self.config: dict = {
@@ -33,7 +44,7 @@ class Target(ABC):
             "reactors": {"count": 1},
             "memory": "256MiB",
             "listeners": {"disc": {"protocol": "nvme-tcp", "address": "*", "port": DISCOVERY_PORT, "discovery": "only"}},
-            "pools": {"files": {"kind": "file", "directory": str(pool)}},
+            "pools": {"files": pool.form},
             "volumes": {},
             "subsystems": {SUBSYSTEM: {"listeners": [], "allow_any_host": True, "namespaces": {}}},
             "control": {"socket": str(socket)},
@@ -97,7 +108,7 @@ class Target(ABC):
         self.config["subsystems"][SUBSYSTEM]["namespaces"][nsid] = {"volume": name}
 
     def create_pool(self) -> None:
-        done = self.execute("forebayctl", "pool", "init", str(self.pool))
+        done = self.execute("forebayctl", "pool", "init", *self._pool.init)
         if done.code != 0:
             raise CannotRun(f"forebayctl pool init: {done.output}")
 
@@ -133,10 +144,25 @@ class Target(ABC):
 
     def grow(self, volume: str, size: int) -> None:
         """What an administrator types; the configuration follows, as it must before the next start."""
-        done = self._ctl("volume", "grow", volume, f"{size // MIB}MiB")
+        done = self._ask_to_grow(volume, size)
         if done.code != 0:
             raise Failed(f"forebayctl volume grow: exit code {done.code}: {done.output}")
         self.config["volumes"][volume]["size"] = f"{size // MIB}MiB"
+
+    def refusal_to_grow(self, volume: str, size: int) -> str:
+        done = self._ask_to_grow(volume, size)
+        if done.code == 0:
+            raise Failed(f"forebayctl volume grow {volume}: not refused: {done.output}")
+        return done.output
+
+    def detach(self, volume: str) -> None:
+        """From now on it is served from its pool alone."""
+        done = self._ctl("detach", volume)
+        if done.code != 0:
+            raise Failed(f"forebayctl detach: exit code {done.code}: {done.output}")
+
+    def _ask_to_grow(self, volume: str, size: int) -> Answer:
+        return self._ctl("volume", "grow", volume, f"{size // MIB}MiB")
 
     def _ctl(self, *arguments: str) -> Answer:
         return self.execute("forebayctl", *arguments, "--socket", self.config["control"]["socket"])

@@ -19,8 +19,8 @@ from scenarios.outages import EXPECTED_COMPLAINTS, await_progress, fail_under_lo
 PASS_MIB = 8
 CACHE_SHARE_MIB = 12
 WAIT_TIMEOUT_S = 600.0
-# The target's guest about the pool's disk that fails.
-DISK_COMPLAINTS = r"dm-0"
+# The target's guest about a disk of the pool that fails.
+DISK_COMPLAINTS = r"dm-0|sd[a-z]"
 # Of the page, by the target's guest; of the block, by the host.
 POISON_COMPLAINTS = r"due to hardware memory corruption|nvme0c0n1: I/O Cmd\(0x2\) @ LBA 7, 1 blocks|critical medium error, dev nvme0c?0?n1, sector 56 "
 
@@ -39,25 +39,25 @@ def failing_pool(lab: Lab) -> None:
     """Every request to the pool's disk fails, from the middle of verified writes on: they go on as long as the cache has
     room, and then wait; when the disk works again everything goes on by itself, and all of it is there."""
     target = lab.use_guest_target("devdax", FailingDisk)
-    host, device = _serve_small_cache(lab, target)
-    before, kept, filling = (_writes(*part) for part in ((0, 4), (4, 4), (8, 16)))
+    host, device = serve_small_cache(lab, target)
+    before, kept, filling = (writes(*part) for part in ((0, 4), (4, 4), (8, 16)))
     load = host.start(fio_command(device, *before, "--do_verify=0"))
     await_progress(lambda: moved_sectors(host), lambda: require_running(load))
     target.disk.fail()
     fio_result(load.succeed(WAIT_TIMEOUT_S))
-    _await(lab, target, lambda: _state(target) == "degraded", target.check)
+    await_holds(lab, target, lambda: state_of(target) == "degraded", target.check)
     # Answered, and read, while no disk has it.
     host.fio(device, *kept)
 
     load = host.start(fio_command(device, *filling))
-    _await(lab, target, lambda: _dirty(target) > CACHE_SHARE_MIB * MIB * 3 // 4, lambda: require_running(load))
-    lab.require(_state(target) == "degraded", target.status())
+    await_holds(lab, target, lambda: _dirty(target) > CACHE_SHARE_MIB * MIB * 3 // 4, lambda: require_running(load))
+    lab.require(state_of(target) == "degraded", target.status())
     target.disk.work()
     fio_result(load.succeed(WAIT_TIMEOUT_S))
-    _await(lab, target, lambda: _state(target) == "online", target.check)
+    await_holds(lab, target, lambda: state_of(target) == "online", target.check)
     target.await_written_back()
-    for writes in (before, kept):
-        host.fio(device, *writes, "--verify_only")
+    for part in (before, kept):
+        host.fio(device, *part, "--verify_only")
     lab.require(target.log().count("volume=data degraded: ") == 1, f"not once in the log:\n{target.log()}")
     _end(lab, target, host)
 
@@ -65,15 +65,15 @@ def failing_pool(lab: Lab) -> None:
 def failing_pool_power_cut(lab: Lab) -> None:
     """Power fails while the pool's disk does, and only the cache has what was answered; both return."""
     target = lab.use_guest_target("fsdax", FailingDisk)
-    host, device = _serve_small_cache(lab, target)
-    writes = _writes(0, 8)
+    host, device = serve_small_cache(lab, target)
+    once = writes(0, 8)
     target.disk.fail()
-    host.fio(device, *writes)
-    _await(lab, target, lambda: _state(target) == "degraded", target.check)
+    host.fio(device, *once)
+    await_holds(lab, target, lambda: state_of(target) == "degraded", target.check)
     lab.require(_dirty(target) >= 8 * MIB, target.status())
     target.kill()
     target.start()
-    host.fio(device, *writes, "--verify_only")
+    host.fio(device, *once, "--verify_only")
     target.await_written_back()
     _end(lab, target, host)
 
@@ -82,7 +82,7 @@ def poisoned_page(lab: Lab) -> None:
     """A page of the cache goes bad under a block that no disk has: a host that reads the block is told so, the others are
     undisturbed, and once it is overwritten all is well."""
     target = lab.use_guest_target("fsdax", FailingDisk)
-    host, device = _serve_small_cache(lab, target)
+    host, device = serve_small_cache(lab, target)
     lab.allowed_complaints += f"|{POISON_COMPLAINTS}"
     target.disk.fail()
     host.run("for i in $(seq 0 15); do yes block$i. | head -c 4096; done > /run/blocks 2>/dev/null; "
@@ -98,7 +98,7 @@ def poisoned_page(lab: Lab) -> None:
     target.disk.work()
     host.run(f"dd if=/run/blocks of={device} bs=4k skip=6 seek=6 count=3 oflag=direct status=none")
     host.run(f"dd if={device} bs=4k count=16 iflag=direct status=none | cmp - /run/blocks")
-    _await(lab, target, lambda: _state(target) == "online", target.check)
+    await_holds(lab, target, lambda: state_of(target) == "online", target.check)
     target.await_written_back()
 
 
@@ -123,22 +123,22 @@ def _require_media(lab: Lab, target: GuestTarget, expected: str) -> None:
     lab.require(target.status_list("volumes")[0]["durable"], f"not durable:\n{target.status()}")
 
 
-def _serve_small_cache(lab: Lab, target: GuestTarget) -> tuple[Host, str]:
-    """A volume of twice of what the cache keeps of it; the host's device."""
+def serve_small_cache(lab: Lab, target: GuestTarget, volume_mib: int = 2 * CACHE_SHARE_MIB) -> tuple[Host, str]:
+    """A volume larger than what the cache keeps of it; the host's device."""
     lab.allowed_complaints = f"{EXPECTED_COMPLAINTS}|{DISK_COMPLAINTS}"
     # Guaranteed: to a volume whose disk fails nothing is lent.
     target.cache_options["guaranteed"] = target.cache_options["maximum"] = f"{CACHE_SHARE_MIB}MiB"
-    lab.serve((1, "data", 2 * CACHE_SHARE_MIB * MIB, 4096))
+    lab.serve((1, "data", volume_mib * MIB, 4096))
     host = lab.host()
     host.connect("-i", "2", "-g", "-G")
     return host, host.device(1)
 
 
-def _writes(offset_mib: int, size_mib: int) -> tuple[str, ...]:
+def writes(offset_mib: int, size_mib: int) -> tuple[str, ...]:
     return "--rw=randwrite", "--bs=16k", f"--offset={offset_mib}M", f"--size={size_mib}M", "--iodepth=8"
 
 
-def _state(target: GuestTarget) -> str:
+def state_of(target: GuestTarget) -> str:
     return target.status_list("volumes")[0]["state"]
 
 
@@ -146,7 +146,7 @@ def _dirty(target: GuestTarget) -> int:
     return target.status_list("caches")[0]["dirty_bytes"]
 
 
-def _await(lab: Lab, target: GuestTarget, holds: Callable[[], bool], check: Callable[[], None]) -> None:
+def await_holds(lab: Lab, target: GuestTarget, holds: Callable[[], bool], check: Callable[[], None]) -> None:
     deadline = time.monotonic() + WAIT_TIMEOUT_S
     while not holds():
         check()
