@@ -32,6 +32,9 @@
 
 namespace engine {
 
+// Commands under way, where a benchmark is not about their number.
+inline constexpr std::size_t usual_depth = 32;
+
 inline double now_ns() {
   return std::chrono::duration<double, std::nano>(
              std::chrono::steady_clock::now().time_since_epoch())

@@ -10,8 +10,6 @@
 namespace engine {
 namespace {
 
-constexpr std::size_t depth = 32;
-
 // `work`, which returns what each of its operations took, on one core after the other: what one
 // takes on the usual core, in nanoseconds. (Virtual processors differ: their neighbours do.)
 // `prepare(n)` makes it, on its core, with what it needs.
@@ -80,7 +78,7 @@ void measure_cache(PmemRegion& region, const BenchPlan& plan, Source (&sources)[
   std::uint32_t volumes = 1;
   const auto prepare = [&](unsigned n) {
     VolumeCache& volume = cache->volume(n % volumes);
-    auto host = std::make_unique<CacheHost>(*cache, volume, size, depth, 3 + n);
+    auto host = std::make_unique<CacheHost>(*cache, volume, size, usual_depth, 3 + n);
     return [host = std::move(host), &source = sources[n], writes = plan.writes / 2] {
       return host->write(source, writes);
     };

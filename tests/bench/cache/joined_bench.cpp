@@ -6,12 +6,10 @@
 namespace engine {
 namespace {
 
-constexpr std::size_t depth = 32;
-
 // VolumeCache alone, in the same repeat.
 void measure_alone(const BenchPlan& plan, const CacheFile& file, Source& source) {
   const auto region = file.open();
-  for (const std::size_t deep : {std::size_t{1}, depth}) {
+  for (const std::size_t deep : {std::size_t{1}, usual_depth}) {
     Cache cache(*region, false, plan.volume_bytes());
     CacheHost host(cache, cache.volume(), plan.volume_bytes(), deep, 3);
     if (deep == 1) {
@@ -25,7 +23,7 @@ void measure_alone(const BenchPlan& plan, const CacheFile& file, Source& source)
 
 void measure_engine(const BenchPlan& plan, const CacheFile& file, Source& source) {
   using Kind = VolumeIo::Kind;
-  for (const std::size_t deep : {std::size_t{1}, depth}) {
+  for (const std::size_t deep : {std::size_t{1}, usual_depth}) {
     JoinedVolume joined(plan, file, false);
     on_core(0, [&] {
       {
@@ -36,7 +34,7 @@ void measure_engine(const BenchPlan& plan, const CacheFile& file, Source& source
         }
         tell("joined write depth 32 ns", host.run(Kind::write, source, plan.writes));
       }
-      Source buffers(depth);
+      Source buffers(usual_depth);
       JoinedHost host(joined, deep, 3);
       tell("joined read hit ns", host.run(Kind::read, buffers, plan.writes));
     });

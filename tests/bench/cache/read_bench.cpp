@@ -6,8 +6,6 @@
 namespace engine {
 namespace {
 
-constexpr std::size_t depth = 32;
-
 // From anywhere in as much memory as the volume's.
 double bare_copies(const PmemRegion& region, const BenchPlan& plan) {
   const auto all = must(region.view({0}, plan.volume_bytes()));
@@ -36,7 +34,7 @@ void measure_reads(const BenchPlan& plan) {
       const std::string kind = crc ? "crc" : "plain";
       Cache cache(*region, crc, plan.volume_bytes());
       {
-        CacheHost host(cache, cache.volume(), plan.volume_bytes(), depth, 3);
+        CacheHost host(cache, cache.volume(), plan.volume_bytes(), usual_depth, 3);
         (void)host.write(source, plan.writes);
         tell(kind + " read hit ns", host.read(plan.writes));
       }
@@ -44,7 +42,7 @@ void measure_reads(const BenchPlan& plan) {
       cache.open();
       const double begin = cpu_ms();
       const RecoveryReport report = cache.recover();
-      CHECK(report.keys == plan.writes / depth * depth);
+      CHECK(report.keys == plan.writes / usual_depth * usual_depth);
       tell(kind + " recovered keys/s", static_cast<double>(report.keys) / (cpu_ms() - begin) * 1e3);
     }
   };

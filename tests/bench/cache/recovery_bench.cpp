@@ -69,7 +69,7 @@ std::unique_ptr<PmemRegion> written_device() {
 }
 
 // Millions of keys.
-struct Rate {
+struct RecoveryRate {
   double each_second = 0;
   double each_cpu_second = 0;  // what other processes do to the machine counts less
 };
@@ -81,7 +81,7 @@ double cpu_ns() {
 }
 
 // Of the first `count` volumes, each a job of its own.
-Rate recovery_rate(PmemRegion& region, std::uint32_t count, std::size_t threads) {
+RecoveryRate recovery_rate(PmemRegion& region, std::uint32_t count, std::size_t threads) {
   const SystemClock clock;
   IndexMemory memory(1_GiB);
   const auto device = std::move(
@@ -116,9 +116,9 @@ void measure_recovery() {
   std::array<std::vector<double>, 4> cpu_rates;
   std::array<std::vector<double>, 4> ratios;  // to the first of the pair, in the same round
   for (int round = 0; round < rounds; ++round) {
-    Rate alone;
+    RecoveryRate alone;
     for (std::uint32_t at = 0; at < names.size(); ++at) {
-      const Rate now = recovery_rate(*region, 1 + at / 2, 1 + at % 2);
+      const RecoveryRate now = recovery_rate(*region, 1 + at / 2, 1 + at % 2);
       if (at % 2 == 0) alone = now;
       rates[at].push_back(now.each_second);
       cpu_rates[at].push_back(now.each_cpu_second);

@@ -97,13 +97,13 @@ void fill(Cache& cache, const Pattern& pattern, ByteCount size) {
   }
 }
 
-struct Rate {
+struct WriteBackRate {
   double megabytes = 0;  // a second
   double cpu_ms = 0;     // of all threads, the kernel's part too
 };
 
 // `journal`: null, or each batch goes there first.
-Rate write_back(Cache& cache, Disk& disk, BackingJournal* journal = nullptr) {
+WriteBackRate write_back(Cache& cache, Disk& disk, BackingJournal* journal = nullptr) {
   MemoryBudget budget(64_MiB);
   const auto lane = std::move(UringLane::create(budget).value());
   BatchBounds bounds;
@@ -145,7 +145,7 @@ void measure_write_back(const BenchPlan& plan) {
       for (const Pattern& pattern : patterns) {
         Cache cache(*region, crc, disk.size);
         fill(cache, pattern, disk.size);
-        const Rate rate = write_back(cache, disk);
+        const WriteBackRate rate = write_back(cache, disk);
         const std::string name = std::string(crc ? "crc " : "plain ") + pattern.name;
         tell(name + " MB/s", rate.megabytes);
         tell(name + " CPU ms", rate.cpu_ms);
@@ -153,7 +153,7 @@ void measure_write_back(const BenchPlan& plan) {
     }
     Cache cache(*region, true, disk.size);
     fill(cache, patterns[2], disk.size);
-    const Rate rate = write_back(cache, disk, disk.journal.get());
+    const WriteBackRate rate = write_back(cache, disk, disk.journal.get());
     tell("crc 4 KiB shuffled, with a journal MB/s", rate.megabytes);
     tell("crc 4 KiB shuffled, with a journal CPU ms", rate.cpu_ms);
   }

@@ -206,7 +206,7 @@ TEST(CacheRepair, MayCrashAnywhereAndBeRepeated) {
   RepairCrashes crashes;
   crash_every_repair(crashes);
   EXPECT_EQ(crashes.violation, "");
-  EXPECT_GT(crashes.states, 500U);
+  EXPECT_GT(crashes.states, rounds(500));
   std::cout << crashes.states << " crash states of repair\n";
 }
 

@@ -14,6 +14,7 @@
 #include "engine/cache/cache_repair.h"
 #include "engine/foundation/random.h"
 #include "tests/engine/cache/written_cache.h"
+#include "tests/sim/rounds.h"
 
 namespace engine::test {
 
@@ -89,7 +90,7 @@ inline void crash_repair(std::span<const std::byte> image, std::uint64_t kept, c
   SimPmem pmem(image);
   pmem.on_persist_point([&](PersistPoint point) {
     if (!crashes.violation.empty()) return;
-    for (int sample = 0; sample < 8; ++sample) {
+    for (unsigned sample = 0; sample < rounds(8); ++sample) {
       RandomChooser choose(random);
       const auto after = pmem.crash(choose);
       judge(*after, "crashed at persist point " + std::to_string(point.number));

@@ -10,7 +10,7 @@
 #include "engine/media/open_pmem.h"
 #include "tests/engine/cache/volume_cache_kit.h"
 
-namespace engine::test {
+namespace engine::test::volume_cache_threads {
 namespace {
 
 constexpr std::uint64_t places = 64;  // 4 KiB each
@@ -98,4 +98,4 @@ TEST(VolumeCacheThreads, LogAndIndexAgree) {
 }
 
 }  // namespace
-}  // namespace engine::test
+}  // namespace engine::test::volume_cache_threads

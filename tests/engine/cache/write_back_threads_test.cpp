@@ -13,7 +13,7 @@
 #include "tests/sim/sim_lane.h"
 #include "tests/sim/sim_marker.h"
 
-namespace engine::test {
+namespace engine::test::write_back_threads {
 namespace {
 
 constexpr std::uint64_t places = 64;  // 4 KiB each
@@ -94,4 +94,4 @@ TEST(WriteBackThreads, WritersGoOnWhileTheirVolumeIsWrittenBack) {
 }
 
 }  // namespace
-}  // namespace engine::test
+}  // namespace engine::test::write_back_threads

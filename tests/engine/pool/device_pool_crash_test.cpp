@@ -195,13 +195,13 @@ TEST(DevicePoolCrash, ASecondCrashDuringTheNextStartLeavesALegalPool) {
   constexpr Layout layout = Layout::linear;
   std::uint64_t states = 0;
   for (std::uint64_t first = 1;; first += stride()) {
-    for (std::uint64_t second = 1 + first % 3;; second += 3) {
+    for (std::uint64_t second = 1 + first % 3;; second += 3 * stride()) {
       SimDisks disks;
       prepare(disks, layout);
       Told told;
       if (live_until(disks, layout, first, first + second, told) == Ending::by_itself) {
         testing::Test::RecordProperty("crash_states", std::to_string(states));
-        EXPECT_GT(states, 3000 / stride());
+        EXPECT_GT(states, 3000 / stride() / stride());
         return;
       }
       // The last steps of the start before are repeated anyhow; what heals comes first.

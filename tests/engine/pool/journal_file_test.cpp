@@ -14,6 +14,7 @@
 #include "engine/pool/file_pool.h"
 #include "tests/engine/media/lane_driver.h"
 #include "tests/engine/pool/sim_directory.h"
+#include "tests/sim/rounds.h"
 #include "tests/sim/sim_lane.h"
 
 namespace engine {
@@ -143,7 +144,8 @@ TEST(JournalFile, BringsItsImageToTheMomentOfItsMark) {
 
 TEST(JournalFile, NothingIsChangedByOneThatIsDamagedAnywhere) {
   const Bytes journal = journal_of(batch_mark());
-  for (std::size_t at = batch_mark().journal.offset.value; at < journal.size(); at += 61) {
+  for (std::size_t at = batch_mark().journal.offset.value; at < journal.size();
+       at += 61 * stride()) {
     Bytes damaged = journal;
     damaged[at] ^= std::byte{0x10};
     const Applied done = applied_over(damaged, batch_mark());
