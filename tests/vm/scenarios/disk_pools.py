@@ -6,6 +6,7 @@ from lab.guest_target import GuestTarget
 from lab.host import Host, fio_command, fio_result
 from lab.lab import Lab
 from lab.pool_disk import LINKS, LogicalVolume, MemberDisks, MirroredDisks
+from lab.target import MIB
 from scenarios.outages import await_progress, moved_sectors, require_running
 from scenarios.persistent_memory import WAIT_TIMEOUT_S, await_holds, serve_small_cache, state_of, writes
 
@@ -107,17 +108,17 @@ def raid_leg_pulled(lab: Lab) -> None:
 def logical_volume_grown(lab: Lab) -> None:
     """The logical volume below a directory, which is too small for a larger volume, is grown under load; then it is not."""
     target = lab.use_guest_target("devdax", LogicalVolume)
-    host, device = serve_small_cache(lab, target, 64)
-    lab.require("free" in target.refusal_to_grow("data", 128 * MIB), "there is room already")
+    host, device = serve_small_cache(lab, target, 48)
+    lab.require("free" in target.refusal_to_grow("data", 112 * MIB), "there is room already")
     load = host.start(fio_command(device, *writes(0, 16), "--do_verify=0"))
     await_progress(lambda: moved_sectors(host), lambda: require_running(load))
     target.disk.grow()
-    target.grow("data", 128 * MIB)
+    target.grow("data", 112 * MIB)
     fio_result(load.succeed(WAIT_TIMEOUT_S))
-    host.await_true(f"[ $(blockdev --getsize64 {device}) = {128 * MIB} ]")
-    host.fio(device, *writes(112, 16))
+    host.await_true(f"[ $(blockdev --getsize64 {device}) = {112 * MIB} ]")
+    host.fio(device, *writes(96, 16))
     target.detach("data")
-    for part in (writes(0, 16), writes(112, 16)):
+    for part in (writes(0, 16), writes(96, 16)):
         host.fio(device, *part, "--verify_only")
     host.disconnect()
 
