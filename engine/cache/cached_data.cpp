@@ -9,10 +9,7 @@ namespace {
 class Visit {
  public:
   Visit(VolumeCache& volume, CachedReading reading, FunctionRef<void(const CachedPiece&)> visit)
-      : device_(volume.device()), reading_(reading), visit_(visit) {
-    if (reading == CachedReading::data)
-      buffer_.resize(largest_extent_sectors * format::place_bytes);
-  }
+      : device_(volume.device()), reading_(reading), visit_(visit) {}
 
   void piece(SectorRange range, const ExtentValue& value) {
     CachedPiece piece{.range = range, .value = value, .fault = {}, .bytes = {}};
@@ -27,7 +24,9 @@ class Visit {
 
  private:
   [[nodiscard]] bool read(CachedPiece& piece) {
-    const auto bytes = std::span(buffer_).first(piece.range.count.value * format::place_bytes);
+    const std::uint64_t length = piece.range.count.value * format::place_bytes;
+    if (buffer_.size() < length) buffer_.resize(length);
+    const auto bytes = std::span(buffer_).first(length);
     const auto read = read_payload(device_.region(), piece.value, device_.payload_crc(), bytes);
     if (read) {
       piece.bytes = bytes;
@@ -54,7 +53,7 @@ class Visit {
   CacheDevice& device_;
   const CachedReading reading_;
   FunctionRef<void(const CachedPiece&)> visit_;
-  std::vector<std::byte> buffer_;
+  std::vector<std::byte> buffer_;  // as large as the largest piece so far
 };
 
 // Those that hold an extent, ascending: a volume may be far larger than what is cached of it. Twice
