@@ -333,7 +333,11 @@ void Daemon::volume_changed(engine::Volume& volume) noexcept {
     const std::string& more = is_online ? now.promise.note : now.reason;
     const std::string line = fmt::format("volume={} {}{}{}", volume.identity().name,
                                          text(now.state), more.empty() ? "" : ": ", more);
-    is_online&& more.empty() ? log_info("{}", line) : log_warn("{}", line);
+    if (is_online && more.empty()) {
+      log_info("{}", line);
+    } else {
+      log_warn("{}", line);
+    }
   }
   // The hosts are told now, not at the next look: their I/O must agree with what they hear.
   volumes_changed_.store(true, std::memory_order_release);

@@ -13,14 +13,15 @@ inline constexpr bool sanitized = true;
 inline constexpr bool sanitized = false;
 #endif
 
-// Of a random test: under a sanitizer an eighth, but in the long form.
-inline unsigned rounds(unsigned usual) {
-  return sanitized && std::getenv("FOREBAY_LONG") == nullptr ? usual / 8 : usual;
-}
+// Less under a sanitizer, but in the long form.
+inline bool is_short() { return sanitized && std::getenv("FOREBAY_LONG") == nullptr; }
 
-// A test that looks at every step of something looks, under a sanitizer, at each fifth; but in the
-// long form. Where it does so again with another seed, it begins one later.
-inline std::uint64_t stride() { return rounds(8) == 8 ? 1 : 5; }
+// Of a random test: an eighth.
+inline unsigned rounds(unsigned usual) { return is_short() ? usual / 8 : usual; }
+
+// A test that looks at every step of something looks at each fifth. Where it does so again with
+// another seed, it begins one later.
+inline std::uint64_t stride() { return is_short() ? 5 : 1; }
 inline std::uint64_t first_step(std::uint64_t seed) { return 1 + seed % stride(); }
 
 }  // namespace engine
