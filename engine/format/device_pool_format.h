@@ -77,6 +77,10 @@ static_assert(std::is_trivially_copyable_v<MemberLabel> && std::is_standard_layo
 // Starts each replica of the table. The body follows: `members` of DeviceMemberEntry, `volumes` of
 // DeviceVolumeEntry, `runs` of DeviceRunEntry, and a volume table (pool_format.h) of as many
 // entries as `volumes` says, in the same order; zeros up to a whole block.
+// The volume table has registrants behind its entries. Who does not know the bit would not find its
+// end.
+inline constexpr std::uint64_t feature_device_registrants = 1;  // incompatible
+
 struct DeviceTableHeader {
   std::array<char, 8> magic;
   little_uint32_t crc;  // CRC-32C of the struct with this field zero
@@ -88,9 +92,10 @@ struct DeviceTableHeader {
   little_uint32_t members;
   little_uint32_t volumes;
   little_uint32_t runs;
-  little_uint32_t body_crc;    // CRC-32C of the body without the zeros at its end
-  little_uint64_t body_bytes;  // without them
-  std::array<std::byte, 4000> reserved;
+  little_uint32_t body_crc;     // CRC-32C of the body without the zeros at its end
+  little_uint64_t body_bytes;   // without them
+  little_uint32_t registrants;  // in the volume table: of all volumes
+  std::array<std::byte, 3996> reserved;
 };
 static_assert(sizeof(DeviceTableHeader) == 4096 && alignof(DeviceTableHeader) == 1);
 static_assert(offsetof(DeviceTableHeader, pool_uuid) == 40);
@@ -101,7 +106,7 @@ static_assert(offsetof(DeviceTableHeader, members) == 72 &&
 static_assert(offsetof(DeviceTableHeader, runs) == 80 &&
               offsetof(DeviceTableHeader, body_crc) == 84);
 static_assert(offsetof(DeviceTableHeader, body_bytes) == 88 &&
-              offsetof(DeviceTableHeader, reserved) == 96);
+              offsetof(DeviceTableHeader, registrants) == 96);
 static_assert(std::is_trivially_copyable_v<DeviceTableHeader> &&
               std::is_standard_layout_v<DeviceTableHeader>);
 

@@ -38,7 +38,8 @@ static_assert(offsetof(PoolLabel, created_ms) == 56 && offsetof(PoolLabel, kind)
 static_assert(std::is_trivially_copyable_v<PoolLabel> && std::is_standard_layout_v<PoolLabel>);
 inline constexpr std::uint32_t pool_kind_file = 1;
 
-// Starts forebay-pool.volumes.0 and .1; `entries` entries follow and end the file.
+// Starts forebay-pool.volumes.0 and .1; `entries` entries follow, then `registrants` of those,
+// which end the file.
 struct VolumeTableHeader {
   std::array<char, 8> magic;
   little_uint32_t crc;  // CRC-32C of the struct with this field zero
@@ -48,12 +49,14 @@ struct VolumeTableHeader {
   little_uint64_t sequence;  // one more with every change; the highest valid replica counts
   little_uint32_t entries;
   little_uint32_t entry_bytes;  // sizeof(VolumeEntry)
-  std::array<std::byte, 440> reserved;
+  little_uint32_t registrants;  // RegistrantEntry: of all volumes
+  std::array<std::byte, 436> reserved;
 };
 static_assert(sizeof(VolumeTableHeader) == 512 && alignof(VolumeTableHeader) == 1);
 static_assert(offsetof(VolumeTableHeader, pool_uuid) == 40);
 static_assert(offsetof(VolumeTableHeader, sequence) == 56);
 static_assert(offsetof(VolumeTableHeader, entries) == 64);
+static_assert(offsetof(VolumeTableHeader, registrants) == 72);
 static_assert(std::is_trivially_copyable_v<VolumeTableHeader> &&
               std::is_standard_layout_v<VolumeTableHeader>);
 
@@ -76,12 +79,23 @@ inline constexpr std::uint64_t feature_cache_bindings = 1;  // incompatible
 // has such; who does not know the bit would give out what lies there.
 inline constexpr std::uint64_t feature_lost_ranges = 2;  // incompatible
 
+// Some volume's reservations outlive its hosts' connections and ours. In a table in which any
+// volume has such; who does not know the bit would serve hosts that others have shut out.
+inline constexpr std::uint64_t feature_reservations = 4;  // incompatible
+
+// Some volume is not to be written. Who does not know the bit would write it.
+inline constexpr std::uint64_t feature_write_protection = 8;  // incompatible
+
 struct LostRangeEntry {
   little_uint64_t sector;  // of 512 bytes
   little_uint32_t sectors;
 };
 static_assert(sizeof(LostRangeEntry) == 12 && alignof(LostRangeEntry) == 1);
 inline constexpr std::size_t most_lost_ranges = 24;
+
+// VolumeEntry::flags
+inline constexpr std::uint32_t flag_reservations_persist = 1;
+inline constexpr std::uint32_t flag_write_protected = 2;
 
 enum class CacheBindingState : std::uint32_t {
   none = 0,   // the image is all there is
@@ -108,7 +122,10 @@ struct VolumeEntry {
   little_uint32_t cache_state;  // CacheBindingState
   little_uint32_t lost_count;
   std::array<LostRangeEntry, most_lost_ranges> lost;  // ascending, apart; the rest zero
-  std::array<std::byte, 376> reserved;                // reservations: with their feature
+  little_uint32_t flags;                              // who does not know one refuses the pool
+  little_uint32_t reservation_type;                   // 0: none; 1 to 6: docs/reservations.md
+  little_uint32_t registrants;                        // so many RegistrantEntry are this volume's
+  std::array<std::byte, 364> reserved;
 };
 static_assert(sizeof(VolumeEntry) == 1024 && alignof(VolumeEntry) == 1);
 static_assert(offsetof(VolumeEntry, uuid) == 8 && offsetof(VolumeEntry, size_bytes) == 24);
@@ -120,8 +137,32 @@ static_assert(offsetof(VolumeEntry, cache_uuid) == 328 &&
               offsetof(VolumeEntry, cache_epoch) == 344);
 static_assert(offsetof(VolumeEntry, cache_state) == 352 &&
               offsetof(VolumeEntry, lost_count) == 356);
-static_assert(offsetof(VolumeEntry, lost) == 360 && offsetof(VolumeEntry, reserved) == 648);
+static_assert(offsetof(VolumeEntry, lost) == 360 && offsetof(VolumeEntry, flags) == 648);
+static_assert(offsetof(VolumeEntry, reservation_type) == 652);
+static_assert(offsetof(VolumeEntry, registrants) == 656 && offsetof(VolumeEntry, reserved) == 660);
 static_assert(std::is_trivially_copyable_v<VolumeEntry> && std::is_standard_layout_v<VolumeEntry>);
+
+// Who is registered with a volume; behind the entries, in the order of the volumes and of
+// registering.
+struct RegistrantEntry {
+  little_uint32_t crc;     // CRC-32C of the struct with this field zero
+  little_uint32_t volume;  // number of its entry
+  little_uint64_t key;     // not 0
+  std::uint8_t kind;       // of what the identity is; not 0
+  std::uint8_t holder;     // 1: of the reservation; else 0
+  little_uint16_t port;    // part of the identity; 0: none
+  little_uint16_t identity_length;
+  std::array<std::byte, 4> reserved;
+  std::array<std::byte, 230> identity;  // the rest zero
+};
+static_assert(sizeof(RegistrantEntry) == 256 && alignof(RegistrantEntry) == 1);
+static_assert(offsetof(RegistrantEntry, volume) == 4 && offsetof(RegistrantEntry, key) == 8);
+static_assert(offsetof(RegistrantEntry, kind) == 16 && offsetof(RegistrantEntry, holder) == 17);
+static_assert(offsetof(RegistrantEntry, port) == 18);
+static_assert(offsetof(RegistrantEntry, identity_length) == 20);
+static_assert(offsetof(RegistrantEntry, identity) == 26);
+static_assert(std::is_trivially_copyable_v<RegistrantEntry> &&
+              std::is_standard_layout_v<RegistrantEntry>);
 
 // IMAGE.marker is two of these, 4096 bytes apart: the same, or one of them not whole.
 inline constexpr std::array<char, 8> backing_marker_magic{'F', 'B', 'Y', 'M', 'A', 'R', 'K', '\n'};

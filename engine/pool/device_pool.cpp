@@ -524,4 +524,20 @@ Result<void, PoolError> DevicePool::set_lost(const std::string& name, const Lost
   return commit(std::move(planned));
 }
 
+Result<void, PoolError> DevicePool::set_reservations(const std::string& name,
+                                                     const KeptReservations& reservations) {
+  DeviceTable planned = table();
+  TRY(const bool changes, plan_reservations(planned.volumes, name, reservations));
+  if (!changes) return success();
+  return commit(std::move(planned));
+}
+
+Result<void, PoolError> DevicePool::set_write_protected(const std::string& name,
+                                                        bool write_protected) {
+  DeviceTable planned = table();
+  TRY(const bool changes, plan_write_protection(planned.volumes, name, write_protected));
+  if (!changes) return success();
+  return commit(std::move(planned));
+}
+
 }  // namespace engine

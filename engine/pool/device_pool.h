@@ -143,6 +143,10 @@ class DevicePool final : public Pool {
   [[nodiscard]] Result<void, PoolError> destroy(const std::string& name, const Uuid& uuid) override;
   [[nodiscard]] Result<void, PoolError> set_lost(const std::string& name,
                                                  const LostRanges& lost) override;
+  [[nodiscard]] Result<void, PoolError> set_reservations(
+      const std::string& name, const KeptReservations& reservations) override;
+  [[nodiscard]] Result<void, PoolError> set_write_protected(const std::string& name,
+                                                            bool write_protected) override;
 
  private:
   // What all openings of the pool by this process have of a member's disk.

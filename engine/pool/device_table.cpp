@@ -57,9 +57,11 @@ std::uint64_t volume_table_bytes(std::uint64_t volumes) {
   return sizeof(format::VolumeTableHeader) + volumes * sizeof(format::VolumeEntry);
 }
 
-std::uint64_t body_bytes(std::uint64_t members, std::uint64_t volumes, std::uint64_t runs) {
+std::uint64_t body_bytes(std::uint64_t members, std::uint64_t volumes, std::uint64_t runs,
+                         std::uint64_t registrants) {
   return members * sizeof(format::DeviceMemberEntry) + volumes * sizeof(format::DeviceVolumeEntry) +
-         runs * sizeof(format::DeviceRunEntry) + volume_table_bytes(volumes);
+         runs * sizeof(format::DeviceRunEntry) + volume_table_bytes(volumes) +
+         registrants * sizeof(format::RegistrantEntry);
 }
 
 std::size_t count_runs(const DeviceTable& table) {
@@ -140,14 +142,18 @@ Result<format::DeviceTableHeader, PoolError> read_header(std::span<const std::by
   if (header->version != format::device_pool_version) {
     return unsupported_table("has format version " + std::to_string(header->version));
   }
-  if (header->features.read_only != 0 || header->features.incompatible != 0) {
+  if (header->features.read_only != 0 ||
+      (header->features.incompatible & ~format::feature_device_registrants) != 0) {
     return unsupported_table("asks for features");
   }
   const bool are_possible = header->members != 0 && header->members <= format::most_members &&
                             header->volumes <= label.area.marker_places &&
-                            header->runs <= label.area.slot_bytes.value;
+                            header->runs <= label.area.slot_bytes.value &&
+                            header->registrants <= VolumeTable::most_registrants &&
+                            (header->registrants != 0) == (header->features.incompatible != 0);
   if (!are_possible ||
-      header->body_bytes != body_bytes(header->members, header->volumes, header->runs) ||
+      header->body_bytes !=
+          body_bytes(header->members, header->volumes, header->runs, header->registrants) ||
       header->body_bytes > label.area.slot_bytes.value - sizeof(*header) ||
       header->previous > header->sequence) {
     return table_damaged("its dimensions are impossible");
@@ -239,8 +245,8 @@ std::string printable_hint(const std::string& text, std::size_t longest) {
 
 ByteCount encoded_bytes(const DeviceTable& table) {
   return {sizeof(format::DeviceTableHeader) +
-          whole_blocks(
-              body_bytes(table.members.size(), table.volumes.records.size(), count_runs(table)))};
+          whole_blocks(body_bytes(table.members.size(), table.volumes.records.size(),
+                                  count_runs(table), count_registrants(table.volumes)))};
 }
 
 std::vector<std::byte> encode(const DeviceTable& table) {
@@ -277,6 +283,8 @@ std::vector<std::byte> encode(const DeviceTable& table) {
   header.members = static_cast<std::uint32_t>(table.members.size());
   header.volumes = static_cast<std::uint32_t>(table.volumes.records.size());
   header.runs = static_cast<std::uint32_t>(count_runs(table));
+  header.registrants = static_cast<std::uint32_t>(count_registrants(table.volumes));
+  if (header.registrants != 0) header.features.incompatible = format::feature_device_registrants;
   header.body_crc = crc32c(body);
   header.body_bytes = body.size();
   seal(header);

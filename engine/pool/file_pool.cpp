@@ -502,4 +502,20 @@ Result<void, PoolError> FilePool::set_lost(const std::string& name, const LostRa
   return save(std::move(planned));
 }
 
+Result<void, PoolError> FilePool::set_reservations(const std::string& name,
+                                                   const KeptReservations& reservations) {
+  VolumeTable planned = table_;
+  TRY(const bool changes, plan_reservations(planned, name, reservations));
+  if (!changes) return boost::outcome_v2::success();
+  return save(std::move(planned));
+}
+
+Result<void, PoolError> FilePool::set_write_protected(const std::string& name,
+                                                      bool write_protected) {
+  VolumeTable planned = table_;
+  TRY(const bool changes, plan_write_protection(planned, name, write_protected));
+  if (!changes) return boost::outcome_v2::success();
+  return save(std::move(planned));
+}
+
 }  // namespace engine

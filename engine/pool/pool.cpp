@@ -1,5 +1,8 @@
 #include "engine/pool/pool.h"
 
+#include <utility>
+
+#include "engine/foundation/check.h"
 #include "engine/pool/cache_binding.h"
 
 namespace engine {
@@ -47,6 +50,34 @@ Result<VolumeRecord, PoolError> Pool::plan_rename(VolumeTable& volumes, const st
     return PoolError{Kind::bad_name, "\"" + to + "\" cannot be the name of a volume"};
   }
   return *record;
+}
+
+namespace {
+
+Result<VolumeRecord*, PoolError> ready_record(VolumeTable& volumes, const std::string& name) {
+  VolumeRecord* const record = volumes.find(name);
+  if (record != nullptr && record->ready) return record;
+  return PoolError{Kind::image_missing, "the pool has no volume " + name};
+}
+
+}  // namespace
+
+Result<bool, PoolError> Pool::plan_reservations(VolumeTable& volumes, const std::string& name,
+                                                const KeptReservations& reservations) {
+  TRY(VolumeRecord* const record, ready_record(volumes, name));
+  if (record->reservations == reservations) return false;
+  record->reservations = reservations;
+  CHECK(valid(*record));
+  if (count_registrants(volumes) > VolumeTable::most_registrants) {
+    return PoolError{Kind::no_space, "the pool has no room for more registrants of its volumes"};
+  }
+  return true;
+}
+
+Result<bool, PoolError> Pool::plan_write_protection(VolumeTable& volumes, const std::string& name,
+                                                    bool write_protected) {
+  TRY(VolumeRecord* const record, ready_record(volumes, name));
+  return std::exchange(record->write_protected, write_protected) != write_protected;
 }
 
 PoolError Pool::no_such_volume(const std::string& name, const Uuid& uuid) const {

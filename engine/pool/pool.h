@@ -123,6 +123,12 @@ class Pool {
   // What of the volume is lost from now on; durable on return. Errors: image_missing, io.
   [[nodiscard]] virtual Result<void, PoolError> set_lost(const std::string& name,
                                                          const LostRanges& lost) = 0;
+  // Who may use the volume, across restarts; whether it may be written. As set_lost(), and no_space
+  // where no more registrants fit.
+  [[nodiscard]] virtual Result<void, PoolError> set_reservations(
+      const std::string& name, const KeptReservations& reservations) = 0;
+  [[nodiscard]] virtual Result<void, PoolError> set_write_protected(const std::string& name,
+                                                                    bool write_protected) = 0;
 
  protected:
   // Puts `bindings` into `volumes`; the answers that bind() gives if that becomes durable.
@@ -133,6 +139,12 @@ class Pool {
                                                             const std::string& name,
                                                             const Uuid& uuid,
                                                             const std::string& to) const;
+  // Changes one record of `volumes`. False: it says so already. Errors: image_missing, no_space.
+  [[nodiscard]] static Result<bool, PoolError> plan_reservations(
+      VolumeTable& volumes, const std::string& name, const KeptReservations& reservations);
+  [[nodiscard]] static Result<bool, PoolError> plan_write_protection(VolumeTable& volumes,
+                                                                     const std::string& name,
+                                                                     bool write_protected);
   [[nodiscard]] PoolError no_such_volume(const std::string& name, const Uuid& uuid) const;
   // Why a volume of the table that somebody asks for by name and UUID cannot be destroyed.
   [[nodiscard]] static Result<void, PoolError> may_be_destroyed(const VolumeRecord& volume);

@@ -10,6 +10,7 @@
 #include "engine/foundation/check.h"
 #include "engine/foundation/guard.h"
 #include "engine/pool/checked_struct.h"
+#include "engine/pool/registrant_entries.h"
 
 namespace engine {
 namespace {
@@ -95,6 +96,8 @@ format::VolumeEntry encode_entry(const VolumeRecord& record) {
   entry.cache_epoch = record.cache.epoch;
   entry.cache_state = static_cast<std::uint32_t>(record.cache.state);
   encode_lost(record.lost, entry);
+  encode_reservations(record.reservations, entry);
+  if (record.write_protected) entry.flags = entry.flags | format::flag_write_protected;
   entry.name_length = static_cast<std::uint16_t>(record.name.size());
   entry.image_length = static_cast<std::uint16_t>(record.image.size());
   std::copy(record.name.begin(), record.name.end(), entry.name.begin());
@@ -118,6 +121,11 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
   if (entry.cache_state > static_cast<std::uint32_t>(format::CacheBindingState::dirty)) {
     return unsupported_table("has a cache binding in state " + std::to_string(entry.cache_state));
   }
+  constexpr std::uint32_t known_flags =
+      format::flag_reservations_persist | format::flag_write_protected;
+  if ((entry.flags & ~known_flags) != 0) {
+    return unsupported_table("has a volume with flags " + std::to_string(entry.flags));
+  }
   const auto name = text_of(entry.name, entry.name_length);
   const auto image = text_of(entry.image, entry.image_length);
   if (!name || !image) return volume_table_damaged("a name is too long");
@@ -137,9 +145,29 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
                 .epoch = entry.cache_epoch,
                 .state = static_cast<format::CacheBindingState>(entry.cache_state.value())},
       .lost = *lost,
-      .provisioning = provisioning};
-  if (!valid(record)) return volume_table_damaged("an entry has impossible values");
+      .provisioning = provisioning,
+      .reservations = decode_reservations(entry),
+      .write_protected = (entry.flags & format::flag_write_protected) != 0};
   return record;
+}
+
+// Those of each volume stand together, in the order of the volumes; `counts` as the entries say.
+Result<void, PoolError> read_registrants(ByteReader& reader,
+                                         const std::vector<std::uint32_t>& counts,
+                                         std::vector<VolumeRecord>& records) {
+  for (std::size_t volume = 0; volume < counts.size(); ++volume) {
+    for (std::uint32_t at = 0; at < counts[volume]; ++at) {
+      const auto entry = reader.read<format::RegistrantEntry>();
+      if (!entry || entry->volume != volume) {
+        return volume_table_damaged("registrants are missing, or not in order");
+      }
+      auto registrant = decode_registrant(*entry);
+      if (!registrant) return volume_table_damaged("a registrant is rotten or impossible");
+      records[volume].reservations.registrants.push_back(std::move(*registrant));
+    }
+  }
+  if (reader.remaining() != 0) return volume_table_damaged("somebody else's registrants are there");
+  return boost::outcome_v2::success();
 }
 
 // Who does not know what these say must not serve the images.
@@ -148,6 +176,8 @@ std::uint64_t features_of(const VolumeTable& table) {
   for (const VolumeRecord& record : table.records) {
     if (record.cache.epoch != 0) features |= format::feature_cache_bindings;
     if (!record.lost.empty()) features |= format::feature_lost_ranges;
+    if (record.reservations.persists) features |= format::feature_reservations;
+    if (record.write_protected) features |= format::feature_write_protection;
   }
   return features;
 }
@@ -187,13 +217,14 @@ bool valid(const VolumeRecord& record) {
          !record.uuid.is_nil() && (block == 512 || block == 4096) && record.size.value != 0 &&
          record.size.value % block == 0 && record.configured <= record.size &&
          is_possible(record.cache) && !(record.ready && record.destroying) &&
-         record.lost.end().value <= record.size.value / 512 &&
+         record.lost.end().value <= record.size.value / 512 && valid(record.reservations) &&
          record.size.value <=
              static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) / 2;
 }
 
 std::vector<std::byte> encode(const VolumeTable& table) {
-  CHECK(table.records.size() <= VolumeTable::most_records);
+  CHECK(table.records.size() <= VolumeTable::most_records &&
+        count_registrants(table) <= VolumeTable::most_registrants);
   format::VolumeTableHeader header{};
   header.magic = format::volume_table_magic;
   header.version = format::pool_format_version;
@@ -202,12 +233,23 @@ std::vector<std::byte> encode(const VolumeTable& table) {
   header.entries = static_cast<std::uint32_t>(table.records.size());
   header.entry_bytes = sizeof(format::VolumeEntry);
   header.features.incompatible = features_of(table);
+  header.registrants = static_cast<std::uint32_t>(count_registrants(table));
   seal(header);
   std::vector<std::byte> bytes;
-  bytes.reserve(sizeof(header) + table.records.size() * sizeof(format::VolumeEntry));
+  bytes.reserve(sizeof(header) + table.records.size() * sizeof(format::VolumeEntry) +
+                header.registrants * sizeof(format::RegistrantEntry));
   append(bytes, header);
   for (const VolumeRecord& record : table.records) append(bytes, encode_entry(record));
+  for (std::size_t volume = 0; volume < table.records.size(); ++volume) {
+    append_registrants(table.records[volume].reservations, volume, bytes);
+  }
   return bytes;
+}
+
+std::size_t count_registrants(const VolumeTable& table) {
+  std::size_t count = 0;
+  for (const VolumeRecord& record : table.records) count += record.reservations.registrants.size();
+  return count;
 }
 
 Result<VolumeTable, PoolError> decode_volume_table(std::span<const std::byte> bytes) {
@@ -221,29 +263,39 @@ Result<VolumeTable, PoolError> decode_volume_table(std::span<const std::byte> by
   if (header->version != format::pool_format_version) {
     return unsupported_table("has format version " + std::to_string(header->version));
   }
-  if (header->features.read_only != 0 ||
-      (header->features.incompatible &
-       ~(format::feature_cache_bindings | format::feature_lost_ranges)) != 0) {
+  constexpr std::uint64_t known_features =
+      format::feature_cache_bindings | format::feature_lost_ranges | format::feature_reservations |
+      format::feature_write_protection;
+  if (header->features.read_only != 0 || (header->features.incompatible & ~known_features) != 0) {
     return unsupported_table("asks for features");
   }
   if (header->entry_bytes != sizeof(format::VolumeEntry) ||
-      header->entries > VolumeTable::most_records) {
+      header->entries > VolumeTable::most_records ||
+      header->registrants > VolumeTable::most_registrants) {
     return volume_table_damaged("its dimensions are impossible");
   }
-  if (reader.remaining() != header->entries * sizeof(format::VolumeEntry)) {
+  if (reader.remaining() != header->entries * sizeof(format::VolumeEntry) +
+                                header->registrants * sizeof(format::RegistrantEntry)) {
     return volume_table_damaged("its length does not match its number of entries");
   }
   VolumeTable table{.pool_uuid = {header->pool_uuid}, .sequence = header->sequence, .records = {}};
   std::set<std::string> names;
   std::set<std::string> images;
   std::set<Uuid> uuids;
-  while (const auto entry = reader.read<format::VolumeEntry>()) {
-    TRY(auto record, decode_entry(*entry));
+  std::vector<std::uint32_t> registrants;
+  for (std::uint32_t at = 0; at < header->entries; ++at) {
+    const auto entry = *reader.read<format::VolumeEntry>();
+    TRY(auto record, decode_entry(entry));
+    registrants.push_back(entry.registrants);
     if (!names.insert(record.name).second || !images.insert(record.image).second ||
         !uuids.insert(record.uuid).second) {
       return volume_table_damaged("volume \"" + record.name + "\" is there twice");
     }
     table.records.push_back(std::move(record));
+  }
+  TRY(read_registrants(reader, registrants, table.records));
+  for (const VolumeRecord& record : table.records) {
+    if (!valid(record)) return volume_table_damaged("an entry has impossible values");
   }
   if (features_of(table) != header->features.incompatible) {
     return volume_table_damaged("its features do not match its entries");
@@ -253,7 +305,8 @@ Result<VolumeTable, PoolError> decode_volume_table(std::span<const std::byte> by
 
 std::size_t longest_volume_table() {
   return sizeof(format::VolumeTableHeader) +
-         VolumeTable::most_records * sizeof(format::VolumeEntry) + 1;
+         VolumeTable::most_records * sizeof(format::VolumeEntry) +
+         VolumeTable::most_registrants * sizeof(format::RegistrantEntry) + 1;
 }
 
 }  // namespace engine

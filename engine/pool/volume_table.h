@@ -11,6 +11,7 @@
 #include "engine/foundation/units.h"
 #include "engine/foundation/uuid.h"
 #include "engine/pool/cache_binding.h"
+#include "engine/pool/kept_reservations.h"
 #include "engine/pool/lost_ranges.h"
 #include "engine/pool/pool_error.h"
 #include "engine/pool/provisioning.h"
@@ -32,6 +33,8 @@ struct VolumeRecord {
   CacheBinding cache{};
   LostRanges lost{};
   Provisioning provisioning = Provisioning::thick;
+  KeptReservations reservations{};
+  bool write_protected = false;  // as its operator or a host has said: nobody writes it
   friend bool operator==(const VolumeRecord&, const VolumeRecord&) = default;
 };
 
@@ -42,6 +45,7 @@ struct VolumeTable {
   std::vector<VolumeRecord> records;
 
   static constexpr std::size_t most_records = 65536;
+  static constexpr std::size_t most_registrants = 65536;  // of all volumes together
   static constexpr std::size_t longest_name = 128;
   static constexpr std::size_t longest_image = 140;
 
@@ -62,6 +66,8 @@ struct VolumeTable {
 [[nodiscard]] bool valid(const VolumeRecord& record);
 
 [[nodiscard]] std::vector<std::byte> encode(const VolumeTable& table);
+// How many registrants all its volumes have.
+[[nodiscard]] std::size_t count_registrants(const VolumeTable& table);
 // Errors: damaged, unsupported.
 [[nodiscard]] Result<VolumeTable, PoolError> decode_volume_table(std::span<const std::byte> bytes);
 // The longest encoding: no more is read of a file.

@@ -82,6 +82,29 @@ void BackedVolume::refuse(const std::string& reason, Finding::About about) {
   changed();
 }
 
+void BackedVolume::learn_reservations(const KeptReservations& reservations) {
+  const std::lock_guard lock(mutex_);
+  if (!reservations_) reservations_ = reservations;
+}
+
+std::optional<KeptReservations> BackedVolume::kept_reservations() const {
+  const std::lock_guard lock(mutex_);
+  return reservations_;
+}
+
+void BackedVolume::keep_reservations(const KeptReservations& reservations, KeepDone done) {
+  if (keeper_ == nullptr) return done(std::string("its pool is not configured"));
+  keeper_->keep_reservations(
+      identity().name, reservations,
+      [this, reservations, done = std::move(done)](const Result<void, std::string>& kept) {
+        if (kept) {
+          const std::lock_guard lock(mutex_);
+          reservations_ = reservations;
+        }
+        done(kept);
+      });
+}
+
 void BackedVolume::go_online(std::unique_ptr<BackingDevice> backing, const Uuid& uuid,
                              BlockCount size, VolumePromise promise) {
   CHECK(state() == VolumeState::late && owned_backing_ == nullptr);

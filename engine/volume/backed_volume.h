@@ -4,10 +4,12 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/volume/engine.h"
+#include "engine/volume/reservation_keeper.h"
 #include "engine/volume/volume.h"
 
 namespace engine {
@@ -36,13 +38,19 @@ class BackedVolume final : public Volume {
   }
   void submit(IoLane& lane, VolumeIo& io) override;
 
+  [[nodiscard]] std::optional<KeptReservations> kept_reservations() const override;
+  void keep_reservations(const KeptReservations& reservations, KeepDone done) override;
+
   // Before the first request.
+  void keep_with(ReservationKeeper& keeper) { keeper_ = &keeper; }
   void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
   // What is known of a volume that is not there: a nil UUID becomes the real one, never another.
   void learn(const Uuid& uuid, BlockCount size);
   void stay_late(const std::string& reason, Finding::About about, bool lacks_cache = false);
   // late -> refused, for good.
   void refuse(const std::string& reason, Finding::About about);
+  // Before it goes online: what its record says. Later ones mean nothing.
+  void learn_reservations(const KeptReservations& reservations);
   // late -> online, with the backing it keeps for life.
   void go_online(std::unique_ptr<BackingDevice> backing, const Uuid& uuid, BlockCount size,
                  VolumePromise promise);
@@ -72,6 +80,7 @@ class BackedVolume final : public Volume {
   std::atomic<std::uint64_t> changes_{0};
   std::atomic<BackingDevice*> backing_{nullptr};
   std::atomic<VolumeObserver*> observer_{nullptr};
+  ReservationKeeper* keeper_ = nullptr;
   const std::uint32_t block_bytes_;
 
   // Guards what follows, and changes of what stands above as atomics for readers without it, so
@@ -81,6 +90,7 @@ class BackedVolume final : public Volume {
   Finding::About reason_about_ = Finding::About::pool_directory;
   bool lacks_cache_ = false;
   VolumePromise promise_;
+  std::optional<KeptReservations> reservations_;
   std::vector<std::unique_ptr<const VolumeIdentity>> identities_;  // readers may hold older ones
   std::unique_ptr<BackingDevice> owned_backing_;
 };

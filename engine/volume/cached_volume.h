@@ -40,6 +40,14 @@ class CachedVolume final : public Volume {
   void submit(IoLane& lane, VolumeIo& io) override;
   [[nodiscard]] PinnedRead read_in_place(IoLane& lane, const ReadInPlace& read) override;
 
+  // Its backing's: with a cache or without.
+  [[nodiscard]] std::optional<KeptReservations> kept_reservations() const override {
+    return backed_.kept_reservations();
+  }
+  void keep_reservations(const KeptReservations& reservations, KeepDone done) override {
+    backed_.keep_reservations(reservations, std::move(done));
+  }
+
   void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
   // Late because of its pool; any thread.
   [[nodiscard]] bool waits_for_backing() const;

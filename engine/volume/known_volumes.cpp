@@ -44,6 +44,8 @@ std::optional<VolumeRecord> KnownVolumes::find(const std::string& name) const {
 void KnownVolumes::remember(const VolumeRecord& record) {
   VolumeRecord next = record;
   next.image = record.name + ".raw";
+  next.reservations = {};  // the pool's to say
+  next.write_protected = false;
   const std::lock_guard lock(mutex_);
   VolumeRecord* known = table_.find(record.name);
   if (known != nullptr && *known == next) return;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 #include "engine/pool/file_pool.h"
 #include "engine/pool/pool_check.h"
 #include "engine/volume/pool_finding.h"
@@ -84,6 +85,7 @@ void PoolKeeper::add(const VolumeSpec& spec, BackedVolume& volume, BackingUser* 
     learn_identity(*slots_.back(), known ? &*known : nullptr);
   }
   volume.observe(this);
+  volume.keep_with(*this);
 }
 
 void PoolKeeper::start() {
@@ -234,7 +236,7 @@ void PoolKeeper::without_lock(std::unique_lock<std::mutex>& lock, const char* wh
 
 void PoolKeeper::run() {
   std::unique_lock lock(mutex_);
-  while (!stopping_ || !binds_.empty() || !losses_.empty()) {
+  while (!stopping_ || !binds_.empty() || !losses_.empty() || !reservations_.empty()) {
     const Instant now = clock_.now();
     if (!spaces_.empty()) {
       const auto requests = std::exchange(spaces_, {});
@@ -245,6 +247,9 @@ void PoolKeeper::run() {
     } else if (!losses_.empty()) {
       const auto requests = std::exchange(losses_, {});
       without_lock(lock, "writing down what is lost", [&] { set_lost_now(requests); });
+    } else if (!reservations_.empty()) {
+      const ReservationRequest request = taken_from(reservations_);
+      without_lock(lock, "writing down reservations", [&] { request.done(keep_now(request)); });
     } else if (!abandons_.empty()) {
       const AbandonRequest request = taken_from(abandons_);
       without_lock(lock, "giving a cache up", [&] { request.done(abandon_now(request)); });
@@ -477,6 +482,7 @@ void PoolKeeper::bring_up_memory(Slot& slot) {
   if (!device) return stay_down(slot, device.error());
   slot.memory = device.value().get();
   // Its contents are new at each start, so it is another volume each time.
+  slot.volume.learn_reservations({});
   slot.volume.go_online(std::move(device.value()), Uuid::random(),
                         blocks_of(slot.spec.size, slot.spec.block_size),
                         promise_of(slot, slot.spec.size));
@@ -526,6 +532,10 @@ void PoolKeeper::bring_up_opened(Slot& slot, const VolumeRecord& record) {
     {
       const std::lock_guard lock(mutex_);
       slot.lossy = lossy.get();
+    }
+    // Who serves it from the next line on knows who may use it.
+    if (GUARD("reservations before their volume")) {
+      slot.volume.learn_reservations(record.reservations);
     }
     slot.volume.go_online(std::move(lossy), record.uuid, blocks, promise);
     if (slot.is_cached) {

@@ -22,6 +22,7 @@
 #include "engine/volume/binding_keeper.h"
 #include "engine/volume/engine.h"
 #include "engine/volume/known_volumes.h"
+#include "engine/volume/reservation_keeper.h"
 #include "engine/volume/retry_pace.h"
 
 namespace engine {
@@ -30,7 +31,10 @@ namespace engine {
 // keeper's own thread, which is the only one that brings volumes of the pool up. Others ask, are
 // told what was last found, and never wait for the disk: a pool that hangs holds up nothing but
 // itself.
-class PoolKeeper final : private VolumeObserver, public BindingKeeper, public LostKeeper {
+class PoolKeeper final : private VolumeObserver,
+                         public BindingKeeper,
+                         public LostKeeper,
+                         public ReservationKeeper {
  public:
   using GrowDone = std::function<void(Result<void, std::string>)>;
   using ArrivalDone = std::function<void(Result<BackingArrival, std::string>)>;
@@ -81,6 +85,9 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   void bind(const std::string& volume, const CacheBinding& binding, BindDone done) override;
   // As bind().
   void set_lost(const std::string& volume, const LostRanges& lost, LostDone done) override;
+  // As bind().
+  void keep_reservations(const std::string& volume, const KeptReservations& reservations,
+                         KeepDone done) override;
   // Of a volume that nobody has cached yet, and that is to get a cache. `done`: on the keeper's
   // thread, or in here.
   void find_arrival(const std::string& volume, ArrivalDone done);
@@ -159,6 +166,12 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
     LostDone done;
   };
 
+  struct ReservationRequest {
+    std::string volume;
+    KeptReservations reservations;
+    KeepDone done;
+  };
+
   struct ArrivalRequest {
     std::string volume;
     ArrivalDone done;
@@ -174,8 +187,8 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   [[nodiscard]] Instant next_wake() const;  // under mutex_
   [[nodiscard]] bool is_asked() const {     // the same: somebody waits for an answer
     return !grows_.empty() || !destroys_.empty() || !binds_.empty() || !losses_.empty() ||
-           !renames_.empty() || !adoptions_.empty() || !spaces_.empty() || !abandons_.empty() ||
-           !arrivals_.empty() || !newcomers_.empty();
+           !reservations_.empty() || !renames_.empty() || !adoptions_.empty() || !spaces_.empty() ||
+           !abandons_.empty() || !arrivals_.empty() || !newcomers_.empty();
   }
   void begin(const char* what);  // what the disk is asked for from now on
 
@@ -220,6 +233,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   void ask(std::deque<Request>& queue, Request request);
   void bind_now(const std::deque<BindRequest>& requests);
   void set_lost_now(const std::deque<LostRequest>& requests);
+  [[nodiscard]] Result<void, std::string> keep_now(const ReservationRequest& request);
   [[nodiscard]] Result<BackingArrival, std::string> arrival_now(const std::string& volume);
   void refuse_requests();
   [[nodiscard]] std::shared_ptr<Abandoned> abandon_now(const AbandonRequest& request);
@@ -277,6 +291,7 @@ class PoolKeeper final : private VolumeObserver, public BindingKeeper, public Lo
   std::deque<AdoptRequest> adoptions_;
   std::deque<BindRequest> binds_;
   std::deque<LostRequest> losses_;
+  std::deque<ReservationRequest> reservations_;
   std::deque<AbandonRequest> abandons_;
   std::deque<ArrivalRequest> arrivals_;
   std::deque<MemberRequest> newcomers_;

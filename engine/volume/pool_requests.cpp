@@ -356,4 +356,20 @@ void PoolKeeper::set_lost_now(const std::deque<LostRequest>& requests) {
   }
 }
 
+// ---- who may use it
+
+void PoolKeeper::keep_reservations(const std::string& volume, const KeptReservations& reservations,
+                                   KeepDone done) {
+  ask(reservations_, {.volume = volume, .reservations = reservations, .done = std::move(done)});
+}
+
+Result<void, std::string> PoolKeeper::keep_now(const ReservationRequest& request) {
+  // They last as long as what they are about.
+  if (!is_on_disk()) return success();
+  if (pool_ == nullptr) return is_not_there(request.volume);
+  const auto set = pool_->set_reservations(request.volume, request.reservations);
+  if (!set) return set.error().text;
+  return success();
+}
+
 }  // namespace engine

@@ -3,13 +3,17 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "engine/foundation/piece_sums.h"
+#include "engine/foundation/result.h"
 #include "engine/foundation/units.h"
 #include "engine/foundation/uuid.h"
 #include "engine/media/backing_device.h"
+#include "engine/pool/kept_reservations.h"
 #include "engine/volume/finding.h"
 #include "engine/volume/pinned_read.h"
 
@@ -127,6 +131,19 @@ class Volume {
   // says why if it fails too; without a cache, and while writes wait for space in it, always.
   [[nodiscard]] virtual PinnedRead read_in_place(IoLane& /*lane*/, const ReadInPlace& /*read*/) {
     return {};
+  }
+
+  // What its pool has of reservations, as it was last kept; nullopt while that is not known. Known
+  // before the first request is served. Any thread; takes a lock.
+  [[nodiscard]] virtual std::optional<KeptReservations> kept_reservations() const {
+    return KeptReservations{};
+  }
+  // In the place of what was kept before. `done` runs when that is durable, or cannot be (a
+  // sentence for the operator; then either may be there until the next one is kept); on a thread of
+  // the engine, or in here. One at a time.
+  using KeepDone = std::function<void(Result<void, std::string>)>;
+  virtual void keep_reservations(const KeptReservations& /*reservations*/, KeepDone done) {
+    done(std::string("this volume has no pool that keeps reservations"));
   }
 };
 

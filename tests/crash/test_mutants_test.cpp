@@ -118,6 +118,9 @@ constexpr Mutant mutants[] = {
     // What lies beside the images.
     {"pool label crc", "PoolLabel.EveryFlippedBitIsRefused"},
     {"volume table crc", "VolumeTable.EveryFlippedBitIsRefused"},
+    {"registrant crc", "KeptReservations.EveryTruncationAndEveryFlippedBitIsRefused"},
+    {"reservations before their volume",
+     "KeptReservationsOfAVolume.ReservationsAreThereBeforeTheirVolumeIsServed"},
     {"marker crc", "MarkerFile.AnyFlippedBitLeavesTheOtherSlot"},
     {"journal crc", "JournalFile.NothingIsChangedByOneThatIsDamagedAnywhere"},
     {"journal data crc", "JournalFile.NothingIsChangedByOneThatIsDamagedAnywhere"},

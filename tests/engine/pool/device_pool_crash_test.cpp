@@ -10,6 +10,7 @@
 #include <string>
 
 #include "tests/engine/pool/device_pool_kit.h"
+#include "tests/engine/pool/kept_registrants.h"
 #include "tests/sim/rounds.h"
 
 namespace engine {
@@ -24,6 +25,7 @@ constexpr BlockSize block{4096};
 struct Told {
   std::optional<Uuid> pool;
   bool added = false;
+  bool reserved = false;
   std::map<std::string, VolumeRecord> volumes;
   std::map<Uuid, std::uint64_t> written;  // so many bytes from the first hold pattern_of() it
   std::set<Uuid> destroyed;
@@ -82,6 +84,7 @@ void live(SimDisks& disks, Layout layout, Told& told) {
   if (const VolumeRecord* c = volume_called(pool, "c")) cache = c->cache;
   if (cache.state == format::CacheBindingState::none) cache = attached(cache, pool.uuid(), {});
   cache.state = format::CacheBindingState::dirty;
+  told.reserved = pool.set_reservations("a", kept_reservations(3)).has_value() || told.reserved;
   if (const auto bound = pool.bind("c", cache)) told.volumes["c"] = bound.value();
   if (layout == Layout::linear && pool.shape().member_slices.size() == 2) {
     told.added = pool.add_member(disks.candidate(2), any_content).has_value() || told.added;
@@ -105,6 +108,10 @@ void expect_legal(SimDisks& disks, Layout layout, Told& told, const std::string&
   DevicePool& pool = *opened.value();
   if (told.pool) {
     EXPECT_EQ(pool.uuid(), *told.pool);
+  }
+  if (told.reserved) {
+    ASSERT_NE(volume_called(pool, "a"), nullptr);
+    EXPECT_EQ(volume_called(pool, "a")->reservations, kept_reservations(3));
   }
   if (told.added) {
     EXPECT_EQ(pool.shape().member_slices.size(), 3U);

@@ -183,7 +183,7 @@ ErrorKind kind_of_edited(const Edit& edit) {
 TEST(DeviceTable, NewerFormatsAreUnsupportedNotDamaged) {
   EXPECT_EQ(kind_of_edited([](Parts&) {}), ErrorKind::io) << "as it is";
   EXPECT_EQ(kind_of_edited([](Parts& parts) { parts.header.version = 2; }), ErrorKind::unsupported);
-  EXPECT_EQ(kind_of_edited([](Parts& parts) { parts.header.features.incompatible = 1; }),
+  EXPECT_EQ(kind_of_edited([](Parts& parts) { parts.header.features.incompatible = 2; }),
             ErrorKind::unsupported);
   EXPECT_EQ(kind_of_edited([](Parts& parts) { parts.header.features.read_only = 1; }),
             ErrorKind::unsupported);

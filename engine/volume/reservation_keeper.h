@@ -1,0 +1,25 @@
+// ReservationKeeper: who writes down who may use a volume.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "engine/foundation/result.h"
+#include "engine/pool/kept_reservations.h"
+
+namespace engine {
+
+class ReservationKeeper {
+ public:
+  using KeepDone = std::function<void(Result<void, std::string>)>;
+
+  // Any thread. In the place of what was kept before. `done` runs when it is durable, or cannot be;
+  // on the keeper's thread, or in here.
+  virtual void keep_reservations(const std::string& volume, const KeptReservations& reservations,
+                                 KeepDone done) = 0;
+
+ protected:
+  ~ReservationKeeper() = default;
+};
+
+}  // namespace engine
