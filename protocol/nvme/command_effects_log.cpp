@@ -13,8 +13,14 @@ constexpr AdminOpcode admin_commands[] = {
     AdminOpcode::set_features, AdminOpcode::get_features, AdminOpcode::async_event_request,
     AdminOpcode::keep_alive,
 };
-constexpr IoOpcode reading_commands[] = {IoOpcode::flush, IoOpcode::read, IoOpcode::compare,
-                                         IoOpcode::verify};
+constexpr IoOpcode reading_commands[] = {IoOpcode::flush,
+                                         IoOpcode::read,
+                                         IoOpcode::compare,
+                                         IoOpcode::verify,
+                                         IoOpcode::reservation_register,
+                                         IoOpcode::reservation_report,
+                                         IoOpcode::reservation_acquire,
+                                         IoOpcode::reservation_release};
 constexpr IoOpcode changing_commands[] = {IoOpcode::write, IoOpcode::write_zeroes,
                                           IoOpcode::dataset_management};
 
@@ -46,6 +52,8 @@ bool has_feature(EffectsOf controller, std::uint8_t feature_id) {
     case FeatureId::number_of_queues:
     case FeatureId::timestamp:
     case FeatureId::host_behavior:
+    case FeatureId::reservation_notification_mask:
+    case FeatureId::reservation_persistence:
       return controller == EffectsOf::io_controller;
     case FeatureId::volatile_write_cache:
       return false;

@@ -27,6 +27,8 @@ enum class FeatureId : std::uint8_t {
   keep_alive_timer = 0x0f,
   host_behavior = 0x16,
   host_identifier = 0x81,
+  reservation_notification_mask = 0x82,
+  reservation_persistence = 0x83,
 };
 
 // 0Eh. Both directions.
@@ -82,6 +84,8 @@ inline constexpr std::uint32_t host_identifier_extended = 1;
     case FeatureId::number_of_queues:
     case FeatureId::async_event_configuration:
     case FeatureId::keep_alive_timer:
+    case FeatureId::reservation_notification_mask:
+    case FeatureId::reservation_persistence:
       break;
   }
   return {0};

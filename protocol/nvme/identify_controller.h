@@ -31,6 +31,7 @@ inline constexpr std::uint16_t dataset_management = 1 << 2;
 inline constexpr std::uint16_t write_zeroes = 1 << 3;
 inline constexpr std::uint16_t save_and_select =
     1 << 4;  // SV and SEL are looked at; nothing is saveable
+inline constexpr std::uint16_t reservations = 1 << 5;
 inline constexpr std::uint16_t timestamp = 1 << 6;
 inline constexpr std::uint16_t verify = 1 << 7;
 }  // namespace oncs_bit
@@ -215,7 +216,7 @@ struct ControllerIdentity {
   std::uint8_t ana_transition_seconds = 10;  // ANATT; not 0
   std::uint16_t optional_commands = oncs_bit::compare | oncs_bit::dataset_management |
                                     oncs_bit::write_zeroes | oncs_bit::save_and_select |
-                                    oncs_bit::timestamp | oncs_bit::verify;
+                                    oncs_bit::reservations | oncs_bit::timestamp | oncs_bit::verify;
   std::uint8_t ana_capabilities = anacap_bit::optimized | anacap_bit::non_optimized |
                                   anacap_bit::inaccessible | anacap_bit::persistent_loss |
                                   anacap_bit::change | anacap_bit::group_id_never_changes;

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include "protocol/nvme/reservation.h"
+
 namespace protocol::nvme {
 
 namespace {
@@ -31,6 +33,7 @@ IdentifyNamespacePage build_identify_namespace(const NamespaceIdentity& identity
   page.nuse = std::min(identity.used, identity.size).value;
   page.nsfeat = identifiers_never_reused | optimal_hints_defined;
   page.nmic = identity.shared ? attachable_to_many : std::uint8_t{0};
+  page.rescap = every_reservation;
   page.dlfeat = static_cast<std::uint8_t>(
       (identity.deallocated_reads_zero ? reads_zero_after_deallocate : 0) |
       (identity.write_zeroes_deallocates ? write_zeroes_may_deallocate : 0));
@@ -52,6 +55,7 @@ IdentifyIndependentNamespacePage build_identify_independent_namespace(
   IdentifyIndependentNamespacePage page{};
   page.nsfeat = identifiers_never_reused | no_write_cache;
   page.nmic = identity.shared ? attachable_to_many : std::uint8_t{0};
+  page.rescap = every_reservation;
   page.anagrpid = identity.ana_group;
   page.nsattr = identity.write_protected ? currently_write_protected : std::uint8_t{0};
   page.nstat = identity.ready ? namespace_ready : std::uint8_t{0};

@@ -42,6 +42,12 @@ Parsed<IoCommand> parse_dataset_management(const SubmissionEntry& entry) {
                                      .data = data}};
 }
 
+template <class Command>
+Parsed<IoCommand> as_io_command(const Parsed<Command>& parsed) {
+  if (!parsed) return parsed.error();
+  return IoCommand{parsed.value()};
+}
+
 }  // namespace
 
 Refusal detail::refused_control_bits(std::uint32_t cdw12) {
@@ -67,6 +73,10 @@ Parsed<IoCommand> detail::parse_less_common(const SubmissionEntry& entry) {
     case IoOpcode::write_zeroes:
     case IoOpcode::dataset_management:
     case IoOpcode::verify:
+    case IoOpcode::reservation_register:
+    case IoOpcode::reservation_report:
+    case IoOpcode::reservation_acquire:
+    case IoOpcode::reservation_release:
       // FUSES is 0: no fused operation is supported.
       if (entry.fuse() != 0) return Refusal{status::invalid_field, at_byte(1)};
       break;
@@ -86,6 +96,14 @@ Parsed<IoCommand> detail::parse_less_common(const SubmissionEntry& entry) {
       return parse_dataset_management(entry);
     case IoOpcode::verify:
       return parse_verify(entry);
+    case IoOpcode::reservation_register:
+      return as_io_command(parse_reservation_register(entry));
+    case IoOpcode::reservation_report:
+      return as_io_command(parse_reservation_report(entry));
+    case IoOpcode::reservation_acquire:
+      return as_io_command(parse_reservation_acquire(entry));
+    case IoOpcode::reservation_release:
+      return as_io_command(parse_reservation_release(entry));
   }
   return Refusal{status::invalid_opcode, at_byte(0)};
 }
@@ -106,6 +124,14 @@ const char* io_opcode_name(std::uint8_t opcode) {
       return "dataset management";
     case IoOpcode::verify:
       return "verify";
+    case IoOpcode::reservation_register:
+      return "reservation register";
+    case IoOpcode::reservation_report:
+      return "reservation report";
+    case IoOpcode::reservation_acquire:
+      return "reservation acquire";
+    case IoOpcode::reservation_release:
+      return "reservation release";
   }
   return "unknown";
 }

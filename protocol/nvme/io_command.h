@@ -9,6 +9,7 @@
 #include "protocol/nvme/entries.h"
 #include "protocol/nvme/identifiers.h"
 #include "protocol/nvme/refusal.h"
+#include "protocol/nvme/reservation.h"
 #include "protocol/nvme/sgl.h"
 
 namespace protocol::nvme {
@@ -21,6 +22,10 @@ enum class IoOpcode : std::uint8_t {
   write_zeroes = 0x08,
   dataset_management = 0x09,
   verify = 0x0c,
+  reservation_register = 0x0d,
+  reservation_report = 0x0e,
+  reservation_acquire = 0x11,
+  reservation_release = 0x15,
 };
 
 // SLBA and NLB; count is 1..65536. Nothing says yet that the blocks exist.
@@ -78,7 +83,9 @@ struct DatasetManagement {
   DataPointer data{};
 };
 
-using IoCommand = std::variant<Read, Write, Flush, WriteZeroes, DatasetManagement, Compare, Verify>;
+using IoCommand =
+    std::variant<Read, Write, Flush, WriteZeroes, DatasetManagement, Compare, Verify,
+                 ReservationRegister, ReservationReport, ReservationAcquire, ReservationRelease>;
 
 inline constexpr std::uint32_t dataset_range_bytes = 16;
 
@@ -118,7 +125,7 @@ Parsed<IoCommand> parse_less_common(const SubmissionEntry& entry);
 
 // Parses an entry of an I/O queue (opcode 7Fh belongs to parse_fabrics_command and is refused
 // here). The data length is not compared with the block count: that needs the namespace's block
-// size. Refusals: invalid_opcode (Write Uncorrectable, reservations, Copy and all unknown ones),
+// size. Refusals: invalid_opcode (Write Uncorrectable, Copy and all unknown ones),
 // invalid_field (fused operations, PSDT, directives), invalid_protection_information, sgl_*,
 // data_sgl_length_invalid (DSM).
 [[nodiscard]] inline Parsed<IoCommand> parse_io_command(const SubmissionEntry& entry) {

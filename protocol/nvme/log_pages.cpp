@@ -15,6 +15,7 @@ constexpr LogPage io_pages[] = {
     LogPage::command_effects,
     LogPage::ana,
     LogPage::feature_effects,
+    LogPage::reservation_notification,
 };
 constexpr LogPage discovery_pages[] = {
     LogPage::supported_log_pages, LogPage::error_information, LogPage::command_effects,

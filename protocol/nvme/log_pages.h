@@ -21,6 +21,7 @@ enum class LogPage : std::uint8_t {
   ana = 0x0c,
   feature_effects = 0x12,
   discovery = 0x70,
+  reservation_notification = 0x80,
 };
 
 // 00h: for each LID, bit 0 supported, bit 1 index offsets, 31:16 LID specific.

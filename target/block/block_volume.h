@@ -1,9 +1,10 @@
 // BlockVolume: what NVMe namespaces and SCSI LUNs share of one volume: its handle, identity, write
-// order and share of the transfer buffers.
+// order, share of the transfer buffers and reservations.
 #pragma once
 
 #include "engine/volume/volume.h"
 #include "target/block/buffer_share.h"
+#include "target/block/reservations.h"
 #include "target/block/write_order.h"
 
 namespace target::block {
@@ -19,7 +20,7 @@ inline constexpr std::uint32_t preferred_granularity_bytes = 4096;
 // Thread-safe.
 class BlockVolume {
  public:
-  explicit BlockVolume(engine::Volume& volume) : volume_(volume) {}
+  explicit BlockVolume(engine::Volume& volume) : volume_(volume), reservations_(volume) {}
   BlockVolume(const BlockVolume&) = delete;
   BlockVolume& operator=(const BlockVolume&) = delete;
 
@@ -28,11 +29,13 @@ class BlockVolume {
   [[nodiscard]] WriteOrder& write_order() { return write_order_; }
   [[nodiscard]] BufferShare& buffers() { return buffers_; }
   [[nodiscard]] const BufferShare& buffers() const { return buffers_; }
+  [[nodiscard]] Reservations& reservations() { return reservations_; }
 
  private:
   engine::Volume& volume_;
   WriteOrder write_order_;
   BufferShare buffers_;
+  Reservations reservations_;
 };
 
 }  // namespace target::block

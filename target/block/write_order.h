@@ -10,14 +10,9 @@
 #include <span>
 
 #include "engine/foundation/units.h"
+#include "target/block/extent.h"
 
 namespace target::block {
-
-// Blocks from `begin` up to, but without, `end`.
-struct Extent {
-  engine::Lba begin;
-  engine::Lba end;
-};
 
 // A write's place in the order; embedded in the command. Untouched by its owner between enter() and
 // leave().

@@ -246,6 +246,11 @@ void AdminQueue::set_features(CommandPermit permit, const nvme::SetFeatures& com
     }
     data = *found.value();
   }
+  if (static_cast<nvme::FeatureId>(command.feature_id) ==
+          nvme::FeatureId::reservation_persistence &&
+      !controller_->is_discovery()) {
+    return set_reservation_persistence(std::move(permit), command);
+  }
   const auto dword0 = controller_->set_feature(command, data, port_.reactor().clock().now());
   if (!dword0) return refuse(std::move(permit), dword0.error());
   if (static_cast<nvme::FeatureId>(command.feature_id) == nvme::FeatureId::keep_alive_timer) {
@@ -258,6 +263,14 @@ void AdminQueue::get_features(CommandPermit permit, const nvme::GetFeatures& com
                               bool data_is_ready) {
   if (const auto found = check_feature_namespace(command.feature_id, command.nsid); !found) {
     return refuse(std::move(permit), found.error());
+  }
+  const bool is_persistence =
+      static_cast<nvme::FeatureId>(command.feature_id) == nvme::FeatureId::reservation_persistence;
+  if (is_persistence && command.select == nvme::FeatureSelect::current &&
+      !controller_->is_discovery()) {
+    const auto persistence = reservation_persistence(command);
+    if (!persistence) return refuse(std::move(permit), persistence.error());
+    return permit.respond(nvme::status::success, persistence.value());
   }
   const auto reply = controller_->get_feature(command, port_.reactor().clock().now());
   if (!reply) return refuse(std::move(permit), reply.error());

@@ -50,6 +50,11 @@ class AdminQueue {
                     bool data_is_ready);
   void get_features(CommandPermit permit, const protocol::nvme::GetFeatures& command,
                     bool data_is_ready);
+  // Feature 83h, which is the volume's: reservation_feature.cpp.
+  void set_reservation_persistence(CommandPermit permit,
+                                   const protocol::nvme::SetFeatures& command);
+  [[nodiscard]] protocol::nvme::Parsed<std::uint32_t> reservation_persistence(
+      const protocol::nvme::GetFeatures& command) const;
   void request_event(CommandPermit permit);
   void set_property(CommandPermit permit, const protocol::nvme::PropertySet& command);
 

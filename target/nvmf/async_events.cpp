@@ -12,23 +12,24 @@ namespace nvme = protocol::nvme;
 namespace {
 
 struct Definition {
-  std::uint32_t configuration_bit;
+  std::uint32_t configuration_bit;  // 0: always told (reservations have a mask of their own)
   nvme::AsyncEvent event;
 };
 // By AsyncEvents::Kind.
-constexpr std::array<Definition, 4> definitions{{
+constexpr std::array<Definition, 5> definitions{{
     {nvme::event_bit::namespace_attribute, nvme::event::namespace_attribute_changed},
     {nvme::event_bit::ana_change, nvme::event::ana_change},
     {nvme::event_bit::discovery_log_change, nvme::event::discovery_log_change},
     {nvme::critical_warning::temperature, nvme::event::temperature_threshold},
+    {0, nvme::event::reservation_notification},
 }};
 
 }  // namespace
 
 bool AsyncEvents::waiting(std::size_t kind) const {
   const State& state = states_[kind];
-  return (configured_ & definitions[kind].configuration_bit) != 0 && !state.masked &&
-         state.happened > state.shown;
+  const std::uint32_t bit = definitions[kind].configuration_bit;
+  return (bit == 0 || (configured_ & bit) != 0) && !state.masked && state.happened > state.shown;
 }
 
 bool AsyncEvents::waiting() const {

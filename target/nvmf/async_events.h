@@ -19,7 +19,13 @@ namespace target::nvmf {
 // hears of what came between, and no page hides an event that is newer than it.
 class AsyncEvents {
  public:
-  enum class Kind : std::uint8_t { namespace_attribute, ana_change, discovery_log, temperature };
+  enum class Kind : std::uint8_t {
+    namespace_attribute,
+    ana_change,
+    discovery_log,
+    temperature,
+    reservation
+  };
 
   // Feature 0Bh: what the host wants to be told.
   void configure(std::uint32_t event_bits) { configured_ = event_bits; }
@@ -45,7 +51,7 @@ class AsyncEvents {
   void reset();
 
  private:
-  static constexpr std::size_t kinds = 4;
+  static constexpr std::size_t kinds = 5;
   struct State {
     std::uint64_t happened = 0;
     std::uint64_t shown = 0;  // in the newest page that the host has read

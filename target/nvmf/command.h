@@ -4,17 +4,17 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include "engine/foundation/check.h"
 #include "engine/media/buffer_pool.h"
-#include "engine/volume/volume.h"
+#include "engine/volume/pinned_read.h"
 #include "protocol/nvme/entries.h"
 #include "protocol/nvme/status.h"
-#include "target/block/block_volume.h"
-#include "target/block/write_order.h"
+#include "target/block/data_sums.h"
+#include "target/block/volume_request.h"
+#include "target/net/end_reason.h"
+#include "target/net/link_info.h"
 
 namespace target {
 class Reactor;
@@ -23,23 +23,7 @@ class Reactor;
 namespace target::nvmf {
 
 class CommandPort;
-
-// Room for what is known of the checksums of a command's data, kept for the next command.
-class DataSums {
- public:
-  // For so many bytes, of which nothing is known.
-  engine::PieceSums begin(std::uint32_t bytes) {
-    sums_.assign(engine::PieceSums::pieces_of(bytes), {});
-    bytes_ = bytes;
-    return view();
-  }
-  void clear() { (void)begin(0); }
-  [[nodiscard]] engine::PieceSums view() { return {sums_, bytes_}; }
-
- private:
-  std::vector<engine::PieceSum> sums_;
-  std::uint32_t bytes_ = 0;
-};
+struct CommandEra;
 
 // One slot of a queue. The Connection preallocates as many as the queue is deep; nothing is
 // allocated for a command.
@@ -49,16 +33,15 @@ struct Command {
   // none.
   engine::BufferLease buffer;
   std::uint32_t data_bytes = 0;  // how much of `buffer` is the command's
-  DataSums sums;                 // of data that has come, or is to go, with a digest
+  block::DataSums sums;          // of data that has come, or is to go, with a digest
 
-  // The executor's: the request to the volume, and its place among overlapping writes.
-  engine::VolumeIo io;
-  block::OrderedWrite order;
-  // Set before data is asked for: the connection counts the buffer towards what this volume holds.
-  block::BlockVolume* volume = nullptr;
-  void* context = nullptr;       // the executor's pointer back to itself
-  std::uint64_t started_ns = 0;  // when the capsule was decoded, for latency metrics
-  std::uint32_t step = 0;        // progress of commands made of several requests (DSM ranges)
+  // The executor's. Its `volume` is set before data is asked for: the connection counts the buffer
+  // towards what this volume holds.
+  block::VolumeRequest request;
+  void* context = nullptr;        // the executor's pointer back to itself
+  CommandEra* era = nullptr;      // NamespaceUse's, while the volume works on it
+  std::uint64_t started_ns = 0;   // when the capsule was decoded, for latency metrics
+  std::uint32_t data_offset = 0;  // where in `buffer` the data begins that the request is for
 
   CommandPort* port = nullptr;
 };
@@ -103,42 +86,12 @@ class CommandPermit {
   Command* command_;
 };
 
-// Why a connection ended: one line in the log, one label in metrics.
-enum class EndReason : std::uint8_t {
-  closed_by_host,   // TCP FIN, in order
-  connection_lost,  // reset, or the socket failed
-  protocol_error,   // C2HTermReq was sent
-  host_terminated,  // H2CTermReq was received
-  connect_timeout,  // no ICReq or no Connect in time
-  idle_timeout,
-  data_not_taken,      // it kept data of the cache pinned for long, and no buffer was free for it
-  data_unreadable,     // what was being sent lies in memory that has gone bad
-  keep_alive_timeout,  // KATO passed
-  controller_reset,    // CC.EN 1 -> 0, or shutdown finished and the host left
-  disconnected,        // Fabrics Disconnect on this queue
-  refused,             // Connect was refused; the host has been told why
-  removed,             // configuration took it away
-  stopping,            // the daemon ends
-};
-inline constexpr std::size_t end_reason_count = static_cast<std::size_t>(EndReason::stopping) + 1;
-[[nodiscard]] const char* text(EndReason reason);
-
 // Set when Connect has been accepted: from then on the connection is this queue.
 struct QueueBinding {
   std::uint16_t qid = 0;
   std::uint32_t entries = 1;  // SQSIZE + 1
   bool sq_flow_control_disabled =
       false;  // CATTR bit 2: SQHD is not reported; SUCCESS may elide responses
-};
-
-// What the wire of this connection settled on; for logs, status and Connect decisions.
-struct LinkInfo {
-  std::string peer_address;   // "192.0.2.1:51000"
-  std::string local_address;  // "192.0.2.10:4420"
-  std::string listener;       // its name in the configuration
-  bool header_digest = false;
-  bool data_digest = false;
-  const char* security = "none";  // until there is authentication or TLS
 };
 
 // The Connection, as executors see it.

@@ -49,8 +49,7 @@ void CommandSlots::give_back(CommandSlot& slot) {
   slot.state = CommandSlot::State::unused;
   slot.capsule_bytes = 0;
   slot.data_bytes = 0;
-  slot.step = 0;
-  slot.volume = nullptr;
+  slot.request.volume = nullptr;
   --outstanding_;
   if (&slot == &first_ && used_ids_ != nullptr) return;
   slot.next = free_;

@@ -6,13 +6,16 @@
 #include <memory>
 #include <vector>
 
+#include "target/net/host_transfer.h"
+#include "target/net/transfer_buffers.h"
 #include "target/nvmf/command.h"
-#include "target/nvmf/host_transfer.h"
 
 namespace target::nvmf {
 
 // A command and what the connection knows of it.
-struct CommandSlot : Command {
+struct CommandSlot : Command, BufferHolder {
+  CommandSlot() : BufferHolder(buffer, request.volume) {}
+
   enum class State : std::uint8_t {
     unused,
     capsule,    // its in-capsule data is arriving, or waits for a buffer
@@ -25,12 +28,7 @@ struct CommandSlot : Command {
   std::uint16_t index = 0;           // of this slot; part of the transfer tag
   std::uint32_t capsule_bytes = 0;   // in-capsule data in `buffer`
   std::uint32_t transfer_bytes = 0;  // waiting, receiving: what the executor asked for
-  // How the connection counts the lease: its length, towards which volume, and whether it is still
-  // the host on whom it depends, or that volume.
-  std::size_t held_bytes = 0;
-  block::BlockVolume* held_for = nullptr;
-  bool with_volume = false;
-  CommandSlot* next = nullptr;  // in the free list, or among the waiting
+  CommandSlot* next = nullptr;       // in the free list
   HostTransfer transfer;
 };
 

@@ -42,8 +42,10 @@ Controller::Controller(std::shared_ptr<Subsystem> subsystem, nvme::ControllerId 
       id_(id),
       association_(std::move(association)),
       admin_(std::move(admin)),
+      party_(block::PartyId::nvme_host(association_.host_id)),
       properties_(capabilities_of(*subsystem_)),
-      features_(settings_of(*subsystem_, association_)) {
+      features_(settings_of(*subsystem_, association_)),
+      watch_(*this) {
   events_.configure(features_.event_bits());
 }
 
@@ -139,6 +141,7 @@ nvme::Parsed<Properties::Effect> Controller::set_property(const nvme::PropertySe
       events_.reset();
       events_.configure(features_.event_bits());
       changed_.clear();
+      reservations_.clear();
     }
     return done;
   }();
@@ -217,6 +220,30 @@ void Controller::discovery_log_is(std::uint64_t generation) {
     }
   }
   if (tell) tell_admin();
+}
+
+void Controller::reservation_changed(std::uint32_t nsid,
+                                     nvme::ReservationNotification notification) noexcept {
+  bool tell = false;
+  {
+    const Guard guard(mutex_);
+    if (ended_.load(std::memory_order_relaxed) || !properties_.ready()) return;
+    if ((features_.reservation_mask(nsid) & nvme::mask_bit(notification)) != 0) return;
+    reservations_.add(nsid, notification);
+    tell = events_.raise(AsyncEvents::Kind::reservation);
+  }
+  if (tell) tell_admin();
+}
+
+std::vector<std::byte> Controller::reservation_page(bool clears) {
+  const Guard guard(mutex_);
+  auto page = reservations_.page();
+  if (!clears) return page;
+  reservations_.take();
+  events_.settle(AsyncEvents::Kind::reservation);
+  // Each notification is an event of its own.
+  if (!reservations_.empty()) (void)events_.raise(AsyncEvents::Kind::reservation);
+  return page;
 }
 
 std::optional<nvme::AsyncEvent> Controller::take_event() {

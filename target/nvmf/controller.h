@@ -21,6 +21,7 @@
 #include "target/nvmf/io_queue.h"
 #include "target/nvmf/namespace_table.h"
 #include "target/nvmf/properties.h"
+#include "target/nvmf/reservation_watch.h"
 #include "target/nvmf/session_handle.h"
 #include "target/nvmf/target_status.h"
 
@@ -54,6 +55,8 @@ class Controller {
   [[nodiscard]] protocol::nvme::ControllerId id() const { return id_; }
   [[nodiscard]] const Association& association() const { return association_; }
   [[nodiscard]] bool is_discovery() const;
+  // Its host, among those that reserve volumes.
+  [[nodiscard]] const block::PartyId& party() const { return party_; }
 
   // For I/O commands.
   [[nodiscard]] bool ready() const { return serving() != 0; }
@@ -124,7 +127,16 @@ class Controller {
   // The discovery log of this generation, which may be older than what there is now.
   void discovery_log_read(std::uint64_t generation);
 
+  // Of a namespace that its host uses: what becomes of reservations there is told it from now on.
+  void watch_reservations(Namespace& space) { watch_.watch(space, party_); }
+  // Under the lock of the volume's reservations.
+  void reservation_changed(std::uint32_t nsid,
+                           protocol::nvme::ReservationNotification notification) noexcept;
+
   // Log pages that are the controller's own.
+
+  // 80h; `clears`: the host reads it without Retain Asynchronous Event.
+  [[nodiscard]] std::vector<std::byte> reservation_page(bool clears);
 
   [[nodiscard]] std::vector<std::byte> error_page() const;
   [[nodiscard]] std::uint64_t error_count() const;
@@ -156,6 +168,7 @@ class Controller {
   const protocol::nvme::ControllerId id_;
   const Association association_;
   const std::shared_ptr<SessionHandle> admin_;
+  const block::PartyId party_;
 
   std::atomic<std::uint64_t> serving_{0};
   std::atomic<bool> ended_{false};
@@ -164,18 +177,21 @@ class Controller {
   std::atomic<std::uint64_t> busy_ms_{0};
   IoCounters counters_;
 
-  // Guards everything below. After Subsystem::mutex_; before it nothing but a reactor's queue of
-  // posted functions is locked.
+  // Guards everything below but `watch_`. After Subsystem::mutex_ and those of reservations; before
+  // it nothing but a reactor's queue of posted functions is locked.
   mutable std::mutex mutex_;
   Properties properties_;
   FeatureValues features_;
   AsyncEvents events_;
+  ReservationLog reservations_;
   ErrorLog errors_;
   std::set<std::uint32_t> changed_;
   bool discovery_known_ = false;
   Queues queues_;  // I/O queues by QID; of the enable in force
   std::uint64_t enables_ = 0;
   std::size_t most_queues_ = 0;
+
+  ReservationWatch watch_;  // last: what it tells comes to all the rest
 };
 
 }  // namespace target::nvmf

@@ -5,6 +5,7 @@
 
 #include "protocol/nvme/discovery_log.h"
 #include "protocol/nvme/nqn.h"
+#include "target/net/ip_network.h"
 #include "target/nvmf/limits.h"
 
 namespace target::nvmf {
@@ -18,26 +19,10 @@ struct ReachedAddress {
   std::string_view text;  // without port, brackets and zone
 };
 
-// nullopt for a text that is no address with a port.
-std::optional<ReachedAddress> parse_local_address(std::string_view text) {
-  const auto colon = text.rfind(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  std::string_view host = text.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  host = host.substr(0, host.find('%'));
-  constexpr std::string_view mapped = "::ffff:";
-  if (host.starts_with(mapped) && host.find('.') != std::string_view::npos) {
-    host.remove_prefix(mapped.size());
-  }
-  if (host.empty()) return std::nullopt;
-  const bool is_ipv6 = host.find(':') != std::string_view::npos;
-  return ReachedAddress{is_ipv6 ? nvme::AddressFamily::ipv6 : nvme::AddressFamily::ipv4, host};
-}
-
 // Where a host finds this listener; nullopt if that cannot be told (a wildcard of the other
 // family).
 std::optional<ReachedAddress> address_of(const ListenerOptions& listener,
-                                         const std::optional<ReachedAddress>& reached) {
+                                         const std::optional<IpAddress>& reached) {
   if (!listener.address.empty()) {
     const bool is_ipv6 = listener.family == ListenerOptions::Family::ipv6;
     return ReachedAddress{is_ipv6 ? nvme::AddressFamily::ipv6 : nvme::AddressFamily::ipv4,
@@ -45,9 +30,10 @@ std::optional<ReachedAddress> address_of(const ListenerOptions& listener,
   }
   if (!reached) return std::nullopt;
   const bool fits = listener.family == ListenerOptions::Family::any ||
-                    (listener.family == ListenerOptions::Family::ipv6) ==
-                        (reached->family == nvme::AddressFamily::ipv6);
-  return fits ? reached : std::nullopt;
+                    (listener.family == ListenerOptions::Family::ipv6) == reached->is_ipv6();
+  if (!fits) return std::nullopt;
+  return ReachedAddress{reached->is_ipv6() ? nvme::AddressFamily::ipv6 : nvme::AddressFamily::ipv4,
+                        reached->text()};
 }
 
 }  // namespace
@@ -145,7 +131,7 @@ std::uint64_t Directory::generation_for(std::string_view host_nqn) const {
 
 std::vector<std::byte> Directory::discovery_log(std::string_view host_nqn,
                                                 std::string_view local_address) const {
-  const auto reached = parse_local_address(local_address);
+  const auto reached = IpAddress::of_endpoint(local_address);
   std::vector<nvme::DiscoveryRecord> records;
   const auto append = [&](const Port& port, nvme::SubsystemType type, std::string_view nqn,
                           std::uint16_t flags) {

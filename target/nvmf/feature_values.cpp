@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/foundation/byte_cursor.h"
+#include "protocol/nvme/reservation.h"
 #include "target/nvmf/keep_alive.h"
 
 namespace target::nvmf {
@@ -64,7 +65,10 @@ nvme::EffectsOf FeatureValues::kind() const {
 }
 
 bool FeatureValues::is_namespace_specific(std::uint8_t feature_id) {
-  return static_cast<FeatureId>(feature_id) == FeatureId::error_recovery;
+  const auto feature = static_cast<FeatureId>(feature_id);
+  return feature == FeatureId::error_recovery ||
+         feature == FeatureId::reservation_notification_mask ||
+         feature == FeatureId::reservation_persistence;
 }
 
 bool FeatureValues::temperature_warning() const {
@@ -130,10 +134,27 @@ Parsed<std::uint32_t> FeatureValues::set(const nvme::SetFeatures& command,
     }
     case FeatureId::host_identifier:  // Connect has set it (Base 2.1, "Host Identifier")
       return Refusal{nvme::status::command_sequence_error, nvme::at_dword(10)};
+    case FeatureId::reservation_notification_mask: {
+      TRY(set_reservation_mask(nsid, dword11));
+      return 0U;
+    }
+    case FeatureId::reservation_persistence:  // the volume's: see AdminQueue
     case FeatureId::volatile_write_cache:
       break;
   }
   return Refusal{nvme::status::invalid_field, nvme::at_dword(10)};
+}
+
+Parsed<void> FeatureValues::set_reservation_mask(std::uint32_t nsid, std::uint32_t dword11) {
+  if (nsid == 0) return Refusal{nvme::status::invalid_namespace, nvme::at_byte(4)};
+  const std::uint32_t mask = dword11 & nvme::reservation_mask_bits;
+  if (nsid == broadcast) {
+    values_.reservation_mask = mask;
+    values_.reservation_mask_of.clear();
+  } else {
+    values_.reservation_mask_of[nsid] = mask;
+  }
+  return engine::success();
 }
 
 Parsed<void> FeatureValues::set_temperature(std::uint32_t dword11) {
@@ -222,6 +243,17 @@ Parsed<FeatureReply> FeatureValues::read(const Values& values, const nvme::GetFe
       // The short form cannot hold what a Fabrics host has (Base 2.1, "Host Identifier").
       if ((command.dword11 & nvme::host_identifier_extended) == 0) return bad_dword11();
       return FeatureReply{0, copy_of(settings_.host_id)};
+    case FeatureId::reservation_notification_mask: {
+      const std::uint32_t nsid = command.nsid.value;
+      if (nsid == 0 || nsid == broadcast) {
+        return Refusal{nvme::status::invalid_namespace, nvme::at_byte(4)};
+      }
+      const auto own = values.reservation_mask_of.find(nsid);
+      return number(own != values.reservation_mask_of.end() ? own->second
+                                                            : values.reservation_mask);
+    }
+    case FeatureId::reservation_persistence:
+      return number(0);  // what it is by default; what it is now AdminQueue knows
     case FeatureId::volatile_write_cache:
       break;
   }

@@ -52,6 +52,11 @@ class FeatureValues {
   [[nodiscard]] std::uint32_t event_bits() const { return values_.event_bits; }
   // I/O queues the host may connect: qid 1 .. this.
   [[nodiscard]] std::uint32_t granted_queues() const { return values_.granted_queues; }
+  // 82h: notifications of reservations there that the host does not want.
+  [[nodiscard]] std::uint32_t reservation_mask(std::uint32_t nsid) const {
+    const auto own = values_.reservation_mask_of.find(nsid);
+    return own != values_.reservation_mask_of.end() ? own->second : values_.reservation_mask;
+  }
   // The host honours Command Retry Delays (ACRE).
   [[nodiscard]] bool delays_retries() const {
     return values_.host_behavior.advanced_command_retry != 0;
@@ -65,8 +70,10 @@ class FeatureValues {
     std::uint8_t workload_hint = 0;
     std::uint16_t over_temperature = warning_temperature_kelvin;
     std::uint16_t under_temperature = 0;
-    std::uint32_t error_recovery = 0;                          // of namespaces not in the map
-    std::map<std::uint32_t, std::uint32_t> error_recovery_of;  // by NSID
+    std::uint32_t error_recovery = 0;                            // of namespaces not in the map
+    std::map<std::uint32_t, std::uint32_t> error_recovery_of;    // by NSID
+    std::uint32_t reservation_mask = 0;                          // as error_recovery
+    std::map<std::uint32_t, std::uint32_t> reservation_mask_of;  // by NSID
     std::uint32_t granted_queues = 0;
     std::uint32_t event_bits = 0;
     std::uint32_t keep_alive_ms = 0;
@@ -77,6 +84,8 @@ class FeatureValues {
     protocol::nvme::HostBehaviorData host_behavior{};
   };
   [[nodiscard]] Values defaults(engine::Instant now) const;
+  [[nodiscard]] protocol::nvme::Parsed<void> set_reservation_mask(std::uint32_t nsid,
+                                                                  std::uint32_t dword11);
   [[nodiscard]] protocol::nvme::Parsed<void> set_temperature(std::uint32_t dword11);
   [[nodiscard]] protocol::nvme::Parsed<std::uint32_t> set_queues(std::uint32_t dword11,
                                                                  bool has_io_queues);

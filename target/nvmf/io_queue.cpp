@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "protocol/nvme/dataset_management.h"
+#include "target/nvmf/reservation_commands.h"
 #include "target/reactor/reactor.h"
 
 namespace target::nvmf {
@@ -16,11 +17,8 @@ using engine::VolumeIo;
 
 namespace {
 
-Command& command_of(VolumeIo& io) {
-  return *boost::intrusive::get_parent_from_member(&io, &Command::io);
-}
-Command& command_of(block::OrderedWrite& write) {
-  return *boost::intrusive::get_parent_from_member(&write, &Command::order);
+Command& command_of(block::VolumeRequest& request) {
+  return *boost::intrusive::get_parent_from_member(&request, &Command::request);
 }
 
 bool is_write_side(VolumeIo::Kind kind) {
@@ -107,43 +105,10 @@ std::uint32_t transfer_bytes(engine::ByteCount bytes) {
   return static_cast<std::uint32_t>(bytes.value);
 }
 
-// The engine verifies with a buffer of its own, no longer than this.
-constexpr std::uint64_t longest_verify_buffer = 256U << 10;
-
-std::uint64_t verify_buffer_bytes(const Command& command) {
-  return std::min(longest_verify_buffer, (command.io.blocks * block_size(*command.volume)).value);
-}
-
 }  // namespace
 
-// Ascending and disjoint, without the empty ones. Where ranges overlap or touch they are one.
-std::span<const block::Extent> join(std::span<block::Extent> extents) {
-  std::sort(extents.begin(), extents.end(),
-            [](const block::Extent& a, const block::Extent& b) { return a.begin < b.begin; });
-  std::size_t count = 0;
-  for (const block::Extent& extent : extents) {
-    if (extent.begin == extent.end) continue;
-    if (count != 0 && extent.begin <= extents[count - 1].end) {
-      extents[count - 1].end = std::max(extents[count - 1].end, extent.end);
-    } else {
-      extents[count++] = extent;
-    }
-  }
-  return extents.first(count);
-}
-
-// A Compare holds the host's data in the command's buffer and reads the volume's into one of its
-// own.
-struct IoQueue::Compare {
-  Command& command;
-  std::span<std::byte> expected;
-  engine::BufferLease found;
-};
-
 IoQueue::IoQueue(IoQueueOwner& owner, CommandPort& port, std::uint16_t qid)
-    : owner_(owner), port_(port), qid_(qid) {}
-
-IoQueue::~IoQueue() { CHECK(waiting_.empty() && compares_.empty()); }
+    : owner_(owner), port_(port), qid_(qid), requests_(*this, port.reactor()) {}
 
 block::BlockVolume* IoQueue::volume_of(const Command& command) {
   const Namespace* found = owner_.find_namespace(command.entry.nsid);
@@ -177,9 +142,10 @@ void IoQueue::run(CommandPermit permit, bool data_is_ready) {
   const auto reachable = status_of(found->ana_state.load(std::memory_order_acquire));
   if (!reachable.is_success()) return permit.respond(reachable);
 
+  use_ = &use_of(*found);
   command.context = this;
-  command.volume = found->volume;
-  command.io.sums = {};
+  command.request.volume = found->volume;
+  command.request.io.sums = {};
   struct Visitor {
     IoQueue& queue;
     CommandPermit& permit;
@@ -195,8 +161,54 @@ void IoQueue::run(CommandPermit permit, bool data_is_ready) {
     void operator()(const nvme::DatasetManagement& c) {
       queue.run_deallocate(std::move(permit), c, data_is_ready);
     }
+    void operator()(const nvme::ReservationRegister& c) {
+      queue.run_register(std::move(permit), c, data_is_ready);
+    }
+    void operator()(const nvme::ReservationAcquire& c) {
+      queue.run_acquire(std::move(permit), c, data_is_ready);
+    }
+    void operator()(const nvme::ReservationRelease& c) {
+      queue.run_release(std::move(permit), c, data_is_ready);
+    }
+    void operator()(const nvme::ReservationReport& c) {
+      queue.run_report(std::move(permit), c, data_is_ready);
+    }
   };
+  if (const auto access = reservation_access(parsed.value())) {
+    const auto permitted = check_reservations(*access);
+    if (!permitted.is_success()) return refuse(std::move(permit), {permitted});
+  }
   std::visit(Visitor{*this, permit, data_is_ready}, parsed.value());
+}
+
+nvme::Status IoQueue::check_reservations(block::ReservationAccess access) const {
+  switch (use_->path().may(access)) {
+    case block::ReservationVerdict::allowed:
+      return nvme::status::success;
+    case block::ReservationVerdict::conflict:
+      return nvme::status::reservation_conflict;
+    case block::ReservationVerdict::not_known:
+      return later(nvme::status::namespace_not_ready);
+  }
+  return nvme::status::internal_error;
+}
+
+NamespaceUse& IoQueue::use_of(Namespace& space) {
+  if (use_ != nullptr && &use_->space() == &space) [[likely]]
+    return *use_;
+  auto& use = uses_[&space];
+  if (use == nullptr) {
+    use = std::make_shared<NamespaceUse>(space, owner_.party(),
+                                         static_cast<NamespaceUse::Queue&>(*this), port_.reactor());
+    owner_.uses(space);
+  }
+  return *use;
+}
+
+block::VolumeRequest& IoQueue::begin(CommandPermit& permit) {
+  Command& command = permit.park();
+  use_->begin(command);
+  return command.request;
 }
 
 nvme::Status IoQueue::check_range(const block::BlockVolume& volume, nvme::BlockRange blocks) const {
@@ -217,9 +229,9 @@ nvme::Status IoQueue::check_transfer(const block::BlockVolume& volume,
 
 void IoQueue::run_read(CommandPermit permit, const nvme::Read& read, bool data_is_ready) {
   Command& command = permit.command();
-  const auto checked = check_transfer(*command.volume, read.blocks);
+  const auto checked = check_transfer(*command.request.volume, read.blocks);
   if (!checked.is_success()) return refuse(std::move(permit), {checked, nvme::at_dword(10)});
-  const auto bytes = bytes_of(*command.volume, read.blocks);
+  const auto bytes = bytes_of(*command.request.volume, read.blocks);
   if (!data_is_ready) {
     if (const auto fits = nvme::check_data_length(read.data, bytes); !fits) {
       return refuse(std::move(permit), fits.error());
@@ -227,17 +239,17 @@ void IoQueue::run_read(CommandPermit permit, const nvme::Read& read, bool data_i
     if (read_in_place(permit, read, transfer_bytes(bytes))) return;
     return permit.lease_for_host(transfer_bytes(bytes));
   }
-  command.io.kind = VolumeIo::Kind::read;
-  command.io.lba = read.blocks.first;
-  command.io.blocks = read.blocks.count;
-  command.io.data = command.buffer.bytes().first(bytes.value);
-  if (port_.link().data_digest) command.io.sums = command.sums.begin(transfer_bytes(bytes));
-  submit(permit.park());
+  command.request.io.kind = VolumeIo::Kind::read;
+  command.request.io.lba = read.blocks.first;
+  command.request.io.blocks = read.blocks.count;
+  command.request.io.data = command.buffer.bytes().first(bytes.value);
+  if (port_.link().data_digest) command.request.io.sums = command.sums.begin(transfer_bytes(bytes));
+  requests_.submit(begin(permit), &IoQueue::completed);
 }
 
 bool IoQueue::read_in_place(CommandPermit& permit, const nvme::Read& read, std::uint32_t bytes) {
   if (bytes <= largest_copied_read || !permit.may_respond_in_place(bytes)) return false;
-  engine::Volume& volume = permit.command().volume->volume();
+  engine::Volume& volume = permit.command().request.volume->volume();
   auto found =
       volume.read_in_place(port_.reactor().lane(), {.lba = read.blocks.first,
                                                     .blocks = read.blocks.count,
@@ -287,67 +299,60 @@ std::optional<std::span<std::byte>> IoQueue::host_data(CommandPermit& permit,
 
 void IoQueue::run_write(CommandPermit permit, const nvme::Write& write, bool data_is_ready) {
   Command& command = permit.command();
-  const auto checked = check_transfer(*command.volume, write.blocks);
+  const auto checked = check_transfer(*command.request.volume, write.blocks);
   if (!checked.is_success()) return refuse(std::move(permit), {checked, nvme::at_dword(10)});
   const auto data =
-      host_data(permit, write.data, bytes_of(*command.volume, write.blocks), data_is_ready);
+      host_data(permit, write.data, bytes_of(*command.request.volume, write.blocks), data_is_ready);
   if (!data) return;
-  command.io.kind = VolumeIo::Kind::write;
-  command.io.lba = write.blocks.first;
-  command.io.blocks = write.blocks.count;
-  command.io.data = *data;
-  command.io.sums = sums_of(command, *data);
-  submit_ordered(permit.park());
+  command.request.io.kind = VolumeIo::Kind::write;
+  command.request.io.lba = write.blocks.first;
+  command.request.io.blocks = write.blocks.count;
+  command.request.io.data = *data;
+  command.request.io.sums = sums_of(command, *data);
+  requests_.submit_ordered(begin(permit), &IoQueue::completed);
 }
 
 void IoQueue::run_write_zeroes(CommandPermit permit, const nvme::WriteZeroes& zeroes) {
   Command& command = permit.command();
-  const auto checked = check_range(*command.volume, zeroes.blocks);
+  const auto checked = check_range(*command.request.volume, zeroes.blocks);
   if (!checked.is_success()) return refuse(std::move(permit), {checked, nvme::at_dword(10)});
-  command.io.kind = VolumeIo::Kind::write_zeroes;
-  command.io.may_deallocate = zeroes.deallocate;
-  command.io.lba = zeroes.blocks.first;
-  command.io.blocks = zeroes.blocks.count;
-  command.io.data = {};
-  submit_ordered(permit.park());
+  command.request.io.kind = VolumeIo::Kind::write_zeroes;
+  command.request.io.may_deallocate = zeroes.deallocate;
+  command.request.io.lba = zeroes.blocks.first;
+  command.request.io.blocks = zeroes.blocks.count;
+  command.request.io.data = {};
+  requests_.submit_ordered(begin(permit), &IoQueue::completed);
 }
 
 void IoQueue::run_verify(CommandPermit permit, const nvme::Verify& verify) {
   Command& command = permit.command();
-  const auto checked = check_range(*command.volume, verify.blocks);
+  const auto checked = check_range(*command.request.volume, verify.blocks);
   if (!checked.is_success()) return refuse(std::move(permit), {checked, nvme::at_dword(10)});
-  command.io.kind = VolumeIo::Kind::verify;
-  command.io.lba = verify.blocks.first;
-  command.io.blocks = verify.blocks.count;
-  command.io.data = {};
-  block::BufferShare& share = command.volume->buffers();
-  const std::uint64_t needed = verify_buffer_bytes(command);
-  if (!share.admits(needed, buffers().budget())) {
-    return permit.respond(try_later());
-  }
-  share.take(needed, port_.reactor().now());
-  submit(permit.park());
+  command.request.io.kind = VolumeIo::Kind::verify;
+  command.request.io.lba = verify.blocks.first;
+  command.request.io.blocks = verify.blocks.count;
+  command.request.io.data = {};
+  if (requests_.submit_verify(begin(permit), &IoQueue::completed)) return;
+  NamespaceUse::end(command);
+  CommandPermit::resume(command).respond(try_later());
 }
 
 void IoQueue::run_compare(CommandPermit permit, const nvme::Compare& compare, bool data_is_ready) {
   Command& command = permit.command();
-  const auto checked = check_transfer(*command.volume, compare.blocks);
+  const auto checked = check_transfer(*command.request.volume, compare.blocks);
   if (!checked.is_success()) return refuse(std::move(permit), {checked, nvme::at_dword(10)});
-  const auto data =
-      host_data(permit, compare.data, bytes_of(*command.volume, compare.blocks), data_is_ready);
+  const auto data = host_data(permit, compare.data,
+                              bytes_of(*command.request.volume, compare.blocks), data_is_ready);
   if (!data) return;
-  // Waiting for it while holding the first buffer could make Compares wait for each other for ever.
-  block::BufferShare& share = command.volume->buffers();
-  std::optional<engine::BufferLease> found;
-  if (share.admits(data->size(), buffers().budget())) found = buffers().lease({data->size()});
-  if (!found) return permit.respond(try_later());
-  share.take(found->bytes().size(), port_.reactor().now());
-  command.io.kind = VolumeIo::Kind::read;
-  command.io.lba = compare.blocks.first;
-  command.io.blocks = compare.blocks.count;
-  command.io.data = found->bytes().first(data->size());
-  compares_.push_back({command, *data, std::move(*found)});
-  submit(permit.park());
+  // The volume's data goes into a buffer of its own.
+  block::VolumeRequest& request = command.request;
+  if (!requests_.lease_second(request, data->size())) return permit.respond(try_later());
+  command.data_offset = static_cast<std::uint32_t>(data->data() - command.buffer.bytes().data());
+  request.io.kind = VolumeIo::Kind::read;
+  request.io.lba = compare.blocks.first;
+  request.io.blocks = compare.blocks.count;
+  request.io.data = request.second.bytes().first(data->size());
+  requests_.submit(begin(permit), &IoQueue::completed);
 }
 
 void IoQueue::run_deallocate(CommandPermit permit, const nvme::DatasetManagement& management,
@@ -361,14 +366,14 @@ void IoQueue::run_deallocate(CommandPermit permit, const nvme::DatasetManagement
   engine::BlockCount total{};
   for (const nvme::BlockRange range : ranges.value().span()) {
     // All ranges are checked before the first changes anything.
-    const auto checked = check_range(*command.volume, range);
+    const auto checked = check_range(*command.request.volume, range);
     if (!checked.is_success()) return refuse(std::move(permit), {checked});
     total = total + range.count;
-    if (bytes_of(*command.volume, range) > block::largest_zeroing) {  // DMRSL
+    if (bytes_of(*command.request.volume, range) > block::largest_zeroing) {  // DMRSL
       return refuse(std::move(permit), {nvme::status::command_size_limit_exceeded});
     }
   }
-  if (total * block_size(*command.volume) > block::largest_zeroing) {  // DMSL
+  if (total * block_size(*command.request.volume) > block::largest_zeroing) {  // DMSL
     return refuse(std::move(permit), {nvme::status::command_size_limit_exceeded});
   }
   if (!management.deallocate)
@@ -378,89 +383,34 @@ void IoQueue::run_deallocate(CommandPermit permit, const nvme::DatasetManagement
                  [](const nvme::BlockRange& range) {
                    return block::Extent{range.first, range.first + range.count};
                  });
-  const auto extents = join(std::span(list).first(management.range_count));
+  const auto extents = block::join(std::span(list).first(management.range_count));
   if (extents.empty()) return permit.respond(nvme::status::success);
   // What is to be done stays in the command's buffer, in the place of the list: it is no longer.
   static_assert(sizeof(block::Extent) <= nvme::dataset_range_bytes);
   const std::size_t count = extents.size();
   std::memcpy(command.buffer.bytes().data(), extents.data(), count * sizeof(block::Extent));
-  command.order.pieces = {reinterpret_cast<const block::Extent*>(command.buffer.bytes().data()),
-                          count};
-  command.order.begin = command.order.pieces.front().begin;
-  command.order.end = command.order.pieces.back().end;
-  command.io.kind = VolumeIo::Kind::deallocate;
-  command.io.data = {};
-  command.step = 0;
-  enter_order(permit.park());
+  const std::span pieces(reinterpret_cast<const block::Extent*>(command.buffer.bytes().data()),
+                         count);
+  command.request.io.kind = VolumeIo::Kind::deallocate;
+  command.request.io.data = {};
+  requests_.submit_pieces(begin(permit), pieces, &IoQueue::completed);
 }
 
-// All ranges hold their place in the order until the last one is done: a newer write to one of them
-// may not come before it.
-void IoQueue::deallocate_next_range(Command& command) {
-  const block::Extent& extent = command.order.pieces[command.step++];
-  command.io.lba = extent.begin;
-  command.io.blocks = extent.end - extent.begin;
-  submit(command);
-}
-
-engine::BufferPool& IoQueue::buffers() const { return port_.reactor().lane().buffers(); }
-
-void IoQueue::submit(Command& command) {
-  command.io.done = &IoQueue::completed;
-  command.volume->volume().submit(port_.reactor().lane(), command.io);
-}
-
-void IoQueue::submit_ordered(Command& command) {
-  command.order.begin = command.io.lba;
-  command.order.end = command.io.lba + command.io.blocks;
-  command.order.pieces = {};
-  enter_order(command);
-}
-
-void IoQueue::enter_order(Command& command) {
-  command.order.admitted = [](block::OrderedWrite& write) noexcept {
-    Command& waited = command_of(write);
-    auto* queue = static_cast<IoQueue*>(waited.context);
-    queue->port_.reactor().post([queue, &waited] { queue->admitted(waited); });
-  };
-  // Before enter(): another thread may admit it at once, and post.
-  waiting_.push_back(&command);
-  if (!command.volume->write_order().enter(command.order)) return;
-  waiting_.pop_back();
-  start_ordered(command);
-}
-
-void IoQueue::start_ordered(Command& command) {
-  if (command.io.kind == VolumeIo::Kind::deallocate) return deallocate_next_range(command);
-  submit(command);
-}
-
-void IoQueue::admitted(Command& command) {
-  std::erase(waiting_, &command);
-  if (!ended_ && owner_.ready()) return start_ordered(command);
-  command.volume->write_order().leave(command.order);
-  CommandPermit::resume(command).respond(nvme::status::aborted_queue_deleted);
-}
-
-void IoQueue::completed(VolumeIo& io, IoStatus status) noexcept {
-  Command& command = command_of(io);
-  static_cast<IoQueue*>(command.context)->complete(command, status);
+void IoQueue::completed(block::VolumeRequest& request, IoStatus outcome) noexcept {
+  Command& command = command_of(request);
+  static_cast<IoQueue*>(command.context)->complete(command, outcome);
 }
 
 void IoQueue::complete(Command& command, IoStatus outcome) {
-  const auto kind = command.io.kind;
-  const bool more = kind == VolumeIo::Kind::deallocate && outcome == IoStatus::ok &&
-                    command.step < command.order.pieces.size();
-  const bool serving = !ended_ && owner_.ready();
-  if (more && serving) return deallocate_next_range(command);
-  if (is_write_side(kind)) command.volume->write_order().leave(command.order);
-  if (kind == VolumeIo::Kind::verify) {
-    command.volume->buffers().give_back(verify_buffer_bytes(command), port_.reactor().now());
-  }
+  NamespaceUse::end(command);
+  const auto kind = command.request.io.kind;
   auto permit = CommandPermit::resume(command);
   const auto opcode = static_cast<nvme::IoOpcode>(command.entry.opcode);
 
-  const bool differs = opcode == nvme::IoOpcode::compare && !take_compare(command);
+  const bool differs = opcode == nvme::IoOpcode::compare && !finish_compare(command);
+  if (outcome == IoStatus::cancelled && !may_start()) {
+    return permit.respond(nvme::status::aborted_queue_deleted);
+  }
   if (outcome != IoStatus::ok) {
     if (outcome == IoStatus::media_error) {
       owner_.counters().media_errors.fetch_add(1, std::memory_order_relaxed);
@@ -473,21 +423,25 @@ void IoQueue::complete(Command& command, IoStatus outcome) {
   IoCounters& counters = owner_.counters();
   switch (opcode) {
     case nvme::IoOpcode::read:
-      count_read(command.io.data.size());
-      return permit.respond_with_data(static_cast<std::uint32_t>(command.io.data.size()));
+      count_read(command.request.io.data.size());
+      return permit.respond_with_data(static_cast<std::uint32_t>(command.request.io.data.size()));
     case nvme::IoOpcode::compare:  // counts as a read (Base 2.1, SMART: Host Read Commands)
-      count_read(command.io.data.size());
+      count_read(command.request.io.data.size());
       return permit.respond(nvme::status::success);
     case nvme::IoOpcode::write:
       counters.write_commands.fetch_add(1, std::memory_order_relaxed);
-      counters.bytes_written.fetch_add(command.io.data.size(), std::memory_order_relaxed);
+      counters.bytes_written.fetch_add(command.request.io.data.size(), std::memory_order_relaxed);
       return permit.respond(nvme::status::success);
     case nvme::IoOpcode::dataset_management:
-      return permit.respond(more ? nvme::status::aborted_queue_deleted : nvme::status::success);
     case nvme::IoOpcode::flush:
     case nvme::IoOpcode::write_zeroes:
     case nvme::IoOpcode::verify:
       return permit.respond(nvme::status::success);
+    case nvme::IoOpcode::reservation_register:
+    case nvme::IoOpcode::reservation_report:
+    case nvme::IoOpcode::reservation_acquire:
+    case nvme::IoOpcode::reservation_release:
+      break;  // ask nothing of the volume
   }
   permit.respond(nvme::status::internal_error);
 }
@@ -512,40 +466,40 @@ void IoQueue::refuse(CommandPermit permit, const nvme::Refusal& refusal) {
   permit.respond(refusal.status.with_more(), refusal.dword0);
 }
 
-bool IoQueue::take_compare(const Command& command) {
-  const auto it = std::find_if(compares_.begin(), compares_.end(), [&](const Compare& compare) {
-    return &compare.command == &command;
-  });
-  const Compare compare = std::move(*it);
-  compares_.erase(it);
-  command.volume->buffers().give_back(compare.found.bytes().size(), port_.reactor().now());
-  return std::memcmp(compare.expected.data(), compare.found.bytes().data(),
-                     compare.expected.size()) == 0;
+bool IoQueue::finish_compare(Command& command) {
+  block::VolumeRequest& request = command.request;
+  const std::size_t bytes = request.io.data.size();
+  const auto expected = command.buffer.bytes().subspan(command.data_offset, bytes);
+  const bool same = std::memcmp(expected.data(), request.io.data.data(), bytes) == 0;
+  requests_.release_second(request);
+  return same;
 }
 
 void IoQueue::end() {
   ended_ = true;
-  // Those that another thread admits meanwhile have been posted, and find `ended_`.
-  std::vector<Command*> cancelled;
-  for (Command* command : waiting_) {
-    if (command->volume->write_order().cancel(command->order)) cancelled.push_back(command);
-  }
-  for (Command* command : cancelled) {
-    std::erase(waiting_, command);
-    CommandPermit::resume(*command).respond(nvme::status::aborted_queue_deleted);
-  }
+  requests_.end();
 }
 
 bool IoQueue::abort(std::uint16_t cid) {
-  const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const Command* command) {
-    return command->entry.command_id == cid;
-  });
-  if (found == waiting_.end()) return port_.abort_waiting(cid);
-  Command& command = **found;
-  if (!command.volume->write_order().cancel(command.order)) return false;
-  waiting_.erase(found);
-  CommandPermit::resume(command).respond(nvme::status::abort_requested);
+  block::VolumeRequest* found = requests_.find_waiting(
+      [cid](block::VolumeRequest& request) { return command_of(request).entry.command_id == cid; });
+  if (found == nullptr) return port_.abort_waiting(cid);
+  if (!requests_.cancel(*found)) return false;
+  NamespaceUse::end(command_of(*found));
+  CommandPermit::resume(command_of(*found)).respond(nvme::status::abort_requested);
   return true;
+}
+
+void IoQueue::preempted(block::BlockVolume& volume) {
+  // One that is admitted already is under way.
+  block::VolumeRequest* found = nullptr;
+  const auto of_volume = [&volume](block::VolumeRequest& request) {
+    return request.volume == &volume;
+  };
+  while ((found = requests_.find_waiting(of_volume)) != nullptr && requests_.cancel(*found)) {
+    NamespaceUse::end(command_of(*found));
+    CommandPermit::resume(command_of(*found)).respond(nvme::status::aborted_preempted);
+  }
 }
 
 }  // namespace target::nvmf

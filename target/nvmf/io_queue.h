@@ -4,35 +4,19 @@
 
 #include <atomic>
 #include <cstdint>
-#include <list>
+#include <map>
+#include <memory>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "protocol/nvme/io_command.h"
 #include "target/block/block_volume.h"
+#include "target/block/volume_request.h"
 #include "target/nvmf/command.h"
+#include "target/nvmf/namespace.h"
+#include "target/nvmf/namespace_use.h"
 
 namespace target::nvmf {
-
-// ANA states (NVMe Base, Asymmetric Namespace Access); the group of a namespace is its own.
-enum class AnaState : std::uint8_t {
-  optimized = 1,
-  non_optimized = 2,
-  inaccessible = 3,
-  persistent_loss = 4,
-  change = 0xf
-};
-
-// A volume under a namespace identifier of one subsystem. Lives as long as the subsystem's table
-// says; an I/O queue looks it up for each command and keeps the pointer only until the command
-// ends.
-struct Namespace {
-  std::uint32_t nsid = 0;
-  std::uint32_t ana_group = 0;
-  block::BlockVolume* volume = nullptr;
-  std::atomic<AnaState> ana_state{AnaState::optimized};
-};
 
 // Counters of one controller behind SMART (log page 02h); relaxed, any thread.
 struct IoCounters {
@@ -68,6 +52,11 @@ class IoQueueOwner {
   // Traffic for TBKAS (keep-alive by traffic): a relaxed store.
   virtual void note_traffic() = 0;
   [[nodiscard]] virtual IoCounters& counters() = 0;
+  // Who the host is among those that reserve volumes; never changes.
+  [[nodiscard]] virtual const block::PartyId& party() const = 0;
+  // The host has begun to use the namespace by some queue: from now on it is told what becomes of
+  // its reservations.
+  virtual void uses(Namespace& space) = 0;
   // Largest data transfer of one command (MDTS), bytes.
   [[nodiscard]] virtual std::uint32_t largest_transfer_bytes() const = 0;
 
@@ -75,17 +64,15 @@ class IoQueueOwner {
   ~IoQueueOwner() = default;
 };
 
-// One for each I/O connection; reactor thread only, but for what a WriteOrder tells it, which it
-// posts. Lives until every command it was given has been answered.
+// One for each I/O connection; reactor thread only. Lives until every command it was given has been
+// answered.
 //
-// Invariants: a command in the write order is in `waiting_` until it is admitted or cancelled; once
-// `ended_`, nothing is submitted to a volume any more.
-class IoQueue {
+// Invariant: once `ended_`, nothing is submitted to a volume any more.
+class IoQueue final : private block::VolumeRequests::Owner, private NamespaceUse::Queue {
  public:
   IoQueue(IoQueueOwner& owner, CommandPort& port, std::uint16_t qid);
   IoQueue(const IoQueue&) = delete;
   IoQueue& operator=(const IoQueue&) = delete;
-  ~IoQueue();
 
   [[nodiscard]] block::BlockVolume* volume_of(const Command& command);
   // Command Interrupted, with the delay of CRDT1 for hosts that know delays: at once it would
@@ -100,8 +87,6 @@ class IoQueue {
   [[nodiscard]] bool abort(std::uint16_t cid);
 
  private:
-  struct Compare;
-
   // A parsed command meets its namespace. Both are looked up again when the data is there: what was
   // true when the capsule arrived may not be any more.
   void run(CommandPermit permit, bool data_is_ready);
@@ -118,6 +103,23 @@ class IoQueue {
   void run_deallocate(CommandPermit permit, const protocol::nvme::DatasetManagement& management,
                       bool data_is_ready);
 
+  void run_register(CommandPermit permit, const protocol::nvme::ReservationRegister& command,
+                    bool data_is_ready);
+  void run_acquire(CommandPermit permit, const protocol::nvme::ReservationAcquire& command,
+                   bool data_is_ready);
+  void run_release(CommandPermit permit, const protocol::nvme::ReservationRelease& command,
+                   bool data_is_ready);
+  void run_report(CommandPermit permit, const protocol::nvme::ReservationReport& command,
+                  bool data_is_ready);
+  void change_reservations(CommandPermit permit, const block::ReservationChange& change,
+                           std::optional<bool> persist = std::nullopt);
+
+  [[nodiscard]] NamespaceUse& use_of(Namespace& space);
+  // What reservations say to it; the namespace is the one that was looked up for the command.
+  [[nodiscard]] protocol::nvme::Status check_reservations(block::ReservationAccess access) const;
+  // Leaves the command to its volume request.
+  block::VolumeRequest& begin(CommandPermit& permit);
+
   // The command's data from the host, or nullopt: then it has been refused, or R2Ts are on their
   // way.
   [[nodiscard]] std::optional<std::span<std::byte>> host_data(
@@ -128,29 +130,26 @@ class IoQueue {
   [[nodiscard]] protocol::nvme::Status check_transfer(const block::BlockVolume& volume,
                                                       protocol::nvme::BlockRange blocks) const;
 
-  [[nodiscard]] engine::BufferPool& buffers() const;
+  // NamespaceUse::Queue
+  void preempted(block::BlockVolume& volume) override;
 
-  // Requests to the volume. Ordered ones first take their place among overlapping writes.
-  void submit(Command& command);
-  void submit_ordered(Command& command);
-  void enter_order(Command& command);
-  void start_ordered(Command& command);
-  void admitted(Command& command);
-  void deallocate_next_range(Command& command);
-  static void completed(engine::VolumeIo& io, engine::IoStatus status) noexcept;
-  void complete(Command& command, engine::IoStatus status);
+  // VolumeRequests::Owner
+  [[nodiscard]] bool may_start() const override { return !ended_ && owner_.ready(); }
+  static void completed(block::VolumeRequest& request, engine::IoStatus outcome) noexcept;
+  void complete(Command& command, engine::IoStatus outcome);
   void refuse(CommandPermit permit, const protocol::nvme::Refusal& refusal);
   // Of something that passes: trying again at once would fail again.
   [[nodiscard]] protocol::nvme::Status later(protocol::nvme::Status status) const;
   // Ends the Compare of `command`; whether host and volume agree.
-  [[nodiscard]] bool take_compare(const Command& command);
+  [[nodiscard]] bool finish_compare(Command& command);
 
   IoQueueOwner& owner_;
   CommandPort& port_;
   const std::uint16_t qid_;
   bool ended_ = false;
-  std::vector<Command*> waiting_;  // for an overlapping write to end
-  std::list<Compare> compares_;    // each holds a second buffer; rare
+  std::map<const Namespace*, std::shared_ptr<NamespaceUse>> uses_;
+  NamespaceUse* use_ = nullptr;  // of the command that runs, or ran last
+  block::VolumeRequests requests_;
 };
 
 }  // namespace target::nvmf

@@ -125,6 +125,8 @@ Parsed<Page> log_page(Controller& controller, const nvme::GetLogPage& command, b
       return ana_page(controller, (command.log_specific & nvme::ana_groups_only) != 0);
     case LogPage::feature_effects:
       return page_of(nvme::build_feature_effects(effects_of(controller)));
+    case LogPage::reservation_notification:
+      return controller.reservation_page(clears);
     case LogPage::discovery:
       break;  // read through its snapshot
   }

@@ -65,7 +65,7 @@ Session::Session(NvmfTarget& target, CommandPort& port)
       port_(port),
       handle_(std::make_shared<SessionHandle>(*this, port.reactor())) {}
 
-Session::~Session() { handle_->session_ended(); }
+Session::~Session() { handle_->owner_ended(); }
 
 void Session::execute(CommandPermit permit) {
   if (io_) [[likely]] {
@@ -161,7 +161,7 @@ void Session::abort_finished() {
 }
 
 void Session::connection_ended(EndReason reason) {
-  handle_->session_ended();
+  handle_->owner_ended();
   if (!controller_) return;
   log_disconnected(reason);
   if (admin_) return admin_->end(reason);

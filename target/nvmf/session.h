@@ -34,6 +34,8 @@ class IoQueueView final : public IoQueueOwner {
   [[nodiscard]] bool delays_retries() const override { return controller_.delays_retries(); }
   void note_traffic() override { controller_.note_io_traffic(); }
   [[nodiscard]] IoCounters& counters() override { return controller_.counters(); }
+  [[nodiscard]] const block::PartyId& party() const override { return controller_.party(); }
+  void uses(Namespace& space) override { controller_.watch_reservations(space); }
   [[nodiscard]] std::uint32_t largest_transfer_bytes() const override { return largest_transfer_; }
 
  private:

@@ -39,7 +39,7 @@ class NvmfTarget {
   // Every session has ended.
   ~NvmfTarget();
 
-  // What a new connection's commands mean: a ConnectionRegistry::ExecutorFactory. Reactor thread of
+  // What a new connection's commands mean: a Connection::ExecutorFactory. Reactor thread of
   // `port`, before its first byte is read; the target and the port outlive the session.
   [[nodiscard]] std::unique_ptr<CommandExecutor> make_session(CommandPort& port);
 

@@ -50,7 +50,7 @@ TEST(IdentifyController, GoldenIoController) {
   EXPECT_EQ(page.number(513, 1), 0x44u) << "CQES";
   EXPECT_EQ(page.number(514, 2), 1024u) << "MAXCMD";
   EXPECT_EQ(page.number(516, 4), 1024u) << "NN";
-  EXPECT_EQ(page.number(520, 2), 0x00ddu) << "ONCS";
+  EXPECT_EQ(page.number(520, 2), 0x00fdu) << "ONCS";
   EXPECT_EQ(page.number(522, 2), 0u) << "FUSES";
   EXPECT_EQ(page.number(525, 1), 0x06u) << "VWC";
   EXPECT_EQ(page.number(526, 4), 0u) << "AWUN, AWUPF";

@@ -31,7 +31,7 @@ TEST(IdentifyNamespace, GoldenNamespaceOfSmallBlocks) {
   EXPECT_EQ(page.number(26, 1), 0u) << "FLBAS";
   EXPECT_TRUE(page.is_zero(27, 30)) << "no metadata, no protection";
   EXPECT_EQ(page.number(30, 1), 1u) << "NMIC";
-  EXPECT_EQ(page.number(31, 1), 0u) << "RESCAP";
+  EXPECT_EQ(page.number(31, 1), 0xffu) << "RESCAP";
   EXPECT_EQ(page.number(33, 1), 0x09u) << "DLFEAT";
   EXPECT_TRUE(page.is_zero(34, 48)) << "no atomicity beyond a block, no boundaries";
   EXPECT_EQ(page.number(48, 8), 0x200'0000'0000u) << "NVMCAP";

@@ -169,6 +169,10 @@ TEST(IoCommand, UnknownOpcodesAreRefusedWhateverElseTheySay) {
       case 0x08:
       case 0x09:
       case 0x0c:
+      case 0x0d:
+      case 0x0e:
+      case 0x11:
+      case 0x15:
         continue;
       default:
         break;

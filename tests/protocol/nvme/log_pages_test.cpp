@@ -20,7 +20,7 @@ TEST(LogPages, SupportedPagesAreThoseAnswered) {
               has_log_page(io_controller_log_pages(), static_cast<std::uint8_t>(id)) ? 1u : 0u)
         << id;
   }
-  for (const unsigned id : {0x00u, 0x01u, 0x02u, 0x03u, 0x04u, 0x05u, 0x0cu, 0x12u}) {
+  for (const unsigned id : {0x00u, 0x01u, 0x02u, 0x03u, 0x04u, 0x05u, 0x0cu, 0x12u, 0x80u}) {
     EXPECT_EQ(page.number(id * 4, 4), 1u) << id;
   }
   EXPECT_EQ(page.number(0x70 * 4, 4), 0u) << "only discovery controllers have the discovery log";

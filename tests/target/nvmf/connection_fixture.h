@@ -13,11 +13,8 @@
 #include <vector>
 
 #include "target/nvmf/connection.h"
-#include "target/nvmf/connection_registry.h"
 #include "tests/protocol/nvme_tcp/host_pdus.h"
-#include "tests/sim/sim_clock.h"
-#include "tests/sim/sim_stream.h"
-#include "tests/target/nvmf/memory_lane.h"
+#include "tests/target/net/sim_reactor.h"
 
 namespace target::nvmf {
 
@@ -146,7 +143,7 @@ class ScriptedExecutor final : public CommandExecutor {
   }
   void execute(CommandPermit permit) override {
     EXPECT_TRUE(record_->ended.empty());
-    permit.command().volume = volume_of(permit.command());
+    permit.command().request.volume = volume_of(permit.command());
     record_->executed.push_back(permit.command().entry.command_id);
     act(record_->on_execute, std::move(permit));
   }
@@ -165,40 +162,6 @@ class ScriptedExecutor final : public CommandExecutor {
   std::shared_ptr<Record> record_;
 };
 
-// The reactor, its clock and memory; many hosts may share one.
-struct SimReactor {
-  explicit SimReactor(engine::ByteCount memory = engine::ByteCount{64U << 20})
-      : budget(memory),
-        reactor(
-            {}, [this] { return lane(); }, clock),
-        registry(std::make_unique<ConnectionRegistry>(reactor, budget, counters)) {
-    capture_log([this](LogLevel, std::string_view line) { log.emplace_back(line); });
-    CHECK(reactor.attach());
-  }
-  ~SimReactor() {
-    registry->end(EndReason::stopping);
-    for (int i = 0; i < 4; ++i) {
-      reactor.run_turn();
-      clock.advance(1min);
-    }
-    EXPECT_EQ(registry->size(), 0U);
-    registry.reset();
-    reactor.detach();
-    capture_log(nullptr);
-  }
-
-  engine::Result<std::unique_ptr<engine::IoLane>, std::string> lane() {
-    return std::unique_ptr<engine::IoLane>(std::make_unique<MemoryLane>(budget));
-  }
-
-  SimClock clock;
-  engine::MemoryBudget budget;
-  ConnectionCounters counters;
-  std::vector<std::string> log;
-  Reactor reactor;
-  std::unique_ptr<ConnectionRegistry> registry;
-};
-
 // One host and its connection.
 class SimHost {
  public:
@@ -206,10 +169,11 @@ class SimHost {
       : wire(std::make_shared<SimWire>()),
         record(std::make_shared<ScriptedExecutor::Record>()),
         sim_(sim) {
-    sim_.registry->open(std::make_unique<SimStream>(wire), options, [this](CommandPort& opened) {
-      port = &opened;
-      return std::make_unique<ScriptedExecutor>(record);
-    });
+    Connection::open(*sim_.registry, std::make_unique<SimStream>(wire), options,
+                     [this](CommandPort& opened) {
+                       port = &opened;
+                       return std::make_unique<ScriptedExecutor>(record);
+                     });
   }
   ~SimHost() {
     // Nobody is left who could answer: the connection would wait for it for ever.
@@ -226,12 +190,7 @@ class SimHost {
     wire->to_target.insert(wire->to_target.end(), bytes.begin(), bytes.end());
   }
   // Turns until nothing moves any more; time stands still.
-  void run() {
-    for (;;) {
-      const bool notified = notify(*wire);
-      if (!sim_.reactor.run_turn() && !notified) return;
-    }
-  }
+  void run() { sim_.run(*wire); }
   void send_and_run(std::span<const std::byte> bytes) {
     send(bytes);
     run();

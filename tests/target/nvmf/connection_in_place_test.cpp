@@ -1,8 +1,8 @@
 // Reads that are answered from where they lie in the cache.
 #include <deque>
 
+#include "tests/target/net/fake_pins.h"
 #include "tests/target/nvmf/connection_fixture.h"
-#include "tests/target/nvmf/fake_pins.h"
 
 namespace target::nvmf {
 namespace {
@@ -105,7 +105,7 @@ TEST_F(InPlace, WhatTheHostLeavesForTwoSecondsIsCopied) {
 // Who reads all the time, but slowly, as little as who reads nothing.
 TEST_F(InPlace, AHostThatReadsSlowlyKeepsNothingForLongEither) {
   ConnectionOptions patient;
-  patient.stall_timeout = {};
+  patient.limits.stall_timeout = {};
   auto peer = reader({}, patient);
   peer->wire->room = 10'000;
   ask(*peer, 1);
@@ -169,7 +169,7 @@ TEST_F(InPlace, AConnectionThatEndsKeepsNothing) {
 
 TEST_F(InPlace, AHostHasNoMorePinnedThanItMayHaveOfBuffers) {
   ConnectionOptions options;
-  options.output_bound_bytes = 2 * ceiling;
+  options.limits.output_bound_bytes = 2 * ceiling;
   auto peer = reader({}, options);
   peer->wire->room = 1000;
   constexpr std::uint16_t most = ceiling / read_bytes;

@@ -9,7 +9,7 @@ using testing::ElementsAre;
 using ConnectionLimits = ConnectionTest;
 
 TEST_F(ConnectionLimits, HostThatDoesNotReadIsNotReadEither) {
-  SimHost peer(sim, {.listener = "san-a", .output_bound_bytes = 256 * 1024});
+  SimHost peer(sim, {.listener = "san-a", .limits = {.output_bound_bytes = 256 * 1024}});
   peer.initialize();
   peer.connect({.qid = 1, .entries = 64});
   peer.serve_like_memory();
@@ -94,7 +94,7 @@ TEST_F(ConnectionLimits, HostThatStoppedReadingBeforeConnectIsClosedAfterTheStal
 
 // The time-out of Connect still runs when the host begins to owe something: the shorter one counts.
 TEST_F(ConnectionLimits, AShortStallTimeoutCountsRightAfterConnect) {
-  SimHost peer(sim, {.listener = "san-a", .connect_timeout = 10s, .stall_timeout = 1s});
+  SimHost peer(sim, {.listener = "san-a", .connect_timeout = 10s, .limits = {.stall_timeout = 1s}});
   peer.initialize();
   peer.connect();
   const Bytes whole = write_capsule({}, 1, pattern(4096));
@@ -110,7 +110,7 @@ TEST_F(ConnectionLimits, AShortStallTimeoutCountsRightAfterConnect) {
 
 // Memory is there, and yet: what it does not read is not piled up for it.
 TEST_F(ConnectionLimits, OneHostTiesUpNoMoreThanTheCeiling) {
-  SimHost peer(sim, {.listener = "san-a", .buffer_ceiling_bytes = 3U << 20});
+  SimHost peer(sim, {.listener = "san-a", .limits = {.buffer_ceiling_bytes = 3U << 20}});
   peer.initialize();
   peer.connect({.qid = 1, .entries = 64});
   peer.serve_like_memory();

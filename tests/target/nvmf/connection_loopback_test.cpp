@@ -13,10 +13,10 @@
 #include <thread>
 #include <vector>
 
+#include "target/net/connection_registry.h"
 #include "target/net/listener.h"
 #include "target/net/socket_address.h"
 #include "target/net/unique_fd.h"
-#include "target/nvmf/connection_registry.h"
 #include "target/reactor/log.h"
 #include "tests/protocol/nvme_tcp/host_pdus.h"
 #include "tests/target/nvmf/memory_lane.h"
@@ -153,8 +153,8 @@ class ConnectionLoopback : public testing::Test {
     listener = std::make_unique<Listener>(
         ListenerOptions{.name = "san-a", .address = "*", .port = 0},
         std::vector<Reactor*>{&reactor}, [this](Reactor&, std::unique_ptr<ByteStream> stream) {
-          registry->open(std::move(stream), options,
-                         [](CommandPort& p) { return std::make_unique<MemoryExecutor>(p); });
+          Connection::open(*registry, std::move(stream), options,
+                           [](CommandPort& p) { return std::make_unique<MemoryExecutor>(p); });
         });
     CHECK(listener->open());
     const std::string address = listener->status().address;
@@ -275,7 +275,7 @@ TEST_F(ConnectionLoopback, AThousandSilentConnectionsCostLittleAndDisturbNobody)
 
 // The stall timeout counts from the byte that woke the reactor, not from when it fell asleep.
 TEST_F(ConnectionLoopback, HalfAPduAfterALongSilenceIsNotAStall) {
-  options.stall_timeout = 1h;
+  options.limits.stall_timeout = 1h;
   Host peer("127.0.0.1", port);
   peer.connect({});
   await_sleep();

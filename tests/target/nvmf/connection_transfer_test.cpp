@@ -337,8 +337,8 @@ TEST_F(ConnectionTransfer, TheDigestOfAReplyIsMadeOfKnownSums) {
     peer.resume().lease_for_host(6144);
     Command& command = peer.parked();
     std::memcpy(command.buffer.bytes().data(), data.data(), data.size());
-    command.io.sums = command.sums.begin(6144);
-    command.io.sums.note(4096, 2048, engine::crc32c(std::span(data).subspan(4096)));
+    command.request.io.sums = command.sums.begin(6144);
+    command.request.io.sums.note(4096, 2048, engine::crc32c(std::span(data).subspan(4096)));
     if (changed_since) command.buffer.bytes()[5000] ^= std::byte{1};
     peer.resume().respond_with_data(6144);
     peer.run();

@@ -415,11 +415,11 @@ TEST_F(ControllerTest, WhenTheHostIsToldLogAndIoAgreeAlready) {
 }
 
 TEST_F(ControllerTest, AddedNamespaceServesAtOnceAndRemovedOneIsGone) {
+  SettableVolume added("added", uuid_of(3), 4096, 64);
+  block::BlockVolume block(added);
   auto made = admin();
   auto queue = io(1);
   EXPECT_EQ(queue->must(flush(3)).status.code, status::invalid_namespace.code);
-  SettableVolume added("added", uuid_of(3), 4096, 64);
-  block::BlockVolume block(added);
   EXPECT_TRUE(target.add_namespace(subsystem_a, {.nsid = 3, .volume = &block, .hosts = {}}));
   EXPECT_EQ(queue->must(flush(3)).status, status::success);
   EXPECT_TRUE(target.remove_namespace(subsystem_a, 3));

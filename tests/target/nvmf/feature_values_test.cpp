@@ -68,11 +68,27 @@ TEST_F(FeatureValuesTest, NothingIsSaved) {
 }
 
 TEST_F(FeatureValuesTest, UnknownFeaturesAreRefusedEachWay) {
-  for (const unsigned id :
-       {0x00U, 0x03U, 0x06U, 0x08U, 0x0cU, 0x10U, 0x17U, 0x80U, 0x82U, 0x83U, 0x84U, 0xc0U}) {
+  for (const unsigned id : {0x00U, 0x03U, 0x06U, 0x08U, 0x0cU, 0x10U, 0x17U, 0x80U, 0x84U, 0xc0U}) {
     const auto feature = static_cast<FeatureId>(id);
     EXPECT_EQ(made->must(get_feature(feature)).status.code, status::invalid_field.code) << id;
     EXPECT_EQ(made->must(set_feature(feature, 1)).status.code, status::invalid_field.code) << id;
+  }
+}
+
+TEST_F(FeatureValuesTest, ReservationNotificationsAreMaskedByNamespace) {
+  const auto of = [](nvme::SubmissionEntry entry, std::uint32_t nsid) {
+    entry.nsid = nsid;
+    return entry;
+  };
+  const auto feature = FeatureId::reservation_notification_mask;
+  EXPECT_EQ(made->must(of(set_feature(feature, 0xffff'ffff), 1)).status, status::success);
+  EXPECT_EQ(made->must(of(get_feature(feature), 1)).result, 0xeU) << "the bits that there are";
+  EXPECT_EQ(made->must(of(get_feature(feature), 2)).result, 0U);
+  EXPECT_EQ(made->must(of(set_feature(feature, 2), 0xffff'ffff)).status, status::success);
+  EXPECT_EQ(made->must(of(get_feature(feature), 1)).result, 2U);
+  for (const auto bad : {0U, 77U}) {
+    EXPECT_EQ(made->must(of(set_feature(feature, 0), bad)).status.code,
+              status::invalid_namespace.code);
   }
 }
 

@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "engine/volume/volume.h"
-#include "tests/target/nvmf/fake_pins.h"
+#include "tests/target/net/fake_pins.h"
 
 namespace target::nvmf {
 
-class HeldVolume final : public engine::Volume {
+class HeldVolume : public engine::Volume {
  public:
   HeldVolume(engine::BlockSize block_size, std::uint64_t blocks)
       : identity_{"held", engine::Uuid{}, block_size}, bytes_(blocks * block_size.bytes) {}

@@ -70,7 +70,8 @@ TEST_F(IdentifyTest, ControllerPageSaysWhatIsDone) {
   EXPECT_EQ(id.nanagrpid, max_namespaces);
   EXPECT_EQ(id.mnan, max_namespaces);
   EXPECT_GE(id.nn, id.mnan) << "Linux refuses MNAN above NN";
-  EXPECT_EQ(id.oncs, 0x00dd) << "Compare, DSM, Write Zeroes, Save and Select, Timestamp, Verify";
+  EXPECT_EQ(id.oncs, 0x00fd)
+      << "Compare, DSM, Write Zeroes, Save and Select, Reservations, Timestamp, Verify";
   EXPECT_EQ(id.fuses, 0);
   EXPECT_EQ(id.oacs, 0) << "no format, firmware, namespace management, security";
   EXPECT_EQ(id.sqes, 0x66);
@@ -120,7 +121,7 @@ TEST_F(IdentifyTest, SmallBlocksShowALargePhysicalBlock) {
   EXPECT_EQ(ns.nabo, 0);
   EXPECT_EQ(ns.anagrpid, 1U);
   EXPECT_EQ(ns.nmic & 1, 1);
-  EXPECT_EQ(ns.rescap, 0);
+  EXPECT_EQ(ns.rescap, 0xff) << "all types, and persistence";
   EXPECT_EQ(ns.dlfeat, 0x09) << "zeros after deallocate; DEAC";
   const auto nguid = nvme::nguid_of(uuid_of(1));
   EXPECT_EQ(std::memcmp(ns.nguid, nguid.data(), nguid.size()), 0);

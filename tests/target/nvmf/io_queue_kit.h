@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "target/nvmf/io_queue.h"
+#include "tests/target/block/reservation_parties.h"
 #include "tests/target/nvmf/fake_port.h"
 #include "tests/target/nvmf/held_volume.h"
 #include "tests/target/nvmf/memory_lane.h"
@@ -28,12 +29,16 @@ class FakeOwner final : public IoQueueOwner {
   void note_traffic() override { ++traffic; }
   [[nodiscard]] IoCounters& counters() override { return counters_; }
   [[nodiscard]] std::uint32_t largest_transfer_bytes() const override { return 1U << 20; }
+  [[nodiscard]] const block::PartyId& party() const override { return host; }
+  void uses(Namespace& space) override { used.push_back(space.nsid); }
 
   std::map<std::uint32_t, Namespace*> namespaces;
   bool is_ready = true;
   bool host_delays_retries = false;
   std::vector<CommandFailure> failures;
   int traffic = 0;
+  block::PartyId host = block::test_host(1);
+  std::vector<std::uint32_t> used;
 
  private:
   IoCounters counters_;

@@ -51,6 +51,8 @@ class SharedControllerTest : public TargetHarness {};
 
 TEST_F(SharedControllerTest, QueuesOnOtherThreadsWhileTheConfigurationChanges) {
   constexpr int queue_count = 3;
+  SettableVolume added("added", uuid_of(3), 4096, 64);
+  block::BlockVolume block(added);  // outlives every controller
   std::vector<std::unique_ptr<ThreadedReactor>> reactors;
   for (int i = 0; i < queue_count; ++i)
     reactors.push_back(std::make_unique<ThreadedReactor>(clock));
@@ -84,8 +86,6 @@ TEST_F(SharedControllerTest, QueuesOnOtherThreadsWhileTheConfigurationChanges) {
     });
   }
   all_at_work.wait();
-  SettableVolume added("added", uuid_of(3), 4096, 64);
-  block::BlockVolume block(added);
   std::thread configuration([&] {
     for (int round = 0; round < 200; ++round) {
       EXPECT_TRUE(target.add_namespace(subsystem_a, {.nsid = 3, .volume = &block, .hosts = {}}));

@@ -1,11 +1,11 @@
-#include "target/nvmf/output_queue.h"
+#include "target/net/output_queue.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "engine/foundation/check.h"
 
-namespace target::nvmf {
+namespace target {
 
 std::span<std::byte> OutputQueue::append(std::size_t bytes) {
   CHECK(bytes <= chunk_bytes);
@@ -40,19 +40,31 @@ void OutputQueue::append_payload(std::span<const std::byte> data, engine::Buffer
   push(std::move(piece));
 }
 
+void OutputQueue::append_payload_part(std::span<const std::byte> data) {
+  append_payload(data, engine::BufferLease());
+}
+
 void OutputQueue::append_pinned(engine::PinnedRead read, engine::Instant now) {
   const auto places = read.pieces();
-  for (std::size_t at = 0; at < places.size(); ++at) {
-    Piece piece;
-    piece.data = places[at].data();
-    piece.bytes = places[at].size();
-    piece.is_pinned = true;
-    piece.since = now;
-    if (at + 1 == places.size()) piece.pin = std::move(read);
-    bytes_ += piece.bytes;
-    pinned_bytes_ += piece.bytes;
-    push(std::move(piece));
-  }
+  for (std::size_t at = 0; at + 1 < places.size(); ++at) append_pinned_part(places[at], now);
+  append_last_pinned_part(places.back(), std::move(read), now);
+}
+
+void OutputQueue::append_pinned_part(std::span<const std::byte> data, engine::Instant now) {
+  append_last_pinned_part(data, engine::PinnedRead(), now);
+}
+
+void OutputQueue::append_last_pinned_part(std::span<const std::byte> data, engine::PinnedRead read,
+                                          engine::Instant now) {
+  bytes_ += data.size();
+  pinned_bytes_ += data.size();
+  Piece piece;
+  piece.data = data.data();
+  piece.bytes = data.size();
+  piece.is_pinned = true;
+  piece.since = now;
+  piece.pin = std::move(read);
+  push(std::move(piece));
 }
 
 std::size_t OutputQueue::first_pinned() const {
@@ -66,7 +78,7 @@ std::optional<OutputQueue::Pinned> OutputQueue::longest_pinned() const {
   std::size_t at = first_pinned();
   Pinned longest{.since = pieces_[at].since};
   for (;; ++at) {
-    longest.bytes += pieces_[at].bytes;
+    if (pieces_[at].is_pinned) longest.bytes += pieces_[at].bytes;
     if (pieces_[at].pin) return longest;
   }
 }
@@ -78,6 +90,7 @@ bool OutputQueue::copy_longest_pinned(engine::BufferLease lease) {
   std::span<std::byte> space = lease.bytes();
   for (std::size_t at = first; at <= last; ++at) {
     Piece& piece = pieces_[at];
+    if (!piece.is_pinned) continue;
     const auto copy = space.first(piece.bytes);
     if (!pieces_[last].pin.copy({piece.data, piece.bytes}, copy)) return false;
     space = space.subspan(copy.size());
@@ -155,14 +168,18 @@ void OutputQueue::check_invariants() const {
   std::size_t leased = 0;
   std::size_t pinned = 0;
   std::size_t chunk_pieces = 0;
+  bool in_read = false;  // more of a pinned read follows
   for (const Piece& piece : pieces_) {
     CHECK(piece.bytes != 0);
     bytes += piece.bytes;
     leased += piece.lease.bytes().size();
     pinned += piece.is_pinned ? piece.bytes : 0;
     CHECK(piece.is_pinned || !piece.pin);
+    CHECK(!in_read || piece.is_pinned || piece.chunk != nullptr);
+    if (piece.is_pinned) in_read = !piece.pin;
     chunk_pieces += piece.chunk != nullptr ? 1 : 0;
   }
+  CHECK(!in_read);
   CHECK(bytes == bytes_);
   CHECK(leased == leased_bytes_);
   CHECK(pinned == pinned_bytes_);
@@ -174,4 +191,4 @@ void OutputQueue::check_invariants() const {
   CHECK(counted == chunk_pieces);
 }
 
-}  // namespace target::nvmf
+}  // namespace target

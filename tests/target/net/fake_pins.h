@@ -8,7 +8,7 @@
 #include "engine/foundation/crc32c.h"
 #include "engine/volume/pinned_read.h"
 
-namespace target::nvmf {
+namespace target {
 
 class FakePins final : public engine::ReadPins {
  public:
@@ -46,4 +46,4 @@ class FakePins final : public engine::ReadPins {
   std::vector<std::span<const std::byte>> places_;
 };
 
-}  // namespace target::nvmf
+}  // namespace target

@@ -1,4 +1,4 @@
-#include "target/nvmf/host_transfer.h"
+#include "target/net/host_transfer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,10 +8,8 @@
 
 #include "engine/foundation/random.h"
 
-namespace target::nvmf {
+namespace target {
 namespace {
-
-using protocol::nvme_tcp::PduFault;
 
 std::vector<HostTransfer::Request> requests(HostTransfer& transfer) {
   std::vector<HostTransfer::Request> all;
@@ -35,6 +33,18 @@ TEST(HostTransfer, AsksForEachByteOnce) {
   EXPECT_EQ(open[0].length, 3000U);
 }
 
+TEST(HostTransfer, WhatHasComeUnaskedIsNotAskedFor) {
+  HostTransfer transfer;
+  transfer.begin(10000, 4096, 8, 3000);
+  const auto open = requests(transfer);
+  ASSERT_EQ(open.size(), 2U);
+  EXPECT_EQ(open[0].offset, 3000U);
+  EXPECT_EQ(open[1].offset, 7096U);
+  EXPECT_EQ(open[1].length, 2904U);
+  transfer.arrived(7000);
+  EXPECT_TRUE(transfer.complete());
+}
+
 TEST(HostTransfer, LastRequestIsTheRest) {
   HostTransfer transfer;
   transfer.begin(4097, 4096, 8);
@@ -46,12 +56,12 @@ TEST(HostTransfer, LastRequestIsTheRest) {
 TEST(HostTransfer, WindowIsUnknownBeforeAndAfterItsData) {
   HostTransfer transfer;
   transfer.begin(4096, 0, 4);
-  EXPECT_EQ(transfer.expect(0, 0, 4096, true).error().fault, PduFault::unknown_transfer_tag);
+  EXPECT_EQ(transfer.expect(0, 0, 4096, true).error(), HostDataFault::unknown_transfer);
   (void)transfer.next_request();
-  EXPECT_EQ(transfer.expect(1, 0, 4096, true).error().fault, PduFault::unknown_transfer_tag);
-  EXPECT_EQ(transfer.expect(7, 0, 4096, true).error().fault, PduFault::unknown_transfer_tag);
+  EXPECT_EQ(transfer.expect(1, 0, 4096, true).error(), HostDataFault::unknown_transfer);
+  EXPECT_EQ(transfer.expect(7, 0, 4096, true).error(), HostDataFault::unknown_transfer);
   EXPECT_TRUE(transfer.expect(0, 0, 4096, true));
-  EXPECT_EQ(transfer.expect(0, 0, 4096, true).error().fault, PduFault::unknown_transfer_tag);
+  EXPECT_EQ(transfer.expect(0, 0, 4096, true).error(), HostDataFault::unknown_transfer);
 }
 
 TEST(HostTransfer, DataOutsideOfItsWindowIsNamed) {
@@ -59,15 +69,15 @@ TEST(HostTransfer, DataOutsideOfItsWindowIsNamed) {
   transfer.begin(8192, 4096, 2);
   (void)requests(transfer);
   const auto fault = [&](std::uint32_t offset, std::uint32_t length, bool last) {
-    return transfer.expect(1, offset, length, last).error().fault;
+    return transfer.expect(1, offset, length, last).error();
   };
-  EXPECT_EQ(fault(0, 512, false), PduFault::out_of_range_data);
-  EXPECT_EQ(fault(8192, 512, true), PduFault::out_of_range_data);
-  EXPECT_EQ(fault(4096, 4097, true), PduFault::out_of_range_data);
-  EXPECT_EQ(fault(0xffffffff, 0xffffffff, true), PduFault::out_of_range_data);
-  EXPECT_EQ(fault(4608, 512, false), PduFault::out_of_order_data);
-  EXPECT_EQ(fault(4096, 4095, true), PduFault::bad_last_pdu);
-  EXPECT_EQ(fault(4096, 4096, false), PduFault::bad_last_pdu);
+  EXPECT_EQ(fault(0, 512, false), HostDataFault::out_of_range);
+  EXPECT_EQ(fault(8192, 512, true), HostDataFault::out_of_range);
+  EXPECT_EQ(fault(4096, 4097, true), HostDataFault::out_of_range);
+  EXPECT_EQ(fault(0xffffffff, 0xffffffff, true), HostDataFault::out_of_range);
+  EXPECT_EQ(fault(4608, 512, false), HostDataFault::out_of_order);
+  EXPECT_EQ(fault(4096, 4095, true), HostDataFault::bad_last);
+  EXPECT_EQ(fault(4096, 4096, false), HostDataFault::bad_last);
 }
 
 TEST(HostTransfer, FailedTransferEndsWhenWhatWasAskedForHasCome) {
@@ -111,4 +121,4 @@ TEST(HostTransfer, EveryOrderOfAnswersCompletesOnce) {
 }
 
 }  // namespace
-}  // namespace target::nvmf
+}  // namespace target

@@ -1,21 +1,20 @@
-#include "target/nvmf/host_transfer.h"
+#include "target/net/host_transfer.h"
 
 #include <algorithm>
 
 #include "engine/foundation/check.h"
 
-namespace target::nvmf {
+namespace target {
 
-using protocol::nvme_tcp::PduError;
-
-void HostTransfer::begin(std::uint32_t total, std::uint32_t largest, std::size_t windows) {
-  CHECK(total != 0);
+void HostTransfer::begin(std::uint32_t total, std::uint32_t largest, std::size_t windows,
+                         std::uint32_t from) {
+  CHECK(from < total);
   window_count_ = std::clamp<std::size_t>(windows, 1, most_windows);
   std::fill_n(windows_.begin(), window_count_, Window{});
   largest_ = largest == 0 ? total : largest;
   total_ = total;
-  requested_ = 0;
-  arrived_ = 0;
+  requested_ = from;
+  arrived_ = from;
   failed_ = false;
 }
 
@@ -33,19 +32,19 @@ std::optional<HostTransfer::Request> HostTransfer::next_request() {
   return std::nullopt;
 }
 
-engine::Result<void, PduError> HostTransfer::expect(std::size_t window, std::uint32_t offset,
-                                                    std::uint32_t length, bool last) {
+engine::Result<void, HostDataFault> HostTransfer::expect(std::size_t window, std::uint32_t offset,
+                                                         std::uint32_t length, bool last) {
   if (window >= window_count_ || windows_[window].next == windows_[window].end) {
-    return protocol::nvme_tcp::unknown_transfer_tag_error();
+    return HostDataFault::unknown_transfer;
   }
   Window& range = windows_[window];
   if (offset < range.begin || offset >= range.end || length > range.end - offset) {
-    return protocol::nvme_tcp::out_of_range_error();
+    return HostDataFault::out_of_range;
   }
-  if (offset != range.next) return protocol::nvme_tcp::out_of_order_error();
-  if (last != (length == range.end - offset)) return protocol::nvme_tcp::last_pdu_error();
+  if (offset != range.next) return HostDataFault::out_of_order;
+  if (last != (length == range.end - offset)) return HostDataFault::bad_last;
   range.next += length;
   return engine::success();
 }
 
-}  // namespace target::nvmf
+}  // namespace target

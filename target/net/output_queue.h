@@ -18,11 +18,11 @@
 #include "engine/media/buffer_pool.h"
 #include "engine/volume/pinned_read.h"
 
-namespace target::nvmf {
+namespace target {
 
 // Invariants: bytes() is the sum of the pieces; a chunk lives while a piece lies in it, or while it
-// is the one being filled; the pieces of a pinned read are neighbours. Allocates nothing in steady
-// state and nothing at all before the first append.
+// is the one being filled; between the pieces of a pinned read is no other payload. Allocates
+// nothing in steady state and nothing at all before the first append.
 class OutputQueue {
  public:
   OutputQueue() = default;
@@ -38,6 +38,14 @@ class OutputQueue {
   void append_payload(std::span<const std::byte> data, engine::BufferLease lease);
   // All that was read is sent from where it lies; it is let go of behind its last byte.
   void append_pinned(engine::PinnedRead read, engine::Instant now);
+
+  // The same for payload that goes out in parts, with headers and digests between them: every part
+  // but the last is appended first, and lies in the lease or read that comes with the last one. No
+  // other payload comes between them. No part is empty.
+  void append_payload_part(std::span<const std::byte> data);
+  void append_pinned_part(std::span<const std::byte> data, engine::Instant now);
+  void append_last_pinned_part(std::span<const std::byte> data, engine::PinnedRead read,
+                               engine::Instant now);
 
   // Describes the front of the queue; returns how many elements of `into` were filled.
   [[nodiscard]] std::size_t gather(std::span<iovec> into) const;
@@ -75,7 +83,7 @@ class OutputQueue {
     std::size_t bytes = 0;
     Chunk* chunk = nullptr;  // nullptr: payload
     engine::BufferLease lease;
-    // Of a read that is pinned; its last piece has the duty.
+    // Of a read that is pinned; its last piece has the duty, as with a lease.
     bool is_pinned = false;
     engine::Instant since;
     engine::PinnedRead pin;
@@ -99,4 +107,4 @@ class OutputQueue {
   std::vector<std::unique_ptr<Chunk>> spare_;
 };
 
-}  // namespace target::nvmf
+}  // namespace target

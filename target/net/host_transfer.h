@@ -1,5 +1,5 @@
-// HostTransfer: the R2Ts of one command. Which ranges to ask for, and whether an H2CData answers
-// one of them (NVMe/TCP 1.1, sections "R2T" and "H2CData").
+// HostTransfer: the R2Ts of one command. Which ranges to ask for, and whether what comes answers
+// one of them (NVMe/TCP 1.1, sections "R2T" and "H2CData"; RFC 7143, 11.7 and 11.8).
 #pragma once
 
 #include <array>
@@ -8,9 +8,16 @@
 #include <optional>
 
 #include "engine/foundation/result.h"
-#include "protocol/nvme_tcp/pdu_error.h"
 
-namespace target::nvmf {
+namespace target {
+
+// Why data is not what was asked for.
+enum class HostDataFault : std::uint8_t {
+  unknown_transfer,  // no such window
+  out_of_range,
+  out_of_order,
+  bad_last,  // said to be the last of its window when it is not, or the other way round
+};
 
 // Invariants: arrived <= requested <= total; the windows in use never overlap and lie in what was
 // requested; each window's data comes in order.
@@ -27,17 +34,16 @@ class HostTransfer {
 
   // total: bytes of the command's data. largest: of one request, 0 for no limit.
   // windows: 1..most_windows may be outstanding.
-  void begin(std::uint32_t total, std::uint32_t largest, std::size_t windows);
+  // from: so many bytes, less than total, are there already.
+  void begin(std::uint32_t total, std::uint32_t largest, std::size_t windows,
+             std::uint32_t from = 0);
 
   // The next range to ask the host for; nullopt while enough is outstanding, or nothing is missing.
   [[nodiscard]] std::optional<Request> next_request();
 
-  // An H2CData's header: its data is expected to follow. Errors: unknown_transfer_tag (no such
-  // window), out_of_range_error, out_of_order_error, last_pdu_error.
-  [[nodiscard]] engine::Result<void, protocol::nvme_tcp::PduError> expect(std::size_t window,
-                                                                          std::uint32_t offset,
-                                                                          std::uint32_t length,
-                                                                          bool last);
+  // The header of data: `length` bytes are expected to follow.
+  [[nodiscard]] engine::Result<void, HostDataFault> expect(std::size_t window, std::uint32_t offset,
+                                                           std::uint32_t length, bool last);
   // `length` bytes that were expected have arrived.
   void arrived(std::uint32_t length) { arrived_ += length; }
 
@@ -63,4 +69,4 @@ class HostTransfer {
   bool failed_ = false;
 };
 
-}  // namespace target::nvmf
+}  // namespace target

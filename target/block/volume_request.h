@@ -1,0 +1,168 @@
+// VolumeRequest: what a command asks of a volume, with its place among overlapping writes and the
+// buffers that it needs beside its own. Who serves a protocol's queue or nexus has one
+// VolumeRequests for all of its commands.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "engine/media/buffer_pool.h"
+#include "engine/volume/volume.h"
+#include "target/block/block_volume.h"
+#include "target/block/extent.h"
+#include "target/block/write_order.h"
+#include "target/reactor/reactor.h"
+
+namespace target::block {
+
+class VolumeRequests;
+
+// Embedded in a command's slot and used for one command after the other: nothing is allocated for
+// it. From a call of VolumeRequests until `done` (or `in_place`) it is not its owner's to touch.
+struct VolumeRequest {
+  VolumeRequest() : admission(*this) {}
+  VolumeRequest(const VolumeRequest&) = delete;
+  VolumeRequest& operator=(const VolumeRequest&) = delete;
+
+  using Done = void (*)(VolumeRequest& request, engine::IoStatus outcome) noexcept;
+  using InPlace = void (*)(VolumeRequest& request) noexcept;
+
+  // The owner's. `io`: what is to be done, but for `io.done`, which is VolumeRequests' own.
+  BlockVolume* volume = nullptr;
+  engine::VolumeIo io;
+  // The owner's pointer back to itself.
+  void* context = nullptr;
+  // A second buffer, for what is read from the volume beside the command's data: see
+  // VolumeRequests::lease_second().
+  engine::BufferLease second;
+
+  // The rest is VolumeRequests' own.
+  enum class Stage : std::uint8_t {
+    idle,     // the owner's, without a place in the order
+    waiting,  // for its place
+    held,     // the owner's, and in its place
+    running,  // the volume's
+  };
+  // Another thread has given it its place: its reactor is told.
+  struct Admission final : Posted {
+    explicit Admission(VolumeRequest& owner) : request(owner) {}
+    void run() override;
+    VolumeRequest& request;
+  };
+  // Of a place in the order.
+  enum class Place : std::uint8_t {
+    none,
+    until_done,
+    until_leave,
+  };
+  Stage stage = Stage::idle;
+  Place place = Place::none;
+  std::size_t next_piece = 0;
+  std::uint64_t verify_bytes = 0;  // that the engine needs of the volume's share
+  Done done = nullptr;
+  InPlace in_place = nullptr;
+  OrderedWrite order;
+  VolumeRequests* requests = nullptr;
+  Admission admission;
+  boost::intrusive::list_member_hook<> waiting_hook;
+};
+
+// One for each queue or nexus; reactor thread only, but for what a WriteOrder tells it, which it
+// posts. Lives until every request has ended.
+//
+// What is ordered waits for every write that overlaps it and came before, whichever protocol, host
+// or path that came by (P4); reads are not ordered, as no protocol here asks for it.
+//
+// `done` is called once for each request, on the reactor's thread, maybe from inside the call that
+// began it; the request may be used again from there. Outcome `cancelled`: not everything of it was
+// done, because the owner may not start anything any more (Owner::may_start). Only what was asked
+// for in pieces may have been done in part.
+//
+// Invariants: a request in an order is in `waiting_` until it is admitted or cancelled; what waits
+// is not started once the owner says that it may not.
+class VolumeRequests {
+ public:
+  class Owner {
+   public:
+    // Whether what has waited may start: asked when a place comes free, and between pieces. False
+    // for good after end().
+    [[nodiscard]] virtual bool may_start() const = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+  using Done = VolumeRequest::Done;
+  using InPlace = VolumeRequest::InPlace;
+
+  // Both outlive it.
+  VolumeRequests(Owner& owner, Reactor& reactor) : owner_(owner), reactor_(reactor) {}
+  VolumeRequests(const VolumeRequests&) = delete;
+  VolumeRequests& operator=(const VolumeRequests&) = delete;
+  ~VolumeRequests();
+
+  // request.io, at once. Also within a place that hold() got: the place stays until leave().
+  void submit(VolumeRequest& request, Done done);
+  // request.io of kind verify. False: its volume holds too much of the buffers now, and nothing
+  // was begun.
+  [[nodiscard]] bool submit_verify(VolumeRequest& request, Done done);
+  // request.io when it is in its place in the volume's write order, which it leaves before `done`.
+  void submit_ordered(VolumeRequest& request, Done done);
+  // request.io for each piece in turn, with one place for all: nobody's write comes between the
+  // first and the last. `pieces` are not empty, and as of join(); they stay where they are until
+  // `done`. The first outcome that is not ok ends it.
+  void submit_pieces(VolumeRequest& request, std::span<const Extent> pieces, Done done);
+
+  // Takes a place in the order for those blocks (not none) and keeps it, for what is done in
+  // several steps that no other write may come between: `in_place` is called once it has it, maybe
+  // from inside. Then any number of submit(), one after the other, and leave().
+  //
+  // Outcome `cancelled` is told by `refused` instead: no place is held then.
+  void hold(VolumeRequest& request, const Extent& blocks, InPlace in_place, Done refused);
+  // Not while a submit() is under way.
+  void leave(VolumeRequest& request);
+
+  // Takes a request back that waits for its place: true, and it is the owner's again; neither
+  // `done` nor `in_place` nor `refused` will be called. False: it does not wait (any more).
+  [[nodiscard]] bool cancel(VolumeRequest& request);
+  // The first of those that wait for which `which(request)` holds, in the order they came; nullptr.
+  template <class F>
+  [[nodiscard]] VolumeRequest* find_waiting(F&& which) {
+    for (VolumeRequest& request : waiting_) {
+      if (which(request)) return &request;
+    }
+    return nullptr;
+  }
+  // Ends all that wait, with `cancelled`. From now on the owner's may_start() is false.
+  void end();
+
+  // Leases request.second, with room for `bytes`, and counts it towards what the volume holds.
+  // False: there is none now, and the command is to be tried again later. It is not waited for: who
+  // holds one buffer and waits for another may wait for ever.
+  [[nodiscard]] bool lease_second(VolumeRequest& request, std::uint64_t bytes);
+  // Not while a request is under way; nothing if it has none. Before the command is answered.
+  void release_second(VolumeRequest& request);
+
+ private:
+  friend struct VolumeRequest::Admission;
+  using Waiting = boost::intrusive::list<
+      VolumeRequest,
+      boost::intrusive::member_hook<VolumeRequest, boost::intrusive::list_member_hook<>,
+                                    &VolumeRequest::waiting_hook>,
+      boost::intrusive::constant_time_size<false>>;
+
+  void start(VolumeRequest& request);
+  void enter(VolumeRequest& request, const Extent& hull, std::span<const Extent> pieces);
+  void in_order(VolumeRequest& request);
+  void admitted(VolumeRequest& request);
+  void start_next_piece(VolumeRequest& request);
+  static void completed(engine::VolumeIo& io, engine::IoStatus outcome) noexcept;
+  void complete(VolumeRequest& request, engine::IoStatus outcome);
+
+  Owner& owner_;
+  Reactor& reactor_;
+  Waiting waiting_;
+};
+
+}  // namespace target::block
