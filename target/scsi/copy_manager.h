@@ -1,0 +1,91 @@
+// CopyManager: executes EXTENDED COPY of one nexus between volumes of its target device, and tells
+// what has become of copies (SPC-4, "EXTENDED COPY(LID1) command").
+#pragma once
+
+#include <array>
+#include <deque>
+#include <list>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "protocol/scsi/command.h"
+#include "protocol/scsi/extended_copy.h"
+#include "target/block/volume_request.h"
+#include "target/scsi/answer_sink.h"
+#include "target/scsi/itl_nexus.h"
+
+namespace target::scsi {
+
+// Reactor thread only. As BlockCommands: `ready` when the task's data or buffer is there. Segments
+// are copied in order, piece by piece through one buffer that is held for one piece only; an abort
+// waits for the piece under way. No more than `most_copies` at once: others are told BUSY.
+class CopyManager {
+ public:
+  // Both outlive it.
+  CopyManager(AnswerSink& sink, block::VolumeRequests& requests)
+      : sink_(sink), requests_(requests) {}
+  CopyManager(const CopyManager&) = delete;
+  CopyManager& operator=(const CopyManager&) = delete;
+
+  static constexpr std::size_t most_copies = 4;
+  // Of finished copies it is remembered what became of so many.
+  static constexpr std::size_t most_results = 32;
+
+  // `units`: those that the initiator sees.
+  void run(TaskPermit permit, const protocol::scsi::ExtendedCopy& command, bool ready,
+           std::span<const std::shared_ptr<ItlNexus>> units);
+  void run(TaskPermit permit, const protocol::scsi::ReceiveCopyResults& command, bool ready);
+  // True: it is a copy that waited for its place in the order, and has been forgotten.
+  [[nodiscard]] bool take_back(const Task& task);
+
+  [[nodiscard]] bool idle() const { return copies_.empty(); }
+
+ private:
+  using Request = block::VolumeRequest;
+
+  // One EXTENDED COPY under way. `destination` holds the place in the order, and writes; `source`
+  // reads, into the buffer of the other. The task's own request has no part in it.
+  struct Copy {
+    explicit Copy(Task& of) : task(of) {}
+
+    Task& task;
+    protocol::scsi::CopyList list;
+    // Kept: a LUN may be taken away meanwhile. nullptr: no such unit.
+    std::array<std::shared_ptr<ItlNexus>, protocol::scsi::max_copy_targets> targets;
+    Request source;
+    Request destination;
+    std::size_t segment = 0;       // the one under way, or the next
+    std::uint64_t left_bytes = 0;  // of it
+    ItlNexus* from = nullptr;
+    ItlNexus* to = nullptr;
+    engine::Lba from_next;
+    engine::Lba to_next;
+    protocol::scsi::CopyStatus status{.state = protocol::scsi::CopyStatus::State::in_progress};
+  };
+  struct Result {
+    std::uint8_t list_id = 0;
+    protocol::scsi::CopyStatus status;
+    std::optional<protocol::scsi::Sense> failure;
+  };
+
+  [[nodiscard]] Copy& copy_of(const Request& request);
+  [[nodiscard]] std::list<Copy>::iterator find(const Task& task);
+  // The next segment that has anything to copy; the copy ends if there is none.
+  void next_segment(Copy& copy);
+  void next_piece(Copy& copy);
+  void copy_piece(Copy& copy);
+  static void in_place(Request& request) noexcept;
+  static void read_done(Request& request, engine::IoStatus outcome) noexcept;
+  static void written(Request& request, engine::IoStatus outcome) noexcept;
+  static void refused(Request& request, engine::IoStatus outcome) noexcept;
+  void end(Copy& copy, const std::optional<protocol::scsi::Sense>& failure);
+  void remember(const Result& result);
+
+  AnswerSink& sink_;
+  block::VolumeRequests& requests_;
+  std::list<Copy> copies_;
+  std::deque<Result> results_;  // the last ones
+};
+
+}  // namespace target::scsi

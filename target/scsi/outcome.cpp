@@ -1,0 +1,67 @@
+#include "target/scsi/outcome.h"
+
+namespace target::scsi {
+
+namespace sense = protocol::scsi::sense;
+using engine::IoStatus;
+using engine::VolumeIo;
+using protocol::scsi::Sense;
+using protocol::scsi::Status;
+
+namespace {
+
+bool changes_blocks(VolumeIo::Kind kind) {
+  switch (kind) {
+    case VolumeIo::Kind::write:
+    case VolumeIo::Kind::write_zeroes:
+    case VolumeIo::Kind::deallocate:
+      return true;
+    case VolumeIo::Kind::read:
+    case VolumeIo::Kind::flush:
+    case VolumeIo::Kind::verify:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::optional<Sense> not_ready(engine::VolumeState state) {
+  switch (state) {
+    case engine::VolumeState::late:
+      return sense::not_ready_becoming_ready;
+    case engine::VolumeState::refused:
+      return sense::not_ready_manual;
+    case engine::VolumeState::online:
+    case engine::VolumeState::degraded:
+    case engine::VolumeState::failed:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+Outcome outcome_of(IoStatus status, VolumeIo::Kind kind, engine::VolumeState state) {
+  switch (status) {
+    case IoStatus::ok:
+      return Status::good;
+    case IoStatus::media_error:
+      return changes_blocks(kind) ? sense::write_error : sense::unrecovered_read_error;
+    case IoStatus::out_of_range:
+      return sense::lba_out_of_range;
+    case IoStatus::capacity_exceeded:
+      return sense::space_allocation_failed;
+    case IoStatus::unavailable:
+      return not_ready(state).value_or(sense::not_ready_becoming_ready);
+    case IoStatus::sync_failed:
+      return sense::internal_target_failure;
+    case IoStatus::read_only:
+      return sense::write_protected;
+    // Nothing was changed, or it may pass: the host tries again, after a while.
+    case IoStatus::cancelled:
+    case IoStatus::timed_out:
+      return Status::busy;
+  }
+  return sense::internal_target_failure;
+}
+
+}  // namespace target::scsi

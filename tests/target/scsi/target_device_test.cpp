@@ -1,0 +1,112 @@
+#include "target/scsi/target_device.h"
+
+#include "tests/target/scsi/nexus_kit.h"
+
+namespace target::scsi {
+namespace {
+
+using protocol::scsi::SenseCode;
+using Codes = std::vector<SenseCode>;
+
+class TargetDeviceTest : public NexusTest {
+ protected:
+  std::vector<std::uint64_t> luns_seen(Session& host) {
+    const auto listed = host.run_read(cdb({0xa0, 0, 0, 0, 0, 0, 0, 0, 4, 0}), 1024);
+    std::vector<std::uint64_t> luns;
+    for (std::size_t at = 8; at < listed.data.size(); at += 8) {
+      luns.push_back(be(listed.data, at, 8) >> 48);
+    }
+    return luns;
+  }
+  using Luns = std::vector<std::uint64_t>;
+};
+
+TEST_F(TargetDeviceTest, LunsThatComeAndGoAreToldToThoseWhoSeeThem) {
+  const auto host = connect();
+  const auto other = connect("iqn.2026-11.net.example:other");
+  ASSERT_TRUE(device->add_lun(
+      {.lun = 5, .volume = &second_block, .initiators = {{"iqn.2026-11.net.example:host"}}}));
+  reactor.run_until_idle();
+  EXPECT_EQ(host->inventory_changes, 1);
+  EXPECT_EQ(other->inventory_changes, 0);
+  EXPECT_EQ(host->take_attentions(), (Codes{sense::luns_changed.code}));
+  EXPECT_EQ(other->take_attentions(), Codes{});
+  EXPECT_EQ(luns_seen(*host), (Luns{0, 1, 5}));
+  EXPECT_EQ(luns_seen(*other), (Luns{0, 1}));
+  // Told by REPORT LUNS, it is not told again.
+  EXPECT_EQ(host->take_attentions(1), Codes{});
+  EXPECT_EQ(host->take_attentions(5), (Codes{sense::power_on_or_reset.code}));
+  expect_sense(other->run_none(test_unit_ready, 5), sense::unit_not_supported);
+
+  ASSERT_TRUE(device->set_lun_initiators(5, std::vector<std::string>{}));
+  reactor.run_until_idle();
+  EXPECT_EQ(host->inventory_changes, 2);
+  EXPECT_EQ(luns_seen(*host), (Luns{0, 1}));
+}
+
+TEST_F(TargetDeviceTest, CommandsToALunThatIsTakenAwayStillEnd) {
+  const auto host = connect();
+  first.hold = true;
+  const auto tag = host->start_write(write16(0, 1), pattern(1, 9));
+  ASSERT_TRUE(device->remove_lun(0));
+  reactor.run_until_idle();
+  expect_sense(host->run_none(test_unit_ready), sense::unit_not_supported);
+  first.end_first();
+  expect_good(host->answer(tag));
+  EXPECT_EQ(host->nexus->counts().write_commands, 1U);
+  // And the number can have another volume at once.
+  ASSERT_TRUE(device->add_lun({.lun = 0, .volume = &second_block, .initiators = {}}));
+  (void)host->take_attentions();
+  expect_good(host->run_read(read16(0, 1), 512));
+}
+
+// Its buffer is counted towards the volume that the LUN had when its data began to come.
+TEST_F(TargetDeviceTest, ATaskDoesNotGoToAVolumeThatItsDataWasNotFor) {
+  const auto host = connect();
+  Task& task = host->port.task(900, pattern(1, 1));
+  task.cdb = write16(0, 1);
+  task.direction = DataDirection::from_host;
+  task.expected_bytes = block_bytes;
+  task.request.volume = host->nexus->volume_of(task);
+  ASSERT_EQ(task.request.volume, &first_block);
+  ASSERT_TRUE(device->remove_lun(0));
+  ASSERT_TRUE(device->add_lun({.lun = 0, .volume = &second_block, .initiators = {}}));
+  (void)host->take_attentions();
+  host->nexus->execute(TaskPermit(task));
+  EXPECT_EQ(host->answer(900).status, Status::busy);
+  EXPECT_EQ(task.request.volume, &first_block);
+  EXPECT_TRUE(second.seen.empty());
+}
+
+TEST_F(TargetDeviceTest, WhatCannotBeIsRefused) {
+  EXPECT_EQ(device->add_lun({.lun = 16384, .volume = &first_block, .initiators = {}}).error(),
+            LunError::bad_lun);
+  EXPECT_EQ(device->add_lun({.lun = 1, .volume = &first_block, .initiators = {}}).error(),
+            LunError::in_use);
+  EXPECT_EQ(device->remove_lun(2).error(), LunError::not_found);
+  for (std::uint16_t lun = 2; lun < max_luns; ++lun) {
+    ASSERT_TRUE(device->add_lun({.lun = lun, .volume = &first_block, .initiators = {}}));
+  }
+  EXPECT_EQ(device->add_lun({.lun = 2000, .volume = &first_block, .initiators = {}}).error(),
+            LunError::table_full);
+}
+
+TEST_F(TargetDeviceTest, ASnapshotCountsAllSessionsThereHaveBeen) {
+  auto host = connect();
+  expect_good(host->run_write(write16(0, 2), pattern(2, 1), 1));
+  expect_good(host->run_read(read16(0, 1), 512, 1));
+  host.reset();
+  host = connect();
+  expect_good(host->run_read(read16(0, 1), 512, 1));
+  const auto luns = device->luns();
+  ASSERT_EQ(luns.size(), 2U);
+  EXPECT_EQ(luns[1].volume, "second");
+  EXPECT_EQ(luns[1].size_blocks, volume_blocks);
+  EXPECT_EQ(luns[1].nexuses, 1U);
+  EXPECT_EQ(luns[1].counts.bytes_written, 1024U);
+  EXPECT_EQ(luns[1].counts.bytes_read, 1024U);
+  EXPECT_EQ(luns[0].counts.bytes_read, 0U);
+}
+
+}  // namespace
+}  // namespace target::scsi
