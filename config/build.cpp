@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
-#include <initializer_list>
 #include <map>
 #include <utility>
 
+#include "config/chap_reader.h"
+#include "config/export_reader.h"
 #include "config/identity.h"
 #include "config/keys.h"
+#include "config/listener_reader.h"
 #include "config/section_reader.h"
 
 namespace config {
@@ -18,21 +21,12 @@ namespace {
 using std::string_view;
 
 constexpr string_view api_version = "forebay/v1";
-constexpr engine::ByteCount alignment = 4_KiB;
 constexpr std::size_t max_directory_bytes = 3072;  // PATH_MAX less the longest file name below it
 constexpr std::size_t max_path_bytes = 4095;       // PATH_MAX less its NUL
 constexpr std::size_t max_socket_bytes = 107;      // sockaddr_un
 constexpr std::uint64_t max_nsid = 0xfffffffe;
-
-template <class T, class Value>
-void assign(T& option, const std::optional<Located<Value>>& value) {
-  if (value) option = static_cast<T>(value->value);
-}
-
-template <class T>
-void assign(Located<T>& option, const std::optional<Located<T>>& value) {
-  if (value) option = *value;
-}
+constexpr std::uint64_t max_lun = 16383;      // SAM-5, section 4.7.7.3: flat space addressing
+constexpr std::size_t max_alias_bytes = 255;  // RFC 7143, section 6.1: of a text value
 
 std::vector<std::string> names_below(const Node& node) {
   std::vector<std::string> names;
@@ -40,24 +34,25 @@ std::vector<std::string> names_below(const Node& node) {
   return names;
 }
 
-// A key that the user chose, as a value: the same traps wait in it.
-Node as_scalar(const Node::Entry& entry) {
-  Node node;
-  node.kind = Node::Kind::scalar;
-  node.at = entry.at;
-  node.text = entry.key;
-  node.plain = entry.plain;
-  return node;
-}
+constexpr ExportMap namespace_map{.key = "namespaces",
+                                  .pattern = "subsystems.*.namespaces.*",
+                                  .noun = "NSID",
+                                  .owner = "subsystem",
+                                  .min = 1,
+                                  .max = max_nsid,
+                                  .most = max_namespaces};
+constexpr ExportMap lun_map{.key = "luns",
+                            .pattern = "targets.*.luns.*",
+                            .noun = "LUN",
+                            .owner = "target",
+                            .min = 0,
+                            .max = max_lun,
+                            .most = max_luns};
 
-void check_multiple(SectionReader& reader, string_view key,
-                    const std::optional<Located<engine::ByteCount>>& size) {
-  if (!size || size->value.value % alignment.value == 0) return;
-  const std::uint64_t next = size->value.value / alignment.value + 1;
-  reader.report().error(size->at, reader.path_of(key),
-                        fmt::format("is not a multiple of {}; write {}.", size_text(alignment),
-                                    size_text({next * alignment.value})));
-}
+constexpr std::array<string_view, 8> not_of_memory{
+    "directory", "provisioning", "reserve", "warn_at", "uuid", "layout", "chunk_size", "members"};
+constexpr std::array<string_view, 3> not_of_devices{"directory", "provisioning", "reserve"};
+constexpr std::array<string_view, 3> not_of_files{"layout", "chunk_size", "members"};
 
 class Builder {
  public:
@@ -70,13 +65,16 @@ class Builder {
     if (auto node = top_.parsed("node", parse_name)) config().node = node->value;
     assign(config().memory, top_.size("memory"));
     read_reactors();
-    each("listeners", parse_name, draft_.listeners, &Builder::read_listener);
+    each("listeners", parse_name, draft_.listeners, &Builder::read_listener_entry);
     each("cache_devices", parse_name, draft_.cache_devices, &Builder::read_cache_device);
     each("pools", parse_name, draft_.pools, &Builder::read_pool);
     each("volumes", parse_name, draft_.volumes, &Builder::read_volume);
     each("hosts", parse_name, draft_.hosts, &Builder::read_host);
     std::vector<std::string> nqns;
     each("subsystems", parse_nqn, nqns, &Builder::read_subsystem);
+    std::vector<std::string> target_names;
+    each("targets", parse_iscsi_name, target_names, &Builder::read_target);
+    read_iscsi();
     read_control();
     read_log();
     return std::move(draft_);
@@ -96,17 +94,13 @@ class Builder {
     return false;
   }
 
-  SectionReader below(string_view key) {
-    return {report_, section_of(key), std::string(key), top_.at(key), top_.node(key)};
-  }
-
   // Calls `read` for each entry of a map of names, also for those whose name is wrong: what stands
   // in them is checked all the same.
   template <class ParseKey>
   void each(string_view key, ParseKey parse_key, std::vector<std::string>& names,
             void (Builder::*read)(const std::string& name, SectionReader&)) {
     const Node& map = top_.node(key);
-    if (!expect_map(map, std::string(key))) return;
+    if (!expect_map(report_, map, std::string(key))) return;
     names = names_below(map);
     const Section& section = section_of(fmt::format("{}.*", key));
     for (const Node::Entry& entry : map.entries) {
@@ -121,17 +115,8 @@ class Builder {
     }
   }
 
-  bool expect_map(const Node& node, const std::string& path, string_view entry = "NAME: ...") {
-    if (node.kind == Node::Kind::map || node.kind == Node::Kind::null) return true;
-    if (node.kind != Node::Kind::reported) {
-      report_.error(node.at, path,
-                    fmt::format("is not a map; write \"{}\" entries below it.", entry));
-    }
-    return false;
-  }
-
   void read_reactors() {
-    SectionReader reader = below("reactors");
+    SectionReader reader = top_.below("reactors", "reactors");
     reader.check_keys();
     Reactors& reactors = config().reactors;
     reactors.at = reader.at();
@@ -152,49 +137,8 @@ class Builder {
     }
   }
 
-  void read_listener(const std::string& name, SectionReader& reader) {
-    (void)reader.choice("protocol");
-    if (reader.is_later("protocol")) return;
-    reader.check_keys();
-    Listener listener;
-    listener.name = name;
-    listener.at = reader.at();
-    assign(listener.address, reader.parsed("address", parse_address));
-    read_port(listener.port, reader);
-    if (const auto discovery = reader.choice("discovery")) {
-      listener.discovery = discovery->value == "only"   ? Discovery::only
-                           : discovery->value == "none" ? Discovery::none
-                                                        : Discovery::also;
-    }
-    read_nvme_tcp(listener.nvme_tcp, reader);
-    config().listeners.emplace(name, std::move(listener));
-  }
-
-  void read_nvme_tcp(NvmeTcpOptions& options, SectionReader& reader) {
-    assign(options.c2h_success, reader.boolean("c2h_success"));
-    if (const auto digests = reader.choice("digests")) {
-      options.digests = digests->value == "required"  ? Digests::required
-                        : digests->value == "refused" ? Digests::refused
-                                                      : Digests::permitted;
-    }
-    for (const auto& [key, option] : {std::pair{"in_capsule_data", &options.in_capsule_data},
-                                      std::pair{"max_h2c_data", &options.max_h2c_data}}) {
-      const auto size = reader.size(key);
-      check_multiple(reader, key, size);
-      assign(*option, size);
-    }
-    assign(options.max_r2t, reader.integer("max_r2t"));
-    assign(options.max_connections, reader.integer("max_connections"));
-    assign(options.icreq_timeout, reader.duration("icreq_timeout"));
-    assign(options.connect_timeout, reader.duration("connect_timeout"));
-    assign(options.idle_timeout, reader.duration("idle_timeout"));
-  }
-
-  static void read_port(Located<std::uint16_t>& port, SectionReader& reader) {
-    if (!reader.has("port")) return;
-    const auto number = reader.integer("port");
-    port = number ? Located<std::uint16_t>{static_cast<std::uint16_t>(number->value), number->at}
-                  : Located<std::uint16_t>{};
+  void read_listener_entry(const std::string& name, SectionReader& reader) {
+    config().listeners.emplace(name, read_listener(name, reader));
   }
 
   void read_cache_device(const std::string& name, SectionReader& reader) {
@@ -224,18 +168,16 @@ class Builder {
     pool.at = reader.at();
     if (kind && kind->value == "memory") {
       pool.kind = Pool::Kind::memory;
-      refuse_keys(reader, "memory",
-                  {"directory", "provisioning", "reserve", "warn_at", "uuid", "layout",
-                   "chunk_size", "members"});
+      reader.refuse("a pool of kind memory", not_of_memory);
       report_.warning(
           kind->at, reader.path_of("kind"),
           "memory loses everything at each stop; use it for tests and benchmarks only.");
     } else if (kind && kind->value == "device") {
       pool.kind = Pool::Kind::device;
-      refuse_keys(reader, "device", {"directory", "provisioning", "reserve"});
+      reader.refuse("a pool of kind device", not_of_devices);
       read_members(pool, reader);
     } else if (kind) {
-      refuse_keys(reader, "file", {"layout", "chunk_size", "members"});
+      reader.refuse("a pool of kind file", not_of_files);
       if (reader.lacks("directory")) {
         report_.error(reader.at(), reader.path(),
                       "\"directory\" is missing; add directory: /srv/forebay/NAME.");
@@ -247,16 +189,6 @@ class Builder {
     pool.uuid = reader.parsed("uuid", parse_uuid);
     read_space(pool, reader);
     config().pools.emplace(name, std::move(pool));
-  }
-
-  // What a pool of that kind does not have.
-  void refuse_keys(SectionReader& reader, string_view kind,
-                   std::initializer_list<string_view> keys) {
-    for (const string_view key : keys) {
-      if (!reader.has(key)) continue;
-      report_.error(reader.at(key), reader.path_of(key),
-                    fmt::format("a pool of kind {} has none; remove it.", kind));
-    }
   }
 
   void read_members(Pool& pool, SectionReader& reader) {
@@ -339,8 +271,7 @@ class Builder {
   }
 
   VolumeCache read_volume_cache(SectionReader& volume) {
-    SectionReader reader(report_, section_of("volumes.*.cache"), volume.path_of("cache"),
-                         volume.at("cache"), volume.node("cache"));
+    SectionReader reader = volume.below("cache", "volumes.*.cache");
     reader.check_keys();
     VolumeCache cache;
     cache.at = reader.at();
@@ -381,21 +312,62 @@ class Builder {
 
   void read_host(const std::string& name, SectionReader& reader) {
     reader.check_keys();
+    Host host;
+    host.name = name;
+    host.at = reader.at();
+    if (reader.lacks("nqn") && reader.lacks("iqn")) {
+      report_.error(reader.at(), reader.path(),
+                    "\"nqn\" or \"iqn\" is missing; add nqn: nqn.2014-08.org.nvmexpress:uuid:..., "
+                    "from /etc/nvme/hostnqn, or iqn: iqn.1993-08.org.debian:01:..., from "
+                    "/etc/iscsi/initiatorname.iscsi.");
+    }
+    read_nqn(host, reader);
+    read_iqn(host, reader);
+    config().hosts.emplace(name, std::move(host));
+  }
+
+  void read_nqn(Host& host, SectionReader& reader) {
     const auto nqn = reader.parsed("nqn", parse_nqn);
     if (!nqn) return;
+    host.nqn = nqn->value;
     if (const std::string lower = uuid_nqn_in_lower_case(nqn->value); lower != nqn->value) {
       report_.warning(nqn->at, reader.path_of("nqn"),
                       fmt::format("capital letters count, and Linux hosts send the UUID in small "
                                   "ones; write {} if the host's /etc/nvme/hostnqn does.",
                                   lower));
     }
-    const auto [other, fresh] = host_of_nqn_.emplace(nqn->value, name);
+    const auto [other, fresh] = host_of_nqn_.emplace(nqn->value, host.name);
     if (!fresh) {
       report_.error(nqn->at, reader.path_of("nqn"),
                     fmt::format("is the NQN of host {} already; give each host its own.",
                                 in_quotes(other->second)));
     }
-    config().hosts.emplace(name, Host{name, reader.at(), nqn->value});
+  }
+
+  void read_iqn(Host& host, SectionReader& reader) {
+    host.chap = read_chap(reader, "chap", "hosts.*.chap");
+    if (auto networks = reader.networks("networks")) host.networks = std::move(*networks);
+    for (const string_view key : {"chap", "networks"}) {
+      if (reader.has(key) && reader.lacks("iqn")) {
+        report_.error(reader.at(key), reader.path_of(key),
+                      "is of iSCSI, and there is no iqn; add it, or remove this.");
+      }
+    }
+    // Else one would believe that it holds for both.
+    if (reader.has("networks") && reader.has("iqn") && reader.has("nqn")) {
+      report_.error(reader.at("networks"), reader.path_of("networks"),
+                    "is checked by iSCSI alone, and this host has an nqn too; give the nqn an "
+                    "entry of its own.");
+    }
+    const auto iqn = reader.parsed("iqn", parse_iscsi_name);
+    if (!iqn) return;
+    host.iqn = iqn->value;
+    const auto [other, fresh] = host_of_iqn_.emplace(iqn->value, host.name);
+    if (!fresh) {
+      report_.error(iqn->at, reader.path_of("iqn"),
+                    fmt::format("is the iqn of host {} already; give each host its own.",
+                                in_quotes(other->second)));
+    }
   }
 
   void read_subsystem(const std::string& nqn, SectionReader& reader) {
@@ -403,37 +375,11 @@ class Builder {
     Subsystem subsystem;
     subsystem.nqn = nqn;
     subsystem.at = reader.at();
-    if (auto listeners = reader.names("listeners")) {
-      subsystem.listeners = std::move(*listeners);
-      if (subsystem.listeners.empty()) {
-        report_.error(reader.at("listeners"), reader.path_of("listeners"),
-                      "is empty; name at least one listener.");
-      }
-    }
+    subsystem.listeners = read_listeners(reader);
     read_access(subsystem, reader);
     read_controller(subsystem, reader);
-    read_namespaces(subsystem, reader);
+    subsystem.namespaces = read_exports(namespace_map, reader);
     config().subsystems.emplace(nqn, std::move(subsystem));
-  }
-
-  void read_access(Subsystem& subsystem, SectionReader& reader) {
-    auto hosts = reader.names("hosts");
-    const auto any = reader.boolean("allow_any_host");
-    if (any) {
-      subsystem.allow_any_host = any->value;
-      subsystem.allow_any_host_at = any->at;
-    }
-    if (hosts) subsystem.hosts = std::move(*hosts);
-    if (any && any->value && reader.has("hosts")) {
-      report_.error(std::max(reader.at("hosts"), reader.at("allow_any_host")), reader.path(),
-                    "allow_any_host and hosts exclude each other; remove one.");
-    } else if (reader.lacks("hosts") && (reader.lacks("allow_any_host") || (any && !any->value))) {
-      report_.error(reader.at(), reader.path(),
-                    "\"hosts\" is missing; add hosts: [NAME], or allow_any_host: true.");
-    } else if (hosts && subsystem.hosts.empty()) {
-      report_.warning(reader.at("hosts"), reader.path_of("hosts"),
-                      "is empty: no host may connect; name the hosts that may.");
-    }
   }
 
   void read_controller(Subsystem& subsystem, SectionReader& reader) {
@@ -466,35 +412,39 @@ class Builder {
     assign(subsystem.mdts, mdts);
   }
 
-  void read_namespaces(Subsystem& subsystem, SectionReader& reader) {
-    const Node& map = reader.node("namespaces");
-    const std::string path = reader.path_of("namespaces");
-    if (!expect_map(map, path, "1: {volume: NAME}")) return;
-    if (map.entries.size() > max_namespaces) {
-      report_.error(reader.at("namespaces"), path,
-                    fmt::format("has {} namespaces; at most {} are possible in one subsystem.",
-                                map.entries.size(), max_namespaces));
-      return;
-    }
-    for (const Node::Entry& entry : map.entries) {
-      const std::string entry_path = join_path(path, entry.key);
-      const auto nsid = parse_integer(as_scalar(entry), 1, max_nsid);
-      if (!nsid) report_.error(entry.at, entry_path, "NSID " + nsid.error().text);
-      SectionReader below_nsid(report_, section_of("subsystems.*.namespaces.*"), entry_path,
-                               entry.at, entry.value);
-      below_nsid.check_keys();
-      Namespace made;
-      made.at = entry.at;
-      assign(made.volume, below_nsid.text("volume"));
-      made.hosts = below_nsid.names("hosts");
-      if (!nsid) continue;
-      made.nsid = static_cast<std::uint32_t>(nsid.value());
-      subsystem.namespaces.emplace(made.nsid, std::move(made));
+  void read_target(const std::string& name, SectionReader& reader) {
+    reader.check_keys();
+    Target target;
+    target.at = reader.at();
+    const auto iqn = parse_iscsi_name(name);
+    if (iqn) target.iqn = iqn.value();
+    const auto alias =
+        reader.parsed("alias", [](string_view text) { return parse_ascii(text, max_alias_bytes); });
+    if (alias) target.alias = alias->value;
+    target.listeners = read_listeners(reader);
+    read_access(target, reader);
+    target.chap = read_chap(reader, "chap", "targets.*.chap");
+    target.luns = read_exports(lun_map, reader);
+    if (!iqn) return;
+    const auto [other, fresh] = config().targets.emplace(target.iqn, target);
+    if (!fresh) {
+      report_.error(reader.at(), reader.path(),
+                    fmt::format("is the target of line {} already, because capital letters do not "
+                                "count; remove one.",
+                                other->second.at.line));
     }
   }
 
+  void read_iscsi() {
+    if (!top_.has("iscsi")) return;
+    SectionReader reader = top_.below("iscsi", "iscsi");
+    reader.check_keys();
+    config().iscsi.discovery_chap = read_chap(reader, "discovery_chap", "iscsi.discovery_chap");
+    assign(config().iscsi.max_sessions, reader.integer("max_sessions"));
+  }
+
   void read_control() {
-    SectionReader reader = below("control");
+    SectionReader reader = top_.below("control", "control");
     reader.check_keys();
     assign(config().control.socket, reader.parsed("socket", [](string_view text) {
       return parse_path(text, max_socket_bytes);
@@ -503,7 +453,7 @@ class Builder {
   }
 
   void read_log() {
-    SectionReader reader = below("log");
+    SectionReader reader = top_.below("log", "log");
     reader.check_keys();
     const auto level = reader.choice("level");
     if (!level) return;
@@ -517,6 +467,7 @@ class Builder {
   SectionReader top_;
   Draft draft_;
   std::map<std::string, std::string> host_of_nqn_;
+  std::map<std::string, std::string> host_of_iqn_;
   std::map<std::string, std::string> subsystem_of_serial_;
 };
 

@@ -13,8 +13,8 @@ namespace config {
 
 struct Draft {
   Config config;
-  // Every name that stands in the file, in its order, even of entries that are wrong or belong to a
-  // later feature: a reference to one of these is not a second mistake.
+  // Every name that stands in the file, in its order, even of entries that are wrong: a reference
+  // to one of these is not a second mistake.
   std::vector<std::string> listeners;
   std::vector<std::string> cache_devices;
   std::vector<std::string> pools;

@@ -56,6 +56,27 @@ struct IpAddress {
   friend bool operator==(const IpAddress&, const IpAddress&) = default;
 };
 
+// The addresses of one family whose first `prefix` bits are those of `bytes`.
+struct IpNetwork {
+  IpAddress::Family family = IpAddress::Family::ipv4;  // never any
+  std::array<std::byte, 16> bytes{};  // IPv4 in the first four; zero behind the prefix
+  std::uint32_t prefix = 0;
+  std::string text;  // "10.0.0.0/8"
+  friend bool operator==(const IpNetwork&, const IpNetwork&) = default;
+};
+
+// Where a secret lies. It never stands in the file itself, and nothing here reads it.
+struct SecretRef {
+  enum class Source {
+    file,        // `name` is an absolute path
+    credential,  // `name` is a file below $CREDENTIALS_DIRECTORY, where the service manager puts it
+  };
+  Source source = Source::file;
+  std::string name;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 means the default's own zero.
+  friend auto operator<=>(const SecretRef&, const SecretRef&) = default;
+};
+
 struct Reactors {
   std::uint32_t count = 1;
   std::vector<std::uint32_t> cpus;  // empty: not pinned; otherwise `count` of them, one each
@@ -81,22 +102,46 @@ struct NvmeTcpOptions {
   Digests digests = Digests::permitted;
   engine::ByteCount in_capsule_data = 8_KiB;  // I/O queues; Admin and Fabrics have 8 KiB always
   std::uint32_t max_r2t = 4;  // outstanding for one command; the host's MAXR2T also bounds it
-  engine::ByteCount max_h2c_data = 128_KiB;  // MAXH2CDATA, a multiple of 4 KiB
-  std::uint32_t max_connections = 4096;
+  engine::ByteCount max_h2c_data = 128_KiB;           // MAXH2CDATA, a multiple of 4 KiB
   std::chrono::milliseconds icreq_timeout{10'000};    // from accept to a complete ICReq
   std::chrono::milliseconds connect_timeout{10'000};  // from ICResp to a successful Fabrics Connect
-  // No byte arrives although the peer owes some (the rest of a PDU, data asked for by R2T). A
-  // connection that owes nothing may be silent for ever: the keep-alive watches over it.
-  std::chrono::milliseconds idle_timeout{30'000};
 };
+
+// iSCSI behaviour of one listener: what it offers in negotiation, where the initiator may narrow
+// it (RFC 7143, section 13), and how long it waits.
+struct IscsiOptions {
+  Digests header_digest = Digests::permitted;
+  Digests data_digest = Digests::permitted;
+  bool initial_r2t = false;    // true: only data that was asked for, or came with its command
+  bool immediate_data = true;  // data in the command's own PDU
+  engine::ByteCount first_burst = 64_KiB;  // most data of a write that was not asked for
+  engine::ByteCount max_burst = 1_MiB;     // data of one R2T, or of one sequence of Data-In
+  engine::ByteCount max_recv_data_segment = 256_KiB;  // data of one PDU from the initiator
+  std::uint32_t max_outstanding_r2t = 4;              // for one command
+  std::uint32_t queue_depth = 128;                    // commands under way in one session
+  std::chrono::milliseconds login_timeout{15'000};    // from accept to the full-feature phase
+  std::chrono::milliseconds nop_interval{30'000};     // of silence, after which a ping goes out
+  std::chrono::milliseconds nop_timeout{30'000};      // for the answer to it
+};
+
+enum class Protocol { nvme_tcp, iscsi };
 
 struct Listener {
   std::string name;
   Position at;
+  Protocol protocol = Protocol::nvme_tcp;
   Located<IpAddress> address;
-  Located<std::uint16_t> port{.value = 4420, .at = {}};
+  Located<std::uint16_t> port{.value = 4420, .at = {}};  // of iSCSI 3260
+  std::uint32_t max_connections = 4096;
+  // No byte arrives although the peer owes some (the rest of a PDU, data asked for by R2T). A
+  // connection that owes nothing may be silent: keep-alive and NOP watch over it.
+  std::chrono::milliseconds idle_timeout{30'000};
+  // Of NVMe/TCP.
   Discovery discovery = Discovery::also;
   NvmeTcpOptions nvme_tcp;
+  // Of iSCSI. Portals with one tag lead to one target port (RFC 7143, section 4.4).
+  std::uint16_t portal_group = 1;
+  IscsiOptions iscsi;
 };
 
 // What the media under a cache must guarantee: the coarsest unit that may become persistent at a
@@ -173,40 +218,81 @@ struct Volume {
   std::optional<VolumeCache> cache;  // never of a volume of a memory pool
 };
 
+// CHAP as RFC 7143, section 12.1.3 has it: the initiator proves `secret`, and with mutual_secret
+// the target proves that in turn.
+struct Chap {
+  Position at;
+  Located<std::string> user;  // CHAP_N of the initiator
+  Located<SecretRef> secret;
+  std::optional<Located<std::string>> mutual_user;  // both or neither, and never the same secret
+  std::optional<Located<SecretRef>> mutual_secret;
+};
+
 struct Host {
   std::string name;
   Position at;
-  std::string nqn;
+  std::string nqn;  // empty: no NVMe host
+  // iSCSI initiator name in small letters; empty: none.
+  std::string iqn;
+  // Of the initiator alone.
+  std::optional<Chap> chap;         // nullopt: it need not prove who it is
+  std::vector<IpNetwork> networks;  // where it may come from; empty: anywhere
 };
 
-struct Namespace {
-  std::uint32_t nsid = 0;  // 1 ... FFFFFFFEh
+// Who may connect to a subsystem or target.
+struct Access {
+  bool allow_any_host = false;
+  Position allow_any_host_at;
+  std::vector<Located<std::string>> hosts;  // names in Config::hosts; empty if allow_any_host
+};
+
+// One volume as hosts see it: a namespace or a LUN.
+struct Export {
+  std::uint32_t number = 0;  // NSID, 1 ... FFFFFFFEh; or LUN, 0 ... 16383
   Position at;
   Located<std::string> volume;
-  // Names in Config::hosts. nullopt: every host of the subsystem; an empty list: none.
+  // Names in Config::hosts. nullopt: every host of the subsystem or target; an empty list: none.
   std::optional<std::vector<Located<std::string>>> hosts;
 };
 
-struct Subsystem {
+struct Subsystem : Access {
   std::string nqn;
   Position at;
   std::vector<Located<std::string>>
       listeners;  // names in Config::listeners, never a discovery-only one
-  bool allow_any_host = false;
-  Position allow_any_host_at;
-  std::vector<Located<std::string>> hosts;  // names in Config::hosts; empty if allow_any_host
   std::optional<std::string>
       serial;  // at most 20 printable ASCII characters; nullopt: made from the NQN
   std::string model = "Forebay";  // at most 40 printable ASCII characters
   std::uint16_t cntlid_min = 1;
   std::uint16_t cntlid_max = 0xffef;
-  std::uint32_t max_io_queues = 128;              // for each controller
-  std::uint32_t max_queue_depth = 1024;           // entries; CAP.MQES is one less
-  engine::ByteCount mdts = 1_MiB;                 // a power of two, 64 KiB or more
-  std::map<std::uint32_t, Namespace> namespaces;  // by NSID, at most max_namespaces
+  std::uint32_t max_io_queues = 128;           // for each controller
+  std::uint32_t max_queue_depth = 1024;        // entries; CAP.MQES is one less
+  engine::ByteCount mdts = 1_MiB;              // a power of two, 64 KiB or more
+  std::map<std::uint32_t, Export> namespaces;  // by NSID, at most max_namespaces
 };
 
 inline constexpr std::size_t max_namespaces = 1024;  // in one subsystem
+
+// An iSCSI target node.
+struct Target : Access {
+  std::string iqn;  // iqn., eui. or naa., in small letters
+  Position at;
+  std::optional<std::string> alias;             // at most 255 printable ASCII characters
+  std::vector<Located<std::string>> listeners;  // names in Config::listeners, all of iSCSI
+  std::optional<Chap> chap;                     // of hosts that have none of their own
+  std::map<std::uint32_t, Export> luns;         // at most max_luns
+};
+
+inline constexpr std::size_t max_luns = 1024;         // of one target
+inline constexpr std::size_t max_portal_groups = 64;  // of one target
+
+// Of all iSCSI targets together.
+struct Iscsi {
+  // What discovery sessions have to prove; nullopt: nothing. They see no more than their initiator
+  // may use in any case.
+  std::optional<Chap> discovery_chap;
+  std::uint32_t max_sessions = 512;
+};
 
 struct Control {
   Located<std::string> socket{.value = "/run/forebay/control.sock", .at = {}};
@@ -226,6 +312,8 @@ struct Config {
   std::map<std::string, Volume> volumes;
   std::map<std::string, Host> hosts;
   std::map<std::string, Subsystem> subsystems;  // by NQN
+  std::map<std::string, Target> targets;        // by name in small letters
+  Iscsi iscsi;
   Control control;
   LogLevel log_level = LogLevel::info;
 };

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 
@@ -37,6 +38,42 @@ bool is_domain(string_view text) {
     }
     if (dot == string_view::npos) return true;
     text.remove_prefix(dot + 1);
+  }
+}
+
+constexpr string_view iscsi_name_form =
+    "write iqn.YYYY-MM.REVERSED.DOMAIN:NAME, for example iqn.2026-11.com.example:store1.vm";
+
+std::string in_small_letters(string_view text) {
+  std::string small(text);
+  std::ranges::transform(small, small.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return small;
+}
+
+bool is_hex(string_view text) {
+  return std::ranges::all_of(text, [](char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); });
+}
+
+// What follows "iqn.", in small letters. As the names of the field are, "_" included, which RFC
+// 3722 does not have.
+bool is_iqn_rest(string_view rest) {
+  constexpr std::size_t max_label_bytes = 63;
+  const auto is_allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '.' || c == ':' || c == '_';
+  };
+  if (!std::ranges::all_of(rest, is_allowed)) return false;
+  if (rest.size() < 9 || !is_year_and_month(rest.substr(0, 7)) || rest[7] != '.') return false;
+  const std::size_t colon = rest.find(':');
+  if (colon != string_view::npos && colon + 1 == rest.size()) return false;
+  string_view domain = rest.substr(8, colon == string_view::npos ? colon : colon - 8);
+  while (true) {
+    const std::size_t dot = domain.find('.');
+    const std::size_t label_bytes = std::min(dot, domain.size());
+    if (label_bytes == 0 || label_bytes > max_label_bytes) return false;
+    if (dot == string_view::npos) return true;
+    domain.remove_prefix(dot + 1);
   }
 }
 
@@ -163,6 +200,84 @@ std::string uuid_nqn_in_lower_case(string_view nqn) {
                         ? engine::Uuid::parse(nqn.substr(uuid_prefix.size()))
                         : std::nullopt;
   return uuid ? std::string(uuid_prefix) + uuid->text() : std::string(nqn);
+}
+
+Parsed<std::string> parse_iscsi_name(string_view text) {
+  if (text.size() > max_iscsi_name_bytes) {
+    return refuse("the name has {} bytes; at most {} are allowed.", text.size(),
+                  max_iscsi_name_bytes);
+  }
+  const std::string name = in_small_letters(text);
+  const string_view rest = string_view(name).substr(std::min<std::size_t>(4, name.size()));
+  const bool is_good =
+      (name.starts_with("iqn.") && is_iqn_rest(rest)) ||
+      (name.starts_with("eui.") && rest.size() == 16 && is_hex(rest)) ||
+      (name.starts_with("naa.") && (rest.size() == 16 || rest.size() == 32) && is_hex(rest));
+  if (!is_good) return refuse("{} is not an iSCSI name; {}.", in_quotes(text), iscsi_name_form);
+  return name;
+}
+
+Parsed<SecretRef> parse_secret(string_view text) {
+  constexpr string_view file_prefix = "file:";
+  constexpr string_view credential_prefix = "credential:";
+  constexpr std::size_t max_path_bytes = 4095;       // PATH_MAX less its NUL
+  constexpr std::size_t max_credential_bytes = 255;  // a file's name
+  if (text.starts_with(file_prefix)) {
+    const auto path = parse_path(text.substr(file_prefix.size()), max_path_bytes);
+    if (!path) return path.error();
+    return SecretRef{.source = SecretRef::Source::file, .name = path.value()};
+  }
+  if (text.starts_with(credential_prefix)) {
+    const string_view name = text.substr(credential_prefix.size());
+    const bool is_good =
+        !name.empty() && name.size() <= max_credential_bytes && name != "." && name != ".." &&
+        std::ranges::all_of(name, [](char c) { return is_graphic(c) && c != '/' && c != ':'; });
+    if (is_good) {
+      return SecretRef{.source = SecretRef::Source::credential, .name = std::string(name)};
+    }
+    return refuse(
+        "no credential has such a name; write credential:NAME as in LoadCredential=NAME:PATH of "
+        "the "
+        "unit.");
+  }
+  return refuse(
+      "is no place of a secret, which never stands in this file itself; write file:/PATH, or "
+      "credential:NAME for one of $CREDENTIALS_DIRECTORY.");
+}
+
+Parsed<IpNetwork> parse_network(string_view text) {
+  const std::size_t slash = text.find('/');
+  const string_view literal = text.substr(0, slash);
+  IpNetwork network;
+  const int family = literal.find(':') == string_view::npos ? AF_INET : AF_INET6;
+  network.family = family == AF_INET ? IpAddress::Family::ipv4 : IpAddress::Family::ipv6;
+  // A NUL would end the text early for inet_pton.
+  if (!std::ranges::all_of(text, is_graphic) ||
+      inet_pton(family, std::string(literal).c_str(), network.bytes.data()) != 1) {
+    return refuse("{} is not a network; write one as 10.0.0.0/8 or fd00::/8.", in_quotes(text));
+  }
+  const std::uint32_t bits = family == AF_INET ? 32 : 128;
+  network.prefix = bits;
+  if (slash != string_view::npos) {
+    const string_view digits = text.substr(slash + 1);
+    const auto [end, problem] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), network.prefix);
+    if (digits.empty() || problem != std::errc{} || end != digits.data() + digits.size() ||
+        network.prefix > bits) {
+      return refuse("{}: the prefix is not a whole number from 0 to {}.", in_quotes(text), bits);
+    }
+  }
+  auto bytes = network.bytes;
+  for (std::uint32_t bit = network.prefix; bit < bits; ++bit) {
+    bytes[bit / 8] &= ~(std::byte{0x80} >> (bit % 8));
+  }
+  std::array<char, INET6_ADDRSTRLEN> canonical{};
+  inet_ntop(family, bytes.data(), canonical.data(), canonical.size());
+  network.text = fmt::format("{}/{}", canonical.data(), network.prefix);
+  if (bytes != network.bytes) {
+    return refuse("{} has bits behind its prefix; write {}.", in_quotes(text), network.text);
+  }
+  return network;
 }
 
 Parsed<IpAddress> parse_address(string_view text) {

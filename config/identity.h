@@ -10,7 +10,8 @@
 namespace config {
 
 inline constexpr std::size_t max_name_bytes = 63;
-inline constexpr std::size_t max_nqn_bytes = 223;  // NVMe Base 2.0, section 4.5
+inline constexpr std::size_t max_nqn_bytes = 223;         // NVMe Base 2.0, section 4.5
+inline constexpr std::size_t max_iscsi_name_bytes = 223;  // RFC 7143, section 4.2.7.1
 inline constexpr std::string_view discovery_nqn = "nqn.2014-08.org.nvmexpress.discovery";
 
 // A letter, then letters, digits, '.', '_' and '-': fit for a file name, a metric label and a path
@@ -24,6 +25,15 @@ inline constexpr std::string_view discovery_nqn = "nqn.2014-08.org.nvmexpress.di
 // The UUID form with the UUID as Linux writes it; any other NQN as it is.
 [[nodiscard]] std::string uuid_nqn_in_lower_case(std::string_view nqn);
 
+// An iSCSI node name in small letters, which is how names are compared (RFC 7143, sections 4.2.7
+// and 4.2.7.2): iqn.YYYY-MM.REVERSED.DOMAIN[:NAME], eui. and 16 hexadecimal digits, naa. and 16 or
+// 32.
+[[nodiscard]] Parsed<std::string> parse_iscsi_name(std::string_view text);
+
+// Where a secret lies: file:/ABSOLUTE/PATH or credential:NAME. The error's text does not show a
+// value that is no place: it may be the secret.
+[[nodiscard]] Parsed<SecretRef> parse_secret(std::string_view text);
+
 // A literal IPv4 or IPv6 address (link-local with its interface: fe80::1%eth0), or "*" for every
 // address.
 [[nodiscard]] Parsed<IpAddress> parse_address(std::string_view text);
@@ -31,6 +41,9 @@ inline constexpr std::string_view discovery_nqn = "nqn.2014-08.org.nvmexpress.di
 // The same bytes on the wire's side: would two sockets bound to them (and one port) get in each
 // other's way?
 [[nodiscard]] bool overlap(const IpAddress& a, const IpAddress& b);
+
+// ADDRESS/PREFIX, or one address alone.
+[[nodiscard]] Parsed<IpNetwork> parse_network(std::string_view text);
 
 // An absolute path without ".." in it, made normal ("/srv//pool/" is "/srv/pool").
 [[nodiscard]] Parsed<std::string> parse_path(std::string_view text, std::size_t max_bytes);

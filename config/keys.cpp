@@ -20,8 +20,7 @@ constexpr auto optional = Need::optional;
 constexpr auto required = Need::required;
 constexpr Need later = Need::later;
 
-constexpr std::array<string_view, 1> protocols{"nvme-tcp"};
-constexpr std::array<string_view, 1> later_protocols{"iscsi"};
+constexpr std::array<string_view, 2> protocols{"nvme-tcp", "iscsi"};
 constexpr std::array<string_view, 3> discoveries{"also", "only", "none"};
 constexpr std::array<string_view, 3> digests{"permitted", "required", "refused"};
 constexpr std::array<string_view, 3> pool_kinds{"file", "device", "memory"};
@@ -36,8 +35,8 @@ constexpr std::array<string_view, 4> log_levels{"error", "warn", "info", "debug"
 
 // clang-format off
 constexpr Key top_keys[] = {
-    {"apiVersion", Kind::text, required, 0, 0, {}, {}, "apiVersion: forebay/v1"},
-    {"node", Kind::name, required, 0, 0, {}, {}, "node: store1"},
+    {"apiVersion", Kind::text, required, 0, 0, {}, "apiVersion: forebay/v1"},
+    {"node", Kind::name, required, 0, 0, {}, "node: store1"},
     {"reactors", Kind::section},
     {"memory", Kind::size, optional, 64 * mib, 16 * tib},
     {"listeners", Kind::named},
@@ -46,7 +45,8 @@ constexpr Key top_keys[] = {
     {"volumes", Kind::named},
     {"hosts", Kind::named},
     {"subsystems", Kind::named},
-    {"targets", Kind::named, later},
+    {"targets", Kind::named},
+    {"iscsi", Kind::section},
     {"metrics", Kind::section, later},
     {"control", Kind::section},
     {"log", Kind::section},
@@ -58,32 +58,49 @@ constexpr Key reactor_keys[] = {
 };
 
 constexpr Key listener_keys[] = {
-    {"protocol", Kind::choice, required, 0, 0, protocols, later_protocols, "protocol: nvme-tcp"},
-    {"address", Kind::address, required, 0, 0, {}, {}, "address: 192.0.2.1"},
+    {"protocol", Kind::choice, required, 0, 0, protocols, "protocol: nvme-tcp"},
+    {"address", Kind::address, required, 0, 0, {}, "address: 192.0.2.1"},
     {"port", Kind::integer, optional, 1, 65535},
+    {"max_connections", Kind::integer, optional, 1, 65535},
+    {"idle_timeout", Kind::duration, optional, second, 24 * hour},
     {"discovery", Kind::choice, optional, 0, 0, discoveries},
     {"c2h_success", Kind::boolean},
     {"digests", Kind::choice, optional, 0, 0, digests},
     {"in_capsule_data", Kind::size, optional, 4 * kib, 64 * kib},
     {"max_r2t", Kind::integer, optional, 1, 8},
     {"max_h2c_data", Kind::size, optional, 4 * kib, mib},
-    {"max_connections", Kind::integer, optional, 1, 65535},
     {"icreq_timeout", Kind::duration, optional, 100, hour},
     {"connect_timeout", Kind::duration, optional, 100, hour},
-    {"idle_timeout", Kind::duration, optional, second, 24 * hour},
+    {"portal_group", Kind::integer, optional, 1, 65535},
+    {"iscsi", Kind::section},
     {"tls", Kind::text, later},
-    {"portal_group", Kind::text, later},
+};
+
+constexpr Key listener_iscsi_keys[] = {
+    {"header_digest", Kind::choice, optional, 0, 0, digests},
+    {"data_digest", Kind::choice, optional, 0, 0, digests},
+    {"initial_r2t", Kind::boolean},
+    {"immediate_data", Kind::boolean},
+    {"first_burst", Kind::size, optional, 4 * kib, 64 * kib, {}, {},
+     "What comes unasked must find room, however short memory is."},
+    {"max_burst", Kind::size, optional, 4 * kib, 2 * mib},
+    {"max_recv_data_segment", Kind::size, optional, 4 * kib, 2 * mib},
+    {"max_outstanding_r2t", Kind::integer, optional, 1, 8},
+    {"queue_depth", Kind::integer, optional, 1, 1024},
+    {"login_timeout", Kind::duration, optional, 100, hour},
+    {"nop_interval", Kind::duration, optional, second, 24 * hour},
+    {"nop_timeout", Kind::duration, optional, second, hour},
 };
 
 constexpr Key cache_device_keys[] = {
-    {"path", Kind::text, required, 0, 0, {}, {}, "path: /dev/dax0.0, or a file"},
+    {"path", Kind::text, required, 0, 0, {}, "path: /dev/dax0.0, or a file"},
     {"uuid", Kind::text},
     {"require", Kind::choice, optional, 0, 0, granularities},
     {"payload_crc", Kind::boolean},
 };
 
 constexpr Key pool_keys[] = {
-    {"kind", Kind::choice, required, 0, 0, pool_kinds, {}, "kind: file"},
+    {"kind", Kind::choice, required, 0, 0, pool_kinds, "kind: file"},
     {"directory", Kind::text},
     {"uuid", Kind::text},
     {"provisioning", Kind::choice, optional, 0, 0, provisionings},
@@ -95,15 +112,15 @@ constexpr Key pool_keys[] = {
 };
 
 constexpr Key volume_keys[] = {
-    {"pool", Kind::name, required, 0, 0, {}, {}, "pool: NAME"},
-    {"size", Kind::size, required, mib, 1024 * tib, {}, {}, "size: 100GiB"},
+    {"pool", Kind::name, required, 0, 0, {}, "pool: NAME"},
+    {"size", Kind::size, required, mib, 1024 * tib, {}, "size: 100GiB"},
     {"block_size", Kind::integer, optional, 512, 4096, block_sizes},
     {"cache", Kind::section},
     {"qos", Kind::text, later},
 };
 
 constexpr Key volume_cache_keys[] = {
-    {"device", Kind::name, required, 0, 0, {}, {}, "device: NAME"},
+    {"device", Kind::name, required, 0, 0, {}, "device: NAME"},
     {"mode", Kind::choice, optional, 0, 0, cache_modes},
     {"guaranteed", Kind::size, optional, mib, 128 * tib},
     {"maximum", Kind::size, optional, mib, 128 * tib},
@@ -114,15 +131,23 @@ constexpr Key volume_cache_keys[] = {
 };
 
 constexpr Key host_keys[] = {
-    {"nqn", Kind::nqn, required, 0, 0, {}, {}, "nqn: nqn.2014-08.org.nvmexpress:uuid:..., from /etc/nvme/hostnqn"},
-    {"iqn", Kind::text, later},
+    {"nqn", Kind::nqn},
+    {"iqn", Kind::iqn},
+    {"chap", Kind::section},
+    {"networks", Kind::networks},
     {"dhchap", Kind::text, later},
     {"tls_psk", Kind::text, later},
-    {"chap", Kind::text, later},
+};
+
+constexpr Key chap_keys[] = {
+    {"user", Kind::text, required, 0, 0, {}, "user: NAME"},
+    {"secret", Kind::secret, required, 0, 0, {}, "secret: file:/PATH, or credential:NAME"},
+    {"mutual_user", Kind::text},
+    {"mutual_secret", Kind::secret},
 };
 
 constexpr Key subsystem_keys[] = {
-    {"listeners", Kind::names, required, 0, 0, {}, {}, "listeners: [NAME]"},
+    {"listeners", Kind::names, required, 0, 0, {}, "listeners: [NAME]"},
     {"hosts", Kind::names},
     {"allow_any_host", Kind::boolean},
     {"serial", Kind::text},
@@ -130,13 +155,28 @@ constexpr Key subsystem_keys[] = {
     {"cntlid_range", Kind::range, optional, 1, 0xffef},
     {"max_io_queues", Kind::integer, optional, 1, 128},
     {"max_queue_depth", Kind::integer, optional, 2, 1024},
-    {"mdts", Kind::size, optional, 64 * kib, 2 * mib, {}, {}, {},
+    {"mdts", Kind::size, optional, 64 * kib, 2 * mib, {}, {},
      "With less, a Linux host cannot read the ANA log in one piece and does without ANA."},
     {"namespaces", Kind::named},
 };
 
-constexpr Key namespace_keys[] = {
-    {"volume", Kind::name, required, 0, 0, {}, {}, "volume: NAME"},
+constexpr Key target_keys[] = {
+    {"alias", Kind::text},
+    {"listeners", Kind::names, required, 0, 0, {}, "listeners: [NAME]"},
+    {"hosts", Kind::names},
+    {"allow_any_host", Kind::boolean},
+    {"chap", Kind::section},
+    {"luns", Kind::named},
+};
+
+constexpr Key iscsi_keys[] = {
+    {"discovery_chap", Kind::section},
+    {"max_sessions", Kind::integer, optional, 1, 65535},
+};
+
+// Of namespaces and LUNs.
+constexpr Key export_keys[] = {
+    {"volume", Kind::name, required, 0, 0, {}, "volume: NAME"},
     {"hosts", Kind::names},
 };
 
@@ -153,13 +193,20 @@ constexpr Section sections[] = {
     {"", top_keys},
     {"reactors", reactor_keys},
     {"listeners.*", listener_keys},
+    {"listeners.*.iscsi", listener_iscsi_keys},
     {"cache_devices.*", cache_device_keys},
     {"pools.*", pool_keys},
     {"volumes.*", volume_keys},
     {"volumes.*.cache", volume_cache_keys},
     {"hosts.*", host_keys},
+    {"hosts.*.chap", chap_keys},
     {"subsystems.*", subsystem_keys},
-    {"subsystems.*.namespaces.*", namespace_keys},
+    {"subsystems.*.namespaces.*", export_keys},
+    {"targets.*", target_keys},
+    {"targets.*.chap", chap_keys},
+    {"targets.*.luns.*", export_keys},
+    {"iscsi", iscsi_keys},
+    {"iscsi.discovery_chap", chap_keys},
     {"control", control_keys},
     {"log", log_keys},
 };

@@ -14,6 +14,8 @@ enum class Kind {
   name,      // of a thing in this file or of a group; build.cpp checks it
   text,      // any string; build.cpp checks it
   nqn,       // see parse_nqn()
+  iqn,       // see parse_iscsi_name()
+  secret,    // see parse_secret()
   address,   // see parse_address()
   integer,   // min ... max, or one of `choices`
   boolean,   // true | false
@@ -23,6 +25,7 @@ enum class Kind {
   choice,    // one of `choices`
   names,     // a list of names
   paths,     // a list of absolute paths, see parse_path(); min ... max of them
+  networks,  // a list of networks, see parse_network()
   range,     // [first, last], both within min ... max
   cpus,      // a CPU list as the kernel writes it: "2-3,6"
 };
@@ -40,7 +43,6 @@ struct Key {
   std::uint64_t min = 0;
   std::uint64_t max = 0;
   std::span<const std::string_view> choices{};
-  std::span<const std::string_view> later_choices{};  // of features that this version does not have
   std::string_view example{};  // for the message that a required key is missing
   std::string_view reason{};   // size: why the limits are these, where it is not plain
 };

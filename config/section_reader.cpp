@@ -87,6 +87,33 @@ bool expect_name(Report& report, const Node& scalar, const std::string& path) {
   return !is_boolean_word(scalar.text) || expect_string(report, scalar, path);
 }
 
+bool expect_map(Report& report, const Node& node, const std::string& path, string_view entry) {
+  if (node.kind == Node::Kind::map || node.kind == Node::Kind::null) return true;
+  if (node.kind != Node::Kind::reported) {
+    report.error(node.at, path, fmt::format("is not a map; write \"{}\" entries below it.", entry));
+  }
+  return false;
+}
+
+Node as_scalar(const Node::Entry& entry) {
+  Node node;
+  node.kind = Node::Kind::scalar;
+  node.at = entry.at;
+  node.text = entry.key;
+  node.plain = entry.plain;
+  return node;
+}
+
+void check_multiple(SectionReader& reader, string_view key,
+                    const std::optional<Located<engine::ByteCount>>& size) {
+  constexpr engine::ByteCount alignment = 4_KiB;
+  if (!size || size->value.value % alignment.value == 0) return;
+  const std::uint64_t next = size->value.value / alignment.value + 1;
+  reader.report().error(size->at, reader.path_of(key),
+                        fmt::format("is not a multiple of {}; write {}.", size_text(alignment),
+                                    size_text({next * alignment.value})));
+}
+
 SectionReader::SectionReader(Report& report, const Section& section, std::string path, Position at,
                              const Node& node)
     : report_(report),
@@ -127,6 +154,13 @@ void SectionReader::check_keys() {
     if (key.need == Need::required && lacks(key.name)) {
       report_.error(at_, path_, fmt::format("\"{}\" is missing; add {}.", key.name, key.example));
     }
+  }
+}
+
+void SectionReader::refuse(string_view owner, std::span<const string_view> keys) {
+  for (const string_view key : keys) {
+    if (has(key))
+      report_.error(at(key), path_of(key), fmt::format("{} has none; remove it.", owner));
   }
 }
 
@@ -173,13 +207,6 @@ std::optional<Located<std::string>> SectionReader::text(string_view key) {
   return {{value->text, value->at}};
 }
 
-bool SectionReader::is_later(string_view key) const {
-  const Node::Entry* entry = find(key);
-  return entry != nullptr && entry->value.kind == Node::Kind::scalar &&
-         std::ranges::count(key_of(section_, key).later_choices, string_view(entry->value.text)) >
-             0;
-}
-
 std::optional<Located<std::string>> SectionReader::choice(string_view key) {
   const Node* value = scalar(key);
   if (value == nullptr) return std::nullopt;
@@ -190,10 +217,7 @@ std::optional<Located<std::string>> SectionReader::choice(string_view key) {
   const std::vector<std::string> choices = strings(rule.choices);
   const std::string shown = printable(value->text);
   std::string text;
-  if (std::ranges::count(rule.later_choices, string_view(value->text)) > 0) {
-    text = fmt::format("{} is not supported by this version yet; use {}{}, or remove it.", shown,
-                       choices.size() > 1 ? "one of " : "", listed(choices));
-  } else if (value->plain && is_boolean_word(value->text)) {
+  if (value->plain && is_boolean_word(value->text)) {
     text = fmt::format("{} is a boolean in YAML 1.1; use one of {}.", shown, listed(choices));
   } else if (const std::string near = nearest(value->text, choices); !near.empty()) {
     text = fmt::format("unknown value {}; did you mean \"{}\"?", in_quotes(value->text), near);
@@ -339,6 +363,36 @@ std::optional<std::vector<Located<std::string>>> SectionReader::paths(string_vie
     }
   }
   return paths;
+}
+
+std::optional<std::vector<IpNetwork>> SectionReader::networks(string_view key) {
+  const Node::Entry* entry = find(key);
+  if (entry == nullptr || entry->value.kind == Node::Kind::reported) return std::nullopt;
+  const std::string path = path_of(key);
+  const std::vector<Node>& items = entry->value.items;
+  if (entry->value.kind != Node::Kind::sequence || items.empty()) {
+    report_.error(entry->value.kind == Node::Kind::null ? entry->at : entry->value.at, path,
+                  "is not a list of networks; write them in brackets, for example [10.0.0.0/8].");
+    return std::nullopt;
+  }
+  std::vector<IpNetwork> networks;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const std::string item_path = fmt::format("{}[{}]", path, i);
+    if (!expect_scalar(report_, items[i], item_path) ||
+        !expect_string(report_, items[i], item_path)) {
+      continue;
+    }
+    const auto parsed = parse_network(items[i].text);
+    if (!parsed) {
+      report_.error(items[i].at, item_path, parsed.error().text);
+    } else if (std::ranges::count(networks, parsed.value()) > 0) {
+      report_.error(items[i].at, item_path,
+                    fmt::format("{} is named twice; remove one.", in_quotes(parsed.value().text)));
+    } else {
+      networks.push_back(parsed.value());
+    }
+  }
+  return networks;
 }
 
 std::optional<std::pair<std::uint64_t, std::uint64_t>> SectionReader::range(string_view key) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,13 +25,13 @@ class SectionReader {
   SectionReader(Report& report, const Section& section, std::string path, Position at,
                 const Node& node);
 
-  // Reports unknown keys, keys of later features and missing required ones. Not called for an entry
-  // whose kind belongs to a later feature: then these would only be noise.
+  // Reports unknown keys, keys of later features and missing required ones.
   void check_keys();
+  // Reports those of `keys` that are there: `owner` (a pool of some kind, a listener of some
+  // protocol) has none of them.
+  void refuse(std::string_view owner, std::span<const std::string_view> keys);
 
   [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
-  // The key's value is a choice of a later feature.
-  [[nodiscard]] bool is_later(std::string_view key) const;
   // After check_keys(): the key is absent, and nothing reported so far was meant to be it (a slip
   // of its name, a key of a later feature, a section of the wrong shape).
   [[nodiscard]] bool lacks(std::string_view key) const;
@@ -53,14 +54,20 @@ class SectionReader {
   // The same of paths, in normal form.
   [[nodiscard]] std::optional<std::vector<Located<std::string>>> paths(std::string_view key,
                                                                        std::size_t max_bytes);
+  // The same of networks ("10.0.0.0/8").
+  [[nodiscard]] std::optional<std::vector<IpNetwork>> networks(std::string_view key);
   [[nodiscard]] std::optional<std::pair<std::uint64_t, std::uint64_t>> range(std::string_view key);
+  // The reader of a key that is a section; `pattern` is its own.
+  [[nodiscard]] SectionReader below(std::string_view key, std::string_view pattern) const {
+    return {report_, section_of(pattern), path_of(key), at(key), node(key)};
+  }
   // The node of a key that is a section or a map of names; an empty map if absent.
   [[nodiscard]] const Node& node(std::string_view key) const;
   [[nodiscard]] Report& report() { return report_; }
 
   // text(key) through one of the parsers of identity.h.
   template <class Parser>
-  auto parsed(std::string_view key, Parser parse)
+  [[nodiscard]] auto parsed(std::string_view key, Parser parse)
       -> std::optional<Located<typename decltype(parse(std::string_view{}))::value_type>> {
     const auto value = text(key);
     if (!value) return std::nullopt;
@@ -91,5 +98,23 @@ class SectionReader {
 [[nodiscard]] bool expect_string(Report& report, const Node& scalar, const std::string& path);
 // The same where a name belongs: of the traps only the boolean words look like names.
 [[nodiscard]] bool expect_name(Report& report, const Node& scalar, const std::string& path);
+// Reports `node` unless it is a map, or nothing; `entry` shows what stands in one.
+[[nodiscard]] bool expect_map(Report& report, const Node& node, const std::string& path,
+                              std::string_view entry = "NAME: ...");
+// A key that the user chose, as a value: the same traps wait in it.
+[[nodiscard]] Node as_scalar(const Node::Entry& entry);
+// Reports a size that is no multiple of 4 KiB.
+void check_multiple(SectionReader& reader, std::string_view key,
+                    const std::optional<Located<engine::ByteCount>>& size);
+
+// An option keeps its default where nothing is written.
+template <class T, class Value>
+void assign(T& option, const std::optional<Located<Value>>& value) {
+  if (value) option = static_cast<T>(value->value);
+}
+template <class T>
+void assign(Located<T>& option, const std::optional<Located<T>>& value) {
+  if (value) option = *value;
+}
 
 }  // namespace config

@@ -5,7 +5,7 @@
 namespace config {
 
 engine::ByteCount largest_transfer(const Config& config) {
-  engine::ByteCount largest{};
+  engine::ByteCount largest = config.targets.empty() ? engine::ByteCount{} : largest_scsi_transfer;
   for (const auto& [nqn, subsystem] : config.subsystems) {
     largest = std::max(largest, subsystem.mdts);
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
@@ -59,10 +60,22 @@ class Validator {
     check_cache_devices();
     for (const auto& [name, volume] : config_.volumes) check_volume(volume);
     for (const auto& [nqn, subsystem] : config_.subsystems) check_subsystem(subsystem);
+    for (const auto& [iqn, target] : config_.targets) check_target(target);
     check_volumes_seen_twice();
   }
 
  private:
+  // What one protocol calls things.
+  struct ExportWords {
+    string_view owner;
+    string_view map;
+    string_view number;
+    std::string Host::*identity;  // what it knows hosts by
+    string_view identity_key;
+  };
+  static constexpr ExportWords nvme_words{"subsystem", "namespaces", "NSID", &Host::nqn, "nqn"};
+  static constexpr ExportWords iscsi_words{"target", "luns", "LUN", &Host::iqn, "iqn"};
+
   struct Endpoint {
     string_view owner;
     std::string path;
@@ -76,10 +89,11 @@ class Validator {
     if (config_.memory.value >= needed) return;
     report_.error(
         config_.memory.at.line != 0 ? config_.memory.at : config_.reactors.at, "memory",
-        fmt::format("{} cannot serve {} reactors with transfers of {} (mdts); write {} or "
-                    "more, or lower reactors.count.",
+        fmt::format("{} cannot serve {} reactors with transfers of {} ({}); write {} or more, or "
+                    "lower reactors.count.",
                     size_text(config_.memory.value), config_.reactors.count,
-                    size_text(largest_transfer(config_)), size_text(needed)));
+                    size_text(largest_transfer(config_)),
+                    config_.targets.empty() ? "mdts" : "of iSCSI", size_text(needed)));
   }
 
   // Two sockets that cannot both be bound. The later one in the file gets the message.
@@ -204,80 +218,141 @@ class Validator {
   void check_subsystem(const Subsystem& subsystem) {
     const std::string path = join_path("subsystems", subsystem.nqn);
     for (std::size_t i = 0; i < subsystem.listeners.size(); ++i) {
-      check_listener(subsystem, subsystem.listeners[i], fmt::format("{}.listeners[{}]", path, i));
-    }
-    check_hosts(subsystem.hosts, path);
-    std::map<string_view, std::uint32_t> nsid_of_volume;
-    for (const auto& [nsid, exported] : subsystem.namespaces) {
-      const std::string ns_path = fmt::format("{}.namespaces.{}", path, nsid);
-      volumes_.check(exported.volume, ns_path + ".volume", report_);
-      const auto [other, fresh] = nsid_of_volume.emplace(exported.volume.value, nsid);
-      if (!fresh && exported.volume.at.line != 0) {
-        report_.error(exported.volume.at, ns_path + ".volume",
-                      fmt::format("volume {} is NSID {} of this subsystem already; remove one.",
-                                  in_quotes(exported.volume.value), other->second));
+      const std::string item = fmt::format("{}.listeners[{}]", path, i);
+      const Listener* listener = find_listener(subsystem.listeners[i], Protocol::nvme_tcp, item);
+      if (listener == nullptr) continue;
+      if (listener->discovery == Discovery::only) {
+        report_.error(subsystem.listeners[i].at, item,
+                      fmt::format("listener {} serves discovery only; name another, or change its "
+                                  "discovery to also.",
+                                  in_quotes(listener->name)));
+        continue;
       }
-      if (exported.hosts) check_masking(subsystem, *exported.hosts, ns_path);
+      warn_of_anybody(subsystem, *listener, path);
+    }
+    check_hosts(subsystem, path, nvme_words);
+    check_exports(subsystem, subsystem.namespaces, path, nvme_words);
+  }
+
+  void check_target(const Target& target) {
+    const std::string path = join_path("targets", target.iqn);
+    std::set<std::uint16_t> portal_groups;
+    for (std::size_t i = 0; i < target.listeners.size(); ++i) {
+      const std::string item = fmt::format("{}.listeners[{}]", path, i);
+      const Listener* listener = find_listener(target.listeners[i], Protocol::iscsi, item);
+      if (listener == nullptr) continue;
+      if (!target.chap) warn_of_anybody(target, *listener, path);
+      if (!portal_groups.insert(listener->portal_group).second ||
+          portal_groups.size() != max_portal_groups + 1) {
+        continue;
+      }
+      report_.error(target.listeners[i].at, item,
+                    fmt::format("is of another portal group than {} before it, and a target has at "
+                                "most so many; give listeners the same portal_group.",
+                                max_portal_groups));
+    }
+    check_hosts(target, path, iscsi_words);
+    check_exports(target, target.luns, path, iscsi_words);
+  }
+
+  static string_view name_of(Protocol protocol) {
+    return protocol == Protocol::iscsi ? "iscsi" : "nvme-tcp";
+  }
+
+  // nullptr: it is not there, wrong in itself, or of another protocol, and reported.
+  const Listener* find_listener(const Located<std::string>& name, Protocol protocol,
+                                const std::string& path) {
+    if (!listeners_.check(name, path, report_)) return nullptr;
+    const auto found = config_.listeners.find(name.value);
+    if (found == config_.listeners.end()) return nullptr;
+    if (found->second.protocol == protocol) return &found->second;
+    report_.error(
+        name.at, path,
+        fmt::format("listener {} is of protocol {}; name one of {}.", in_quotes(name.value),
+                    name_of(found->second.protocol), name_of(protocol)));
+    return nullptr;
+  }
+
+  void warn_of_anybody(const Access& access, const Listener& listener, const std::string& path) {
+    const Located<IpAddress>& address = listener.address;
+    if (!access.allow_any_host || address.at.line == 0 || !address.value.is_wildcard()) return;
+    report_.warning(access.allow_any_host_at, path + ".allow_any_host",
+                    fmt::format("on listener {} ({}) whoever reaches any address of this machine "
+                                "may read and write; name the hosts, or give the listener one "
+                                "address.",
+                                in_quotes(listener.name), address.value.text));
+  }
+
+  void check_hosts(const Access& access, const std::string& path, const ExportWords& words) {
+    for (std::size_t i = 0; i < access.hosts.size(); ++i) {
+      const Located<std::string>& name = access.hosts[i];
+      const std::string item = fmt::format("{}.hosts[{}]", path, i);
+      if (hosts_.check(name, item, report_)) check_identity(name, item, words);
     }
   }
 
-  void check_listener(const Subsystem& subsystem, const Located<std::string>& name,
-                      std::string path) {
-    if (!listeners_.check(name, path, report_)) return;
-    const auto listener = config_.listeners.find(name.value);
-    if (listener == config_.listeners.end()) return;
-    if (listener->second.discovery == Discovery::only) {
-      report_.error(name.at, std::move(path),
-                    fmt::format("listener {} serves discovery only; name another, or change its "
-                                "discovery to also.",
-                                in_quotes(name.value)));
+  void check_identity(const Located<std::string>& name, const std::string& path,
+                      const ExportWords& words) {
+    const auto host = config_.hosts.find(name.value);
+    // One that has neither is wrong in itself.
+    if (host == config_.hosts.end() || (host->second.nqn.empty() && host->second.iqn.empty()) ||
+        !(host->second.*words.identity).empty()) {
       return;
     }
-    const Located<IpAddress>& address = listener->second.address;
-    if (subsystem.allow_any_host && address.at.line != 0 && address.value.is_wildcard()) {
-      report_.warning(subsystem.allow_any_host_at,
-                      join_path("subsystems", subsystem.nqn) + ".allow_any_host",
-                      fmt::format("on listener {} ({}) whoever reaches any address of this machine "
-                                  "may read and write; name the hosts, or give the listener one "
-                                  "address.",
-                                  in_quotes(name.value), address.value.text));
+    report_.error(name.at, path,
+                  fmt::format("host {} has no {}; add it to the host, or remove it here.",
+                              in_quotes(name.value), words.identity_key));
+  }
+
+  void check_exports(const Access& access, const std::map<std::uint32_t, Export>& exports,
+                     const std::string& owner_path, const ExportWords& words) {
+    std::map<string_view, std::uint32_t> number_of_volume;
+    for (const auto& [number, exported] : exports) {
+      const std::string path = fmt::format("{}.{}.{}", owner_path, words.map, number);
+      volumes_.check(exported.volume, path + ".volume", report_);
+      const auto [other, fresh] = number_of_volume.emplace(exported.volume.value, number);
+      if (!fresh && exported.volume.at.line != 0) {
+        report_.error(exported.volume.at, path + ".volume",
+                      fmt::format("volume {} is {} {} of this {} already; remove one.",
+                                  in_quotes(exported.volume.value), words.number, other->second,
+                                  words.owner));
+      }
+      if (exported.hosts) check_masking(access, *exported.hosts, path, words);
     }
   }
 
-  void check_hosts(const std::vector<Located<std::string>>& hosts, const std::string& path) {
-    for (std::size_t i = 0; i < hosts.size(); ++i) {
-      hosts_.check(hosts[i], fmt::format("{}.hosts[{}]", path, i), report_);
-    }
-  }
-
-  // A host that a namespace names must also get into the subsystem.
-  void check_masking(const Subsystem& subsystem, const std::vector<Located<std::string>>& hosts,
-                     const std::string& path) {
+  // A host that a namespace or LUN names must also get into the subsystem or target.
+  void check_masking(const Access& access, const std::vector<Located<std::string>>& hosts,
+                     const std::string& path, const ExportWords& words) {
     for (std::size_t i = 0; i < hosts.size(); ++i) {
       const std::string item = fmt::format("{}.hosts[{}]", path, i);
       if (hosts[i].at.line == 0 || !hosts_.check(hosts[i], item, report_)) continue;
-      if (subsystem.allow_any_host) continue;
-      if (std::ranges::count(subsystem.hosts, hosts[i].value, &Located<std::string>::value) == 0) {
-        report_.error(hosts[i].at, item,
-                      fmt::format("host {} may not connect to this subsystem; add it to the "
-                                  "subsystem's hosts, or remove it here.",
-                                  in_quotes(hosts[i].value)));
+      if (access.allow_any_host) {
+        check_identity(hosts[i], item, words);
+        continue;
+      }
+      if (std::ranges::count(access.hosts, hosts[i].value, &Located<std::string>::value) == 0) {
+        report_.error(
+            hosts[i].at, item,
+            fmt::format("host {} may not connect to this {}; add it to the {}'s hosts, or "
+                        "remove it here.",
+                        in_quotes(hosts[i].value), words.owner, words.owner));
       }
     }
   }
 
   // Linux refuses the second namespace of the same identity, whatever subsystem it is in.
   void check_volumes_seen_twice() {
-    struct Export {
+    struct Place {
       const Subsystem* subsystem;
-      const Namespace* exported;
+      const Export* exported;
     };
-    std::map<string_view, std::vector<Export>> by_volume;
+    std::map<string_view, std::vector<Place>> by_volume;
     for (const auto& [nqn, subsystem] : config_.subsystems) {
       for (const auto& [nsid, exported] : subsystem.namespaces) {
         if (exported.volume.at.line == 0) continue;
-        std::vector<Export>& others = by_volume[exported.volume.value];
-        for (const Export& other : others) {
+        std::vector<Place>& others = by_volume[exported.volume.value];
+        for (const Place& other : others) {
           if (other.subsystem == &subsystem) continue;
           if (!share_a_host(*other.subsystem, *other.exported, subsystem, exported)) continue;
           report_.warning(
@@ -285,7 +360,7 @@ class Validator {
               fmt::format("{}.namespaces.{}.volume", join_path("subsystems", nqn), nsid),
               fmt::format("volume {} is also NSID {} of {}; a host that connects to both ignores "
                           "the second. Export it once to each host.",
-                          in_quotes(exported.volume.value), other.exported->nsid,
+                          in_quotes(exported.volume.value), other.exported->number,
                           printable(other.subsystem->nqn)));
           break;
         }
@@ -294,9 +369,9 @@ class Validator {
     }
   }
 
-  static bool share_a_host(const Subsystem& a, const Namespace& in_a, const Subsystem& b,
-                           const Namespace& in_b) {
-    const auto names_of = [](const Subsystem& subsystem, const Namespace& exported) {
+  static bool share_a_host(const Subsystem& a, const Export& in_a, const Subsystem& b,
+                           const Export& in_b) {
+    const auto names_of = [](const Subsystem& subsystem, const Export& exported) {
       return exported.hosts             ? &*exported.hosts
              : subsystem.allow_any_host ? nullptr
                                         : &subsystem.hosts;

@@ -3,19 +3,27 @@
 #include <optional>
 #include <utility>
 
+#include "config/transfer_memory.h"
+#include "target/scsi/unit_limits.h"
+
 namespace target {
 namespace {
 
-nvmf::ListenerOptions::Family family_of(const config::IpAddress& address) {
+// config knows nothing of buffers, and must reckon with the same.
+static_assert(config::largest_scsi_transfer == scsi::largest_transfer);
+
+// Of nvmf::ListenerOptions or iscsi::ListenerOptions.
+template <class Family>
+Family family_of(const config::IpAddress& address) {
   switch (address.family) {
     case config::IpAddress::Family::any:
-      return nvmf::ListenerOptions::Family::any;
+      return Family::any;
     case config::IpAddress::Family::ipv4:
-      return nvmf::ListenerOptions::Family::ipv4;
+      return Family::ipv4;
     case config::IpAddress::Family::ipv6:
-      return nvmf::ListenerOptions::Family::ipv6;
+      return Family::ipv6;
   }
-  return nvmf::ListenerOptions::Family::any;
+  return Family::any;
 }
 
 nvmf::ListenerOptions::Discovery discovery_of(config::Discovery discovery) {
@@ -30,16 +38,18 @@ nvmf::ListenerOptions::Discovery discovery_of(config::Discovery discovery) {
   return nvmf::ListenerOptions::Discovery::also;
 }
 
-nvmf::DigestPolicy digests_of(config::Digests digests) {
+// nvmf's or iscsi's.
+template <class DigestPolicy>
+DigestPolicy digests_of(config::Digests digests) {
   switch (digests) {
     case config::Digests::permitted:
-      return nvmf::DigestPolicy::permitted;
+      return DigestPolicy::permitted;
     case config::Digests::required:
-      return nvmf::DigestPolicy::required;
+      return DigestPolicy::required;
     case config::Digests::refused:
-      return nvmf::DigestPolicy::refused;
+      return DigestPolicy::refused;
   }
-  return nvmf::DigestPolicy::permitted;
+  return DigestPolicy::permitted;
 }
 
 engine::PoolSpec::Kind kind_of(config::Pool::Kind kind) {
@@ -118,29 +128,37 @@ std::string address_text(const config::IpAddress& address) {
   return address.text.substr(0, address.text.find('%'));
 }
 
-nvmf::ListenerOptions listener_options(const config::Listener& listener) {
+nvmf::ListenerOptions nvmf_listener(const config::Listener& listener) {
   return {.name = listener.name,
-          .family = family_of(listener.address.value),
+          .family = family_of<nvmf::ListenerOptions::Family>(listener.address.value),
           .address = address_text(listener.address.value),
           .port = listener.port.value,
           .discovery = discovery_of(listener.discovery),
           .in_capsule_data = listener.nvme_tcp.in_capsule_data};
 }
 
-std::vector<std::string> nqns_of(const config::Config& config,
-                                 const std::vector<config::Located<std::string>>& names) {
-  std::vector<std::string> nqns;
-  for (const auto& name : names) nqns.push_back(config.hosts.at(name.value).nqn);
-  return nqns;
+// What a protocol knows these hosts by.
+std::vector<std::string> identities_of(const config::Config& config,
+                                       const std::vector<config::Located<std::string>>& names,
+                                       std::string config::Host::*identity) {
+  std::vector<std::string> identities;
+  identities.reserve(names.size());
+  for (const auto& name : names) identities.push_back(config.hosts.at(name.value).*identity);
+  return identities;
 }
 
-nvmf::NamespaceOptions namespace_options(const config::Config& config,
-                                         const config::Namespace& space,
+std::optional<std::vector<std::string>> identities_of(const config::Config& config,
+                                                      const config::Export& exported,
+                                                      std::string config::Host::*identity) {
+  if (!exported.hosts) return std::nullopt;
+  return identities_of(config, *exported.hosts, identity);
+}
+
+nvmf::NamespaceOptions namespace_options(const config::Config& config, const config::Export& space,
                                          const BlockVolumes& volumes) {
-  nvmf::NamespaceOptions options{
-      .nsid = space.nsid, .volume = volumes.at(space.volume.value).get(), .hosts = std::nullopt};
-  if (space.hosts) options.hosts = nqns_of(config, *space.hosts);
-  return options;
+  return {.nsid = space.number,
+          .volume = volumes.at(space.volume.value).get(),
+          .hosts = identities_of(config, space, &config::Host::nqn)};
 }
 
 nvmf::SubsystemOptions subsystem_options(const config::Config& config,
@@ -150,7 +168,8 @@ nvmf::SubsystemOptions subsystem_options(const config::Config& config,
   options.nqn = subsystem.nqn;
   options.serial = subsystem.serial.value_or("");
   options.model = subsystem.model;
-  options.hosts = {.allow_any = subsystem.allow_any_host, .nqns = nqns_of(config, subsystem.hosts)};
+  options.hosts = {.allow_any = subsystem.allow_any_host,
+                   .nqns = identities_of(config, subsystem.hosts, &config::Host::nqn)};
   for (const auto& listener : subsystem.listeners) options.listeners.push_back(listener.value);
   options.cntlid_min = subsystem.cntlid_min;
   options.cntlid_max = subsystem.cntlid_max;
@@ -159,6 +178,51 @@ nvmf::SubsystemOptions subsystem_options(const config::Config& config,
   options.max_transfer = subsystem.mdts;
   for (const auto& [nsid, space] : subsystem.namespaces) {
     options.namespaces.push_back(namespace_options(config, space, volumes));
+  }
+  return options;
+}
+
+iscsi::ListenerOptions iscsi_listener(const config::Listener& listener) {
+  return {.name = listener.name,
+          .family = family_of<iscsi::ListenerOptions::Family>(listener.address.value),
+          .address = address_text(listener.address.value),
+          .port = listener.port.value,
+          .portal_group = listener.portal_group};
+}
+
+std::optional<iscsi::ChapOptions> chap_options(const std::optional<config::Chap>& chap,
+                                               const Secrets& secrets) {
+  if (!chap) return std::nullopt;
+  iscsi::ChapOptions options{
+      .initiator = {.user = chap->user.value, .secret = secrets.of(chap->secret.value)},
+      .mutual = std::nullopt};
+  if (chap->mutual_secret) {
+    options.mutual = iscsi::ChapAccount{.user = chap->mutual_user->value,
+                                        .secret = secrets.of(chap->mutual_secret->value)};
+  }
+  return options;
+}
+
+iscsi::InitiatorOptions initiator_options(const config::Host& host, const Secrets& secrets) {
+  iscsi::InitiatorOptions options{
+      .name = host.iqn, .chap = chap_options(host.chap, secrets), .networks = {}};
+  for (const auto& network : host.networks) options.networks.push_back(network.text);
+  return options;
+}
+
+iscsi::NodeOptions node_options(const config::Config& config, const config::Target& target,
+                                const BlockVolumes& volumes, const Secrets& secrets) {
+  iscsi::NodeOptions options;
+  options.name = target.iqn;
+  options.alias = target.alias.value_or("");
+  options.initiators = {.allow_any = target.allow_any_host,
+                        .names = identities_of(config, target.hosts, &config::Host::iqn)};
+  for (const auto& listener : target.listeners) options.listeners.push_back(listener.value);
+  options.chap = chap_options(target.chap, secrets);
+  for (const auto& [lun, exported] : target.luns) {
+    options.luns.push_back({.lun = static_cast<std::uint16_t>(lun),
+                            .volume = volumes.at(exported.volume.value).get(),
+                            .initiators = identities_of(config, exported, &config::Host::iqn)});
   }
   return options;
 }
@@ -219,11 +283,13 @@ BlockVolumes block_volumes(engine::Engine& engine) {
   return volumes;
 }
 
-nvmf::TargetOptions target_options(const config::Config& config, const BlockVolumes& volumes) {
+nvmf::TargetOptions nvmf_options(const config::Config& config, const BlockVolumes& volumes) {
   nvmf::TargetOptions options;
   options.discovery_nqn = nvmf::make_discovery_nqn(config.node);
   for (const auto& [name, listener] : config.listeners) {
-    options.listeners.push_back(listener_options(listener));
+    if (listener.protocol == config::Protocol::nvme_tcp) {
+      options.listeners.push_back(nvmf_listener(listener));
+    }
   }
   for (const auto& [nqn, subsystem] : config.subsystems) {
     options.subsystems.push_back(subsystem_options(config, subsystem, volumes));
@@ -231,18 +297,57 @@ nvmf::TargetOptions target_options(const config::Config& config, const BlockVolu
   return options;
 }
 
-nvmf::ConnectionOptions connection_options(const config::Listener& listener) {
+nvmf::ConnectionOptions nvmf_connection_options(const config::Listener& listener) {
   const config::NvmeTcpOptions& tcp = listener.nvme_tcp;
   nvmf::ConnectionOptions options;
   options.listener = listener.name;
-  options.digests = digests_of(tcp.digests);
+  options.digests = digests_of<nvmf::DigestPolicy>(tcp.digests);
   options.c2h_success = tcp.c2h_success;
   options.in_capsule_bytes = static_cast<std::uint32_t>(tcp.in_capsule_data.value);
   options.max_r2t = tcp.max_r2t;
   options.max_h2c_data_bytes = static_cast<std::uint32_t>(tcp.max_h2c_data.value);
   options.icreq_timeout = tcp.icreq_timeout;
   options.connect_timeout = tcp.connect_timeout;
-  options.stall_timeout = tcp.idle_timeout;
+  options.limits.stall_timeout = listener.idle_timeout;
+  return options;
+}
+
+iscsi::TargetOptions iscsi_options(const config::Config& config, const BlockVolumes& volumes,
+                                   const Secrets& secrets) {
+  iscsi::TargetOptions options;
+  for (const auto& [name, listener] : config.listeners) {
+    if (listener.protocol == config::Protocol::iscsi) {
+      options.listeners.push_back(iscsi_listener(listener));
+    }
+  }
+  for (const auto& [name, host] : config.hosts) {
+    if (!host.iqn.empty()) options.initiators.push_back(initiator_options(host, secrets));
+  }
+  for (const auto& [name, target] : config.targets) {
+    options.nodes.push_back(node_options(config, target, volumes, secrets));
+  }
+  options.discovery_chap = chap_options(config.iscsi.discovery_chap, secrets);
+  options.max_sessions = config.iscsi.max_sessions;
+  return options;
+}
+
+iscsi::ConnectionOptions iscsi_connection_options(const config::Listener& listener) {
+  const config::IscsiOptions& wanted = listener.iscsi;
+  iscsi::ConnectionOptions options;
+  options.listener = listener.name;
+  options.header_digest = digests_of<iscsi::DigestPolicy>(wanted.header_digest);
+  options.data_digest = digests_of<iscsi::DigestPolicy>(wanted.data_digest);
+  options.initial_r2t = wanted.initial_r2t;
+  options.immediate_data = wanted.immediate_data;
+  options.first_burst_bytes = static_cast<std::uint32_t>(wanted.first_burst.value);
+  options.max_burst_bytes = static_cast<std::uint32_t>(wanted.max_burst.value);
+  options.max_outstanding_r2t = wanted.max_outstanding_r2t;
+  options.max_receive_bytes = static_cast<std::uint32_t>(wanted.max_recv_data_segment.value);
+  options.queue_depth = wanted.queue_depth;
+  options.login_timeout = wanted.login_timeout;
+  options.nop_interval = wanted.nop_interval;
+  options.nop_timeout = wanted.nop_timeout;
+  options.stall_timeout = listener.idle_timeout;
   return options;
 }
 

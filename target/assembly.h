@@ -1,4 +1,4 @@
-// From the checked configuration to what engine, listeners and the NVMe side are told.
+// From the checked configuration to what engine, listeners and both protocols are told.
 #pragma once
 
 #include <map>
@@ -9,20 +9,28 @@
 #include "config/config.h"
 #include "engine/volume/engine.h"
 #include "target/block/block_volume.h"
+#include "target/iscsi/connection_options.h"
+#include "target/iscsi/options.h"
 #include "target/nvmf/connection_options.h"
 #include "target/nvmf/options.h"
+#include "target/secrets.h"
 
 namespace target {
 
-// By name of the volume; they outlive the NVMe side.
+// By name of the volume; they outlive both protocols.
 using BlockVolumes = std::map<std::string, std::unique_ptr<block::BlockVolume>>;
 
 [[nodiscard]] std::vector<engine::CacheSpec> cache_specs(const config::Config& config);
 [[nodiscard]] std::vector<engine::PoolSpec> pool_specs(const config::Config& config);
 [[nodiscard]] std::vector<engine::VolumeSpec> volume_specs(const config::Config& config);
 [[nodiscard]] BlockVolumes block_volumes(engine::Engine& engine);
-[[nodiscard]] nvmf::TargetOptions target_options(const config::Config& config,
-                                                 const BlockVolumes& volumes);
-[[nodiscard]] nvmf::ConnectionOptions connection_options(const config::Listener& listener);
+[[nodiscard]] nvmf::TargetOptions nvmf_options(const config::Config& config,
+                                               const BlockVolumes& volumes);
+[[nodiscard]] nvmf::ConnectionOptions nvmf_connection_options(const config::Listener& listener);
+// `secrets` are those of `config`, all read.
+[[nodiscard]] iscsi::TargetOptions iscsi_options(const config::Config& config,
+                                                 const BlockVolumes& volumes,
+                                                 const Secrets& secrets);
+[[nodiscard]] iscsi::ConnectionOptions iscsi_connection_options(const config::Listener& listener);
 
 }  // namespace target

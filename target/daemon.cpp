@@ -12,6 +12,7 @@
 
 #include "config/transfer_memory.h"
 #include "engine/media/uring_lane.h"
+#include "target/nvmf/connection.h"
 #include "target/process_limits.h"
 #include "target/reactor/log.h"
 #include "target/service_manager.h"
@@ -54,6 +55,13 @@ bool has_pool_on_disk(const config::Config& config) {
   });
 }
 
+// All but the first are logged: that one is the caller's.
+engine::Result<void, std::string> first_of(const std::vector<config::Message>& messages) {
+  if (messages.empty()) return engine::success();
+  for (std::size_t i = 1; i < messages.size(); ++i) log_error("{}", config::format(messages[i]));
+  return config::format(messages.front());
+}
+
 }  // namespace
 
 Daemon::Daemon(config::Config config, std::string config_hash)
@@ -63,10 +71,13 @@ Daemon::Daemon(config::Config config, std::string config_hash)
       memory_(config_.memory.value, config::least_transfer_memory(config_)) {}
 
 engine::Result<void, std::string> Daemon::start() {
+  const Secrets secrets(config_, config::Severity::error);
+  TRY(first_of(secrets.messages()));
   check_descriptor_limit();
   open_engine();
   smart_ = std::make_unique<SmartWatch>([this] { return engine_->pools(); });
-  nvmf_ = std::make_unique<nvmf::NvmfTarget>(target_options(config_, volumes_), clock_);
+  nvmf_ = std::make_unique<nvmf::NvmfTarget>(nvmf_options(config_, volumes_), clock_);
+  iscsi_ = std::make_unique<iscsi::IscsiTarget>(iscsi_options(config_, volumes_, secrets), clock_);
   TRY(start_reactors());
   make_listeners();
   log_notes();
@@ -76,9 +87,9 @@ engine::Result<void, std::string> Daemon::start() {
   // exist.
   TRY(listen());
   start_chores();
-  log_info("serving node={} volumes={} subsystems={} listeners={} config={} hash={}", config_.node,
-           config_.volumes.size(), config_.subsystems.size(), config_.listeners.size(),
-           config_.file, config_hash_);
+  log_info("serving node={} volumes={} subsystems={} targets={} listeners={} config={} hash={}",
+           config_.node, config_.volumes.size(), config_.subsystems.size(), config_.targets.size(),
+           config_.listeners.size(), config_.file, config_hash_);
   service_manager::ready(fmt::format("serving {} volumes", config_.volumes.size()));
   return engine::success();
 }
@@ -86,8 +97,7 @@ engine::Result<void, std::string> Daemon::start() {
 void Daemon::check_descriptor_limit() const {
   std::uint64_t needed =
       64 + config_.volumes.size() * 2 + std::uint64_t{config_.reactors.count} * 16;
-  for (const auto& [name, listener] : config_.listeners)
-    needed += 1 + listener.nvme_tcp.max_connections;
+  for (const auto& [name, listener] : config_.listeners) needed += 1 + listener.max_connections;
   if (const auto problem = raise_descriptor_limit(needed)) log_warn("{}", *problem);
 }
 
@@ -118,8 +128,7 @@ engine::Result<void, std::string> Daemon::start_reactors() {
     };
     core->reactor = std::make_unique<Reactor>(options, make_lane, clock_);
     TRY(core->reactor->start());
-    core->connections =
-        std::make_unique<nvmf::ConnectionRegistry>(*core->reactor, memory_, counters_);
+    core->connections = std::make_unique<ConnectionRegistry>(*core->reactor, memory_, counters_);
     cores_.push_back(std::move(core));
   }
   return engine::success();
@@ -128,24 +137,40 @@ engine::Result<void, std::string> Daemon::start_reactors() {
 void Daemon::make_listeners() {
   std::vector<Reactor*> reactors;
   for (const auto& core : cores_) reactors.push_back(core->reactor.get());
-  const auto make_session = [this](nvmf::CommandPort& port) { return nvmf_->make_session(port); };
   for (const auto& [name, listener] : config_.listeners) {
     ListenerOptions options;
     options.name = name;
     options.address = listener.address.value.text;
     options.port = listener.port.value;
-    options.max_connections = listener.nvme_tcp.max_connections;
+    options.max_connections = listener.max_connections;
     options.tell_waiting = [this, &listener = listener](const std::string& reason) {
       log_warn("{}", listener_trouble(config_, listener, reason));
     };
-    const auto serve = [this, make_session, connection = connection_options(listener)](
-                           Reactor& reactor, std::unique_ptr<ByteStream> stream) {
-      const auto core = std::find_if(cores_.begin(), cores_.end(),
-                                     [&](const auto& c) { return c->reactor.get() == &reactor; });
-      (*core)->connections->open(std::move(stream), connection, make_session);
-    };
-    listeners_.push_back(std::make_unique<Listener>(options, reactors, serve));
+    const bool is_iscsi = listener.protocol == config::Protocol::iscsi;
+    listeners_.push_back(std::make_unique<Listener>(
+        options, reactors, is_iscsi ? serve_iscsi(listener) : serve_nvmf(listener)));
   }
+}
+
+ConnectionRegistry& Daemon::connections_of(const Reactor& reactor) {
+  const auto core =
+      std::ranges::find_if(cores_, [&](const auto& one) { return one->reactor.get() == &reactor; });
+  return *(*core)->connections;
+}
+
+Listener::Serve Daemon::serve_nvmf(const config::Listener& listener) {
+  const auto make_session = [this](nvmf::CommandPort& port) { return nvmf_->make_session(port); };
+  return [this, make_session, options = nvmf_connection_options(listener)](
+             Reactor& reactor, std::unique_ptr<ByteStream> stream) {
+    nvmf::Connection::open(connections_of(reactor), std::move(stream), options, make_session);
+  };
+}
+
+Listener::Serve Daemon::serve_iscsi(const config::Listener& listener) {
+  return [this, options = iscsi_connection_options(listener)](Reactor& reactor,
+                                                              std::unique_ptr<ByteStream> stream) {
+    iscsi_->serve(connections_of(reactor), std::move(stream), options);
+  };
 }
 
 engine::Result<void, std::string> Daemon::start_control() {
@@ -345,13 +370,20 @@ void Daemon::volume_changed(engine::Volume& volume) noexcept {
 }
 
 void Daemon::refresh_changed_volumes() {
-  if (volumes_changed_.exchange(false, std::memory_order_acq_rel)) nvmf_->refresh_volumes();
+  if (!volumes_changed_.exchange(false, std::memory_order_acq_rel)) return;
+  nvmf_->refresh_volumes();
+  iscsi_->refresh_volumes();
 }
 
 void Daemon::announce_listeners() {
   for (const auto& listener : listeners_) {
-    nvmf_->announce_listener(listener->options().name,
-                             listener->status().state != ListenerState::waiting);
+    const std::string& name = listener->options().name;
+    const bool can_listen = listener->status().state != ListenerState::waiting;
+    if (config_.listeners.at(name).protocol == config::Protocol::iscsi) {
+      iscsi_->announce_listener(name, can_listen);
+    } else {
+      nvmf_->announce_listener(name, can_listen);
+    }
   }
 }
 
@@ -385,10 +417,11 @@ void Daemon::give_back_memory() {
 bool Daemon::stop() {
   service_manager::stopping();
   for (const auto& listener : listeners_) listener->close();
-  if (nvmf_) nvmf_->end_associations(nvmf::EndReason::stopping);
+  if (nvmf_) nvmf_->end_associations(EndReason::stopping);
+  if (iscsi_) iscsi_->end_sessions();
   for (const auto& core : cores_) {
-    // Those that have no association yet.
-    core->reactor->post([&core = *core] { core.connections->end(nvmf::EndReason::stopping); });
+    // Those that have no association or session yet.
+    core->reactor->post([&core = *core] { core.connections->end(EndReason::stopping); });
   }
   bool clean = true;
   const engine::Instant deadline = clock_.now() + stop_patience;

@@ -15,8 +15,9 @@
 #include "target/assembly.h"
 #include "target/control/control_server.h"
 #include "target/control/status.h"
+#include "target/iscsi/target.h"
+#include "target/net/connection_registry.h"
 #include "target/net/listener.h"
-#include "target/nvmf/connection_registry.h"
 #include "target/nvmf/target.h"
 #include "target/pool_disks.h"
 #include "target/reactor/reactor.h"
@@ -49,7 +50,7 @@ class Daemon final : private engine::VolumeObserver {
   // One reactor with its connections, and whether it has answered the watchdog's last question.
   struct Core {
     std::unique_ptr<Reactor> reactor;
-    std::unique_ptr<nvmf::ConnectionRegistry> connections;
+    std::unique_ptr<ConnectionRegistry> connections;
     std::atomic<bool> alive{true};
   };
 
@@ -59,6 +60,11 @@ class Daemon final : private engine::VolumeObserver {
   void open_engine();
   [[nodiscard]] engine::Result<void, std::string> start_reactors();
   void make_listeners();
+  // What becomes of the connections that the listener accepts.
+  [[nodiscard]] Listener::Serve serve_nvmf(const config::Listener& listener);
+  [[nodiscard]] Listener::Serve serve_iscsi(const config::Listener& listener);
+  // Any thread, once the reactors are started.
+  [[nodiscard]] ConnectionRegistry& connections_of(const Reactor& reactor);
   [[nodiscard]] engine::Result<void, std::string> start_control();
   [[nodiscard]] engine::Result<void, std::string> listen();
   void start_chores();
@@ -78,13 +84,14 @@ class Daemon final : private engine::VolumeObserver {
   const std::string config_hash_;
   const engine::SystemClock clock_;
   const engine::Instant started_at_;
-  nvmf::ConnectionCounters counters_;
+  ConnectionCounters counters_;
 
   // In this order: each may use those before it, and is destroyed before them.
   engine::MemoryBudget memory_;
   std::unique_ptr<engine::Engine> engine_;
   BlockVolumes volumes_;
   std::unique_ptr<nvmf::NvmfTarget> nvmf_;
+  std::unique_ptr<iscsi::IscsiTarget> iscsi_;
   std::vector<std::unique_ptr<Core>> cores_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::unique_ptr<SmartWatch> smart_;  // there when engine_ is

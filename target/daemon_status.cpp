@@ -23,6 +23,10 @@ const char* name_of(engine::PoolSpec::Kind kind) {
   return "memory";
 }
 
+const char* name_of(config::Protocol protocol) {
+  return protocol == config::Protocol::iscsi ? "iscsi" : "nvme-tcp";
+}
+
 // " (3 retries, next in 8 s)"; empty while the next one is only a look away.
 std::string retry_text(const engine::PoolStatus& pool) {
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(pool.next_try_in).count();
@@ -52,6 +56,49 @@ std::string order_of(const config::Volume& wish) {
   return is_journalled ? "journal" : "batch";
 }
 
+control::TargetStatus status_of_node(const iscsi::NodeSnapshot& node) {
+  control::TargetStatus status{.name = node.name,
+                               .alias = node.alias,
+                               .allow_any_host = node.allow_any_initiator,
+                               .initiators = node.initiators,
+                               .listeners = node.listeners,
+                               .luns = {}};
+  for (const auto& lun : node.luns) {
+    status.luns.push_back({.lun = lun.lun,
+                           .volume = lun.volume,
+                           .size_bytes = lun.size_blocks * lun.block_bytes,
+                           .block_size = lun.block_bytes,
+                           .initiators = lun.initiators});
+  }
+  return status;
+}
+
+control::SessionStatus status_of_session(const iscsi::SessionSnapshot& session) {
+  return {.initiator = session.initiator_name,
+          .alias = session.initiator_alias,
+          .address = session.peer_address,
+          .portal = session.local_address,
+          .listener = session.listener,
+          .portal_group = session.portal_group,
+          .target = session.target_name,
+          .isid = fmt::format("{:012x}", session.isid),
+          .tsih = session.tsih,
+          .header_digest = session.header_digest,
+          .data_digest = session.data_digest,
+          .security = session.authentication,
+          .queue_depth = session.queue_depth,
+          .read_commands = session.counts.read_commands,
+          .write_commands = session.counts.write_commands,
+          .other_commands = session.counts.other_commands,
+          .bytes_read = session.counts.bytes_read,
+          .bytes_written = session.counts.bytes_written,
+          .check_conditions = session.counts.check_conditions,
+          .busy = session.counts.busy,
+          .aborted = session.counts.aborted,
+          .connected_seconds = static_cast<std::uint64_t>(
+              std::chrono::duration_cast<std::chrono::seconds>(session.connected_for).count())};
+}
+
 }  // namespace
 
 control::Status Daemon::status() const {
@@ -66,7 +113,9 @@ control::Status Daemon::status() const {
   status.memory_limit_bytes = memory_.limit().value;
   for (const auto& listener : listeners_) {
     const auto now = listener->status();
-    status.listeners.push_back({.name = listener->options().name,
+    const std::string& name = listener->options().name;
+    status.listeners.push_back({.name = name,
+                                .protocol = name_of(config_.listeners.at(name).protocol),
                                 .address = now.address,
                                 .listening = now.state == ListenerState::listening,
                                 .reason = now.reason,
@@ -174,6 +223,11 @@ control::Status Daemon::status() const {
          .security = controller.security,
          .connected_seconds = static_cast<std::uint64_t>(
              std::chrono::duration_cast<std::chrono::seconds>(controller.connected_for).count())});
+  }
+  const iscsi::TargetStatus of_iscsi = iscsi_->status();
+  for (const auto& node : of_iscsi.nodes) status.targets.push_back(status_of_node(node));
+  for (const auto& session : of_iscsi.sessions) {
+    status.sessions.push_back(status_of_session(session));
   }
   for (const auto& core : cores_) {
     const ReactorUsage now = core->reactor->usage();

@@ -13,6 +13,7 @@
 #include "target/assembly.h"
 #include "target/daemon.h"
 #include "target/reactor/log.h"
+#include "target/secrets.h"
 #include "target/termination_watch.h"
 #include "target/troubles.h"
 
@@ -53,6 +54,10 @@ void warn_of_this_machine(const config::Config& config) {
     const auto message = target::trouble_of(config, finding, config::Severity::warning);
     fmt::print(stderr, "{}\n", config::format(message));
   }
+  const target::Secrets secrets(config, config::Severity::warning);
+  for (const auto& message : secrets.messages()) {
+    fmt::print(stderr, "{}\n", config::format(message));
+  }
 }
 
 int serve(config::Config config, const std::string& path) {
@@ -75,7 +80,7 @@ int serve(config::Config config, const std::string& path) {
 // What nobody catches ends the process, and says so.
 // NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
-  CLI::App app("Serves volumes over NVMe/TCP.", "forebayd");
+  CLI::App app("Serves volumes over NVMe/TCP and iSCSI.", "forebayd");
   app.set_version_flag("--version", FOREBAY_VERSION);
   std::string path;
   bool check_only = false;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <utility>
 #include <vector>
 
 #include "appliance/cli/progress.h"
@@ -249,16 +250,50 @@ std::string pools_table(const json::value& status) {
 }
 
 std::string listeners_table(const json::value& status) {
-  Table table({"LISTENER", "ADDRESS", "CONNECTIONS", "STATE"});
+  Table table({"LISTENER", "PROTOCOL", "ADDRESS", "CONNECTIONS", "STATE"});
   for (const auto& l : list(status, "listeners")) {
-    table.add({text(l, "name"), text(l, "address"), std::to_string(number(l, "connections")),
+    table.add({text(l, "name"), text(l, "protocol"), text(l, "address"),
+               std::to_string(number(l, "connections")),
                flag(l, "listening") ? "listening" : "waiting"});
   }
   return table.text();
 }
 
+std::string joined(const json::array& names) {
+  std::string out;
+  for (const auto& name : names) {
+    out += (out.empty() ? "" : ", ") + std::string(std::string_view(name.as_string()));
+  }
+  return out;
+}
+
+// Each target's name stands once, beside its first LUN.
+std::string targets_table(const json::value& status) {
+  if (list(status, "targets").empty()) return {};
+  Table table({"TARGET", "LUN", "VOLUME", "SIZE", "SEEN BY"});
+  for (const auto& t : list(status, "targets")) {
+    const std::string admitted =
+        flag(t, "allow_any_host") ? "any initiator" : or_dash(joined(list(t, "initiators")));
+    std::string name = text(t, "name");
+    if (list(t, "luns").empty()) table.add({name, "-", "-", "-", admitted});
+    for (const auto& l : list(t, "luns")) {
+      const std::string chosen = joined(list(l, "initiators"));
+      table.add({std::exchange(name, {}), std::to_string(number(l, "lun")), text(l, "volume"),
+                 size_text(number(l, "size_bytes")), chosen.empty() ? admitted : chosen});
+    }
+  }
+  return table.text();
+}
+
+// "header, data"
+std::string digests_of(const json::value& session) {
+  const bool header = flag(session, "header_digest");
+  const bool data = flag(session, "data_digest");
+  return header && data ? "header, data" : header ? "header" : data ? "data" : "none";
+}
+
 std::string hosts_table(const json::value& status) {
-  if (list(status, "hosts").empty()) return "\nNo host is connected.\n";
+  if (list(status, "hosts").empty()) return {};
   Table table({"HOST", "FROM", "SUBSYSTEM", "QUEUES", "SECURITY", "SINCE"});
   for (const auto& h : list(status, "hosts")) {
     table.add({text(h, "nqn"), text(h, "address"), text(h, "subsystem"),
@@ -266,6 +301,27 @@ std::string hosts_table(const json::value& status) {
                duration_text(number(h, "connected_seconds"))});
   }
   return table.text();
+}
+
+std::string sessions_table(const json::value& status) {
+  if (list(status, "sessions").empty()) return {};
+  Table table(
+      {"INITIATOR", "FROM", "TARGET", "PORTAL", "DIGESTS", "SECURITY", "READS", "WRITES", "SINCE"});
+  for (const auto& s : list(status, "sessions")) {
+    const std::string target = text(s, "target");
+    table.add({text(s, "initiator"), text(s, "address"), target.empty() ? "(discovery)" : target,
+               text(s, "portal"), digests_of(s), text(s, "security"),
+               std::to_string(number(s, "read_commands")),
+               std::to_string(number(s, "write_commands")),
+               duration_text(number(s, "connected_seconds"))});
+  }
+  return table.text();
+}
+
+// Of both protocols.
+std::string connected(const json::value& status) {
+  std::string out = hosts_table(status) + sessions_table(status);
+  return out.empty() ? "\nNo host is connected.\n" : out;
 }
 
 std::string media_of(const json::value& status, const std::string& cache) {
@@ -334,7 +390,8 @@ std::string status_screen(const json::value& status) {
   out += caches_table(status);
   out += pools_table(status);
   out += listeners_table(status);
-  out += hosts_table(status);
+  out += targets_table(status);
+  out += connected(status);
   out += durability_line(status);
   return out;
 }

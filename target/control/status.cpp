@@ -21,11 +21,8 @@ bool Status::healthy() const {
 namespace {
 
 json::object value_of(const ListenerStatus& l) {
-  return {{"name", l.name},
-          {"address", l.address},
-          {"listening", l.listening},
-          {"reason", l.reason},
-          {"connections", l.connections}};
+  return {{"name", l.name},           {"protocol", l.protocol}, {"address", l.address},
+          {"listening", l.listening}, {"reason", l.reason},     {"connections", l.connections}};
 }
 
 template <class T>
@@ -168,6 +165,52 @@ json::object value_of(const HostStatus& h) {
           {"connected_seconds", h.connected_seconds}};
 }
 
+json::array names_of(const std::vector<std::string>& names) {
+  return json::array(names.begin(), names.end());
+}
+
+json::object value_of(const LunStatus& l) {
+  return {{"lun", l.lun},
+          {"volume", l.volume},
+          {"size_bytes", l.size_bytes},
+          {"block_size", l.block_size},
+          {"initiators", names_of(l.initiators)}};
+}
+
+json::object value_of(const TargetStatus& t) {
+  return {{"name", t.name},
+          {"alias", t.alias},
+          {"allow_any_host", t.allow_any_host},
+          {"initiators", names_of(t.initiators)},
+          {"listeners", names_of(t.listeners)},
+          {"luns", list_of(t.luns)}};
+}
+
+json::object value_of(const SessionStatus& s) {
+  return {{"initiator", s.initiator},
+          {"alias", s.alias},
+          {"address", s.address},
+          {"portal", s.portal},
+          {"listener", s.listener},
+          {"portal_group", s.portal_group},
+          {"target", s.target},
+          {"isid", s.isid},
+          {"tsih", s.tsih},
+          {"header_digest", s.header_digest},
+          {"data_digest", s.data_digest},
+          {"security", s.security},
+          {"queue_depth", s.queue_depth},
+          {"read_commands", s.read_commands},
+          {"write_commands", s.write_commands},
+          {"other_commands", s.other_commands},
+          {"bytes_read", s.bytes_read},
+          {"bytes_written", s.bytes_written},
+          {"check_conditions", s.check_conditions},
+          {"busy", s.busy},
+          {"aborted", s.aborted},
+          {"connected_seconds", s.connected_seconds}};
+}
+
 json::object value_of(const ReactorStatus& r) {
   return {{"name", r.name},
           {"connections", r.connections},
@@ -198,6 +241,8 @@ std::string to_json(const Status& s) {
                                       {"caches", list_of(s.caches)},
                                       {"volumes", list_of(s.volumes)},
                                       {"hosts", list_of(s.hosts)},
+                                      {"targets", list_of(s.targets)},
+                                      {"sessions", list_of(s.sessions)},
                                       {"reactors", list_of(s.reactors)}});
 }
 

@@ -11,7 +11,8 @@ namespace target::control {
 
 struct ListenerStatus {
   std::string name;
-  std::string address;  // as configured: "192.0.2.10:4420", "[::]:8009"
+  std::string protocol{};  // nvme-tcp, iscsi
+  std::string address;     // as configured: "192.0.2.10:4420", "[::]:8009"
   bool listening = false;
   std::string reason;  // why not, and what to do
   std::uint64_t connections = 0;
@@ -156,6 +157,7 @@ struct VolumeStatus {
   bool durable = true;  // false: gone at a power loss (tmpfs) or when the daemon ends (memory)
 };
 
+// Of NVMe/TCP.
 struct HostStatus {
   std::string nqn;
   std::string address;
@@ -163,6 +165,51 @@ struct HostStatus {
   std::uint32_t controller = 0;
   std::uint32_t io_queues = 0;
   std::string security;
+  std::uint64_t connected_seconds = 0;
+};
+
+struct LunStatus {
+  std::uint32_t lun = 0;
+  std::string volume;
+  std::uint64_t size_bytes = 0;
+  std::uint32_t block_size = 0;
+  std::vector<std::string> initiators;  // that see it; empty: all that the target admits
+};
+
+// Of iSCSI.
+struct TargetStatus {
+  std::string name;
+  std::string alias;
+  bool allow_any_host = false;
+  std::vector<std::string> initiators;  // that it admits; empty if allow_any_host
+  std::vector<std::string> listeners;
+  std::vector<LunStatus> luns;
+};
+
+// Of iSCSI.
+struct SessionStatus {
+  std::string initiator;
+  std::string alias;    // of the initiator
+  std::string address;  // of its end
+  std::string portal;   // of ours
+  std::string listener;
+  std::uint32_t portal_group = 0;
+  std::string target;  // empty: a discovery session
+  std::string isid;    // 12 hexadecimal digits: with the name, which port of the initiator it is
+  std::uint32_t tsih = 0;
+  bool header_digest = false;
+  bool data_digest = false;
+  std::string security;
+  std::uint32_t queue_depth = 0;
+  // Since it began.
+  std::uint64_t read_commands = 0;
+  std::uint64_t write_commands = 0;
+  std::uint64_t other_commands = 0;
+  std::uint64_t bytes_read = 0;
+  std::uint64_t bytes_written = 0;
+  std::uint64_t check_conditions = 0;
+  std::uint64_t busy = 0;     // answered BUSY or TASK SET FULL
+  std::uint64_t aborted = 0;  // ended without an answer
   std::uint64_t connected_seconds = 0;
 };
 
@@ -187,6 +234,8 @@ struct Status {
   std::vector<CacheStatus> caches;
   std::vector<VolumeStatus> volumes;
   std::vector<HostStatus> hosts;
+  std::vector<TargetStatus> targets;
+  std::vector<SessionStatus> sessions;
   std::vector<ReactorStatus> reactors;
 
   // Nothing is late, failed or waiting.

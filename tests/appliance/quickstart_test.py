@@ -14,16 +14,18 @@ from pathlib import Path
 PATIENCE_S = 120
 
 
-def command(root: Path, port: int, directory: Path, *options: str) -> list:
-    return [root / "appliance/quickstart", *options, "--port", str(port), "--directory", directory]
+def command(root: Path, port: int, directory: Path, *options: str, iscsi_port: int | None = None) -> list:
+    return [root / "appliance/quickstart", *options, "--port", str(port), "--iscsi-port", str(iscsi_port or free_port()),
+            "--directory", directory]
 
 
 def environment(build: Path) -> dict[str, str]:
     return {**os.environ, "FOREBAY_QUICKSTART_BUILD": str(build)}
 
 
-def run(root: Path, build: Path, directory: Path, port: int, cwd: Path | None = None) -> subprocess.CompletedProcess:
-    return subprocess.run(command(root, port, directory, "--check"), env=environment(build), cwd=cwd,
+def run(root: Path, build: Path, directory: Path, port: int, cwd: Path | None = None,
+        iscsi_port: int | None = None) -> subprocess.CompletedProcess:
+    return subprocess.run(command(root, port, directory, "--check", iscsi_port=iscsi_port), env=environment(build), cwd=cwd,
                           capture_output=True, text=True, timeout=PATIENCE_S)
 
 
@@ -49,12 +51,16 @@ def processes_of(directory: Path) -> list[str]:
 def holds_twice(root: Path, build: Path, scratch: Path) -> None:
     uuids = []
     for _ in range(2):
-        port = free_port()
+        port, iscsi_port = free_port(), free_port()
         # A relative folder means one below where the command was given.
-        ran = run(root, build, Path("q"), port, cwd=scratch)
+        ran = run(root, build, Path("q"), port, cwd=scratch, iscsi_port=iscsi_port)
         assert ran.returncode == 0, ran.stdout + ran.stderr
         assert "HEALTHY" in ran.stdout and "everything held" in ran.stdout, ran.stdout
         assert f"nvme connect --transport=tcp --traddr=127.0.0.1 --trsvcid={port} --nqn=" in ran.stdout, ran.stdout
+        portal = f"--portal 127.0.0.1:{iscsi_port}"
+        assert f"iscsiadm --mode discovery --type sendtargets {portal}\n" in ran.stdout, ran.stdout
+        assert f"iscsiadm --mode node --targetname iqn.2026-11.org.example:quickstart {portal} --login\n" in ran.stdout, ran.stdout
+        assert "\nTARGET " in ran.stdout and f"127.0.0.1:{iscsi_port}" in ran.stdout, ran.stdout
         uuids.append([line.split()[-1] for line in ran.stdout.splitlines() if line.startswith("demo ")])
     assert uuids[0] and uuids[0] == uuids[1], f"the volume's identity changed: {uuids}"
     assert (scratch / "q/state/known-volumes").exists(), "the daemon remembers elsewhere, or nothing"
@@ -69,10 +75,12 @@ def refuses_a_taken_port(root: Path, build: Path, scratch: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        refused = run(root, build, scratch / "r", taken.getsockname()[1])
-    assert refused.returncode != 0, "a taken port went unnoticed:\n" + refused.stdout
-    assert "another process has this port" in refused.stdout + refused.stderr, refused.stdout + refused.stderr
-    assert not processes_of(scratch / "r"), processes_of(scratch / "r")
+        number = taken.getsockname()[1]
+        for name, port, iscsi_port in (("r", number, free_port()), ("i", free_port(), number)):
+            refused = run(root, build, scratch / name, port, iscsi_port=iscsi_port)
+            assert refused.returncode != 0, "a taken port went unnoticed:\n" + refused.stdout
+            assert "another process has this port" in refused.stdout + refused.stderr, refused.stdout + refused.stderr
+            assert not processes_of(scratch / name), processes_of(scratch / name)
 
 
 def fails_with_its_load(root: Path, build: Path, scratch: Path) -> None:

@@ -43,11 +43,13 @@ class StatusScreen : public testing::Test {
                           {"healthy", true},
                           {"config_hash", "0"},
                           {"uptime_seconds", 1},
-                          {"listeners", json::array{}},
+                          {"listeners", listeners},
                           {"pools", pools},
                           {"caches", json::array{}},
                           {"volumes", json::array{volume}},
-                          {"hosts", json::array{}}});
+                          {"hosts", hosts},
+                          {"targets", targets},
+                          {"sessions", sessions}});
   }
   void lose(std::initializer_list<std::pair<std::uint64_t, std::uint64_t>> ranges) {
     json::array all;
@@ -60,7 +62,11 @@ class StatusScreen : public testing::Test {
     volume["lost_bytes"] = bytes;
   }
 
+  json::array listeners;
   json::array pools;
+  json::array hosts;
+  json::array targets;
+  json::array sessions;
   json::object volume{{"name", "db01"},
                       {"pool", "bulk"},
                       {"cache", "pmem0"},
@@ -180,6 +186,97 @@ TEST_F(StatusScreen, SaysThatReadsHaveFailedBeforeAnybodyHasGivenUp) {
   volume["lost_reads"] = 3;
   EXPECT_THAT(screen(),
               HasSubstr("- volume db01: 3 reads have failed of what its cache had and has lost\n"));
+}
+
+json::object session_of(const char* target) {
+  return {{"initiator", "iqn.1993-08.org.debian:01:5a"},
+          {"address", "192.0.2.20:50000"},
+          {"portal", "192.0.2.10:3260"},
+          {"target", target},
+          {"header_digest", false},
+          {"data_digest", false},
+          {"security", "none"},
+          {"read_commands", 12},
+          {"write_commands", 3},
+          {"connected_seconds", 61}};
+}
+
+TEST_F(StatusScreen, ListsListenersWithTheirProtocol) {
+  listeners = {{{"name", "san-a"},
+                {"protocol", "nvme-tcp"},
+                {"address", "192.0.2.10:4420"},
+                {"listening", true},
+                {"reason", ""},
+                {"connections", 17}},
+               {{"name", "scsi-a"},
+                {"protocol", "iscsi"},
+                {"address", "192.0.2.10:3260"},
+                {"listening", false},
+                {"reason", "not up"},
+                {"connections", 0}}};
+  EXPECT_THAT(screen(), HasSubstr("\n"
+                                  "LISTENER  PROTOCOL  ADDRESS          CONNECTIONS  STATE\n"
+                                  "san-a     nvme-tcp  192.0.2.10:4420  17           listening\n"
+                                  "scsi-a    iscsi     192.0.2.10:3260  0            waiting\n"));
+}
+
+TEST_F(StatusScreen, WithoutIscsiSaysNothingOfIt) {
+  EXPECT_THAT(screen(), HasSubstr("\nNo host is connected.\n"));
+  EXPECT_THAT(screen(), Not(HasSubstr("TARGET")));
+  EXPECT_THAT(screen(), Not(HasSubstr("INITIATOR")));
+}
+
+TEST_F(StatusScreen, ListsTargetsWithTheirLunsAndWhoSeesThem) {
+  const json::object lun{
+      {"lun", 0}, {"volume", "vm01"}, {"size_bytes", 1ULL << 42}, {"initiators", json::array{}}};
+  json::object masked = lun;
+  masked["lun"] = 16383;
+  masked["volume"] = "logs";
+  masked["initiators"] = json::array{"iqn.1993-08.org.debian:01:5a"};
+  targets = {{{"name", "iqn.2026-11.com.example:vm"},
+              {"allow_any_host", true},
+              {"initiators", json::array{}},
+              {"luns", json::array{lun, masked}}},
+             {{"name", "iqn.2026-11.com.example:empty"},
+              {"allow_any_host", false},
+              {"initiators", json::array{"iqn.a", "iqn.b"}},
+              {"luns", json::array{}}}};
+  EXPECT_THAT(screen(),
+              HasSubstr("\n"
+                        "TARGET                         LUN    VOLUME  SIZE     SEEN BY\n"
+                        "iqn.2026-11.com.example:vm     0      vm01    4.0 TiB  any initiator\n"
+                        "                               16383  logs    4.0 TiB  "
+                        "iqn.1993-08.org.debian:01:5a\n"
+                        "iqn.2026-11.com.example:empty  -      -       -        iqn.a, iqn.b\n"));
+}
+
+TEST_F(StatusScreen, ListsSessionsBesideHosts) {
+  sessions = {session_of("iqn.2026-11.com.example:vm"), session_of("")};
+  sessions[0].as_object()["data_digest"] = true;
+  sessions[0].as_object()["security"] = "mutual CHAP";
+  sessions[1].as_object()["header_digest"] = true;
+  sessions[1].as_object()["data_digest"] = true;
+  const std::string table =
+      "\n"
+      "INITIATOR                     FROM              TARGET                      PORTAL          "
+      " "
+      "DIGESTS       SECURITY     READS  WRITES  SINCE\n"
+      "iqn.1993-08.org.debian:01:5a  192.0.2.20:50000  iqn.2026-11.com.example:vm  192.0.2.10:3260 "
+      " "
+      "data          mutual CHAP  12     3       1m 1s\n"
+      "iqn.1993-08.org.debian:01:5a  192.0.2.20:50000  (discovery)                 192.0.2.10:3260 "
+      " "
+      "header, data  none         12     3       1m 1s\n";
+  EXPECT_THAT(screen(), HasSubstr(table));
+  EXPECT_THAT(screen(), Not(HasSubstr("No host")));
+  hosts.push_back({{"nqn", "nqn.x"},
+                   {"address", "192.0.2.20:5"},
+                   {"subsystem", "nqn.y"},
+                   {"io_queues", 2},
+                   {"security", "none"},
+                   {"connected_seconds", 9}});
+  EXPECT_THAT(screen(),
+              HasSubstr("nqn.x  192.0.2.20:5  nqn.y      2       none      9s\n" + table));
 }
 
 }  // namespace

@@ -50,12 +50,8 @@ TEST(Build, UnknownKeysAreNamedWithTheNearestKnownOne) {
 
 TEST(Build, KeysOfLaterFeaturesAreRefusedNotIgnored) {
   expect_complaints({
-      {"targets: {}\n", {"f.yaml:3:1: targets: not supported by this version yet; remove it."}},
       {"metrics: {address: 127.0.0.1, port: 9930}\n",
        {"f.yaml:3:1: metrics: not supported by this version yet; remove it."}},
-      {"listeners:\n  a: {protocol: iscsi, address: 10.0.0.1, port: 3260, portal_group: 1}\n",
-       {"f.yaml:4:17: listeners.a.protocol: iscsi is not supported by this version yet; use "
-        "nvme-tcp, or remove it."}},
       {"listeners:\n  a: {protocol: nvme-tcp, address: 10.0.0.1, tls: required}\n",
        {"f.yaml:4:46: listeners.a.tls: not supported by this version yet; remove it."}},
       {"pools: {p: {kind: file, directory: /p}}\nvolumes:\n  v:\n    pool: p\n    size: 1GiB\n    "
@@ -63,12 +59,11 @@ TEST(Build, KeysOfLaterFeaturesAreRefusedNotIgnored) {
        {"f.yaml:8:5: volumes.v.qos: not supported by this version yet; remove it."}},
       // What the later feature would have brought is not called missing, and its users are not
       // wrong.
-      {"hosts: {h: {iqn: iqn.1993-08.org.debian:01:5a, chap: {}}}\n"
+      {"hosts: {h: {dhchap: {}}}\n"
        "listeners: {a: {protocol: nvme-tcp, address: 10.0.0.1}}\nsubsystems:\n  "
        "nqn.2026-11.com.example:a:\n"
        "    listeners: [a]\n    hosts: [h]\n",
-       {"f.yaml:3:13: hosts.h.iqn: not supported by this version yet; remove it.",
-        "f.yaml:3:48: hosts.h.chap: not supported by this version yet; remove it."}},
+       {"f.yaml:3:13: hosts.h.dhchap: not supported by this version yet; remove it."}},
       {"hosts:\n  h:\n    nqn: nqn.2026-11.com.example:h\n    dhchap: {}\n    tls_psk: []\n",
        {"f.yaml:6:5: hosts.h.dhchap: not supported by this version yet; remove it.",
         "f.yaml:7:5: hosts.h.tls_psk: not supported by this version yet; remove it."}},
@@ -90,8 +85,9 @@ TEST(Build, MissingKeysAreNamedWithAnExample) {
        {"f.yaml:3:11: volumes.v: \"pool\" is missing; add pool: NAME.",
         "f.yaml:3:11: volumes.v: \"size\" is missing; add size: 100GiB."}},
       {"hosts: {h: {}}\n",
-       {"f.yaml:3:9: hosts.h: \"nqn\" is missing; add nqn: nqn.2014-08.org.nvmexpress:uuid:..., "
-        "from /etc/nvme/hostnqn."}},
+       {"f.yaml:3:9: hosts.h: \"nqn\" or \"iqn\" is missing; add nqn: "
+        "nqn.2014-08.org.nvmexpress:uuid:..., from /etc/nvme/hostnqn, or iqn: "
+        "iqn.1993-08.org.debian:01:..., from /etc/iscsi/initiatorname.iscsi."}},
       {"subsystems:\n  nqn.2026-11.com.example:a: {}\n",
        {"f.yaml:4:3: subsystems.nqn.2026-11.com.example:a: \"listeners\" is missing; add "
         "listeners: [NAME].",
@@ -109,8 +105,8 @@ TEST(Build, MissingKeysAreNamedWithAnExample) {
 
 TEST(Build, EmptySectionsAreEmptyMaps) {
   expect_complaints(
-      {{"reactors:\nlisteners:\ncache_devices:\npools:\nvolumes:\nhosts:\nsubsystems:\ncontrol:"
-        "\nlog:\n",
+      {{"reactors:\nlisteners:\ncache_devices:\npools:\nvolumes:\nhosts:\nsubsystems:\ntargets:"
+        "\niscsi:\ncontrol:\nlog:\n",
         {}}});
 }
 

@@ -30,7 +30,7 @@ TEST(Example, EachValueArrives) {
   EXPECT_EQ(config.reactors.cpus, std::vector<std::uint32_t>({2, 3}));
   EXPECT_EQ(config.memory.value, 4_GiB);
 
-  ASSERT_EQ(config.listeners.size(), 4U);
+  ASSERT_EQ(config.listeners.size(), 7U);
   EXPECT_EQ(config.listeners.at("san-a").address.value.text, "10.10.1.5");
   EXPECT_EQ(config.listeners.at("san-a").port.value, 4420);
   EXPECT_EQ(config.listeners.at("san-b").address.value.family, IpAddress::Family::ipv6);
@@ -87,12 +87,41 @@ TEST(Example, EachValueArrives) {
   EXPECT_TRUE(vm.allow_any_host);
   EXPECT_EQ(vm.serial, "FB0001");
 
+  EXPECT_EQ(config.listeners.at("scsi-b").protocol, Protocol::iscsi);
+  EXPECT_EQ(config.listeners.at("scsi-b").port.value, 3260);
+  const Host& initiator = config.hosts.at("hyper1");
+  EXPECT_EQ(initiator.nqn, "");
+  EXPECT_EQ(initiator.iqn, "iqn.1993-08.org.debian:01:5a7c1e9f2b");
+  ASSERT_EQ(initiator.networks.size(), 2U);
+  EXPECT_EQ(initiator.networks[1].text, "fd00:2::/64");
+  EXPECT_EQ(initiator.chap->user.value, "hyper1");
+  EXPECT_EQ(initiator.chap->secret.value,
+            (SecretRef{SecretRef::Source::file, "/etc/forebay/secrets/hyper1"}));
+  EXPECT_EQ(initiator.chap->mutual_user->value, "store1");
+  EXPECT_EQ(initiator.chap->mutual_secret->value,
+            (SecretRef{SecretRef::Source::credential, "store1"}));
+  const Target& machines = config.targets.at("iqn.2026-11.com.example:store1.vm");
+  EXPECT_EQ(machines.alias, "virtual machines");
+  ASSERT_EQ(machines.listeners.size(), 2U);
+  EXPECT_EQ(machines.hosts.at(0).value, "hyper1");
+  EXPECT_FALSE(machines.chap.has_value());
+  ASSERT_EQ(machines.luns.size(), 2U);
+  EXPECT_EQ(machines.luns.at(0).volume.value, "vm02");
+  EXPECT_EQ(machines.luns.at(1).number, 1U);
+  EXPECT_EQ(machines.luns.at(1).hosts->at(0).value, "hyper1");
+  const Target& open = config.targets.at("iqn.2026-11.com.example:store1.lab");
+  EXPECT_TRUE(open.allow_any_host);
+  EXPECT_EQ(open.chap->user.value, "lab");
+  EXPECT_FALSE(open.chap->mutual_secret.has_value());
+  EXPECT_EQ(config.iscsi.discovery_chap->secret.value.name, "/etc/forebay/secrets/discovery");
+
   EXPECT_EQ(config.control.socket.value, "/run/forebay/control.sock");
   EXPECT_EQ(config.control.group->value, "forebay");
   EXPECT_EQ(config.log_level, LogLevel::info);
 }
 
-// The listener `lab`, the subsystem `vm` and the cache of `db01` write out every default.
+// The listeners `lab` and `scsi-lab`, the subsystem `vm` and the cache of `db01` write out every
+// default.
 TEST(Example, WrittenDefaultsAreTheDefaults) {
   const ParseOutcome outcome = parse_file(example_path());
   ASSERT_TRUE(outcome.config.has_value());
@@ -105,10 +134,27 @@ TEST(Example, WrittenDefaultsAreTheDefaults) {
   EXPECT_EQ(lab.nvme_tcp.in_capsule_data, made.nvme_tcp.in_capsule_data);
   EXPECT_EQ(lab.nvme_tcp.max_r2t, made.nvme_tcp.max_r2t);
   EXPECT_EQ(lab.nvme_tcp.max_h2c_data, made.nvme_tcp.max_h2c_data);
-  EXPECT_EQ(lab.nvme_tcp.max_connections, made.nvme_tcp.max_connections);
+  EXPECT_EQ(lab.max_connections, made.max_connections);
   EXPECT_EQ(lab.nvme_tcp.icreq_timeout, made.nvme_tcp.icreq_timeout);
   EXPECT_EQ(lab.nvme_tcp.connect_timeout, made.nvme_tcp.connect_timeout);
-  EXPECT_EQ(lab.nvme_tcp.idle_timeout, made.nvme_tcp.idle_timeout);
+  EXPECT_EQ(lab.idle_timeout, made.idle_timeout);
+  const Listener& scsi = outcome.config->listeners.at("scsi-lab");
+  EXPECT_EQ(scsi.max_connections, made.max_connections);
+  EXPECT_EQ(scsi.idle_timeout, made.idle_timeout);
+  EXPECT_EQ(scsi.portal_group, made.portal_group);
+  EXPECT_EQ(scsi.iscsi.header_digest, made.iscsi.header_digest);
+  EXPECT_EQ(scsi.iscsi.data_digest, made.iscsi.data_digest);
+  EXPECT_EQ(scsi.iscsi.initial_r2t, made.iscsi.initial_r2t);
+  EXPECT_EQ(scsi.iscsi.immediate_data, made.iscsi.immediate_data);
+  EXPECT_EQ(scsi.iscsi.first_burst, made.iscsi.first_burst);
+  EXPECT_EQ(scsi.iscsi.max_burst, made.iscsi.max_burst);
+  EXPECT_EQ(scsi.iscsi.max_recv_data_segment, made.iscsi.max_recv_data_segment);
+  EXPECT_EQ(scsi.iscsi.max_outstanding_r2t, made.iscsi.max_outstanding_r2t);
+  EXPECT_EQ(scsi.iscsi.queue_depth, made.iscsi.queue_depth);
+  EXPECT_EQ(scsi.iscsi.login_timeout, made.iscsi.login_timeout);
+  EXPECT_EQ(scsi.iscsi.nop_interval, made.iscsi.nop_interval);
+  EXPECT_EQ(scsi.iscsi.nop_timeout, made.iscsi.nop_timeout);
+  EXPECT_EQ(outcome.config->iscsi.max_sessions, Iscsi{}.max_sessions);
   const Subsystem& vm = outcome.config->subsystems.at("nqn.2026-11.com.example:store1.vm");
   const Subsystem plain;
   EXPECT_EQ(vm.model, plain.model);
@@ -157,10 +203,10 @@ TEST(Example, NonDefaultsArriveToo) {
   EXPECT_EQ(listener.nvme_tcp.in_capsule_data, 64_KiB);
   EXPECT_EQ(listener.nvme_tcp.max_r2t, 1U);
   EXPECT_EQ(listener.nvme_tcp.max_h2c_data, 1_MiB);
-  EXPECT_EQ(listener.nvme_tcp.max_connections, 7U);
+  EXPECT_EQ(listener.max_connections, 7U);
   EXPECT_EQ(listener.nvme_tcp.icreq_timeout, milliseconds{1'000});
   EXPECT_EQ(listener.nvme_tcp.connect_timeout, milliseconds{120'000});
-  EXPECT_EQ(listener.nvme_tcp.idle_timeout, milliseconds{86'400'000});
+  EXPECT_EQ(listener.idle_timeout, milliseconds{86'400'000});
   const Subsystem& subsystem = outcome.config->subsystems.at("nqn.2026-11.com.example:a");
   EXPECT_EQ(subsystem.model, "M 1");
   EXPECT_EQ(subsystem.cntlid_min, 5);

@@ -140,6 +140,95 @@ TEST(Identity, OverlapIsWhatBindWouldRefuse) {
   EXPECT_FALSE(overlaps("fe80::1%a", "fe80::1%b"));
 }
 
+TEST(Identity, IscsiNamesAreReadInSmallLetters) {
+  const std::string longest = "iqn.2026-11.com.example:" + std::string(223 - 24, 'x');
+  const std::vector<std::pair<std::string, std::string>> good{
+      {"iqn.1993-08.org.debian:01:5a7c1e9f2b", "iqn.1993-08.org.debian:01:5a7c1e9f2b"},
+      {"iqn.1991-05.com.Microsoft:HOST-1", "iqn.1991-05.com.microsoft:host-1"},
+      {"IQN.2026-11.com.example", "iqn.2026-11.com.example"},
+      {"iqn.2004-04.com.vendor:box_1", "iqn.2004-04.com.vendor:box_1"},
+      {"iqn.2026-11.com.example:a:b", "iqn.2026-11.com.example:a:b"},
+      {"eui.02004567A425678D", "eui.02004567a425678d"},
+      {"naa.52004567BA64678D", "naa.52004567ba64678d"},
+      {"naa.62004567BA64678D0123456789ABCDEF", "naa.62004567ba64678d0123456789abcdef"},
+      {longest, longest},
+  };
+  for (const auto& [text, name] : good) {
+    const auto parsed = parse_iscsi_name(text);
+    ASSERT_TRUE(parsed.has_value()) << text;
+    EXPECT_EQ(parsed.value(), name);
+  }
+  for (const std::string& bad :
+       {std::string(), std::string("iqn."), std::string("iqn.2026-11"), std::string("iqn.2026-11."),
+        std::string("iqn.2026-00.com.example:a"), std::string("iqn.2026-11.com..example:a"),
+        std::string("iqn.2026-11.com.example:"), std::string("iqn.2026-11.com.example:a b"),
+        std::string("iqn.2026-11.com.example:a/b"), "iqn.2026-11.com." + std::string(64, 'x'),
+        std::string("iqn.2026-11.com.example:\xc3\xa4"), std::string("eui.02004567A425678"),
+        std::string("eui.02004567A425678D0"), std::string("eui.02004567A425678G"),
+        std::string("naa.62004567BA64678D0123456789ABCDE"), std::string("naa."),
+        std::string("nqn.2026-11.com.example:a"), std::string("iqn\0.2026-11.com.example:a", 25),
+        longest + "x"}) {
+    EXPECT_FALSE(parse_iscsi_name(bad).has_value()) << bad;
+  }
+  EXPECT_EQ(parse_iscsi_name("store1").error().text,
+            "\"store1\" is not an iSCSI name; write iqn.YYYY-MM.REVERSED.DOMAIN:NAME, for example "
+            "iqn.2026-11.com.example:store1.vm.");
+}
+
+TEST(Identity, SecretsAreNamedNeverWritten) {
+  EXPECT_EQ(parse_secret("file:/etc//forebay/a b#c").value(),
+            (SecretRef{SecretRef::Source::file, "/etc/forebay/a b#c"}));
+  EXPECT_EQ(parse_secret("credential:host_1.chap").value(),
+            (SecretRef{SecretRef::Source::credential, "host_1.chap"}));
+  EXPECT_TRUE(parse_secret("credential:" + std::string(255, 'x')).has_value());
+  for (const std::string& bad :
+       {std::string(), std::string("file:"), std::string("file:secrets/a"),
+        std::string("file:/a/../b"), std::string("credential:"), std::string("credential:."),
+        std::string("credential:.."), std::string("credential:a/b"), std::string("credential:a b"),
+        std::string("credential:a:b"), std::string("credential:" + std::string(256, 'x')),
+        std::string("File:/a"), std::string("opensesame123"), std::string("/etc/a")}) {
+    EXPECT_FALSE(parse_secret(bad).has_value()) << bad;
+  }
+  EXPECT_EQ(parse_secret("opensesame123").error().text.find("opensesame"), std::string::npos)
+      << "a secret that stands in the file by mistake is not spread further";
+}
+
+TEST(Identity, NetworksHaveAPrefixAndNothingBehindIt) {
+  const std::vector<std::pair<std::string, std::string>> good{{"10.0.0.0/8", "10.0.0.0/8"},
+                                                              {"10.1.2.3", "10.1.2.3/32"},
+                                                              {"0.0.0.0/0", "0.0.0.0/0"},
+                                                              {"10.128.0.0/9", "10.128.0.0/9"},
+                                                              {"fd00:0::/8", "fd00::/8"},
+                                                              {"::1", "::1/128"},
+                                                              {"::/0", "::/0"},
+                                                              {"10.1.2.3/32", "10.1.2.3/32"}};
+  for (const auto& [text, network] : good) {
+    const auto parsed = parse_network(text);
+    ASSERT_TRUE(parsed.has_value()) << text << ": " << parsed.error().text;
+    EXPECT_EQ(parsed.value().text, network);
+  }
+  EXPECT_EQ(parse_network("10.128.0.0/9").value().bytes[1], std::byte{128});
+  EXPECT_EQ(parse_network("10.128.0.0/9").value().prefix, 9U);
+  EXPECT_EQ(parse_network("fd00::/8").value().family, IpAddress::Family::ipv6);
+  const std::vector<std::pair<std::string, std::string>> wrong{
+      {"10.0.0.1/8", "\"10.0.0.1/8\" has bits behind its prefix; write 10.0.0.0/8."},
+      {"10.192.0.0/9", "\"10.192.0.0/9\" has bits behind its prefix; write 10.128.0.0/9."},
+      {"fd00::1/64", "\"fd00::1/64\" has bits behind its prefix; write fd00::/64."},
+      {"10.0.0.0/33", "\"10.0.0.0/33\": the prefix is not a whole number from 0 to 32."},
+      {"::/129", "\"::/129\": the prefix is not a whole number from 0 to 128."},
+      {"::/", "\"::/\": the prefix is not a whole number from 0 to 128."},
+      {"::/-1", "\"::/-1\": the prefix is not a whole number from 0 to 128."},
+      {"::/8x", "\"::/8x\": the prefix is not a whole number from 0 to 128."},
+      {"*", "\"*\" is not a network; write one as 10.0.0.0/8 or fd00::/8."},
+      {"10/8", "\"10/8\" is not a network; write one as 10.0.0.0/8 or fd00::/8."},
+      {"host", "\"host\" is not a network; write one as 10.0.0.0/8 or fd00::/8."}};
+  for (const auto& [text, message] : wrong) {
+    const auto parsed = parse_network(text);
+    ASSERT_FALSE(parsed.has_value()) << text;
+    EXPECT_EQ(parsed.error().text, message);
+  }
+}
+
 TEST(Identity, PathsAreAbsoluteAndMadeNormal) {
   EXPECT_EQ(parse_path("/srv//pool/./x/", 99).value(), "/srv/pool/x");
   EXPECT_EQ(parse_path("/", 99).value(), "/");

@@ -17,14 +17,21 @@ PATTERNS = {  # pattern in the parser's key table -> where the schema has it
     "reactors": ["properties", "reactors"],
     "control": ["properties", "control"],
     "log": ["properties", "log"],
+    "iscsi": ["properties", "iscsi"],
+    "iscsi.discovery_chap": ["$defs", "chap"],
     "listeners.*": ["$defs", "listener"],
+    "listeners.*.iscsi": ["$defs", "listener_iscsi"],
     "cache_devices.*": ["$defs", "cache_device"],
     "pools.*": ["$defs", "pool"],
     "volumes.*": ["$defs", "volume"],
     "volumes.*.cache": ["$defs", "volume_cache"],
     "hosts.*": ["$defs", "host"],
+    "hosts.*.chap": ["$defs", "chap"],
     "subsystems.*": ["$defs", "subsystem"],
-    "subsystems.*.namespaces.*": ["$defs", "namespace"],
+    "subsystems.*.namespaces.*": ["$defs", "export"],
+    "targets.*": ["$defs", "target"],
+    "targets.*.chap": ["$defs", "chap"],
+    "targets.*.luns.*": ["$defs", "export"],
 }
 
 failures = []

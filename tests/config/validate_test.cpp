@@ -60,14 +60,14 @@ TEST(Validate, ReferencesToBrokenEntriesAreNotASecondMistake) {
        {"f.yaml:3:9: pools.p: \"layout\" is missing; add layout: single, linear or stripe.",
         "f.yaml:3:9: pools.p: \"members\" is missing; add members: [/dev/disk/by-id/...]."}},
       {"pools: {p: {kind: file, directory: /p}}\nvolumes: {v: {pool: p, size: 1}}\nlisteners: {l: "
-       "{protocol: iscsi}}\n"
+       "{protocol: fc}}\n"
        "hosts: {h: {nqn: x}}\nsubsystems:\n  nqn.2026-11.com.example:a:\n    listeners: [l]\n    "
        "hosts: [h]\n"
        "    namespaces: {1: {volume: v}}\n",
        {"f.yaml:4:30: volumes.v.size: \"1\" has no unit; write 1MiB, 1GiB ... (KiB MiB GiB TiB, or "
         "KB MB GB TB).",
-        "f.yaml:5:27: listeners.l.protocol: iscsi is not supported by this version yet; use "
-        "nvme-tcp, or remove it.",
+        "f.yaml:5:13: listeners.l: \"address\" is missing; add address: 192.0.2.1.",
+        "f.yaml:5:27: listeners.l.protocol: unknown value \"fc\"; use one of nvme-tcp, iscsi.",
         "f.yaml:6:18: hosts.h.nqn: \"x\" is not an NQN; write nqn.YYYY-MM.REVERSED.DOMAIN:NAME, "
         "for example nqn.2026-11.com.example:store1.db."}},
       {"volumes: {v: {size: 1GiB}}\n",
@@ -296,6 +296,20 @@ TEST(Validate, MemoryThatCannotServeTheReactorsIsRefused) {
                                    "reactors.count."));
   EXPECT_THAT(with("reactors: {count: 16}\nmemory: 64MiB\n"), testing::IsEmpty());
   EXPECT_THAT(with("reactors: {count: 256}\n"), testing::IsEmpty()) << "the default is enough";
+}
+
+TEST(Validate, MemoryThatCannotServeIscsiIsRefused) {
+  constexpr std::string_view target =
+      "listeners: {l: {protocol: iscsi, address: 10.0.0.1}}\ntargets:\n"
+      "  iqn.2026-11.com.example:a: {listeners: [l], allow_any_host: true}\n";
+  const auto with = [&](std::string_view head) {
+    return complaints(std::string(head) + std::string(target));
+  };
+  EXPECT_THAT(with("reactors: {count: 17}\nmemory: 64MiB\n"),
+              testing::ElementsAre("f.yaml:4:9: memory: 64MiB cannot serve 17 reactors with "
+                                   "transfers of 2MiB (of iSCSI); write 68MiB or more, or lower "
+                                   "reactors.count."));
+  EXPECT_THAT(with("reactors: {count: 16}\nmemory: 64MiB\n"), testing::IsEmpty());
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ Status all_well() {
   Status status;
   status.node = "store1";
   status.listeners.push_back({.name = "san-a",
+                              .protocol = "nvme-tcp",
                               .address = "192.0.2.10:4420",
                               .listening = true,
                               .reason = "",
@@ -116,6 +117,38 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
                           .io_queues = 2,
                           .security = "none",
                           .connected_seconds = 9});
+  status.targets.push_back({.name = "iqn.t",
+                            .alias = "A",
+                            .allow_any_host = true,
+                            .initiators = {"iqn.i"},
+                            .listeners = {"scsi-a"},
+                            .luns = {{.lun = 16383,
+                                      .volume = "v",
+                                      .size_bytes = 1ULL << 40,
+                                      .block_size = 512,
+                                      .initiators = {"iqn.i", "iqn.j"}}}});
+  status.sessions.push_back({.initiator = "iqn.i",
+                             .alias = "host",
+                             .address = "192.0.2.20:7",
+                             .portal = "192.0.2.10:3260",
+                             .listener = "scsi-a",
+                             .portal_group = 2,
+                             .target = "iqn.t",
+                             .isid = "00023d000001",
+                             .tsih = 3,
+                             .header_digest = true,
+                             .data_digest = false,
+                             .security = "CHAP",
+                             .queue_depth = 128,
+                             .read_commands = 5,
+                             .write_commands = 6,
+                             .other_commands = 7,
+                             .bytes_read = 8,
+                             .bytes_written = 9,
+                             .check_conditions = 10,
+                             .busy = 12,
+                             .aborted = 4,
+                             .connected_seconds = 11});
   status.reactors.push_back(
       {.name = "reactor 0", .connections = 4, .timers = 5, .disk_operations = 6});
   const auto json = boost::json::parse(to_json(status));
@@ -124,6 +157,20 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   EXPECT_EQ(json.at("volumes").at(0).at("note").as_string(), "in memory (tmpfs)");
   EXPECT_FALSE(json.at("volumes").at(0).at("durable").as_bool());
   EXPECT_EQ(json.at("hosts").at(0).at("io_queues").to_number<int>(), 2);
+  EXPECT_EQ(json.at("targets").at(0),
+            boost::json::parse(R"({"name": "iqn.t", "alias": "A", "allow_any_host": true,
+                                   "initiators": ["iqn.i"], "listeners": ["scsi-a"],
+                                   "luns": [{"lun": 16383, "volume": "v",
+                                             "size_bytes": 1099511627776, "block_size": 512,
+                                             "initiators": ["iqn.i", "iqn.j"]}]})"));
+  EXPECT_EQ(json.at("sessions").at(0),
+            boost::json::parse(R"({"initiator": "iqn.i", "alias": "host", "address": "192.0.2.20:7",
+                             "portal": "192.0.2.10:3260", "listener": "scsi-a", "portal_group": 2,
+                             "target": "iqn.t", "isid": "00023d000001", "tsih": 3,
+                             "header_digest": true, "data_digest": false, "security": "CHAP",
+                             "queue_depth": 128, "read_commands": 5,
+                             "write_commands": 6, "other_commands": 7, "bytes_read": 8,
+                             "bytes_written": 9, "check_conditions": 10, "busy": 12, "aborted": 4, "connected_seconds": 11})"));
   EXPECT_EQ(json.at("pools").at(0).at("free_bytes").to_number<int>(), 60);
   EXPECT_EQ(json.at("pools").at(0).at("promised_bytes").to_number<int>(), 4096);
   EXPECT_EQ(json.at("pools").at(0).at("provisioning").as_string(), "thin");
@@ -178,6 +225,7 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   EXPECT_EQ(lost[1].at("offset_bytes").to_number<int>(), 12288);
   EXPECT_EQ(lost[1].at("length_bytes").to_number<int>(), 512);
   EXPECT_EQ(json.at("listeners").at(0).at("connections").to_number<int>(), 2);
+  EXPECT_EQ(json.at("listeners").at(0).at("protocol").as_string(), "nvme-tcp");
   EXPECT_EQ(json.at("reactors").at(0).at("name").as_string(), "reactor 0");
   EXPECT_EQ(json.at("reactors").at(0).at("connections").to_number<int>(), 4);
   EXPECT_EQ(json.at("reactors").at(0).at("timers").to_number<int>(), 5);
