@@ -1,5 +1,5 @@
-// Little-endian numbers at a byte offset. The client writes its own bytes, so that a mistake in the
-// product's encoders cannot hide in the tests of them.
+// Numbers at a byte offset, little-endian (NVMe) or big-endian (iSCSI, SCSI). The client writes its
+// own bytes, so that a mistake in the product's encoders cannot hide in the tests of them.
 #pragma once
 
 #include <cstddef>
@@ -33,6 +33,25 @@ template <class T>
     value |= static_cast<std::uint64_t>(from[offset + i]) << (8 * i);
   }
   return static_cast<T>(value);
+}
+
+// The same, most significant byte first; `bytes` of them, at most 8.
+inline void put_big(std::span<std::byte> at, std::size_t offset, std::uint64_t value,
+                    std::size_t bytes) {
+  CHECK(offset + bytes <= at.size());
+  for (std::size_t i = bytes; i-- > 0; value >>= 8) {
+    at[offset + i] = static_cast<std::byte>(value & 0xff);
+  }
+}
+
+[[nodiscard]] inline std::uint64_t get_big(std::span<const std::byte> from, std::size_t offset,
+                                           std::size_t bytes) {
+  CHECK(offset + bytes <= from.size());
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < bytes; ++i) {
+    value = value << 8 | static_cast<std::uint64_t>(from[offset + i]);
+  }
+  return value;
 }
 
 // ASCII into a fixed field, cut at its end, the rest filled with `fill`.

@@ -184,6 +184,45 @@ Command dataset_management(std::uint32_t nsid, const std::vector<Range>& ranges,
   return command;
 }
 
+namespace {
+
+Command with_keys(std::uint8_t opcode, std::uint32_t nsid, std::uint32_t cdw10,
+                  std::initializer_list<std::uint64_t> keys) {
+  Command command{.entry = Entry(opcode).nsid(nsid).cdw(10, cdw10)};
+  command.data_out.resize(keys.size() * sizeof(std::uint64_t));
+  std::size_t at = 0;
+  for (const std::uint64_t key : keys) {
+    put(std::span(command.data_out), at, key);
+    at += sizeof(key);
+  }
+  return command;
+}
+
+}  // namespace
+
+Command reservation_register(std::uint32_t nsid, std::uint8_t action, std::uint64_t key,
+                             std::uint64_t new_key, Persistence persistence) {
+  const std::uint32_t cdw10 = action | static_cast<std::uint32_t>(persistence) << 30;
+  return with_keys(opcode::reservation_register, nsid, cdw10, {key, new_key});
+}
+
+Command reservation_acquire(std::uint32_t nsid, std::uint8_t action, std::uint8_t type,
+                            std::uint64_t key, std::uint64_t victim) {
+  const std::uint32_t cdw10 = action | std::uint32_t{type} << 8;
+  return with_keys(opcode::reservation_acquire, nsid, cdw10, {key, victim});
+}
+
+Command reservation_release(std::uint32_t nsid, std::uint8_t action, std::uint8_t type,
+                            std::uint64_t key) {
+  const std::uint32_t cdw10 = action | std::uint32_t{type} << 8;
+  return with_keys(opcode::reservation_release, nsid, cdw10, {key});
+}
+
+Command reservation_report(std::uint32_t nsid, std::uint32_t bytes) {
+  return {.entry = Entry(opcode::reservation_report).nsid(nsid).cdw(10, bytes / 4 - 1).cdw(11, 1),
+          .data_in_bytes = bytes};
+}
+
 }  // namespace io
 
 }  // namespace client

@@ -32,6 +32,10 @@ constexpr std::uint8_t compare = 0x05;
 constexpr std::uint8_t write_zeroes = 0x08;
 constexpr std::uint8_t dataset_management = 0x09;
 constexpr std::uint8_t verify = 0x0c;
+constexpr std::uint8_t reservation_register = 0x0d;
+constexpr std::uint8_t reservation_report = 0x0e;
+constexpr std::uint8_t reservation_acquire = 0x11;
+constexpr std::uint8_t reservation_release = 0x15;
 // Both.
 constexpr std::uint8_t fabrics = 0x7f;
 }  // namespace opcode
@@ -202,6 +206,18 @@ struct Range {
 // `attributes` bit 2 (AD) deallocates.
 [[nodiscard]] Command dataset_management(std::uint32_t nsid, const std::vector<Range>& ranges,
                                          std::uint32_t attributes = 0x4);
+
+// Reservations. CPTPL 3: through a power loss.
+enum class Persistence : std::uint8_t { unchanged = 0, off = 2, on = 3 };
+[[nodiscard]] Command reservation_register(std::uint32_t nsid, std::uint8_t action,
+                                           std::uint64_t key, std::uint64_t new_key,
+                                           Persistence persistence = Persistence::unchanged);
+[[nodiscard]] Command reservation_acquire(std::uint32_t nsid, std::uint8_t action,
+                                          std::uint8_t type, std::uint64_t key,
+                                          std::uint64_t victim = 0);
+[[nodiscard]] Command reservation_release(std::uint32_t nsid, std::uint8_t action,
+                                          std::uint8_t type, std::uint64_t key);
+[[nodiscard]] Command reservation_report(std::uint32_t nsid, std::uint32_t bytes = 4096);
 }  // namespace io
 
 }  // namespace client

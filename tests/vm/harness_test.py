@@ -23,6 +23,15 @@ GOLDEN = HERE.parent / "protocol/nvme_tcp/golden"
 HOST, TARGET = (bytes([192, 0, 2, 2]), 40000), (bytes([192, 0, 2, 10]), 4420)
 
 
+def iscsi_pdu(opcode: int, data: bytes = b"") -> bytes:
+    """With tags and its length right, all else zero."""
+    return (bytes([opcode, 0x80, 0, 0, 0]) + len(data).to_bytes(3, "big") + bytes(8) + (1).to_bytes(4, "big") + b"\xff" * 4 +
+            bytes(24) + data + bytes(-len(data) % 4))
+
+
+NOP_OUT, NOP_IN = (True, iscsi_pdu(0x40, b"ping")), (False, iscsi_pdu(0x20, b"ping"))
+
+
 def frame(name: str) -> bytes:
     lines = (GOLDEN / f"{name}_digests.hex").read_text().splitlines()
     return b"".join(bytes.fromhex(line) for line in lines if not line.startswith("#"))
@@ -35,12 +44,12 @@ def conversation() -> list[tuple[bool, bytes]]:
             (False, frame("capsule_resp"))]
 
 
-def write_pcap(path: Path, pdus: list[tuple[bool, bytes]]) -> None:
+def write_pcap(path: Path, pdus: list[tuple[bool, bytes]], port: int = 4420) -> None:
     """One TCP connection, a segment a PDU."""
     sequence = {True: 1000, False: 2000}
-    packets = [segment(True, 999, 0, 2, b""), segment(False, 1999, 1000, 0x12, b"")]
+    packets = [segment(True, 999, 0, 2, b"", port), segment(False, 1999, 1000, 0x12, b"", port)]
     for from_host, data in pdus:
-        packets.append(segment(from_host, sequence[from_host], sequence[not from_host], 0x18, data))
+        packets.append(segment(from_host, sequence[from_host], sequence[not from_host], 0x18, data, port))
         sequence[from_host] += len(data)
     with open(path, "wb") as file:
         file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 18, 1))
@@ -48,11 +57,35 @@ def write_pcap(path: Path, pdus: list[tuple[bool, bytes]]) -> None:
             file.write(struct.pack("<IIII", 1, number, len(packet), len(packet)) + packet)
 
 
-def segment(from_host: bool, sequence: int, acknowledged: int, flags: int, data: bytes) -> bytes:
-    (source, source_port), (destination, port) = (HOST, TARGET) if from_host else (TARGET, HOST)
+def segment(from_host: bool, sequence: int, acknowledged: int, flags: int, data: bytes, served: int = 4420) -> bytes:
+    ends = HOST, (TARGET[0], served)
+    (source, source_port), (destination, port) = ends if from_host else ends[::-1]
     tcp = struct.pack(">HHIIBBHHH", source_port, port, sequence, acknowledged, 5 << 4, flags, 65535, 0, 0)
     ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40 + len(data), 0, 0, 64, 6, 0, source, destination)
     return bytes(12) + b"\x08\x00" + ip + tcp + data
+
+
+class IscsiCaptureTest(unittest.TestCase):
+    def verify(self, *pdus: tuple[bool, bytes]) -> int:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "capture.pcap"
+            write_pcap(path, list(pdus), capture.ISCSI_PORT)
+            return capture.verify_iscsi(path)
+
+    def test_what_is_right_is_counted(self):
+        self.assertEqual(self.verify(NOP_OUT, NOP_IN, NOP_OUT), 3)
+
+    def test_an_opcode_that_there_is_not(self):
+        with self.assertRaises(Failed):
+            self.verify(NOP_OUT, (False, iscsi_pdu(0x2f)), NOP_IN)
+
+    def test_other_traffic_is_none_of_its_business(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "capture.pcap"
+            write_pcap(path, [NOP_OUT, NOP_IN], capture.ISCSI_PORT)
+            self.assertEqual(capture.verify(path).pdus, 0)
+            write_pcap(path, conversation())
+            self.assertEqual(capture.verify_iscsi(path), 0)
 
 
 class CaptureTest(unittest.TestCase):

@@ -21,21 +21,42 @@ class Writer {
   std::string text_;
 };
 
-void write(Writer& out, const SubsystemText& subsystem) {
-  out.line("  {}:", subsystem.nqn);
-  out.line("    listeners: {}", subsystem.listeners);
-  if (subsystem.hosts.empty()) {
+// What a subsystem and a target have in common.
+void write_common(Writer& out, const std::string& name, const auto& entry) {
+  out.line("  {}:", name);
+  out.line("    listeners: {}", entry.listeners);
+  if (entry.hosts.empty()) {
     out.line("    allow_any_host: true");
   } else {
-    out.line("    hosts: {}", subsystem.hosts);
+    out.line("    hosts: {}", entry.hosts);
   }
-  std::istringstream options(subsystem.options);
+  std::istringstream options(entry.options);
   for (std::string option; std::getline(options, option);) out.line("    {}", option);
+}
+
+void write(Writer& out, const SubsystemText& subsystem) {
+  write_common(out, subsystem.nqn, subsystem);
   if (!subsystem.namespaces.empty()) out.line("    namespaces:");
   for (const NamespaceText& space : subsystem.namespaces) {
     out.line("      {}: {{volume: {}{}}}", space.nsid, space.volume,
              space.hosts.empty() ? "" : ", hosts: " + space.hosts);
   }
+}
+
+void write(Writer& out, const TargetText& target) {
+  write_common(out, target.iqn, target);
+  if (!target.luns.empty()) out.line("    luns:");
+  for (const LunText& lun : target.luns) {
+    out.line("      {}: {{volume: {}{}}}", lun.lun, lun.volume,
+             lun.hosts.empty() ? "" : ", hosts: " + lun.hosts);
+  }
+}
+
+void write(Writer& out, const HostText& host) {
+  out.line("  {}:", host.name);
+  if (!host.nqn.empty()) out.line("    nqn: {}", host.nqn);
+  if (!host.iqn.empty()) out.line("    iqn: {}", host.iqn);
+  if (!host.chap.empty()) out.line("    chap: {{{}}}", host.chap);
 }
 
 }  // namespace
@@ -48,8 +69,8 @@ std::string ConfigText::yaml() const {
   out.line("memory: {}", memory);
   out.line("listeners:");
   for (const ListenerText& listener : listeners) {
-    out.line("  {}: {{protocol: nvme-tcp, address: \"{}\", port: {}{}}}", listener.name,
-             listener.address, listener.port,
+    out.line("  {}: {{protocol: {}, address: \"{}\", port: {}{}}}", listener.name,
+             listener.protocol, listener.address, listener.port,
              listener.options.empty() ? "" : ", " + listener.options);
   }
   if (!caches.empty()) out.line("cache_devices:");
@@ -73,9 +94,11 @@ std::string ConfigText::yaml() const {
              volume.cache.empty() ? "" : ", cache: {" + volume.cache + "}");
   }
   if (!hosts.empty()) out.line("hosts:");
-  for (const HostText& host : hosts) out.line("  {}: {{nqn: {}}}", host.name, host.nqn);
+  for (const HostText& host : hosts) write(out, host);
   if (!subsystems.empty()) out.line("subsystems:");
   for (const SubsystemText& subsystem : subsystems) write(out, subsystem);
+  if (!targets.empty()) out.line("targets:");
+  for (const TargetText& target : targets) write(out, target);
   out.line("control: {{socket: {}}}", control_socket);
   out.line("log: {{level: {}}}", log_level);
   return out.take();

@@ -10,12 +10,14 @@
 namespace end_to_end {
 
 constexpr const char* default_subsystem = "nqn.2026-11.com.example:store";
+constexpr const char* default_target = "iqn.2026-11.com.example:store";
 
 struct ListenerText {
   std::string name = "lo";
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;
   std::string options = {};  // "digests: refused, max_r2t: 1"
+  std::string protocol = "nvme-tcp";
 };
 
 struct CacheText {
@@ -53,9 +55,25 @@ struct SubsystemText {
   std::vector<NamespaceText> namespaces = {};
 };
 
+struct LunText {
+  std::uint32_t lun = 0;
+  std::string volume;
+  std::string hosts = {};  // "[a, b]"; empty: every host of the target
+};
+
+struct TargetText {
+  std::string iqn = default_target;
+  std::string listeners = "[scsi]";
+  std::string hosts = {};    // "[a, b]"; empty: allow_any_host
+  std::string options = {};  // as a subsystem's
+  std::vector<LunText> luns = {};
+};
+
 struct HostText {
   std::string name;
-  std::string nqn;
+  std::string nqn = {};
+  std::string iqn = {};
+  std::string chap = {};  // "user: a, secret: \"file:/path\""
 };
 
 struct ConfigText {
@@ -68,6 +86,7 @@ struct ConfigText {
   std::vector<VolumeText> volumes = {};
   std::vector<HostText> hosts = {};
   std::vector<SubsystemText> subsystems = {};
+  std::vector<TargetText> targets = {};
   std::string control_socket = {};
   std::string log_level = "info";
 

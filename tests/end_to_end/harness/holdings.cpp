@@ -26,7 +26,7 @@ Holdings holdings_of(const boost::json::value& status) {
     all.places += count(listener, "connections");
     if (!listener.at("listening").as_bool()) --all.timers;
   }
-  all.associations = status.at("hosts").as_array().size();
+  all.associations = status.at("hosts").as_array().size() + status.at("sessions").as_array().size();
   return all;
 }
 

@@ -8,10 +8,10 @@
 namespace end_to_end {
 
 struct Holdings {
-  std::uint64_t connections = 0;  // objects: those that have ended and are not destroyed included
-  std::uint64_t places = 0;       // taken of the listeners' max_connections
-  std::uint64_t associations = 0;
-  std::uint64_t timers = 0;  // but for the one with which each waiting listener tries again
+  std::uint64_t connections = 0;   // objects: those that have ended and are not destroyed included
+  std::uint64_t places = 0;        // taken of the listeners' max_connections
+  std::uint64_t associations = 0;  // and sessions of iSCSI
+  std::uint64_t timers = 0;        // but for the one with which each waiting listener tries again
   std::uint64_t disk_operations = 0;
 
   bool operator==(const Holdings&) const = default;

@@ -15,7 +15,8 @@ LAST_PDUS = 60
 # What tells a target that does not answer from a host that does not ask.
 HOST_STATE = ("cd /sys/block; grep -H . /sys/class/nvme/nvme*/state nvme*/inflight nvme*/stat nvme*/ana_state; "
               "for p in $(busybox pidof fio dd nvme); do echo \"$p: $(cat /proc/$p/wchan)\"; done; "
-              "cat /sys/kernel/debug/block/nvme*/hctx*/busy; ss -tni; echo w > /proc/sysrq-trigger; dmesg | tail -120")
+              "cat /sys/kernel/debug/block/nvme*/hctx*/busy; grep -H . sd*/inflight sd*/device/state; "
+              "tail -60 /run/iscsid.log; ss -tni; echo w > /proc/sysrq-trigger; dmesg | tail -120")
 
 
 def describe(hosts: dict[int, Host], target: Target, capture: Capture | None) -> str:

@@ -22,7 +22,7 @@ class Host:
         self.id = str(uuid.uuid5(uuid.NAMESPACE_DNS, f"host{index}.example.com"))
         self.nqn = f"nqn.2014-08.org.nvmexpress:uuid:{self.id}"
         self.run, self.attempt, self.start = guest.run, guest.attempt, guest.start
-        self.read, self.await_true, self.complaints = guest.read, guest.await_true, guest.complaints
+        self.read, self.write, self.await_true, self.complaints = guest.read, guest.write, guest.await_true, guest.complaints
         guest.write("/etc/nvme/hostnqn", self.nqn)
         guest.write("/etc/nvme/hostid", self.id)
         # Ends with 141 if commands could die of what guest_agent.sh protects them from.

@@ -10,8 +10,10 @@ from lab.emulated_guest import EmulatedGuest
 from lab.errors import Failed
 from lab.guest_target import GuestTarget
 from lab.host import Host
+from lab.initiator import Initiator
 from lab.local_target import LocalTarget
 from lab.machine import Image
+from lab.namespace import ADDRESS
 from lab.pool_disk import PoolDisk
 from lab.programs import Programs
 from lab.target import MIB, Target
@@ -31,6 +33,7 @@ class Lab:
         # Patterns of kernel messages that this scenario provokes.
         self.allowed_complaints = ""
         self._hosts: dict[int, Host] = {}
+        self._initiators: dict[int, Initiator] = {}
         # What finish() adds to its line.
         self.note = ""
         self._uml = uml
@@ -59,6 +62,19 @@ class Lab:
             self._hosts[index] = Host(guest, index)
         return self._hosts[index]
 
+    def initiator(self, index: int = 0) -> Initiator:
+        """A host that speaks iSCSI (too)."""
+        if index not in self._initiators:
+            self._initiators[index] = Initiator(self.host(index), index)
+        return self._initiators[index]
+
+    def serve_iscsi(self, size: int = 64 * MIB, block_size: int = 4096, addresses: tuple[str, ...] = (ADDRESS,)) -> None:
+        """Starts the target with one volume, which is LUN 0 and namespace 1."""
+        self.target.create_pool()
+        self.target.add_volume(1, "data", size, block_size)
+        self.target.offer_by_iscsi({0: "data"}, *addresses)
+        self.target.start()
+
     def fast_host(self) -> Host:
         """The host under User-mode Linux."""
         guest = UmlGuest(self._uml, self.image.root, self.folder / "uml")
@@ -75,6 +91,8 @@ class Lab:
         for guest in [host.guest for host in self._hosts.values()] + self.target.guests():
             complaints = guest.complaints(self.allowed_complaints)
             self.require(not complaints, f"the kernel of {guest.name} complained:\n" + "\n".join(complaints[:20]))
+        for initiator in self._initiators.values():
+            initiator.log_out()
         for host in self._hosts.values():
             host.disconnect()
         self.target.check()
@@ -83,11 +101,12 @@ class Lab:
         notes = [self.note] if self.note else []
         if self._capture:
             seen = self._capture.verify()
-            self.require(seen.pdus, "the capture holds no NVMe/TCP PDU")
+            self.require(seen.pdus or self._initiators, "the capture holds no NVMe/TCP PDU")
+            self.require(seen.iscsi_pdus or not self._initiators, "the capture holds no iSCSI PDU")
             asked = {option for host in self._hosts.values() for option in host.asked_for}
             self.require("-g" not in asked or seen.good_header_digests, "not one header digest in the capture")
             self.require("-G" not in asked or seen.good_data_digests, "not one data digest in the capture")
-            notes.append(f"{seen.pdus} PDUs decoded, {seen.good_header_digests} header and {seen.good_data_digests} "
+            notes.append(f"{seen.pdus + seen.iscsi_pdus} PDUs decoded, {seen.good_header_digests} header and {seen.good_data_digests} "
                          "data digests checked")
         return ", ".join(notes)
 

@@ -9,7 +9,7 @@ from lab.errors import CannotRun
 # Where each tool comes from, for the message when it is not there.
 PACKAGE_OF = {"qemu-system-x86_64": "qemu-system-x86", "tshark": "tshark", "tcpdump": "tcpdump", "mke2fs": "e2fsprogs",
               "depmod": "kmod", "make": "make", "gcc": "gcc", "tar": "tar", "xz": "xz-utils", "strip": "binutils",
-               "zstd": "zstd", "ip": "iproute2", "unshare": "util-linux", "dpkg-deb": "dpkg"}
+               "iscsi-test-cu": "libiscsi-bin", "tgtd": "tgt", "tgtadm": "tgt", "zstd": "zstd", "ip": "iproute2", "unshare": "util-linux", "dpkg-deb": "dpkg"}
 
 
 def tool(name: str) -> str:

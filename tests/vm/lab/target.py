@@ -15,6 +15,8 @@ IO_PORT = 4420
 DISCOVERY_PORT = 8009
 DISCOVERY_NQN = "nqn.2014-08.org.nvmexpress.discovery"
 SUBSYSTEM = "nqn.2026-11.com.example:guests"
+ISCSI_PORT = 3260
+ISCSI_TARGET = "iqn.2026-11.com.example:guests"
 MIB = 1 << 20
 CACHE_MIB = 16
 WRITE_BACK_TIMEOUT_S = 60.0
@@ -100,6 +102,21 @@ class Target(ABC):
     def add_listener(self, name: str, address: str) -> None:
         self.config["listeners"][name] = {"protocol": "nvme-tcp", "address": address, "port": IO_PORT}
         self.config["subsystems"][SUBSYSTEM]["listeners"].append(name)
+
+    def offer_by_iscsi(self, luns: dict[int, str], *addresses: str) -> None:
+        """Volumes by their LUN, over one portal for each address, to every initiator."""
+        names = [f"scsi{number}" for number in range(len(addresses))]
+        for name, address in zip(names, addresses):
+            self.config["listeners"][name] = {"protocol": "iscsi", "address": address, "port": ISCSI_PORT}
+        self.config["targets"] = {ISCSI_TARGET: {"listeners": names, "allow_any_host": True,
+                                                 "luns": {lun: {"volume": volume} for lun, volume in luns.items()}}}
+
+    def add_host(self, name: str, identity: dict) -> None:
+        """From the first of them on, others may not use the iSCSI target."""
+        self.config.setdefault("hosts", {})[name] = identity
+        target = self.config["targets"][ISCSI_TARGET]
+        target.pop("allow_any_host", None)
+        target.setdefault("hosts", []).append(name)
 
     def add_volume(self, nsid: int, name: str, size: int, block_size: int) -> None:
         self.config["volumes"][name] = {"pool": "files", "size": f"{size // MIB}MiB", "block_size": block_size}

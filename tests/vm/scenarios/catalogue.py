@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lab.lab import Lab, Scenario
-from scenarios import administration, changes, connecting, data, disk_pools, filesystems, outages, persistent_memory, several_hosts, soak
+from scenarios import administration, changes, connecting, data, disk_pools, filesystems, iscsi, outages, persistent_memory, several_hosts, soak
 
 SCENARIOS: tuple[Scenario, ...] = (
     connecting.discover, connecting.queues, connecting.digests, connecting.ipv6, connecting.reconnect_50_times,
@@ -14,6 +14,10 @@ SCENARIOS: tuple[Scenario, ...] = (
     several_hosts.two_hosts,
     changes.late_volume, changes.volume_grown, changes.discovery_changes,
 )
+# Hosts that speak iSCSI.
+ISCSI: tuple[Scenario, ...] = (iscsi.iscsi_login, iscsi.iscsi_ext4, iscsi.iscsi_xfs, iscsi.iscsi_multipath, iscsi.iscsi_grown,
+                               iscsi.iscsi_reservations, iscsi.iscsi_target_killed, iscsi.iscsi_and_nvme)
+ISCSI_SHORT = {"iscsi_login", "iscsi_and_nvme"}
 # A host under User-mode Linux instead of a stock kernel, in the long form only.
 SOAKS: tuple[Scenario, ...] = (soak.killed_again_and_again,)
 # The target is in a guest, too.
@@ -25,11 +29,12 @@ GUEST_TARGETS_SHORT = {"fsdax_power_cut", "failing_pool", "disk_pulled"}
 # Those that ask most of the engine run again with a cache in front of the pool, smaller than what they write.
 CACHED: tuple[Scenario, ...] = (filesystems.ext4, filesystems.xfs, data.zeroing, data.large_io, outages.target_killed,
                                 outages.target_stopped, changes.volume_grown)
-# What the short form leaves out: the project's own client stops the target under load, too.
-TRIXIE_LONG = {"target_stopped"}
+# What the short form leaves out: the project's own client does the same to the target, or the short form has its like.
+TRIXIE_LONG = {"ipv6", "reconnect_50_times", "xfs", "features", "resets", "zeroing", "large_io", "comparing", "target_killed",
+               "target_stopped", "target_silent"}
 # The older kernel's share of the short form, and that of cached volumes.
-BOOKWORM_SHORT = {"discover", "queues", "ext4"}
-CACHED_SHORT = {"cached_ext4", "cached_target_killed", "cached_volume_grown"}
+BOOKWORM_SHORT = {"discover", "ext4"}
+CACHED_SHORT = {"cached_ext4", "cached_target_killed"}
 
 
 @dataclass(frozen=True)
@@ -59,5 +64,7 @@ def cases(long: bool) -> list[Case]:
               for scenario in CACHED]
     every += [Case("trixie", scenario, scenario.__name__ not in GUEST_TARGETS_SHORT) for scenario in GUEST_TARGETS]
     every += [Case("bookworm", scenario, True) for scenario in GUEST_TARGETS]
+    every += [Case("trixie", scenario, scenario.__name__ not in ISCSI_SHORT) for scenario in ISCSI]
+    every += [Case("bookworm", scenario, True) for scenario in ISCSI]
     every += [Case("trixie", scenario, True) for scenario in SOAKS]
     return [case for case in every if long or not case.long]

@@ -16,7 +16,7 @@ def ext4(lab: Lab) -> None:
     host.connect("-i", "2")
     device = host.device(1)
     host.run(f"mkfs.ext4 -q {device}")
-    _use(lab, host, device)
+    use(lab, host, device)
     host.run(f"e2fsck -f -n {device}")
 
 
@@ -28,11 +28,12 @@ def xfs(lab: Lab) -> None:
     host.connect("-i", "2")
     device = host.device(1)
     host.run(f"mkfs.xfs -q {device}")
-    _use(lab, host, device)
+    use(lab, host, device)
     host.run(f"xfs_repair -n {device}")
 
 
-def _use(lab: Lab, host: Host, device: str) -> None:
+def use(lab: Lab, host: Host, device: str) -> None:
+    """Fills a fresh file system, trims it and looks at it again from the medium."""
     host.run(f"mount {device} /mnt")
     host.fio("/mnt/random", "--rw=randwrite", "--bs=4k", "--size=4M", "--iodepth=8", "--fsync=64")
     host.fio("/mnt/sequential", "--rw=write", "--bs=128k", "--size=8M", "--iodepth=4")

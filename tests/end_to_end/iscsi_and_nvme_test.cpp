@@ -1,0 +1,200 @@
+// One volume by both protocols at once: one truth about what is reserved, compared and how large it
+// is.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "tests/end_to_end/harness/daemon.h"
+#include "tests/end_to_end/harness/initiator.h"
+
+namespace end_to_end {
+namespace {
+
+constexpr std::uint8_t reservation_conflict = 0x18;        // SAM-5 5.3
+constexpr std::uint16_t nvme_reservation_conflict = 0x83;  // generic
+constexpr std::uint8_t miscompare = 0x0e;
+constexpr std::uint8_t unit_attention_key = 6;
+constexpr std::uint16_t capacity_has_changed = 0x2a09;
+constexpr std::uint8_t write_exclusive = 1;
+
+class IscsiAndNvme : public testing::Test {
+ protected:
+  IscsiAndNvme() : daemon_(workplace_, with_iscsi(file_config(workplace_.make_pool("pool")))) {}
+  void SetUp() override { ASSERT_TRUE(daemon_.start()); }
+
+  [[nodiscard]] std::unique_ptr<iscsi::Session> session(const std::string& who,
+                                                        std::uint8_t isid = 1) {
+    iscsi::LoginOptions options = to_target(iscsi_endpoint(daemon_.config()));
+    options.initiator = "iqn.2026-11.com.example:" + who;
+    options.isid[5] = isid;
+    return open_session(options);
+  }
+  static std::uint8_t status_of_task(iscsi::Session& session, scsi::Task task) {
+    const auto done = session.execute(std::move(task));
+    EXPECT_GOOD(done);
+    return done ? done.value().status : std::uint8_t{0xff};
+  }
+
+  Workplace workplace_;
+  Daemon daemon_;
+};
+
+TEST_F(IscsiAndNvme, AReservationBlocksTheOtherProtocol) {
+  const auto owner = session("owner");
+  const auto other = session("other");
+  Host nvme(daemon_.endpoint());
+  ASSERT_TRUE(owner && other && nvme.connected());
+  constexpr std::uint64_t key = 0xfeed;
+  execute(*owner, scsi::reserve(0, 0, 0, key));                // REGISTER
+  execute(*owner, scsi::reserve(1, write_exclusive, key, 0));  // RESERVE
+  EXPECT_EQ(status_of(*nvme.queue, client::io::write(1, 0, Bytes(iscsi_block), iscsi_block)),
+            nvme_reservation_conflict);
+  EXPECT_EQ(status_of(*nvme.queue, client::io::read(1, 0, 1, iscsi_block)), 0) << "it may read";
+  EXPECT_EQ(status_of_task(*other, scsi::write(0, Bytes(iscsi_block), iscsi_block)),
+            reservation_conflict);
+  write(*owner, 0, 0, pattern(iscsi_block, 1), iscsi_block);
+  execute(*owner, scsi::reserve(3, 0, key, 0));  // CLEAR
+  EXPECT_EQ(status_of(*nvme.queue, client::io::write(1, 0, Bytes(iscsi_block), iscsi_block)), 0);
+}
+
+TEST_F(IscsiAndNvme, AReservationIsStillThereAfterARestart) {
+  constexpr std::uint64_t key = 0xabcd;
+  {
+    const auto owner = session("owner");
+    ASSERT_TRUE(owner);
+    execute(*owner, scsi::reserve(0, 0, 0, key, /*through_power_loss=*/true));
+    execute(*owner, scsi::reserve(1, write_exclusive, key, 0));
+  }
+  daemon_.kill();
+  ASSERT_TRUE(daemon_.start());
+  const auto other = session("other");
+  const auto owner = session("owner");
+  Host nvme(daemon_.endpoint());
+  ASSERT_TRUE(owner && other && nvme.connected());
+  EXPECT_EQ(status_of_task(*other, scsi::write(0, Bytes(iscsi_block), iscsi_block)),
+            reservation_conflict);
+  EXPECT_EQ(status_of(*nvme.queue, client::io::write(1, 0, Bytes(iscsi_block), iscsi_block)),
+            nvme_reservation_conflict);
+  write(*owner, 0, 0, pattern(iscsi_block, 1), iscsi_block);
+}
+
+// Several initiators count up a number by COMPARE AND WRITE; meanwhile an NVMe host writes the rest
+// of the blocks around it. Each success is one step: none is lost, none counts twice.
+TEST_F(IscsiAndNvme, CompareAndWriteIsAtomicAgainstAll) {
+  constexpr int initiators = 4;
+  const int steps = rounds(50, 2'000);
+  const auto number = [](std::uint64_t value) {
+    Bytes bytes(iscsi_block);
+    client::put_big(bytes, 0, value, 8);
+    return bytes;
+  };
+  const auto first = session("counter");
+  ASSERT_TRUE(first);
+  write(*first, 0, 100, number(0), iscsi_block);
+  std::atomic<bool> stop{false};
+  std::thread nvme([this, &stop] {
+    Host host(daemon_.endpoint());
+    for (std::uint64_t i = 0; !stop && host.connected(); ++i) {
+      // Overlapping requests of another protocol keep the order of them all busy.
+      EXPECT_EQ(status_of(*host.queue,
+                          client::io::write(1, 101, pattern(4 * iscsi_block, i), iscsi_block)),
+                0);
+      EXPECT_EQ(status_of(*host.queue, client::io::read(1, 96, 8, iscsi_block)), 0);
+    }
+  });
+  std::vector<std::thread> counters;
+  std::atomic<int> failures{0};
+  for (int i = 0; i < initiators; ++i) {
+    counters.emplace_back([&, i] {
+      const auto mine = session(fmt::format("counter{}", i));
+      if (mine == nullptr) return;
+      for (int step = 0; step < steps;) {
+        const Bytes now = read(*mine, 0, 100, 1, iscsi_block);
+        if (now.size() != iscsi_block) break;
+        Bytes both = now;
+        const Bytes next = number(client::get_big(now, 0, 8) + 1);
+        both.insert(both.end(), next.begin(), next.end());
+        const auto done = mine->execute(scsi::compare_and_write(100, both, iscsi_block));
+        ASSERT_GOOD(done);
+        if (done.value().ok()) {
+          ++step;
+        } else {
+          ASSERT_EQ(done.value().sense_key(), miscompare) << done.value().describe();
+          ++failures;
+        }
+      }
+    });
+  }
+  for (std::thread& counter : counters) counter.join();
+  stop = true;
+  nvme.join();
+  EXPECT_EQ(client::get_big(read(*first, 0, 100, 1, iscsi_block), 0, 8),
+            static_cast<std::uint64_t>(initiators) * static_cast<std::uint64_t>(steps));
+  RecordProperty("lost_races", failures.load());
+}
+
+TEST_F(IscsiAndNvme, AResizeReachesBoth) {
+  const auto told = session("host");
+  Host nvme(daemon_.endpoint());
+  ASSERT_TRUE(told && nvme.connected());
+  const Outcome grown = run({.arguments = {FOREBAYCTL, "volume", "grow", "big", "128MiB",
+                                           "--socket", daemon_.config().control_socket}});
+  ASSERT_EQ(grown.exit.describe(), "exit code 0") << grown.output;
+  const auto attention = told->execute(scsi::test_unit_ready());
+  ASSERT_GOOD(attention);
+  EXPECT_EQ(attention.value().sense_key(), unit_attention_key);
+  EXPECT_EQ(attention.value().additional_sense(), capacity_has_changed);
+  const Bytes capacity = execute(*told, scsi::read_capacity_16()).data;
+  ASSERT_EQ(capacity.size(), 32U);
+  EXPECT_EQ(client::get_big(capacity, 0, 8) + 1, (128U << 20) / iscsi_block);
+  const auto space = nvme.controller->identify_namespace(1);
+  ASSERT_GOOD(space);
+  EXPECT_EQ(space.value().blocks, (128U << 20) / iscsi_block);
+  write(*told, 0, (100U << 20) / iscsi_block, pattern(iscsi_block, 9), iscsi_block);
+  EXPECT_TRUE(read(*nvme.queue, 1, (100U << 20) / iscsi_block, 1, iscsi_block) ==
+              pattern(iscsi_block, 9));
+  daemon_.config().volumes[0].size = "128MiB";
+}
+
+// Task management ends work that waits, and tells others what they must know.
+TEST_F(IscsiAndNvme, TaskManagementEndsWhatWaits) {
+  using iscsi::TaskManagement;
+  for (const auto function : {TaskManagement::abort_task_set, TaskManagement::clear_task_set,
+                              TaskManagement::logical_unit_reset}) {
+    SCOPED_TRACE(static_cast<int>(function));
+    const auto mine = session("mine");
+    const auto other = session("other");
+    ASSERT_TRUE(mine && other);
+    std::vector<std::uint32_t> waiting;
+    for (std::uint64_t i = 0; i < 8; ++i) {
+      scsi::Task task = scsi::write(200 + i * 8, pattern(8 * iscsi_block, i), iscsi_block);
+      task.with_immediate_data = false;
+      task.hold_data = true;
+      const auto tag = mine->submit(std::move(task));
+      ASSERT_GOOD(tag);
+      ASSERT_GOOD(mine->await_r2t(tag.value()));
+      waiting.push_back(tag.value());
+    }
+    const auto done = mine->manage(function);
+    ASSERT_GOOD(done);
+    EXPECT_EQ(done.value(), 0);
+    // No answer for any of them: the next PDU is this one's.
+    EXPECT_GOOD(mine->ping());
+    for (const std::uint32_t tag : waiting) mine->forget(tag);
+    if (function == TaskManagement::logical_unit_reset) {
+      const auto attention = other->execute(scsi::test_unit_ready());
+      ASSERT_GOOD(attention);
+      EXPECT_EQ(attention.value().sense_key(), unit_attention_key);
+      EXPECT_EQ(attention.value().additional_sense() >> 8, 0x29);
+    }
+    take_unit_attentions(*mine);
+    take_unit_attentions(*other);
+    write(*mine, 0, 200, pattern(iscsi_block, 77), iscsi_block);
+    EXPECT_TRUE(read(*other, 0, 200, 1, iscsi_block) == pattern(iscsi_block, 77));
+  }
+}
+
+}  // namespace
+}  // namespace end_to_end
