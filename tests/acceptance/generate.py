@@ -15,7 +15,7 @@ import tomllib
 from pathlib import Path
 
 SHOWN = 4  # tests named for one requirement
-LONG_LABELS = {"vm-long", "tidy"}
+LONG_LABELS = {"vm-long", "iscsi-long", "tidy"}
 
 
 def known_tests(root: Path) -> dict[str, set[str]]:

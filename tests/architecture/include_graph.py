@@ -8,8 +8,8 @@ from pathlib import Path
 
 FOUNDATION = "engine/foundation"  # the vocabulary of all
 PROTOCOL = {"protocol/wire", "protocol/nvme", "protocol/nvme_tcp", "protocol/iscsi", "protocol/scsi", "protocol/auth"}
-TARGET = {"target", "target/reactor", "target/net", "target/block", "target/nvmf", "target/iscsi", "target/control",
-          "target/metrics"}
+TARGET = {"target", "target/reactor", "target/net", "target/block", "target/nvmf", "target/scsi", "target/iscsi",
+          "target/control", "target/metrics"}
 # A reactor owns its lane, and commands hold its buffers: those two seams of engine/media are target's business.
 ENGINE = {"engine/volume", "engine/media"}
 
@@ -25,15 +25,18 @@ ARROWS = {
     "protocol/wire": set(),
     "protocol/nvme": {"protocol/wire"},
     "protocol/nvme_tcp": {"protocol/wire"},
-    "protocol/iscsi": {"protocol/wire"},
+    # Login runs CHAP.
+    "protocol/iscsi": {"protocol/wire", "protocol/auth"},
     "protocol/scsi": {"protocol/wire"},
     "protocol/auth": {"protocol/wire"},
     "config": set(),
     "target/reactor": ENGINE,
-    "target/net": {"target/reactor"},
     "target/block": ENGINE | {"target/reactor"},
+    # What connections of both protocols share holds buffers, and counts them for volumes.
+    "target/net": ENGINE | {"target/reactor", "target/block"},
+    "target/scsi": ENGINE | {"protocol/scsi", "target/reactor", "target/block"},
     "target/nvmf": ENGINE | PROTOCOL | {"target/reactor", "target/net", "target/block"},
-    "target/iscsi": ENGINE | PROTOCOL | {"target/reactor", "target/net", "target/block"},
+    "target/iscsi": ENGINE | PROTOCOL | {"target/reactor", "target/net", "target/block", "target/scsi"},
     "target/control": TARGET - {"target"} | {"config"},
     "target/metrics": TARGET - {"target", "target/control"} | {"engine/volume"},
     "target": ENGINE | TARGET | PROTOCOL | {"config"},

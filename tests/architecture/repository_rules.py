@@ -23,7 +23,8 @@ TOOLS = {
     "clang++": "clang", "llvm-symbolizer": "llvm", "clang-format": "clang-format", "clang-tidy": "clang-tidy",
     "g++": "g++", "cmake": "cmake", "Ninja": "ninja-build", "ccache": "ccache",
     "qemu-system-x86_64": "qemu-system-x86", "tshark": "tshark", "mke2fs": "e2fsprogs", "mkfs.ext4": "e2fsprogs",
-    "zstd": "zstd", "depmod": "kmod", "taskset": "util-linux", "bison": "bison", "flex": "flex",
+    "zstd": "zstd", "depmod": "kmod", "taskset": "util-linux", "iscsi-test-cu": "libiscsi-bin",
+    "bison": "bison", "flex": "flex",
 }
 
 PATH = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)*/?)`")
@@ -153,7 +154,7 @@ def planted_not_found(root: Path) -> list[str]:
     for path in ("`target/nvmf/nowhere.h`", "`nowhere_test.cpp`", "`protocol/nvme/*nowhere.h`", "`engine/nowhere/`"):
         if len(named_paths("planted", path, repository)) != 1:
             missed.append(path)
-    if named_paths("planted", "`engine/media` `tests/run` `pdu_decoder.h` `AND/OR` `memory:`", repository):
+    if named_paths("planted", "`engine/media` `tests/run` `nqn.h` `AND/OR` `memory:`", repository):
         missed.append("paths that are there")
     if len(merge_marks("planted", "<" * 7 + " HEAD")) != 1 or merge_marks("planted", "=======\n<<<<<<"):
         missed.append("the marks of a merge")

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/foundation/check.h"
-#include "target/nvmf/connection_registry.h"
+#include "target/nvmf/connection.h"
 #include "target/nvmf/target.h"
 #include "tests/protocol/nvme_tcp/host_pdus.h"
 #include "tests/sim/sim_stream.h"
@@ -23,14 +23,15 @@ namespace host = protocol::nvme_tcp;  // the PDU builders of host_pdus.h
 
 class Peer {
  public:
-  Peer(target::nvmf::ConnectionRegistry& registry, target::nvmf::NvmfTarget& target,
+  Peer(target::ConnectionRegistry& registry, target::nvmf::NvmfTarget& target,
        const NegotiatedLink& link)
       : link_(link) {
     target::nvmf::ConnectionOptions options;
     options.listener = "io";
     options.r2t_bytes = 8192;
-    registry.open(std::make_unique<target::SimStream>(wire), options,
-                  [&target](target::nvmf::CommandPort& port) { return target.make_session(port); });
+    target::nvmf::Connection::open(
+        registry, std::make_unique<target::SimStream>(wire), options,
+        [&target](target::nvmf::CommandPort& port) { return target.make_session(port); });
     const unsigned digests = (link.hdgst ? 1U : 0U) | (link.ddgst ? 2U : 0U);
     send(host::ic_req(0, link.hpda, static_cast<std::uint8_t>(digests), 1));
   }

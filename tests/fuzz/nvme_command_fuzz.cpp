@@ -64,6 +64,27 @@ struct CheckIo {
   void operator()(const Verify& verify) const { check_blocks(verify.blocks); }
   void operator()(const WriteZeroes& zeroes) const { check_blocks(zeroes.blocks); }
   void operator()(const Flush&) const {}
+  void operator()(const ReservationRegister& command) const {
+    keys_of(command.data, two_keys_bytes);
+    CHECK(command.action <= RegisterAction::replace);
+  }
+  void operator()(const ReservationAcquire& command) const {
+    keys_of(command.data, two_keys_bytes);
+    CHECK(command.type >= 1 && command.type <= 6);
+  }
+  void operator()(const ReservationRelease& command) const {
+    keys_of(command.data, one_key_bytes);
+    CHECK(command.action == ReleaseAction::clear || (command.type >= 1 && command.type <= 6));
+  }
+  void operator()(const ReservationReport& command) const {
+    CHECK(command.length >= 4 && command.length % 4 == 0);
+    CHECK(length_of(command.data).value >= command.length);
+  }
+  void keys_of(const DataPointer& pointer, std::uint32_t bytes) const {
+    CHECK(length_of(pointer).value >= bytes);
+    const auto data = data_of(pointer, capsule);
+    if (data.size() >= bytes) (void)reservation_key(data, bytes / 8 - 1);
+  }
   void operator()(const DatasetManagement& dsm) const {
     CHECK(dsm.range_count >= 1 && dsm.range_count <= max_dataset_ranges);
     CHECK(length_of(dsm.data).value >= std::uint64_t{dsm.range_count} * dataset_range_bytes);

@@ -28,7 +28,7 @@ namespace fuzz {
 namespace {
 
 namespace nvme = protocol::nvme;
-using target::nvmf::EndReason;
+using target::EndReason;
 using namespace std::chrono_literals;
 
 constexpr std::string_view subsystem = "nqn.2026-11.com.example:fuzz";
@@ -83,7 +83,7 @@ class Scene {
             {}, [this] { return lane(); }, clock_),
         target_(options(), clock_) {
     CHECK(reactor_.attach());
-    registry_ = std::make_unique<target::nvmf::ConnectionRegistry>(reactor_, budget_, counters_);
+    registry_ = std::make_unique<target::ConnectionRegistry>(reactor_, budget_, counters_);
     const NegotiatedLink link{.hdgst = (setup & header_digest) != 0,
                               .ddgst = (setup & data_digest) != 0};
     for (auto& peer : peers_) peer = std::make_unique<Peer>(*registry_, target_, link);
@@ -233,12 +233,12 @@ class Scene {
   const Bytes filling_ = Bytes(16384, std::byte{0x5a});
   target::SimClock clock_;
   engine::MemoryBudget budget_{engine::ByteCount{16U << 20}};
-  target::nvmf::ConnectionCounters counters_;
+  target::ConnectionCounters counters_;
   target::Reactor reactor_;
   Volume volume_{engine::BlockSize{4096}, blocks};
   target::block::BlockVolume block_{volume_};
   target::nvmf::NvmfTarget target_;
-  std::unique_ptr<target::nvmf::ConnectionRegistry> registry_;
+  std::unique_ptr<target::ConnectionRegistry> registry_;
   std::unique_ptr<Peer> peers_[2];
 };
 
