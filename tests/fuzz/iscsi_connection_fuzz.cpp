@@ -3,7 +3,8 @@
 // well-formed PDUs, and when everybody has gone it holds no connection, session or buffer.
 //
 // Input: one byte of setup, then records of {kind and connection, length (two bytes), bytes}.
-// CmdSN is filled in, so that inputs stay valid when records are left out.
+// CmdSN is filled in, so that inputs stay valid when records are left out, and half of the
+// mutations change one field of a header to a value at which something changes.
 // make_iscsi_connection_corpus.py writes the committed ones.
 #pragma clang diagnostic ignored "-Wstring-conversion"  // CHECK(!"why") in the lane
 
@@ -17,15 +18,17 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "engine/foundation/check.h"
+#include "engine/foundation/random.h"
 #include "target/iscsi/target.h"
 #include "target/net/connection_registry.h"
 #include "target/reactor/log.h"
 #include "tests/client/iscsi_pdu.h"
+#include "tests/fuzz/planted_volume.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_stream.h"
-#include "tests/target/nvmf/held_volume.h"
 #include "tests/target/nvmf/memory_lane.h"
 
 namespace fuzz {
@@ -272,17 +275,106 @@ class Scene {
 
   target::SimClock clock_;
   engine::MemoryBudget budget_{engine::ByteCount{16U << 20}};
-  target::ConnectionCounters counters_;
+  target::CountersByProtocol counters_;
   target::Reactor reactor_;
-  target::nvmf::HeldVolume volume_{engine::BlockSize{4096}, blocks};
+  FuzzedVolume volume_{engine::BlockSize{4096}, blocks};
   target::block::BlockVolume block_{volume_};
   target::iscsi::IscsiTarget target_;
   std::unique_ptr<target::ConnectionRegistry> registry_;
   std::unique_ptr<Peer> peers_[2];
 };
 
+// Where the headers of an input begin.
+std::vector<std::size_t> headers_of(std::span<const std::byte> input) {
+  std::vector<std::size_t> found;
+  std::size_t at = 1;
+  while (at + record_bytes <= input.size()) {
+    const auto what = static_cast<Kind>(static_cast<unsigned>(input[at]) % kinds);
+    const std::size_t length =
+        static_cast<std::size_t>(input[at + 1]) | static_cast<std::size_t>(input[at + 2]) << 8;
+    at += record_bytes;
+    if (what != Kind::raw && what != Kind::request && what != Kind::filled) continue;
+    const bool whole = length >= host::header_bytes && length <= input.size() - at;
+    if (whole && what != Kind::raw) found.push_back(at);
+    at += std::min(length, input.size() - at);
+  }
+  return found;
+}
+
+struct Field {
+  std::size_t offset;
+  std::size_t bytes;
+};
+
+std::uint64_t value_of(std::span<const std::uint8_t> header, Field field) {
+  std::uint64_t value = 0;
+  for (const std::uint8_t byte : header.subspan(field.offset, field.bytes)) {
+    value = value << 8 | byte;
+  }
+  return value;
+}
+void set(std::span<std::uint8_t> header, Field field, std::uint64_t value) {
+  for (std::size_t i = 0; i < field.bytes; ++i) {
+    header[field.offset + i] = static_cast<std::uint8_t>(value >> (8 * (field.bytes - 1 - i)));
+  }
+}
+
+// Where a CDB of this length has its LBA and its count; it begins at byte 32.
+struct Blocks {
+  Field lba;
+  Field count;
+};
+Blocks blocks_of(std::uint8_t opcode) {
+  switch (opcode >> 5) {
+    case 0:
+      return {{33, 3}, {36, 1}};
+    case 1:
+    case 2:
+      return {{34, 4}, {39, 2}};
+    case 5:
+      return {{34, 4}, {38, 4}};
+    default:
+      return {{34, 8}, {42, 4}};
+  }
+}
+
+void change_field(std::span<std::uint8_t> header, engine::SeededRandom& random) {
+  const bool is_command = (header[0] & 0x3f) == static_cast<std::uint8_t>(Opcode::scsi_command);
+  if (is_command && random.chance(1, 2)) {
+    // The range of a command: at the start, at the end, one block off either, and far away.
+    const Blocks range = blocks_of(header[32]);
+    const std::uint64_t count = value_of(header, range.count);
+    const std::uint64_t places[] = {
+        0, 1, blocks - count, blocks - count - 1, blocks - count + 1, blocks, ~0ULL - count + 1};
+    if (random.chance(1, 4)) {
+      const std::uint64_t counts[] = {0, 1, 2, blocks, blocks + 1, 0xff, ~0ULL};
+      return set(header, range.count, counts[random.below(std::size(counts))]);
+    }
+    return set(header, range.lba, places[random.below(std::size(places))]);
+  }
+  // Opcode, flags, lengths, LUN, both tags, what is expected, and what stands from byte 32 on: CDB,
+  // DataSN and offset, tags of task management.
+  constexpr Field fields[] = {{0, 1},  {1, 1},  {4, 1},  {7, 1},  {8, 2},  {16, 4}, {20, 4},
+                              {32, 1}, {33, 1}, {34, 1}, {36, 4}, {38, 2}, {40, 4}, {44, 4}};
+  const std::uint64_t values[] = {
+      0, 1, 2, 4096, 8192, 0xffff, ~0ULL, random.below(16), 0x80, 0xc1, 0xa1, random.below(256)};
+  set(header, fields[random.below(std::size(fields))], values[random.below(std::size(values))]);
+}
+
 }  // namespace
 }  // namespace fuzz
+
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* bytes, std::size_t size, std::size_t most);
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* bytes, std::size_t size,
+                                               std::size_t most, unsigned seed) {
+  engine::SeededRandom random(seed);
+  const auto headers = fuzz::headers_of(std::as_bytes(std::span(bytes, size)));
+  if (headers.empty() || random.chance(1, 2)) return LLVMFuzzerMutate(bytes, size, most);
+  const std::size_t at = headers[random.below(headers.size())];
+  fuzz::change_field(std::span(bytes, size).subspan(at, client::iscsi::header_bytes), random);
+  return size;
+}
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   target::capture_log([](target::LogLevel, std::string_view) {});

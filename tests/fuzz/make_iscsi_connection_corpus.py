@@ -34,6 +34,20 @@ def write(lba: int, blocks: int) -> bytes:
     return struct.pack(">BBQIBB", 0x8A, 0, lba, blocks, 0, 0)
 
 
+def transport_id(text: bytes, with_isid: bool) -> bytes:
+    text = text.ljust(max(len(text) // 4 * 4 + 4, 20), b"\0")
+    return struct.pack(">BBH", 0x45 if with_isid else 0x05, 0, len(text)) + text
+
+
+def register_for_others() -> bytes:
+    """REGISTER with SPEC_I_PT and ALL_TG_PT."""
+    ids = transport_id(b"iqn.2026-11.com.example:second,i,0x800000000001", True)
+    ids += transport_id(b"iqn.2026-11.com.example:second", False)
+    parameters = struct.pack(">QQ4xB3xI", 0, 5, 0x0C, len(ids)) + ids
+    cdb = bytes([0x5F, 0, 0, 0, 0]) + struct.pack(">IB", len(parameters), 0)
+    return command(cdb, 2, 0xA1, len(parameters)) + parameters
+
+
 def inputs() -> dict[str, bytes]:
     final, reads, writes = 0x81, 0xC1, 0xA1
     text = b"SendTargets=\0"
@@ -49,6 +63,10 @@ def inputs() -> dict[str, bytes]:
         "compare_and_write": record(FILLED, command(bytes([0x89]) + bytes(12) + b"\1", 2, writes, 8192, 255)),
         "reserve": record(REQUEST, command(bytes([0x5F, 0, 0, 0, 0, 0, 0, 0, 24]), 2, writes, 24)
                           + struct.pack(">QQ8x", 0, 5)),
+        "register_for_others": record(REQUEST, register_for_others()),
+        "echo": record(FILLED, command(bytes([0x3B, 0x0A, 0, 0, 0, 0, 0, 0, 64, 0]), 2, writes, 64, 2))
+                + record(REQUEST, command(bytes([0x3C, 0x0A, 0, 0, 0, 0, 0, 1, 0, 0]), 3, reads, 256)),
+        "self_test": record(REQUEST, command(bytes([0x1D, 0x04]), 1, final, 0)),
         "mode_sense": record(REQUEST, command(bytes([0x5A, 0, 0x3F, 0, 0, 0, 0, 1, 0]), 2, reads, 256)),
         "ping": record(REQUEST, header(0x40, 0x80, 3, NO_TAG) + b"ping!"),
         "targets": ask,

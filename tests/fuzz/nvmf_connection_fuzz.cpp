@@ -20,8 +20,8 @@
 #include "engine/foundation/random.h"
 #include "protocol/nvme/fabrics_command.h"
 #include "tests/fuzz/fuzz_peer.h"
+#include "tests/fuzz/planted_volume.h"
 #include "tests/sim/sim_clock.h"
-#include "tests/target/nvmf/held_volume.h"
 #include "tests/target/nvmf/memory_lane.h"
 
 namespace fuzz {
@@ -48,33 +48,6 @@ enum class Kind : unsigned {
 };
 constexpr std::size_t record_bytes = 3;
 constexpr unsigned kinds = 8, second_connection = 8;
-
-#ifdef FOREBAY_PLANTED_BUG
-// What the fuzzer has to find to be believed: a read or compare that ends with the volume's last
-// block reads one byte more.
-class Volume final : public engine::Volume {
- public:
-  Volume(engine::BlockSize size, std::uint64_t count) : good_(size, count) {}
-  [[nodiscard]] const engine::VolumeIdentity& identity() const override { return good_.identity(); }
-  [[nodiscard]] engine::BlockCount size() const override { return good_.size(); }
-  [[nodiscard]] engine::VolumeState state() const override { return good_.state(); }
-  [[nodiscard]] engine::VolumeCondition condition() const override { return good_.condition(); }
-  [[nodiscard]] std::uint64_t changes() const override { return 0; }
-  void submit(engine::IoLane& lane, engine::VolumeIo& io) override {
-    if (io.kind == engine::VolumeIo::Kind::read && io.lba.value + io.blocks.value == blocks) {
-      const auto last = good_.block(blocks - 1);
-      const volatile std::byte beyond = *(last.data() + last.size());
-      (void)beyond;
-    }
-    good_.submit(lane, io);
-  }
-
- private:
-  target::nvmf::HeldVolume good_;
-};
-#else
-using Volume = target::nvmf::HeldVolume;
-#endif
 
 class Scene {
  public:
@@ -233,9 +206,9 @@ class Scene {
   const Bytes filling_ = Bytes(16384, std::byte{0x5a});
   target::SimClock clock_;
   engine::MemoryBudget budget_{engine::ByteCount{16U << 20}};
-  target::ConnectionCounters counters_;
+  target::CountersByProtocol counters_;
   target::Reactor reactor_;
-  Volume volume_{engine::BlockSize{4096}, blocks};
+  FuzzedVolume volume_{engine::BlockSize{4096}, blocks};
   target::block::BlockVolume block_{volume_};
   target::nvmf::NvmfTarget target_;
   std::unique_ptr<target::ConnectionRegistry> registry_;

@@ -177,6 +177,14 @@ struct Check {
       CHECK(answer.full_bytes() <= max_log_page_bytes);
     });
   }
+  void operator()(const SendDiagnostic&) const {}
+  void operator()(const ReadBuffer& read) const {
+    const auto mode = static_cast<unsigned>(read.mode);
+    CHECK(mode == 0x03 || mode == 0x0a || mode == 0x0b);
+  }
+  void operator()(const WriteBuffer& write) const {
+    CHECK(write.parameter_bytes <= echo_buffer_bytes);
+  }
   void operator()(const ReserveUnit&) const {}
   void operator()(const ReleaseUnit&) const {}
   void operator()(const PersistentReserveIn& in) const {
@@ -189,6 +197,8 @@ struct Check {
     if (!parsed) return check_refusal(parsed.error(), data.size());
     const auto& made = parsed.value();
     CHECK(made.move.has_value() == (out.action == PersistentReserveOut::Action::register_and_move));
+    CHECK(made.specify_ports || made.port_count == 0);
+    CHECK(!made.specify_ports || out.action == PersistentReserveOut::Action::register_key);
     for (const auto& port : made.port_span()) check_port(port);
     if (made.move) check_port(made.move->to);
   }

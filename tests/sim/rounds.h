@@ -7,7 +7,7 @@
 namespace engine {
 
 // A sanitizer makes each round take some ten times as long.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef FOREBAY_SANITIZED
 inline constexpr bool sanitized = true;
 #else
 inline constexpr bool sanitized = false;
