@@ -22,11 +22,13 @@ std::uint64_t mixed(std::uint64_t value) {
 AdmissionFilter::AdmissionFilter(std::uint64_t remembered)
     : sets_(std::bit_ceil(std::max<std::uint64_t>(remembered / ways, 1))) {}
 
-bool AdmissionFilter::admits(SectorRange range) {
+AdmissionFilter::Verdict AdmissionFilter::judge(SectorRange range) {
   const std::lock_guard lock(lock_);
   // Both are told in any case.
   const bool sequential = is_sequential(range);
-  return was_seen(range.begin) && !sequential;
+  const bool seen = was_seen(range.begin);
+  if (sequential) return Verdict::sequential;
+  return seen ? Verdict::fill : Verdict::first_read;
 }
 
 bool AdmissionFilter::is_sequential(SectorRange range) {

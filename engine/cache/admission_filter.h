@@ -28,9 +28,14 @@ class AdmissionFilter {
   AdmissionFilter(const AdmissionFilter&) = delete;
   AdmissionFilter& operator=(const AdmissionFilter&) = delete;
 
-  // A host's read missed in this range; every one is told. True: put what the backing has into the
-  // cache, if nothing overtakes it.
-  [[nodiscard]] bool admits(SectorRange range);
+  enum class Verdict : std::uint8_t {
+    fill,        // put what the backing has into the cache, if nothing overtakes it
+    first_read,  // not seen before, as far as is remembered
+    sequential,  // a part of a stream
+  };
+  // A host's read missed in this range; every one is told.
+  [[nodiscard]] Verdict judge(SectorRange range);
+  [[nodiscard]] bool admits(SectorRange range) { return judge(range) == Verdict::fill; }
 
   // A stream is sequential from so much on.
   static constexpr std::uint64_t stream_sectors = 1024;  // 512 KiB

@@ -185,4 +185,18 @@ Result<void, CacheError> CacheDevice::finish_leaving(DurableWriter& writer, std:
   return volumes_.release(writer, slot);
 }
 
+void CacheDevice::retain(std::uint32_t slot) {
+  const std::uint32_t tag = volumes_[slot].identity.tag;
+  for (std::uint32_t segment = 0; segment < segments_.count(); ++segment) {
+    const SegmentInfo info = segments_.info(segment);
+    if (info.use != format::SegmentUse::data || info.volume_tag != tag) continue;
+    SegmentCounters& counters = segments_.counters(segment);
+    counters.live_sectors.store(0, std::memory_order_relaxed);
+    counters.highest_sequence.store(0, std::memory_order_relaxed);
+  }
+  SegmentShares& shares = segments_.shares();
+  shares.forget(tag);
+  shares.end_count(tag, shares.begin_count(tag), shares.used(tag));
+}
+
 }  // namespace engine

@@ -74,6 +74,11 @@ class CacheDevice {
   // a crash. Control thread. Error: io.
   [[nodiscard]] Result<void, CacheError> finish_leaving(DurableWriter& writer, std::uint32_t slot);
 
+  // The volume's cache has ended, and its log may be read again: what DRAM counts of its segments
+  // begins anew, and its share is that of a volume that nobody has. What it uses stays its own, and
+  // nobody counts on getting it back.
+  void retain(std::uint32_t slot);
+
   // Takes the rest of a region that has become larger: tables first, then the superblock commits.
   // Right after open, before anything else uses the device. Errors: bad_options (not larger, or no
   // room in the tables), lost_entry (repair first), io.

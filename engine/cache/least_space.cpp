@@ -1,8 +1,5 @@
 #include "engine/cache/least_space.h"
 
-#include <algorithm>
-
-#include "engine/cache/payload_crc.h"
 #include "engine/cache/volume_log.h"
 
 namespace engine {
@@ -10,17 +7,11 @@ namespace {
 
 std::uint64_t rounded_up(std::uint64_t value, std::uint64_t to) { return (value + to - 1) / to; }
 
-// Data that a segment holds with its checksums, in one extent that is not the last of its command.
-std::uint64_t most_in_one(std::uint64_t segment_sectors, bool payload_crc) {
-  std::uint64_t part = std::min(segment_sectors, largest_extent_sectors);
-  while (payload_crc && part + array_sectors({part}).value > segment_sectors) part -= piece_sectors;
-  return part;
-}
-
 }  // namespace
 
 std::uint32_t least_data_segments(const CacheLayout& layout, bool payload_crc) {
-  const std::uint64_t most = most_in_one(layout.segment_bytes / format::place_bytes, payload_crc);
+  const std::uint64_t most =
+      most_in_one_extent(layout.segment_bytes / format::place_bytes, payload_crc);
   return static_cast<std::uint32_t>(rounded_up(whole_write.value, most));
 }
 

@@ -83,19 +83,76 @@ void MissTable::end(MissPart& part) {
   under_way_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void MissTable::mark(SectorRange range) {
+// Each bucket that the range touches, once.
+template <class Function>
+void MissTable::for_buckets(SectorRange range, Function function) {
   const std::uint64_t first = range.begin.value / most_sectors;
   const std::uint64_t last = (range.end().value - 1) / most_sectors;
   const std::uint64_t count = std::min<std::uint64_t>(last - first + 1, bucket_count);
   for (std::uint64_t at = first; at < first + count; ++at) {
     Bucket& bucket = buckets_[at % bucket_count];
     const std::lock_guard lock(bucket.lock);
+    function(bucket);
+  }
+}
+
+void MissTable::mark(SectorRange range, bool changed) {
+  for_buckets(range, [&](Bucket& bucket) {
     for (MissPart* part = bucket.parts; part != nullptr; part = part->next_) {
       if (!overlap(part->range_, range)) continue;
       if (GUARD("overtaken misses are closed")) part->open_ = false;
       part->overtaken_.store(true, std::memory_order_release);
     }
+    if (!changed) return;
+    for (ReadWatch::Place* at = bucket.watches; at != nullptr; at = at->next) {
+      at->watch->mark(range);
+    }
+  });
+}
+
+void MissTable::watch(SectorRange range, ReadWatch& watch) {
+  CHECK(!range.empty() && range.count.value <= ReadWatch::most_sectors);
+  watch.range_ = range;
+  for (std::uint64_t at = 0; at * 64 < range.count.value; ++at) {
+    watch.changed_[at].store(0, std::memory_order_relaxed);
   }
+  ReadWatch::Place* place = watch.places_.data();
+  for_buckets(range, [&](Bucket& bucket) {
+    place->watch = &watch;
+    place->next = std::exchange(bucket.watches, place);
+    ++place;
+    under_way_.fetch_add(1, std::memory_order_seq_cst);
+  });
+}
+
+void MissTable::unwatch(ReadWatch& watch) {
+  for_buckets(watch.range_, [&](Bucket& bucket) {
+    ReadWatch::Place** at = &bucket.watches;
+    while ((*at)->watch != &watch) at = &(*at)->next;
+    *at = (*at)->next;
+    under_way_.fetch_sub(1, std::memory_order_relaxed);
+  });
+}
+
+void ReadWatch::mark(SectorRange range) {
+  const std::uint64_t begin = std::max(range.begin, range_.begin).value - range_.begin.value;
+  const std::uint64_t last = std::min(range.end(), range_.end()).value - range_.begin.value;
+  if (range.end() <= range_.begin || range_.end() <= range.begin) return;
+  for (std::uint64_t at = begin; at < last;) {
+    const std::uint64_t bits = std::min(64 - at % 64, last - at);
+    const std::uint64_t mask = (bits == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits) - 1)
+                               << at % 64;
+    changed_[at / 64].fetch_or(mask, std::memory_order_relaxed);
+    at += bits;
+  }
+}
+
+bool ReadWatch::is_changed(SectorRange range) const {
+  const std::uint64_t begin = (range.begin - range_.begin).value;
+  for (std::uint64_t at = begin; at < begin + range.count.value; ++at) {
+    if ((changed_[at / 64].load(std::memory_order_relaxed) >> at % 64 & 1) != 0) return true;
+  }
+  return false;
 }
 
 bool MissTable::is_written_directly(SectorRange range) {
@@ -140,6 +197,7 @@ void MissTable::check_invariants() {
         CHECK(!part->open_ || !other->open_ || !overlap(part->range_, other->range_));
       }
     }
+    for (const ReadWatch::Place* at = bucket.watches; at != nullptr; at = at->next) ++count;
   }
   CHECK(count == under_way_.load(std::memory_order_relaxed));
 }

@@ -39,6 +39,33 @@ class MissPart {
   std::atomic<bool> overtaken_{false};
 };
 
+// A whole read that the cache and the backing have parts of, for as long as that takes: which of
+// its sectors the log has changed meanwhile. In the table from watch() to unwatch(). Lives in the
+// command.
+class ReadWatch {
+ public:
+  static constexpr std::uint64_t most_sectors = 4096;
+
+  ReadWatch() = default;
+  ReadWatch(const ReadWatch&) = delete;
+  ReadWatch& operator=(const ReadWatch&) = delete;
+
+  // Whatever has been written back and evicted since watch() is among them for certain.
+  [[nodiscard]] bool is_changed(SectorRange range) const;
+
+ private:
+  friend class MissTable;
+  struct Place {  // in one bucket
+    ReadWatch* watch = nullptr;
+    Place* next = nullptr;
+  };
+  void mark(SectorRange range);
+
+  SectorRange range_;
+  std::array<Place, 3> places_;
+  std::array<std::atomic<std::uint64_t>, most_sectors / 64> changed_{};
+};
+
 // A write that goes straight to the backing; in the table from begin_direct() to end_direct().
 class DirectWrite {
  public:
@@ -70,6 +97,10 @@ class DirectWrite {
 //   other's
 //                         alone, begin_alone(part), and as above.
 //
+// Who must not see half of a write watch()es the whole read before its first part begins, and looks
+// everything up once more when the last part is there: what the cache has then counts; of the rest,
+// what he has read from the backing, unless it is changed: then he begins again.
+//
 // Any thread may call anything. Parts lie in buckets by address, each with a spin-lock, held for a
 // walk over what is under way there; a leaf. With nothing under way, overtake() is one load.
 //
@@ -93,10 +124,14 @@ class MissTable {
   // The fill is through, or there is none: nobody needs to know of it any more.
   void end(MissPart& part);
 
+  // A read of at most ReadWatch::most_sectors, not empty.
+  void watch(SectorRange range, ReadWatch& watch);
+  void unwatch(ReadWatch& watch);
+
   // The range reads differently from now on: after the index says so, and before whoever changed it
-  // hears of it. Publishing, invalidation.
-  void overtake(SectorRange range) {
-    if (under_way_.load(std::memory_order_seq_cst) != 0) mark(range);
+  // hears of it. Publishing, invalidation; `changed`: it is not only that the backing counts now.
+  void overtake(SectorRange range, bool changed = false) {
+    if (under_way_.load(std::memory_order_seq_cst) != 0) mark(range, changed);
   }
   // A write straight to the backing, from before its first I/O to before its acknowledgement: no
   // miss that it overlaps ever fills.
@@ -108,8 +143,9 @@ class MissTable {
  private:
   static constexpr std::size_t bucket_count = 64;
   struct alignas(64) Bucket {
-    SpinLock lock;  // guards the list and everything of its parts but overtaken_
+    SpinLock lock;  // guards the lists and everything of the parts but overtaken_
     MissPart* parts = nullptr;
+    ReadWatch::Place* watches = nullptr;
   };
 
   [[nodiscard]] Bucket& bucket_of(Sector sector) {
@@ -117,11 +153,13 @@ class MissTable {
   }
   // With the bucket's lock held.
   void add(Bucket& bucket, MissPart& part, bool open);
-  void mark(SectorRange range);
+  void mark(SectorRange range, bool changed);
+  template <class Function>
+  void for_buckets(SectorRange range, Function function);
   [[nodiscard]] bool is_written_directly(SectorRange range);
 
   std::array<Bucket, bucket_count> buckets_;
-  std::atomic<std::uint64_t> under_way_{0};  // parts that read
+  std::atomic<std::uint64_t> under_way_{0};  // parts that read, and places of watches
   SpinLock direct_lock_;                     // guards direct_; a leaf
   DirectWrite* direct_ = nullptr;
 };

@@ -137,6 +137,24 @@ RawEntry SegmentTable::next_entry_of(std::uint32_t segment, const SegmentInfo& i
   return next_entry(seal_, entry, format::EntryType::segment, segment, state(segment).sequence);
 }
 
+SegmentTable::Uses SegmentTable::count_uses() const {
+  Uses uses;
+  for (std::uint32_t segment = 0; segment < count_; ++segment) {
+    switch (state(segment).use.load(relaxed)) {
+      case format::SegmentUse::free:
+        ++uses.free;
+        break;
+      case format::SegmentUse::data:
+        ++uses.data;
+        break;
+      case format::SegmentUse::log:
+        ++uses.log;
+        break;
+    }
+  }
+  return uses;
+}
+
 void SegmentTable::set_info(std::uint32_t segment, const SegmentInfo& info) {
   State& to = state(segment);
   to.volume_tag.store(info.volume_tag, relaxed);

@@ -126,6 +126,13 @@ class SegmentTable {
   [[nodiscard]] std::uint32_t free_count() const {
     return free_count_.load(std::memory_order_relaxed);
   }
+  // Looks at every segment; of those that others allocate or free meanwhile, something between.
+  struct Uses {
+    std::uint64_t free = 0;
+    std::uint64_t data = 0;
+    std::uint64_t log = 0;
+  };
+  [[nodiscard]] Uses count_uses() const;
   // For tests: the invariants above, as far as DRAM can tell.
   void check_invariants() const;
 

@@ -1,6 +1,7 @@
 // VolumeCache: the face of one cached volume.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -101,14 +102,19 @@ class VolumeCache {
                                                 const Fragment& fragment,
                                                 std::span<const std::byte> data);
 
-  // Gives out what the cache has, as last published, checked where the device carries checksums;
-  // tells the rest in address order. Bytes of gaps are left as they are, or garbage. `sums` hears
-  // what bytes were checked against. Any thread.
+  // Gives out what the cache has, as it is published at one moment (of a write all or nothing),
+  // checked where the device carries checksums; tells the rest in address order. Bytes of gaps are
+  // left as they are, or garbage. `sums` hears what bytes were checked against. Any thread.
   void read(SectorRange range, std::span<std::byte> bytes, ExtentIndex::Heat heat,
             FunctionRef<void(const CacheGap&)> on_gap, const PieceSums& sums = {});
+  // The same once more, for who has read parts of it elsewhere: pieces of which he says that what
+  // he has is as good are left alone.
+  void read_again(SectorRange range, std::span<std::byte> bytes,
+                  FunctionRef<bool(const Piece&)> has, FunctionRef<void(const CacheGap&)> on_gap,
+                  const PieceSums& sums);
   // The hits at the front of the range, up to a gap or zeros, in address order and as many as there
-  // is room for; each lies in one piece, and its segment is pinned: for replies straight from the
-  // cache. Not checked, and no use of what is found. Any thread.
+  // is room for, all of one moment; each lies in one piece, and its segment is pinned: for replies
+  // straight from the cache. Not checked, and no use of what is found. Any thread.
   struct Hit {
     ExtentValue value;
     SectorCount count;
@@ -169,8 +175,10 @@ class VolumeCache {
 
   [[nodiscard]] SegmentPin pin_of(const ExtentValue& data);
   struct PinnedPiece;
-  [[nodiscard]] std::size_t pin_pieces(SectorRange range, ExtentIndex::Heat heat,
-                                       std::span<PinnedPiece> pieces);
+  using PinnedPieces = boost::container::small_vector<PinnedPiece, 8>;
+  void pin_pieces(SectorRange range, ExtentIndex::Heat heat, PinnedPieces& pieces);
+  struct Output;
+  void give_out(const PinnedPiece& pinned, const Output& to);
 
   CacheDevice& device_;
   const std::uint32_t slot_;

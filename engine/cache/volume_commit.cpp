@@ -117,7 +117,8 @@ void VolumeCommit::compose() {
   CommitRecord* record = waiting_;
   const std::size_t first = std::min(record->keys_.size() - record->logged_, format::most_keys);
   const std::size_t fit = log_.keys_that_fit();
-  const std::size_t limit = first > fit ? format::most_keys : fit;
+  std::size_t limit = first > fit ? format::most_keys : fit;
+  if (!GUARD("a command in one kset")) limit = 1;
   while (record != nullptr) {
     if (record != waiting_ && !may_join(*record, limit)) break;
     add(*record, limit);
@@ -208,10 +209,39 @@ void VolumeCommit::drop(CommitRecord& record, PendingKey& key) {
 
 void VolumeCommit::publish_all(std::uint64_t sequence) {
   if (GUARD("publish order")) {
-    for (std::size_t at = 0; at < count_; ++at) publish(sources_[at], sequence, at);
+    for (std::size_t at = 0; at < count_;) at = publish_command(at, sequence);
   } else {
     for (std::size_t at = count_; at-- > 0;) publish(sources_[at], sequence, at);
   }
+}
+
+std::size_t VolumeCommit::publish_command(std::size_t first, std::uint64_t sequence) {
+  std::size_t end = first + 1;
+  while (end < count_ && sources_[end].record == sources_[first].record) ++end;
+  const bool in_steps = needs_steps(first, end);
+  if (in_steps) {
+    const Sector begin = range_of(first).begin;
+    steps_.begin({begin, range_of(end - 1).end() - begin});
+  }
+  for (std::size_t at = first; at < end; ++at) publish(sources_[at], sequence, at);
+  if (in_steps) steps_.end();
+  return end;
+}
+
+SectorRange VolumeCommit::range_of(std::size_t source) const {
+  return sources_[source].record->keys_[sources_[source].key].range();
+}
+
+// Of a write, whose keys are one range. What is clean reads as before; a list of ranges to zero is
+// no write, and longer zeros than a write are promised to nobody as a whole.
+bool VolumeCommit::needs_steps(std::size_t first, std::size_t end) const {
+  const PendingKey& key = sources_[first].record->keys_[sources_[first].key];
+  const bool is_write = key.kind == format::KeyKind::data;
+  const bool is_zeros = key.kind == format::KeyKind::zero && end - first == 1 &&
+                        key.range().count.value <= largest_extent_sectors;
+  if (!is_write && !is_zeros) return false;
+  const std::uint64_t last = range_of(end - 1).end().value - 1;
+  return end - first > 1 || key.range().begin.value / stripe_sectors != last / stripe_sectors;
 }
 
 void VolumeCommit::publish(const Source& source, std::uint64_t sequence, std::size_t position) {
@@ -239,7 +269,9 @@ void VolumeCommit::publish(const Source& source, std::uint64_t sequence, std::si
   }
   // Afterwards: who registers a miss looks the range up again, and has seen this, or is seen here.
   // What is clean says what the backing says, and overtakes nobody.
-  if (key.kind != format::KeyKind::clean && GUARD("misses are overtaken")) misses_.overtake(range);
+  if (key.kind != format::KeyKind::clean && GUARD("misses are overtaken")) {
+    misses_.overtake(range, key.kind != format::KeyKind::invalidate);
+  }
 }
 
 void VolumeCommit::finish_front() {

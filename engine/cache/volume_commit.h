@@ -10,6 +10,7 @@
 #include "engine/cache/extent_index.h"
 #include "engine/cache/hand_over.h"
 #include "engine/cache/miss_table.h"
+#include "engine/cache/publish_steps.h"
 #include "engine/cache/volume_log.h"
 
 namespace engine {
@@ -22,9 +23,11 @@ namespace engine {
 // Whoever gets the lock commits everything that is queued by then; nobody waits for it, and who
 // does not get it comes again until what he has pushed is somebody's. So threads commit their own
 // commands while they do not meet, and each other's in one kset when many do. A kset is settled
-// before any of its keys is visible, and keys become visible in the order of the log; misses that
-// they overtake are told then. Nothing else may publish to the index, or erase from it, without the
-// lock; marking extents clean needs none, for it only lets conditions of keys hold that did not.
+// before any of its keys is visible, and keys become visible in the order of the log, a write as a
+// whole (PublishSteps); misses that they overtake are told then. A command of at most
+// format::most_keys is in one kset. Nothing else may publish to the index, or erase from it,
+// without the lock; marking extents clean needs none, for it only lets conditions of keys hold that
+// did not.
 //
 // Invariants: at most one kset of the volume is not settled; a record is in exactly one list; a
 // thread holds at most one volume's lock.
@@ -73,6 +76,8 @@ class VolumeCommit {
   [[nodiscard]] std::uint64_t published() const {
     return published_.load(std::memory_order_acquire);
   }
+  // For readers: commands that become visible in several steps. Any thread.
+  [[nodiscard]] const PublishSteps& steps() const { return steps_; }
   // Behind recovery; what it has found may all be the cache's alone.
   void start_at(std::uint64_t sequence) {
     last_dirty_.store(sequence, std::memory_order_relaxed);
@@ -137,6 +142,10 @@ class VolumeCommit {
   void drop(CommitRecord& record, PendingKey& key);
   void publish(const Source& source, std::uint64_t sequence, std::size_t position);
   void publish_all(std::uint64_t sequence);
+  // The command that begins at sources_[first]; returns where it ends.
+  [[nodiscard]] std::size_t publish_command(std::size_t first, std::uint64_t sequence);
+  [[nodiscard]] SectorRange range_of(std::size_t source) const;
+  [[nodiscard]] bool needs_steps(std::size_t first, std::size_t end) const;
   void finish_front();
   void fail();
   static void complete(CommitRecord* done);
@@ -154,7 +163,8 @@ class VolumeCommit {
   alignas(64) HandOver<CommitRecord> queue_;
   std::atomic<bool> held_{false};  // the commit lock; guards everything below but the atomics
 
-  alignas(64) std::atomic<bool> failed_{false};
+  alignas(64) PublishSteps steps_;
+  std::atomic<bool> failed_{false};
   std::atomic<std::uint64_t> published_{0};
   std::atomic<std::uint64_t> last_dirty_{0};  // the last published that changes the backing
   std::atomic<std::uint64_t> dirty_tail_{0};

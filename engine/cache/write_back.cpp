@@ -11,8 +11,7 @@ namespace {
 
 constexpr std::size_t keys_in_turn = 256;   // marked clean in a turn
 constexpr ByteCount most_copied = 256_KiB;  // into one operation
-// What the marker says of the backlog is mostly written with a batch: without one it need not be
-// newer than this, and costs a disk with a thousand volumes two small writes a minute for each.
+// The marker tells the backlog with each batch; between them no oftener: two writes a volume.
 constexpr Duration note_period = std::chrono::minutes(1);
 
 ByteCount bytes_of_sectors(SectorCount count) { return {count.value * format::place_bytes}; }
@@ -31,18 +30,12 @@ WriteBack::WriteBack(VolumeCache& volume, BackingDevice& backing, BackingMarker&
       clock_(clock),
       bounds_(bounds),
       pace_(limits),
-      operations_(std::max(limits.most_in_flight, limits.busy_in_flight)) {
+      operations_(std::max(limits.most_in_flight, limits.busy_in_flight)),
+      journal_frame_(journal_frame) {
   for (Operation& operation : operations_) operation.owner = this;
   flush_.owner = this;
   noted_ = clock_.now();
-  if (journal != nullptr) {
-    const auto told = [this] {
-      last_answer_ = clock_.now();
-      go_on();
-    };
-    journal_ = std::make_unique<BatchJournal>(*journal, volume_.device().region(), lane_, told,
-                                              journal_frame);
-  }
+  use_journal(journal);
   volume_.commit().note_dirty_tail(tails().dirty_tail);
 }
 
@@ -199,6 +192,7 @@ std::string WriteBack::marker_trouble() const {
 }
 
 bool WriteBack::leave_between() {
+  change_journal();
   if (failed_ || retry_at_ || marker_under_way_) return false;
   if (stopping_ && !is_next_announced_) next_.reset();
   if (next_ && next_->is_prepared()) {
@@ -454,6 +448,7 @@ void WriteBack::end_batch(std::unique_ptr<WriteBackBatch> batch, Instant began) 
   marked_ = 0;
   volume_.commit().lower_backlog(done_->data(), done_->blocks());
   const Instant now = clock_.now();
+  written_ = written_ + bytes_of_sectors(done_->data());
   pace_.succeeded(bytes_of_sectors(done_->data()), now - std::max(began, ended_));
   ended_ = now;
   error_.clear();
@@ -510,6 +505,7 @@ bool WriteBack::give_up(const std::string& why) {
 }
 
 void WriteBack::back_off(const std::string& why) {
+  ++failed_batches_;
   error_ = why;
   phase_ = Phase::between;
   current_.reset();
@@ -550,6 +546,8 @@ WriteBackStatus WriteBack::status() const {
                          .bytes_left = bytes_of_sectors(volume_.commit().backlog()),
                          .time_left = {},
                          .rate = pace_.rate(),
+                         .written = written_,
+                         .failures = failed_batches_,
                          .error = error_,
                          .trouble = trouble_,
                          .in_flight = in_flight_ + (marker_under_way_ ? 1 : 0),

@@ -30,6 +30,8 @@ struct WriteBackStatus {
   ByteCount bytes_left;                     // of data; newer over older counted twice
   std::optional<Duration> time_left;        // at the rate of late; nullopt: unknown, or in trouble
   ByteCount rate;                           // a second, of late; zero: not known
+  ByteCount written;                        // of data, by batches that have ended
+  std::uint64_t failures = 0;               // batches that did not, and are tried again
   std::string error;                        // of the last failure; empty once a batch is through
   std::optional<WriteBackTrouble> trouble;  // in whatever state: what write-back cannot get past
   std::size_t in_flight = 0;  // operations on the backing, and on the marker beside it
@@ -76,6 +78,14 @@ class WriteBack final : private LaneTask {
   ~WriteBack();
 
   void tick();
+  void set_thresholds(const WriteBackLimits& limits) { pace_.set_thresholds(limits); }
+  // Each batch that begins from then on goes to that journal first (null: to none), and is no
+  // larger than `bounds`: as soon as the last that began otherwise is through, and what it had in a
+  // journal does not count any more. Until uses_journal() says so, the one before is used still.
+  void set_journal(BackingJournal* journal, const BatchBounds& bounds);
+  [[nodiscard]] bool uses_journal(const BackingJournal* journal) const {
+    return journal_used_ == journal;
+  }
   void set_share(ByteCount share) { pace_.set_share(share); }
   void set_foreground_busy(bool busy) { pace_.set_busy(busy); }
 
@@ -127,6 +137,13 @@ class WriteBack final : private LaneTask {
   [[nodiscard]] bool advance();
   [[nodiscard]] bool mark_clean();
 
+  struct JournalChange {
+    BackingJournal* journal = nullptr;
+    BatchBounds bounds;
+  };
+  void use_journal(BackingJournal* journal);
+  void change_journal();
+
   [[nodiscard]] std::string marker_trouble() const;
   [[nodiscard]] bool leave_between();
   void begin();
@@ -160,7 +177,7 @@ class WriteBack final : private LaneTask {
   IoLane& lane_;
   DurableWriter& writer_;
   const Clock& clock_;
-  const BatchBounds bounds_;
+  BatchBounds bounds_;
   WriteBackPace pace_;
   boost::intrusive::list<DirtyTailWaiter, boost::intrusive::constant_time_size<false>>
       waiters_;  // lowest sequence first
@@ -185,9 +202,14 @@ class WriteBack final : private LaneTask {
   std::size_t submitted_ = 0;       // pieces of current_
   IoStatus status_ = IoStatus::ok;  // of the writes of current_: the first that failed
   IoStatus flush_status_ = IoStatus::ok;
-  std::unique_ptr<BatchJournal> journal_;  // null: none
-  bool unreadable_ = false;                // a piece has become so since it was verified
+  const ByteCount journal_frame_;
+  BackingJournal* journal_used_ = nullptr;
+  std::unique_ptr<BatchJournal> journal_;        // on that; null: none
+  std::optional<JournalChange> journal_change_;  // that is to come
+  bool unreadable_ = false;                      // a piece has become so since it was verified
   Instant last_answer_;
+  ByteCount written_;
+  std::uint64_t failed_batches_ = 0;
 
   MarkerWrite marker_write_;
   bool marker_under_way_ = false;

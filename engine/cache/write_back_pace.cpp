@@ -2,6 +2,12 @@
 
 namespace engine {
 
+void WriteBackPace::set_thresholds(const WriteBackLimits& limits) {
+  limits_.high_percent = limits.high_percent;
+  limits_.low_percent = limits.low_percent;
+  limits_.most_age = limits.most_age;
+}
+
 void WriteBackPace::look(Instant now, ByteCount backlog, std::uint64_t dirty_tail,
                          std::uint64_t published) {
   const auto exceeds = [&](std::uint32_t percent) {

@@ -27,6 +27,8 @@ class WriteBackPace {
  public:
   explicit WriteBackPace(const WriteBackLimits& limits) : limits_(limits) {}
 
+  // Thresholds and age from now on; the rest of `limits` does not count.
+  void set_thresholds(const WriteBackLimits& limits);
   // What the volume may hold at most; zero: not known, and no reason to write back.
   void set_share(ByteCount share) { share_ = share; }
   void set_busy(bool busy) { busy_ = busy; }
@@ -56,7 +58,7 @@ class WriteBackPace {
   [[nodiscard]] std::optional<Duration> time_for(ByteCount bytes) const;
 
  private:
-  const WriteBackLimits limits_;
+  WriteBackLimits limits_;
   ByteCount share_;
   bool busy_ = false;
   bool pressure_ = false;

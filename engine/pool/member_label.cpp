@@ -13,7 +13,7 @@ PoolError member_label_damaged(const std::string& what) {
   return {PoolError::Kind::damaged, "the member's label is damaged (" + what + ")"};
 }
 
-PoolError unsupported_label(const std::string& what) {
+PoolError unsupported_member(const std::string& what) {
   return {PoolError::Kind::unsupported, "the member's label " + what +
                                             ", which this version does not know; use a newer "
                                             "Forebay"};
@@ -82,10 +82,10 @@ Result<MemberLabel, PoolError> decode_member_label(std::span<const std::byte> bl
     return member_label_damaged("its checksum does not match");
   }
   if (media->version != format::device_pool_version) {
-    return unsupported_label("has format version " + std::to_string(media->version));
+    return unsupported_member("has format version " + std::to_string(media->version));
   }
   if (media->features.read_only != 0 || media->features.incompatible != 0) {
-    return unsupported_label("asks for features");
+    return unsupported_member("asks for features");
   }
   const MemberLabel label{.pool = {media->pool_uuid},
                           .member = {media->member_uuid},

@@ -93,8 +93,9 @@ std::optional<KeptReservations> BackedVolume::kept_reservations() const {
 }
 
 void BackedVolume::keep_reservations(const KeptReservations& reservations, KeepDone done) {
-  if (keeper_ == nullptr) return done(std::string("its pool is not configured"));
-  keeper_->keep_reservations(
+  ReservationKeeper* const keeper = keeper_.load(std::memory_order_acquire);
+  if (keeper == nullptr) return done(std::string("its pool is not configured"));
+  keeper->keep_reservations(
       identity().name, reservations,
       [this, reservations, done = std::move(done)](const Result<void, std::string>& kept) {
         if (kept) {
@@ -135,7 +136,8 @@ void BackedVolume::fail(const std::string& reason) {
 }
 
 void BackedVolume::look_at_backing() {
-  if (backing()->needs_reopen()) fail(flush_failed_reason);
+  const BackingDevice* const backing = BackedVolume::backing();
+  if (backing != nullptr && backing->needs_reopen()) fail(flush_failed_reason);
 }
 
 void BackedVolume::stay_failed(const std::string& reason) {
@@ -167,6 +169,22 @@ void BackedVolume::grow(BlockCount size, VolumePromise promise) {
     promise_ = std::move(promise);
   }
   if (size > before) changed();
+}
+
+std::unique_ptr<BackingDevice> BackedVolume::let_go(const std::string& reason) {
+  std::unique_ptr<BackingDevice> backing;
+  keeper_.store(nullptr, std::memory_order_release);
+  {
+    const std::lock_guard lock(mutex_);
+    reason_ = reason;
+    reason_about_ = Finding::About::volume;
+    lacks_cache_ = false;
+    state_.store(VolumeState::refused, std::memory_order_release);
+    backing_.store(nullptr, std::memory_order_release);
+    backing = std::move(owned_backing_);
+  }
+  changed();
+  return backing;
 }
 
 void BackedVolume::submit(IoLane& lane, VolumeIo& io) {

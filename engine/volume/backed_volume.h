@@ -15,8 +15,8 @@
 namespace engine {
 
 // Every write, zeroing and deallocation is asked of the backing as durable. Starts late; its
-// backing comes once and stays. State, size and identity are set by one thread at a time
-// (its pool's), but for online -> failed, which the reactor does that meets the failed flush.
+// backing comes once and stays until let_go(). State, size and identity are set by one thread at a
+// time (its pool's), but for online -> failed, which the reactor does that meets the failed flush.
 class BackedVolume final : public Volume {
  public:
   // `identity.uuid` may be nil while it is not known; `size` is what is configured.
@@ -42,7 +42,7 @@ class BackedVolume final : public Volume {
   void keep_reservations(const KeptReservations& reservations, KeepDone done) override;
 
   // Before the first request.
-  void keep_with(ReservationKeeper& keeper) { keeper_ = &keeper; }
+  void keep_with(ReservationKeeper& keeper) { keeper_.store(&keeper, std::memory_order_release); }
   void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
   // What is known of a volume that is not there: a nil UUID becomes the real one, never another.
   void learn(const Uuid& uuid, BlockCount size);
@@ -64,8 +64,11 @@ class BackedVolume final : public Volume {
   void recover(BlockCount size, VolumePromise promise);
   // The backing is as large already.
   void grow(BlockCount size, VolumePromise promise);
+  // Any state -> refused, for good; gives its backing back, null if it had none. Nobody has a
+  // request under way, nor begins one.
+  [[nodiscard]] std::unique_ptr<BackingDevice> let_go(const std::string& reason);
 
-  // Null while late.
+  // Null while late, and after let_go().
   [[nodiscard]] BackingDevice* backing() const { return backing_.load(std::memory_order_acquire); }
 
  private:
@@ -80,7 +83,7 @@ class BackedVolume final : public Volume {
   std::atomic<std::uint64_t> changes_{0};
   std::atomic<BackingDevice*> backing_{nullptr};
   std::atomic<VolumeObserver*> observer_{nullptr};
-  ReservationKeeper* keeper_ = nullptr;
+  std::atomic<ReservationKeeper*> keeper_{nullptr};
   const std::uint32_t block_bytes_;
 
   // Guards what follows, and changes of what stands above as atomics for readers without it, so

@@ -71,16 +71,10 @@ void CacheFront::submit(IoLane& lane, VolumeIo& io) {
 // What the cache has whole is answered at once.
 void CacheFront::read(CacheLane& lane, VolumeIo& io) {
   CachedRead::Gaps gaps;
-  bool lost = false;
-  const auto heat = io.is_use ? ExtentIndex::Heat::warm : ExtentIndex::Heat::keep;
-  const auto on_gap = [&](const CacheGap& gap) {
-    lost = lost || gap.kind == CacheGap::Kind::bad_dirty;
-    gaps.push_back(gap);
-  };
-  volume_.read(range_of(io), io.data, heat, on_gap, io.sums);
-  if (lost) {
-    count_lost_read();
-    return io.done(io, IoStatus::media_error);
+  if (!CachedRead::look(*this, io, gaps)) return io.done(io, IoStatus::media_error);
+  if (io.is_use) {
+    traffic_.count(lane.number(),
+                   gaps.empty() ? CacheTraffic::Event::hit : CacheTraffic::Event::miss);
   }
   if (gaps.empty()) return io.done(io, IoStatus::ok);
   lane.take_read(lane.ticket_for(*this)).start(*this, io, gaps);
@@ -99,6 +93,7 @@ PinnedRead CacheFront::read_in_place(IoLane& lane, const ReadInPlace& read) {
   }
   // A use only now: else it would count once more when it is submitted.
   if (read.is_use) {
+    traffic_.count(here->number(), CacheTraffic::Event::hit);
     volume_.index().look_up(range, ExtentIndex::Heat::warm, [](const Piece&) {});
   }
   reads_in_place_.fetch_add(1, std::memory_order_relaxed);

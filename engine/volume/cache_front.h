@@ -10,6 +10,7 @@
 #include "engine/media/backing_device.h"
 #include "engine/volume/admission_pace.h"
 #include "engine/volume/cache_mode.h"
+#include "engine/volume/cache_traffic.h"
 #include "engine/volume/open_cache.h"
 #include "engine/volume/pin_budget.h"
 #include "engine/volume/space_queue.h"
@@ -81,6 +82,8 @@ class CacheFront {
   [[nodiscard]] bool gets_on() const { return gets_on_.load(std::memory_order_relaxed); }
   void set_gets_on(bool gets_on) { gets_on_.store(gets_on, std::memory_order_relaxed); }
 
+  [[nodiscard]] CacheTraffic& traffic() { return traffic_; }
+
   // Parts of reads that could not be given out because the cache alone had them, and has lost them.
   // Any thread.
   [[nodiscard]] std::uint64_t lost_reads() const {
@@ -118,6 +121,7 @@ class CacheFront {
   std::atomic<unsigned> era_{0};  // 0 or 1
   WrittenThrough written_through_;
   std::atomic<bool> gets_on_{true};
+  CacheTraffic traffic_;
   std::atomic<std::uint64_t> lost_reads_{0};
   std::atomic<std::uint64_t> healed_reads_{0};
   std::atomic<std::uint64_t> reads_in_place_{0};

@@ -17,6 +17,7 @@ namespace engine {
 namespace {
 
 constexpr Duration tick_period = std::chrono::milliseconds(100);
+constexpr Duration survey_period = std::chrono::seconds(1);
 // Space is looked after so often while hosts write.
 constexpr Duration busy_period = std::chrono::milliseconds(10);
 
@@ -51,12 +52,6 @@ CacheKeeper::CacheKeeper(CacheSpec spec, MemoryBudget& memory, RecoveryWorkers& 
 
 CacheKeeper::~CacheKeeper() { (void)stop({Duration::max()}); }
 
-BackingUser& CacheKeeper::add(const VolumeSpec& spec, CachedVolume& volume, BindingKeeper& bindings,
-                              bool is_here) {
-  slots_.push_back(std::make_unique<Slot>(*this, spec, volume, bindings, is_here));
-  return *slots_.back();
-}
-
 void CacheKeeper::start() {
   if (lane_ == nullptr) return publish_error(lane_error_);
   ended_ = false;
@@ -77,6 +72,7 @@ std::vector<Finding> CacheKeeper::findings() const {
       all.push_back({.about = trouble_about_, .name = spec_.name, .text = status_.reason});
     }
   }
+  const std::lock_guard lock(slots_mutex_);
   for (const auto& slot : slots_) {
     std::string why = slot->why_late();
     if (why.empty()) continue;
@@ -119,12 +115,8 @@ void CacheKeeper::wake() {
   if (lane_ != nullptr && !is_woken_.exchange(true)) lane_->post(wake_);
 }
 
-void CacheKeeper::post(std::function<void()> task) {
-  const std::lock_guard lock(mutex_);
-  posted_.push_back(std::move(task));
-  idle_ = false;
-  wake();
-}
+// After the end there is nobody who would do it.
+void CacheKeeper::post(std::function<void()> task) { (void)post_if_running(std::move(task)); }
 
 bool CacheKeeper::post_if_running(std::function<void()> task) {
   const std::lock_guard lock(mutex_);
@@ -135,103 +127,8 @@ bool CacheKeeper::post_if_running(std::function<void()> task) {
   return true;
 }
 
-CacheKeeper::Slot& CacheKeeper::slot_of(const std::string& volume) const {
-  const auto slot =
-      std::ranges::find_if(slots_, [&volume](const auto& each) { return each->name() == volume; });
-  CHECK(slot != slots_.end());
-  return **slot;
-}
-
-void CacheKeeper::ask(Wish wish) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!ended_) {
-      wishes_.push_back(std::move(wish));
-      idle_ = false;
-      return wake();
-    }
-  }
-  wish.done(wish.at_the_end);
-}
-
-// After the end: the next start sees the size.
-void CacheKeeper::follow_growth(const std::string& volume, Engine::Done done) {
-  ask({.slot = &slot_of(volume),
-       .work = [](Slot& slot) { return slot.follow_size(); },
-       .done = std::move(done),
-       .at_the_end = success()});
-}
-
-void CacheKeeper::set_mode(const std::string& volume, CacheMode mode, Engine::Done done) {
-  ask({.slot = &slot_of(volume),
-       .work = [mode](Slot& slot) { return slot.set_mode(mode); },
-       .done = std::move(done),
-       .at_the_end = std::string(has_stopped)});
-}
-
-void CacheKeeper::drain(const std::string& volume, Engine::Done done) {
-  ask({.slot = &slot_of(volume),
-       .work = [](Slot& slot) { return slot.drain(); },
-       .done = std::move(done),
-       .at_the_end = std::string(has_stopped)});
-}
-
-void CacheKeeper::cancel_drain(const std::string& volume, Engine::Done done) {
-  ask({.slot = &slot_of(volume),
-       .work = [](Slot& slot) { return slot.cancel_drain(); },
-       .done = std::move(done),
-       .at_the_end = std::string(has_stopped)});
-}
-
-void CacheKeeper::give_up_lost(const std::string& volume, Engine::Done done) {
-  ask({.slot = &slot_of(volume),
-       .work = [](Slot& slot) { return slot.give_up_lost(); },
-       .done = std::move(done),
-       .at_the_end = std::string(has_stopped)});
-}
-
-void CacheKeeper::abandon(const std::string& volume, const Uuid& cache,
-                          const Engine::GivenUp& done) {
-  Slot& slot = slot_of(volume);
-  if (!post_if_running([&slot, cache, done] { slot.abandon(cache, done); })) {
-    done(std::string(has_stopped));
-  }
-}
-
-void CacheKeeper::detach(const std::string& volume, Engine::Done done) {
-  ask({.slot = &slot_of(volume),
-       .work = [](Slot& slot) { return slot.detach(); },
-       .done = std::move(done),
-       .at_the_end = std::string(has_stopped)});
-}
-
-void CacheKeeper::release(const std::string& volume, Released then) {
-  Slot& slot = slot_of(volume);
-  const auto release = [&slot, then] {
-    auto arrival = slot.release();
-    if (!arrival) return then(nullptr, "it has a cache: detach it first");
-    then(std::make_shared<BackingArrival>(std::move(*arrival)), {});
-  };
-  if (!post_if_running(release)) then(nullptr, std::string(has_stopped));
-}
-
-void CacheKeeper::join(const std::string& volume, std::shared_ptr<BackingArrival> arrival,
-                       Engine::Done done) {
-  Slot& slot = slot_of(volume);
-  const bool asked = post_if_running(
-      [&slot, arrival = std::move(arrival), done] { slot.join(std::move(*arrival), done); });
-  if (!asked) done(std::string(has_stopped));
-}
-
-void CacheKeeper::retire(Engine::Done done) {
-  if (!post_if_running([this, done] { done(begin_retiring()); })) done(std::string(has_stopped));
-}
-
-std::optional<VolumeCacheStatus> CacheKeeper::status_of(const std::string& volume) const {
-  return slot_of(volume).status();
-}
-
 bool CacheKeeper::run_posted() {
+  list_newcomers();
   std::vector<std::function<void()>> tasks;
   std::vector<Wish> wishes;
   {
@@ -240,7 +137,10 @@ bool CacheKeeper::run_posted() {
     wishes.swap(wishes_);
   }
   for (const auto& task : tasks) task();
-  for (const Wish& wish : wishes) wish.done(wish.work(*wish.slot));
+  for (const Wish& wish : wishes) {
+    Slot* const slot = find(wish.volume);
+    wish.done(slot != nullptr ? wish.work(*slot) : is_unknown(wish.volume));
+  }
   return !tasks.empty() || !wishes.empty();
 }
 
@@ -268,6 +168,9 @@ void CacheKeeper::run() {
     changed_.notify_all();
   }
   for (const Wish& wish : wishes) wish.done(wish.at_the_end);
+  if (!removed_) return;
+  for (const auto& slot : slots_) (void)slot->release();
+  end_removal(success());
 }
 
 // One round of whatever the device needs now.
@@ -295,11 +198,19 @@ void CacheKeeper::Reads::add(const CacheFront& front) {
   bytes_in_place = bytes_in_place + front.bytes_in_place();
 }
 
+void CacheKeeper::Reclaimed::add(const VolumeUpkeep& upkeep) {
+  const Reclaim::Figures& now = upkeep.reclaimed();
+  segments += now.segments;
+  dropped = dropped + ByteCount{now.dropped * format::place_bytes};
+  kept = kept + ByteCount{(now.relogged + now.moved) * format::place_bytes};
+}
+
 void CacheKeeper::tick() {
   next_tick_ = clock_.now() + tick_period;
   busy_ = false;
   ByteCount dirty;
   Reads reads = former_reads_;
+  Reclaimed reclaimed = former_reclaimed_;
   for (const auto& slot : slots_) {
     slot->try_again(next_tick_);
     if (slot->upkeep() == nullptr) continue;
@@ -308,10 +219,21 @@ void CacheKeeper::tick() {
     busy_ = busy_ || slot->upkeep()->is_busy();
     dirty = dirty + slot->upkeep()->status().bytes_left;
     reads.add(*slot->front());
+    reclaimed.add(*slot->upkeep());
   }
   if (retiring_) go_on_retiring();
-  const std::lock_guard lock(mutex_);
+  if (std::exchange(retained_have_changed_, false)) publish_retained();
   if (retired_) return;
+  if (next_tick_ >= next_survey_) {
+    uses_ = cache_.device->segments().count_uses();
+    next_survey_ = next_tick_ + survey_period;
+  }
+  const std::lock_guard lock(mutex_);
+  status_.failed = cache_.device->failed();
+  status_.segments = {.free = uses_.free, .data = uses_.data, .log = uses_.log};
+  status_.reclaimed_segments = reclaimed.segments;
+  status_.reclaim_dropped = reclaimed.dropped;
+  status_.reclaim_kept = reclaimed.kept;
   if (cache_.device->failed()) {
     status_.reason =
         "it could not be written: reads are served, writes are refused until a restart";
@@ -345,6 +267,9 @@ void CacheKeeper::look_idle(bool more) {
       slots_, [this](const auto& slot) { return cache_.device == nullptr || slot->is_settled(); });
   const std::lock_guard lock(mutex_);
   idle_ = !more && settled && posted_.empty() && !trying_now_;
+  if (settled && status_.open && !status_.recovery) {
+    status_.recovery = clock_.now() - opening_began_;
+  }
   if (idle_) changed_.notify_all();
 }
 
@@ -364,7 +289,7 @@ bool CacheKeeper::has_ended(bool more) {
   }
   if (!quiet) return false;
   for (const auto& slot : slots_) {
-    slot->stop_joining(std::string(has_stopped));
+    slot->stop_waiting(std::string(has_stopped));
     if (slot->upkeep() == nullptr) continue;
     if (slot->upkeep()->end_clean() || !GUARD("nothing waits behind a clean record")) {
       slot->unbind_dirt();
@@ -378,7 +303,11 @@ bool CacheKeeper::has_ended(bool more) {
 Result<void, std::string> CacheKeeper::begin_retiring() {
   if (cache_.device == nullptr) return late_reason();
   for (const auto& slot : slots_) {
-    if (slot->is_away() || slot->is_served() || slot->is_detaching()) continue;
+    if (slot->is_away()) continue;
+    if (const auto why = slot->why_kept(); !why.empty()) {
+      return "volume " + slot->name() + ": " + why;
+    }
+    if (slot->is_served() || slot->is_detaching()) continue;
     return "volume " + slot->name() + " needs it, and is not served: " + slot->why_late();
   }
   for (const auto& slot : slots_) {
@@ -399,6 +328,7 @@ void CacheKeeper::go_on_retiring() {
       slots_, [](const auto& slot) { return !slot->is_away() && !slot->is_detaching(); });
   if (is_given_up) {
     retiring_ = false;
+    if (removed_) end_removal(std::string("a volume joins it"));
     const std::lock_guard lock(mutex_);
     status_.retiring = false;
     return;
@@ -422,6 +352,7 @@ void CacheKeeper::close() {
   status_.name = spec_.name;
   status_.path = spec_.path;
   status_.retired = true;
+  if (removed_) stopping_ = true;
 }
 
 // ---- opening
@@ -434,6 +365,7 @@ bool CacheKeeper::take_trying_now() {
 void CacheKeeper::open() {
   if (retired_) return (void)take_trying_now();
   if (!take_trying_now() && pace_.next() > clock_.now()) return;
+  opening_began_ = clock_.now();
   const auto opened = open_device();
   pace_.tried(clock_.now(), opened ? RetryPace::Outcome::well : RetryPace::Outcome::not_there);
   if (!opened) return publish_error(opened.error().text, opened.error().about);

@@ -39,8 +39,9 @@ class CacheKeeper final {
   // After stop() has succeeded, and after every lane that has carried requests.
   ~CacheKeeper();
 
-  // Before start(). Everything outlives the keeper's thread. Returns who is told of the backing.
-  // `is_here`: the volume is served through this device from the start; else it may be moved here.
+  // Any thread, before start() or later. Everything outlives the keeper's thread, or erase().
+  // Returns who is told of the backing. `is_here`: the volume is served through this device from
+  // the start; else it may be moved here.
   [[nodiscard]] BackingUser& add(const VolumeSpec& spec, CachedVolume& volume,
                                  BindingKeeper& bindings, bool is_here = true);
   void start();
@@ -68,6 +69,30 @@ class CacheKeeper final {
   void join(const std::string& volume, std::shared_ptr<BackingArrival> arrival, Engine::Done done);
   void abandon(const std::string& volume, const Uuid& cache, const Engine::GivenUp& done);
   [[nodiscard]] std::optional<VolumeCacheStatus> status_of(const std::string& volume) const;
+  // Another journal for a volume's write-back, or none; or, not wanted, the one before.
+  struct JournalChange {
+    bool is_wanted = false;
+    std::unique_ptr<BackingJournal> journal{};
+  };
+  // As Engine. Of a volume that is away: when it joins.
+  void set_cache(const std::string& volume, const VolumeCacheSpec& spec,
+                 std::shared_ptr<JournalChange> journal, Engine::Done done);
+  // Its face is closed; when its commands have ended nothing of it works here any more, and `done`
+  // runs: what its backing lacks is kept, else the device forgets it. Error: it joins or leaves the
+  // device just now, and nothing has changed.
+  void remove_volume(const std::string& volume, Engine::Done done);
+  // Whom add() has returned; after remove_volume(), or of a volume that is away, when nobody tells
+  // him anything any more.
+  void erase(BackingUser& user);
+  // No volume is on the device: closes it, and ends the thread; `done` runs there. Error: some is,
+  // or it has what the image of a retained one lacks.
+  void remove(Engine::Done done);
+  // Why not, but for volumes that are `leaving`; empty: nothing speaks against it.
+  [[nodiscard]] std::string why_not_remove(const std::vector<std::string>& leaving) const;
+  // The volume is served, or to be, through this device.
+  [[nodiscard]] bool has_here(const std::string& volume) const;
+  // After remove(): what the thread needed goes, too. False: it has not ended yet.
+  [[nodiscard]] bool let_go();
   // The device has been tried, and every volume whose backing is there is served or refused.
   [[nodiscard]] bool await_idle(Instant deadline);
   // After the last command of any volume: writes down that everything ended well, and ends the
@@ -78,7 +103,7 @@ class CacheKeeper final {
   class Slot;
   // Something that is asked of a volume.
   struct Wish {
-    Slot* slot;
+    std::string volume;
     std::function<Result<void, std::string>(Slot&)> work;
     Engine::Done done;
     Result<void, std::string> at_the_end;  // the answer when the keeper has ended
@@ -92,6 +117,12 @@ class CacheKeeper final {
     ByteCount bytes_in_place;
     void add(const CacheFront& front);
   };
+  struct Reclaimed {
+    std::uint64_t segments = 0;
+    ByteCount dropped;
+    ByteCount kept;
+    void add(const VolumeUpkeep& upkeep);
+  };
 
   void run();
   [[nodiscard]] bool turn();
@@ -99,7 +130,13 @@ class CacheKeeper final {
   void sleep();
   void wake();
   void ask(Wish wish);
-  [[nodiscard]] Slot& slot_of(const std::string& volume) const;
+  // The keeper's thread, or under slots_mutex_. Null: there is no such volume.
+  [[nodiscard]] Slot* find(const std::string& volume) const;
+  [[nodiscard]] static std::string is_unknown(const std::string& volume);
+  void list_newcomers();
+  void begin_removal(const Engine::Done& done);
+  void end_removal(Result<void, std::string> outcome);
+  void publish_retained();
   // The same; false: the keeper has ended.
   [[nodiscard]] bool post_if_running(std::function<void()> task);
   [[nodiscard]] Result<void, std::string> begin_retiring();
@@ -134,22 +171,31 @@ class CacheKeeper final {
   OpenCache cache_;
   std::optional<DurableWriter> writer_;
   std::unique_ptr<CacheActor> actor_;
-  std::vector<std::unique_ptr<Slot>> slots_;  // the list: set before start()
+  std::vector<std::unique_ptr<Slot>> slots_;  // changed under slots_mutex_
   Reads former_reads_;                        // of volumes that have left
+  Reclaimed former_reclaimed_;                // the same
   RetryPace pace_;
   Instant next_tick_{};
+  Instant next_survey_{};  // of the segments
+  SegmentTable::Uses uses_;
+  Instant opening_began_{};
   bool busy_ = false;
   bool retiring_ = false;
   bool retired_ = false;
+  Engine::Done removed_;  // while it is to be removed
+  bool retained_have_changed_ = true;
 
   FileOperation wake_;
   std::atomic<bool> is_woken_{false};
 
-  mutable std::mutex mutex_;  // guards what follows; a leaf
+  mutable std::mutex slots_mutex_;  // guards changes of the list; before the slots' own
+  mutable std::mutex mutex_;        // guards what follows; a leaf
   std::condition_variable changed_;
+  std::vector<std::unique_ptr<Slot>> newcomers_;
   std::vector<std::function<void()>> posted_;
   std::vector<Wish> wishes_;
   CacheStatus status_;
+  std::string retained_;  // volumes that nobody serves, and whose images lack what is here
   Finding::About trouble_about_ = Finding::About::cache_device;  // if it has a reason
   bool trying_now_ = true;
   bool stopping_ = false;

@@ -35,6 +35,9 @@ class CacheLane final : public LaneGuest, private LaneTask, private CompletionSi
   [[nodiscard]] CacheActor& actor() { return *actor_; }
   [[nodiscard]] IoLane& lane() { return lane_; }
   [[nodiscard]] OpenCache& cache() { return cache_; }
+  // Among those of the device: what it counts as, see CacheTraffic. Never changes.
+  [[nodiscard]] std::uint32_t number() const { return number_; }
+  void set_number(std::uint32_t number) { number_ = number; }  // CacheLanes, once
   // What the actor has taken is committed at the end of this turn.
   void commit_soon() { lane_.at_turn_end(*this); }
 
@@ -61,7 +64,6 @@ class CacheLane final : public LaneGuest, private LaneTask, private CompletionSi
 
  private:
   friend class CacheCommand;
-
   CacheLane(OpenCache& cache, IoLane& lane, std::unique_ptr<CacheActor> actor);
   void end_of_turn() override;
   // Any thread.
@@ -71,6 +73,7 @@ class CacheLane final : public LaneGuest, private LaneTask, private CompletionSi
   OpenCache& cache_;
   IoLane& lane_;
   std::unique_ptr<CacheActor> actor_;  // null: the device is closed
+  std::uint32_t number_ = 0;
   HandOver<CacheCommand> told_;
   std::atomic<bool> is_told_{false};       // tell_ is on its way
   std::atomic<std::uint32_t> tellers_{0};  // threads inside tell()

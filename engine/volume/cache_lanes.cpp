@@ -8,6 +8,10 @@ namespace engine {
 
 void CacheLanes::add(CacheLane& lane) {
   const std::lock_guard lock(mutex_);
+  std::uint32_t number = 0;
+  const auto is_taken = [&number](const CacheLane* other) { return other->number() == number; };
+  while (std::ranges::any_of(lanes_, is_taken)) ++number;
+  lane.set_number(number);
   lanes_.push_back(&lane);
 }
 

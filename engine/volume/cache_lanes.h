@@ -24,7 +24,7 @@ struct LaneQuestion {
 
 class CacheLanes {
  public:
-  // The lane's thread.
+  // The lane's thread. Its number is from now on the least that no other lane has.
   void add(CacheLane& lane);
   void remove(CacheLane& lane);
 

@@ -37,6 +37,12 @@ WriteBackLimits limits_of(const VolumeCacheSpec& spec) {
   return limits;
 }
 
+// Why a volume whose configuration says `atomic: required` stays as it is.
+std::string needs_cache_text(const std::string& where) {
+  return "its configuration says atomic: required, and " + where +
+         " a write of several blocks may be torn when power fails; take `atomic` out of it first";
+}
+
 // Why what recovery has found cannot be served, not even for reading; empty: it can.
 std::string unservable(const RecoveryReport& report, const LogTails& tails) {
   // The image has more than what lies before the damage: both together are of no moment.
@@ -63,6 +69,7 @@ CacheKeeper::Slot::Slot(CacheKeeper& keeper, VolumeSpec spec, CachedVolume& face
 void CacheKeeper::Slot::backing_came(BackingArrival arrival) {
   const auto came = std::make_shared<BackingArrival>(std::move(arrival));
   keeper_.post([this, came] {
+    if (removed_ || phase_ == Phase::removed) return;
     arrival_ = std::move(*came);
     if (keeper_.cache_.device) return judge();
     stay_late(keeper_.late_reason());
@@ -89,7 +96,7 @@ void CacheKeeper::Slot::device_came() {
 }
 
 void CacheKeeper::Slot::stay_late(const std::string& reason) {
-  if (phase_ == Phase::away) return;
+  if (is_away()) return;
   if (!arrival_.marker || !lacks_writes(arrival_.binding)) {
     return face_.stay_late(reason, Finding::About::cache_device);
   }
@@ -99,7 +106,7 @@ void CacheKeeper::Slot::stay_late(const std::string& reason) {
 }
 
 std::string CacheKeeper::Slot::why_late() const {
-  if (!is_here_.load(std::memory_order_relaxed)) return {};
+  if (!is_here()) return {};
   const VolumeCondition now = face_.condition();
   const bool is_ours = now.state == VolumeState::late &&
                        now.reason_about == Finding::About::volume && !face_.waits_for_backing();
@@ -109,6 +116,7 @@ std::string CacheKeeper::Slot::why_late() const {
 void CacheKeeper::Slot::tick() {
   upkeep_->tick();
   if (phase_ == Phase::leaving) return end_leaving();
+  if (removed_) return go_on_removing();
   if (joined_ && face_.direct_requests() == 0) joined(success());
   if (parting_ != Parting::none) go_on_parting();
   look();
@@ -136,7 +144,13 @@ void CacheKeeper::Slot::publish_status() {
              .drain_left = upkeep_->drain_left(),
              .time_left = upkeep_->drain_time(),
              .consistent_time_ms = now.consistent_time_ms,
-             .backing_mixed = now.backing_mixed};
+             .backing_mixed = now.backing_mixed,
+             .traffic = front_->traffic().counts(),
+             .healed_reads = front_->healed_reads(),
+             .lost_reads = front_->lost_reads(),
+             .written_back = now.written,
+             .write_back_failures = now.failures,
+             .dirty_age = upkeep_->dirty_age()};
 }
 
 std::optional<VolumeCacheStatus> CacheKeeper::Slot::status() const {
@@ -146,11 +160,18 @@ std::optional<VolumeCacheStatus> CacheKeeper::Slot::status() const {
 
 Result<void, std::string> CacheKeeper::Slot::set_mode(CacheMode mode) {
   if (is_away() || is_detaching()) return why_not_served();
+  if (spec_.needs_atomic_writes && goes_around(mode)) {
+    return needs_cache_text("in mode " + std::string(text(mode)));
+  }
   if (phase_ == Phase::served && mode != mode_) {
     CacheVolumeBinding next = device().volumes()[cache_->slot()].binding;
     next.mode = on_media(mode);
     const auto set = device().volumes().set_binding(*keeper_.writer_, cache_->slot(), next);
     if (!set) return "the cache device cannot write it down: " + set.error().text;
+    mode_ = mode;
+    // Hosts are told before the first write that it does not hold for, and of what holds again only
+    // when it does for every write that comes.
+    if (goes_around(mode)) face_.set_promise(promise());
     if (!joined_) front_->set_mode(mode);
     upkeep_->follow_mode();
   }
@@ -161,7 +182,38 @@ Result<void, std::string> CacheKeeper::Slot::set_mode(CacheMode mode) {
   return success();
 }
 
+// Where it is on the device, its share first: that can be refused.
+Result<void, std::string> CacheKeeper::Slot::set_cache(const VolumeCacheSpec& spec,
+                                                       JournalChange& journal) {
+  if (removed_ || is_detaching()) return why_not_served();
+  const bool has_share =
+      phase_ == Phase::binding || phase_ == Phase::recovering || phase_ == Phase::served;
+  const auto share_as = [&](const VolumeCacheSpec& wanted) -> Result<void, std::string> {
+    if (!has_share) return success();
+    const std::uint32_t tag = device().volumes()[slot_on_device()].identity.tag;
+    const auto set = set_share(device(), tag, spec_.name, wanted);
+    if (!set) return set.error().text;
+    return success();
+  };
+  TRY(share_as(spec));
+  if (is_away()) {
+    mode_ = spec.mode;
+  } else if (const auto set = set_mode(spec.mode); !set) {
+    (void)share_as(*spec_.cache);
+    return set.error();
+  }
+  spec_.cache = spec;
+  if (phase_ != Phase::served) {
+    if (journal.is_wanted && arrival_.marker) arrival_.journal = std::move(journal.journal);
+    return success();
+  }
+  upkeep_->set_limits(limits_of(spec));
+  if (journal.is_wanted) upkeep_->set_journal(std::move(journal.journal));
+  return success();
+}
+
 std::string CacheKeeper::Slot::why_not_served() const {
+  if (removed_ || phase_ == Phase::removed) return "it is being removed";
   if (phase_ == Phase::away || phase_ == Phase::leaving) return "it is served without a cache";
   if (is_detaching()) return "it is being detached";
   return "it is not served: " + face_.condition().reason;
@@ -185,131 +237,8 @@ Result<void, std::string> CacheKeeper::Slot::cancel_drain() {
   return success();
 }
 
-// ---- without the cache, and with it again
-
-Result<void, std::string> CacheKeeper::Slot::detach() {
-  if (phase_ != Phase::served) return why_not_served();
-  if (parting_ != Parting::none || joined_) return "its cache is being changed already";
-  part_error_.clear();
-  parting_ = Parting::draining;
-  front_->set_mode(CacheMode::pass_through);
-  upkeep_->follow_mode();
-  face_.set_promise(promise());
-  publish_status();
-  return success();
-}
-
-// What a detachment that is given up leaves behind is the cache as it was.
-void CacheKeeper::Slot::stop_parting(const std::string& why) {
-  part_error_ = why;
-  parting_ = Parting::none;
-  for (const unsigned era : {0U, 1U}) {
-    keeper_.cache_.lanes.take_back(
-        {.kind = LaneQuestion::Kind::ended, .slot = cache_->slot(), .era = era});
-  }
-  front_->set_mode(mode_);
-  upkeep_->follow_mode();
-  face_.set_promise(promise());
-  publish_status();
-}
-
-// The image is written without the cache only when its pool has written down that it is all there
-// is; and that only when nothing can be answered any more that is in the cache alone.
-void CacheKeeper::Slot::go_on_parting() {
-  const bool is_current = cache_->commit().is_backing_current();
-  if (parting_ == Parting::draining) {
-    if (!is_current || !front_->goes_around_only()) return;
-    // A detachment that was given up may have left something of the other era.
-    if (GUARD("an era has ended before the next like it") && !have_ended(front_->era() ^ 1U))
-      return;
-    parting_ = Parting::going_around;
-    era_ = front_->next_era();
-  }
-  if (GUARD("no write is on its way into the cache") && !have_ended(era_)) return;
-  if (cache_->commit().is_backing_current() && upkeep_->is_quiet()) unbind();
-}
-
-bool CacheKeeper::Slot::have_ended(unsigned era) {
-  return keeper_.cache_.lanes.all_say(
-      {.kind = LaneQuestion::Kind::ended, .slot = cache_->slot(), .era = era});
-}
-
-void CacheKeeper::Slot::unbind() {
-  phase_ = Phase::unbinding;
-  parting_ = Parting::none;
-  bindings_.bind(spec_.name, forgotten(binding_), [this](const Result<void, std::string>& bound) {
-    keeper_.post([this, bound] {
-      if (bound || !GUARD("record says so before the image is written alone")) return leave();
-      phase_ = Phase::served;
-      stop_parting("its pool cannot write down that it has no cache: " + bound.error());
-    });
-  });
-}
-
-void CacheKeeper::Slot::leave() {
-  phase_ = Phase::leaving;
-  lanes_have_left_ = false;
-  binding_ = arrival_.binding = forgotten(binding_);
-  face_.leave_cache();
-}
-
-void CacheKeeper::Slot::end_leaving() {
-  const LaneQuestion left{.kind = LaneQuestion::Kind::left, .slot = cache_->slot()};
-  // Who still waits for space gets it.
-  lanes_have_left_ = lanes_have_left_ || keeper_.cache_.lanes.all_say(left);
-  if (!lanes_have_left_) return;
-  upkeep_->stop();
-  if (!upkeep_->is_quiet() || keeper_.actor_->has_in_turn(cache_->slot())) return;
-  keeper_.actor_->leave(cache_->slot());
-  if (device().segments().any_waiting() && !device().failed()) return;  // for the commit thread
-  (void)upkeep_->end_clean();
-  const std::uint32_t slot = cache_->slot();
-  arrival_.marker = upkeep_->take_marker();
-  arrival_.journal = upkeep_->take_journal();
-  upkeep_.reset();
-  keeper_.former_reads_.add(*front_);
-  if (VolumeSpace* const space = face_.backed().backing()->space()) space->follow({});
-  front_.reset();
-  cache_.reset();
-  trouble_.clear();
-  // What cannot be written is left to the next start: the record has forgotten this cache.
-  DurableWriter& writer = *keeper_.writer_;
-  if (device().volumes().leave(writer, slot)) (void)device().finish_leaving(writer, slot);
-  phase_ = Phase::away;
-  is_here_.store(false, std::memory_order_relaxed);
-  const std::lock_guard lock(mutex_);
-  status_.reset();
-}
-
-std::optional<BackingArrival> CacheKeeper::Slot::release() {
-  if (phase_ != Phase::away || !arrival_.marker) return std::nullopt;
-  return std::exchange(arrival_, {});
-}
-
-void CacheKeeper::Slot::join(BackingArrival arrival, Engine::Done done) {
-  CHECK(phase_ == Phase::away);
-  arrival_ = std::move(arrival);
-  if (keeper_.cache_.device == nullptr) return done(keeper_.late_reason());
-  joined_ = std::move(done);
-  phase_ = Phase::waiting;
-  is_here_.store(true, std::memory_order_relaxed);
-  judge();
-}
-
-// While it joins, commands go around the cache: what was on its way to the image alone is not in
-// the way of what is cached.
-void CacheKeeper::Slot::joined(const Result<void, std::string>& outcome) {
-  const Engine::Done done = std::exchange(joined_, {});
-  if (outcome) {
-    front_->set_mode(mode_);
-    upkeep_->follow_mode();
-    face_.set_promise(promise());
-  } else {
-    phase_ = Phase::away;
-    is_here_.store(false, std::memory_order_relaxed);
-    cache_.reset();
-  }
-  done(outcome);
+std::string CacheKeeper::Slot::why_kept() const {
+  return spec_.needs_atomic_writes ? needs_cache_text("without its cache") : std::string();
 }
 
 Result<void, std::string> CacheKeeper::Slot::give_up_lost() {
@@ -330,7 +259,7 @@ void CacheKeeper::Slot::refuse(const std::string& reason, bool lacks_cache) {
 }
 
 void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::GivenUp& done) {
-  if (phase_ == Phase::away)
+  if (is_away() || removed_)
     return done("volume " + spec_.name + " lacks nothing: " + why_not_served());
   if (phase_ != Phase::waiting && phase_ != Phase::refused) {
     return done("volume " + spec_.name + " lacks nothing: its cache is there");
@@ -350,6 +279,7 @@ void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::GivenUp& done) 
   phase_ = Phase::binding;
   bindings_.abandon(spec_.name, given_up, [this, done](const auto& abandoned) {
     keeper_.post([this, done, abandoned] {
+      if (is_to_go()) return done("volume " + spec_.name + " has been removed");
       phase_ = Phase::waiting;
       if (abandoned->marker) arrival_.marker = std::move(abandoned->marker);
       if (abandoned->binding) arrival_.binding = abandoned->binding.value();
@@ -368,6 +298,11 @@ void CacheKeeper::Slot::abandon(const Uuid& cache, const Engine::GivenUp& done) 
 // Whether what the cache has belongs to the image; nothing is opened before the pool's record
 // says that the image alone is not enough.
 void CacheKeeper::Slot::judge() {
+  if (spec_.needs_atomic_writes && !keeper_.cache_.region->guarantee().survives_power_loss()) {
+    return refuse("its configuration says atomic: required, and cache device " +
+                  spec_.cache->device + " is " + keeper_.cache_.region->guarantee().text() +
+                  ": take another cache device, or `atomic` out of the configuration");
+  }
   const CacheJudgement judgement =
       judge_volume(device(), spec_.cache->device, face_.identity().uuid, arrival_.binding);
   if (!judgement.refusal.empty()) {
@@ -429,6 +364,7 @@ void CacheKeeper::Slot::bind() {
   }
   bindings_.bind(spec_.name, binding_, [this](const Result<void, std::string>& bound) {
     keeper_.post([this, bound] {
+      if (is_to_go()) return;
       if (!bound && GUARD("record written before service")) return bind_later(bound.error());
       recover();
     });
@@ -451,6 +387,7 @@ void CacheKeeper::Slot::recover() {
     const auto read = std::make_shared<Result<RecoveredVolume, CacheError>>(
         read_volume(device(), slot, *keeper_.cache_.memory, keeper_.clock_, keeper_.workers_));
     keeper_.post([this, read] {
+      if (is_to_go()) return;
       if (!*read) return refuse(read->error().text);
       if (const auto served = serve(std::move(read->value())); !served) {
         refuse(served.error().text);
@@ -485,6 +422,7 @@ Result<void, CacheError> CacheKeeper::Slot::serve(RecoveredVolume recovered) {
     });
   }
   phase_ = Phase::served;
+  keeper_.retained_have_changed_ = true;
   upkeep_->tick();  // what is not well is known before anybody comes
   look();
   face_.serve(*front_, size, promise());
@@ -511,8 +449,11 @@ VolumePromise CacheKeeper::Slot::promise() const {
   all.writable = mode_ != CacheMode::read_only;
   // The disk's own, as long as commands may go around.
   if (goes_around(mode_) || joined_ || parting_ != Parting::none) return all;
-  all.atomic_write_bytes = static_cast<std::uint32_t>(whole_write.value * format::place_bytes);
-  if (!guarantee.survives_power_loss()) {
+  if (guarantee.survives_power_loss()) {
+    all.atomic_write_bytes = static_cast<std::uint32_t>(whole_write.value * format::place_bytes);
+    all.is_atomic_anywhere = true;
+  } else {
+    // Without the cache the image is of no moment while a batch is on its way there.
     all.durable = false;
     if (!all.note.empty()) all.note += "; ";
     all.note +=

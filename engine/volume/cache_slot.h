@@ -27,6 +27,10 @@ class CacheKeeper::Slot final : public BackingUser {
   void stay_late(const std::string& reason);
   // As large as its backing is now; before it is served, serving sees to that.
   Result<void, std::string> follow_size();
+  // As Engine::set_volume_cache(); `journal`: see there.
+  Result<void, std::string> set_cache(const VolumeCacheSpec& spec, JournalChange& journal);
+  // As CacheKeeper::remove_volume(). The face is closed at once, or nothing has changed.
+  void remove(Engine::Done done);
   // What could not be written down is tried again.
   void try_again(Instant now) {
     if (phase_ == Phase::retrying && now >= retry_at_) judge();
@@ -34,10 +38,10 @@ class CacheKeeper::Slot final : public BackingUser {
   void try_again_now() { try_again(retry_at_); }
   [[nodiscard]] bool is_settled() const {
     return phase_ == Phase::served || phase_ == Phase::refused || phase_ == Phase::retrying ||
-           phase_ == Phase::away || !arrival_.marker;
+           is_away() || (!arrival_.marker && !removed_);
   }
-  // Its volume is served without a cache, or by another device.
-  [[nodiscard]] bool is_away() const { return phase_ == Phase::away; }
+  // Its volume is served without a cache, or by another device, or has been removed.
+  [[nodiscard]] bool is_away() const { return phase_ == Phase::away || phase_ == Phase::removed; }
   // Somebody else works on it: the device must stay as it is.
   [[nodiscard]] bool is_recovering() const {
     return phase_ == Phase::recovering || phase_ == Phase::unbinding;
@@ -56,12 +60,15 @@ class CacheKeeper::Slot final : public BackingUser {
   // Of a volume that has been detached. nullopt: it is not, or is joining again.
   [[nodiscard]] std::optional<BackingArrival> release();
   [[nodiscard]] bool is_served() const { return phase_ == Phase::served; }
+  // Why its volume is not to leave this cache; empty: it may.
+  [[nodiscard]] std::string why_kept() const;
   [[nodiscard]] bool is_detaching() const {
     return parting_ != Parting::none || phase_ == Phase::unbinding || phase_ == Phase::leaving;
   }
-  // The keeper ends: who waits for it to join hears so.
-  void stop_joining(const std::string& why) {
+  // The keeper ends: who waits for it to join, or to be removed, hears so.
+  void stop_waiting(const std::string& why) {
     if (joined_) std::exchange(joined_, {})(why);
+    if (removed_) std::exchange(removed_, {})(why);
   }
   // After end_clean(): the image may be served without its cache from now on.
   void unbind_dirt();
@@ -71,6 +78,9 @@ class CacheKeeper::Slot final : public BackingUser {
   [[nodiscard]] CacheFront* front() const { return front_.get(); }
   // Any thread.
   [[nodiscard]] const std::string& name() const { return spec_.name; }
+  // Any thread: it is not away.
+  [[nodiscard]] bool is_here() const { return is_here_.load(std::memory_order_relaxed); }
+  [[nodiscard]] Uuid uuid() const { return face_.identity().uuid; }
   // Any thread. What keeps it from being served, unless that is its pool's or its device's to tell.
   [[nodiscard]] std::string why_late() const;
   // Any thread. nullopt: it is not served.
@@ -87,6 +97,8 @@ class CacheKeeper::Slot final : public BackingUser {
     unbinding,  // detaching: the pool writes down that the image is all there is
     leaving,    // and what still works on the cache ends
     away,       // served without it, or by another device
+    removing,   // its commands end, and what works on the cache
+    removed,
   };
   // Detaching, while it is served still.
   enum class Parting : std::uint8_t {
@@ -115,12 +127,18 @@ class CacheKeeper::Slot final : public BackingUser {
   void stop_parting(const std::string& why);
   void unbind();
   void leave();
+  [[nodiscard]] bool has_come_to_rest();
   void end_leaving();
+  // True: it was to be removed as soon as what was under way is over; it is.
+  [[nodiscard]] bool is_to_go();
+  void go_on_removing();
+  void end_removing(bool is_given_up);
+  void end_cache();
   void joined(const Result<void, std::string>& outcome);
   [[nodiscard]] VolumePromise promise() const;
 
   CacheKeeper& keeper_;
-  const VolumeSpec spec_;
+  VolumeSpec spec_;  // its name never changes
   CachedVolume& face_;
   BindingKeeper& bindings_;
 
@@ -131,6 +149,7 @@ class CacheKeeper::Slot final : public BackingUser {
   bool lanes_have_left_ = false;
   std::string part_error_;     // why the last detachment was given up
   Engine::Done joined_;        // while it joins a volume that is served without a cache
+  Engine::Done removed_;       // while it is to be removed
   std::atomic<bool> is_here_;  // any thread: not away
   Instant retry_at_{};
   BackingArrival arrival_;

@@ -23,6 +23,7 @@ CachedVolume::CachedVolume(BackedVolume& backed)
     : backed_(backed), is_direct_(true), blocks_(backed.size().value), state_(backed.state()) {}
 
 VolumeState CachedVolume::state_now() const {
+  if (is_closed_.load(std::memory_order_relaxed)) return VolumeState::refused;
   const VolumeState backing = backed_.state();
   if (front_.load(std::memory_order_relaxed) == nullptr) {
     return is_down(backing) || is_direct_.load(std::memory_order_relaxed) ? backing
@@ -44,7 +45,8 @@ VolumeCondition CachedVolume::condition() const {
       .reason_about = Finding::About::volume,
       .promise = front_.load(std::memory_order_relaxed) != nullptr ? promise_ : backing.promise};
   if (is_down(now.state)) {
-    const bool backing_is_down = is_down(backing.state);
+    const bool backing_is_down =
+        is_down(backing.state) && !is_closed_.load(std::memory_order_relaxed);
     now.reason = backing_is_down ? backing.reason : reason_;
     now.reason_about = backing_is_down ? backing.reason_about : about_;
     now.lacks_cache = backing_is_down ? backing.lacks_cache : lacks_cache_;
@@ -60,6 +62,8 @@ void CachedVolume::update() {
     const std::lock_guard lock(mutex_);
     const VolumeState state = state_now();
     changed = state_.exchange(state, std::memory_order_acq_rel) != state;
+    const VolumeIdentity* const identity = &backed_.identity();
+    changed = std::exchange(told_identity_, identity) != identity || changed;
     if (front_.load(std::memory_order_relaxed) == nullptr) {
       const std::uint64_t blocks = backed_.size().value;
       changed = blocks_.exchange(blocks, std::memory_order_acq_rel) != blocks || changed;
@@ -80,8 +84,22 @@ bool CachedVolume::waits_for_backing() const { return is_down(backed_.state()); 
 
 void CachedVolume::backing_changed() { update(); }
 
+void CachedVolume::close(const std::string& reason) {
+  {
+    const std::lock_guard lock(mutex_);
+    reason_ = reason;
+    about_ = Finding::About::volume;
+    lacks_cache_ = false;
+    is_closed_.store(true, std::memory_order_release);
+    is_direct_.store(false, std::memory_order_seq_cst);
+    front_.store(nullptr, std::memory_order_seq_cst);
+  }
+  update();
+}
+
 void CachedVolume::stay_late(const std::string& reason, Finding::About about, bool lacks_cache) {
   const std::lock_guard lock(mutex_);
+  if (is_closed_.load(std::memory_order_relaxed)) return;
   CHECK(front_.load(std::memory_order_relaxed) == nullptr);
   reason_ = reason;
   about_ = about;
@@ -164,28 +182,31 @@ PinnedRead CachedVolume::read_in_place(IoLane& lane, const ReadInPlace& read) {
   return front->read_in_place(lane, read);
 }
 
-// Counted before the second look: who gives it a front sees the request there, or it sees the
-// front.
+// Counted before the second look: who gives it a front, or closes it, sees the request there, or it
+// sees that. Until it is counted out the backing stays.
 void CachedVolume::submit_directly(IoLane& lane, VolumeIo& io) {
   if (!is_direct_.load(std::memory_order_acquire)) {
     if (front_.load(std::memory_order_acquire) != nullptr) return submit(lane, io);
     return io.done(io, IoStatus::unavailable);
   }
-  BackingDevice* const backing = backed_.backing();
-  if (backing == nullptr) return io.done(io, IoStatus::unavailable);
-  if (io.kind == VolumeIo::Kind::flush) {
-    return io.done(io, backing->needs_reopen() ? IoStatus::sync_failed : IoStatus::ok);
-  }
+  if (backed_.backing() == nullptr) return io.done(io, IoStatus::unavailable);
+  const bool is_flush = io.kind == VolumeIo::Kind::flush;
   const std::uint64_t size = blocks_.load(std::memory_order_acquire);
-  if (io.lba.value > size || io.blocks.value > size - io.lba.value) {
+  if (!is_flush && (io.lba.value > size || io.blocks.value > size - io.lba.value)) {
     return io.done(io, IoStatus::out_of_range);
   }
-  if (io.blocks.value == 0) return io.done(io, IoStatus::ok);
+  if (!is_flush && io.blocks.value == 0) return io.done(io, IoStatus::ok);
   if (io.kind == VolumeIo::Kind::verify) return VerifyRequest::start(*this, lane, io);
   direct_requests_.fetch_add(1, std::memory_order_seq_cst);
-  if (front_.load(std::memory_order_seq_cst) != nullptr) {
+  const bool is_direct = front_.load(std::memory_order_seq_cst) == nullptr &&
+                         is_direct_.load(std::memory_order_seq_cst);
+  BackingDevice* const backing = is_direct ? backed_.backing() : nullptr;
+  if (backing == nullptr || is_flush) {
+    const bool fails = backing == nullptr || backing->needs_reopen();
     direct_requests_.fetch_sub(1, std::memory_order_seq_cst);
-    return submit(lane, io);
+    if (!is_direct) return submit(lane, io);
+    if (backing == nullptr) return io.done(io, IoStatus::unavailable);
+    return io.done(io, fails ? IoStatus::sync_failed : IoStatus::ok);
   }
   ask_backing(io, identity().block_size, io.backing);
   io.engine_state = this;

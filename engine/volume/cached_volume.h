@@ -15,7 +15,8 @@ namespace engine {
 
 // Late until its backing is there and its cache has joined it; from then on it is served as long as
 // the cache can be written, whatever the backing does. Without the cache it is served only where
-// the backing alone is the volume: from the beginning, or after leave_cache().
+// the backing alone is the volume: from the beginning, or after leave_cache(). Once it is closed it
+// is refused for good.
 //
 // The backing's own state is its pool's; the cache's share of it is set by one thread, that of the
 // cache's keeper.
@@ -53,6 +54,9 @@ class CachedVolume final : public Volume {
   [[nodiscard]] bool waits_for_backing() const;
   // Its backing's state or size has changed. Any thread.
   void backing_changed();
+  // No request begins any more, for good; what is under way goes on, see direct_requests() and the
+  // front's lanes. `reason`: why it is refused. Any thread.
+  void close(const std::string& reason);
 
   // The keeper's thread, from here on.
   [[nodiscard]] BackedVolume& backed() { return backed_; }
@@ -64,6 +68,7 @@ class CachedVolume final : public Volume {
   // From now on requests go to the backing alone. What has begun in the front still uses it.
   void leave_cache();
   // Those under way to the backing alone: none begins while it has a front.
+  // Any thread. 0 after close(): nobody uses the backing from here any more.
   [[nodiscard]] std::uint64_t direct_requests() const {
     return direct_requests_.load(std::memory_order_seq_cst);
   }
@@ -86,6 +91,7 @@ class CachedVolume final : public Volume {
   std::atomic<CacheFront*> front_{nullptr};
   std::atomic<bool> is_direct_{false};  // while there is no front
   std::atomic<std::uint64_t> direct_requests_{0};
+  std::atomic<bool> is_closed_{false};  // changed under the lock
   std::atomic<std::uint64_t> blocks_;
   std::atomic<VolumeState> state_{VolumeState::late};
   std::atomic<std::uint64_t> changes_{0};
@@ -93,6 +99,7 @@ class CachedVolume final : public Volume {
 
   // Guards what follows, and changes of the atomics above; before the backed volume's.
   mutable std::mutex mutex_;
+  const VolumeIdentity* told_identity_{&backed_.identity()};
   std::string reason_;  // why it is late
   Finding::About about_ = Finding::About::cache_device;
   bool lacks_cache_ = false;

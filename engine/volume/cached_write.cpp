@@ -185,6 +185,7 @@ Result<void, CacheRefusal> CachedWrite::forget() {
 }
 
 void CachedWrite::write_directly() {
+  front_->traffic().count(lane().number(), CacheTraffic::Event::by_mode);
   if (outcome() == CommitOutcome::failed) return directly_written(IoStatus::sync_failed);
   waits_for_ = WaitsFor::direct_write;
   BackingIo& request = io_->backing;

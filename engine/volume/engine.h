@@ -23,6 +23,7 @@
 #include "engine/pool/pool_disk.h"
 #include "engine/pool/provisioning.h"
 #include "engine/volume/cache_mode.h"
+#include "engine/volume/cache_traffic.h"
 #include "engine/volume/finding.h"
 #include "engine/volume/volume.h"
 
@@ -82,6 +83,10 @@ struct VolumeSpec {
   ByteCount size;
   BlockSize block_size;
   std::optional<VolumeCacheSpec> cache{};
+  // It is served only where writes are as whole as they are through a cache's log
+  // (VolumePromise::is_atomic_anywhere): through a cache that survives power loss, which it does
+  // not leave, in a mode that does not go around it.
+  bool needs_atomic_writes = false;
 };
 
 struct EngineOptions {
@@ -184,6 +189,21 @@ struct CacheStatus {
   ByteCount bytes_in_place;
   PmemCounts stores{};  // all of them
   PmemGuarantee guarantee{};
+  bool failed = false;  // it could not be written: writes are refused until a restart
+  // As of about a second ago.
+  struct Segments {
+    std::uint64_t free = 0;
+    std::uint64_t data = 0;
+    std::uint64_t log = 0;
+  };
+  Segments segments{};
+  // What reclaim has done since the device was opened, for volumes that are served.
+  std::uint64_t reclaimed_segments = 0;
+  ByteCount reclaim_dropped{};  // cold blocks
+  ByteCount reclaim_kept{};     // hot ones, logged again or moved
+  // From the beginning of the attempt that opened it until every volume whose pool was there was
+  // served or refused; nullopt until then.
+  std::optional<Duration> recovery{};
 };
 
 // And for what a device has of one volume that is served through it.
@@ -202,6 +222,13 @@ struct VolumeCacheStatus {
   // unless it is mixed: a batch for it has begun and not ended.
   std::uint64_t consistent_time_ms = 0;
   bool backing_mixed = false;
+  // Since it is served through the device.
+  CacheTraffic::Counts traffic{};
+  std::uint64_t healed_reads = 0;  // as of the device
+  std::uint64_t lost_reads = 0;
+  ByteCount written_back{};
+  std::uint64_t write_back_failures = 0;  // batches that are tried again
+  Duration dirty_age{};                   // of the oldest of what is dirty; zero: nothing is
 };
 
 // What of a volume nobody has any more: reads of it fail until something is written there.
@@ -250,7 +277,9 @@ class Engine {
                                                     const InspectOptions& options = {});
   virtual ~Engine() = default;
 
-  // In the order of the specification; stable addresses for the Engine's life.
+  // In the order of the specification, what was added later behind it; stable addresses for the
+  // Engine's life, also of a volume that is removed: it is refused then, answers every request with
+  // unavailable, and is not among these any more.
   [[nodiscard]] virtual std::vector<Volume*> volumes() const = 0;
   [[nodiscard]] virtual Volume* find(const std::string& name) const = 0;
   [[nodiscard]] virtual std::vector<PoolStatus> pools() const = 0;
@@ -318,6 +347,71 @@ class Engine {
   // What stops the write-back because nobody has it any more is written down as lost, and stays an
   // error until it is written; write-back goes on without it.
   virtual void give_up_lost(const std::string& name, Done done) = 0;
+
+  // ---- The specification changes while it runs
+  //
+  // One thread at a time asks for what follows, and not from inside a `done`; nothing waits for a
+  // disk. `done`: on a thread of the engine, or in here; with an error, a sentence for the
+  // operator, nothing has changed. Whoever is not named in a change sees nothing of it: no error,
+  // no wait. Whether a whole new specification would do (shares that do not fit, other block sizes,
+  // a pool that is not there), inspect() tells beforehand; what speaks against one change because
+  // of what runs, its why_not. Nothing of this is written down: the next start does as its
+  // specification says. Volumes, pools and devices together are added at most `most_added` times.
+  static constexpr std::size_t most_added = 16384;
+
+  // Late at first, as in open(): settle() waits for what can be opened. Errors: one of that name is
+  // there, or is being removed; for a device there is no memory cap (EngineOptions::memory).
+  [[nodiscard]] virtual Result<void, std::string> add_pool(const PoolSpec& spec) = 0;
+  [[nodiscard]] virtual Result<void, std::string> add_cache(const CacheSpec& spec) = 0;
+  // The same; the observer is told as of any other. A volume that its pool retains is the same one
+  // again, with all that has been answered, whether its pool has that or its cache. Errors also:
+  // its pool or cache device is not there, or is leaving.
+  [[nodiscard]] virtual Result<Volume*, std::string> add_volume(const VolumeSpec& spec) = 0;
+
+  // Hosts have let it go. From now on requests end with unavailable; when those have ended that are
+  // under way, its pool lets go of it and retains it. What its backing lacks stays in its cache as
+  // it is, and keeps its space there; what is only cached is given up with the last of that.
+  // `done`: its pool retains it, and nobody touches its data; what is in memory is gone. Until then
+  // it can neither be added nor removed again, and a backing that hangs, or a pool that must write
+  // its record and cannot answer, puts that off. Error: there is no such volume; it joins or leaves
+  // a cache just now.
+  virtual void remove_volume(const std::string& name, Done done) = 0;
+  // None of its volumes is specified any more. `done`: its lock is given back, its members are
+  // closed, its thread has ended its work.
+  virtual void remove_pool(const std::string& name, Done done) = 0;
+  // No volume is specified to be on it; those that once were, and have been detached, do not count.
+  // Refused while it has what the image of a retained volume lacks. `done`: it is closed.
+  virtual void remove_cache(const std::string& name, Done done) = 0;
+
+  // As large as that from now on: as grow(), and nobody is told any more that it is larger than
+  // specified. One that is late is made so when it comes. Errors as grow().
+  virtual void set_volume_size(const std::string& name, ByteCount size, Done done) = 0;
+  // Shares, thresholds, age, order and mode as `spec` says, now; its commands go on. A smaller
+  // maximum takes effect as its space is given back. Shares are checked one volume after the other:
+  // first those that become smaller. From `batch` to `journal` every batch that begins from then on
+  // goes to the journal first; back, the last that did is through. `done`: it is so; of the order,
+  // it is begun. One that is late has it when it comes; one that is served without a cache, when it
+  // is attached to the device. Errors: it has its cache on another device (detach it first),
+  // shares that do not fit, a journal where its pool has none.
+  virtual void set_volume_cache(const std::string& name, const VolumeCacheSpec& spec,
+                                Done done) = 0;
+  // Reserve, threshold and provisioning (of volumes that are made from now on) as `spec` says, and
+  // of a linear device pool more members, which must be blank or members already; everything else
+  // of `spec` is as before. `done`: it is so. Errors: what is not as before; a member that is
+  // missing in `spec`, or cannot be taken: those before it in the list have been.
+  virtual void set_pool_space(const std::string& name, const PoolSpec& spec, Done done) = 0;
+
+  // What speaks against a change, as it is now, as a sentence; empty: nothing. `leaving`: volumes
+  // that are removed before. Nothing is asked of a disk: what only that can tell is told by `done`.
+  [[nodiscard]] virtual std::string why_not_remove_pool(
+      const std::string& name, const std::vector<std::string>& leaving) const = 0;
+  [[nodiscard]] virtual std::string why_not_remove_cache(
+      const std::string& name, const std::vector<std::string>& leaving) const = 0;
+  [[nodiscard]] virtual std::string why_not_set_volume_cache(const std::string& name,
+                                                             const VolumeCacheSpec& spec) const = 0;
+  [[nodiscard]] virtual std::string why_not_set_pool_space(const std::string& name,
+                                                           const PoolSpec& spec) const = 0;
+
   // After the last request: writes down that all ended well, and ends the threads. False: a disk
   // still holds one of them, and the process must end without destructors.
   [[nodiscard]] virtual bool stop(Duration patience) = 0;

@@ -23,15 +23,17 @@ std::unique_ptr<Engine> Engine::open(std::vector<PoolSpec> pools, std::vector<Vo
 
 LocalEngine::LocalEngine(std::vector<PoolSpec> pools, std::vector<VolumeSpec> volumes,
                          EngineOptions options)
-    : known_(std::move(options.known_volumes_file)), disks_([this] { return disks(); }, clock_) {
+    : known_(std::move(options.known_volumes_file)),
+      memory_(options.memory),
+      disks_([this] { return disks(); }, clock_) {
   for (PoolSpec& spec : pools) {
     pools_.push_back(std::make_unique<PoolKeeper>(std::move(spec), known_));
   }
   for (CacheSpec& spec : options.caches) {
-    CHECK(options.memory != nullptr);
-    caches_.push_back(std::make_unique<CacheKeeper>(std::move(spec), *options.memory, workers_));
+    CHECK(memory_ != nullptr);
+    caches_.push_back(std::make_unique<CacheKeeper>(std::move(spec), *memory_, workers_));
   }
-  for (const VolumeSpec& spec : volumes) add(spec);
+  for (const VolumeSpec& spec : volumes) (void)add(spec);
   for (const auto& cache : caches_) cache->start();
   for (const auto& pool : pools_) pool->start();
   disks_.start();
@@ -41,68 +43,109 @@ LocalEngine::LocalEngine(std::vector<PoolSpec> pools, std::vector<VolumeSpec> vo
 // Nobody's thread may go on while the others' objects are taken away.
 LocalEngine::~LocalEngine() { (void)stop(Duration::max()); }
 
-void LocalEngine::add(const VolumeSpec& spec) {
-  auto slot = std::make_unique<Slot>();
-  slot->backed = std::make_unique<BackedVolume>(
+LocalEngine::Slot& LocalEngine::add(const VolumeSpec& spec) {
+  auto made = std::make_unique<Slot>();
+  Slot& slot = *made;
+  slot.spec = spec;
+  slot.backed = std::make_unique<BackedVolume>(
       VolumeIdentity{.name = spec.name, .uuid = {}, .block_size = spec.block_size},
       BlockCount{spec.size.value / spec.block_size.bytes},
       "pool " + spec.pool + " is not configured");
+  slot.face = spec.cache ? std::make_unique<CachedVolume>(
+                               *slot.backed,
+                               "cache device " + spec.cache->device + " has not been opened yet")
+                         : std::make_unique<CachedVolume>(*slot.backed);
+  slot.face->observe(observer_.load(std::memory_order_acquire));
+  slot.alone.face = slot.face.get();
+  slot.relay.to = &slot.alone;
   const auto pool = std::ranges::find_if(
       pools_, [&spec](const auto& keeper) { return keeper->name() == spec.pool; });
   if (pool != pools_.end()) {
-    slot->pool = pool->get();
-    if (spec.cache || (slot->pool->takes_caches() && !caches_.empty())) add_cached(spec, *slot);
-    slot->pool->add(spec, *slot->backed, slot->cached != nullptr ? &slot->relay : nullptr);
+    slot.pool = pool->get();
+    for (const auto& keeper : caches_) {
+      add_to(*keeper, slot, spec.cache && keeper->name() == spec.cache->device);
+    }
+    CHECK(!spec.cache || slot.cache != nullptr);  // as the configuration has checked
+    slot.pool->add(spec, *slot.backed, slot.relay);
   }
-  slots_by_name_[spec.name] = slot.get();
-  slots_.push_back(std::move(slot));
+  slots_by_name_[spec.name] = &slot;
+  slots_.push_back(std::move(made));
+  return slot;
 }
 
 // On the device that the specification names, if any; on the others, too, so that it can be moved
 // there.
-void LocalEngine::add_cached(const VolumeSpec& spec, Slot& slot) {
-  slot.cached = spec.cache ? std::make_unique<CachedVolume>(
-                                 *slot.backed,
-                                 "cache device " + spec.cache->device + " has not been opened yet")
-                           : std::make_unique<CachedVolume>(*slot.backed);
-  slot.alone.face = slot.cached.get();
-  slot.relay.to = &slot.alone;
-  for (const auto& keeper : caches_) {
-    const bool is_here = spec.cache && keeper->name() == spec.cache->device;
-    VolumeSpec there = spec;
-    if (!there.cache) there.cache.emplace();
-    there.cache->device = keeper->name();
-    slot.users[keeper.get()] = &keeper->add(there, *slot.cached, *slot.pool, is_here);
-    if (is_here) keep_on(slot, *keeper);
-  }
-  CHECK(!spec.cache || slot.cache != nullptr);  // as the configuration has checked
+void LocalEngine::add_to(CacheKeeper& keeper, Slot& slot, bool is_here) {
+  const bool may_join = slot.pool != nullptr && (is_here || slot.pool->takes_caches());
+  if (!may_join) return;
+  VolumeSpec there = slot.spec;
+  if (!there.cache) there.cache.emplace();
+  there.cache->device = keeper.name();
+  BackingUser& user = keeper.add(there, *slot.face, *slot.pool, is_here);
+  slot.users[&keeper] = &user;
+  if (!is_here) return;
+  slot.cache = &keeper;
+  slot.relay.to = &user;
 }
 
-void LocalEngine::keep_on(Slot& slot, CacheKeeper& keeper) {
+bool LocalEngine::keep_on(Slot& slot, CacheKeeper& keeper) {
+  const std::lock_guard lock(lists_mutex_);
+  const auto user = slot.users.find(&keeper);
+  if (user == slot.users.end() || slot.is_leaving) return false;
   slot.cache = &keeper;
-  slot.relay.to = slot.users.at(&keeper);
+  slot.relay.to = user->second;
+  return true;
+}
+
+std::vector<PoolKeeper*> LocalEngine::pool_keepers() const {
+  const std::lock_guard lock(lists_mutex_);
+  std::vector<PoolKeeper*> all;
+  for (const auto& pool : pools_) all.push_back(pool.get());
+  return all;
+}
+
+std::vector<CacheKeeper*> LocalEngine::cache_keepers() const {
+  const std::lock_guard lock(lists_mutex_);
+  std::vector<CacheKeeper*> all;
+  for (const auto& cache : caches_) all.push_back(cache.get());
+  return all;
+}
+
+LocalEngine::Slot* LocalEngine::slot_called(const std::string& name) const {
+  const std::lock_guard lock(lists_mutex_);
+  const auto found = slots_by_name_.find(name);
+  return found == slots_by_name_.end() ? nullptr : found->second;
+}
+
+PoolKeeper* LocalEngine::pool_called(const std::string& name) const {
+  const auto pools = pool_keepers();
+  const auto found =
+      std::ranges::find_if(pools, [&name](const auto* pool) { return pool->name() == name; });
+  return found == pools.end() ? nullptr : *found;
 }
 
 CacheKeeper* LocalEngine::keeper_called(const std::string& device) const {
+  const auto keepers = cache_keepers();
   const auto found = std::ranges::find_if(
-      caches_, [&device](const auto& keeper) { return keeper->name() == device; });
-  return found == caches_.end() ? nullptr : found->get();
+      keepers, [&device](const auto* keeper) { return keeper->name() == device; });
+  return found == keepers.end() ? nullptr : *found;
 }
 
 std::vector<Volume*> LocalEngine::volumes() const {
+  const std::lock_guard lock(lists_mutex_);
   std::vector<Volume*> all;
-  for (const auto& slot : slots_) all.push_back(&slot->face());
+  for (const auto& slot : slots_) all.push_back(slot->face.get());
   return all;
 }
 
 Volume* LocalEngine::find(const std::string& name) const {
-  const auto found = slots_by_name_.find(name);
-  return found == slots_by_name_.end() ? nullptr : &found->second->face();
+  const Slot* const slot = slot_called(name);
+  return slot == nullptr ? nullptr : slot->face.get();
 }
 
 std::vector<PoolStatus> LocalEngine::pools() const {
   std::vector<PoolStatus> all;
-  for (const auto& pool : pools_) {
+  for (const PoolKeeper* const pool : pool_keepers()) {
     all.push_back(pool->status());
     all.back().disks = disks_.status_of(pool->disks());
   }
@@ -111,13 +154,15 @@ std::vector<PoolStatus> LocalEngine::pools() const {
 
 std::vector<DiskKeeper::PoolDisks> LocalEngine::disks() const {
   std::vector<DiskKeeper::PoolDisks> all;
-  for (const auto& pool : pools_) all.push_back({.pool = pool->name(), .disks = pool->disks()});
+  for (const PoolKeeper* const pool : pool_keepers()) {
+    all.push_back({.pool = pool->name(), .disks = pool->disks()});
+  }
   return all;
 }
 
 std::vector<CacheStatus> LocalEngine::caches() const {
   std::vector<CacheStatus> all;
-  for (const auto& cache : caches_) all.push_back(cache->status());
+  for (const CacheKeeper* const cache : cache_keepers()) all.push_back(cache->status());
   return all;
 }
 
@@ -130,13 +175,13 @@ std::vector<Finding> LocalEngine::findings() const {
                            "; a volume whose pool is late at the next start will be shown without "
                            "its identity"});
   }
-  for (const auto& pool : pools_) {
+  for (const PoolKeeper* const pool : pool_keepers()) {
     auto found = pool->findings();
     std::move(found.begin(), found.end(), std::back_inserter(all));
   }
   auto of_disks = disks_.findings();
   std::move(of_disks.begin(), of_disks.end(), std::back_inserter(all));
-  for (const auto& cache : caches_) {
+  for (const CacheKeeper* const cache : cache_keepers()) {
     auto found = cache->findings();
     std::move(found.begin(), found.end(), std::back_inserter(all));
   }
@@ -144,40 +189,48 @@ std::vector<Finding> LocalEngine::findings() const {
 }
 
 void LocalEngine::observe(VolumeObserver* observer) {
-  for (const auto& slot : slots_) {
-    if (slot->cached != nullptr) slot->cached->observe(observer);
-  }
-  for (const auto& pool : pools_) pool->observe(observer);
+  observer_.store(observer, std::memory_order_release);
+  const std::lock_guard lock(lists_mutex_);
+  for (const auto& slot : slots_) slot->face->observe(observer);
 }
 
 void LocalEngine::retry_now() {
-  for (const auto& pool : pools_) pool->try_now();
-  for (const auto& cache : caches_) cache->try_now();
+  for (PoolKeeper* const pool : pool_keepers()) pool->try_now();
+  for (CacheKeeper* const cache : cache_keepers()) cache->try_now();
 }
 
 bool LocalEngine::settle(Duration patience) {
   const Instant deadline = deadline_after(patience);
   bool all_idle = true;
-  for (const auto& pool : pools_) all_idle = pool->await_idle(deadline) && all_idle;
+  for (PoolKeeper* const pool : pool_keepers()) all_idle = pool->await_idle(deadline) && all_idle;
   // Whose backings have come now, and whose records their pools write meanwhile.
-  for (const auto& cache : caches_) all_idle = cache->await_idle(deadline) && all_idle;
+  for (CacheKeeper* const cache : cache_keepers()) {
+    all_idle = cache->await_idle(deadline) && all_idle;
+  }
   return all_idle;
 }
 
 void LocalEngine::grow(const std::string& name, ByteCount new_size, Done done) {
-  const auto found = slots_by_name_.find(name);
-  if (found == slots_by_name_.end()) return done("there is no volume " + name);
-  Slot& slot = *found->second;
+  Slot* const found = slot_called(name);
+  if (found == nullptr) return done("there is no volume " + name);
+  Slot& slot = *found;
   if (slot.pool == nullptr) return done("volume " + name + ": " + slot.backed->condition().reason);
-  if (slot.cache == nullptr) return slot.pool->grow(name, new_size, std::move(done));
-  slot.pool->grow(name, new_size, [name, &slot, done = std::move(done)](const auto& grown) {
+  slot.pool->grow(name, new_size, follow_growth(slot, std::move(done)));
+}
+
+// A cache must know of the size before it is served.
+Engine::Done LocalEngine::follow_growth(Slot& slot, Done done) {
+  if (slot.cache == nullptr) return done;
+  return [&slot, done = std::move(done)](const auto& grown) {
     if (!grown) return done(grown);
-    slot.cache.load()->follow_growth(name, done);
-  });
+    CacheKeeper* const keeper = slot.cache;
+    if (keeper == nullptr) return done(grown);
+    keeper->follow_growth(slot.backed->identity().name, done);
+  };
 }
 
 void LocalEngine::destroy(const std::string& name, const Uuid& uuid, Done done) {
-  for (const auto& pool : pools_) {
+  for (PoolKeeper* const pool : pool_keepers()) {
     if (pool->retains(name, uuid)) return pool->destroy(name, uuid, std::move(done));
   }
   done(why_not_retained(name, uuid, "destroyed"));
@@ -185,7 +238,7 @@ void LocalEngine::destroy(const std::string& name, const Uuid& uuid, Done done) 
 
 void LocalEngine::rename(const std::string& name, const Uuid& uuid, const std::string& to,
                          Done done) {
-  for (const auto& pool : pools_) {
+  for (PoolKeeper* const pool : pool_keepers()) {
     if (!pool->retains(name, uuid) && !pool->retains(to, uuid)) continue;
     if (std::string why = why_not_named(to, *pool); !why.empty()) return done(std::move(why));
     return pool->rename(name, uuid, to, std::move(done));
@@ -194,23 +247,21 @@ void LocalEngine::rename(const std::string& name, const Uuid& uuid, const std::s
 }
 
 void LocalEngine::adopt(const std::string& pool, const Adoption& adoption, AdoptDone done) {
-  const auto found =
-      std::ranges::find_if(pools_, [&pool](const auto& each) { return each->name() == pool; });
-  if (found == pools_.end() || !(*found)->takes_caches()) {
+  PoolKeeper* const found = pool_called(pool);
+  if (found == nullptr || !found->takes_caches()) {
     return done("there is no file pool " + pool + " in the configuration");
   }
-  if (std::string why = why_not_named(adoption.name, **found); !why.empty()) {
+  if (std::string why = why_not_named(adoption.name, *found); !why.empty()) {
     return done(std::move(why));
   }
-  (*found)->adopt(adoption, std::move(done));
+  found->adopt(adoption, std::move(done));
 }
 
 void LocalEngine::add_member(const std::string& pool, const std::string& disk,
                              const std::vector<std::string>& permitted, AddMemberDone done) {
-  const auto found =
-      std::ranges::find_if(pools_, [&pool](const auto& each) { return each->name() == pool; });
-  if (found == pools_.end()) return done("there is no pool " + pool + " in the configuration");
-  (*found)->add_member(disk, permitted, std::move(done));
+  PoolKeeper* const found = pool_called(pool);
+  if (found == nullptr) return done("there is no pool " + pool + " in the configuration");
+  found->add_member(disk, permitted, std::move(done));
 }
 
 std::string LocalEngine::why_not_retained(const std::string& name, const Uuid& uuid,
@@ -219,7 +270,7 @@ std::string LocalEngine::why_not_retained(const std::string& name, const Uuid& u
       served != nullptr && served->identity().uuid == uuid) {
     return "volume " + name +
            " is in the configuration: only what that does not name any more can be " + wanted +
-           " (take it out, and restart the daemon)";
+           " (take it out, and forebayctl reload)";
   }
   return "no pool that is open retains a volume " + name + " with UUID " + uuid.text() +
          "; forebayctl status lists those that do";
@@ -227,36 +278,36 @@ std::string LocalEngine::why_not_retained(const std::string& name, const Uuid& u
 
 // A name is one volume's, of whichever pool.
 std::string LocalEngine::why_not_named(const std::string& name, const PoolKeeper& pool) const {
-  const auto configured = slots_by_name_.find(name);
-  if (configured == slots_by_name_.end() || configured->second->pool == &pool) return {};
+  const Slot* const configured = slot_called(name);
+  if (configured == nullptr || configured->pool == &pool) return {};
   return "the configuration names a volume " + name + " of another pool";
 }
 
 std::uint64_t LocalEngine::backing_errors_of(const std::string& name) const {
-  const auto found = slots_by_name_.find(name);
-  if (found == slots_by_name_.end() || found->second->pool == nullptr) return 0;
-  return found->second->pool->backing_errors_of(name);
+  const Slot* const slot = slot_called(name);
+  if (slot == nullptr || slot->pool == nullptr) return 0;
+  return slot->pool->backing_errors_of(name);
 }
 
 LossStatus LocalEngine::losses_of(const std::string& name) const {
-  const auto found = slots_by_name_.find(name);
-  if (found == slots_by_name_.end() || found->second->pool == nullptr) return {};
-  return found->second->pool->losses_of(name);
+  const Slot* const slot = slot_called(name);
+  if (slot == nullptr || slot->pool == nullptr) return {};
+  return slot->pool->losses_of(name);
 }
 
 std::optional<VolumeCacheStatus> LocalEngine::cache_of(const std::string& name) const {
-  const auto found = slots_by_name_.find(name);
-  if (found == slots_by_name_.end() || found->second->cache == nullptr) return std::nullopt;
-  return found->second->cache.load()->status_of(name);
+  const Slot* const slot = slot_called(name);
+  CacheKeeper* const keeper = slot == nullptr ? nullptr : slot->cache.load();
+  return keeper == nullptr ? std::nullopt : keeper->status_of(name);
 }
 
 CacheKeeper* LocalEngine::keeper_of(const std::string& name, const Done& done) const {
-  const auto found = slots_by_name_.find(name);
-  if (found == slots_by_name_.end()) {
+  const Slot* const slot = slot_called(name);
+  if (slot == nullptr) {
     done("there is no volume " + name);
     return nullptr;
   }
-  CacheKeeper* const keeper = found->second->cache;
+  CacheKeeper* const keeper = slot->cache;
   if (keeper == nullptr) done("volume " + name + " has no cache");
   return keeper;
 }
@@ -288,25 +339,59 @@ void LocalEngine::detach_cache(const std::string& name, Done done) {
 }
 
 void LocalEngine::attach_cache(const std::string& name, const std::string& device, Done done) {
-  const auto found = slots_by_name_.find(name);
-  if (found == slots_by_name_.end()) return done("there is no volume " + name);
+  Slot* const found = slot_called(name);
+  if (found == nullptr) return done("there is no volume " + name);
   CacheKeeper* const to = keeper_called(device);
   if (to == nullptr) return done("there is no cache device " + device);
-  Slot& slot = *found->second;
-  const auto join = [this, &slot, to, name, done](const std::shared_ptr<BackingArrival>& arrival,
-                                                  const std::string& why_not) {
-    if (arrival == nullptr) return done("volume " + name + ": " + why_not);
-    keep_on(slot, *to);
-    to->join(name, arrival, done);
+  Slot& slot = *found;
+  if (slot.pool == nullptr || !slot.pool->takes_caches()) {
+    return done("volume " + name + ": " + why_no_cache(slot));
+  }
+  {
+    const std::lock_guard lock(lists_mutex_);
+    const bool is_busy = std::exchange(slot.is_attaching, true);
+    if (is_busy) return done("volume " + name + ": its cache is being changed already");
+  }
+  const Done ended = [this, &slot, done = std::move(done)](const auto& outcome) {
+    end_attaching(slot);
+    done(outcome);
+  };
+  const auto join = [this, &slot, to, name, ended](const std::shared_ptr<BackingArrival>& arrival,
+                                                   const std::string& why_not) {
+    if (arrival == nullptr) return ended("volume " + name + ": " + why_not);
+    if (!keep_on(slot, *to)) return ended("volume " + name + ": the cache device has been removed");
+    find_journal(slot, *arrival, [to, name, arrival, ended](const auto& journal) {
+      if (!journal) return ended("volume " + name + ": " + journal.error());
+      to->join(name, arrival, ended);
+    });
   };
   if (CacheKeeper* const from = slot.cache) return from->release(name, join);
-  if (slot.cached == nullptr) return done("volume " + name + ": " + why_no_cache(slot));
-  slot.pool->find_arrival(name, [&slot, join](Result<BackingArrival, std::string> arrival) {
+  slot.pool->find_arrival(name, [join](Result<BackingArrival, std::string> arrival) {
     if (!arrival) return join(nullptr, arrival.error());
-    // The pool answers one by one.
-    if (slot.cache != nullptr) return join(nullptr, "its cache is being changed already");
     join(std::make_shared<BackingArrival>(std::move(arrival.value())), {});
   });
+}
+
+// As it is specified now: whoever had the volume before may have had it otherwise.
+void LocalEngine::find_journal(Slot& slot, BackingArrival& arrival, const Done& done) {
+  std::optional<VolumeCacheSpec> spec;
+  {
+    const std::lock_guard lock(lists_mutex_);
+    spec = slot.spec.cache;
+  }
+  const bool wants_journal = spec && spec->ordered == WriteBackOrder::journal;
+  if (!wants_journal) arrival.journal.reset();
+  if (wants_journal == (arrival.journal != nullptr)) return done(boost::outcome_v2::success());
+  slot.pool->set_cache(slot.backed->identity().name, *spec, true, [&arrival, done](auto found) {
+    if (!found) return done(found.error());
+    arrival.journal = std::move(*found.value());
+    done(boost::outcome_v2::success());
+  });
+}
+
+void LocalEngine::end_attaching(Slot& slot) {
+  const std::lock_guard lock(lists_mutex_);
+  slot.is_attaching = false;
 }
 
 std::string LocalEngine::why_no_cache(const Slot& slot) {
@@ -321,12 +406,11 @@ void LocalEngine::retire_cache(const std::string& device, Done done) {
 }
 
 void LocalEngine::abandon_cache(const std::string& name, const Uuid& cache, GivenUp done) {
-  const auto found = slots_by_name_.find(name);
-  if (found == slots_by_name_.end()) return done("there is no volume " + name);
-  const Slot& slot = *found->second;
-  if (slot.cache != nullptr) return slot.cache.load()->abandon(name, cache, done);
-  if (slot.pool != nullptr) return slot.pool->abandon_cache(name, cache, std::move(done));
-  done("volume " + name + ": " + slot.backed->condition().reason);
+  const Slot* const slot = slot_called(name);
+  if (slot == nullptr) return done("there is no volume " + name);
+  if (CacheKeeper* const keeper = slot->cache) return keeper->abandon(name, cache, done);
+  if (slot->pool != nullptr) return slot->pool->abandon_cache(name, cache, std::move(done));
+  done("volume " + name + ": " + slot->backed->condition().reason);
 }
 
 bool LocalEngine::stop(Duration patience) {
@@ -335,8 +419,12 @@ bool LocalEngine::stop(Duration patience) {
   workers_.give_up();
   disks_.stop();
   // Before the pools, which write down what is clean.
-  for (const auto& cache : caches_) all_ended = cache->stop(deadline) && all_ended;
-  for (const auto& pool : pools_) all_ended = pool->stop(deadline) && all_ended;
+  for (const auto* caches : {&caches_, &former_caches_}) {
+    for (const auto& cache : *caches) all_ended = cache->stop(deadline) && all_ended;
+  }
+  for (const auto* pools : {&pools_, &former_pools_}) {
+    for (const auto& pool : *pools) all_ended = pool->stop(deadline) && all_ended;
+  }
   return all_ended;
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,9 @@
 
 namespace engine {
 
-// Which volumes and pools there are never changes; what happens to them is their PoolKeepers'.
+// Which volumes, pools and devices there are, and were: whatever has been one stays until the end,
+// without what it held, so that nobody need know that it has gone. What happens to them is their
+// keepers'.
 class LocalEngine final : public Engine {
  public:
   LocalEngine(std::vector<PoolSpec> pools, std::vector<VolumeSpec> volumes, EngineOptions options);
@@ -49,6 +52,23 @@ class LocalEngine final : public Engine {
   void retire_cache(const std::string& device, Done done) override;
   void abandon_cache(const std::string& name, const Uuid& cache, GivenUp done) override;
   void give_up_lost(const std::string& name, Done done) override;
+  [[nodiscard]] Result<void, std::string> add_pool(const PoolSpec& spec) override;
+  [[nodiscard]] Result<void, std::string> add_cache(const CacheSpec& spec) override;
+  [[nodiscard]] Result<Volume*, std::string> add_volume(const VolumeSpec& spec) override;
+  void remove_volume(const std::string& name, Done done) override;
+  void remove_pool(const std::string& name, Done done) override;
+  void remove_cache(const std::string& name, Done done) override;
+  void set_volume_size(const std::string& name, ByteCount size, Done done) override;
+  void set_volume_cache(const std::string& name, const VolumeCacheSpec& spec, Done done) override;
+  void set_pool_space(const std::string& name, const PoolSpec& spec, Done done) override;
+  [[nodiscard]] std::string why_not_remove_pool(
+      const std::string& name, const std::vector<std::string>& leaving) const override;
+  [[nodiscard]] std::string why_not_remove_cache(
+      const std::string& name, const std::vector<std::string>& leaving) const override;
+  [[nodiscard]] std::string why_not_set_volume_cache(const std::string& name,
+                                                     const VolumeCacheSpec& spec) const override;
+  [[nodiscard]] std::string why_not_set_pool_space(const std::string& name,
+                                                   const PoolSpec& spec) const override;
   [[nodiscard]] bool stop(Duration patience) override;
 
  private:
@@ -62,34 +82,55 @@ class LocalEngine final : public Engine {
     }
     std::atomic<BackingUser*> to{nullptr};
   };
-  // Of a volume that has never had a cache.
+  // Of a volume that has never had a cache, or whose device has been removed.
   struct Alone final : BackingUser {
     void backing_came(BackingArrival /*arrival*/) override { CHECK(false && "it has no cache"); }
     void backing_changed() noexcept override { face->backing_changed(); }
     CachedVolume* face = nullptr;
   };
   struct Slot {
+    VolumeSpec spec;  // as it is now; of lists_mutex_
     std::unique_ptr<BackedVolume> backed;
-    std::unique_ptr<CachedVolume> cached;  // null: it cannot have a cache
-    PoolKeeper* pool = nullptr;            // null: its pool is not configured
+    std::unique_ptr<CachedVolume> face;
+    PoolKeeper* pool = nullptr;  // null: its pool is not configured
     // Whose the cache is, or was last; null: it has never had one. Changed by attach_cache().
     std::atomic<CacheKeeper*> cache{nullptr};
     Relay relay;
     Alone alone;
-    std::map<const CacheKeeper*, BackingUser*> users;  // the volume on each device
-
-    [[nodiscard]] Volume& face() const {
-      return cached != nullptr ? static_cast<Volume&>(*cached) : *backed;
-    }
+    // Of lists_mutex_: the volume on each device, and what goes on with it.
+    std::map<const CacheKeeper*, BackingUser*> users;
+    bool is_attaching = false;
+    bool is_leaving = false;
   };
   [[nodiscard]] std::vector<DiskKeeper::PoolDisks> disks() const;
-  void add(const VolumeSpec& spec);
-  void add_cached(const VolumeSpec& spec, Slot& slot);
+  // Any thread: what there is now.
+  [[nodiscard]] std::vector<PoolKeeper*> pool_keepers() const;
+  [[nodiscard]] std::vector<CacheKeeper*> cache_keepers() const;
+  [[nodiscard]] Slot* slot_called(const std::string& name) const;
+  [[nodiscard]] PoolKeeper* pool_called(const std::string& name) const;
+  // With lists_mutex_ held, or before anybody else is there.
+  Slot& add(const VolumeSpec& spec);
+  void add_to(CacheKeeper& keeper, Slot& slot, bool is_here);
+  // The name, or that no more can be added; empty: neither. With lists_mutex_ held.
+  [[nodiscard]] std::string why_not_added(const std::string& what, bool is_taken) const;
+  // Removed ones of that name have ended, and what they needed goes, too. False: not yet.
+  template <class Keeper>
+  [[nodiscard]] bool have_let_go(const std::vector<std::unique_ptr<Keeper>>& former,
+                                 const std::string& name) const;
+  // No cache uses the volume any more.
+  void leave_pool(Slot& slot, const Done& done);
+  void has_left(Slot& slot);
+  void has_left(CacheKeeper& keeper);
   [[nodiscard]] std::string why_not_retained(const std::string& name, const Uuid& uuid,
                                              const char* wanted) const;
   // Empty: a volume of the pool may be called so.
   [[nodiscard]] std::string why_not_named(const std::string& name, const PoolKeeper& pool) const;
-  void keep_on(Slot& slot, CacheKeeper& keeper);
+  // False: the device is not there any more.
+  [[nodiscard]] bool keep_on(Slot& slot, CacheKeeper& keeper);
+  void end_attaching(Slot& slot);
+  // `arrival` stays until `done`.
+  void find_journal(Slot& slot, BackingArrival& arrival, const Done& done);
+  [[nodiscard]] static Done follow_growth(Slot& slot, Done done);
   [[nodiscard]] static std::string why_no_cache(const Slot& slot);
   [[nodiscard]] CacheKeeper* keeper_called(const std::string& device) const;
   // Who keeps the volume's cache; null, and `done` has been told, if nobody does.
@@ -97,10 +138,18 @@ class LocalEngine final : public Engine {
 
   // In this order: the keepers end before what they use, and write-back before the backings.
   KnownVolumes known_;
+  MemoryBudget* const memory_;
+  std::atomic<VolumeObserver*> observer_{nullptr};
+  // Guards the lists of what there is; never held while a keeper is asked for anything.
+  mutable std::mutex lists_mutex_;
+  std::size_t added_ = 0;
+  std::vector<std::unique_ptr<Slot>> former_slots_;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::map<std::string, Slot*> slots_by_name_;
+  std::vector<std::unique_ptr<PoolKeeper>> former_pools_;  // these two: removed, or about to be
   std::vector<std::unique_ptr<PoolKeeper>> pools_;
   RecoveryWorkers workers_;
+  std::vector<std::unique_ptr<CacheKeeper>> former_caches_;
   std::vector<std::unique_ptr<CacheKeeper>> caches_;
   const SystemClock clock_;
   DiskKeeper disks_;

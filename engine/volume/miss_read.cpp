@@ -93,7 +93,11 @@ void MissRead::hand_out(IoStatus status) {
                                         other.range().count.value * format::place_bytes));
     part = next;
   }
-  const bool filling = status == IoStatus::ok && (fills_ || bad_) && fill();
+  const bool wants = status == IoStatus::ok && (fills_ || bad_);
+  const bool filling = wants && fill();
+  if (wants && !filling && !bad_) {
+    front_->traffic().count(lane().number(), CacheTraffic::Event::no_room);
+  }
   CachedRead& reader = *reader_;
   if (!filling) end();
   reader.part_done(status);
@@ -138,6 +142,7 @@ void MissRead::end() {
 void MissRead::filled() {
   const bool is_in = outcome() == CommitOutcome::committed && !any_dropped();
   if (bad_ && is_in) front_->count_healed_read();
+  if (!bad_ && is_in) front_->traffic().count(lane().number(), CacheTraffic::Event::fill);
   end();
 }
 

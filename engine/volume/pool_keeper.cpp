@@ -17,12 +17,7 @@ namespace {
 
 // A disk that takes longer for one request is named in the status.
 constexpr Duration slow_answer = std::chrono::seconds(1);
-// What a process that was just killed had under way on a disk that works ends within this.
-constexpr Duration last_requests_patience = std::chrono::milliseconds(500);
-constexpr auto last_requests_poll = std::chrono::milliseconds(5);
 constexpr const char* memory_note = "in memory: contents are gone when the daemon stops";
-
-BlockCount blocks_of(ByteCount size, BlockSize block) { return {size.value / block.bytes}; }
 
 std::chrono::steady_clock::time_point time_point(Instant at) {
   return std::chrono::steady_clock::time_point(
@@ -72,20 +67,6 @@ PoolKeeper::~PoolKeeper() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
-}
-
-void PoolKeeper::add(const VolumeSpec& spec, BackedVolume& volume, BackingUser* user) {
-  slots_.push_back(std::make_unique<Slot>(Slot{.spec = spec,
-                                               .volume = volume,
-                                               .user = user,
-                                               .is_cached = spec.cache.has_value(),
-                                               .opened = nullptr}));
-  if (is_on_disk()) {
-    const auto known = known_.find(spec.name);
-    learn_identity(*slots_.back(), known ? &*known : nullptr);
-  }
-  volume.observe(this);
-  volume.keep_with(*this);
 }
 
 void PoolKeeper::start() {
@@ -160,16 +141,16 @@ std::vector<PoolDisk> PoolKeeper::disks() const {
 }
 
 std::uint64_t PoolKeeper::backing_errors_of(const std::string& volume) const {
-  const Slot& slot = slot_of(volume);
   const std::lock_guard lock(mutex_);
-  return slot.lossy == nullptr ? 0 : slot.lossy->errors();
+  const Slot* const slot = slot_of(volume);
+  return slot == nullptr || slot->lossy == nullptr ? 0 : slot->lossy->errors();
 }
 
 LossStatus PoolKeeper::losses_of(const std::string& volume) const {
-  const Slot& slot = slot_of(volume);
   const std::lock_guard lock(mutex_);
-  const LossyBacking* const lossy = slot.lossy;
-  if (lossy == nullptr) return {};
+  const Slot* const slot = slot_of(volume);
+  if (slot == nullptr || slot->lossy == nullptr) return {};
+  const LossyBacking* const lossy = slot->lossy;
   return {.ranges = lossy->lost(), .reads = lossy->lost_reads()};
 }
 
@@ -198,19 +179,17 @@ bool PoolKeeper::stop(Instant deadline) {
 }
 
 void PoolKeeper::volume_changed(Volume& volume) noexcept {
-  if (volume.state() == VolumeState::failed) {
-    {
-      const std::lock_guard lock(mutex_);
-      pace_.failed(clock_.now());
-    }
-    wake_.notify_all();
+  const bool has_failed = volume.state() == VolumeState::failed;
+  BackingUser* user = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    if (has_failed) pace_.failed(clock_.now());
+    const auto slot = std::find_if(slots_.begin(), slots_.end(),
+                                   [&](const auto& one) { return &one->volume == &volume; });
+    if (slot != slots_.end()) user = &(*slot)->user;
   }
-  const auto slot = std::find_if(slots_.begin(), slots_.end(),
-                                 [&](const auto& one) { return &one->volume == &volume; });
-  if (slot != slots_.end() && (*slot)->user != nullptr) return (*slot)->user->backing_changed();
-  if (VolumeObserver* observer = observer_.load(std::memory_order_acquire)) {
-    observer->volume_changed(volume);
-  }
+  if (has_failed) wake_.notify_all();
+  if (user != nullptr) user->backing_changed();
 }
 
 void PoolKeeper::begin(const char* what) {
@@ -221,7 +200,9 @@ void PoolKeeper::begin(const char* what) {
 
 Instant PoolKeeper::next_wake() const {
   const Instant latest = clock_.now() + measure_period;
-  return std::min({latest, pace_.next(), status_.open && is_on_disk() ? next_measure_ : latest});
+  const Instant removal = removals_.empty() ? latest : clock_.now() + removal_period;
+  return std::min(
+      {latest, removal, pace_.next(), status_.open && is_on_disk() ? next_measure_ : latest});
 }
 
 template <class Work>
@@ -250,6 +231,17 @@ void PoolKeeper::run() {
     } else if (!reservations_.empty()) {
       const ReservationRequest request = taken_from(reservations_);
       without_lock(lock, "writing down reservations", [&] { request.done(keep_now(request)); });
+    } else if (!arriving_.empty()) {
+      auto arriving = std::exchange(arriving_, {});
+      without_lock(lock, "adding volumes", [&] { list_arriving(std::move(arriving)); });
+    } else if (!changes_.empty()) {
+      const SpecChange change = taken_from(changes_);
+      without_lock(lock, "changing what is configured", change.work);
+    } else if (const auto removal = take_quiet()) {
+      without_lock(lock, "letting go of a volume", [&] {
+        remove_now(removal->volume);
+        answer_measured(*removal, Result<void, std::string>(boost::outcome_v2::success()));
+      });
     } else if (!abandons_.empty()) {
       const AbandonRequest request = taken_from(abandons_);
       without_lock(lock, "giving a cache up", [&] { request.done(abandon_now(request)); });
@@ -293,6 +285,7 @@ void PoolKeeper::run() {
   doing_ = nullptr;
   lock.unlock();
   refuse_requests();
+  end();
   lock.lock();
   ended_ = true;
   idle_.notify_all();
@@ -417,184 +410,6 @@ const VolumeRecord* PoolKeeper::record_of(const std::string& volume) const {
     return record.ready && record.name == volume;
   });
   return found == records.end() ? nullptr : &*found;
-}
-
-// An online grow may be ahead of the specification; of one before the start the pool knows.
-VolumeWish PoolKeeper::wish_for(const Slot& slot) const {
-  ByteCount size = slot.spec.size;
-  if (slot.volume.state() != VolumeState::late) {
-    size = std::max(size, slot.volume.size() * slot.spec.block_size);
-  }
-  const Uuid& uuid = slot.volume.identity().uuid;
-  return {.name = slot.spec.name,
-          .size = size,
-          .block_size = slot.spec.block_size,
-          .uuid = uuid.is_nil() ? std::nullopt : std::optional(uuid),
-          .is_cached = slot.is_cached,
-          .provisioning = spec_.provisioning};
-}
-
-void PoolKeeper::bring_up(const std::vector<Slot*>& down) {
-  if (!is_on_disk()) {
-    for (Slot* slot : down) bring_up_memory(*slot);
-    return;
-  }
-  begin("opening images");
-  lock_deadline_ = clock_.now() + last_requests_patience;
-  // First those that nothing must be zeroed for: that can take hours.
-  may_zero_ = false;
-  std::vector<Slot*> unzeroed = ensure(down);
-  may_zero_ = true;
-  if (!unzeroed.empty()) {
-    begin("zeroing");
-    unzeroed = ensure(unzeroed);
-  }
-  if (unzeroed.empty()) return;
-  // Somebody has asked for something else; then it goes on.
-  const std::lock_guard lock(mutex_);
-  trying_now_ = true;
-}
-
-std::vector<PoolKeeper::Slot*> PoolKeeper::ensure(const std::vector<Slot*>& down) {
-  std::vector<VolumeWish> wishes;
-  for (const Slot* slot : down) wishes.push_back(wish_for(*slot));
-  const auto answers = pool_->ensure(wishes);
-  std::vector<Slot*> unzeroed;
-  for (std::size_t at = 0; at < down.size(); ++at) {
-    Slot& slot = *down[at];
-    if (answers[at]) {
-      bring_up_opened(slot, answers[at].value());
-      continue;
-    }
-    PoolError error = answers[at].error();
-    if (error.kind == PoolError::Kind::zeroing) unzeroed.push_back(&slot);
-    if (error.kind == PoolError::Kind::other_volume && !known_.path().empty()) {
-      error.text += " (A new, empty one is made only if " + known_.path() + " is removed.)";
-    }
-    learn_identity(slot, record_of(slot.spec.name));
-    stay_down(slot, error);
-  }
-  return unzeroed;
-}
-
-void PoolKeeper::bring_up_memory(Slot& slot) {
-  auto device = MemoryDevice::create(slot.spec.size);
-  if (!device) return stay_down(slot, device.error());
-  slot.memory = device.value().get();
-  // Its contents are new at each start, so it is another volume each time.
-  slot.volume.learn_reservations({});
-  slot.volume.go_online(std::move(device.value()), Uuid::random(),
-                        blocks_of(slot.spec.size, slot.spec.block_size),
-                        promise_of(slot, slot.spec.size));
-}
-
-Result<std::unique_ptr<OpenedVolume>, PoolError> PoolKeeper::open_volume(const Slot& slot,
-                                                                         const VolumeRecord& record,
-                                                                         IoSource source) {
-  while (true) {
-    auto opened = pool_->open_volume(record, source, slot.space.get());
-    const bool is_held = !opened && opened.error().kind == PoolError::Kind::in_use;
-    if (!is_held || clock_.now() >= lock_deadline_) return opened;
-    std::this_thread::sleep_for(last_requests_poll);
-  }
-}
-
-void PoolKeeper::bring_up_opened(Slot& slot, const VolumeRecord& record) {
-  const BlockCount blocks = blocks_of(record.size, record.block_size);
-  if (slot.opened != nullptr) {
-    auto reopened = slot.opened->reopen(*pool_, record);
-    if (!reopened) return stay_down(slot, reopened.error());
-    slot.volume.recover(blocks, promise_of(slot, record.size));
-  } else {
-    // Nobody here could keep hosts from writing it.
-    if (record.write_protected) {
-      learn_identity(slot, &record);
-      return stay_down(slot, {PoolError::Kind::unsupported,
-                              "volume " + slot.spec.name +
-                                  " is write-protected in its pool's table, which this version "
-                                  "does not serve."});
-    }
-    const IoSource source = IoSource::new_file(backing_number_);
-    if (slot.space == nullptr && pool_->needs_space(record)) make_space(slot, record);
-    auto opened = open_volume(slot, record, source);
-    if (!opened) {
-      if (opened.error().kind == PoolError::Kind::in_use) learn_identity(slot, &record);
-      return stay_down(slot, opened.error());
-    }
-    std::unique_ptr<FileMarker> marker;
-    std::unique_ptr<FileJournal> journal;
-    if (slot.is_cached) {
-      auto found = pool_->open_marker(record, source);
-      if (!found) return stay_down(slot, found.error());
-      marker = std::move(found.value());
-    }
-    if (slot.is_cached && slot.spec.cache->ordered == WriteBackOrder::journal) {
-      auto found = pool_->open_journal(record, source);
-      if (!found) return stay_down(slot, found.error());
-      journal = std::move(found.value());
-    }
-    slot.opened = std::move(opened.value());
-    const VolumePromise promise = promise_of(slot, record.size);
-    auto lossy = std::make_unique<LossyBacking>(slot.opened->take_backing(), slot.spec.name,
-                                                record.lost, *this);
-    {
-      const std::lock_guard lock(mutex_);
-      slot.lossy = lossy.get();
-    }
-    // Who serves it from the next line on knows who may use it.
-    if (GUARD("reservations before their volume")) {
-      slot.volume.learn_reservations(record.reservations);
-    }
-    slot.volume.go_online(std::move(lossy), record.uuid, blocks, promise);
-    if (slot.is_cached) {
-      slot.user->backing_came({.binding = record.cache,
-                               .marker = std::move(marker),
-                               .journal = std::move(journal),
-                               .promise = promise});
-    }
-  }
-  known_.remember(record);
-}
-
-VolumePromise PoolKeeper::promise_of(const Slot& slot, ByteCount size) {
-  BackingPromise beneath{.note = memory_note,
-                         .survives_power_loss = false,
-                         .atomic_write_bytes = MemoryDevice::atomic_write_bytes};
-  if (slot.opened != nullptr) beneath = slot.opened->promise();
-  std::string note = std::move(beneath.note);
-  if (slot.opened != nullptr && !note.empty()) {
-    const std::lock_guard lock(mutex_);
-    status_.note = note;  // all volumes of a pool are on the same kind of disks
-  }
-  if (slot.spec.size < size) {
-    if (!note.empty()) note += "; ";
-    note += larger_than_configured(size, slot.spec.size);
-  }
-  return {.durable = beneath.survives_power_loss,
-          .note = std::move(note),
-          .atomic_write_bytes = beneath.atomic_write_bytes};
-}
-
-void PoolKeeper::stay_down(Slot& slot, const PoolError& error) {
-  const Finding::About found = about(error.kind);
-  if (found != Finding::About::volume && slot.volume.state() == VolumeState::late) {
-    slot.volume.refuse(error.text, found);
-  } else if (slot.volume.state() == VolumeState::late) {
-    slot.volume.stay_late(error.text, found, error.kind == PoolError::Kind::cache_missing);
-  } else {
-    slot.volume.stay_failed(error.text);
-  }
-}
-
-void PoolKeeper::stay_down(Slot& slot, const std::string& reason) {
-  stay_down(slot, PoolError{PoolError::Kind::io, reason});
-}
-
-// Gives a late volume the identity and size of `record`, unless it has one.
-void PoolKeeper::learn_identity(Slot& slot, const VolumeRecord* record) {
-  if (slot.volume.state() != VolumeState::late || !slot.volume.identity().uuid.is_nil()) return;
-  if (record == nullptr || record->block_size != slot.spec.block_size) return;
-  slot.volume.learn(record->uuid, blocks_of(record->size, record->block_size));
 }
 
 }  // namespace engine

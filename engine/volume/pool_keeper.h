@@ -46,17 +46,16 @@ class PoolKeeper final : private VolumeObserver,
   // Waits for the disk if it must; see stop().
   ~PoolKeeper();
 
-  // Before start(). The volume is late, and outlives the keeper, as does whoever stands between it
-  // and the hosts: the observer is not told of such a volume. Who has no cache in the specification
-  // hears of no arrival.
-  void add(const VolumeSpec& spec, BackedVolume& volume, BackingUser* user = nullptr);
+  // Before start(), or any thread later. The volume is late, and outlives the keeper, as does
+  // whoever stands between it and the hosts. Who has no cache in the specification hears of no
+  // arrival.
+  void add(const VolumeSpec& spec, BackedVolume& volume, BackingUser& user);
   // Makes the first attempt, on the keeper's thread.
   void start();
 
   // Any thread, from here on.
   [[nodiscard]] const std::string& name() const { return spec_.name; }
   [[nodiscard]] bool takes_caches() const { return is_on_disk(); }
-  void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
   [[nodiscard]] PoolStatus status() const;
   // Why it is not open, or else which of its volumes are not as specified.
   [[nodiscard]] std::vector<Finding> findings() const;
@@ -95,6 +94,24 @@ class PoolKeeper final : private VolumeObserver,
   void abandon(const std::string& volume, const GivenUpCache& cache, AbandonDone done) override;
   // Of a volume that nobody caches, and that misses `cache`: see Engine::abandon_cache.
   void abandon_cache(const std::string& volume, const Uuid& cache, Engine::GivenUp done);
+  // Of a volume in which no request begins any more, and which no cache uses: as soon as `is_quiet`
+  // (none is under way) its data is let go of, and the pool retains it. On the keeper's thread.
+  void remove(const std::string& volume, std::function<bool()> is_quiet, Engine::Done done);
+  // No volume is left: lets go of the pool, and ends the thread. `done` runs there.
+  void remove_pool(Engine::Done done);
+  // After remove_pool(). False: the thread has not ended yet.
+  [[nodiscard]] bool let_go();
+  // As Engine::set_volume_size().
+  void set_size(const std::string& volume, ByteCount size, GrowDone done);
+  // What its specification says of the cache, when the volume comes the next time. If it is there,
+  // and its write-back is to have a journal: that.
+  using FoundJournal = Result<std::shared_ptr<std::unique_ptr<BackingJournal>>, std::string>;
+  using JournalDone = std::function<void(FoundJournal)>;
+  void set_cache(const std::string& volume, const VolumeCacheSpec& spec, bool wants_journal,
+                 JournalDone done);
+  // As Engine::set_pool_space(), and what of it can be told without the disk.
+  void set_space(const PoolSpec& spec, Engine::Done done);
+  [[nodiscard]] std::string why_not_set_space(const PoolSpec& spec) const;
   // Ends the thread. False: it still waits for the disk at `deadline`.
   [[nodiscard]] bool stop(Instant deadline);
 
@@ -102,18 +119,32 @@ class PoolKeeper final : private VolumeObserver,
   struct Slot {
     VolumeSpec spec;
     BackedVolume& volume;
-    BackingUser* user = nullptr;
+    BackingUser& user;
     bool is_cached = false;  // its record is its user's, not this pool's; the keeper's thread
     // Which kind of backing it has, once online; the volume owns that.
     std::unique_ptr<VolumeSpace> space{};  // null: it has all its space
-    std::unique_ptr<OpenedVolume> opened;
+    std::unique_ptr<OpenedVolume> opened{};
     MemoryDevice* memory = nullptr;
     LossyBacking* lossy = nullptr;  // around what has been opened; of mutex_
   };
   struct GrowRequest {
     std::string volume;
     ByteCount size;
+    bool is_specified = false;  // from now on
     GrowDone done;
+  };
+
+  // Of the specification. `done`: the answer when the keeper has ended; may be empty.
+  struct SpecChange {
+    std::function<void()> work;
+    Engine::Done done;
+  };
+
+  // See remove().
+  struct Removal {
+    std::string volume;
+    std::function<bool()> is_quiet;
+    Engine::Done done;
   };
 
   struct DestroyRequest {
@@ -188,7 +219,8 @@ class PoolKeeper final : private VolumeObserver,
   [[nodiscard]] bool is_asked() const {     // the same: somebody waits for an answer
     return !grows_.empty() || !destroys_.empty() || !binds_.empty() || !losses_.empty() ||
            !reservations_.empty() || !renames_.empty() || !adoptions_.empty() || !spaces_.empty() ||
-           !abandons_.empty() || !arrivals_.empty() || !newcomers_.empty();
+           !abandons_.empty() || !arrivals_.empty() || !newcomers_.empty() || !changes_.empty() ||
+           !removals_.empty() || !arriving_.empty();
   }
   void begin(const char* what);  // what the disk is asked for from now on
 
@@ -250,19 +282,29 @@ class PoolKeeper final : private VolumeObserver,
   static void learn_identity(Slot& slot, const VolumeRecord* record);
   [[nodiscard]] VolumeWish wish_for(const Slot& slot) const;
   [[nodiscard]] bool is_configured(const std::string& volume) const;
-  [[nodiscard]] Slot& slot_of(const std::string& volume) const;
+  // The keeper's thread, or under mutex_. Null: there is no such volume.
+  [[nodiscard]] Slot* slot_of(const std::string& volume) const;
+  void list(std::unique_ptr<Slot> slot);
+  void list_arriving(std::vector<std::unique_ptr<Slot>> arriving);
+  [[nodiscard]] std::optional<Removal> take_quiet();  // under mutex_
+  void remove_now(const std::string& volume);
+  void end();
+  [[nodiscard]] Result<void, std::string> set_space_now(const PoolSpec& spec);
+  void keep_reserve();
+  [[nodiscard]] FoundJournal journal_now(const std::string& volume, const VolumeCacheSpec& spec,
+                                         bool wants_journal);
   [[nodiscard]] const VolumeRecord* record_of(const std::string& volume) const;
   [[nodiscard]] bool is_on_disk() const { return spec_.kind != PoolSpec::Kind::memory; }
 
   static constexpr Duration measure_period = std::chrono::seconds(5);
+  static constexpr Duration removal_period = std::chrono::milliseconds(5);
   static constexpr const char* stopping_answer = "the daemon is stopping";
 
-  const PoolSpec spec_;
+  PoolSpec spec_;                       // name, kind and place never change; the rest under mutex_
   const std::uint32_t backing_number_;  // IoSource::backing: what hangs together
   const SystemClock clock_;
   KnownVolumes& known_;
-  std::vector<std::unique_ptr<Slot>> slots_;  // the list: set before start()
-  std::atomic<VolumeObserver*> observer_{nullptr};
+  std::vector<std::unique_ptr<Slot>> slots_;  // changed under mutex_, and their specifications
 
   // The keeper's thread alone. `pool_` stays once it is there: its lock is held as long as a
   // volume may have I/O under way. `former_` are those whose lock the newly opened one does not
@@ -295,6 +337,10 @@ class PoolKeeper final : private VolumeObserver,
   std::deque<AbandonRequest> abandons_;
   std::deque<ArrivalRequest> arrivals_;
   std::deque<MemberRequest> newcomers_;
+  std::vector<std::unique_ptr<Slot>> arriving_;  // added since the start, and not listed yet
+  std::deque<SpecChange> changes_;
+  std::vector<Removal> removals_;
+  Engine::Done removed_;  // while the pool is to be removed
   RetryPace pace_;
   Instant next_measure_{};
   bool trying_now_ = true;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/pool/device_pool.h"
+#include "engine/pool/file_pool.h"
 #include "engine/pool/member_probe.h"
 #include "engine/volume/pool_keeper.h"
 
@@ -61,11 +62,11 @@ Result<std::unique_ptr<Pool>, PoolError> PoolKeeper::open_disks() {
   if (auto other = disks->differs_from(spec_.layout, spec_.chunk)) return std::move(*other);
   // Others of the pool, and whoever wants the daemon to end, do not wait for hours.
   disks->watch_zeroing([this](const ZeroingProgress& progress) {
-    Slot& slot = slot_of(progress.volume);
-    if (slot.volume.state() == VolumeState::late) {
-      slot.volume.stay_late("its space is being zeroed (" + rough_size_text(progress.done) +
-                                " of " + rough_size_text(progress.all) + ")",
-                            Finding::About::volume);
+    Slot* const slot = slot_of(progress.volume);
+    if (slot != nullptr && slot->volume.state() == VolumeState::late) {
+      slot->volume.stay_late("its space is being zeroed (" + rough_size_text(progress.done) +
+                                 " of " + rough_size_text(progress.all) + ")",
+                             Finding::About::volume);
     }
     const std::lock_guard lock(mutex_);
     return may_zero_ && !stopping_ && !is_asked();
@@ -111,6 +112,66 @@ Result<GrownPool, std::string> PoolKeeper::add_member_now(const MemberRequest& r
   grown.members = member_paths();
   if (const auto space = disks->space()) grown.free = space.value().free;
   return grown;
+}
+
+// ---- as the specification says now
+
+// What of it may change, the rest being the pool itself.
+std::string PoolKeeper::why_not_set_space(const PoolSpec& spec) const {
+  const std::string name = "pool " + spec_.name;
+  const std::lock_guard lock(mutex_);
+  const bool is_same = spec.kind == spec_.kind && spec.directory == spec_.directory &&
+                       spec.uuid == spec_.uuid && spec.layout == spec_.layout &&
+                       spec.chunk == spec_.chunk;
+  if (!is_same) {
+    return name +
+           ": its kind, place, UUID, layout and chunk size cannot be changed; remove it, "
+           "and add it as another pool";
+  }
+  for (const std::string& path : spec_.members) {
+    if (std::ranges::count(spec.members, path) != 0) continue;
+    return name + ": its member " + path + " cannot be taken out";
+  }
+  const bool has_more = spec.members.size() > spec_.members.size();
+  if (has_more && status_.open && spec_.layout && *spec_.layout != format::MemberLayout::linear) {
+    return name + ": only a linear pool takes one more member";
+  }
+  return {};
+}
+
+// A pool that is not open may be so because of what is missing in the list: it is tried with it.
+Result<void, std::string> PoolKeeper::set_space_now(const PoolSpec& spec) {
+  const bool is_open = status().open && pool_ != nullptr;
+  for (const std::string& path : spec.members) {
+    if (std::ranges::count(spec_.members, path) != 0) continue;
+    if (is_open) {
+      const auto taken = add_member_now({.disk = path, .permitted = {}, .done = {}});
+      if (!taken) return taken.error();
+    }
+    std::erase(added_members_, path);
+    const std::lock_guard lock(mutex_);
+    spec_.members.push_back(path);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    spec_.members = spec.members;
+    spec_.provisioning = status_.provisioning = spec.provisioning;
+    spec_.reserve = status_.reserve = spec.reserve;
+    spec_.warn_at = status_.warn_at = spec.warn_at;
+    if (!spec.warn_at) status_.filling = false;
+  }
+  keep_reserve();
+  if (is_open) {
+    publish_advice();
+  } else {
+    try_now();
+  }
+  return boost::outcome_v2::success();
+}
+
+void PoolKeeper::keep_reserve() {
+  auto* const files = dynamic_cast<FilePool*>(pool_.get());
+  if (files != nullptr) files->keep_free(spec_.reserve, [this] { return hold_budget(); });
 }
 
 }  // namespace engine

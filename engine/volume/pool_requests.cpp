@@ -35,6 +35,8 @@ void PoolKeeper::refuse_requests() {
   std::deque<AbandonRequest> abandons;
   std::deque<ArrivalRequest> arrivals;
   std::deque<MemberRequest> newcomers;
+  std::deque<SpecChange> changes;
+  std::vector<Removal> removals;
   {
     const std::lock_guard lock(mutex_);
     spaces.swap(spaces_);
@@ -45,6 +47,8 @@ void PoolKeeper::refuse_requests() {
     abandons.swap(abandons_);
     arrivals.swap(arrivals_);
     newcomers.swap(newcomers_);
+    changes.swap(changes_);
+    removals.swap(removals_);
   }
   for (const SpaceRequest& request : spaces) request.done(stopping_answer);
   for (const GrowRequest& request : grows) request.done(std::string(stopping_answer));
@@ -54,13 +58,14 @@ void PoolKeeper::refuse_requests() {
   for (const AbandonRequest& request : abandons) request.done(std::string(stopping_answer));
   for (const ArrivalRequest& request : arrivals) request.done(std::string(stopping_answer));
   for (const MemberRequest& request : newcomers) request.done(std::string(stopping_answer));
+  for (const SpecChange& change : changes) change.done(std::string(stopping_answer));
+  for (const Removal& removal : removals) removal.done(std::string(stopping_answer));
 }
 
-PoolKeeper::Slot& PoolKeeper::slot_of(const std::string& volume) const {
+PoolKeeper::Slot* PoolKeeper::slot_of(const std::string& volume) const {
   const auto slot = std::ranges::find_if(
       slots_, [&volume](const auto& each) { return each->spec.name == volume; });
-  CHECK(slot != slots_.end());
-  return **slot;
+  return slot == slots_.end() ? nullptr : slot->get();
 }
 
 // ---- space for what is written
@@ -96,11 +101,28 @@ void PoolKeeper::grow(const std::string& volume, ByteCount size, GrowDone done) 
   ask(grows_, {.volume = volume, .size = size, .done = std::move(done)});
 }
 
+void PoolKeeper::set_size(const std::string& volume, ByteCount size, GrowDone done) {
+  ask(grows_, {.volume = volume, .size = size, .is_specified = true, .done = std::move(done)});
+}
+
 Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {
   const std::string& name = request.volume;
   const ByteCount size = request.size;
-  Slot& slot = slot_of(name);
+  Slot* const found = slot_of(name);
+  if (found == nullptr) return is_not_there(name);
+  Slot& slot = *found;
   const VolumeCondition now = slot.volume.condition();
+  const auto specify = [&] {
+    const std::lock_guard lock(mutex_);
+    slot.spec.size = size;
+  };
+  if (request.is_specified && now.state == VolumeState::late) {
+    if (size.value % slot.spec.block_size.bytes == 0 && size >= slot.spec.size) {
+      specify();
+      try_now();
+      return success();
+    }
+  }
   if (now.state != VolumeState::online) {
     return "volume " + name + " is not online: " + now.reason;
   }
@@ -119,7 +141,8 @@ Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {
   } else {
     CHECK(slot.opened != nullptr);
     if (const PoolStatus pool = status(); !pool.open) return "volume " + name + ": " + pool.reason;
-    auto grown = pool_->grow(name, size, slot.spec.size);
+    const ByteCount known = request.is_specified ? ByteCount{} : slot.spec.size;
+    auto grown = pool_->grow(name, size, known);
     if (!grown) return "volume " + name + ": " + grown.error().text;
     if (auto opened = slot.opened->grow(*pool_, grown.value()); !opened) {
       return "volume " + name + ": " + opened.error().text;
@@ -127,6 +150,7 @@ Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {
     known_.remember(grown.value());
     (void)known_.save();
   }
+  if (request.is_specified) specify();
   slot.volume.grow({size.value / block.bytes}, promise_of(slot, size));
   return success();
 }
@@ -274,7 +298,11 @@ void PoolKeeper::abandon_cache(const std::string& volume, const Uuid& cache, Eng
 
 // A user's marker is another file afterwards, whatever has come of it.
 std::shared_ptr<BindingKeeper::Abandoned> PoolKeeper::abandon_now(const AbandonRequest& request) {
-  Slot& slot = slot_of(request.volume);
+  Slot* const found = slot_of(request.volume);
+  if (found == nullptr) {
+    return std::make_shared<Abandoned>(Abandoned{.binding = is_not_there(request.volume)});
+  }
+  Slot& slot = *found;
   std::string left;
   auto binding = abandon_cache_of(slot, request.cache, left);
   auto answer = std::make_shared<Abandoned>(
@@ -326,7 +354,9 @@ void PoolKeeper::find_arrival(const std::string& volume, ArrivalDone done) {
 
 // From here on the record is the cache's: a volume that has failed comes back whatever it says.
 Result<BackingArrival, std::string> PoolKeeper::arrival_now(const std::string& volume) {
-  Slot& slot = slot_of(volume);
+  Slot* const found = slot_of(volume);
+  if (found == nullptr) return is_not_there(volume);
+  Slot& slot = *found;
   const VolumeCondition now = slot.volume.condition();
   if (now.state != VolumeState::online) return "it is not online: " + now.reason;
   if (slot.opened == nullptr) return std::string("its pool is in memory, and takes no cache");
@@ -334,9 +364,85 @@ Result<BackingArrival, std::string> PoolKeeper::arrival_now(const std::string& v
   CHECK(record != nullptr);
   auto marker = pool_->open_marker(*record, IoSource::new_file(backing_number_));
   if (!marker) return marker.error().text;
+  std::unique_ptr<FileJournal> journal;
+  if (slot.spec.cache && slot.spec.cache->ordered == WriteBackOrder::journal) {
+    auto opened = pool_->open_journal(*record, IoSource::new_file(backing_number_));
+    if (!opened) return opened.error().text;
+    journal = std::move(opened.value());
+  }
   slot.is_cached = true;
-  return BackingArrival{
-      .binding = record->cache, .marker = std::move(marker.value()), .promise = now.promise};
+  return BackingArrival{.binding = record->cache,
+                        .marker = std::move(marker.value()),
+                        .journal = std::move(journal),
+                        .promise = now.promise};
+}
+
+// ---- what is specified of its cache
+
+void PoolKeeper::set_cache(const std::string& volume, const VolumeCacheSpec& spec,
+                           bool wants_journal, JournalDone done) {
+  ask(changes_, {.work = [this, volume, spec, wants_journal,
+                          done] { done(journal_now(volume, spec, wants_journal)); },
+                 .done = [done](const Result<void, std::string>& why) { done(why.error()); }});
+}
+
+PoolKeeper::FoundJournal PoolKeeper::journal_now(const std::string& volume,
+                                                 const VolumeCacheSpec& spec, bool wants_journal) {
+  Slot* const slot = slot_of(volume);
+  if (slot == nullptr) return is_not_there(volume);
+  const auto found = std::make_shared<std::unique_ptr<BackingJournal>>();
+  if (wants_journal && slot->is_cached && slot->opened != nullptr) {
+    const VolumeRecord* const record = record_of(volume);
+    CHECK(record != nullptr);
+    auto opened = pool_->open_journal(*record, IoSource::new_file(backing_number_));
+    if (!opened) return opened.error().text;
+    *found = std::move(opened.value());
+  }
+  const std::lock_guard lock(mutex_);
+  slot->spec.cache = spec;
+  return found;
+}
+
+// ---- what is specified of its space
+
+void PoolKeeper::set_space(const PoolSpec& spec, Engine::Done done) {
+  if (std::string why = why_not_set_space(spec); !why.empty()) return done(std::move(why));
+  ask(changes_, {.work =
+                     [this, spec, done] {
+                       const auto set = set_space_now(spec);
+                       measure();
+                       done(set);
+                     },
+                 .done = done});
+}
+
+// ---- the end of it
+
+void PoolKeeper::remove(const std::string& volume, std::function<bool()> is_quiet,
+                        Engine::Done done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!ended_) {
+      removals_.push_back(
+          {.volume = volume, .is_quiet = std::move(is_quiet), .done = std::move(done)});
+      wake_.notify_all();
+      return;
+    }
+  }
+  done(std::string(stopping_answer));
+}
+
+void PoolKeeper::remove_pool(Engine::Done done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!ended_ && !removed_) {
+      removed_ = std::move(done);
+      stopping_ = true;
+      wake_.notify_all();
+      return;
+    }
+  }
+  done(std::string(stopping_answer));
 }
 
 // ---- what is lost

@@ -77,9 +77,11 @@ enum class VolumeState : std::uint8_t {
 struct VolumePromise {
   bool durable = true;  // false: gone at a power loss (tmpfs) or when the daemon ends (memory)
   std::string note;     // what the operator should know; one sentence or two, mostly empty
-  // A write of so many bytes at a multiple of them lands whole or not at all, also when power
-  // fails; 0: nothing beyond one block is known to.
+  // A write of up to so many bytes lands whole or not at all, also when power fails, as long as it
+  // crosses no multiple of them; 0: nothing beyond one block is known to.
   std::uint32_t atomic_write_bytes = 0;
+  // The same wherever it begins; and nobody reads half of it, or comes between its halves.
+  bool is_atomic_anywhere = false;
   bool writable = true;  // false: its operator has made it read-only
 };
 

@@ -50,6 +50,16 @@ void VolumeUpkeep::follow_mode() {
   write_back_.set_draining(drain_ || front_.mode() != CacheMode::write_back);
 }
 
+void VolumeUpkeep::set_journal(std::unique_ptr<BackingJournal> journal) {
+  write_back_.set_journal(journal.get(), bounds_with(journal.get()));
+  if (journal_ != nullptr) former_journals_.push_back(std::move(journal_));
+  journal_ = std::move(journal);
+}
+
+void VolumeUpkeep::drop_former_journal() {
+  if (write_back_.uses_journal(journal_.get())) former_journals_.clear();
+}
+
 void VolumeUpkeep::drain() {
   const VolumeCommit& commit = volume_.commit();
   drain_ = {.to = commit.published(), .end = commit.written_back() + commit.backlog()};
@@ -107,6 +117,8 @@ void VolumeUpkeep::tick() {
   write_back_.set_foreground_busy(busy_);
   write_back_.tick();
   status_ = write_back_.status();
+  const bool is_dirty = status_.bytes_left.value != 0;
+  dirty_age_.look(clock_.now(), is_dirty ? status_.dirty_tail : published, published);
   look_at_progress();
   measure_drain();
   look_at_losses();
@@ -115,6 +127,7 @@ void VolumeUpkeep::tick() {
     report_.not_opened.reset();
   }
   front_.space().tell_first();
+  drop_former_journal();
   if (clock_.now() - noted_ < note_period || !volume_.is_writable()) return;
   noted_ = clock_.now();
   (void)volume_.note_durable(writer_);  // a bound that may lag behind

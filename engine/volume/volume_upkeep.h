@@ -5,11 +5,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/cache/reclaim.h"
 #include "engine/cache/recovery.h"
 #include "engine/cache/write_back.h"
 #include "engine/volume/cache_front.h"
+#include "engine/volume/dirty_age.h"
 
 namespace engine {
 
@@ -29,6 +31,10 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   // As the front's mode is now: whatever the backing lacks goes there at once in all but
   // write-back.
   void follow_mode();
+  // Thresholds and age from now on.
+  void set_limits(const WriteBackLimits& limits) { write_back_.set_thresholds(limits); }
+  // From the next batch on; null: without.
+  void set_journal(std::unique_ptr<BackingJournal> journal);
   // Everything published by now goes to the backing, as soon as it can.
   void drain();
   void cancel_drain();
@@ -64,6 +70,9 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   [[nodiscard]] bool end_clean();
 
   [[nodiscard]] const WriteBackStatus& status() const { return status_; }
+  // How long the oldest of what is dirty has been so; zero: nothing is.
+  [[nodiscard]] Duration dirty_age() const { return dirty_age_.at(clock_.now()); }
+  [[nodiscard]] const Reclaim::Figures& reclaimed() const { return reclaim_.figures(); }
   // What is not well, as a sentence for the operator; empty: all is.
   [[nodiscard]] std::string trouble() const;
   // Commands have come since the last tick, or wait.
@@ -75,6 +84,7 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   void written_back() override {}
   void look_at_progress();
   void set_pace(bool gets_on);
+  void drop_former_journal();
   void look_at_losses();
   void look_at_drain();
   void measure_drain();
@@ -88,9 +98,11 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   RecoveryReport report_;
   std::unique_ptr<BackingMarker> marker_;
   std::unique_ptr<BackingJournal> journal_;
+  std::vector<std::unique_ptr<BackingJournal>> former_journals_;  // until write-back has left them
   Reclaim reclaim_;
   WriteBack write_back_;
   WriteBackStatus status_;
+  DirtyAge dirty_age_;
   std::uint64_t published_ = 0;  // at the last tick
   bool busy_ = false;
   bool stopping_ = false;

@@ -16,6 +16,7 @@
 #include "tests/crash/page_crash_run.h"
 #include "tests/crash/reclaim_driver.h"
 #include "tests/crash/small_workload.h"
+#include "tests/crash/whole_write.h"
 
 namespace engine::test {
 namespace {
@@ -66,6 +67,7 @@ TEST(CrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
   run_transient_error(counts);
   run_chunks_behind_damage(counts);
   run_rotten_payload(counts);
+  run_whole_writes(counts);
   run_reclaim(counts);
   run_overtaken_fill(counts);
   run_lost_blocks(counts);
@@ -131,6 +133,7 @@ TEST(PageCrashSuite, EverythingAcknowledgedIsThereAndNothingElse) {
     run_page_crashes(options, counts);
   }
   run_segments_of_a_round(counts);
+  run_whole_writes_on_pages(counts);
   expect_spread(counts, wanted, kinds, 500);
 }
 

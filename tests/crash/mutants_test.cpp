@@ -20,6 +20,7 @@
 #include "tests/crash/page_crash_run.h"
 #include "tests/crash/reclaim_driver.h"
 #include "tests/crash/small_workload.h"
+#include "tests/crash/whole_write.h"
 
 namespace engine::test {
 namespace {
@@ -88,6 +89,7 @@ constexpr Mutant mutants[] = {
     {"conditional key"},
     {"publish order"},
     {"publish before acknowledgement"},
+    {"a command in one kset"},
     {"one replica at a time", 1, 500, 20},
     {"entry fence"},
     {"entry crc", 1, 500, 20},
@@ -121,6 +123,7 @@ constexpr Mutant mutants[] = {
     {"no longer lost before the answer"},
     {.guard = "kset a round after its data", .pages = true},
     {.guard = "sync before acknowledgement", .pages = true},
+    {.guard = "a command in one kset", .pages = true},
     {.guard = "sync result", .thin = 20, .thin_entries = 20, .pages = true},
     {.guard = "segment entry before its kset", .pages = true},
     {.guard = "second replicas settled first", .pages = true},
@@ -163,6 +166,7 @@ struct Verdict {
 
 void run_page_mutant(const Mutant& mutant, CrashCounts& counts) {
   run_segments_of_a_round(counts);
+  if (counts.violations == 0) run_whole_writes_on_pages(counts);
   const std::uint64_t most = counts.total() + most_states;
   for (std::uint64_t seed = mutant.seed; counts.total() < most && counts.violations == 0; ++seed) {
     run_page_crashes({.seed = seed,
@@ -179,6 +183,7 @@ void run_line_mutant(const Mutant& mutant, CrashCounts& counts) {
   run_transient_error(counts);
   run_chunks_behind_damage(counts);
   run_rotten_payload(counts);
+  if (counts.violations == 0) run_whole_writes(counts);
   if (counts.violations == 0) run_reclaim(counts);
   if (counts.violations == 0) run_overtaken_fill(counts);
   if (counts.violations == 0) run_lost_blocks(counts);

@@ -44,6 +44,8 @@ constexpr Mutant mutants[] = {
     {"a fill can be overtaken", "*CacheFrontTest.WhoAsksAfterAWriteDoesNotGetWhatWasReadBefore/*"},
     {"overtaken misses are closed",
      "*CacheFrontTest.WhoAsksAfterAWriteDoesNotGetWhatWasReadBefore/*"},
+    {"readers see commands whole", "WholeRead.*"},
+    {"a read of several parts looks again", "*WholeWrite.IsSeenWhole*"},
     {"a direct write under way", "MissTable.AMissBesideADirectWriteNeverFills"},
     {"room in the log for what goes around",
      "*CacheModeTest.WritesThatGoAroundGetRoomInAFullLog/*"},

@@ -202,5 +202,36 @@ TEST(ScenarioS6, ReadersNeverJoinWhatWasReadBeforeAnAcknowledgedWrite) {
   table.check_invariants();
 }
 
+// Over three buckets; whoever changes something tells those that it touches.
+TEST(MissTable, AWatchedReadKnowsWhatHasChangedUnderIt) {
+  MissTable table;
+  ReadWatch watch;
+  ReadWatch other;
+  const SectorRange read{{2040}, {4000}};
+  table.watch(read, watch);
+  table.watch({{2040}, {8}}, other);
+  EXPECT_FALSE(watch.is_changed(read));
+  table.overtake({{2045}, {10}}, true);
+  table.overtake({{3000}, {64}});  // the backing counts there, as for a hole
+  table.overtake({{6030}, {1000}}, true);
+  EXPECT_FALSE(watch.is_changed({{2040}, {5}}));
+  EXPECT_TRUE(watch.is_changed({{2045}, {1}}));
+  EXPECT_TRUE(watch.is_changed({{2054}, {1}}));
+  EXPECT_FALSE(watch.is_changed({{2055}, {3975}}));
+  EXPECT_TRUE(watch.is_changed({{2055}, {3976}}));
+  EXPECT_TRUE(other.is_changed({{2047}, {1}}));
+  table.check_invariants();
+  table.unwatch(watch);
+  table.overtake({{2040}, {4000}}, true);
+  EXPECT_FALSE(watch.is_changed({{2040}, {5}})) << "it is watched for no more";
+  EXPECT_TRUE(other.is_changed({{2040}, {8}}));
+  // Used again, it knows of nothing.
+  table.watch(read, watch);
+  EXPECT_FALSE(watch.is_changed(read));
+  table.unwatch(watch);
+  table.unwatch(other);
+  table.check_invariants();
+}
+
 }  // namespace
 }  // namespace engine::test

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -118,27 +119,35 @@ inline std::optional<VolumeCache::Hit> pin_front(VolumeCache& volume, SectorRang
   return std::move(hit[0]);
 }
 
-inline std::unique_ptr<SimPmem> cache_pmem(bool crc, std::uint32_t segments = 24) {
-  auto pmem = std::make_unique<SimPmem>(
-      ByteCount{(16U << 10) + std::uint64_t{segments} * small_segment + (12U << 10)});
+// One with more segments than usual has tables for them.
+inline FormatOptions small_format_of(bool crc, std::uint32_t segments) {
   FormatOptions options = small_format();
   options.payload_crc = crc;
-  must(format_cache(*pmem, options));
+  if (segments > 64) options.layout.segment_slots = segments;
+  return options;
+}
+inline ByteCount small_size_of(std::uint32_t segments) {
+  const std::uint64_t entries = (std::max(segments, 64U) * format::entry_bytes + 4095) / 4096;
+  const std::uint64_t tables = (2 + entries) * 4096;
+  const std::uint64_t begin = (tables + small_segment - 1) / small_segment * small_segment;
+  return {begin + std::uint64_t{segments} * small_segment + tables};
+}
+inline std::unique_ptr<SimPmem> cache_pmem(bool crc, std::uint32_t segments = 24) {
+  auto pmem = std::make_unique<SimPmem>(small_size_of(segments));
+  must(format_cache(*pmem, small_format_of(crc, segments)));
   return pmem;
 }
 
 // One chunk fills a segment.
-inline FormatOptions page_format(bool crc) {
-  FormatOptions options = small_format();
+inline FormatOptions page_format(bool crc, std::uint32_t segments = 24) {
+  FormatOptions options = small_format_of(crc, segments);
   options.layout.chunk_bytes = small_segment;
   options.layout.kset_alignment = 4096;
-  options.payload_crc = crc;
   return options;
 }
 inline std::unique_ptr<SimPmemPages> page_pmem(bool crc, std::uint32_t segments = 24) {
-  auto pmem = std::make_unique<SimPmemPages>(
-      ByteCount{(16U << 10) + std::uint64_t{segments} * small_segment + (12U << 10)});
-  must(format_cache(*pmem, page_format(crc)));
+  auto pmem = std::make_unique<SimPmemPages>(small_size_of(segments));
+  must(format_cache(*pmem, page_format(crc, segments)));
   return pmem;
 }
 

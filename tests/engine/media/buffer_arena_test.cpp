@@ -65,7 +65,7 @@ constexpr std::size_t mib = 1U << 20;
 
 // What resident memory may grow by beside what is expected. Shadow memory of a sanitizer counts
 // too, several bytes for each: there the release build alone judges.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef FOREBAY_SANITIZED
 constexpr std::size_t slack = 1024 * mib;
 #else
 constexpr std::size_t slack = 4 * mib;

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "engine/cache/cache_device.h"
+#include "engine/foundation/check.h"
 #include "tests/engine/volume/cache_keeper_kit.h"
 
 namespace engine {
@@ -32,6 +33,12 @@ class CacheDetach : public CacheKeeperTest {
  protected:
   [[nodiscard]] static int on_disk(Disk& disk, std::uint64_t lba) {
     return std::to_integer<int>(disk.backing.disk().durable()[lba * block]);
+  }
+  // While nobody has it open.
+  [[nodiscard]] PmemGuarantee guarantee() const {
+    const auto region = open_pmem_region(path_of("pmem0"), {});
+    CHECK(region);
+    return region.value()->guarantee();
   }
   // What is posted to the lane is done; its turn does not end.
   static void work(Keeping& now, Duration time) {
@@ -260,6 +267,152 @@ TEST_P(CacheDetach, WhereItCannotJoinItGoesOnWithout) {
   EXPECT_EQ(now.read(0, 7), 0x42);
 }
 
+// What is promised follows the mode, and is told.
+TEST_P(CacheDetach, WritesOfSeveralBlocksAreWholeAsLongAsTheyGoThroughTheLog) {
+  const bool survives = guarantee().survives_power_loss();
+  Keeping now(*this, {cached("db01", disk_size)}, cache());
+  now.start();
+  const auto promised = [&] { return now[0].volume.condition().promise; };
+  EXPECT_EQ(promised().is_atomic_anywhere, survives);
+  EXPECT_EQ(promised().atomic_write_bytes, survives ? 1U << 20 : 0U) << "else the disk's own";
+  for (const CacheMode mode : {CacheMode::write_around, CacheMode::write_through,
+                               CacheMode::pass_through, CacheMode::write_back}) {
+    const std::uint64_t changes = now[0].volume.changes();
+    ASSERT_TRUE(now.set_mode(0, mode));
+    EXPECT_EQ(promised().is_atomic_anywhere, survives && !goes_around(mode)) << text(mode);
+    EXPECT_GT(now[0].volume.changes(), changes);
+  }
+  ASSERT_TRUE(now.detach(0));
+  EXPECT_FALSE(promised().is_atomic_anywhere) << "from the beginning of it on";
+  ASSERT_TRUE(now.await_detached(0));
+  EXPECT_FALSE(promised().is_atomic_anywhere);
+}
+
+TEST_P(CacheDetach, AVolumeThatNeedsAtomicWritesStaysInTheLog) {
+  const PmemGuarantee media = guarantee();
+  VolumeSpec needs = cached("db01", disk_size);
+  needs.needs_atomic_writes = true;
+  Keeping now(*this, {needs, cached("db02", disk_size)}, cache());
+  now.start();
+  if (!media.survives_power_loss()) {
+    EXPECT_EQ(now[0].volume.state(), VolumeState::late);
+    EXPECT_EQ(now[0].reason(),
+              "its configuration says atomic: required, and cache device pmem0 is " + media.text() +
+                  ": take another cache device, or `atomic` out of the "
+                  "configuration");
+    EXPECT_EQ(now[1].volume.state(), VolumeState::online);
+    return;
+  }
+  const std::string because =
+      " a write of several blocks may be torn when power fails; take `atomic` out of it first";
+  const std::string without =
+      "its configuration says atomic: required, and without its cache" + because;
+  for (const CacheMode mode : {CacheMode::write_around, CacheMode::pass_through}) {
+    EXPECT_EQ(now.set_mode(0, mode).error(),
+              "its configuration says atomic: required, and in mode " + std::string(text(mode)) +
+                  because);
+  }
+  EXPECT_EQ(now.detach(0).error(), without);
+  std::promise<Result<void, std::string>> retired;
+  now.keeper.retire([&retired](auto result) { retired.set_value(result); });
+  EXPECT_EQ(retired.get_future().get().error(), "volume db01: " + without);
+  EXPECT_TRUE(now[0].volume.condition().promise.is_atomic_anywhere);
+  EXPECT_TRUE(now.has_cache(1)) << "nothing has begun";
+  for (const CacheMode mode :
+       {CacheMode::write_through, CacheMode::read_only, CacheMode::write_back}) {
+    EXPECT_TRUE(now.set_mode(0, mode)) << text(mode);
+  }
+  ASSERT_TRUE(now.detach(1));
+  EXPECT_TRUE(now.await_detached(1));
+}
+
+template <class Value>
+[[nodiscard]] bool has_come(const std::future<Value>& value) {
+  return value.wait_for(std::chrono::milliseconds(0)) == std::future_status::ready;
+}
+
+class CacheRemoval : public CacheDetach {
+ protected:
+  // While the lane works.
+  static std::string end_of(Keeping& now, std::future<std::string> removed) {
+    const bool has_ended = Life::wait_for([&] {
+      now.lane->finish_turn();
+      (void)now.lane->reap();
+      return has_come(removed);
+    });
+    return has_ended ? removed.get() : "it hangs";
+  }
+  [[nodiscard]] std::size_t come_back(Keeping& now) {
+    now.keeper.erase(now[0].user);
+    const std::size_t at = now.add(*this, db01, cached("db01", disk_size));
+    EXPECT_TRUE(Life::wait_for([&] { return now[at].volume.state() == VolumeState::online; }))
+        << now[at].reason();
+    return at;
+  }
+};
+
+TEST_P(CacheRemoval, EndsWhatIsUnderWayAndKeepsIt) {
+  Keeping now(*this, {cached("db01", disk_size), cached("db02", disk_size)}, cache());
+  now.start();
+  ASSERT_EQ(now.write(0, 1, 0x41), IoStatus::ok);
+  Pending write(VolumeIo::Kind::write, 7, 0x42);
+  now[0].volume.submit(*now.lane, write);  // and its turn is not over
+  auto removed = now.remove(0);
+  work(now, while_nothing_happens);
+  EXPECT_FALSE(has_come(removed)) << "its cache would be taken away beneath a write";
+  Pending late(VolumeIo::Kind::read, 1, 0);
+  now[0].volume.submit(*now.lane, late);
+  EXPECT_EQ(late.outcome, IoStatus::unavailable);
+  EXPECT_EQ(now.remove(0).get(), "volume db01 is being removed already");
+  EXPECT_EQ(now.detach(0).error(), "it is being removed");
+  ASSERT_EQ(end_of(now, std::move(removed)), "");
+  EXPECT_EQ(write.outcome, IoStatus::ok);
+  EXPECT_EQ(records.of("db01").state, BindingState::dirty);
+  EXPECT_EQ(on_disk(db01, 7), 0);
+  const std::size_t again = come_back(now);
+  EXPECT_EQ(now.read(again, 7), 0x42);
+  EXPECT_EQ(now.read(again, 1), 0x41);
+}
+
+TEST_P(CacheRemoval, WaitsForItsOwnDiskAlone) {
+  Keeping now(*this, {cached("db01", disk_size), cached("db02", disk_size)}, cache());
+  now.start();
+  ASSERT_EQ(now.write(0, 7, 0x42), IoStatus::ok);
+  db01.backing.hold(true);
+  now.keeper.drain("db01", [](const auto&) {});
+  ASSERT_TRUE(Life::wait_for([&] { return db01.backing.held() > 0; }));
+  auto removed = now.remove(0);
+  for (int value = 1; value <= 100; ++value) {
+    ASSERT_EQ(now.write(1, 3, value), IoStatus::ok);
+    ASSERT_EQ(now.read(1, 3), value);
+  }
+  work(now, while_nothing_happens);
+  EXPECT_FALSE(has_come(removed)) << "its disk still writes";
+  db01.backing.hold(false);
+  db01.backing.release_all();
+  ASSERT_EQ(end_of(now, std::move(removed)), "");
+  EXPECT_EQ(now.read(come_back(now), 7), 0x42);
+}
+
+TEST_P(CacheRemoval, ARecordThatCannotBeWrittenKeepsTheCache) {
+  Keeping now(*this, {cached("db01", disk_size)}, cache());
+  now.start();
+  const auto is_dirty = [&] { return now.keeper.status_of("db01")->dirty != ByteCount{}; };
+  ASSERT_EQ(now.write(0, 7, 0x42), IoStatus::ok);
+  ASSERT_TRUE(Life::wait_for(is_dirty));
+  now.keeper.drain("db01", [](const auto&) {});
+  ASSERT_TRUE(Life::wait_for([&] { return !is_dirty(); }));
+  const int asked = records.asked();
+  records.set(Records::Mode::refuse);
+  ASSERT_EQ(end_of(now, now.remove(0)), "");
+  EXPECT_EQ(records.asked(), asked + 1);
+  EXPECT_EQ(records.of("db01").state, BindingState::dirty);
+  records.set(Records::Mode::write);
+  EXPECT_EQ(now.read(come_back(now), 7), 0x42);
+}
+
+INSTANTIATE_TEST_SUITE_P(Granularities, CacheRemoval, testing::Values("PAGE", "CACHE_LINE"),
+                         [](const auto& granularity) { return std::string(granularity.param); });
 INSTANTIATE_TEST_SUITE_P(Granularities, CacheDetach, testing::Values("PAGE", "CACHE_LINE"),
                          [](const auto& granularity) { return std::string(granularity.param); });
 

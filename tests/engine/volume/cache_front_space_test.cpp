@@ -148,7 +148,7 @@ TEST_P(CacheFrontSpace, SpaceComesBackFromWhatLanesHaveBegunToFill) {
 // A write of as much as a buffer may have, in a volume of the least size: it goes in parts, and
 // the two lanes' heads do not keep each other from getting through.
 TEST_P(CacheFrontSpace, TheLargestCommandsGetThroughTheLeastSpace) {
-  FrontLife life(GetParam(), 40);
+  FrontLife life(GetParam(), 120);
   CacheDevice& device = *life.cache.device;
   const std::uint32_t least = least_data_segments(device.layout(), device.payload_crc());
   must(device.segments().shares().set_share(life.volume->tag(), {least, least}));
@@ -179,7 +179,7 @@ TEST_P(CacheFrontSpace, TheLargestCommandsGetThroughTheLeastSpace) {
 
 // What a command is promised to be whole is never cut.
 TEST_P(CacheFrontSpace, WhatIsToBeWholeWaitsUntilItFitsAsAWhole) {
-  FrontLife life(GetParam(), 40);
+  FrontLife life(GetParam(), 120);
   CacheDevice& device = *life.cache.device;
   const std::uint32_t least = least_data_segments(device.layout(), device.payload_crc());
   must(device.segments().shares().set_share(life.volume->tag(), {least, least}));
@@ -187,15 +187,6 @@ TEST_P(CacheFrontSpace, WhatIsToBeWholeWaitsUntilItFitsAsAWhole) {
   const std::uint64_t at = 3;  // across a multiple
   HostIo& io = life.submit(Kind::write, at, whole_write.value, 201, 1);
   FrontUpkeep upkeep(life);
-  std::uint64_t seen = 0;
-  upkeep.beside = [&] {
-    seen = 0;
-    life.volume->index().look_up({{at}, whole_write}, ExtentIndex::Heat::keep,
-                                 [&](const Piece& piece) {
-                                   if (piece.value && piece.value->dirty)
-                                     seen += piece.range.count.value;
-                                 });
-  };
   std::uint64_t published = 0;
   for (int ticks = 0; ticks < 100 && !io.has_ended; ++ticks) {
     published = life.volume->commit().published();

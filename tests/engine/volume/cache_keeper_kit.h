@@ -153,11 +153,31 @@ class CacheKeeperTest : public CachedEngine {
       }
     }
     [[nodiscard]] Served& operator[](std::size_t at) { return volumes[at]; }
+    // Its number.
+    std::size_t add(CacheKeeperTest& test, Disk& disk, const VolumeSpec& spec) {
+      volumes.emplace_back(keeper, test.records, disk, spec);
+      volumes.back().backed.observe(this);
+      volumes.back().come();
+      return volumes.size() - 1;
+    }
+    // Begins; empty: it is done.
+    std::future<std::string> remove(std::size_t at) {
+      auto removed = std::make_shared<std::promise<std::string>>();
+      keeper.remove_volume(volumes[at].disk.name, [removed](const auto& result) {
+        removed->set_value(result ? std::string() : result.error());
+      });
+      return removed->get_future();
+    }
     // Begins; the answer.
     Result<void, std::string> detach(std::size_t at) {
       std::promise<Result<void, std::string>> begun;
       keeper.detach(volumes[at].disk.name, [&begun](auto result) { begun.set_value(result); });
       return begun.get_future().get();
+    }
+    Result<void, std::string> set_mode(std::size_t at, CacheMode mode) {
+      std::promise<Result<void, std::string>> set;
+      keeper.set_mode(volumes[at].disk.name, mode, [&set](auto result) { set.set_value(result); });
+      return set.get_future().get();
     }
     bool cancel(std::size_t at) {
       std::promise<bool> cancelled;

@@ -358,10 +358,10 @@ TEST_P(CachedEngine, AMaximumBoundsWhatAVolumeTakesFromAnother) {
   EXPECT_EQ(now.read("db02", 0), 8);
 }
 
-// One segment, which a command of twice as much goes through.
+// Two segments, which commands of as much go through beside their checksums.
 TEST_P(CachedEngine, TheLargestCommandsGetThroughTheLeastMaximum) {
   VolumeSpec least = cached("db01", 64_MiB);
-  least.cache->maximum = 1_MiB;
+  least.cache->maximum = 2_MiB;
   Life now(*this, {least}, {cache()});
   ASSERT_EQ(now.condition("db01").state, VolumeState::online) << now.reason("db01");
   constexpr std::uint64_t largest = BufferPool::largest.value / block;
@@ -447,8 +447,8 @@ void rot_first_kset(const std::string& path) {
     }
   }
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-  for (const MediaOffset place : places) {
-    file.seekp(static_cast<std::streamoff>(place.value + 16));
+  for (const MediaOffset entry : places) {
+    file.seekp(static_cast<std::streamoff>(entry.value + 16));
     file.write("rotten", 6);
   }
 }
@@ -501,8 +501,8 @@ TEST_P(CachedEngine, ALostEntryIsNotServed) {
     places = device.value()->layout().volume_entry(0, format::EntryType::volume_tails);
   }
   std::fstream file(path_of("pmem0"), std::ios::in | std::ios::out | std::ios::binary);
-  for (const MediaOffset place : places) {
-    file.seekp(static_cast<std::streamoff>(place.value + 16));
+  for (const MediaOffset entry : places) {
+    file.seekp(static_cast<std::streamoff>(entry.value + 16));
     file.write("rotten", 6);
   }
   file.close();

@@ -11,6 +11,7 @@
 
 #include "engine/media/uring_lane.h"
 #include "engine/pool/device_pool.h"
+#include "engine/volume/cached_volume.h"
 #include "engine/volume/engine.h"
 #include "tests/engine/test_directory.h"
 #include "tests/engine/volume/volume_kit.h"
@@ -198,7 +199,7 @@ TEST_F(DevicePoolEngine, TakesAnotherMemberWhileItIsServed) {
     EXPECT_EQ(read(volume, 10239), 0);
     EXPECT_EQ(write(volume, 10239, 9), IoStatus::ok) << "on the new one";
     // Looked at afresh, as after a failure: with the new one.
-    dynamic_cast<BackedVolume&>(volume).fail("the disk reported an error");
+    dynamic_cast<CachedVolume&>(volume).backed().fail("the disk reported an error");
     engine->retry_now();
     ASSERT_TRUE(engine->settle(std::chrono::seconds(20)));
     ASSERT_EQ(volume.state(), VolumeState::online) << volume.condition().reason;

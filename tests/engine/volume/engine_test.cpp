@@ -1,5 +1,6 @@
 // The Engine over real directories: what is late, what comes back, what keeps its identity.
 #include "engine/volume/engine.h"
+#include "engine/volume/cached_volume.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -383,7 +384,7 @@ TEST_F(EngineTest, SecondEngineOnThePoolIsLateUntilTheFirstEnds) {
 TEST_F(EngineTest, FailedVolumeComesBackOnlyWithItsOwnPool) {
   const std::string path = make_pool("bulk");
   auto engine = Engine::open({pool("bulk")}, {volume("db01", "bulk", 1_MiB)});
-  auto& db01 = dynamic_cast<BackedVolume&>(*engine->find("db01"));
+  auto& db01 = dynamic_cast<CachedVolume&>(*engine->find("db01")).backed();
   write(db01, 3, 7);
   fs::rename(path, directory + "/unmounted");
   fs::create_directory(path);
@@ -404,7 +405,7 @@ TEST_F(EngineTest, FailedVolumeComesBackOnlyWithItsOwnPool) {
 TEST_F(EngineTest, FailedVolumeIsReopenedWithoutBeingAsked) {
   (void)make_pool("bulk");
   auto engine = Engine::open({pool("bulk")}, {volume("db01", "bulk", 1_MiB)});
-  auto& db01 = dynamic_cast<BackedVolume&>(*engine->find("db01"));
+  auto& db01 = dynamic_cast<CachedVolume&>(*engine->find("db01")).backed();
   const auto before = db01.changes();
   const auto begin = std::chrono::steady_clock::now();
   db01.fail("the disk reported an error");
@@ -420,7 +421,7 @@ TEST_F(EngineTest, PoolStaysLockedWhileAFailedVolumeCannotBeReopened) {
   auto engine =
       Engine::open({pool("bulk")}, {volume("a", "bulk", 1_MiB), volume("b", "bulk", 1_MiB)});
   fs::rename(path + "/forebay-pool.label", path + "/hidden");
-  dynamic_cast<BackedVolume&>(*engine->find("a")).fail("the disk reported an error");
+  dynamic_cast<CachedVolume&>(*engine->find("a")).backed().fail("the disk reported an error");
   (void)retry(*engine);
   EXPECT_EQ(engine->find("a")->state(), VolumeState::failed);
   EXPECT_EQ(engine->find("b")->state(), VolumeState::online);
@@ -581,7 +582,7 @@ TEST_F(EngineTest, ThousandVolumesOpenInMuchLessThanThreeSeconds) {
   }
   EXPECT_EQ(uuids.size(), 1000U);
   // A sanitizer takes its time.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef FOREBAY_SANITIZED
   constexpr int slowness = 10;
 #else
   constexpr int slowness = 1;

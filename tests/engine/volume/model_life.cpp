@@ -155,6 +155,32 @@ void ModelLife::serve(std::size_t volume) {
   served.face->serve(*served.front, served.backed->size(), {});
 }
 
+// What its removal leaves is read as at a start, on a device that has gone on meanwhile.
+void ModelLife::come_back(std::size_t volume) {
+  end_all();
+  Served& served = volumes_[volume];
+  const std::uint32_t slot = served.cache->slot();
+  served.face->close("it has been removed");
+  const LaneQuestion left{.kind = LaneQuestion::Kind::left, .slot = slot};
+  for (int ticks = 0; !cache_.lanes.all_say(left); ++ticks) {
+    if (ticks == most_ticks || !problem_.empty()) return note_problem("a lane does not leave");
+    run_until_quiet();
+  }
+  VolumeUpkeep& upkeep = *upkeeps_[volume];
+  upkeep.stop();
+  run_until_quiet();
+  if (!upkeep.is_quiet()) return note_problem("upkeep does not come to rest");
+  actor_->leave(slot);
+  run_until_quiet();
+  (void)upkeep.end_clean();
+  upkeeps_[volume].reset();
+  served.front.reset();
+  served.cache.reset();
+  cache_.device->retain(slot);
+  served.face = std::make_unique<CachedVolume>(*served.backed, "it is recovered");
+  serve(volume);
+}
+
 // ---- ending
 
 // Whatever is under way ends somehow; who has crashed before could have gone on as well.

@@ -96,6 +96,9 @@ class ModelLife {
   void end_troubles();
   void grow(std::size_t volume, std::uint64_t sectors);
 
+  // The volume is removed while others are served, and is added again. No trouble may be left.
+  void come_back(std::size_t volume);
+
   void plan(const PlannedCrash& crash);
   [[nodiscard]] bool has_crashed() const { return crashed_.has_value(); }
   // What the crash has left.

@@ -84,7 +84,8 @@ bool ModelRun::step(Draw draw) {
     life_->write_back_all();
   } else {
     life_->end_troubles();
-    life_->check_all();
+    if (what == 30 && draw(2) == 0) life_->come_back(draw(model_volumes));
+    if (is_well()) life_->check_all();
   }
   if (is_well() && life_->has_crashed()) bury();
   return is_well();
