@@ -13,6 +13,7 @@
 #include "config/identity.h"
 #include "config/keys.h"
 #include "config/listener_reader.h"
+#include "config/qos_reader.h"
 #include "config/section_reader.h"
 
 namespace config {
@@ -75,6 +76,7 @@ class Builder {
     std::vector<std::string> target_names;
     each("targets", parse_iscsi_name, target_names, &Builder::read_target);
     read_iscsi();
+    read_metrics();
     read_control();
     read_log();
     return std::move(draft_);
@@ -258,7 +260,13 @@ class Builder {
     if (const auto bytes = reader.integer("block_size")) {
       volume.block_size = {{static_cast<std::uint32_t>(bytes->value)}, bytes->at};
     }
+    if (const auto atomic = reader.choice("atomic")) {
+      volume.atomic = {
+          atomic->value == "required" ? Volume::Atomic::required : Volume::Atomic::offered,
+          atomic->at};
+    }
     if (reader.has("cache")) volume.cache = read_volume_cache(reader);
+    volume.qos = read_qos(reader);
     config().volumes.emplace(name, std::move(volume));
   }
 
@@ -441,6 +449,19 @@ class Builder {
     reader.check_keys();
     config().iscsi.discovery_chap = read_chap(reader, "discovery_chap", "iscsi.discovery_chap");
     assign(config().iscsi.max_sessions, reader.integer("max_sessions"));
+  }
+
+  void read_metrics() {
+    SectionReader reader = top_.below("metrics", "metrics");
+    if (!top_.has("metrics")) return;
+    reader.check_keys();
+    Metrics& metrics = config().metrics.emplace();
+    metrics.at = reader.at();
+    metrics.address.value = parse_address("127.0.0.1").value();
+    assign(metrics.address, reader.parsed("address", parse_address));
+    if (const auto port = reader.integer("port")) {
+      metrics.port = {static_cast<std::uint16_t>(port->value), port->at};
+    }
   }
 
   void read_control() {

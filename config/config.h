@@ -208,6 +208,17 @@ struct VolumeCache {
   Ordered ordered = Ordered::batch;
 };
 
+// What all hosts of a volume together may ask of it in a second; 0: no limit (docs/qos.md).
+struct VolumeQos {
+  std::uint64_t read_iops = 0;
+  std::uint64_t write_iops = 0;
+  std::uint64_t iops = 0;  // of both kinds together
+  engine::ByteCount read_bandwidth;
+  engine::ByteCount write_bandwidth;
+  engine::ByteCount bandwidth;
+  std::chrono::milliseconds burst{100};  // for so long what is not used is kept
+};
+
 // Its UUID is not here: the pool's own record of the volume holds it.
 struct Volume {
   std::string name;
@@ -215,7 +226,13 @@ struct Volume {
   Located<std::string> pool;
   Located<engine::ByteCount> size;  // a multiple of 4096
   Located<engine::BlockSize> block_size;
+  enum class Atomic {
+    offered,   // writes of several blocks are as whole as its cache and its disks make them
+    required,  // whole or not at all, also when power fails: always through its cache
+  };
+  Located<Atomic> atomic{};
   std::optional<VolumeCache> cache;  // never of a volume of a memory pool
+  VolumeQos qos;
 };
 
 // CHAP as RFC 7143, section 12.1.3 has it: the initiator proves `secret`, and with mutual_secret
@@ -294,6 +311,13 @@ struct Iscsi {
   std::uint32_t max_sessions = 512;
 };
 
+// Where Prometheus asks.
+struct Metrics {
+  Position at;
+  Located<IpAddress> address;  // 127.0.0.1 unless written
+  Located<std::uint16_t> port{.value = 9930, .at = {}};
+};
+
 struct Control {
   Located<std::string> socket{.value = "/run/forebay/control.sock", .at = {}};
   std::optional<Located<std::string>> group;  // may use the socket beside root; nullopt: root only
@@ -314,6 +338,7 @@ struct Config {
   std::map<std::string, Subsystem> subsystems;  // by NQN
   std::map<std::string, Target> targets;        // by name in small letters
   Iscsi iscsi;
+  std::optional<Metrics> metrics;  // nullopt: nobody can ask
   Control control;
   LogLevel log_level = LogLevel::info;
 };

@@ -30,6 +30,7 @@ constexpr std::array<string_view, 3> granularities{"byte", "cache-line", "page"}
 constexpr std::array<string_view, 5> cache_modes{"write-back", "write-through", "write-around",
                                                  "pass-through", "read-only"};
 constexpr std::array<string_view, 2> orders{"batch", "journal"};
+constexpr std::array<string_view, 2> atomicities{"offered", "required"};
 constexpr std::array<string_view, 2> block_sizes{"512", "4096"};
 constexpr std::array<string_view, 4> log_levels{"error", "warn", "info", "debug"};
 
@@ -47,7 +48,7 @@ constexpr Key top_keys[] = {
     {"subsystems", Kind::named},
     {"targets", Kind::named},
     {"iscsi", Kind::section},
-    {"metrics", Kind::section, later},
+    {"metrics", Kind::section},
     {"control", Kind::section},
     {"log", Kind::section},
 };
@@ -115,8 +116,19 @@ constexpr Key volume_keys[] = {
     {"pool", Kind::name, required, 0, 0, {}, "pool: NAME"},
     {"size", Kind::size, required, mib, 1024 * tib, {}, "size: 100GiB"},
     {"block_size", Kind::integer, optional, 512, 4096, block_sizes},
+    {"atomic", Kind::choice, optional, 0, 0, atomicities},
     {"cache", Kind::section},
-    {"qos", Kind::text, later},
+    {"qos", Kind::section},
+};
+
+constexpr Key volume_qos_keys[] = {
+    {"read_iops", Kind::integer, optional, 10, 10'000'000},
+    {"write_iops", Kind::integer, optional, 10, 10'000'000},
+    {"iops", Kind::integer, optional, 10, 10'000'000},
+    {"read_bandwidth", Kind::rate, optional, mib, tib / 16},
+    {"write_bandwidth", Kind::rate, optional, mib, tib / 16},
+    {"bandwidth", Kind::rate, optional, mib, tib / 16},
+    {"burst", Kind::duration, optional, 100, hour},
 };
 
 constexpr Key volume_cache_keys[] = {
@@ -180,6 +192,11 @@ constexpr Key export_keys[] = {
     {"hosts", Kind::names},
 };
 
+constexpr Key metrics_keys[] = {
+    {"address", Kind::address},
+    {"port", Kind::integer, optional, 1, 65535},
+};
+
 constexpr Key control_keys[] = {
     {"socket", Kind::text},
     {"group", Kind::name},
@@ -198,6 +215,7 @@ constexpr Section sections[] = {
     {"pools.*", pool_keys},
     {"volumes.*", volume_keys},
     {"volumes.*.cache", volume_cache_keys},
+    {"volumes.*.qos", volume_qos_keys},
     {"hosts.*", host_keys},
     {"hosts.*.chap", chap_keys},
     {"subsystems.*", subsystem_keys},
@@ -207,6 +225,7 @@ constexpr Section sections[] = {
     {"targets.*.luns.*", export_keys},
     {"iscsi", iscsi_keys},
     {"iscsi.discovery_chap", chap_keys},
+    {"metrics", metrics_keys},
     {"control", control_keys},
     {"log", log_keys},
 };

@@ -20,6 +20,7 @@ enum class Kind {
   integer,   // min ... max, or one of `choices`
   boolean,   // true | false
   size,      // min ... max bytes, with unit
+  rate,      // min ... max bytes per second, with unit
   duration,  // min ... max milliseconds, with unit
   percent,   // min ... max, whole, with "%"
   choice,    // one of `choices`

@@ -51,7 +51,7 @@ const Node& empty_map() {
   return node;
 }
 
-// Limits of sizes, durations and percentages in the words of the file.
+// Limits of sizes, rates, durations and percentages in the words of the file.
 std::string outside(string_view value, const std::string& min, const std::string& max) {
   return fmt::format("{} is outside {} to {}.", printable(value), min, max);
 }
@@ -272,6 +272,20 @@ std::optional<Located<engine::ByteCount>> SectionReader::size(string_view key) {
                            : bytes.error().text;
   if (bytes && !rule.reason.empty()) what.append(" ").append(rule.reason);
   report_.error(value->at, path_of(key), std::move(what));
+  return std::nullopt;
+}
+
+std::optional<Located<engine::ByteCount>> SectionReader::rate(string_view key) {
+  const Node* value = scalar(key);
+  if (value == nullptr) return std::nullopt;
+  const Key& rule = key_of(section_, key);
+  const auto bytes = parse_rate(value->text);
+  if (bytes && bytes.value().value >= rule.min && bytes.value().value <= rule.max) {
+    return {{bytes.value(), value->at}};
+  }
+  report_.error(value->at, path_of(key),
+                bytes ? outside(value->text, rate_text({rule.min}), rate_text({rule.max}))
+                      : bytes.error().text);
   return std::nullopt;
 }
 

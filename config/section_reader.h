@@ -46,6 +46,8 @@ class SectionReader {
   [[nodiscard]] std::optional<Located<std::uint64_t>> integer(std::string_view key);
   [[nodiscard]] std::optional<Located<bool>> boolean(std::string_view key);
   [[nodiscard]] std::optional<Located<engine::ByteCount>> size(std::string_view key);
+  // Bytes per second.
+  [[nodiscard]] std::optional<Located<engine::ByteCount>> rate(std::string_view key);
   [[nodiscard]] std::optional<Located<std::chrono::milliseconds>> duration(std::string_view key);
   [[nodiscard]] std::optional<Located<std::uint32_t>> percent(std::string_view key);
   // Each name once; a bad one is reported and stands at line 0, so that the others keep their

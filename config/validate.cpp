@@ -77,7 +77,7 @@ class Validator {
   static constexpr ExportWords iscsi_words{"target", "luns", "LUN", &Host::iqn, "iqn"};
 
   struct Endpoint {
-    string_view owner;
+    std::string owner;
     std::string path;
     Position at;  // of the entry as a whole
     const Located<IpAddress>* address;
@@ -104,7 +104,11 @@ class Validator {
       by_port[endpoint.port->value].push_back(std::move(endpoint));
     };
     for (const auto& [name, listener] : config_.listeners) {
-      add({name, join_path("listeners", name), listener.at, &listener.address, &listener.port});
+      add({"listener " + in_quotes(name), join_path("listeners", name), listener.at,
+           &listener.address, &listener.port});
+    }
+    if (const auto& metrics = config_.metrics) {
+      add({"metrics", "metrics", metrics->at, &metrics->address, &metrics->port});
     }
     for (auto& [port, endpoints] : by_port) {
       std::ranges::sort(endpoints, {}, &Endpoint::at);
@@ -120,9 +124,9 @@ class Validator {
       const Endpoint& other = endpoints[earlier];
       if (!overlap(mine.address->value, other.address->value)) continue;
       report_.error(mine.address->at, mine.path + ".address",
-                    fmt::format("{} port {} is taken by listener {} (line {}, {}); use another "
-                                "address or port.",
-                                mine.address->value.text, mine.port->value, in_quotes(other.owner),
+                    fmt::format("{} port {} is taken by {} (line {}, {}); use another address or "
+                                "port.",
+                                mine.address->value.text, mine.port->value, other.owner,
                                 other.address->at.line, other.address->value.text));
       return;
     }
@@ -205,6 +209,7 @@ class Validator {
   void check_volume(const Volume& volume) {
     const std::string path = join_path("volumes", volume.name);
     pools_.check(volume.pool, path + ".pool", report_);
+    check_atomic(volume, path);
     if (!volume.cache) return;
     cache_devices_.check(volume.cache->device, path + ".cache.device", report_);
     const auto pool = config_.pools.find(volume.pool.value);
@@ -213,6 +218,23 @@ class Validator {
                   fmt::format("pool {} is of kind memory: its volumes are new at each start, and "
                               "nothing that a cache keeps would be theirs; remove the cache.",
                               in_quotes(pool->first)));
+  }
+
+  void check_atomic(const Volume& volume, const std::string& path) {
+    if (volume.atomic.value != Volume::Atomic::required) return;
+    if (!volume.cache) {
+      report_.error(volume.atomic.at, path + ".atomic",
+                    "writes of several blocks are whole when power fails only through a cache; "
+                    "give the volume one, or remove atomic.");
+      return;
+    }
+    const VolumeCache::Mode mode = volume.cache->mode;
+    if (mode != VolumeCache::Mode::write_around && mode != VolumeCache::Mode::pass_through) return;
+    report_.error(
+        volume.atomic.at, path + ".atomic",
+        fmt::format("in mode {} writes go straight to the pool, where power failure may "
+                    "tear them; take write-back or write-through, or remove atomic.",
+                    mode == VolumeCache::Mode::write_around ? "write-around" : "pass-through"));
   }
 
   void check_subsystem(const Subsystem& subsystem) {

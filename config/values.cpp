@@ -40,6 +40,17 @@ constexpr std::array<Unit, 8> size_units{{{"KiB", 1ULL << 10},
 constexpr Measure size_measure{
     size_units, "size", "KiB MiB GiB TiB, or KB MB GB TB", {"MiB", "GiB"}};
 
+constexpr std::array<Unit, 8> rate_units{{{"KiB/s", 1ULL << 10},
+                                          {"MiB/s", 1ULL << 20},
+                                          {"GiB/s", 1ULL << 30},
+                                          {"TiB/s", 1ULL << 40},
+                                          {"KB/s", 1'000},
+                                          {"MB/s", 1'000'000},
+                                          {"GB/s", 1'000'000'000},
+                                          {"TB/s", 1'000'000'000'000}}};
+constexpr Measure rate_measure{
+    rate_units, "rate", "KiB/s MiB/s GiB/s TiB/s, or KB/s MB/s GB/s TB/s", {"MiB/s", "GiB/s"}};
+
 constexpr std::array<Unit, 5> duration_units{
     {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
 constexpr Measure duration_measure{duration_units, "duration", "ms s m h d", {"s", "m"}};
@@ -167,6 +178,11 @@ Parsed<engine::ByteCount> parse_size(string_view text) {
   return engine::ByteCount{bytes};
 }
 
+Parsed<engine::ByteCount> parse_rate(string_view text) {
+  TRY(const auto bytes, parse_measure(text, rate_measure));
+  return engine::ByteCount{bytes};
+}
+
 Parsed<std::chrono::milliseconds> parse_duration(string_view text) {
   TRY(const auto milliseconds, parse_measure(text, duration_measure));
   constexpr std::uint64_t century = 36'500ULL * 86'400'000;
@@ -240,6 +256,8 @@ std::string size_text(engine::ByteCount size) {
   binary.units = binary.units.first(4);
   return in_largest_unit(size.value, binary, "B");
 }
+
+std::string rate_text(engine::ByteCount per_second) { return size_text(per_second) + "/s"; }
 
 std::string duration_text(std::chrono::milliseconds duration) {
   return in_largest_unit(static_cast<std::uint64_t>(duration.count()), duration_measure, "ms");

@@ -33,6 +33,9 @@ template <class... Args>
 // and the result is a whole number of bytes.
 [[nodiscard]] Parsed<engine::ByteCount> parse_size(std::string_view text);
 
+// 200MiB/s, 1.5GB/s: a size for each second.
+[[nodiscard]] Parsed<engine::ByteCount> parse_rate(std::string_view text);
+
 // 500ms, 90s, 5m, 2h, 7d.
 [[nodiscard]] Parsed<std::chrono::milliseconds> parse_duration(std::string_view text);
 
@@ -51,6 +54,8 @@ template <class... Args>
 
 // 4398046511104 as "4TiB": the largest unit of which it is a whole number; "B" if none.
 [[nodiscard]] std::string size_text(engine::ByteCount size);
+// 209715200 as "200MiB/s".
+[[nodiscard]] std::string rate_text(engine::ByteCount per_second);
 [[nodiscard]] std::string duration_text(std::chrono::milliseconds duration);
 
 }  // namespace config

@@ -104,6 +104,34 @@ TEST(Build, CachesOfVolumesHaveAModeThatThereIs) {
                                                      "pass-through, read-only."));
 }
 
+TEST(Build, VolumesSayWhatTheyNeedOfTheirCache) {
+  const auto with = [](const std::string& volume) {
+    return complaints(
+        "pools: {p: {kind: file, directory: /p}}\ncache_devices: {c: {path: /c}}\n"
+        "volumes: {v: {pool: p, size: 1GiB, atomic: " +
+        volume + "}}\n");
+  };
+  const std::string place = "f.yaml:5:44: volumes.v.atomic: ";
+  for (const char* good :
+       {"offered", "offered, cache: {device: c, mode: write-around}",
+        "required, cache: {device: c}", "required, cache: {device: c, mode: write-through}",
+        "required, cache: {device: c, mode: read-only}"}) {
+    EXPECT_THAT(with(good), ElementsAre()) << good;
+  }
+  EXPECT_THAT(with("always"),
+              ElementsAre(place + "unknown value \"always\"; use one of offered, required."));
+  EXPECT_THAT(
+      with("required"),
+      ElementsAre(place + "writes of several blocks are whole when power fails only through "
+                          "a cache; give the volume one, or remove atomic."));
+  for (const std::string mode : {"write-around", "pass-through"}) {
+    EXPECT_THAT(with("required, cache: {device: c, mode: " + mode + "}"),
+                ElementsAre(place + "in mode " + mode +
+                            " writes go straight to the pool, where power failure may tear them; "
+                            "take write-back or write-through, or remove atomic."));
+  }
+}
+
 TEST(Build, CachesOfVolumesAreToldTheirLimits) {
   EXPECT_THAT(
       complaints_about_cache("{device: c, guaranteed: 512KiB, maximum: 129TiB, dirty_low: 0%, "

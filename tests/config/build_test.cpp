@@ -50,13 +50,8 @@ TEST(Build, UnknownKeysAreNamedWithTheNearestKnownOne) {
 
 TEST(Build, KeysOfLaterFeaturesAreRefusedNotIgnored) {
   expect_complaints({
-      {"metrics: {address: 127.0.0.1, port: 9930}\n",
-       {"f.yaml:3:1: metrics: not supported by this version yet; remove it."}},
       {"listeners:\n  a: {protocol: nvme-tcp, address: 10.0.0.1, tls: required}\n",
        {"f.yaml:4:46: listeners.a.tls: not supported by this version yet; remove it."}},
-      {"pools: {p: {kind: file, directory: /p}}\nvolumes:\n  v:\n    pool: p\n    size: 1GiB\n    "
-       "qos: {}\n",
-       {"f.yaml:8:5: volumes.v.qos: not supported by this version yet; remove it."}},
       // What the later feature would have brought is not called missing, and its users are not
       // wrong.
       {"hosts: {h: {dhchap: {}}}\n"
@@ -106,7 +101,7 @@ TEST(Build, MissingKeysAreNamedWithAnExample) {
 TEST(Build, EmptySectionsAreEmptyMaps) {
   expect_complaints(
       {{"reactors:\nlisteners:\ncache_devices:\npools:\nvolumes:\nhosts:\nsubsystems:\ntargets:"
-        "\niscsi:\ncontrol:\nlog:\n",
+        "\niscsi:\nmetrics:\ncontrol:\nlog:\n",
         {}}});
 }
 

@@ -115,6 +115,9 @@ TEST(Example, EachValueArrives) {
   EXPECT_FALSE(open.chap->mutual_secret.has_value());
   EXPECT_EQ(config.iscsi.discovery_chap->secret.value.name, "/etc/forebay/secrets/discovery");
 
+  ASSERT_TRUE(config.metrics.has_value());
+  EXPECT_EQ(config.metrics->address.value.text, "127.0.0.1");
+  EXPECT_EQ(config.metrics->port.value, 9930);
   EXPECT_EQ(config.control.socket.value, "/run/forebay/control.sock");
   EXPECT_EQ(config.control.group->value, "forebay");
   EXPECT_EQ(config.log_level, LogLevel::info);
@@ -189,7 +192,7 @@ TEST(Example, NonDefaultsArriveToo) {
           "volumes:\n"
           "  v: {pool: p, size: 1GiB, cache: {device: c, mode: write-through, guaranteed: 1MiB,\n"
           "      maximum: 128TiB, dirty_low: 1%, dirty_high: 100%, max_dirty_age: 1d,\n"
-          "      ordered: journal}}\n"
+          "      ordered: journal}, atomic: required}\n"
           "log: {level: debug}\n",
       "f.yaml");
   ASSERT_TRUE(outcome.config.has_value());
@@ -221,6 +224,7 @@ TEST(Example, NonDefaultsArriveToo) {
   EXPECT_EQ(device.require.at, (Position{12, 26}));
   EXPECT_FALSE(device.payload_crc->value);
   EXPECT_EQ(device.payload_crc->at, (Position{12, 45}));
+  EXPECT_EQ(outcome.config->volumes.at("v").atomic.value, Volume::Atomic::required);
   const VolumeCache& cache = *outcome.config->volumes.at("v").cache;
   EXPECT_EQ(cache.at, (Position{15, 28}));
   EXPECT_EQ(cache.device.at, (Position{15, 44}));
@@ -244,6 +248,7 @@ TEST(Example, TheSmallestFileHasTheDefaults) {
   EXPECT_EQ(outcome.config->memory.at.line, 0U);
   EXPECT_EQ(outcome.config->control.socket.value, "/run/forebay/control.sock");
   EXPECT_FALSE(outcome.config->control.group.has_value());
+  EXPECT_FALSE(outcome.config->metrics.has_value());
   EXPECT_TRUE(outcome.config->listeners.empty());
 }
 

@@ -15,6 +15,7 @@ import yaml
 PATTERNS = {  # pattern in the parser's key table -> where the schema has it
     "": [],
     "reactors": ["properties", "reactors"],
+    "metrics": ["properties", "metrics"],
     "control": ["properties", "control"],
     "log": ["properties", "log"],
     "iscsi": ["properties", "iscsi"],
@@ -25,6 +26,7 @@ PATTERNS = {  # pattern in the parser's key table -> where the schema has it
     "pools.*": ["$defs", "pool"],
     "volumes.*": ["$defs", "volume"],
     "volumes.*.cache": ["$defs", "volume_cache"],
+    "volumes.*.qos": ["$defs", "volume_qos"],
     "hosts.*": ["$defs", "host"],
     "hosts.*.chap": ["$defs", "chap"],
     "subsystems.*": ["$defs", "subsystem"],

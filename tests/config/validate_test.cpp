@@ -107,6 +107,14 @@ TEST(Validate, SocketsThatCannotBothBeBoundAreRefused) {
       {"listeners:\n  a: {protocol: nvme-tcp, address: \"::\"}\n  b: {protocol: nvme-tcp, address: "
        "0.0.0.0}\n",
        {}},
+      {"listeners:\n  a: {protocol: nvme-tcp, address: \"*\", port: 9930}\n"
+       "metrics: {address: 127.0.0.1}\n",
+       {"f.yaml:5:20: metrics.address: 127.0.0.1 port 9930 is taken by listener \"a\" (line 4, *); "
+        "use another address or port."}},
+      {"metrics: {address: 10.0.0.1, port: 4420}\n"
+       "listeners:\n  a: {protocol: nvme-tcp, address: 10.0.0.1}\n",
+       {"f.yaml:5:36: listeners.a.address: 10.0.0.1 port 4420 is taken by metrics (line 3, "
+        "10.0.0.1); use another address or port."}},
       {"listeners:\n  a: {protocol: nvme-tcp, address: 10.0.0.1}\n  b: {protocol: nvme-tcp, "
        "address: 10.0.0.1, port: 8009}\n",
        {}},

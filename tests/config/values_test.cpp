@@ -90,6 +90,26 @@ TEST(Values, SizesThatAreNoneAreRefusedWithWhatToWrite) {
   }
 }
 
+TEST(Values, RatesAreSizesForEachSecond) {
+  EXPECT_EQ(parse_rate("200MiB/s").value().value, 200ULL << 20);
+  EXPECT_EQ(parse_rate("1.5GB/s").value().value, 1'500'000'000ULL);
+  EXPECT_EQ(rate_text(parse_rate("64GiB/s").value()), "64GiB/s");
+  const std::string units = "KiB/s MiB/s GiB/s TiB/s, or KB/s MB/s GB/s TB/s";
+  const std::vector<std::pair<std::string, std::string>> wrong{
+      {"200", "\"200\" has no unit; write 200MiB/s, 200GiB/s ... (" + units + ")."},
+      {"200MiB", "unknown unit \"MiB\"; did you mean 200MiB/s? (" + units + ")"},
+      {"200mib/S", "unknown unit \"mib/S\"; did you mean 200MiB/s? (" + units + ")"},
+      {"200MiB/m", "unknown unit \"MiB/m\"; use one of " + units + "."},
+      {"fast",
+       "\"fast\" is not a rate; write a number and a unit, for example 10MiB/s (" + units + ")."},
+  };
+  for (const auto& [text, message] : wrong) {
+    const auto rate = parse_rate(text);
+    ASSERT_FALSE(rate.has_value()) << text;
+    EXPECT_EQ(rate.error().text, message);
+  }
+}
+
 TEST(Values, EachDurationUnitCountsAsItsNameSays) {
   const std::vector<std::pair<std::string, milliseconds>> durations{
       {"500ms", milliseconds{500}},    {"90s", milliseconds{90'000}},
