@@ -180,6 +180,26 @@ struct LogSense {
   std::uint16_t first_parameter = 0;
   std::uint32_t allocation_bytes = 0;
 };
+// The default self-test, or none; there are no diagnostic pages and no other self-tests.
+struct SendDiagnostic {
+  bool self_test = false;  // SELFTEST
+};
+inline constexpr std::uint16_t echo_buffer_bytes = 4096;  // at most 8191 (SPC-4, BUFFER CAPACITY)
+// Of buffers only the echo buffer is there.
+struct ReadBuffer {
+  // MODE; the enumerators are all that is served.
+  enum class Mode : std::uint8_t {
+    descriptor = 0x03,  // of data buffers, of which there are none
+    echo = 0x0a,
+    echo_descriptor = 0x0b,
+  };
+  Mode mode = Mode::descriptor;
+  std::uint32_t allocation_bytes = 0;
+};
+// MODE 0Ah: into the echo buffer.
+struct WriteBuffer {
+  std::uint32_t parameter_bytes = 0;  // at most echo_buffer_bytes
+};
 // Of SPC-2: the whole unit, for the nexus that asks. The 6 and 10 byte CDBs mean the same.
 struct ReserveUnit {};
 struct ReleaseUnit {};
@@ -237,9 +257,10 @@ using Command =
                  Prefetch, SynchronizeCache, WriteSame, Unmap, GetLbaStatus, ReadCapacity10,
                  ReadCapacity16, ReadDefectData, TestUnitReady, RequestSense, Inquiry, ReportLuns,
                  ModeSense, ModeSelect, StartStopUnit, PreventAllowMediumRemoval,
-                 ReportSupportedOpcodes, ReportSupportedTaskManagement, LogSense, ReserveUnit,
-                 ReleaseUnit, PersistentReserveIn, PersistentReserveOut, ReportTargetPortGroups,
-                 SetTargetPortGroups, ExtendedCopy, ReceiveCopyResults>;
+                 ReportSupportedOpcodes, ReportSupportedTaskManagement, LogSense, SendDiagnostic,
+                 ReadBuffer, WriteBuffer, ReserveUnit, ReleaseUnit, PersistentReserveIn,
+                 PersistentReserveOut, ReportTargetPortGroups, SetTargetPortGroups, ExtendedCopy,
+                 ReceiveCopyResults>;
 
 // What a logical unit offers beyond what every one does. Commands that it does not offer are
 // unknown to it, and not reported.

@@ -142,6 +142,7 @@ Parsed<ReserveOutParameters> parse_reserve_out_parameters(const PersistentReserv
   if (command.action != Action::register_key) {
     return sense::invalid_list(offsetof(ReserveOutList, flags), 3);
   }
+  made.specify_ports = true;
   TRY(parse_ports(data, made));
   return made;
 }

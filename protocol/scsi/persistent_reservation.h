@@ -15,7 +15,7 @@
 
 namespace protocol::scsi {
 
-inline constexpr std::size_t max_transport_ids = 8;  // of one SPEC_I_PT list
+inline constexpr std::size_t max_transport_ids = 16;  // of one SPEC_I_PT list
 
 // The basic list, and that of REGISTER AND MOVE (`move` is there then).
 struct ReserveOutParameters {
@@ -24,7 +24,8 @@ struct ReserveOutParameters {
   bool persist = false;                  // APTPL; only of the registering actions
   bool all_target_ports = false;         // ALL_TG_PT; likewise
 
-  // SPEC_I_PT: also for these initiator ports; none without. Only of REGISTER.
+  // SPEC_I_PT: also for these initiator ports, or all of a device's. Only of REGISTER.
+  bool specify_ports = false;
   std::array<TransportId, max_transport_ids> ports{};
   std::uint8_t port_count = 0;
   [[nodiscard]] std::span<const TransportId> port_span() const {
@@ -47,7 +48,8 @@ struct ReserveOutParameters {
 [[nodiscard]] Parsed<ReserveOutParameters> parse_reserve_out_parameters(
     const PersistentReserveOut& command, std::span<const std::byte> data);
 
-inline constexpr std::uint32_t max_reserve_out_bytes = 2560;
+// As many TransportIDs as there may be, with the longest names and ISIDs.
+inline constexpr std::uint32_t max_reserve_out_bytes = 4096;
 
 void put_reservation_keys(Answer& answer, std::uint32_t generation,
                           std::span<const std::uint64_t> keys);

@@ -112,6 +112,29 @@ Parsed<Command> log_sense(Cdb cdb) {
                           .allocation_bytes = big16_of(cdb, 7)}};
 }
 
+Parsed<Command> send_diagnostic(Cdb cdb) {
+  return Command{SendDiagnostic{.self_test = (byte_of(cdb, 1) & 0x04) != 0}};
+}
+// BUFFER ID and BUFFER OFFSET mean nothing in the modes that are served, and are not looked at.
+Parsed<Command> read_buffer_10(Cdb cdb) {
+  const auto mode = static_cast<ReadBuffer::Mode>(byte_of(cdb, 1));
+  switch (mode) {
+    case ReadBuffer::Mode::descriptor:
+    case ReadBuffer::Mode::echo:
+    case ReadBuffer::Mode::echo_descriptor:
+      return Command{ReadBuffer{.mode = mode, .allocation_bytes = big32_of(cdb, 5) & 0xff'ffff}};
+  }
+  return sense::invalid_cdb(1, 4);
+}
+Parsed<Command> write_buffer(Cdb cdb) {
+  if (byte_of(cdb, 1) != static_cast<std::uint8_t>(ReadBuffer::Mode::echo)) {
+    return sense::invalid_cdb(1, 4);
+  }
+  const std::uint32_t bytes = big32_of(cdb, 5) & 0xff'ffff;
+  if (bytes > echo_buffer_bytes) return sense::invalid_cdb(6);
+  return Command{WriteBuffer{.parameter_bytes = bytes}};
+}
+
 Parsed<Command> reserve_unit(Cdb) { return Command{ReserveUnit{}}; }
 Parsed<Command> release_unit(Cdb) { return Command{ReleaseUnit{}}; }
 

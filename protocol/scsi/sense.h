@@ -86,6 +86,7 @@ inline constexpr Sense unrecovered_read_error{SenseKey::medium_error, {0x11, 0x0
 inline constexpr Sense unreachable_copy_target{SenseKey::copy_aborted, {0x08, 0x04}};
 inline constexpr Sense copy_target_not_reachable{SenseKey::copy_aborted, {0x0d, 0x02}};
 inline constexpr Sense copy_third_party_failure{SenseKey::copy_aborted, {0x0d, 0x01}};
+inline constexpr Sense inexact_copy_segment{SenseKey::copy_aborted, {0x26, 0x0a}};
 inline constexpr Sense parameter_list_length_error{SenseKey::illegal_request, {0x1a, 0x00}};
 inline constexpr Sense miscompare{SenseKey::miscompare, {0x1d, 0x00}};
 inline constexpr Sense invalid_opcode{SenseKey::illegal_request, {0x20, 0x00}};
@@ -102,6 +103,7 @@ inline constexpr Sense copy_inline_data_too_long{SenseKey::illegal_request, {0x2
 inline constexpr Sense write_protected{SenseKey::data_protect, {0x27, 0x00}};
 inline constexpr Sense software_write_protected{SenseKey::data_protect, {0x27, 0x02}};
 inline constexpr Sense space_allocation_failed{SenseKey::data_protect, {0x27, 0x07}};
+inline constexpr Sense command_sequence_error{SenseKey::illegal_request, {0x2c, 0x00}};
 inline constexpr Sense saving_not_supported{SenseKey::illegal_request, {0x39, 0x00}};
 inline constexpr Sense internal_target_failure{SenseKey::hardware_error, {0x44, 0x00}};
 inline constexpr Sense overlapped_commands{SenseKey::aborted_command, {0x4e, 0x00}};

@@ -1,5 +1,9 @@
 #include "tests/client/scsi_task.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "engine/foundation/check.h"
 
 namespace client::scsi {
@@ -103,6 +107,63 @@ Task reserve(std::uint8_t action, std::uint8_t type, std::uint64_t key, std::uin
       .field(2, type)
       .field(5, list.size(), 4)
       .writing(std::move(list));
+}
+
+Task register_for(std::uint64_t new_key, const std::vector<NamedInitiator>& others,
+                  bool all_target_ports, bool through_power_loss) {
+  Bytes list(28);
+  put_big(list, 8, new_key, 8);
+  put_big(list, 20, 0x08U | (all_target_ports ? 4U : 0U) | (through_power_loss ? 1U : 0U), 1);
+  for (const NamedInitiator& other : others) {
+    std::string text = other.name;
+    if (other.isid) {
+      text += ",i,0x";
+      for (const unsigned byte : *other.isid) text += fmt::format("{:02x}", byte);
+    }
+    // NUL-terminated, in fours, and never less than 20 bytes (SPC-4, TransportID of iSCSI).
+    text.push_back('\0');
+    while (text.size() % 4 != 0 || text.size() < 20) text.push_back('\0');
+    const std::size_t at = list.size();
+    list.resize(at + 4);
+    put_big(list, at, other.isid ? 0x45 : 0x05, 1);
+    put_big(list, at + 2, text.size(), 2);
+    for (const char c : text) list.push_back(static_cast<std::byte>(c));
+  }
+  put_big(list, 24, list.size() - 28, 4);
+  return Cdb(0x5f, 10).field(5, list.size(), 4).writing(std::move(list));
+}
+
+Task copy_results(std::uint8_t action, std::uint8_t list_id, std::uint32_t bytes) {
+  return Cdb(0x84, 16).field(1, action).field(2, list_id).field(10, bytes, 4).reading(bytes);
+}
+
+Task extended_copy(const CopyUnit& from, const CopyUnit& to, std::uint16_t blocks,
+                   bool counts_destination) {
+  constexpr std::size_t header = 16;
+  constexpr std::size_t target = 32;
+  constexpr std::size_t segment = header + 2 * target;
+  Bytes list(segment + 28);
+  put_big(list, 0, 1, 1);             // LIST IDENTIFIER
+  put_big(list, 1, 2U << 3 | 1U, 1);  // discard what is left of it; priority 1
+  put_big(list, 2, 2 * target, 2);
+  put_big(list, 8, 28, 4);
+  std::size_t at = header;
+  for (const CopyUnit* const unit : {&from, &to}) {
+    CHECK(unit->designator.size() <= 24);
+    put_big(list, at, 0xe4, 1);
+    std::copy(unit->designator.begin(), unit->designator.end(),
+              list.begin() + static_cast<std::ptrdiff_t>(at + 4));
+    put_big(list, at + 29, unit->block_bytes, 3);
+    at += target;
+  }
+  put_big(list, segment, 0x02, 1);
+  put_big(list, segment + 1, counts_destination ? 2 : 0, 1);
+  put_big(list, segment + 2, 24, 2);
+  put_big(list, segment + 6, 1, 2);  // from the first of the two to the second
+  put_big(list, segment + 10, blocks, 2);
+  put_big(list, segment + 12, from.first, 8);
+  put_big(list, segment + 20, to.first, 8);
+  return Cdb(0x83, 16).field(10, list.size(), 4).writing(std::move(list));
 }
 
 }  // namespace client::scsi

@@ -1,6 +1,12 @@
 // SCSI commands as iSCSI tasks: CDBs by SPC-5 and SBC-4. Blocks of data are the caller's.
 #pragma once
 
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "tests/client/iscsi_session.h"
 
 namespace client::scsi {
@@ -30,5 +36,25 @@ using iscsi::Task;
 // PERSISTENT RESERVE OUT with the basic parameter list; `scope_type`: the type, scope 0.
 [[nodiscard]] Task reserve(std::uint8_t action, std::uint8_t type, std::uint64_t key,
                            std::uint64_t action_key, bool through_power_loss = false);
+// REGISTER of `new_key` for the caller's own nexus, which has none, and with SPEC_I_PT for the
+// initiator ports (ISID) or devices (none) named; ALL_TG_PT: by every target port.
+struct NamedInitiator {
+  std::string name;
+  std::optional<std::array<std::uint8_t, 6>> isid = std::nullopt;
+};
+[[nodiscard]] Task register_for(std::uint64_t new_key, const std::vector<NamedInitiator>& others,
+                                bool all_target_ports, bool through_power_loss = false);
+
+// RECEIVE COPY RESULTS: service action 0 copy status, 3 operating parameters, 4 failed segments.
+[[nodiscard]] Task copy_results(std::uint8_t action, std::uint8_t list_id = 0,
+                                std::uint32_t bytes = 255);
+// EXTENDED COPY (LID1) of one segment, block device to block device, as sg_xcopy sends it.
+struct CopyUnit {
+  Bytes designator;  // with its header of 4 bytes, as page 83h has it
+  std::uint32_t block_bytes = 0;
+  std::uint64_t first = 0;
+};
+[[nodiscard]] Task extended_copy(const CopyUnit& from, const CopyUnit& to, std::uint16_t blocks,
+                                 bool counts_destination = false);
 
 }  // namespace client::scsi

@@ -10,11 +10,12 @@
 namespace protocol::scsi {
 namespace {
 
-// The opcode and service action of a row, with every other bit 0.
+// The opcode and service action of a row (or a MODE that is served), with every other bit 0.
 CdbBytes plain(const CommandDescription& row) {
   CdbBytes bytes{};
   bytes[0] = static_cast<std::byte>(row.opcode);
   if (row.has_service_action()) bytes[1] = static_cast<std::byte>(row.service_action);
+  if (row.opcode == 0x3b || row.opcode == 0x3c) bytes[1] = std::byte{0x0a};
   return bytes;
 }
 void set_bit(CdbBytes& bytes, std::size_t byte, unsigned bit) {
@@ -80,7 +81,10 @@ TEST(CommandTable, EveryBitThatMayBeSetIsAccepted) {
       case 0x8f:
       case 0xaf:
       case 0xb7:  // formats
+      case 0x3c:  // modes
         return byte == 1;
+      case 0x3b:  // modes, and lengths
+        return byte == 1 || byte == 6 || byte == 7;
       case 0xa3:  // options
         return row.service_action == 0x0c && byte == 2;
       default:
@@ -144,6 +148,7 @@ TEST(CommandTable, RulesThatDependOnFields) {
   EXPECT_EQ(rule("28 00 00 00 00 00 00 00 01 00"), ReservationRule::as_read);
   EXPECT_EQ(rule("35 00 00 00 00 00 00 00 01 00"), ReservationRule::as_write);
   EXPECT_EQ(rule("25 00 00 00 00 00 00 00 00 00"), ReservationRule::always);
+  EXPECT_EQ(rule("1d 04 00 00 00 00"), ReservationRule::as_write);
   EXPECT_EQ(rule("5f 01 01 00 00 00 00 00 18 00"), ReservationRule::by_action);
 }
 

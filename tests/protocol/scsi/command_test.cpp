@@ -310,7 +310,7 @@ TEST(Command, UnknownOpcodesAreRefusedWhateverElseTheySay) {
       EXPECT_EQ(refusal(parse_command(bytes, {})), sense::invalid_opcode) << opcode;
     }
   }
-  EXPECT_EQ(known, 49u);
+  EXPECT_EQ(known, 52u);
 }
 
 TEST(Command, UnknownServiceActionsAreAFieldInError) {
@@ -331,6 +331,28 @@ TEST(Command, WhatAUnitDoesNotOfferItDoesNotKnow) {
                            "84 1f 00 00 00 00 00 00 00 00 00 00 00 00 00 00"}) {
     EXPECT_EQ(refused(text, {.copy = false}), sense::invalid_opcode) << text;
   }
+}
+
+TEST(Command, DiagnosticsAreTheDefaultSelfTestAlone) {
+  EXPECT_TRUE(expect<SendDiagnostic>("1d 04 00 00 00 00").self_test);
+  EXPECT_TRUE(expect<SendDiagnostic>("1d 17 00 00 00 00").self_test) << "PF, DEVOFFL, UNITOFFL";
+  EXPECT_FALSE(expect<SendDiagnostic>("1d 00 00 00 00 00").self_test);
+  EXPECT_EQ(refused("1d 20 00 00 00 00"), sense::invalid_cdb(1, 5)) << "SELF-TEST CODE";
+  EXPECT_EQ(refused("1d 10 00 00 04 00"), sense::invalid_cdb(4, 2)) << "a diagnostic page";
+}
+
+TEST(Command, OfBuffersTheEchoBufferIsThere) {
+  const auto read = expect<ReadBuffer>("3c 0a 00 00 00 00 01 02 03 00");
+  EXPECT_EQ(read.mode, ReadBuffer::Mode::echo);
+  EXPECT_EQ(read.allocation_bytes, 0x01'0203U);
+  EXPECT_EQ(expect<ReadBuffer>("3c 03 07 ff ff ff 00 00 04 00").allocation_bytes, 4U);
+  EXPECT_EQ(expect<ReadBuffer>("3c 0b 00 00 00 00 00 00 04 00").mode,
+            ReadBuffer::Mode::echo_descriptor);
+  EXPECT_EQ(refused("3c 02 00 00 00 00 00 00 04 00"), sense::invalid_cdb(1, 4));
+  EXPECT_EQ(expect<WriteBuffer>("3b 0a 00 00 00 00 00 10 00 00").parameter_bytes,
+            echo_buffer_bytes);
+  EXPECT_EQ(refused("3b 0a 00 00 00 00 00 10 01 00"), sense::invalid_cdb(6));
+  EXPECT_EQ(refused("3b 05 00 00 00 00 00 00 10 00"), sense::invalid_cdb(1, 4)) << "microcode";
 }
 
 }  // namespace

@@ -75,6 +75,7 @@ TEST(ReserveOut, InitiatorPortsOfRegister) {
   const auto data = with_ports("00 00 00 34", host_port + " " + host);
   const auto made = parse_out(Action::register_key, data).value();
   ASSERT_EQ(made.port_count, 2);
+  EXPECT_TRUE(made.specify_ports);
   EXPECT_EQ(made.port_span()[0].name, "iqn.a");
   EXPECT_EQ(made.port_span()[0].isid.value()[5], std::byte{0xff});
   EXPECT_EQ(made.port_span()[1].name, "iqn.b");
@@ -104,7 +105,7 @@ TEST(ReserveOut, LengthsOfPortsThatDoNotAddUp) {
 TEST(ReserveOut, TooManyPortsAreRefusedNotForgotten) {
   std::string ports;
   for (std::size_t i = 0; i <= max_transport_ids; ++i) ports += host + " ";
-  const auto data = with_ports("00 00 00 d8", ports);  // nine of 24 bytes
+  const auto data = with_ports("00 00 01 98", ports);  // 17 of 24 bytes
   EXPECT_EQ(refusal(parse_out(Action::register_key, data)),
             sense::insufficient_registration_resources);
   EXPECT_LE(data.size(), max_reserve_out_bytes);
