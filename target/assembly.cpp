@@ -265,20 +265,43 @@ std::vector<engine::PoolSpec> pool_specs(const config::Config& config) {
 std::vector<engine::VolumeSpec> volume_specs(const config::Config& config) {
   std::vector<engine::VolumeSpec> specs;
   for (const auto& [name, volume] : config.volumes) {
-    engine::VolumeSpec spec{.name = name,
-                            .pool = volume.pool.value,
-                            .size = volume.size.value,
-                            .block_size = volume.block_size.value};
+    engine::VolumeSpec spec{
+        .name = name,
+        .pool = volume.pool.value,
+        .size = volume.size.value,
+        .block_size = volume.block_size.value,
+        .needs_atomic_writes = volume.atomic.value == config::Volume::Atomic::required};
     if (volume.cache) spec.cache = volume_cache_spec(*volume.cache);
     specs.push_back(std::move(spec));
   }
   return specs;
 }
 
-BlockVolumes block_volumes(engine::Engine& engine) {
+block::VolumeLimits volume_limits(const config::VolumeQos& qos) {
+  return {.read_commands = qos.read_iops,
+          .write_commands = qos.write_iops,
+          .commands = qos.iops,
+          .read_bytes = qos.read_bandwidth.value,
+          .write_bytes = qos.write_bandwidth.value,
+          .bytes = qos.bandwidth.value,
+          .burst = qos.burst};
+}
+
+std::unique_ptr<block::BlockVolume> block_volume(engine::Volume& volume,
+                                                 const config::Config& config,
+                                                 engine::Instant now) {
+  auto made = std::make_unique<block::BlockVolume>(volume, config.reactors.count);
+  const auto wish = config.volumes.find(volume.identity().name);
+  if (wish != config.volumes.end())
+    made->limiter().set_limits(volume_limits(wish->second.qos), now);
+  return made;
+}
+
+BlockVolumes block_volumes(engine::Engine& engine, const config::Config& config,
+                           engine::Instant now) {
   BlockVolumes volumes;
   for (engine::Volume* volume : engine.volumes()) {
-    volumes.emplace(volume->identity().name, std::make_unique<block::BlockVolume>(*volume));
+    volumes.emplace(volume->identity().name, block_volume(*volume, config, now));
   }
   return volumes;
 }

@@ -23,7 +23,13 @@ using BlockVolumes = std::map<std::string, std::unique_ptr<block::BlockVolume>>;
 [[nodiscard]] std::vector<engine::CacheSpec> cache_specs(const config::Config& config);
 [[nodiscard]] std::vector<engine::PoolSpec> pool_specs(const config::Config& config);
 [[nodiscard]] std::vector<engine::VolumeSpec> volume_specs(const config::Config& config);
-[[nodiscard]] BlockVolumes block_volumes(engine::Engine& engine);
+[[nodiscard]] block::VolumeLimits volume_limits(const config::VolumeQos& qos);
+// With its limits, which hold from `now` on.
+[[nodiscard]] std::unique_ptr<block::BlockVolume> block_volume(engine::Volume& volume,
+                                                               const config::Config& config,
+                                                               engine::Instant now);
+[[nodiscard]] BlockVolumes block_volumes(engine::Engine& engine, const config::Config& config,
+                                         engine::Instant now);
 [[nodiscard]] nvmf::TargetOptions nvmf_options(const config::Config& config,
                                                const BlockVolumes& volumes);
 [[nodiscard]] nvmf::ConnectionOptions nvmf_connection_options(const config::Listener& listener);

@@ -12,6 +12,7 @@
 
 #include "config/transfer_memory.h"
 #include "engine/media/uring_lane.h"
+#include "target/applied_copy.h"
 #include "target/nvmf/connection.h"
 #include "target/process_limits.h"
 #include "target/reactor/log.h"
@@ -31,23 +32,7 @@ constexpr engine::ByteCount largest_volume{std::uint64_t{1024} << 40};
 constexpr std::chrono::milliseconds pool_patience{1500};
 constexpr std::chrono::seconds look_period{1};
 constexpr std::chrono::seconds memory_period{5};
-
-// What a volume that has been online once is remembered by while its pool is late. Empty, and a
-// warning, when there is no place for it.
-std::string known_volumes_file() {
-  const char* by_service_manager = std::getenv("STATE_DIRECTORY");
-  const std::string directory =
-      by_service_manager != nullptr ? by_service_manager : "/var/lib/forebay";
-  if (::access(directory.c_str(), W_OK) == 0) return directory + "/known-volumes";
-  log_warn(
-      "nothing is remembered of volumes, because {} cannot be written: {}; one whose pool is late "
-      "at "
-      "the next start will be shown without its identity. Set StateDirectory=forebay in the unit, "
-      "or "
-      "STATE_DIRECTORY",
-      directory, std::generic_category().message(errno));
-  return {};
-}
+constexpr std::chrono::seconds stream_period{15};
 
 bool has_pool_on_disk(const config::Config& config) {
   return std::any_of(config.pools.begin(), config.pools.end(), [](const auto& pool) {
@@ -64,20 +49,30 @@ engine::Result<void, std::string> first_of(const std::vector<config::Message>& m
 
 }  // namespace
 
-Daemon::Daemon(config::Config config, std::string config_hash)
-    : config_(std::move(config)),
-      config_hash_(std::move(config_hash)),
+Daemon::Daemon(const config::Config& config, Origin origin)
+    : origin_(std::move(origin)),
+      config_(config),
+      loaded_{.config = std::make_shared<const config::Config>(config), .secrets = nullptr},
       started_at_(clock_.now()),
+      loaded_at_(std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch())
+                     .count()),
       memory_(config_.memory.value, config::least_transfer_memory(config_)) {}
 
 engine::Result<void, std::string> Daemon::start() {
-  const Secrets secrets(config_, config::Severity::error);
+  loaded_.secrets = std::make_shared<const Secrets>(config_, config::Severity::error);
+  const Secrets& secrets = *loaded_.secrets;
   TRY(first_of(secrets.messages()));
+  state_directory_ = writable_state_directory();
   check_descriptor_limit();
   open_engine();
   smart_ = std::make_unique<SmartWatch>([this] { return engine_->pools(); });
-  nvmf_ = std::make_unique<nvmf::NvmfTarget>(nvmf_options(config_, volumes_), clock_);
-  iscsi_ = std::make_unique<iscsi::IscsiTarget>(iscsi_options(config_, volumes_, secrets), clock_);
+  const HostObserver observe_hosts = [this](const HostChange& change) { note_host(change); };
+  nvmf::TargetOptions of_nvmf = nvmf_options(config_, volumes_);
+  of_nvmf.observe_hosts = observe_hosts;
+  nvmf_ = std::make_unique<nvmf::NvmfTarget>(of_nvmf, clock_);
+  iscsi::TargetOptions of_iscsi = iscsi_options(config_, volumes_, secrets);
+  of_iscsi.observe_hosts = observe_hosts;
+  iscsi_ = std::make_unique<iscsi::IscsiTarget>(of_iscsi, clock_);
   TRY(start_reactors());
   make_listeners();
   log_notes();
@@ -86,12 +81,31 @@ engine::Result<void, std::string> Daemon::start() {
   // Only now: a host that connects earlier would be told for good that its subsystem does not
   // exist.
   TRY(listen());
+  open_metrics();
   start_chores();
   log_info("serving node={} volumes={} subsystems={} targets={} listeners={} config={} hash={}",
            config_.node, config_.volumes.size(), config_.subsystems.size(), config_.targets.size(),
-           config_.listeners.size(), config_.file, config_hash_);
+           config_.listeners.size(), config_.file, origin_.status.hash);
+  events_.add(control::EventName::daemon_started, {},
+              fmt::format("{} is served with {} volumes, configuration {}", config_.node,
+                          config_.volumes.size(), origin_.status.hash));
   service_manager::ready(fmt::format("serving {} volumes", config_.volumes.size()));
+  start_reloader();
   return engine::success();
+}
+
+// Where volumes that have been online once are remembered by while their pool is late, and the
+// configuration that was applied last.
+std::string Daemon::writable_state_directory() const {
+  std::string directory = state_directory();
+  if (::access(directory.c_str(), W_OK) == 0) return directory;
+  if (!has_pool_on_disk(config_)) return {};
+  log_warn(
+      "nothing is remembered of volumes, nor of the configuration, because {} cannot be written: "
+      "{}; one whose pool is late at the next start will be shown without its identity. Set "
+      "StateDirectory=forebay in the unit, or STATE_DIRECTORY",
+      directory, std::generic_category().message(errno));
+  return {};
 }
 
 void Daemon::check_descriptor_limit() const {
@@ -104,11 +118,12 @@ void Daemon::check_descriptor_limit() const {
 void Daemon::open_engine() {
   engine_ = engine::Engine::open(
       pool_specs(config_), volume_specs(config_),
-      {.known_volumes_file = has_pool_on_disk(config_) ? known_volumes_file() : std::string(),
+      {.known_volumes_file =
+           state_directory_.empty() ? std::string() : state_directory_ + "/known-volumes",
        .patience = pool_patience,
        .caches = cache_specs(config_),
        .memory = &memory_});
-  volumes_ = block_volumes(*engine_);
+  volumes_ = block_volumes(*engine_, config_, clock_.now());
 }
 
 engine::Result<void, std::string> Daemon::start_reactors() {
@@ -116,6 +131,7 @@ engine::Result<void, std::string> Daemon::start_reactors() {
     auto core = std::make_unique<Core>();
     ReactorOptions options;
     options.name = fmt::format("reactor {}", i);
+    options.number = i;
     if (!config_.reactors.cpus.empty()) options.cpu = static_cast<int>(config_.reactors.cpus[i]);
     const auto make_lane =
         [this]() -> engine::Result<std::unique_ptr<engine::IoLane>, std::string> {
@@ -135,21 +151,26 @@ engine::Result<void, std::string> Daemon::start_reactors() {
 }
 
 void Daemon::make_listeners() {
+  for (const auto& [name, listener] : loaded_.config->listeners) {
+    listeners_.push_back(make_listener(loaded_.config, listener));
+  }
+}
+
+std::unique_ptr<Listener> Daemon::make_listener(const std::shared_ptr<const config::Config>& config,
+                                                const config::Listener& listener) {
   std::vector<Reactor*> reactors;
   for (const auto& core : cores_) reactors.push_back(core->reactor.get());
-  for (const auto& [name, listener] : config_.listeners) {
-    ListenerOptions options;
-    options.name = name;
-    options.address = listener.address.value.text;
-    options.port = listener.port.value;
-    options.max_connections = listener.max_connections;
-    options.tell_waiting = [this, &listener = listener](const std::string& reason) {
-      log_warn("{}", listener_trouble(config_, listener, reason));
-    };
-    const bool is_iscsi = listener.protocol == config::Protocol::iscsi;
-    listeners_.push_back(std::make_unique<Listener>(
-        options, reactors, is_iscsi ? serve_iscsi(listener) : serve_nvmf(listener)));
-  }
+  ListenerOptions options;
+  options.name = listener.name;
+  options.address = listener.address.value.text;
+  options.port = listener.port.value;
+  options.max_connections = listener.max_connections;
+  options.tell_waiting = [config, &listener](const std::string& reason) {
+    log_warn("{}", listener_trouble(*config, listener, reason));
+  };
+  const bool is_iscsi = listener.protocol == config::Protocol::iscsi;
+  return std::make_unique<Listener>(options, std::move(reactors),
+                                    is_iscsi ? serve_iscsi(listener) : serve_nvmf(listener));
 }
 
 ConnectionRegistry& Daemon::connections_of(const Reactor& reactor) {
@@ -176,6 +197,7 @@ Listener::Serve Daemon::serve_iscsi(const config::Listener& listener) {
 engine::Result<void, std::string> Daemon::start_control() {
   const std::string group = config_.control.group ? config_.control.group->value : std::string();
   control::ControlRoutes routes;
+  routes.audit = [this](const control::AuditRecord& record) { note_change(record); };
   routes.status = [this] { return to_json(status()); };
   routes.grow = [this](const std::string& volume, std::uint64_t size_bytes,
                        control::ControlRoutes::Done done) {
@@ -283,9 +305,13 @@ engine::Result<void, std::string> Daemon::start_control() {
       done(control::ControlRoutes::Abandoned{left.value().text});
     });
   };
-  TRY(control_,
-      control::ControlServer::start(config_.control.socket.value, group, std::move(routes)));
+  std::vector<control::Route> all = control::api_routes(std::move(routes));
+  for (auto& route : event_streams_.routes()) all.push_back(std::move(route));
+  for (auto& route : routes_of_reload()) all.push_back(std::move(route));
+  TRY(control_, control::ControlServer::start(config_.control.socket.value, group, std::move(all)));
+  events_.on_added([this] { tell_event_streams(); });
   engine_->observe(this);
+  for (const engine::Volume* volume : engine_->volumes()) note_volume(*volume);
   // Whatever has come since the hosts' side was made.
   volumes_changed_.store(true, std::memory_order_release);
   control_->post([this] { refresh_changed_volumes(); });
@@ -296,7 +322,10 @@ void Daemon::start_chores() {
   control_->every(look_period, [this] {
     announce_listeners();
     log_troubles();
+    note_caches();
+    note_listeners();
   });
+  control_->every(stream_period, [this] { event_streams_.keep_alive(); });
   control_->every(memory_period, [this] { give_back_memory(); });
   if (const auto period = service_manager::watchdog_period(); period.count() > 0) {
     control_->every(period, [this] { answer_watchdog(); });
@@ -336,6 +365,7 @@ void Daemon::log_troubles() {
     lines.push_back(config::format(trouble_of(config_, finding, config::Severity::error)));
   }
   for (const std::string& line : troubles_.news(std::move(lines))) log_warn("{}", line);
+  note_pools(pools);
   for (const auto& pool : pools) {
     if (pool.filling) {
       filling_.insert(pool.name);
@@ -345,6 +375,7 @@ void Daemon::log_troubles() {
     }
     for (const auto& disk : ailing_.well_again(pool)) {
       log_info("pool={} disk {} is well again", pool.name, disk);
+      events_.add(control::EventName::disk_well, disk, fmt::format("of pool {}", pool.name));
     }
   }
 }
@@ -364,6 +395,7 @@ void Daemon::volume_changed(engine::Volume& volume) noexcept {
       log_warn("{}", line);
     }
   }
+  note_volume(volume);
   // The hosts are told now, not at the next look: their I/O must agree with what they hear.
   volumes_changed_.store(true, std::memory_order_release);
   control_->post([this] { refresh_changed_volumes(); });
@@ -404,7 +436,7 @@ void Daemon::give_back_memory() {
     core->reactor->post([&core = *core] { core.reactor->lane().buffers().trim(); });
   }
   const std::uint64_t used = memory_.used().value;
-  const std::uint64_t closed = counters_.closed.load(std::memory_order_relaxed);
+  const std::uint64_t closed = counters_.sum(&ConnectionCounters::closed);
   if (used >= memory_used_ && closed == connections_closed_) {
     memory_used_ = used;
     return;
@@ -416,12 +448,19 @@ void Daemon::give_back_memory() {
 
 bool Daemon::stop() {
   service_manager::stopping();
+  stop_reloader();
+  events_.add(control::EventName::daemon_stopping, {}, "it has been told to end");
   for (const auto& listener : listeners_) listener->close();
   if (nvmf_) nvmf_->end_associations(EndReason::stopping);
   if (iscsi_) iscsi_->end_sessions();
   for (const auto& core : cores_) {
-    // Those that have no association or session yet.
-    core->reactor->post([&core = *core] { core.connections->end(EndReason::stopping); });
+    // Those that have no association or session yet. Initiators have been asked to log out, and
+    // have a while to do so.
+    core->reactor->post([&core = *core] {
+      core.connections->end(EndReason::stopping, [](const PduConnection& connection) {
+        return !connection.ends_by_itself();
+      });
+    });
   }
   bool clean = true;
   const engine::Instant deadline = clock_.now() + stop_patience;
@@ -444,6 +483,7 @@ bool Daemon::stop() {
     log_warn("a pool's disk did not answer in time; ending anyway: what was answered is safe");
   }
   if (!clean) return false;
+  metrics_port_.reset();
   control_.reset();
   listeners_.clear();
   for (const auto& core : cores_) core->connections.reset();

@@ -14,13 +14,20 @@
 #include "engine/volume/engine.h"
 #include "target/assembly.h"
 #include "target/control/control_server.h"
+#include "target/control/event_log.h"
+#include "target/control/event_streams.h"
+#include "target/control/http_port.h"
+#include "target/control/state_times.h"
 #include "target/control/status.h"
 #include "target/iscsi/target.h"
+#include "target/metrics/snapshot.h"
 #include "target/net/connection_registry.h"
 #include "target/net/listener.h"
 #include "target/nvmf/target.h"
 #include "target/pool_disks.h"
 #include "target/reactor/reactor.h"
+#include "target/reloader.h"
+#include "target/served.h"
 #include "target/smart_watch.h"
 #include "target/troubles.h"
 
@@ -30,8 +37,14 @@ namespace target {
 // touched on either from start() to stop(): pools have threads of their own.
 class Daemon final : private engine::VolumeObserver {
  public:
-  // `config_hash` names the file's content in status. Nothing happens before start().
-  Daemon(config::Config config, std::string config_hash);
+  // Where the configuration has come from.
+  struct Origin {
+    std::string text{};  // that it was read from
+    std::string file{};  // what a reload reads
+    ReloadStatus status{};
+  };
+  // Nothing happens before start().
+  Daemon(const config::Config& config, Origin origin);
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
   ~Daemon() = default;
@@ -45,6 +58,10 @@ class Daemon final : private engine::VolumeObserver {
   // without destructors, because the kernel may still write into its buffers, or a thread waits for
   // it. (Killing it hard is equally safe.)
   [[nodiscard]] bool stop();
+
+  // Any thread, from start() to the end: takes over the file as it is now, or says in log and
+  // status why not. `by`: who wants that.
+  void reload(const std::string& by);
 
  private:
   // One reactor with its connections, and whether it has answered the watchdog's last question.
@@ -60,6 +77,18 @@ class Daemon final : private engine::VolumeObserver {
   void open_engine();
   [[nodiscard]] engine::Result<void, std::string> start_reactors();
   void make_listeners();
+  // Not open yet. What it says refers to `config`.
+  [[nodiscard]] std::unique_ptr<Listener> make_listener(
+      const std::shared_ptr<const config::Config>& config, const config::Listener& listener);
+  // Reloading; see daemon_reload.cpp.
+  void start_reloader();
+  void stop_reloader();
+  [[nodiscard]] ReloadStatus reload_status() const;
+  [[nodiscard]] std::vector<control::Route> routes_of_reload();
+  void take_config(const config::Config& config);
+  void run_on_control(const std::function<void()>& task);
+  // Empty, and a warning in the log, when there is none.
+  [[nodiscard]] std::string writable_state_directory() const;
   // What becomes of the connections that the listener accepts.
   [[nodiscard]] Listener::Serve serve_nvmf(const config::Listener& listener);
   [[nodiscard]] Listener::Serve serve_iscsi(const config::Listener& listener);
@@ -74,28 +103,61 @@ class Daemon final : private engine::VolumeObserver {
   // Any thread, from listen() on.
   void announce_listeners();
 
+  // Events; see daemon_events.cpp. Any thread.
+  void note_volume(const engine::Volume& volume);
+  void note_host(const HostChange& change);
+  void note_change(const control::AuditRecord& record);
+  void tell_event_streams();
+  // Main thread before start_chores(), then control.
+  void note_pools(const std::vector<engine::PoolStatus>& pools);
+  void note_caches();
+  void note_listeners();
+
   // Control thread.
   void refresh_changed_volumes();
   void answer_watchdog();
   void give_back_memory();
   [[nodiscard]] control::Status status() const;
+  // daemon_metrics.cpp, the rest: what is asked on the metrics port.
+  [[nodiscard]] std::vector<control::Route> metrics_routes();
+  [[nodiscard]] metrics::Snapshot snapshot() const;
+  [[nodiscard]] metrics::VolumeFigures figures_of_volume(const engine::Volume& volume,
+                                                         double now) const;
+  // A line each; empty: all of the configuration is served.
+  [[nodiscard]] std::vector<std::string> why_not_ready() const;
+  // Main thread.
+  void open_metrics();
 
-  const config::Config config_;
-  const std::string config_hash_;
+  const Origin origin_;
+  // What is served: main thread before start_control(), then control.
+  config::Config config_;
+  LoadedConfig loaded_;          // the same, until the reloader has it
+  std::string state_directory_;  // empty: nothing is remembered
   const engine::SystemClock clock_;
   const engine::Instant started_at_;
-  ConnectionCounters counters_;
+  const double loaded_at_;  // seconds since 1970
+  CountersByProtocol counters_;
 
+  control::EventLog events_{clock_};
+  control::StateTimes states_{clock_};
+  // Control thread; its routes are control_'s.
+  control::EventStreams event_streams_{events_};
+  std::atomic<bool> streams_told_{false};
   // In this order: each may use those before it, and is destroyed before them.
   engine::MemoryBudget memory_;
   std::unique_ptr<engine::Engine> engine_;
   BlockVolumes volumes_;
+  std::vector<std::unique_ptr<block::BlockVolume>> retired_volumes_;
   std::unique_ptr<nvmf::NvmfTarget> nvmf_;
   std::unique_ptr<iscsi::IscsiTarget> iscsi_;
   std::vector<std::unique_ptr<Core>> cores_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
+  Listeners listeners_;
   std::unique_ptr<SmartWatch> smart_;  // there when engine_ is
   std::unique_ptr<control::ControlServer> control_;
+  std::unique_ptr<Served> served_;
+  std::unique_ptr<Reloader> reloader_;
+  std::atomic<Reloader*> reloader_now_{nullptr};     // from the end of start() on
+  std::unique_ptr<control::HttpPort> metrics_port_;  // null: nobody can ask
   std::atomic<bool> volumes_changed_{false};
   TroubleLog troubles_;
   std::set<std::string> filling_;  // pools, when last looked at

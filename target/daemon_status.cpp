@@ -34,6 +34,29 @@ std::string retry_text(const engine::PoolStatus& pool) {
   return fmt::format(" ({} retries, next in {} s)", pool.tries - 1, seconds);
 }
 
+control::QosStatus qos_of(const block::VolumeLimiter& limiter) {
+  const block::VolumeLimits& limits = limiter.limits();
+  const block::HoldCounts held = limiter.counts();
+  const auto microseconds = [](engine::Duration time) {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(time).count());
+  };
+  const auto burst = std::chrono::duration_cast<std::chrono::milliseconds>(limits.burst);
+  return {.read_iops = limits.read_commands,
+          .write_iops = limits.write_commands,
+          .iops = limits.commands,
+          .read_bandwidth = limits.read_bytes,
+          .write_bandwidth = limits.write_bytes,
+          .bandwidth = limits.bytes,
+          .burst_ms = static_cast<std::uint64_t>(burst.count()),
+          .reads_held = held.reads_held,
+          .writes_held = held.writes_held,
+          .reads_held_total = held.reads,
+          .writes_held_total = held.writes,
+          .read_hold_us_total = microseconds(held.read_time),
+          .write_hold_us_total = microseconds(held.write_time)};
+}
+
 // What a volume that is not served waits for; empty: no cache.
 std::string device_waited_for(const config::Volume& wish, const engine::VolumeCondition& now) {
   const bool waits =
@@ -54,6 +77,112 @@ std::string order_of(const config::Volume& wish) {
   const bool is_journalled =
       wish.cache && wish.cache->ordered == config::VolumeCache::Ordered::journal;
   return is_journalled ? "journal" : "batch";
+}
+
+const char* name_of(config::Discovery discovery) {
+  switch (discovery) {
+    case config::Discovery::also:
+      return "also";
+    case config::Discovery::only:
+      return "only";
+    case config::Discovery::none:
+      return "none";
+  }
+  return "none";
+}
+
+const char* name_of(config::Digests digests) {
+  switch (digests) {
+    case config::Digests::permitted:
+      return "permitted";
+    case config::Digests::required:
+      return "required";
+    case config::Digests::refused:
+      return "refused";
+  }
+  return "refused";
+}
+
+control::ListenerStatus status_of_listener(const config::Listener& wish,
+                                           const ListenerStatus& now) {
+  const bool is_iscsi = wish.protocol == config::Protocol::iscsi;
+  return {.name = wish.name,
+          .protocol = name_of(wish.protocol),
+          .address = now.address,
+          .listening = now.state == ListenerState::listening,
+          .reason = now.reason,
+          .connections = now.connections,
+          .discovery = is_iscsi ? "" : name_of(wish.discovery),
+          .header_digest = name_of(is_iscsi ? wish.iscsi.header_digest : wish.nvme_tcp.digests),
+          .data_digest = name_of(is_iscsi ? wish.iscsi.data_digest : wish.nvme_tcp.digests)};
+}
+
+control::KnownHost known_host(const config::Host& host) {
+  control::KnownHost known{.name = host.name, .nqn = host.nqn, .iqn = host.iqn, .chap = "none"};
+  if (!host.chap) return known;
+  known.chap = host.chap->mutual_user ? "mutual" : "one-way";
+  known.chap_user = host.chap->user.value;
+  if (host.chap->mutual_user) known.mutual_user = host.chap->mutual_user->value;
+  return known;
+}
+
+// NQNs of the hosts that see a namespace; empty: all that its subsystem admits.
+std::vector<std::string> viewers_of(const config::Config& config, const std::string& nqn,
+                                    std::uint32_t nsid) {
+  std::vector<std::string> viewers;
+  const auto subsystem = config.subsystems.find(nqn);
+  if (subsystem == config.subsystems.end()) return viewers;
+  const auto space = subsystem->second.namespaces.find(nsid);
+  if (space == subsystem->second.namespaces.end() || !space->second.hosts) return viewers;
+  for (const auto& name : *space->second.hosts) {
+    const auto host = config.hosts.find(name.value);
+    if (host != config.hosts.end()) viewers.push_back(host->second.nqn);
+  }
+  return viewers;
+}
+
+control::SubsystemStatus status_of_subsystem(const config::Config& config,
+                                             const nvmf::SubsystemSnapshot& subsystem) {
+  control::SubsystemStatus status{.nqn = subsystem.nqn,
+                                  .serial = subsystem.serial,
+                                  .allow_any_host = subsystem.allow_any_host,
+                                  .hosts = subsystem.hosts,
+                                  .listeners = subsystem.listeners};
+  for (const auto& space : subsystem.namespaces) {
+    status.namespaces.push_back({.nsid = space.nsid,
+                                 .volume = space.volume,
+                                 .size_bytes = space.size_blocks * space.block_bytes,
+                                 .block_size = space.block_bytes,
+                                 .hosts = viewers_of(config, subsystem.nqn, space.nsid)});
+  }
+  return status;
+}
+
+control::HostStatus status_of_controller(const nvmf::ControllerSnapshot& controller) {
+  const auto& queues = controller.queues;
+  return {.nqn = controller.host_nqn,
+          .address = queues.empty() ? std::string("-") : queues.front().peer_address,
+          .subsystem = controller.subsystem_nqn,
+          .controller = controller.cntlid,
+          .io_queues = static_cast<std::uint32_t>(queues.empty() ? 0 : queues.size() - 1),
+          .security = controller.security,
+          .connected_seconds = static_cast<std::uint64_t>(
+              std::chrono::duration_cast<std::chrono::seconds>(controller.connected_for).count()),
+          .listener = controller.listener,
+          .discovery = controller.discovery,
+          .read_commands = controller.read_commands,
+          .write_commands = controller.write_commands,
+          .bytes_read = controller.bytes_read,
+          .bytes_written = controller.bytes_written};
+}
+
+// `counts` of the commands, `errors` by how they ended.
+control::TrafficStatus traffic_of(const LatencyCounts& counts, std::uint64_t bytes,
+                                  const block::VolumeCounts::Errors& errors) {
+  control::TrafficStatus traffic{.count = counts.count(), .bytes = bytes};
+  for (const std::uint64_t each : errors) traffic.errors += each;
+  traffic.latency_counts.assign(counts.counts.begin(), counts.counts.end());
+  return traffic;
 }
 
 control::TargetStatus status_of_node(const iscsi::NodeSnapshot& node) {
@@ -106,20 +235,24 @@ control::Status Daemon::status() const {
   status.node = config_.node;
   status.version = FOREBAY_VERSION;
   status.config_file = config_.file;
-  status.config_hash = config_hash_;
+  const ReloadStatus reloaded = reload_status();
+  status.config_hash = reloaded.hash;
+  status.config_applied_ms = reloaded.applied_ms;
+  status.config_applied_by = reloaded.applied_by;
+  status.config_note = reloaded.note;
+  status.config_is_copy = reloaded.is_copy;
+  status.last_reload = {.time_ms = reloaded.last_ms,
+                        .by = reloaded.last_by,
+                        .result = reloaded.last_result,
+                        .reason = reloaded.last_reason};
   status.uptime_seconds = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::seconds>(clock_.now() - started_at_).count());
   status.memory_used_bytes = (memory_.used() + memory_.reserved()).value;
   status.memory_limit_bytes = memory_.limit().value;
   for (const auto& listener : listeners_) {
-    const auto now = listener->status();
     const std::string& name = listener->options().name;
-    status.listeners.push_back({.name = name,
-                                .protocol = name_of(config_.listeners.at(name).protocol),
-                                .address = now.address,
-                                .listening = now.state == ListenerState::listening,
-                                .reason = now.reason,
-                                .connections = now.connections});
+    status.listeners.push_back(status_of_listener(config_.listeners.at(name), listener->status()));
+    status.listeners.back().state_since_ms = states_.since_ms("listener", name);
   }
   std::map<std::string, std::string> retries;
   auto pools = engine_->pools();
@@ -139,7 +272,8 @@ control::Status Daemon::status() const {
                             .reserve_bytes = pool.reserve.value,
                             .warn_at_percent = pool.warn_at.value_or(0),
                             .filling = pool.filling,
-                            .advice = pool.advice});
+                            .advice = pool.advice,
+                            .state_since_ms = states_.since_ms("pool", pool.name)});
     for (const auto& volume : pool.retained) {
       status.pools.back().retained.push_back(
           {.name = volume.name,
@@ -173,14 +307,21 @@ control::Status Daemon::status() const {
                              .bytes_in_place = cache.bytes_in_place.value,
                              .stores = cache.stores.copies,
                              .stored_bytes = cache.stores.bytes,
-                             .fences = cache.stores.fences});
+                             .fences = cache.stores.fences,
+                             .state_since_ms = states_.since_ms("cache", cache.name)});
   }
+  status.latency_bounds_ns.assign(LatencyCounts::bounds_ns.begin(), LatencyCounts::bounds_ns.end());
   for (const engine::Volume* volume : engine_->volumes()) {
     const auto& identity = volume->identity();
-    const auto& wish = config_.volumes.at(identity.name);
+    const auto found = config_.volumes.find(identity.name);
+    // One that is just being added, or removed.
+    if (found == config_.volumes.end() || !volumes_.contains(identity.name)) continue;
+    const config::Volume& wish = found->second;
     const engine::VolumeCondition now = volume->condition();
     const auto cache = engine_->cache_of(identity.name);
     const engine::LossStatus lost = engine_->losses_of(identity.name);
+    const block::VolumeCounts counts = volumes_.at(identity.name)->counts();
+    using Event = engine::CacheTraffic::Event;
     status.volumes.push_back(
         {.name = identity.name,
          .pool = wish.pool.value,
@@ -201,6 +342,7 @@ control::Status Daemon::status() const {
          .lost_bytes = lost.ranges.sectors().value * engine::sector_bytes,
          .lost_ranges = ranges_of(lost.ranges),
          .lost_reads = lost.reads,
+         .qos = qos_of(volumes_.at(identity.name)->limiter()),
          .pool_errors = engine_->backing_errors_of(identity.name),
          .uuid = identity.uuid.is_nil() ? std::string("-") : identity.uuid.text(),
          .size_bytes = (now.size * identity.block_size).value,
@@ -209,23 +351,31 @@ control::Status Daemon::status() const {
          .reason = now.state == engine::VolumeState::online ? std::string()
                                                             : now.reason + retries[wish.pool.value],
          .note = now.promise.note,
-         .durable = now.promise.durable});
+         .durable = now.promise.durable,
+         .state_since_ms = states_.since_ms("volume", identity.name),
+         .reads = traffic_of(counts.reads, counts.read_bytes, counts.read_errors),
+         .writes = traffic_of(counts.writes, counts.written_bytes, counts.write_errors),
+         .cache_hits = cache ? cache->traffic.of(Event::hit) : 0,
+         .cache_misses = cache ? cache->traffic.of(Event::miss) : 0});
   }
-  for (const auto& controller : nvmf_->status().controllers) {
-    status.hosts.push_back(
-        {.nqn = controller.host_nqn,
-         .address =
-             controller.queues.empty() ? std::string("-") : controller.queues.front().peer_address,
-         .subsystem = controller.subsystem_nqn,
-         .controller = controller.cntlid,
-         .io_queues = static_cast<std::uint32_t>(
-             controller.queues.empty() ? 0 : controller.queues.size() - 1),
-         .security = controller.security,
-         .connected_seconds = static_cast<std::uint64_t>(
-             std::chrono::duration_cast<std::chrono::seconds>(controller.connected_for).count())});
+  for (const auto& [name, host] : config_.hosts) status.known_hosts.push_back(known_host(host));
+  const nvmf::TargetStatus of_nvmf = nvmf_->status();
+  for (const auto& subsystem : of_nvmf.subsystems) {
+    status.subsystems.push_back(status_of_subsystem(config_, subsystem));
+  }
+  for (const auto& controller : of_nvmf.controllers) {
+    status.hosts.push_back(status_of_controller(controller));
   }
   const iscsi::TargetStatus of_iscsi = iscsi_->status();
-  for (const auto& node : of_iscsi.nodes) status.targets.push_back(status_of_node(node));
+  for (const auto& node : of_iscsi.nodes) {
+    status.targets.push_back(status_of_node(node));
+    const auto wish = config_.targets.find(node.name);
+    if (wish == config_.targets.end() || !wish->second.chap) continue;
+    status.targets.back().chap_user = wish->second.chap->user.value;
+    if (const auto& mutual = wish->second.chap->mutual_user) {
+      status.targets.back().mutual_user = mutual->value;
+    }
+  }
   for (const auto& session : of_iscsi.sessions) {
     status.sessions.push_back(status_of_session(session));
   }

@@ -4,13 +4,15 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
+#include <mutex>
+#include <string>
+#include <utility>
 
-#include "config/parse.h"
+#include "config/message.h"
 #include "config/transfer_memory.h"
-#include "engine/foundation/crc32c.h"
+#include "target/applied_copy.h"
 #include "target/assembly.h"
+#include "target/config_file.h"
 #include "target/daemon.h"
 #include "target/reactor/log.h"
 #include "target/secrets.h"
@@ -37,13 +39,6 @@ target::LogLevel log_level(config::LogLevel level) {
   return target::LogLevel::info;
 }
 
-// Names the content, for status: two files with one hash are the same configuration.
-std::string content_hash(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string content{std::istreambuf_iterator<char>(file), {}};
-  return fmt::format("{:08x}", engine::crc32c(std::as_bytes(std::span(content))));
-}
-
 // What of the file this machine cannot serve as it is now: warnings, because disks may come and
 // files may be checked elsewhere. Reads only.
 void warn_of_this_machine(const config::Config& config) {
@@ -60,14 +55,34 @@ void warn_of_this_machine(const config::Config& config) {
   }
 }
 
-int serve(config::Config config, const std::string& path) {
-  target::TerminationWatch watch(
-      [path] { target::log_warn("this version does not reload: restart to apply {}", path); });
-  target::open_log(target::LogSink::automatic, log_level(config.log_level));
-  target::Daemon daemon(std::move(config), content_hash(path));
+// Hands SIGHUP on to the daemon, while there is one.
+class Hangup {
+ public:
+  void reaches(target::Daemon* daemon) {
+    const std::lock_guard lock(mutex_);
+    daemon_ = daemon;
+  }
+  void operator()() {
+    const std::lock_guard lock(mutex_);
+    if (daemon_ != nullptr) daemon_->reload("SIGHUP");
+  }
+
+ private:
+  std::mutex mutex_;
+  target::Daemon* daemon_ = nullptr;  // guarded by mutex_
+};
+
+int serve(target::BootConfig boot, const std::string& path) {
+  Hangup hangup;
+  target::TerminationWatch watch([&hangup] { hangup(); });
+  target::open_log(target::LogSink::automatic, log_level(boot.config->log_level));
+  target::Daemon daemon(
+      *boot.config, {.text = std::move(boot.text), .file = path, .status = std::move(boot.status)});
+  hangup.reaches(&daemon);
   const auto started = daemon.start();
   if (!started) target::log_error("{}", started.error());
   if (started) watch.await_termination();
+  hangup.reaches(nullptr);
   if (!daemon.stop()) {
     target::flush_log();
     std::_Exit(exit_failed);
@@ -92,13 +107,15 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? exit_ok : exit_usage;
   }
 
-  auto outcome = config::parse_file(path);
-  for (const auto& message : outcome.messages) fmt::print(stderr, "{}\n", config::format(message));
-  if (!outcome.config) return exit_failed;
+  auto boot = target::boot_config(path, check_only ? std::string() : target::state_directory());
+  for (const auto& message : boot.file.outcome.messages) {
+    fmt::print(stderr, "{}\n", config::format(message));
+  }
+  if (!boot.config) return exit_failed;
   if (check_only) {
-    warn_of_this_machine(*outcome.config);
+    warn_of_this_machine(*boot.config);
     fmt::print("{}: valid\n", path);
     return exit_ok;
   }
-  return serve(std::move(*outcome.config), path);
+  return serve(std::move(boot), path);
 }

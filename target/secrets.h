@@ -31,6 +31,7 @@ class Secrets {
   Secrets(const config::Config& config, config::Severity severity);
 
   [[nodiscard]] const std::vector<config::Message>& messages() const { return messages_; }
+  [[nodiscard]] const std::map<config::SecretRef, std::string>& all() const { return secrets_; }
   // `ref` stands in that configuration, and no message was about it.
   [[nodiscard]] const std::string& of(const config::SecretRef& ref) const {
     return secrets_.at(ref);

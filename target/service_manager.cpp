@@ -4,11 +4,20 @@
 #include <systemd/sd-daemon.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <ctime>
 
 namespace target::service_manager {
 
 void ready(const std::string& status_line) {
   sd_notify(0, fmt::format("READY=1\nSTATUS={}", status_line).c_str());
+}
+void reloading() {
+  std::timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const auto us = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 +
+                  static_cast<std::uint64_t>(now.tv_nsec) / 1'000;
+  sd_notify(0, fmt::format("RELOADING=1\nMONOTONIC_USEC={}", us).c_str());
 }
 void stopping() { sd_notify(0, "STOPPING=1\nSTATUS=finishing what was accepted"); }
 void status(const std::string& status_line) {

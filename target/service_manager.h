@@ -9,6 +9,8 @@ namespace target::service_manager {
 
 // Serving: units ordered after this one may start.
 void ready(const std::string& status_line);
+// Another configuration is being taken over: until ready().
+void reloading();
 void stopping();
 void status(const std::string& status_line);
 void alive();  // feeds the watchdog

@@ -30,8 +30,38 @@ Place place_of_member(const config::Pool& pool, const std::string& member) {
   return {or_else(first, pool.at), path};
 }
 
+bool is_named_in(const config::Config& config, const engine::Finding& finding) {
+  switch (finding.about) {
+    case About::known_volumes:
+      return true;
+    case About::pool_directory:
+    case About::pool_members:
+    case About::pool_uuid:
+    case About::pool_layout:
+    case About::pool_chunk_size:
+    case About::pool_provisioning:
+    case About::pool_warn_at:
+    case About::pool_disk:
+      return config.pools.contains(finding.name);
+    case About::cache_device:
+    case About::cache_uuid:
+    case About::cache_require:
+    case About::cache_payload_crc:
+    case About::memory:
+      return config.cache_devices.contains(finding.name);
+    case About::volume:
+    case About::volume_size:
+    case About::volume_block_size:
+    case About::volume_guaranteed:
+    case About::volume_maximum:
+      return config.volumes.contains(finding.name);
+  }
+  return false;
+}
+
 Place place_of(const config::Config& config, const engine::Finding& finding) {
   const std::string& name = finding.name;
+  if (!is_named_in(config, finding)) return {};  // it is just being added, or removed
   const auto pool = [&]() -> const config::Pool& { return config.pools.at(name); };
   const auto volume = [&]() -> const config::Volume& { return config.volumes.at(name); };
   const auto device = [&]() -> const config::CacheDevice& { return config.cache_devices.at(name); };

@@ -24,14 +24,14 @@ class Application {
     if (const Registrant* const own = table_.find(party_)) {
       return own->key == add.new_key ? counted() : Outcome::conflict;
     }
-    return register_as(party_, add.new_key);
+    return add_registrant(add.new_key);
   }
 
   Outcome operator()(const change::ReplaceKey& replace) {
     if (replace.new_key == 0) return Outcome::bad_field;
     Registrant* const own = find(party_);
     if (own == nullptr) {
-      return replace.ignore_key ? register_as(party_, replace.new_key) : Outcome::conflict;
+      return replace.ignore_key ? add_registrant(replace.new_key) : Outcome::conflict;
     }
     if (!replace.ignore_key && own->key != replace.key) return Outcome::conflict;
     own->key = replace.new_key;
@@ -46,18 +46,28 @@ class Application {
     return counted();
   }
 
+  // Everything is looked at before anything is done (SPC-5, "Registering").
   Outcome operator()(const change::Register& wanted) {
-    Registrant* const own = find(party_);
-    const std::uint64_t key = own == nullptr ? 0 : own->key;
-    if (!wanted.ignore_key && wanted.key != key) return Outcome::conflict;
-    if (own == nullptr) {
-      return wanted.new_key == 0 ? counted() : register_as(party_, wanted.new_key);
+    if (!wanted.ignore_key && !is_key_of_all(wanted)) return Outcome::conflict;
+    if (wanted.others && table_.find(party_) != nullptr) return Outcome::bad_field;
+    std::vector<PartyId> added;
+    const auto add = [&](const PartyId& party) {
+      const bool known = table_.find(party) != nullptr || std::ranges::count(added, party) != 0;
+      if (!known) added.push_back(party);
+    };
+    if (wanted.new_key != 0) {
+      add(party_);
+      for (const PartyId& path : wanted.other_paths) add(path);
+      if (wanted.others) {
+        for (const PartyId& other : *wanted.others) add(other);
+      }
     }
-    if (wanted.new_key == 0) {
-      unregister(party_);
-    } else {
-      own->key = wanted.new_key;
+    if (added.size() > ReservationTable::max_registrants - table_.registrants.size()) {
+      return Outcome::no_room;
     }
+    change_key(party_, wanted.new_key);
+    for (const PartyId& path : wanted.other_paths) change_key(path, wanted.new_key);
+    for (const PartyId& party : added) register_as(party, wanted.new_key);
     return counted();
   }
 
@@ -146,11 +156,35 @@ class Application {
     for (const Registrant& each : table_.registrants) tell(each.party, notice);
   }
 
-  Outcome register_as(const PartyId& party, std::uint64_t key) {
+  Outcome add_registrant(std::uint64_t key) {
     if (is_full()) return Outcome::no_room;
+    register_as(party_, key);
+    return counted();
+  }
+  void register_as(const PartyId& party, std::uint64_t key) {
     const bool holds = table_.type && is_all_registrants(*table_.type);
     table_.registrants.push_back({party, key, holds});
-    return counted();
+  }
+
+  // Of who is not registered the key is 0.
+  [[nodiscard]] std::uint64_t key_of(const PartyId& party) const {
+    const Registrant* const found = table_.find(party);
+    return found == nullptr ? 0 : found->key;
+  }
+  [[nodiscard]] bool is_key_of_all(const change::Register& wanted) const {
+    return key_of(party_) == wanted.key &&
+           std::ranges::all_of(wanted.other_paths,
+                               [&](const PartyId& path) { return key_of(path) == wanted.key; });
+  }
+  // Of who is registered; a new key of 0 unregisters it.
+  void change_key(const PartyId& party, std::uint64_t new_key) {
+    Registrant* const found = find(party);
+    if (found == nullptr) return;
+    if (new_key == 0) {
+      unregister(party);
+    } else {
+      found->key = new_key;
+    }
   }
 
   // Of those for registrants the others hear: they may have relied on it (SPC-5, 5.14.11.2;

@@ -54,11 +54,17 @@ struct RemoveKey {
   bool ignore_key = false;
 };
 // SPC-5 REGISTER, and with `ignore_key` REGISTER AND IGNORE EXISTING KEY: adds, replaces, or with a
-// new key of 0 removes.
+// new key of 0 removes. All that it names, or nothing.
 struct Register {
   std::uint64_t key = 0;
   std::uint64_t new_key = 0;
   bool ignore_key = false;
+  // ALL_TG_PT: the same initiator port by the target's other ports. Each is treated as if it had
+  // sent the same.
+  std::vector<PartyId> other_paths{};
+  // SPEC_I_PT: who is registered with `new_key` as well; whoever is registered already stays as it
+  // is. bad_field if the party itself is.
+  std::optional<std::vector<PartyId>> others{};
 };
 // REGISTER AND MOVE (SPC-5, 5.14.8): conflict if the party does not hold the reservation by itself.
 struct Move {

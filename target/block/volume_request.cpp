@@ -9,6 +9,7 @@
 
 namespace target::block {
 
+using engine::Instant;
 using engine::IoStatus;
 using engine::VolumeIo;
 using Place = VolumeRequest::Place;
@@ -18,6 +19,8 @@ namespace {
 
 // The engine verifies with a buffer of its own, no longer than this.
 constexpr std::uint64_t longest_verify_buffer = 256U << 10;
+// Turns that come sooner are given out together.
+constexpr engine::Duration shortest_hold = std::chrono::microseconds(100);
 
 VolumeRequest& request_of(VolumeIo& io) {
   return *boost::intrusive::get_parent_from_member(&io, &VolumeRequest::io);
@@ -30,12 +33,103 @@ VolumeRequest& request_of(OrderedWrite& write) {
 
 void VolumeRequest::Admission::run() { request.requests->admitted(request); }
 
-VolumeRequests::~VolumeRequests() { CHECK(waiting_.empty()); }
+VolumeRequests::~VolumeRequests() { CHECK(waiting_.empty() && held_back_.empty()); }
+
+// The limits of its volume
+
+bool VolumeRequests::within_limits(VolumeRequest& request, const Traffic& traffic, InPlace let_go,
+                                   Done refused) {
+  DCHECK(request.stage == Stage::idle);
+  if (!holds_back_ || !request.volume->limiter().is_limiting()) return true;
+  const Instant now = reactor_.now();
+  request.toll = {.traffic = traffic, .since = now};
+  const bool is_its_turn = request.volume->limiter().pay(request.toll, now);
+  // Those whose turn has been go first, though their timer has yet to expire.
+  if (is_its_turn && (held_back_.empty() || held_back_.begin()->toll.turn > now)) return true;
+  request.requests = this;
+  request.in_place = let_go;
+  request.done = refused;
+  request.volume->limiter().hold(request.toll);
+  hold_back(request);
+  watch_turns();
+  return false;
+}
+
+void VolumeRequests::hold_back(VolumeRequest& request) {
+  request.stage = Stage::held_back;
+  held_back_.insert(request);  // behind those whose turn is the same
+}
+
+void VolumeRequests::end_hold(VolumeRequest& request) {
+  held_back_.erase(held_back_.iterator_to(request));
+  request.stage = Stage::idle;
+  request.volume->limiter().let_go(request.toll, reactor_.now());
+}
+
+// A thread that could be woken up for each command of a fast volume had nothing else to do; and
+// limits may change.
+void VolumeRequests::watch_turns() {
+  if (held_back_.empty()) return turn_timer_.disarm();
+  const Instant now = reactor_.now();
+  const Instant next = std::clamp(held_back_.begin()->toll.turn, now + shortest_hold,
+                                  now + VolumeLimiter::look_interval);
+  if (!turn_timer_.armed() || next < turn_timer_.deadline()) {
+    reactor_.timers().arm(turn_timer_, next);
+  }
+}
+
+void VolumeRequests::let_go_of_due() {
+  const Instant now = reactor_.now();
+  follow_changed_limits(now);
+  while (!held_back_.empty() && held_back_.begin()->toll.turn <= now) {
+    VolumeRequest& request = *held_back_.begin();
+    if (!request.volume->limiter().pay(request.toll, now)) {  // there is one limit more
+      held_back_.erase(held_back_.begin());
+      hold_back(request);
+      continue;
+    }
+    end_hold(request);
+    request.in_place(request);
+  }
+  watch_turns();
+}
+
+// Those whose limits have changed pay the new ones, in the order of their turns by the old.
+void VolumeRequests::follow_changed_limits(Instant now) {
+  Waiting changed;
+  for (auto it = held_back_.begin(); it != held_back_.end();) {
+    VolumeRequest& request = *it;
+    if (request.toll.version == request.volume->limiter().version()) {
+      ++it;
+      continue;
+    }
+    it = held_back_.erase(it);
+    changed.push_back(request);
+  }
+  while (!changed.empty()) {
+    VolumeRequest& request = changed.front();
+    changed.pop_front();
+    (void)request.volume->limiter().pay(request.toll, now);  // its turn, now or later
+    hold_back(request);
+  }
+}
+
+void VolumeRequests::refuse_held_back() {
+  holds_back_ = false;
+  while (!held_back_.empty()) {
+    VolumeRequest& request = *held_back_.begin();
+    (void)cancel(request);
+    request.done(request, IoStatus::cancelled);
+  }
+}
+
+// Its place in the order
 
 void VolumeRequests::submit(VolumeRequest& request, Done done) {
   DCHECK(request.stage == Stage::idle || request.stage == Stage::held);
   request.requests = this;
   request.done = done;
+  note_beginning(request);
   start(request);
 }
 
@@ -81,6 +175,12 @@ void VolumeRequests::leave(VolumeRequest& request) {
 }
 
 bool VolumeRequests::cancel(VolumeRequest& request) {
+  if (request.stage == Stage::held_back) {
+    end_hold(request);
+    request.volume->limiter().give_back(request.toll);
+    if (held_back_.empty()) turn_timer_.disarm();
+    return true;
+  }
   if (request.stage != Stage::waiting) return false;
   if (!request.volume->write_order().cancel(request.order)) return false;
   waiting_.erase(waiting_.iterator_to(request));
@@ -90,6 +190,7 @@ bool VolumeRequests::cancel(VolumeRequest& request) {
 }
 
 void VolumeRequests::end() {
+  refuse_held_back();
   // Those that another thread admits meanwhile have been posted, and find that they may not start.
   // All leave the order before the first is told: from there on its owner may do what it likes.
   Waiting cancelled;
@@ -132,6 +233,7 @@ void VolumeRequests::enter(VolumeRequest& request, const Extent& hull,
                            std::span<const Extent> pieces) {
   DCHECK(request.stage == Stage::idle);
   request.requests = this;
+  note_beginning(request);
   request.next_piece = 0;
   request.order.begin = hull.begin;
   request.order.end = hull.end;
@@ -176,6 +278,7 @@ void VolumeRequests::completed(VolumeIo& io, IoStatus outcome) noexcept {
 }
 
 void VolumeRequests::complete(VolumeRequest& request, IoStatus outcome) {
+  request.ended = reactor_.now();
   if (request.verify_bytes != 0) {
     request.volume->buffers().give_back(std::exchange(request.verify_bytes, 0), reactor_.now());
   }

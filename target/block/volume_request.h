@@ -1,13 +1,15 @@
-// VolumeRequest: what a command asks of a volume, with its place among overlapping writes and the
-// buffers that it needs beside its own. Who serves a protocol's queue or nexus has one
-// VolumeRequests for all of its commands.
+// VolumeRequest: what a command asks of a volume, with its turn by the volume's limits, its place
+// among overlapping writes and the buffers that it needs beside its own. Who serves a protocol's
+// queue or nexus has one VolumeRequests for all of its commands.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
+#include "engine/foundation/clock.h"
 #include "engine/media/buffer_pool.h"
 #include "engine/volume/volume.h"
 #include "target/block/block_volume.h"
@@ -34,16 +36,21 @@ struct VolumeRequest {
   engine::VolumeIo io;
   // The owner's pointer back to itself.
   void* context = nullptr;
+  // When the first was asked of the volume, and when the last was done, by the reactor's turns; the
+  // owner sets both to zero for each command.
+  engine::Instant began;
+  engine::Instant ended;
   // A second buffer, for what is read from the volume beside the command's data: see
   // VolumeRequests::lease_second().
   engine::BufferLease second;
 
   // The rest is VolumeRequests' own.
   enum class Stage : std::uint8_t {
-    idle,     // the owner's, without a place in the order
-    waiting,  // for its place
-    held,     // the owner's, and in its place
-    running,  // the volume's
+    idle,       // the owner's, without a place in the order
+    held_back,  // by its volume's limits
+    waiting,    // for its place
+    held,       // the owner's, and in its place
+    running,    // the volume's
   };
   // Another thread has given it its place: its reactor is told.
   struct Admission final : Posted {
@@ -67,6 +74,8 @@ struct VolumeRequest {
   VolumeRequests* requests = nullptr;
   Admission admission;
   boost::intrusive::list_member_hook<> waiting_hook;
+  Toll toll;
+  boost::intrusive::set_member_hook<> held_back_hook;
 };
 
 // One for each queue or nexus; reactor thread only, but for what a WriteOrder tells it, which it
@@ -81,7 +90,8 @@ struct VolumeRequest {
 // for in pieces may have been done in part.
 //
 // Invariants: a request in an order is in `waiting_` until it is admitted or cancelled; what waits
-// is not started once the owner says that it may not.
+// is not started once the owner says that it may not. A request in `held_back_` has no place in any
+// order; while there is one, the timer is armed for the first of them.
 class VolumeRequests {
  public:
   class Owner {
@@ -97,10 +107,21 @@ class VolumeRequests {
   using InPlace = VolumeRequest::InPlace;
 
   // Both outlive it.
-  VolumeRequests(Owner& owner, Reactor& reactor) : owner_(owner), reactor_(reactor) {}
+  VolumeRequests(Owner& owner, Reactor& reactor)
+      : owner_(owner), reactor_(reactor), turn_timer_([this] { let_go_of_due(); }) {}
   VolumeRequests(const VolumeRequests&) = delete;
   VolumeRequests& operator=(const VolumeRequests&) = delete;
   ~VolumeRequests();
+
+  // Pays what the limits of request.volume ask for `traffic`. Before everything else: who is held
+  // back by them should have no buffer that he could do without. True: go on, nobody is called.
+  // False: it is held back; `let_go` is called when it is its turn, or `refused` with outcome
+  // `cancelled`. What it has paid is paid, whatever becomes of it then.
+  [[nodiscard]] bool within_limits(VolumeRequest& request, const Traffic& traffic, InPlace let_go,
+                                   Done refused);
+  // Calls `refused` of all that are held back, and holds nobody back from now on: the owner comes
+  // to its end, and what it still has must too.
+  void refuse_held_back();
 
   // request.io, at once. Also within a place that hold() got: the place stays until leave().
   void submit(VolumeRequest& request, Done done);
@@ -123,13 +144,18 @@ class VolumeRequests {
   // Not while a submit() is under way.
   void leave(VolumeRequest& request);
 
-  // Takes a request back that waits for its place: true, and it is the owner's again; neither
-  // `done` nor `in_place` nor `refused` will be called. False: it does not wait (any more).
+  // Takes a request back that is held back, or waits for its place: true, and it is the owner's
+  // again; none of `let_go`, `done`, `in_place` and `refused` will be called. False: it does not
+  // wait (any more).
   [[nodiscard]] bool cancel(VolumeRequest& request);
-  // The first of those that wait for which `which(request)` holds, in the order they came; nullptr.
+  // The first of those that wait, or are held back, for which `which(request)` holds, each in their
+  // order; nullptr.
   template <class F>
   [[nodiscard]] VolumeRequest* find_waiting(F&& which) {
     for (VolumeRequest& request : waiting_) {
+      if (which(request)) return &request;
+    }
+    for (VolumeRequest& request : held_back_) {
       if (which(request)) return &request;
     }
     return nullptr;
@@ -151,7 +177,26 @@ class VolumeRequests {
       boost::intrusive::member_hook<VolumeRequest, boost::intrusive::list_member_hook<>,
                                     &VolumeRequest::waiting_hook>,
       boost::intrusive::constant_time_size<false>>;
+  struct ByTurn {
+    using type = engine::Instant;
+    engine::Instant operator()(const VolumeRequest& request) const { return request.toll.turn; }
+  };
+  using HeldBack = boost::intrusive::multiset<
+      VolumeRequest,
+      boost::intrusive::member_hook<VolumeRequest, boost::intrusive::set_member_hook<>,
+                                    &VolumeRequest::held_back_hook>,
+      boost::intrusive::key_of_value<ByTurn>, boost::intrusive::constant_time_size<false>>;
 
+  void note_beginning(VolumeRequest& request) {
+    if (request.began == engine::Instant{}) request.began = reactor_.now();
+  }
+
+  void hold_back(VolumeRequest& request);
+  // It is the owner's again.
+  void end_hold(VolumeRequest& request);
+  void watch_turns();
+  void let_go_of_due();
+  void follow_changed_limits(engine::Instant now);
   void start(VolumeRequest& request);
   void enter(VolumeRequest& request, const Extent& hull, std::span<const Extent> pieces);
   void in_order(VolumeRequest& request);
@@ -163,6 +208,9 @@ class VolumeRequests {
   Owner& owner_;
   Reactor& reactor_;
   Waiting waiting_;
+  HeldBack held_back_;  // by whose turn it is first
+  bool holds_back_ = true;
+  Timer turn_timer_;
 };
 
 }  // namespace target::block

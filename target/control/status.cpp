@@ -8,21 +8,30 @@ namespace target::control {
 namespace json = boost::json;
 
 bool Status::healthy() const {
-  return std::all_of(listeners.begin(), listeners.end(),
-                     [](const auto& l) { return l.listening; }) &&
-         std::all_of(pools.begin(), pools.end(),
-                     [](const auto& p) { return p.open && p.reason.empty(); }) &&
-         std::all_of(caches.begin(), caches.end(),
-                     [](const auto& c) { return c.open || c.retired; }) &&
-         std::all_of(volumes.begin(), volumes.end(),
-                     [](const auto& v) { return v.state == "online"; });
+  return !config_is_copy && std::all_of(listeners.begin(), listeners.end(), [](const auto& l) {
+    return l.listening;
+  }) && std::all_of(pools.begin(), pools.end(), [](const auto& p) {
+    return p.open && p.reason.empty();
+  }) && std::all_of(caches.begin(), caches.end(), [](const auto& c) {
+    return c.open || c.retired;
+  }) && std::all_of(volumes.begin(), volumes.end(), [](const auto& v) {
+    return v.state == "online";
+  });
 }
 
 namespace {
 
 json::object value_of(const ListenerStatus& l) {
-  return {{"name", l.name},           {"protocol", l.protocol}, {"address", l.address},
-          {"listening", l.listening}, {"reason", l.reason},     {"connections", l.connections}};
+  return {{"name", l.name},
+          {"protocol", l.protocol},
+          {"address", l.address},
+          {"listening", l.listening},
+          {"reason", l.reason},
+          {"connections", l.connections},
+          {"discovery", l.discovery},
+          {"header_digest", l.header_digest},
+          {"data_digest", l.data_digest},
+          {"state_since_ms", l.state_since_ms}};
 }
 
 template <class T>
@@ -98,7 +107,8 @@ json::object value_of(const PoolStatus& p) {
           {"filling", p.filling},
           {"retained", list_of(p.retained)},
           {"disks", list_of(p.disks)},
-          {"advice", json::array(p.advice.begin(), p.advice.end())}};
+          {"advice", json::array(p.advice.begin(), p.advice.end())},
+          {"state_since_ms", p.state_since_ms}};
 }
 
 json::object value_of(const CacheStatus& c) {
@@ -120,11 +130,35 @@ json::object value_of(const CacheStatus& c) {
           {"bytes_in_place", c.bytes_in_place},
           {"stores", c.stores},
           {"stored_bytes", c.stored_bytes},
-          {"fences", c.fences}};
+          {"fences", c.fences},
+          {"state_since_ms", c.state_since_ms}};
 }
 
 json::object value_of(const LostRange& r) {
   return {{"offset_bytes", r.offset_bytes}, {"length_bytes", r.length_bytes}};
+}
+
+json::object value_of(const TrafficStatus& t) {
+  return {{"count", t.count},
+          {"bytes", t.bytes},
+          {"errors", t.errors},
+          {"latency_counts", json::array(t.latency_counts.begin(), t.latency_counts.end())}};
+}
+
+json::object value_of(const QosStatus& q) {
+  return {{"read_iops", q.read_iops},
+          {"write_iops", q.write_iops},
+          {"iops", q.iops},
+          {"read_bandwidth", q.read_bandwidth},
+          {"write_bandwidth", q.write_bandwidth},
+          {"bandwidth", q.bandwidth},
+          {"burst_ms", q.burst_ms},
+          {"reads_held", q.reads_held},
+          {"writes_held", q.writes_held},
+          {"reads_held_total", q.reads_held_total},
+          {"writes_held_total", q.writes_held_total},
+          {"read_hold_us_total", q.read_hold_us_total},
+          {"write_hold_us_total", q.write_hold_us_total}};
 }
 
 json::object value_of(const VolumeStatus& v) {
@@ -145,6 +179,7 @@ json::object value_of(const VolumeStatus& v) {
           {"lost_bytes", v.lost_bytes},
           {"lost_ranges", list_of(v.lost_ranges)},
           {"lost_reads", v.lost_reads},
+          {"qos", value_of(v.qos)},
           {"pool_errors", v.pool_errors},
           {"uuid", v.uuid},
           {"size_bytes", v.size_bytes},
@@ -152,7 +187,42 @@ json::object value_of(const VolumeStatus& v) {
           {"state", v.state},
           {"reason", v.reason},
           {"note", v.note},
-          {"durable", v.durable}};
+          {"durable", v.durable},
+          {"state_since_ms", v.state_since_ms},
+          {"reads", value_of(v.reads)},
+          {"writes", value_of(v.writes)},
+          {"cache_hits", v.cache_hits},
+          {"cache_misses", v.cache_misses}};
+}
+
+json::array names_of(const std::vector<std::string>& names) {
+  return json::array(names.begin(), names.end());
+}
+
+json::object value_of(const KnownHost& h) {
+  return {{"name", h.name},
+          {"nqn", h.nqn},
+          {"iqn", h.iqn},
+          {"chap", h.chap},
+          {"chap_user", h.chap_user},
+          {"mutual_user", h.mutual_user}};
+}
+
+json::object value_of(const NamespaceStatus& n) {
+  return {{"nsid", n.nsid},
+          {"volume", n.volume},
+          {"size_bytes", n.size_bytes},
+          {"block_size", n.block_size},
+          {"hosts", names_of(n.hosts)}};
+}
+
+json::object value_of(const SubsystemStatus& s) {
+  return {{"nqn", s.nqn},
+          {"serial", s.serial},
+          {"allow_any_host", s.allow_any_host},
+          {"hosts", names_of(s.hosts)},
+          {"listeners", names_of(s.listeners)},
+          {"namespaces", list_of(s.namespaces)}};
 }
 
 json::object value_of(const HostStatus& h) {
@@ -162,11 +232,13 @@ json::object value_of(const HostStatus& h) {
           {"controller", h.controller},
           {"io_queues", h.io_queues},
           {"security", h.security},
-          {"connected_seconds", h.connected_seconds}};
-}
-
-json::array names_of(const std::vector<std::string>& names) {
-  return json::array(names.begin(), names.end());
+          {"connected_seconds", h.connected_seconds},
+          {"listener", h.listener},
+          {"discovery", h.discovery},
+          {"read_commands", h.read_commands},
+          {"write_commands", h.write_commands},
+          {"bytes_read", h.bytes_read},
+          {"bytes_written", h.bytes_written}};
 }
 
 json::object value_of(const LunStatus& l) {
@@ -183,7 +255,9 @@ json::object value_of(const TargetStatus& t) {
           {"allow_any_host", t.allow_any_host},
           {"initiators", names_of(t.initiators)},
           {"listeners", names_of(t.listeners)},
-          {"luns", list_of(t.luns)}};
+          {"luns", list_of(t.luns)},
+          {"chap_user", t.chap_user},
+          {"mutual_user", t.mutual_user}};
 }
 
 json::object value_of(const SessionStatus& s) {
@@ -228,22 +302,34 @@ json::array list_of(const std::vector<T>& items) {
 }  // namespace
 
 std::string to_json(const Status& s) {
-  return json::serialize(json::object{{"node", s.node},
-                                      {"version", s.version},
-                                      {"healthy", s.healthy()},
-                                      {"config_file", s.config_file},
-                                      {"config_hash", s.config_hash},
-                                      {"uptime_seconds", s.uptime_seconds},
-                                      {"memory_used_bytes", s.memory_used_bytes},
-                                      {"memory_limit_bytes", s.memory_limit_bytes},
-                                      {"listeners", list_of(s.listeners)},
-                                      {"pools", list_of(s.pools)},
-                                      {"caches", list_of(s.caches)},
-                                      {"volumes", list_of(s.volumes)},
-                                      {"hosts", list_of(s.hosts)},
-                                      {"targets", list_of(s.targets)},
-                                      {"sessions", list_of(s.sessions)},
-                                      {"reactors", list_of(s.reactors)}});
+  return json::serialize(json::object{
+      {"node", s.node},
+      {"version", s.version},
+      {"healthy", s.healthy()},
+      {"config_file", s.config_file},
+      {"config_hash", s.config_hash},
+      {"config_applied_ms", s.config_applied_ms},
+      {"config_applied_by", s.config_applied_by},
+      {"config_note", s.config_note},
+      {"config_is_copy", s.config_is_copy},
+      {"last_reload", json::object{{"time_ms", s.last_reload.time_ms},
+                                   {"by", s.last_reload.by},
+                                   {"result", s.last_reload.result},
+                                   {"reason", s.last_reload.reason}}},
+      {"uptime_seconds", s.uptime_seconds},
+      {"memory_used_bytes", s.memory_used_bytes},
+      {"memory_limit_bytes", s.memory_limit_bytes},
+      {"listeners", list_of(s.listeners)},
+      {"pools", list_of(s.pools)},
+      {"caches", list_of(s.caches)},
+      {"latency_bounds_ns", json::array(s.latency_bounds_ns.begin(), s.latency_bounds_ns.end())},
+      {"volumes", list_of(s.volumes)},
+      {"known_hosts", list_of(s.known_hosts)},
+      {"subsystems", list_of(s.subsystems)},
+      {"hosts", list_of(s.hosts)},
+      {"targets", list_of(s.targets)},
+      {"sessions", list_of(s.sessions)},
+      {"reactors", list_of(s.reactors)}});
 }
 
 }  // namespace target::control

@@ -16,6 +16,10 @@ struct ListenerStatus {
   bool listening = false;
   std::string reason;  // why not, and what to do
   std::uint64_t connections = 0;
+  std::string discovery{};           // of nvme-tcp: also, only, none
+  std::string header_digest{};       // permitted, required, refused
+  std::string data_digest{};         // the same
+  std::uint64_t state_since_ms = 0;  // since 1970, as of all states here; 0: not seen yet
 };
 
 // Of a pool, and not in the configuration.
@@ -90,6 +94,7 @@ struct PoolStatus {
   std::vector<DiskStatus> disks{};  // as it was last open
   // Sentences about the members of an open device pool, for the operator to act on some time.
   std::vector<std::string> advice{};
+  std::uint64_t state_since_ms = 0;
 };
 
 struct CacheStatus {
@@ -117,12 +122,41 @@ struct CacheStatus {
   std::uint64_t stores = 0;
   std::uint64_t stored_bytes = 0;
   std::uint64_t fences = 0;
+  std::uint64_t state_since_ms = 0;
 };
 
 // Bytes of a volume.
 struct LostRange {
   std::uint64_t offset_bytes = 0;
   std::uint64_t length_bytes = 0;
+};
+
+// Of one kind of command, since the daemon started.
+struct TrafficStatus {
+  std::uint64_t count = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t errors = 0;
+  // By Status::latency_bounds_ns: so many took no longer than that one and longer than the one
+  // before; the last: longer than all.
+  std::vector<std::uint64_t> latency_counts{};
+};
+
+// What a volume's hosts may ask of it in a second, and what waits for that (docs/qos.md).
+struct QosStatus {
+  std::uint64_t read_iops = 0;  // 0: no limit
+  std::uint64_t write_iops = 0;
+  std::uint64_t iops = 0;
+  std::uint64_t read_bandwidth = 0;  // bytes
+  std::uint64_t write_bandwidth = 0;
+  std::uint64_t bandwidth = 0;
+  std::uint64_t burst_ms = 0;
+  std::uint64_t reads_held = 0;  // now
+  std::uint64_t writes_held = 0;
+  // Of those that were, since the daemon started: how many, and how long, all together.
+  std::uint64_t reads_held_total = 0;
+  std::uint64_t writes_held_total = 0;
+  std::uint64_t read_hold_us_total = 0;
+  std::uint64_t write_hold_us_total = 0;
 };
 
 struct VolumeStatus {
@@ -147,6 +181,7 @@ struct VolumeStatus {
   std::uint64_t lost_bytes = 0;
   std::vector<LostRange> lost_ranges;  // ascending, at most 24
   std::uint64_t lost_reads = 0;
+  QosStatus qos{};
   std::uint64_t pool_errors = 0;  // what its pool's disks have not done, or not in time
   std::string uuid;
   std::uint64_t size_bytes = 0;
@@ -155,6 +190,40 @@ struct VolumeStatus {
   std::string reason;
   std::string note;     // what to know of it while it is online
   bool durable = true;  // false: gone at a power loss (tmpfs) or when the daemon ends (memory)
+  std::uint64_t state_since_ms = 0;
+  TrafficStatus reads{};
+  TrafficStatus writes{};
+  // Reads that its cache had whole, and those that it had not.
+  std::uint64_t cache_hits = 0;
+  std::uint64_t cache_misses = 0;
+};
+
+// As the configuration has it: who may come, not who is there.
+struct KnownHost {
+  std::string name;
+  std::string nqn{};
+  std::string iqn{};
+  std::string chap{};         // none, one-way, mutual: what it has to prove, and is proven
+  std::string chap_user{};    // of the host
+  std::string mutual_user{};  // of ours
+};
+
+struct NamespaceStatus {
+  std::uint32_t nsid = 0;
+  std::string volume;
+  std::uint64_t size_bytes = 0;
+  std::uint32_t block_size = 0;
+  std::vector<std::string> hosts{};  // NQNs that see it; empty: all that the subsystem admits
+};
+
+// Of NVMe/TCP.
+struct SubsystemStatus {
+  std::string nqn;
+  std::string serial;
+  bool allow_any_host = false;
+  std::vector<std::string> hosts{};  // NQNs that it admits; empty if allow_any_host
+  std::vector<std::string> listeners{};
+  std::vector<NamespaceStatus> namespaces{};
 };
 
 // Of NVMe/TCP.
@@ -166,6 +235,13 @@ struct HostStatus {
   std::uint32_t io_queues = 0;
   std::string security;
   std::uint64_t connected_seconds = 0;
+  std::string listener{};
+  bool discovery = false;
+  // Since it began.
+  std::uint64_t read_commands = 0;
+  std::uint64_t write_commands = 0;
+  std::uint64_t bytes_read = 0;
+  std::uint64_t bytes_written = 0;
 };
 
 struct LunStatus {
@@ -184,6 +260,9 @@ struct TargetStatus {
   std::vector<std::string> initiators;  // that it admits; empty if allow_any_host
   std::vector<std::string> listeners;
   std::vector<LunStatus> luns;
+  // CHAP of hosts that have none of their own; empty: they need none.
+  std::string chap_user{};
+  std::string mutual_user{};
 };
 
 // Of iSCSI.
@@ -221,18 +300,34 @@ struct ReactorStatus {
   std::uint64_t disk_operations = 0;
 };
 
+// Of the last apply or reload.
+struct ReloadResult {
+  std::uint64_t time_ms = 0;  // since 1970; 0: there was none
+  std::string by{};
+  std::string result{};  // applied, nothing-to-do, refused, needs-confirmation, failed
+  std::string reason{};  // of the last three
+};
+
 struct Status {
   std::string node;
   std::string version;
   std::string config_file;
-  std::string config_hash;  // CRC-32C of the file as loaded, 8 hexadecimal digits
+  std::string config_hash;  // CRC-32C of the file as applied, 8 hexadecimal digits
+  std::uint64_t config_applied_ms = 0;
+  std::string config_applied_by{};
+  std::string config_note{};    // what to know of it; empty: nothing
+  bool config_is_copy = false;  // the file was broken at the start: the last applied copy is served
+  ReloadResult last_reload{};
   std::uint64_t uptime_seconds = 0;
   std::uint64_t memory_used_bytes = 0;
   std::uint64_t memory_limit_bytes = 0;
   std::vector<ListenerStatus> listeners;
   std::vector<PoolStatus> pools;
   std::vector<CacheStatus> caches;
+  std::vector<std::uint64_t> latency_bounds_ns{};
   std::vector<VolumeStatus> volumes;
+  std::vector<KnownHost> known_hosts;
+  std::vector<SubsystemStatus> subsystems;
   std::vector<HostStatus> hosts;
   std::vector<TargetStatus> targets;
   std::vector<SessionStatus> sessions;

@@ -18,18 +18,19 @@ using engine::Instant;
 
 Connection::Connection(ConnectionRegistry& registry, std::unique_ptr<ByteStream> stream,
                        IscsiTarget& target, const ConnectionOptions& options)
-    : PduConnection(
-          registry, std::move(stream), options.listener,
-          {.output_bound_bytes = options.output_bound_bytes,
-           .buffer_ceiling_bytes = options.buffer_ceiling_bytes,
-           .stall_timeout = options.stall_timeout,
-           .linger = options.linger},
-          {.largest_header_bytes = iscsi::largest_pdu_header_bytes, .introduction = "login"}),
+    : PduConnection(registry, std::move(stream), options.listener,
+                    {.output_bound_bytes = options.output_bound_bytes,
+                     .buffer_ceiling_bytes = options.buffer_ceiling_bytes,
+                     .stall_timeout = options.stall_timeout,
+                     .linger = options.linger},
+                    {.largest_header_bytes = iscsi::largest_pdu_header_bytes,
+                     .introduction = "login",
+                     .counted_as = WireProtocol::iscsi}),
       target_(target),
       options_(options),
       handle_(std::make_shared<ConnectionHandle>(*this, registry.reactor())),
       opened_(registry.reactor().clock().now()),
-      logout_timer_([this] { end(logout_reason_); }),
+      logout_timer_([this] { logout_overdue(); }),
       silence_timer_([this] { look_for_silence(); }),
       last_heard_(opened_) {
   ended_tags_.fill(iscsi::no_tag);
@@ -130,22 +131,42 @@ void Connection::ask_for_logout(EndReason reason) {
   reactor().expire_after(logout_timer_, logout_patience);
 }
 
+// 11.9: whoever has not logged out in time is told that the connection goes, and how long to stay
+// away.
+void Connection::logout_overdue() {
+  if (stage_ == Stage::full_feature && !ending()) {
+    append_pdu(0, [&](std::span<std::byte> space) {
+      (void)iscsi::encode_async_message(space, digests_, sequence(true),
+                                        {.event = iscsi::AsyncEvent::connection_drop,
+                                         .parameter1 = cid_,
+                                         .parameter2 = parameters_.time2wait_s,
+                                         .parameter3 = 0},
+                                        {});
+    });
+  }
+  end(logout_reason_);
+}
+
 void Connection::ended(EndReason reason) {
   handle_->owner_ended();
   silence_timer_.disarm();
   logout_timer_.disarm();
   data_slot_ = nullptr;
   arriving_ = Arriving::nothing;
-  if (reason == EndReason::nop_timeout) target_.count_nop_timeout();
+  if (reason == EndReason::nop_timeout) target_.count_nop_timeout(initiator_name_);
   if (stage_ == Stage::full_feature || stage_ == Stage::logging_out) log_end(reason);
   stage_ = Stage::over;
   if (nexus_ == nullptr) return leave_table();
   // When the daemon stops, what the nexus has is answered first.
-  if (reason != EndReason::stopping) end_nexus();
+  if (reason != EndReason::stopping) {
+    end_nexus();
+  } else {
+    nexus_->refuse_held_back();
+  }
   slots_.for_each([this](TaskSlot& slot) {
     using State = TaskSlot::State;
     if (slot.state == State::unused || slot.state == State::executing) return;
-    if (slot.state == State::arriving) return release(slot);
+    if (slot.state == State::arriving) return abandon(slot);
     give_up(slot, protocol::scsi::Status::busy);
   });
   if (with_nexus_ == 0) end_nexus();
@@ -180,7 +201,22 @@ void Connection::leave_table() {
   if (const auto entry = std::exchange(entry_, nullptr)) target_.session_ended(entry);
 }
 
+HostChange Connection::host_change(HostChange::What what) const {
+  return {.what = what,
+          .protocol = "iscsi",
+          .host = initiator_name_,
+          .exported = target_name_,
+          .peer = link().peer_address,
+          .listener = link().listener,
+          .security = link().security};
+}
+
 void Connection::log_end(EndReason reason) {
+  if (!target_name_.empty()) {
+    HostChange change = host_change(HostChange::What::ended);
+    change.end = reason;
+    target_.tell_of_host(change);
+  }
   if (!log_limit().allows(reactor().now())) return;
   log_info("session ended initiator={} target={} peer={} listener={} tsih={} reason=\"{}\" more={}",
            initiator_name_, target_name_.empty() ? "discovery" : target_name_, link().peer_address,

@@ -21,6 +21,7 @@
 #include "target/iscsi/connection_options.h"
 #include "target/iscsi/session_table.h"
 #include "target/iscsi/task_slots.h"
+#include "target/net/host_change.h"
 #include "target/net/pdu_connection.h"
 #include "target/scsi/nexus.h"
 #include "target/scsi/target_device.h"
@@ -53,6 +54,8 @@ class Connection final : public PduConnection,
   void session_ends(EndReason reason) { end(reason); }
   // Asks the initiator to log out; the session ends when it has, or after a while.
   void ask_for_logout(EndReason reason);
+  // Meanwhile: it has been promised the time.
+  [[nodiscard]] bool ends_by_itself() const override { return logout_timer_.armed(); }
 
   [[nodiscard]] std::uint32_t outstanding_tasks() const { return slots_.outstanding(); }
 
@@ -88,7 +91,10 @@ class Connection final : public PduConnection,
   void leave_table();
   void look_for_silence();
   void lun_inventory_changed() override;
+  void logout_overdue();
   void log_end(EndReason reason);
+  // Discovery is not told of.
+  [[nodiscard]] HostChange host_change(HostChange::What what) const;
   // The initiator broke the protocol: it gets a Reject, where it can, and the connection ends.
   void fail(protocol::iscsi::RejectReason reason, std::string_view what, bool silently = false);
   void fail(const protocol::iscsi::PduError& error, std::span<const std::byte> bytes);
@@ -143,6 +149,7 @@ class Connection final : public PduConnection,
   // connection_data_out.cpp: commands and the host's data.
   void begin_command(TaskSlot& slot, const protocol::iscsi::ScsiCommand& command);
   void begin_unsolicited(TaskSlot& slot);
+  [[nodiscard]] static bool is_limited(const TaskSlot& slot);
   void execute(TaskSlot& slot);
   // What the nexus waited for is in the buffer, or is an empty buffer to fill.
   void deliver(TaskSlot& slot);
@@ -186,6 +193,8 @@ class Connection final : public PduConnection,
   // Ends the task. `sent`: bytes of data that have gone to the host.
   void answer(TaskSlot& slot, protocol::scsi::Status status, const protocol::scsi::Sense* sense,
               std::uint32_t sent = 0);
+  // There is no slot for it: TASK SET FULL.
+  void answer_without_room(const protocol::iscsi::ScsiCommand& command);
   // One Data-In behind the other for `bytes`, the last one with GOOD status if `with_status`.
   // part(offset, bytes, is_last) appends that much of the data and returns its checksum.
   template <class Part>
@@ -193,6 +202,10 @@ class Connection final : public PduConnection,
   [[nodiscard]] std::uint32_t data_in_bytes() const;
   void forget_arriving(TaskSlot& slot);
   void leave_window(TaskSlot& slot);
+  // Without an answer.
+  void abandon(TaskSlot& slot);
+  void count(const TaskSlot& slot, protocol::scsi::Status status,
+             const protocol::scsi::Sense* sense, std::uint32_t sent);
   void release(TaskSlot& slot);
 
   // Reads, asks and pings that the initiator leaves unanswered are bounded by these.

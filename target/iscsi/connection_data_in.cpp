@@ -6,6 +6,7 @@
 #include "engine/media/buffer_pool.h"
 #include "protocol/scsi/sense.h"
 #include "target/iscsi/connection.h"
+#include "target/scsi/command_outcome.h"
 
 namespace target::iscsi {
 
@@ -117,8 +118,9 @@ void Connection::respond_with_data(scsi::Task& task, std::uint32_t bytes, const 
               }
               return crc;
             });
-  if (sense == nullptr) return release(slot);
-  answer(slot, status, sense, sent);
+  if (sense != nullptr) return answer(slot, status, sense, sent);
+  count(slot, status, sense, sent);
+  release(slot);
 }
 
 // In one Data-In: the checksum that comes with the read is that of all of it. A host that takes
@@ -133,13 +135,14 @@ void Connection::respond_in_place(scsi::Task& task, engine::PinnedRead read) {
   TaskSlot& slot = back_from_nexus(task);
   const auto bytes = static_cast<std::uint32_t>(read.bytes());
   CHECK(bytes <= slot.expected_bytes && bytes <= data_in_bytes());
-  if (!may_answer()) return release(slot);
+  if (!may_answer()) return abandon(slot);
   send_data(slot, bytes, true,
             [&](std::uint32_t /*offset*/, std::uint32_t /*length*/, bool /*is_last*/) {
               const std::uint32_t crc = digests_.data ? read.checksum() : 0;
               output().append_pinned(std::move(read), reactor().now());
               return crc;
             });
+  count(slot, Status::good, nullptr, bytes);
   release(slot);
 }
 
@@ -159,10 +162,38 @@ void Connection::answer(TaskSlot& slot, Status status, const Sense* sense, std::
                                       encoded.span());
     send_soon();
   }
+  count(slot, status, sense, sent);
   release(slot);
 }
 
-void Connection::drop(scsi::Task& task) { release(back_from_nexus(task)); }
+void Connection::drop(scsi::Task& task) { abandon(back_from_nexus(task)); }
+
+void Connection::abandon(TaskSlot& slot) {
+  count_dropped(slot.request);
+  release(slot);
+}
+
+void Connection::count(const TaskSlot& slot, Status status, const Sense* sense,
+                       std::uint32_t sent) {
+  if (slot.request.volume == nullptr) return;
+  const bool to_host = slot.direction == scsi::DataDirection::to_host;
+  count_answered(slot.request, {.kind = scsi::counted_kind(slot.cdb),
+                                .outcome = scsi::counted_outcome(status, sense),
+                                .bytes = to_host ? sent : slot.command_bytes,
+                                .began = slot.started});
+}
+
+void Connection::answer_without_room(const iscsi::ScsiCommand& command) {
+  const bool moves = command.read || command.write;
+  append_pdu(0, [&](std::span<std::byte> space) {
+    (void)iscsi::encode_scsi_response(
+        space, digests_, sequence(true),
+        {.initiator_task_tag = command.initiator_task_tag,
+         .status = static_cast<std::uint8_t>(Status::task_set_full),
+         .residual = iscsi::residual_of(moves ? command.expected_bytes : 0, 0)},
+        {});
+  });
+}
 
 bool Connection::take_back(scsi::Task& task) {
   auto& slot = static_cast<TaskSlot&>(task);

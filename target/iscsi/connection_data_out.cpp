@@ -1,5 +1,5 @@
 // SCSI commands and the data that hosts send for them: immediate, unsolicited, and asked for by R2T
-// (RFC 7143, 4.2.4.2).
+// (RFC 7143, 4.2.5.2).
 #include <algorithm>
 #include <utility>
 
@@ -7,6 +7,7 @@
 #include "engine/media/buffer_pool.h"
 #include "protocol/scsi/sense.h"
 #include "target/iscsi/connection.h"
+#include "target/scsi/outcome.h"
 
 namespace target::iscsi {
 
@@ -56,6 +57,9 @@ void Connection::begin_command(TaskSlot& slot, const iscsi::ScsiCommand& command
                                   : scsi::DataDirection::none;
   slot.expected_bytes = slot.direction == scsi::DataDirection::none ? 0 : command.expected_bytes;
   slot.command_bytes = 0;
+  slot.started = reactor().now();
+  slot.request.volume = nullptr;
+  slot.request.began = slot.request.ended = {};
   slot.data_bytes = 0;
   slot.sums.clear();
   slot.sense_format = protocol::scsi::SenseFormat::fixed;
@@ -78,17 +82,19 @@ void Connection::begin_command(TaskSlot& slot, const iscsi::ScsiCommand& command
   if ((command.read && command.write) || !command.cdb_extension.empty()) {
     return answer(slot, Status::check_condition, &sense::invalid_opcode);
   }
-  slot.request.volume = nexus_->volume_of(slot);
+  block::begin_command(slot.request.volume, nexus_->volume_of(slot), reactor());
   if (slot.unsolicited_most == 0) return execute(slot);
   begin_unsolicited(slot);
 }
 
 // The place for what comes unasked must be there now. Best for all of the command's data; if that
-// is too much now, for the first burst, for which the stream waits.
+// is too much now, or the limits of its volume may hold the command back, for the first burst, for
+// which the stream waits.
 void Connection::begin_unsolicited(TaskSlot& slot) {
   data_slot_ = &slot;
   arriving_ = Arriving::immediate_data;
-  if (buffers().lease_now(slot, std::min(slot.expected_bytes, largest_buffer))) {
+  if (!is_limited(slot) &&
+      buffers().lease_now(slot, std::min(slot.expected_bytes, largest_buffer))) {
     return stream_granted(slot);
   }
   buffers().wait_in_stream(slot, slot.unsolicited_most);
@@ -132,8 +138,13 @@ void Connection::give_to_nexus(TaskSlot& slot) {
   command_began();
 }
 
+// Its volume, and not the host, may decide how long it has its buffer.
+bool Connection::is_limited(const TaskSlot& slot) {
+  return slot.request.volume != nullptr && slot.request.volume->limiter().is_limiting();
+}
+
 void Connection::execute(TaskSlot& slot) {
-  if (slot.arrived == slot.expected_bytes) buffers().give_to_volume(slot);
+  if (slot.arrived == slot.expected_bytes || is_limited(slot)) buffers().give_to_volume(slot);
   give_to_nexus(slot);
   nexus_->execute(scsi::TaskPermit(slot));
 }
@@ -192,7 +203,7 @@ void Connection::take_solicited(const iscsi::DataOut& data) {
     }
     return fail(RejectReason::protocol_error, "data that no R2T asked for in this way");
   }
-  // 7.10: so a PDU before was lost, and at ErrorRecoveryLevel 0 it cannot be asked for again. Its
+  // 7.9: so a PDU before was lost, and at ErrorRecoveryLevel 0 it cannot be asked for again. Its
   // task fails alone, as after a wrong data digest.
   if (data.data_sn != slot->data_sn[window]++) slot->failed = true;
   if (bytes != 0) receive_data_of(*slot, Arriving::solicited_data, data.offset);
@@ -301,7 +312,7 @@ void Connection::receive_from_host(scsi::Task& task, std::uint32_t bytes) {
     return buffers().wait(slot, slot.asked);
   }
   if (slot.lease.bytes().size() < slot.asked && !grow(slot)) {
-    return give_up(slot, Status::busy);
+    return give_up(slot, scsi::status_without_room(slot));
   }
   slot.state = State::receiving;
   slot.owes = true;

@@ -202,6 +202,7 @@ void Connection::begin_full_feature() {
   if (nexus_ != nullptr && options_.nop_interval > engine::Duration{}) {
     reactor().timers().arm(silence_timer_, last_heard_ + options_.nop_interval);
   }
+  if (!target_name_.empty()) target_.tell_of_host(host_change(HostChange::What::connected));
   if (!log_limit().allows(reactor().now())) return;
   log_info(
       "session begins initiator={} target={} peer={} listener={} tsih={} security={} "
@@ -228,6 +229,11 @@ std::string Connection::why_login_failed() const {
 void Connection::log_refusal(LoginStatus status, std::string_view why) {
   std::uint64_t left_out = 0;
   if (!target_.may_log_refusal(left_out)) return;
+  HostChange change = host_change(HostChange::What::refused);
+  change.host = login_->initiator_name();
+  change.exported = login_->target_name();
+  change.why = why;
+  target_.tell_of_host(change);
   log_warn(
       "login refused initiator={} target={} peer={} local={} listener={} status={:#06x} "
       "reason=\"{}\" more={}",

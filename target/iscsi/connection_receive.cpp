@@ -135,9 +135,12 @@ void Connection::take(const iscsi::ScsiCommand& command) {
     return reject(RejectReason::task_in_progress);
   }
   if (slots_.full(command.immediate)) {
-    // Others than immediate ones have their place by the window.
-    return reject(command.immediate ? RejectReason::immediate_command_reject
-                                    : RejectReason::long_operation_reject);
+    // Others than immediate ones have their place by the window. To a host a Reject would be a
+    // command that is never answered; so that is for what cannot be answered yet, because data is
+    // still to come (11.4.2).
+    if (!command.immediate) return reject(RejectReason::long_operation_reject);
+    if (!command.final) return reject(RejectReason::immediate_command_reject);
+    return answer_without_room(command);
   }
   TaskSlot& slot = slots_.take(command.initiator_task_tag, command.immediate);
   slot.in_window = !command.immediate;

@@ -68,6 +68,15 @@ bool Directory::add_node(const NodeOptions& node) {
   return set_initiators(node.name, node.initiators);
 }
 
+bool Directory::set_node(const NodeOptions& node) {
+  const auto found = nodes_.find(node.name);
+  if (found == nodes_.end()) return false;
+  found->second.alias = node.alias;
+  found->second.listeners = {node.listeners.begin(), node.listeners.end()};
+  found->second.chap = node.chap;
+  return true;
+}
+
 bool Directory::remove_node(std::string_view name) {
   const auto found = nodes_.find(name);
   if (found == nodes_.end()) return false;

@@ -64,6 +64,8 @@ class Directory {
   bool add_node(const NodeOptions& node);
   bool remove_node(std::string_view name);
   bool set_initiators(std::string_view node, const InitiatorRule& rule);
+  // Alias, listeners and CHAP of a node that is there; who may use it stays.
+  bool set_node(const NodeOptions& node);
   void set_initiator(const InitiatorOptions& initiator);
   bool remove_initiator(std::string_view name);
 

@@ -57,6 +57,9 @@ class SessionTable {
  public:
   explicit SessionTable(std::uint32_t most) : most_(most) {}
 
+  // Those that are there stay.
+  void set_most(std::uint32_t most) { most_ = most; }
+
   enum class Admission : std::uint8_t {
     admitted,
     // Another session must end first: end `displaced`. `admitted()` will say when.
@@ -83,7 +86,7 @@ class SessionTable {
  private:
   void admit(const std::shared_ptr<SessionEntry>& entry);
 
-  const std::uint32_t most_;
+  std::uint32_t most_;
   std::uint16_t last_tsih_ = 0;
   std::map<std::uint16_t, std::shared_ptr<SessionEntry>> sessions_;
   std::map<SessionKey, std::shared_ptr<SessionEntry>> by_key_;

@@ -58,10 +58,19 @@ LunError error_of(scsi::LunError error) {
   return LunError::not_found;
 }
 
+HostCounts work_of(const scsi::TaskCounts& counts) {
+  return {.reads = counts.read_commands,
+          .writes = counts.write_commands,
+          .read_bytes = counts.bytes_read,
+          .written_bytes = counts.bytes_written,
+          .media_errors = counts.media_errors};
+}
+
 }  // namespace
 
 IscsiTarget::IscsiTarget(const TargetOptions& options, const engine::Clock& clock)
     : clock_(clock),
+      observe_hosts_(options.observe_hosts),
       discovery_chap_(options.discovery_chap),
       sessions_(options.max_sessions),
       refusal_log_(refusal_burst, refusal_interval) {
@@ -147,6 +156,28 @@ bool IscsiTarget::set_initiators(std::string_view node, const InitiatorRule& ini
   return true;
 }
 
+bool IscsiTarget::set_node(const NodeOptions& node) {
+  const Guard guard(mutex_);
+  if (!directory_.set_node(node)) return false;
+  devices_.find(node.name)->second->set_target_ports(directory_.portal_groups(node.name));
+  ask_for_logout(EndReason::removed, [&](const SessionEntry& entry) {
+    return entry.key.target == node.name &&
+           directory_.access(node.name, entry.key.initiator, entry.listener, entry.peer_address) ==
+               Access::not_here;
+  });
+  return true;
+}
+
+void IscsiTarget::set_discovery_chap(const std::optional<ChapOptions>& chap) {
+  const Guard guard(mutex_);
+  discovery_chap_ = chap;
+}
+
+void IscsiTarget::set_max_sessions(std::uint32_t max_sessions) {
+  const Guard guard(mutex_);
+  sessions_.set_most(max_sessions);
+}
+
 void IscsiTarget::set_initiator(const InitiatorOptions& initiator) {
   const Guard guard(mutex_);
   directory_.set_initiator(initiator);
@@ -176,6 +207,16 @@ engine::Result<void, LunError> IscsiTarget::remove_lun(std::string_view node, st
   if (!device) return LunError::no_node;
   const auto removed = device->remove_lun(lun);
   if (!removed) return error_of(removed.error());
+  return engine::success();
+}
+
+engine::Result<void, LunError> IscsiTarget::set_lun_initiators(
+    std::string_view node, std::uint16_t lun,
+    const std::optional<std::vector<std::string>>& initiators) {
+  const auto device = device_of(node);
+  if (!device) return LunError::no_node;
+  const auto set = device->set_lun_initiators(lun, initiators);
+  if (!set) return error_of(set.error());
   return engine::success();
 }
 
@@ -272,10 +313,14 @@ void IscsiTarget::session_opened(SessionEntry& entry, std::function<SessionSnaps
   const Guard guard(mutex_);
   entry.snapshot = std::move(snapshot);
   ++logins_;
+  if (!entry.key.target.empty()) ++hosts_.of(entry.key.initiator).connects;
 }
 
 void IscsiTarget::session_ended(const std::shared_ptr<SessionEntry>& entry) {
   const Guard guard(mutex_);
+  if (entry->snapshot && !entry->key.target.empty()) {
+    hosts_.of(entry->key.initiator) += work_of(entry->snapshot().counts);
+  }
   const auto next = sessions_.remove(entry);
   if (next == nullptr) return;
   next->handle->post([](Connection* connection) {
@@ -308,9 +353,10 @@ void IscsiTarget::count_refusal(LoginStatus status) {
   if (status == LoginStatus::authentication_failure) ++failed_authentications_;
 }
 
-void IscsiTarget::count_nop_timeout() {
+void IscsiTarget::count_nop_timeout(const std::string& initiator) {
   const Guard guard(mutex_);
   ++nop_timeouts_;
+  ++hosts_.of(initiator).keep_alive_expiries;
 }
 
 bool IscsiTarget::may_log_refusal(std::uint64_t& left_out) {
@@ -335,6 +381,14 @@ TargetStatus IscsiTarget::status() const {
   sessions_.for_each([&](const SessionEntry& entry) {
     if (entry.snapshot) status.sessions.push_back(entry.snapshot());
   });
+  status.hosts = hosts_;
+  for (const SessionSnapshot& session : status.sessions) {
+    if (session.discovery) continue;
+    HostCounts& host = status.hosts.of(session.initiator_name);
+    host += work_of(session.counts);
+    ++host.sessions;
+    ++host.connections;  // a session has one
+  }
   status.logins = logins_;
   status.refused_logins = refused_logins_;
   status.failed_authentications = failed_authentications_;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/foundation/clock.h"
 #include "engine/foundation/result.h"
@@ -21,6 +22,7 @@
 #include "target/iscsi/target_status.h"
 #include "target/net/byte_stream.h"
 #include "target/net/connection_registry.h"
+#include "target/net/host_change.h"
 #include "target/net/link_info.h"
 #include "target/reactor/log.h"
 #include "target/scsi/target_device.h"
@@ -66,6 +68,12 @@ class IscsiTarget {
   bool remove_node(std::string_view name);  // its sessions are asked to log out, then end
   // Those not admitted any more end.
   bool set_initiators(std::string_view node, const InitiatorRule& initiators);
+  // Alias, listeners and CHAP: for the next logins; sessions through listeners that are none of it
+  // any more end.
+  bool set_node(const NodeOptions& node);
+  // Of the next discovery sessions, and of the next logins.
+  void set_discovery_chap(const std::optional<ChapOptions>& chap);
+  void set_max_sessions(std::uint32_t max_sessions);
   // What is known of one initiator: for its next login; sessions go on, unless its networks forbid
   // them now.
   void set_initiator(const InitiatorOptions& initiator);
@@ -74,6 +82,11 @@ class IscsiTarget {
   [[nodiscard]] engine::Result<void, LunError> add_lun(std::string_view node,
                                                        const scsi::LunOptions& options);
   [[nodiscard]] engine::Result<void, LunError> remove_lun(std::string_view node, std::uint16_t lun);
+  // Which initiators see the LUN from now on; nullopt: all that the node admits. Those that gain or
+  // lose it are told.
+  [[nodiscard]] engine::Result<void, LunError> set_lun_initiators(
+      std::string_view node, std::uint16_t lun,
+      const std::optional<std::vector<std::string>>& initiators);
 
   // Asks every initiator to log out and ends every session; what is under way is still answered.
   void end_sessions();
@@ -109,7 +122,10 @@ class IscsiTarget {
   void write_targets(protocol::iscsi::TextWriter& answer, std::string_view initiator,
                      const LinkInfo& link, std::string_view only) const;
   void count_refusal(protocol::iscsi::LoginStatus status);
-  void count_nop_timeout();
+  void count_nop_timeout(const std::string& initiator);
+  void tell_of_host(const HostChange& change) const {
+    if (observe_hosts_) observe_hosts_(change);
+  }
   // False while refusals come faster than a log should grow; `left_out` counts them when one is let
   // through.
   [[nodiscard]] bool may_log_refusal(std::uint64_t& left_out);
@@ -121,6 +137,7 @@ class IscsiTarget {
   void ask_for_logout(EndReason reason, const std::function<bool(const SessionEntry&)>& which);
 
   const engine::Clock& clock_;
+  const HostObserver observe_hosts_;
 
   // Guards everything below; nothing but TargetDevice's locks and a reactor's queue of posted
   // functions is locked under it.
@@ -134,6 +151,7 @@ class IscsiTarget {
   std::uint64_t failed_authentications_ = 0;
   std::uint64_t reinstated_sessions_ = 0;
   std::uint64_t nop_timeouts_ = 0;
+  HostLedger hosts_;  // what they have begun, and done in sessions that have ended
   LogLimit refusal_log_;
 };
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/foundation/clock.h"
+#include "target/net/host_counts.h"
 #include "target/scsi/target_device.h"
 #include "target/scsi/task_counters.h"
 
@@ -42,6 +43,7 @@ struct NodeSnapshot {
 struct TargetStatus {
   std::vector<NodeSnapshot> nodes;
   std::vector<SessionSnapshot> sessions;  // discovery sessions included
+  HostLedger hosts;                       // without discovery sessions
   std::uint64_t logins = 0;               // accepted since the start
   std::uint64_t refused_logins = 0;
   std::uint64_t failed_authentications = 0;  // of the refused ones

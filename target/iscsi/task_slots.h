@@ -32,7 +32,7 @@ struct TaskSlot : scsi::Task, BufferHolder {
   bool owes = false;       // counted as one of which the initiator owes data
   bool failed = false;     // data came with a wrong digest
 
-  // Unsolicited data (RFC 7143, 4.2.4.2), in order from the start of the command's data on.
+  // Unsolicited data (RFC 7143, 4.2.5.2), in order from the start of the command's data on.
   bool unsolicited_open = false;       // more may come
   std::uint32_t unsolicited_most = 0;  // bytes of it
   std::uint32_t arrived = 0;           // bytes of it that are there

@@ -1,4 +1,4 @@
-// ConnectionCounters: what connections count.
+// ConnectionCounters: what connections count, by their protocol.
 #pragma once
 
 #include <array>
@@ -9,7 +9,10 @@
 
 namespace target {
 
-// Of all connections of one daemon or listener; relaxed, any thread.
+// What its connections speak.
+enum class WireProtocol : std::uint8_t { nvme_tcp, iscsi };
+
+// Of all connections that speak one protocol; relaxed, any thread.
 struct ConnectionCounters {
   std::atomic<std::uint64_t> opened{0};
   std::atomic<std::uint64_t> closed{0};
@@ -26,6 +29,24 @@ struct ConnectionCounters {
   std::atomic<std::uint64_t> hang_refusals{0};  // sent back because their volume hangs
   // By EndReason: why connections ended.
   std::array<std::atomic<std::uint64_t>, end_reason_count> ended{};
+};
+
+// Of all connections of one daemon.
+struct CountersByProtocol {
+  ConnectionCounters nvme_tcp;
+  ConnectionCounters iscsi;
+
+  [[nodiscard]] ConnectionCounters& of(WireProtocol protocol) {
+    return protocol == WireProtocol::iscsi ? iscsi : nvme_tcp;
+  }
+  [[nodiscard]] const ConnectionCounters& of(WireProtocol protocol) const {
+    return protocol == WireProtocol::iscsi ? iscsi : nvme_tcp;
+  }
+  // Of both: sum(&ConnectionCounters::opened).
+  [[nodiscard]] std::uint64_t sum(std::atomic<std::uint64_t> ConnectionCounters::*counter) const {
+    return (nvme_tcp.*counter).load(std::memory_order_relaxed) +
+           (iscsi.*counter).load(std::memory_order_relaxed);
+  }
 };
 
 }  // namespace target

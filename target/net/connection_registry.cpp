@@ -8,7 +8,7 @@
 namespace target {
 
 ConnectionRegistry::ConnectionRegistry(Reactor& reactor, engine::MemoryBudget& budget,
-                                       ConnectionCounters& counters)
+                                       CountersByProtocol& counters)
     : reactor_(reactor),
       budget_(budget),
       counters_(counters),

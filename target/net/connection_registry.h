@@ -10,6 +10,7 @@
 #include "engine/media/buffer_pool.h"
 #include "target/net/connection_counters.h"
 #include "target/net/end_reason.h"
+#include "target/net/stage_counters.h"
 #include "target/reactor/log.h"
 #include "target/reactor/reactor.h"
 
@@ -22,7 +23,7 @@ class PduConnection;
 class ConnectionRegistry final : private TurnTask {
  public:
   // All three must outlive it.
-  ConnectionRegistry(Reactor& reactor, engine::MemoryBudget& budget, ConnectionCounters& counters);
+  ConnectionRegistry(Reactor& reactor, engine::MemoryBudget& budget, CountersByProtocol& counters);
   ConnectionRegistry(const ConnectionRegistry&) = delete;
   ConnectionRegistry& operator=(const ConnectionRegistry&) = delete;
   ~ConnectionRegistry();
@@ -39,8 +40,13 @@ class ConnectionRegistry final : private TurnTask {
 
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] Reactor& reactor() { return reactor_; }
-  [[nodiscard]] ConnectionCounters& counters() { return counters_; }
+  [[nodiscard]] ConnectionCounters& counters(WireProtocol protocol) {
+    return counters_.of(protocol);
+  }
   [[nodiscard]] LogLimit& log_limit() { return log_limit_; }
+  [[nodiscard]] StageCounters& stages() { return stages_; }
+  // To copy from. Any thread.
+  [[nodiscard]] const StageCounters& stages() const { return stages_; }
 
  private:
   friend class PduConnection;
@@ -62,7 +68,7 @@ class ConnectionRegistry final : private TurnTask {
 
   Reactor& reactor_;
   engine::MemoryBudget& budget_;
-  ConnectionCounters& counters_;
+  CountersByProtocol& counters_;
   engine::MemoryBudget reserve_budget_;
   engine::BufferPool reserve_;
   // Received bytes between the socket and their commands; nothing stays in it from turn to turn.
@@ -71,6 +77,7 @@ class ConnectionRegistry final : private TurnTask {
   std::size_t size_ = 0;
   std::vector<std::unique_ptr<PduConnection>> retired_;
   LogLimit log_limit_;
+  StageCounters stages_;
 };
 
 }  // namespace target

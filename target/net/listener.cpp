@@ -298,6 +298,19 @@ Listener::Listener(ListenerOptions options, std::vector<Reactor*> reactors, Serv
 
 Listener::~Listener() { close(); }
 
+Result<void, ListenError> Listener::probe(const ListenerOptions& options) {
+  const auto address = SocketAddress::parse(options.address, options.port);
+  if (!address) {
+    return ListenError{ListenError::Kind::bad_address,
+                       "listeners." + options.name + ".address: no IP address"};
+  }
+  const auto socket = listen_on(*address, 1);
+  if (!socket && !worth_waiting_for(socket.error())) {
+    return listen_error(options, *address, socket.error());
+  }
+  return engine::success();
+}
+
 Result<void, ListenError> Listener::open() { return acceptor_->open(); }
 
 void Listener::close() {

@@ -64,6 +64,9 @@ class Listener {
   Listener& operator=(const Listener&) = delete;
   ~Listener();
 
+  // Whether open() would succeed now, found out by doing it for a moment; nobody is accepted.
+  [[nodiscard]] static engine::Result<void, ListenError> probe(const ListenerOptions& options);
+
   // Listens, or, where the address is not up yet, begins to try again and again: see status(). Any
   // thread. After an error nothing is open.
   [[nodiscard]] engine::Result<void, ListenError> open();

@@ -27,6 +27,7 @@ PduConnection::PduConnection(ConnectionRegistry& registry, std::unique_ptr<ByteS
       reactor_(registry.reactor()),
       limits_(limits),
       introduction_(protocol.introduction),
+      counters_(registry.counters(protocol.counted_as)),
       stream_(std::move(stream)),
       stash_(std::max(protocol.largest_header_bytes, most_trailer_bytes)),
       buffers_(*this, registry, output_, limits.buffer_ceiling_bytes),
@@ -252,6 +253,21 @@ bool PduConnection::let_go_of_pins(Instant now) {
     }
     counters().pins_copied.fetch_add(1, std::memory_order_relaxed);
   }
+}
+
+void PduConnection::count_answered(const block::VolumeRequest& request,
+                                   const block::AnsweredCommand& command) {
+  if (request.volume == nullptr) return;
+  request.volume->counters(reactor_).answered(reactor_, command);
+  if (command.kind == block::CommandKind::other || request.ended == Instant{}) return;
+  StageCounters& stages = registry_.stages();
+  stages.receive.add(request.began - command.began);
+  stages.engine.add(request.ended - request.began);
+  reactor_.count_at_turn_end(stages.send, request.ended);
+}
+
+void PduConnection::count_dropped(const block::VolumeRequest& request) {
+  if (request.volume != nullptr) request.volume->counters(reactor_).dropped();
 }
 
 }  // namespace target

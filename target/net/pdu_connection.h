@@ -14,6 +14,7 @@
 
 #include "engine/foundation/clock.h"
 #include "engine/foundation/piece_sums.h"
+#include "target/block/volume_request.h"
 #include "target/net/byte_stream.h"
 #include "target/net/connection_registry.h"
 #include "target/net/end_reason.h"
@@ -57,6 +58,8 @@ class PduConnection : private TurnTask, private Poller, protected TransferBuffer
   // Sends what is queued, then closes. For EndReason::stopping, what is still being executed is
   // answered first.
   void end(EndReason reason) { begin_end(reason, Phase::draining); }
+  // Its host has been asked to leave, and has been promised time for it: it ends then.
+  [[nodiscard]] virtual bool ends_by_itself() const { return false; }
 
   [[nodiscard]] const LinkInfo& link() const { return link_; }
   [[nodiscard]] Reactor& reactor() { return reactor_; }
@@ -81,6 +84,7 @@ class PduConnection : private TurnTask, private Poller, protected TransferBuffer
     std::size_t largest_header_bytes = 0;
     // By what a host shows who it is, for the log: "Connect".
     const char* introduction = "";
+    WireProtocol counted_as = WireProtocol::nvme_tcp;
   };
   struct TimeLimit {
     engine::Instant at;
@@ -172,8 +176,12 @@ class PduConnection : private TurnTask, private Poller, protected TransferBuffer
   [[nodiscard]] const OutputQueue& output() const { return output_; }
   [[nodiscard]] TransferBuffers& buffers() { return buffers_; }
   [[nodiscard]] const TransferBuffers& buffers() const { return buffers_; }
-  [[nodiscard]] ConnectionCounters& counters() { return registry_.counters(); }
+  [[nodiscard]] ConnectionCounters& counters() final { return counters_; }
   [[nodiscard]] LogLimit& log_limit() { return registry_.log_limit(); }
+  // A command has been answered, or goes without an answer; before its request is used again.
+  // Nothing where no volume is known.
+  void count_answered(const block::VolumeRequest& request, const block::AnsweredCommand& command);
+  void count_dropped(const block::VolumeRequest& request);
   // To write down what was settled.
   [[nodiscard]] LinkInfo& wire_link() { return link_; }
 
@@ -231,6 +239,7 @@ class PduConnection : private TurnTask, private Poller, protected TransferBuffer
   Reactor& reactor_;
   const PduConnectionLimits limits_;
   const char* const introduction_;
+  ConnectionCounters& counters_;
   std::unique_ptr<ByteStream> stream_;
   LinkInfo link_;
   // The list of the registry.

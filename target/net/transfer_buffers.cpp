@@ -39,7 +39,7 @@ void TransferBuffers::wait_in_stream(BufferHolder& holder, std::uint32_t bytes) 
   holder.wanted_bytes = bytes;
   stream_holder_ = &holder;
   if (!serve_stream()) {
-    registry_.counters_.buffer_waits.fetch_add(1, std::memory_order_relaxed);
+    owner_.counters().buffer_waits.fetch_add(1, std::memory_order_relaxed);
   }
 }
 
@@ -115,10 +115,10 @@ bool TransferBuffers::serve_stream() {
       (grant == Grant::volume_over_share ||
        (grant == Grant::memory_short && bytes_with(holder.volume) != 0))) {
     // It waits for its volume, and commands to others wait behind it in the stream. If the volume
-    // hangs, this one is sent back instead.
+    // hangs, or is slow because it is to be, this one is sent back instead.
     const block::BufferShare& share = holder.volume->buffers();
     const engine::Instant now = registry_.reactor_.now();
-    if (share.hangs(now)) {
+    if (share.hangs(now) || holder.volume->limiter().is_holding()) {
       stream_holder_ = nullptr;
       owner_.stream_refused(holder);
       return true;
@@ -215,7 +215,7 @@ void TransferBuffers::wait_after(Grant denied, std::uint32_t bytes, bool use_res
   engine::BufferPool& pool = registry_.reactor_.lane().buffers();
   if (denied == Grant::no_buffer) {
     if (!pool_wait_.is_linked()) {
-      registry_.counters_.buffer_waits.fetch_add(1, std::memory_order_relaxed);
+      owner_.counters().buffer_waits.fetch_add(1, std::memory_order_relaxed);
       pool.wait(pool_wait_);
     }
   } else if (denied != Grant::connection_over_share) {  // whose end the connection itself sees

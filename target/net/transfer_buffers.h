@@ -9,6 +9,7 @@
 #include "engine/foundation/clock.h"
 #include "engine/media/buffer_pool.h"
 #include "target/block/block_volume.h"
+#include "target/net/connection_counters.h"
 #include "target/net/output_queue.h"
 
 namespace target {
@@ -58,8 +59,9 @@ class TransferBuffers {
     virtual void buffer_granted(BufferHolder& holder) = 0;
     // What wait_in_stream() asked for is in holder.lease; called from inside too.
     virtual void stream_granted(BufferHolder& holder) = 0;
-    // It is not going to get one, because its volume hangs: its data is to be thrown away, and it
-    // is to be tried again later. Called from inside wait_in_stream() too.
+    // It is not going to get one, because its volume hangs, or its limits hold so much back: its
+    // data is to be thrown away, and it is to be tried again later. Called from inside
+    // wait_in_stream() too.
     virtual void stream_refused(BufferHolder& holder) = 0;
     // The stream had stood still for a buffer, and goes on after this turn's calls.
     virtual void stream_goes_on() = 0;
@@ -70,6 +72,7 @@ class TransferBuffers {
     [[nodiscard]] virtual bool stream_uses_reserve() const = 0;
     // Nobody is served any more.
     [[nodiscard]] virtual bool is_ending() const = 0;
+    [[nodiscard]] virtual ConnectionCounters& counters() = 0;
     // serve() is to be called no later.
     virtual void look_again(engine::Instant deadline) = 0;
 

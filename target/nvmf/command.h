@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/foundation/check.h"
+#include "engine/foundation/clock.h"
 #include "engine/media/buffer_pool.h"
 #include "engine/volume/pinned_read.h"
 #include "protocol/nvme/entries.h"
@@ -40,7 +41,7 @@ struct Command {
   block::VolumeRequest request;
   void* context = nullptr;        // the executor's pointer back to itself
   CommandEra* era = nullptr;      // NamespaceUse's, while the volume works on it
-  std::uint64_t started_ns = 0;   // when the capsule was decoded, for latency metrics
+  engine::Instant started;        // the turn in which its capsule was decoded, for metrics
   std::uint32_t data_offset = 0;  // where in `buffer` the data begins that the request is for
 
   CommandPort* port = nullptr;

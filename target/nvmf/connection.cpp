@@ -13,9 +13,10 @@ using State = CommandSlot::State;
 
 Connection::Connection(ConnectionRegistry& registry, std::unique_ptr<ByteStream> stream,
                        const ConnectionOptions& options)
-    : PduConnection(
-          registry, std::move(stream), options.listener, options.limits,
-          {.largest_header_bytes = nvme_tcp::largest_pdu_header_bytes, .introduction = "Connect"}),
+    : PduConnection(registry, std::move(stream), options.listener, options.limits,
+                    {.largest_header_bytes = nvme_tcp::largest_pdu_header_bytes,
+                     .introduction = "Connect",
+                     .counted_as = WireProtocol::nvme_tcp}),
       options_(options),
       opened_(registry.reactor().clock().now()) {}
 
@@ -76,7 +77,7 @@ bool Connection::fail_unfinished(std::span<const std::byte> front) {
 void Connection::ended(EndReason reason) {
   refused_slot_ = data_slot_ = nullptr;
   slots_.for_each([this](CommandSlot& slot) {
-    if (slot.state != State::unused && slot.state != State::executing) release(slot);
+    if (slot.state != State::unused && slot.state != State::executing) drop(slot);
   });
   executor_->connection_ended(reason);
 }

@@ -84,8 +84,9 @@ class Connection final : public PduConnection, public CommandPort {
   // the completion, unless SUCCESS in the header stands for it.
   [[nodiscard]] bool begin_data_to_host(const CommandSlot& slot, std::uint32_t bytes,
                                         std::uint64_t result);
-  void end_data_to_host(CommandSlot& slot, const protocol::nvme_tcp::DataDigest& digest,
-                        bool elided, std::uint64_t result);
+  void end_data_to_host(CommandSlot& slot, std::uint32_t bytes,
+                        const protocol::nvme_tcp::DataDigest& digest, bool elided,
+                        std::uint64_t result);
   void append_completion(std::uint16_t command_id, protocol::nvme::Status status,
                          std::uint64_t result);
   [[nodiscard]] std::uint16_t reported_sq_head();
@@ -93,6 +94,9 @@ class Connection final : public PduConnection, public CommandPort {
   void begin_receiving(CommandSlot& slot);
   void request_data(CommandSlot& slot);
   void deliver(CommandSlot& slot);
+  // Without an answer.
+  void drop(CommandSlot& slot);
+  void count(const CommandSlot& slot, protocol::nvme::Status status, std::uint64_t bytes);
   void release(CommandSlot& slot);
 
   const ConnectionOptions options_;

@@ -114,9 +114,10 @@ void Connection::handle_capsule(const nvme_tcp::CommandCapsule& capsule,
   slot.entry = entry;
   slot.port = this;
   slot.context = nullptr;
-  slot.started_ns = static_cast<std::uint64_t>(reactor().now().since_start.count());
+  slot.started = reactor().now();
+  slot.request.began = slot.request.ended = {};
   if (pdu_data_bytes() == 0) return execute(slot);
-  slot.request.volume = executor_->volume_of(slot);
+  block::begin_command(slot.request.volume, executor_->volume_of(slot), reactor());
   buffers().wait_in_stream(slot, pdu_data_bytes());
 }
 

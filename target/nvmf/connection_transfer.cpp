@@ -7,6 +7,7 @@
 #include "engine/foundation/byte_cursor.h"
 #include "engine/foundation/check.h"
 #include "protocol/nvme/sgl.h"
+#include "target/nvmf/command_outcome.h"
 #include "target/nvmf/connection.h"
 
 namespace target::nvmf {
@@ -34,7 +35,7 @@ void Connection::receive_from_host(Command& command, std::uint32_t bytes) {
   auto& slot = static_cast<CommandSlot&>(command);
   CHECK(slot.state == State::executing && bytes != 0);
   command_ended();
-  if (ending()) return release(slot);
+  if (ending()) return drop(slot);
   const nvme::SglDescriptor& sgl = command.entry.data_pointer;
   if (sgl.identifier == nvme::sgl_in_capsule) {
     const auto inside = nvme::in_capsule_bytes(
@@ -64,7 +65,7 @@ void Connection::lease_for_host(Command& command, std::uint32_t bytes) {
   auto& slot = static_cast<CommandSlot&>(command);
   CHECK(slot.state == State::executing && bytes != 0);
   command_ended();
-  if (ending()) return release(slot);
+  if (ending()) return drop(slot);
   const nvme::SglDescriptor& sgl = command.entry.data_pointer;
   if (sgl.identifier != nvme::sgl_transport) {
     return answer(slot, nvme::status::sgl_descriptor_type_invalid, 0);
@@ -137,6 +138,7 @@ void Connection::respond(Command& command, nvme::Status status, std::uint64_t re
 
 void Connection::answer(CommandSlot& slot, nvme::Status status, std::uint64_t result) {
   if (may_answer()) append_completion(slot.entry.command_id, status, result);
+  count(slot, status, slot.request.io.data.size());
   release(slot);
 }
 
@@ -153,7 +155,7 @@ void Connection::respond_with_data(Command& command, std::uint32_t bytes, std::u
   if (decoder_.link().ddgst) digest = nvme_tcp::DataDigest(command.request.io.sums.whole(data));
   buffers().hand_over(slot);
   output().append_payload(data, std::move(command.buffer));
-  end_data_to_host(slot, digest, elided, result);
+  end_data_to_host(slot, bytes, digest, elided, result);
 }
 
 // A host that takes nothing ties up no more than with buffers: what it leaves in the cache may have
@@ -172,10 +174,11 @@ void Connection::respond_in_place(Command& command, engine::PinnedRead read) {
   CHECK(slot.state == State::executing);
   if (!may_answer()) return respond(command, nvme::status::success, 0);
   command_ended();
-  const bool elided = begin_data_to_host(slot, static_cast<std::uint32_t>(read.bytes()), 0);
+  const auto bytes = static_cast<std::uint32_t>(read.bytes());
+  const bool elided = begin_data_to_host(slot, bytes, 0);
   const nvme_tcp::DataDigest digest(read.checksum());
   output().append_pinned(std::move(read), reactor().now());
-  end_data_to_host(slot, digest, elided, 0);
+  end_data_to_host(slot, bytes, digest, elided, 0);
 }
 
 bool Connection::begin_data_to_host(const CommandSlot& slot, std::uint32_t bytes,
@@ -193,11 +196,13 @@ bool Connection::begin_data_to_host(const CommandSlot& slot, std::uint32_t bytes
   return elided;
 }
 
-void Connection::end_data_to_host(CommandSlot& slot, const nvme_tcp::DataDigest& digest,
-                                  bool elided, std::uint64_t result) {
+void Connection::end_data_to_host(CommandSlot& slot, std::uint32_t bytes,
+                                  const nvme_tcp::DataDigest& digest, bool elided,
+                                  std::uint64_t result) {
   if (decoder_.link().ddgst) digest.write(output().append(nvme_tcp::digest_bytes).first<4>());
   if (!elided) append_completion(slot.entry.command_id, nvme::status::success, result);
   send_soon();
+  count(slot, nvme::status::success, bytes);
   release(slot);
 }
 
@@ -218,6 +223,19 @@ std::uint16_t Connection::reported_sq_head() {
   const bool of_connect = std::exchange(answering_connect_, false);
   if (binding_.sq_flow_control_disabled) return of_connect ? 0xffff : 0;
   return static_cast<std::uint16_t>(capsules_received_ % binding_.entries);
+}
+
+void Connection::drop(CommandSlot& slot) {
+  count_dropped(slot.request);
+  release(slot);
+}
+
+void Connection::count(const CommandSlot& slot, nvme::Status status, std::uint64_t bytes) {
+  if (slot.request.volume == nullptr) return;
+  count_answered(slot.request, {.kind = counted_kind(slot.entry.opcode),
+                                .outcome = counted_outcome(status),
+                                .bytes = bytes,
+                                .began = slot.started});
 }
 
 // The command has been answered or dropped.

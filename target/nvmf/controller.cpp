@@ -318,7 +318,7 @@ void Controller::end(EndReason reason) {
   admin_->post([reason](Session* session) {
     if (session != nullptr) session->end(reason);
   });
-  subsystem_->release(*this);
+  subsystem_->release(*this, reason);
 }
 
 void Controller::fail() {
@@ -339,6 +339,19 @@ QueueSnapshot Controller::admin_snapshot() const {
           .local_address = association_.link.local_address,
           .header_digest = association_.link.header_digest,
           .data_digest = association_.link.data_digest};
+}
+
+HostCounts Controller::work() const {
+  return {.reads = counters_.read_commands.load(std::memory_order_relaxed),
+          .writes = counters_.write_commands.load(std::memory_order_relaxed),
+          .read_bytes = counters_.bytes_read.load(std::memory_order_relaxed),
+          .written_bytes = counters_.bytes_written.load(std::memory_order_relaxed),
+          .media_errors = counters_.media_errors.load(std::memory_order_relaxed)};
+}
+
+std::size_t Controller::io_queues() const {
+  const Guard guard(mutex_);
+  return queues_.size();
 }
 
 ControllerSnapshot Controller::snapshot(engine::Instant now) const {

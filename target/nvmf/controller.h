@@ -14,6 +14,7 @@
 
 #include "protocol/nvme/admin_command.h"
 #include "protocol/nvme/fabrics_command.h"
+#include "target/net/host_counts.h"
 #include "target/nvmf/async_events.h"
 #include "target/nvmf/command.h"
 #include "target/nvmf/error_log.h"
@@ -155,6 +156,10 @@ class Controller {
   // I/O queues that were there at once.
   [[nodiscard]] std::size_t most_io_queues() const;
 
+  // Of its host: what it has done by this controller.
+  [[nodiscard]] HostCounts work() const;
+  // That are there now.
+  [[nodiscard]] std::size_t io_queues() const;
   [[nodiscard]] ControllerSnapshot snapshot(engine::Instant now) const;
 
  private:

@@ -58,6 +58,15 @@ bool Directory::add_listener(const ListenerOptions& listener) {
   return true;
 }
 
+bool Directory::update_listener(const ListenerOptions& listener) {
+  const auto found = ports_.find(listener.name);
+  if (found == ports_.end()) return false;
+  listener_changed(found->second.options);
+  found->second.options = listener;
+  listener_changed(listener);
+  return true;
+}
+
 bool Directory::remove_listener(std::string_view name) {
   const auto found = ports_.find(name);
   if (found == ports_.end()) return false;
@@ -105,6 +114,14 @@ bool Directory::set_hosts(std::string_view nqn, const HostRule& hosts) {
                                 after.names().end(), std::inserter(concerned, concerned.end()));
   for (const auto& host : concerned) host_changed_at_[host] = generation_;
   found->second.hosts = std::move(after);
+  return true;
+}
+
+bool Directory::set_listeners(std::string_view nqn, const std::vector<std::string>& listeners) {
+  const auto found = exports_.find(nqn);
+  if (found == exports_.end()) return false;
+  found->second.listeners = {listeners.begin(), listeners.end()};
+  found->second.changed_at = ++generation_;
   return true;
 }
 

@@ -25,12 +25,15 @@ class Directory {
 
   // False: the name exists, or does not.
   bool add_listener(const ListenerOptions& listener);
+  // Other options of one that is there: for those who connect from now on.
+  bool update_listener(const ListenerOptions& listener);
   bool remove_listener(std::string_view name);
   // Shown in the log (as at first), or not while it cannot listen. False: nothing changed.
   bool announce_listener(std::string_view name, bool listening);
   bool add_subsystem(const SubsystemOptions& subsystem);
   bool remove_subsystem(std::string_view nqn);
   bool set_hosts(std::string_view nqn, const HostRule& hosts);
+  bool set_listeners(std::string_view nqn, const std::vector<std::string>& listeners);
 
   // nullptr: no such listener.
   [[nodiscard]] const ListenerOptions* listener(std::string_view name) const;

@@ -63,20 +63,25 @@ nvme::NamespaceIdentity identity_of(const NamespaceFacts& facts) {
                     .optimal_write_size = granularity}};
 }
 
-// What the disk below keeps whole when power fails, up to what is preferred; a write across such a
-// boundary is not promised anything. Linux shows the smaller of this and NPWG as the physical
-// block, because file systems rely on one being atomic.
-void promise_atomic_writes(nvme::IdentifyNamespacePage& page, const NamespaceFacts& facts) {
+// What is kept whole when power fails. Through the log of a cache that is whatever one command can
+// write, wherever it begins; of a disk its physical block, and a write across its border is not
+// promised anything. Linux shows the smaller of this and NPWG as the physical block, because file
+// systems rely on one being atomic. NACWU stays one block: FUSES is 0.
+void promise_atomic_writes(nvme::IdentifyNamespacePage& page, const NamespaceFacts& facts,
+                           engine::ByteCount max_transfer) {
   constexpr std::uint8_t own_atomicity = 1 << 1;  // NSFEAT: NAWUN, NAWUPF and NACWU are defined
-  const std::uint32_t bytes =
-      std::min(facts.atomic_write_bytes, block::preferred_granularity_bytes);
+  constexpr std::uint64_t most = 1 << 16;         // blocks that the fields can name
+  const auto zeros_based = [&](std::uint64_t bytes) {
+    const std::uint64_t blocks = std::min(bytes / facts.block_size.bytes, most);
+    return static_cast<std::uint16_t>(blocks - 1);
+  };
+  const std::uint64_t bytes = std::min<std::uint64_t>(facts.atomic.bytes, max_transfer.value);
   if (bytes <= facts.block_size.bytes) return;
-  const auto blocks = static_cast<std::uint16_t>(bytes / facts.block_size.bytes - 1);  // 0's based
   page.nsfeat |= own_atomicity;
-  page.nawun = blocks;
-  page.nawupf = blocks;
-  page.nabsn = blocks;
-  page.nabspf = blocks;
+  page.nawun = page.nawupf = zeros_based(bytes);
+  // 0: there is no border (NVM Command Set, "Atomic Boundaries").
+  if (facts.atomic.boundary_bytes == 0) return;
+  page.nabsn = page.nabspf = zeros_based(facts.atomic.boundary_bytes);
 }
 
 Parsed<IdentifyPageBytes> identify_namespace(const Controller& controller,
@@ -84,7 +89,7 @@ Parsed<IdentifyPageBytes> identify_namespace(const Controller& controller,
   TRY(const auto facts, find(controller, command.nsid));
   if (!facts) return page_bytes(nvme::IdentifyNamespacePage{});  // an inactive NSID is all zeros
   auto page = nvme::build_identify_namespace(identity_of(*facts));
-  promise_atomic_writes(page, *facts);
+  promise_atomic_writes(page, *facts, controller.subsystem().limits().max_transfer);
   return page_bytes(page);
 }
 

@@ -92,6 +92,43 @@ engine::ByteCount bytes_of(const block::BlockVolume& volume, nvme::BlockRange bl
   return blocks.count * block_size(volume);
 }
 
+// What a command counts as among the limits of its volume; nullopt: it is free, as is what is going
+// to be refused for its length (docs/qos.md).
+std::optional<block::Traffic> traffic_of(const nvme::IoCommand& command,
+                                         const block::BlockVolume& volume,
+                                         std::uint32_t largest_transfer_bytes) {
+  using Kind = block::Traffic::Kind;
+  using Answer = std::optional<block::Traffic>;
+  struct Visitor {
+    const block::BlockVolume& volume;
+    std::uint32_t most;
+    Answer operator()(const nvme::Read& c) const { return moves(Kind::read, c.blocks); }
+    Answer operator()(const nvme::Compare& c) const { return moves(Kind::read, c.blocks); }
+    Answer operator()(const nvme::Write& c) const { return moves(Kind::write, c.blocks); }
+    Answer operator()(const nvme::Verify& c) const {
+      return block::Traffic{Kind::read, bytes_of(volume, c.blocks).value};
+    }
+    Answer operator()(const nvme::WriteZeroes& /*c*/) const {
+      return block::Traffic{Kind::write, 0};
+    }
+    Answer operator()(const nvme::DatasetManagement& c) const {
+      if (!c.deallocate) return std::nullopt;
+      return block::Traffic{Kind::write, 0};
+    }
+    Answer operator()(const nvme::Flush& /*c*/) const { return std::nullopt; }
+    Answer operator()(const nvme::ReservationRegister& /*c*/) const { return std::nullopt; }
+    Answer operator()(const nvme::ReservationReport& /*c*/) const { return std::nullopt; }
+    Answer operator()(const nvme::ReservationAcquire& /*c*/) const { return std::nullopt; }
+    Answer operator()(const nvme::ReservationRelease& /*c*/) const { return std::nullopt; }
+    [[nodiscard]] Answer moves(Kind kind, nvme::BlockRange blocks) const {
+      const std::uint64_t bytes = bytes_of(volume, blocks).value;
+      if (bytes > most) return std::nullopt;
+      return block::Traffic{kind, bytes};
+    }
+  };
+  return std::visit(Visitor{volume, largest_transfer_bytes}, command);
+}
+
 // What the data digests have told of a part of what has come.
 engine::PieceSums sums_of(Command& command, std::span<const std::byte> data) {
   if (data.data() != command.buffer.bytes().data()) return {};
@@ -117,12 +154,12 @@ block::BlockVolume* IoQueue::volume_of(const Command& command) {
 
 void IoQueue::execute(CommandPermit permit) {
   owner_.note_traffic();
-  run(std::move(permit), /*data_is_ready=*/false);
+  run(std::move(permit), Step::arrived);
 }
 
-void IoQueue::data_ready(CommandPermit permit) { run(std::move(permit), /*data_is_ready=*/true); }
+void IoQueue::data_ready(CommandPermit permit) { run(std::move(permit), Step::data_ready); }
 
-void IoQueue::run(CommandPermit permit, bool data_is_ready) {
+void IoQueue::run(CommandPermit permit, Step step) {
   Command& command = permit.command();
   if (ended_) return permit.respond(nvme::status::aborted_queue_deleted);
   // The association is ending: a reset, a shutdown, the daemon's stop. The command has not been
@@ -139,12 +176,12 @@ void IoQueue::run(CommandPermit permit, bool data_is_ready) {
   if (found == nullptr) {
     return refuse(std::move(permit), {nvme::status::invalid_namespace, nvme::at_byte(4)});
   }
+  block::begin_command(command.request.volume, found->volume, port_.reactor());
   const auto reachable = status_of(found->ana_state.load(std::memory_order_acquire));
   if (!reachable.is_success()) return permit.respond(reachable);
 
   use_ = &use_of(*found);
   command.context = this;
-  command.request.volume = found->volume;
   command.request.io.sums = {};
   struct Visitor {
     IoQueue& queue;
@@ -178,7 +215,33 @@ void IoQueue::run(CommandPermit permit, bool data_is_ready) {
     const auto permitted = check_reservations(*access);
     if (!permitted.is_success()) return refuse(std::move(permit), {permitted});
   }
-  std::visit(Visitor{*this, permit, data_is_ready}, parsed.value());
+  if (step == Step::arrived && found->volume->limiter().is_limiting()) [[unlikely]] {
+    if (!within_limits(permit, parsed.value())) return;
+  }
+  std::visit(Visitor{*this, permit, step == Step::data_ready}, parsed.value());
+}
+
+bool IoQueue::within_limits(CommandPermit& permit, const nvme::IoCommand& parsed) {
+  Command& command = permit.command();
+  const auto traffic = traffic_of(parsed, *command.request.volume, owner_.largest_transfer_bytes());
+  if (!traffic || requests_.within_limits(command.request, *traffic, &IoQueue::let_go,
+                                          &IoQueue::refused_by_end)) {
+    return true;
+  }
+  (void)begin(permit);
+  return false;
+}
+
+void IoQueue::let_go(block::VolumeRequest& request) noexcept {
+  Command& command = command_of(request);
+  NamespaceUse::end(command);
+  static_cast<IoQueue*>(command.context)->run(CommandPermit::resume(command), Step::within_limits);
+}
+
+void IoQueue::refused_by_end(block::VolumeRequest& request, IoStatus /*outcome*/) noexcept {
+  Command& command = command_of(request);
+  NamespaceUse::end(command);
+  CommandPermit::resume(command).respond(nvme::status::aborted_queue_deleted);
 }
 
 nvme::Status IoQueue::check_reservations(block::ReservationAccess access) const {

@@ -82,14 +82,26 @@ class IoQueue final : private block::VolumeRequests::Owner, private NamespaceUse
   void data_ready(CommandPermit permit);
   // The association is dead. Cancels everything that has not started, for good.
   void end();
-  // Abort (NVMe Base 2.1, "Abort command"): true if the command had not started (it waited for an
-  // overlapping write, or for a transfer buffer) and is now answered Command Abort Requested.
+  // Abort (NVMe Base 2.1, "Abort command"): true if the command had not started (it was held back
+  // by its volume's limits, waited for an overlapping write, or for a transfer buffer) and is now
+  // answered Command Abort Requested.
   [[nodiscard]] bool abort(std::uint16_t cid);
 
  private:
-  // A parsed command meets its namespace. Both are looked up again when the data is there: what was
-  // true when the capsule arrived may not be any more.
-  void run(CommandPermit permit, bool data_is_ready);
+  enum class Step : std::uint8_t {
+    arrived,
+    within_limits,  // of its volume
+    data_ready,
+  };
+  // A parsed command meets its namespace. Both are looked up again at each step: what was true when
+  // the capsule arrived may not be any more.
+  void run(CommandPermit permit, Step step);
+  // False: the limits of its volume hold it back, and run() is called when they let it go.
+  // Not inline: run() gets by without the registers that it needs.
+  [[nodiscard, gnu::noinline]] bool within_limits(CommandPermit& permit,
+                                                  const protocol::nvme::IoCommand& parsed);
+  static void let_go(block::VolumeRequest& request) noexcept;
+  static void refused_by_end(block::VolumeRequest& request, engine::IoStatus outcome) noexcept;
   void run_read(CommandPermit permit, const protocol::nvme::Read& read, bool data_is_ready);
   // True: the cache had it, and the command is answered.
   [[nodiscard]] bool read_in_place(CommandPermit& permit, const protocol::nvme::Read& read,

@@ -59,7 +59,7 @@ engine::Result<NamespaceChange, NamespaceError> NamespaceTable::add(
   entry->space.ana_state.store(ana_state_of(now.state), std::memory_order_release);
   entry->size = now.size;
   entry->uuid = volume.identity().uuid;
-  entry->atomic_write_bytes = now.promise.atomic_write_bytes;
+  entry->atomic = block::atomic_writes_of(now.promise);
   entry->write_protected = !now.promise.writable;
   if (options.hosts) entry->visible_to = HostAcl(*options.hosts);
   // A group that has been there before: its count goes on, it never goes back.
@@ -84,6 +84,17 @@ engine::Result<NamespaceChange, NamespaceError> NamespaceTable::remove(std::uint
       .nsid = nsid, .attributes = true, .ana = true, .visible_to = &removed_.back()->visible_to};
 }
 
+engine::Result<NamespaceTable::Reach, NamespaceError> NamespaceTable::set_hosts(
+    std::uint32_t nsid, const std::optional<std::vector<std::string>>& hosts) {
+  const auto found = present_.find(nsid);
+  if (found == present_.end()) return NamespaceError::not_found;
+  HostAcl& visible_to = found->second->visible_to;
+  Reach reach{.before = visible_to, .now = hosts ? HostAcl(*hosts) : HostAcl()};
+  visible_to = reach.now;
+  changed();
+  return reach;
+}
+
 std::vector<NamespaceChange> NamespaceTable::refresh() {
   std::vector<NamespaceChange> changes;
   for (const auto& [nsid, entry] : present_) {
@@ -95,8 +106,8 @@ std::vector<NamespaceChange> NamespaceTable::refresh() {
       entry->size = now.size;
       change.attributes = true;
     }
-    if (now.promise.atomic_write_bytes != entry->atomic_write_bytes) {
-      entry->atomic_write_bytes = now.promise.atomic_write_bytes;
+    if (const auto atomic = block::atomic_writes_of(now.promise); atomic != entry->atomic) {
+      entry->atomic = atomic;
       change.attributes = true;
     }
     if (now.promise.writable == entry->write_protected) {
@@ -140,7 +151,7 @@ NamespaceFacts NamespaceTable::facts(const Entry& entry) {
           .uuid = entry.uuid,
           .block_size = entry.space.volume->volume().identity().block_size,
           .size = entry.size,
-          .atomic_write_bytes = entry.atomic_write_bytes,
+          .atomic = entry.atomic,
           .write_protected = entry.write_protected};
 }
 

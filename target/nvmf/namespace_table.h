@@ -12,6 +12,7 @@
 
 #include "engine/foundation/units.h"
 #include "engine/foundation/uuid.h"
+#include "target/block/atomic_writes.h"
 #include "target/nvmf/host_acl.h"
 #include "target/nvmf/io_queue.h"
 #include "target/nvmf/options.h"
@@ -42,7 +43,7 @@ struct NamespaceFacts {
   engine::Uuid uuid;  // nil: not known yet (the pool is not there)
   engine::BlockSize block_size;
   engine::BlockCount size;
-  std::uint32_t atomic_write_bytes = 0;  // 0: one block
+  block::AtomicWrites atomic;
   bool write_protected = false;
 };
 
@@ -88,6 +89,13 @@ class NamespaceTable {
   [[nodiscard]] engine::Result<NamespaceChange, NamespaceError> add(
       const NamespaceOptions& options);
   [[nodiscard]] engine::Result<NamespaceChange, NamespaceError> remove(std::uint32_t nsid);
+  // Who saw it, and who sees it from now on.
+  struct Reach {
+    HostAcl before;
+    HostAcl now;
+  };
+  [[nodiscard]] engine::Result<Reach, NamespaceError> set_hosts(
+      std::uint32_t nsid, const std::optional<std::vector<std::string>>& hosts);
   // Compares with the volumes' states and sizes; the I/O status of a namespace follows here, at
   // once.
   [[nodiscard]] std::vector<NamespaceChange> refresh();
@@ -116,7 +124,7 @@ class NamespaceTable {
     std::uint64_t ana_changes = 0;  // the table's count when the group last changed
     engine::BlockCount size;
     engine::Uuid uuid;
-    std::uint32_t atomic_write_bytes = 0;
+    block::AtomicWrites atomic;
     bool write_protected = false;
   };
   [[nodiscard]] static NamespaceFacts facts(const Entry& entry);

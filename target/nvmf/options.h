@@ -8,6 +8,7 @@
 
 #include "engine/foundation/units.h"
 #include "target/block/block_volume.h"
+#include "target/net/host_change.h"
 
 namespace target::nvmf {
 
@@ -31,6 +32,7 @@ struct ListenerOptions {
   std::uint16_t port = 4420;
   Discovery discovery = Discovery::also;
   engine::ByteCount in_capsule_data{8192};  // of I/O queues; told to hosts as IOCCSZ
+  friend bool operator==(const ListenerOptions&, const ListenerOptions&) = default;
 };
 
 struct NamespaceOptions {
@@ -38,12 +40,14 @@ struct NamespaceOptions {
   block::BlockVolume* volume = nullptr;  // outlives the target
   // NQNs of the hosts that see it; nullopt: every host of the subsystem.
   std::optional<std::vector<std::string>> hosts;
+  friend bool operator==(const NamespaceOptions&, const NamespaceOptions&) = default;
 };
 
 // Which hosts a subsystem admits.
 struct HostRule {
   bool allow_any = false;
   std::vector<std::string> nqns;  // ignored if allow_any
+  friend bool operator==(const HostRule&, const HostRule&) = default;
 };
 
 inline constexpr std::uint32_t max_namespaces = 1024;  // in one subsystem; MNAN, ANAGRPMAX
@@ -69,6 +73,7 @@ struct TargetOptions {
   std::string firmware_revision = FOREBAY_VERSION;  // Identify shows the first 8 characters
   std::vector<ListenerOptions> listeners;
   std::vector<SubsystemOptions> subsystems;
+  HostObserver observe_hosts{};  // may be empty
 };
 
 // "nqn.2014-08.org.nvmexpress:uuid:..." derived from `seed` alone, for example the machine's

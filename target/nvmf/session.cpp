@@ -173,6 +173,9 @@ void Session::log_refusal(std::uint16_t qid, const nvme::Refusal& refusal, std::
   std::uint64_t left_out = 0;
   if (!target_.may_log_refusal(left_out)) return;
   const LinkInfo& link = port_.link();
+  HostChange change = host_change(HostChange::What::refused);
+  change.why = why;
+  target_.tell_of_host(change);
   log_warn(
       "connect refused host={} peer={} local={} listener={} subsystem={} queue={} security={} "
       "status=\"{}\" reason=\"{}\" more={}",
@@ -193,6 +196,8 @@ void Session::log_connected() const {
       host_nqn_, link.peer_address, link.local_address, link.listener, subsystem_nqn_,
       controller_->id().value, controller_->subsystem().limits().max_io_queues, binding_.entries,
       controller_->association().keep_alive_ms, digests_of(link), link.security);
+  if (controller_->subsystem().is_discovery()) return;
+  target_.tell_of_host(host_change(HostChange::What::connected));
 }
 
 void Session::log_disconnected(EndReason reason) const {
@@ -208,6 +213,21 @@ void Session::log_disconnected(EndReason reason) const {
       "security={} reason=\"{}\"",
       host_nqn_, link.peer_address, link.local_address, link.listener, subsystem_nqn_,
       controller_->id().value, controller_->most_io_queues(), link.security, text(reason));
+  if (controller_->subsystem().is_discovery()) return;
+  HostChange change = host_change(HostChange::What::ended);
+  change.end = reason;
+  target_.tell_of_host(change);
+}
+
+HostChange Session::host_change(HostChange::What what) const {
+  const LinkInfo& link = port_.link();
+  return {.what = what,
+          .protocol = "nvme-tcp",
+          .host = host_nqn_,
+          .exported = subsystem_nqn_,
+          .peer = link.peer_address,
+          .listener = link.listener,
+          .security = link.security};
 }
 
 }  // namespace target::nvmf

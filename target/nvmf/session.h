@@ -6,6 +6,7 @@
 #include <span>
 
 #include "protocol/nvme/fabrics_command.h"
+#include "target/net/host_change.h"
 #include "target/nvmf/admin_queue.h"
 #include "target/nvmf/command.h"
 #include "target/nvmf/controller.h"
@@ -76,6 +77,7 @@ class Session final : public CommandExecutor {
   void log_refusal(std::uint16_t qid, const protocol::nvme::Refusal& refusal, std::string_view why);
   void log_connected() const;
   void log_disconnected(EndReason reason) const;
+  [[nodiscard]] HostChange host_change(HostChange::What what) const;
 
   NvmfTarget& target_;
   CommandPort& port_;

@@ -43,6 +43,7 @@ std::shared_ptr<Controller> Subsystem::make_controller(Association association,
       std::make_shared<Controller>(shared_from_this(), protocol::nvme::ControllerId{id},
                                    std::move(association), std::move(admin));
   controllers_.emplace(id, controller);
+  if (!is_discovery()) ++hosts_.of(controller->association().host_nqn).connects;
   return controller;
 }
 
@@ -52,13 +53,30 @@ std::shared_ptr<Controller> Subsystem::find_controller(protocol::nvme::Controlle
   return found == controllers_.end() ? nullptr : found->second;
 }
 
-void Subsystem::release(const Controller& controller) {
+void Subsystem::release(const Controller& controller, EndReason reason) {
   std::shared_ptr<Controller> last;  // dropped without the lock
   const Guard guard(mutex_);
   const auto found = controllers_.find(controller.id().value);
   if (found == controllers_.end() || found->second.get() != &controller) return;
   last = std::move(found->second);
   controllers_.erase(found);
+  if (is_discovery()) return;
+  HostCounts& host = hosts_.of(controller.association().host_nqn);
+  host += controller.work();
+  if (reason == EndReason::keep_alive_timeout) ++host.keep_alive_expiries;
+}
+
+HostLedger Subsystem::hosts() const {
+  const Guard guard(mutex_);
+  HostLedger all = hosts_;
+  if (is_discovery()) return all;
+  for (const auto& [id, controller] : controllers_) {
+    HostCounts& host = all.of(controller->association().host_nqn);
+    host += controller->work();
+    ++host.sessions;
+    host.connections += 1 + controller->io_queues();
+  }
+  return all;
 }
 
 std::vector<std::shared_ptr<Controller>> Subsystem::controllers() const {
@@ -84,6 +102,23 @@ engine::Result<void, NamespaceError> Subsystem::remove_namespace(std::uint32_t n
   const Guard guard(mutex_);
   TRY(const auto change, namespaces_.remove(nsid));
   tell({&change, 1});
+  return engine::success();
+}
+
+engine::Result<void, NamespaceError> Subsystem::set_namespace_hosts(
+    std::uint32_t nsid, const std::optional<std::vector<std::string>>& hosts) {
+  const Guard guard(mutex_);
+  TRY(const auto reach, namespaces_.set_hosts(nsid, hosts));
+  const NamespaceChange change{
+      .nsid = nsid, .attributes = true, .ana = true, .visible_to = &reach.now};
+  for (const auto& [id, controller] : controllers_) {
+    const std::string_view host = controller->association().host_nqn;
+    if (reach.before.admits(host) == reach.now.admits(host)) continue;
+    // One that has lost it is told as one that sees it, so that it asks and finds it gone.
+    NamespaceChange told = change;
+    if (!reach.now.admits(host)) told.visible_to = &reach.before;
+    controller->namespaces_changed({&told, 1});
+  }
   return engine::success();
 }
 

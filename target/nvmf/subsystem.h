@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "target/net/host_counts.h"
 #include "target/nvmf/controller.h"
 #include "target/nvmf/namespace_table.h"
 #include "target/nvmf/options.h"
@@ -52,13 +53,17 @@ class Subsystem : public std::enable_shared_from_this<Subsystem> {
   // nullptr: there is none.
   [[nodiscard]] std::shared_ptr<Controller> find_controller(protocol::nvme::ControllerId id) const;
   // The association has ended. Called by the controller.
-  void release(const Controller& controller);
+  void release(const Controller& controller, EndReason reason);
   [[nodiscard]] std::vector<std::shared_ptr<Controller>> controllers() const;
+  // What hosts have done by controllers of now and of before; of a discovery subsystem, nothing.
+  [[nodiscard]] HostLedger hosts() const;
 
   // Each is one step: what Identify and the log pages say, what I/O is answered and who is told
   // change together.
   [[nodiscard]] engine::Result<void, NamespaceError> add_namespace(const NamespaceOptions& options);
   [[nodiscard]] engine::Result<void, NamespaceError> remove_namespace(std::uint32_t nsid);
+  [[nodiscard]] engine::Result<void, NamespaceError> set_namespace_hosts(
+      std::uint32_t nsid, const std::optional<std::vector<std::string>>& hosts);
   void refresh_volumes();
 
   // Namespaces as one host sees them.
@@ -88,6 +93,7 @@ class Subsystem : public std::enable_shared_from_this<Subsystem> {
   NamespaceTable namespaces_;
   std::map<std::uint16_t, std::shared_ptr<Controller>> controllers_;
   std::uint16_t next_controller_;
+  HostLedger hosts_;  // what they have begun, and done by controllers that have ended
 };
 
 }  // namespace target::nvmf

@@ -40,6 +40,7 @@ constexpr engine::Duration refusal_log_interval = std::chrono::minutes(1);
 NvmfTarget::NvmfTarget(const TargetOptions& options, const engine::Clock& clock)
     : clock_(clock),
       firmware_revision_(options.firmware_revision),
+      observe_hosts_(options.observe_hosts),
       discovery_(std::make_shared<Subsystem>(discovery_subsystem(options),
                                              Subsystem::Kind::discovery, firmware_revision_)),
       directory_(options.discovery_nqn),
@@ -99,6 +100,13 @@ bool NvmfTarget::remove_listener(std::string_view name) {
   return true;
 }
 
+bool NvmfTarget::update_listener(const ListenerOptions& listener) {
+  const Guard guard(mutex_);
+  if (!directory_.update_listener(listener)) return false;
+  tell_discovery();
+  return true;
+}
+
 void NvmfTarget::announce_listener(std::string_view name, bool listening) {
   const Guard guard(mutex_);
   if (directory_.announce_listener(name, listening)) tell_discovery();
@@ -134,6 +142,30 @@ bool NvmfTarget::set_hosts(std::string_view nqn, const HostRule& hosts) {
   return true;
 }
 
+bool NvmfTarget::set_listeners(std::string_view nqn, const std::vector<std::string>& listeners) {
+  const Guard guard(mutex_);
+  if (!directory_.set_listeners(nqn, listeners)) return false;
+  const auto& reached_by = directory_.find(nqn)->listeners;
+  end_all(find(nqn)->controllers(), EndReason::removed, [&](const Controller& controller) {
+    return !reached_by.contains(controller.association().link.listener);
+  });
+  tell_discovery();
+  return true;
+}
+
+bool NvmfTarget::replace_subsystem(const SubsystemOptions& options) {
+  const Guard guard(mutex_);
+  if (!directory_.remove_subsystem(options.nqn)) return false;
+  CHECK(directory_.add_subsystem(options));
+  const auto found = subsystems_.find(options.nqn);
+  const auto before = std::move(found->second);
+  subsystems_.erase(found);
+  insert(options);
+  end_all(before->controllers(), EndReason::removed, [](const Controller&) { return true; });
+  tell_discovery();
+  return true;
+}
+
 std::shared_ptr<Subsystem> NvmfTarget::find(std::string_view nqn) const {
   const auto found = subsystems_.find(nqn);
   return found == subsystems_.end() ? nullptr : found->second;
@@ -153,6 +185,15 @@ engine::Result<void, NamespaceError> NvmfTarget::remove_namespace(std::string_vi
   const auto subsystem = find(nqn);
   if (!subsystem) return NamespaceError::no_subsystem;
   return subsystem->remove_namespace(nsid);
+}
+
+engine::Result<void, NamespaceError> NvmfTarget::set_namespace_hosts(
+    std::string_view nqn, std::uint32_t nsid,
+    const std::optional<std::vector<std::string>>& hosts) {
+  const Guard guard(mutex_);
+  const auto subsystem = find(nqn);
+  if (!subsystem) return NamespaceError::no_subsystem;
+  return subsystem->set_namespace_hosts(nsid, hosts);
 }
 
 void NvmfTarget::end_associations(EndReason reason) {
@@ -271,6 +312,7 @@ Parsed<std::shared_ptr<Controller>> NvmfTarget::admit(const ConnectRequest& requ
                                          : admit_io(request, *subsystem, std::move(session), why);
   }();
   if (!admitted) ++refused_connects_;
+  if (admitted && request.command.queue_id == 0) ++connects_;
   return admitted;
 }
 
@@ -309,6 +351,8 @@ TargetStatus NvmfTarget::status() const {
   for (const auto& controller : all_controllers()) {
     status.controllers.push_back(controller->snapshot(now));
   }
+  for (const auto& [nqn, subsystem] : subsystems_) status.hosts.add(subsystem->hosts());
+  status.connects = connects_;
   status.refused_connects = refused_connects_;
   status.keep_alive_timeouts = keep_alive_timeouts_;
   return status;

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,15 +53,27 @@ class NvmfTarget {
   // False: no such name, or it exists already.
   bool add_listener(const ListenerOptions& listener);
   bool remove_listener(std::string_view name);  // its associations end
+  // Other options, for those who connect from now on: nobody is disconnected.
+  bool update_listener(const ListenerOptions& listener);
   // A listener that cannot listen yet is left out of discovery; hosts are told when it can.
   void announce_listener(std::string_view name, bool listening);
   bool add_subsystem(const SubsystemOptions& options);
   bool remove_subsystem(std::string_view nqn);                  // its associations end
   bool set_hosts(std::string_view nqn, const HostRule& hosts);  // those not admitted any more end
+  // Reached through these only from now on; what came through others ends.
+  bool set_listeners(std::string_view nqn, const std::vector<std::string>& listeners);
+  // The same NQN with other limits or another identity, in one step: its associations end, and a
+  // host that comes back finds the new one.
+  bool replace_subsystem(const SubsystemOptions& options);
   [[nodiscard]] engine::Result<void, NamespaceError> add_namespace(std::string_view nqn,
                                                                    const NamespaceOptions& options);
   [[nodiscard]] engine::Result<void, NamespaceError> remove_namespace(std::string_view nqn,
                                                                       std::uint32_t nsid);
+  // Which hosts see it from now on; nullopt: every host of the subsystem. Those that gain or lose
+  // it are told.
+  [[nodiscard]] engine::Result<void, NamespaceError> set_namespace_hosts(
+      std::string_view nqn, std::uint32_t nsid,
+      const std::optional<std::vector<std::string>>& hosts);
 
   // Ends every association; what is under way is still answered.
   void end_associations(EndReason reason);
@@ -80,6 +93,9 @@ class NvmfTarget {
   // through.
   [[nodiscard]] bool may_log_refusal(std::uint64_t& left_out);
   void count_keep_alive_timeout();
+  void tell_of_host(const HostChange& change) const {
+    if (observe_hosts_) observe_hosts_(change);
+  }
 
  private:
   using SubsystemMap = std::map<std::string, std::shared_ptr<Subsystem>, std::less<>>;
@@ -97,12 +113,14 @@ class NvmfTarget {
 
   const engine::Clock& clock_;
   const std::string firmware_revision_;
+  const HostObserver observe_hosts_;
   const std::shared_ptr<Subsystem> discovery_;
 
   // Guards everything below; the first of all locks here.
   mutable std::mutex mutex_;
   Directory directory_;
   SubsystemMap subsystems_;
+  std::uint64_t connects_ = 0;
   std::uint64_t refused_connects_ = 0;
   std::uint64_t keep_alive_timeouts_ = 0;
   LogLimit refusal_log_;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/foundation/clock.h"
+#include "target/net/host_counts.h"
 #include "target/nvmf/io_queue.h"
 
 namespace target::nvmf {
@@ -59,6 +60,8 @@ struct SubsystemSnapshot {
 struct TargetStatus {
   std::vector<SubsystemSnapshot> subsystems;  // without the discovery subsystem
   std::vector<ControllerSnapshot> controllers;
+  HostLedger hosts;            // over all subsystems that are there; without discovery
+  std::uint64_t connects = 0;  // of Admin queues, accepted since the start; discovery too
   std::uint64_t refused_connects = 0;
   std::uint64_t keep_alive_timeouts = 0;
 };

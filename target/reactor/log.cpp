@@ -132,6 +132,8 @@ void capture_log(std::function<void(LogLevel, std::string_view)> take) {
   capture_function = std::move(take);
 }
 
+void set_log_level(LogLevel lowest) { lowest_level.store(lowest, std::memory_order_relaxed); }
+
 bool log_enabled(LogLevel level) { return level >= lowest_level.load(std::memory_order_relaxed); }
 
 void write_log(LogLevel level, fmt::string_view format, fmt::format_args arguments) {

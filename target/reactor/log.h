@@ -30,6 +30,8 @@ void flush_log();
 // tests.
 void capture_log(std::function<void(LogLevel, std::string_view)> take);
 
+// Any thread: what is below it is not written from now on.
+void set_log_level(LogLevel lowest);
 [[nodiscard]] bool log_enabled(LogLevel level);
 // Any thread. One line; control characters in it are made harmless.
 void write_log(LogLevel level, fmt::string_view format, fmt::format_args arguments);

@@ -25,11 +25,6 @@ namespace {
 
 thread_local Reactor* current_reactor = nullptr;
 
-void add_relaxed(std::atomic<std::uint64_t>& counter, std::uint64_t more) {
-  // One writer: no need for an atomic addition.
-  counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
-}
-
 std::uint64_t nanoseconds(Duration duration) {
   return duration.count() > 0 ? static_cast<std::uint64_t>(duration.count()) : 0;
 }
@@ -74,7 +69,9 @@ Reactor::Reactor(ReactorOptions options, LaneFactory make_lane, const engine::Cl
       make_lane_(std::move(make_lane)),
       clock_(clock),
       context_(std::make_unique<asio::io_context>(1)),
-      policy_(options_.longest_poll) {}
+      policy_(options_.longest_poll) {
+  endings_.reserve(most_endings);
+}
 
 Reactor::~Reactor() {
   CHECK(!thread_.joinable());
@@ -254,7 +251,14 @@ bool Reactor::run_turn() {
   if (lane_->reap() != 0) activity_ = true;
   finish_turn();
   publish_holdings();
+  turn_ended_ = clock_.now();
+  count_endings(turn_ended_);
   return activity_ || must_turn_again();
+}
+
+void Reactor::count_endings(Instant now) {
+  for (const Ending& ending : endings_) ending.to->add(now - ending.began);
+  endings_.clear();
 }
 
 void Reactor::publish_holdings() {
@@ -272,9 +276,9 @@ bool Reactor::drained() {
 void Reactor::run() {
   for (;;) {
     const bool active = run_turn();
-    const Instant end = clock_.now();
-    add_relaxed(turns_, 1);
-    add_relaxed(active ? busy_ns_ : polling_ns_, nanoseconds(end - now_));
+    const Instant end = turn_ended_;
+    add_owned(turns_, 1);
+    add_owned(active ? busy_ns_ : polling_ns_, nanoseconds(end - now_));
     if (stopping_.load(std::memory_order_acquire)) {
       stopped_clean_ = drained();
       if (stopped_clean_ || end >= stop_deadline_) break;
@@ -336,7 +340,7 @@ void Reactor::sleep_until_work() {
     sleeping_ = true;
   }
   activity_ = false;
-  add_relaxed(sleeps_, 1);
+  add_owned(sleeps_, 1);
   woken_ = true;
   context_->run_one();
   woken_ = false;
@@ -345,7 +349,7 @@ void Reactor::sleep_until_work() {
     sleeping_ = false;
   }
   const Instant after = clock_.now();
-  add_relaxed(asleep_ns_, nanoseconds(after - before));
+  add_owned(asleep_ns_, nanoseconds(after - before));
   if (activity_) {
     policy_.slept(after - before);
     last_activity_ = after;

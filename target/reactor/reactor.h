@@ -12,10 +12,12 @@
 #include <thread>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "engine/foundation/clock.h"
 #include "engine/foundation/result.h"
 #include "engine/media/io_lane.h"
+#include "target/reactor/latency_counters.h"
 #include "target/reactor/poll_policy.h"
 #include "target/reactor/timer_queue.h"
 
@@ -72,6 +74,7 @@ class Poller : public boost::intrusive::list_base_hook<
 
 struct ReactorOptions {
   std::string name = "reactor";  // of the thread; the kernel shows 15 characters
+  std::uint32_t number = 0;      // among the daemon's, from 0
   int cpu = -1;                  // the thread runs only there; -1: anywhere
   // Polls for at most so long after the last activity; 0 never.
   engine::Duration longest_poll = std::chrono::microseconds(100);
@@ -158,6 +161,13 @@ class Reactor {
   }
   [[nodiscard]] boost::asio::io_context& context() { return *context_; }
 
+  // Counts how long something took that ends with this turn: what is answered is sent then. No
+  // clock is read for it. `to` is this thread's to add to, and lives until the turn has ended.
+  void count_at_turn_end(LatencyCounters& to, engine::Instant began) {
+    if (endings_.size() == most_endings) count_endings(clock_.now());
+    endings_.push_back({&to, began});
+  }
+
   // Runs task.end_of_turn() once at the end of this turn; nothing if it is queued already.
   void at_turn_end(TurnTask& task);
   // Polls `poller` from now on, or tells it at once to wait if there are too many.
@@ -184,11 +194,13 @@ class Reactor {
   void sleep_until_work();
   void end_polling();
   void refresh_now();
+  void count_endings(engine::Instant now);
   void publish_holdings();
   [[nodiscard]] bool drained();
 
   static constexpr std::size_t most_pollers = 16;
   static constexpr std::size_t most_handlers = 64;  // of the io_context in one turn
+  static constexpr std::size_t most_endings = 256;  // that are counted together
   // The kernel's notices are looked at so often while pollers are polled.
   static constexpr engine::Duration context_interval = std::chrono::microseconds(20);
   // The core is offered to others so often while polling in vain ...
@@ -216,6 +228,12 @@ class Reactor {
   engine::Instant last_context_poll_{};
   engine::Instant last_yield_{};
   PollPolicy policy_;
+  struct Ending {
+    LatencyCounters* to;
+    engine::Instant began;
+  };
+  std::vector<Ending> endings_;  // of this turn
+  engine::Instant turn_ended_{};
 
   // Guards posted_ and sleeping_. Leaf.
   std::mutex posted_mutex_;

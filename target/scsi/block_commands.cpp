@@ -27,8 +27,6 @@ namespace {
 constexpr std::uint32_t largest_copied_read = 16U << 10;
 // The medium is verified in requests of this size: an abort waits for one of them only.
 constexpr engine::ByteCount verify_step{64U << 20};
-// More of a PRE-FETCH is not done: the cache would drop what came first.
-constexpr engine::ByteCount largest_prefetch{16U << 20};
 
 block::Extent extent_of(BlockRange blocks) { return {blocks.first, blocks.first + blocks.count}; }
 
@@ -154,12 +152,13 @@ void BlockCommands::run(TaskPermit permit, const command::Write& write_, bool re
   if (data) write(std::move(permit), blocks, *data);
 }
 
-// All of it or nothing: what the volume promises for writes of this length at multiples of it.
+// All of it or nothing, as every write that the volume promises this for.
 void BlockCommands::run(TaskPermit permit, const command::WriteAtomic& atomic, bool ready) {
   ItlNexus& itl = *permit.task().itl;
-  const engine::BlockCount most = atomic_blocks(itl.unit().atomic_write_bytes(), block_size(itl));
-  auto bad = check_range(itl, atomic.blocks, most);
-  if (!bad && most.value != 0 && atomic.blocks.first.value % most.value != 0) {
+  const block::AtomicWrites promised = itl.unit().atomic_writes();
+  auto bad = check_range(itl, atomic.blocks, atomic_blocks(promised, block_size(itl)));
+  const std::uint64_t alignment = promised.boundary_bytes / block_size(itl).bytes;
+  if (!bad && alignment > 1 && atomic.blocks.first.value % alignment != 0) {
     bad = sense::invalid_cdb(2);  // ATOMIC ALIGNMENT (SBC-4, Block Limits VPD page)
   }
   if (bad) return sink_.answer(std::move(permit), *bad);
@@ -261,7 +260,7 @@ void BlockCommands::verify_medium(Task& task) {
   set_io(task.request, VolumeIo::Kind::verify, take_step(task, verify_step), {});
   if (!requests_.submit_verify(task.request, &medium_verified)) {
     let_go(task);
-    sink_.answer(TaskPermit::resume(task), Status::busy);
+    sink_.answer(TaskPermit::resume(task), status_without_room(task));
   }
 }
 
@@ -518,7 +517,7 @@ void BlockCommands::refused(Request& request, IoStatus outcome) noexcept {
 bool BlockCommands::lease_second(Task& task, std::uint64_t bytes) {
   if (requests_.lease_second(task.request, bytes)) return true;
   let_go(task);
-  sink_.answer(TaskPermit::resume(task), Status::busy);
+  sink_.answer(TaskPermit::resume(task), status_without_room(task));
   return false;
 }
 

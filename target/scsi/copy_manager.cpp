@@ -21,6 +21,9 @@ using protocol::scsi::Sense;
 namespace {
 
 constexpr engine::ByteCount largest_piece{256U << 10};
+std::uint64_t piece_bytes(std::uint64_t left_bytes) {
+  return std::min(left_bytes, largest_piece.value);
+}
 constexpr Sense segment_refused{protocol::scsi::SenseKey::copy_aborted, {0x00, 0x00}};
 
 }  // namespace
@@ -47,8 +50,9 @@ void CopyManager::run(TaskPermit permit, const command::ExtendedCopy& extended, 
   permit.task().command_bytes = extended.parameter_bytes;
   const auto list = command::parse_extended_copy(*data);
   if (!list) return sink_.answer(std::move(permit), list.error());
+  // SAM-5: it is this nexus's own tasks that leave no room.
   if (copies_.size() == most_copies) {
-    return sink_.answer(std::move(permit), protocol::scsi::Status::busy);
+    return sink_.answer(std::move(permit), protocol::scsi::Status::task_set_full);
   }
   // SPC-4: an identifier that a copy under way has is refused.
   const bool in_use = std::any_of(copies_.begin(), copies_.end(), [&](const Copy& other) {
@@ -90,8 +94,11 @@ void CopyManager::next_segment(Copy& copy) {
         segment.count.value * (segment.destination_count ? to_size : from_size);
     const command::BlockRange from{segment.source_first, {bytes / from_size}};
     const command::BlockRange to{segment.destination_first, {bytes / to_size}};
-    const bool whole = bytes % from_size == 0 && bytes % to_size == 0;
-    if (!whole || check_range(*copy.from, from) || check_range(*copy.to, to)) {
+    // Neither CAT nor PAD makes parts of blocks out of what is left.
+    if (bytes % from_size != 0 || bytes % to_size != 0) {
+      return end(copy, sense::inexact_copy_segment);
+    }
+    if (check_range(*copy.from, from) || check_range(*copy.to, to)) {
       return end(copy, segment_refused);
     }
     const auto may_read = copy.from->reservations().may(block::ReservationAccess::read);
@@ -121,9 +128,33 @@ void CopyManager::next_piece(Copy& copy) {
 
 void CopyManager::copy_piece(Copy& copy) {
   if (copy.task.aborted) return end(copy, segment_refused);
-  const std::uint64_t bytes = std::min(copy.left_bytes, largest_piece.value);
-  const engine::BlockCount blocks{bytes / block_size(*copy.to).bytes};
+  copy.source.volume = &copy.from->volume();
   copy.destination.volume = &copy.to->volume();
+  const block::Traffic reading{block::Traffic::Kind::read, piece_bytes(copy.left_bytes)};
+  if (requests_.within_limits(copy.source, reading, &CopyManager::may_read, &refused)) {
+    pay_for_writing(copy);
+  }
+}
+
+void CopyManager::may_read(Request& request) noexcept {
+  auto& self = *static_cast<CopyManager*>(request.context);
+  self.pay_for_writing(self.copy_of(request));
+}
+
+void CopyManager::pay_for_writing(Copy& copy) {
+  const block::Traffic writing{block::Traffic::Kind::write, piece_bytes(copy.left_bytes)};
+  if (requests_.within_limits(copy.destination, writing, &CopyManager::may_write, &refused)) {
+    take_place(copy);
+  }
+}
+
+void CopyManager::may_write(Request& request) noexcept {
+  auto& self = *static_cast<CopyManager*>(request.context);
+  self.take_place(self.copy_of(request));
+}
+
+void CopyManager::take_place(Copy& copy) {
+  const engine::BlockCount blocks{piece_bytes(copy.left_bytes) / block_size(*copy.to).bytes};
   requests_.hold(copy.destination, {copy.to_next, copy.to_next + blocks}, &in_place, &refused);
 }
 
@@ -131,11 +162,10 @@ void CopyManager::in_place(Request& request) noexcept {
   auto& self = *static_cast<CopyManager*>(request.context);
   Copy& copy = self.copy_of(request);
   if (copy.task.aborted) return self.end(copy, segment_refused);
-  const std::uint64_t bytes = std::min(copy.left_bytes, largest_piece.value);
+  const std::uint64_t bytes = piece_bytes(copy.left_bytes);
   if (!self.requests_.lease_second(request, bytes)) {
     return self.end(copy, sense::copy_third_party_failure);
   }
-  copy.source.volume = &copy.from->volume();
   copy.source.io.kind = VolumeIo::Kind::read;
   copy.source.io.is_use = false;
   copy.source.io.lba = copy.from_next;
@@ -203,7 +233,8 @@ void CopyManager::end(Copy& copy, const std::optional<Sense>& failure) {
 
 bool CopyManager::take_back(const Task& task) {
   const auto copy = find(task);
-  if (copy == copies_.end() || !requests_.cancel(copy->destination)) return false;
+  if (copy == copies_.end()) return false;
+  if (!requests_.cancel(copy->destination) && !requests_.cancel(copy->source)) return false;
   copies_.erase(copy);
   return true;
 }

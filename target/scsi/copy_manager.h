@@ -19,7 +19,7 @@ namespace target::scsi {
 
 // Reactor thread only. As BlockCommands: `ready` when the task's data or buffer is there. Segments
 // are copied in order, piece by piece through one buffer that is held for one piece only; an abort
-// waits for the piece under way. No more than `most_copies` at once: others are told BUSY.
+// waits for the piece under way. No more than `most_copies` at once: others are told TASK SET FULL.
 class CopyManager {
  public:
   // Both outlive it.
@@ -36,7 +36,8 @@ class CopyManager {
   void run(TaskPermit permit, const protocol::scsi::ExtendedCopy& command, bool ready,
            std::span<const std::shared_ptr<ItlNexus>> units);
   void run(TaskPermit permit, const protocol::scsi::ReceiveCopyResults& command, bool ready);
-  // True: it is a copy that waited for its place in the order, and has been forgotten.
+  // True: it is a copy that waited, for its place in the order or by the limits of a volume, and
+  // has been forgotten.
   [[nodiscard]] bool take_back(const Task& task);
 
   [[nodiscard]] bool idle() const { return copies_.empty(); }
@@ -75,6 +76,10 @@ class CopyManager {
   void next_segment(Copy& copy);
   void next_piece(Copy& copy);
   void copy_piece(Copy& copy);
+  void pay_for_writing(Copy& copy);
+  void take_place(Copy& copy);
+  static void may_read(Request& request) noexcept;
+  static void may_write(Request& request) noexcept;
   static void in_place(Request& request) noexcept;
   static void read_done(Request& request, engine::IoStatus outcome) noexcept;
   static void written(Request& request, engine::IoStatus outcome) noexcept;

@@ -17,7 +17,7 @@ LogicalUnit::LogicalUnit(std::uint16_t lun, block::BlockVolume& volume)
   const engine::VolumeCondition now = volume.volume().condition();
   size_ = now.size;
   uuid_ = volume.volume().identity().uuid;
-  atomic_write_bytes_ = now.promise.atomic_write_bytes;
+  atomic_writes_ = block::atomic_writes_of(now.promise);
   volume_writable_ = now.promise.writable;
 }
 
@@ -43,12 +43,14 @@ void LogicalUnit::set_mode(const ModeState& mode, const ItlNexus& by) {
 void LogicalUnit::refresh() {
   const engine::VolumeCondition now = volume_.volume().condition();
   const engine::Uuid uuid = volume_.volume().identity().uuid;
+  const engine::BlockSize block_size = volume_.volume().identity().block_size;
   const std::lock_guard lock(mutex_);
   bool measured = std::exchange(size_, now.size) != now.size;
-  const bool promises = atomic_write_bytes_.exchange(now.promise.atomic_write_bytes) !=
-                        now.promise.atomic_write_bytes;
-  measured |= promises;  // it is the physical block that READ CAPACITY (16) shows, too
-  const bool described = (std::exchange(uuid_, uuid) != uuid) || promises;
+  const block::AtomicWrites promised = block::atomic_writes_of(now.promise);
+  const block::AtomicWrites before = atomic_writes_.exchange(promised);
+  // READ CAPACITY (16) shows the physical block, too.
+  measured |= promised.physical_block_bytes(block_size) != before.physical_block_bytes(block_size);
+  const bool described = (std::exchange(uuid_, uuid) != uuid) || promised != before;
   const bool protects = volume_writable_.exchange(now.promise.writable) != now.promise.writable;
   for (const auto& nexus : nexuses_) {
     if (measured) nexus->attentions().establish(sense::capacity_changed.code);

@@ -42,9 +42,8 @@ class LogicalUnit {
            !volume_writable_.load(std::memory_order_acquire);
   }
 
-  // As engine::VolumePromise.
-  [[nodiscard]] std::uint32_t atomic_write_bytes() const {
-    return atomic_write_bytes_.load(std::memory_order_relaxed);
+  [[nodiscard]] block::AtomicWrites atomic_writes() const {
+    return atomic_writes_.load(std::memory_order_relaxed);
   }
   // The operator's doing, not a host's.
   [[nodiscard]] bool volume_writable() const {
@@ -78,7 +77,7 @@ class LogicalUnit {
   std::atomic<bool> descriptor_sense_{false};
   std::atomic<bool> software_write_protect_{false};
   std::atomic<bool> volume_writable_{true};
-  std::atomic<std::uint32_t> atomic_write_bytes_{0};
+  std::atomic<block::AtomicWrites> atomic_writes_{};
 
   // Guards everything below, and changes of the above. After TargetDevice::mutex_; before
   // UnitAttentions' and what posts to a reactor.

@@ -1,12 +1,14 @@
 #include "target/scsi/nexus.h"
 
 #include <algorithm>
+#include <boost/intrusive/parent_from_member.hpp>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
 #include "target/scsi/outcome.h"
 #include "target/scsi/target_device.h"
+#include "target/scsi/traffic.h"
 
 namespace target::scsi {
 
@@ -29,7 +31,7 @@ Nexus::Nexus(std::shared_ptr<TargetDevice> device, const NexusIdentity& identity
       requests_(*this, port.reactor()),
       blocks_(*this, requests_),
       pages_(*this, *device_, identity_),
-      reservations_(*this, handle_),
+      reservations_(*this, *device_, identity_, handle_),
       copies_(*this, requests_) {
   const bool seen_before = device_->join(identity_, handle_);
   const Sense first = seen_before ? sense::nexus_loss : sense::power_on_or_reset;
@@ -138,7 +140,7 @@ void Nexus::execute(TaskPermit permit) {
   task.unabortable = false;
   task.sense_format = protocol::scsi::SenseFormat::fixed;
   if (task.itl != nullptr && task.request.volume == nullptr) {
-    task.request.volume = &task.itl->volume();
+    block::begin_command(task.request.volume, &task.itl->volume(), port_.reactor());
   }
   outstanding_.store(outstanding() + 1, std::memory_order_relaxed);
   if (!set_of(task).enter(task)) {
@@ -161,12 +163,12 @@ void Nexus::begin(TaskPermit permit) {
       }
     }
   }
-  run(std::move(permit), /*ready=*/false);
+  run(std::move(permit), Step::begun);
 }
 
 void Nexus::data_ready(TaskPermit permit) {
   if (permit.task().aborted) return answer(std::move(permit), Status::good);
-  run(std::move(permit), /*ready=*/true);
+  run(std::move(permit), Step::data_ready);
 }
 
 void Nexus::data_failed(TaskPermit permit, const Sense& why) { answer(std::move(permit), why); }
@@ -200,7 +202,7 @@ struct Nexus::Dispatch {
   }
 };
 
-void Nexus::run(TaskPermit permit, bool ready) {
+void Nexus::run(TaskPermit permit, Step step) {
   const Task& task = permit.task();
   const CommandDescription* const row = protocol::scsi::find_command(task.cdb);
   if (task.itl == nullptr) {
@@ -224,7 +226,37 @@ void Nexus::run(TaskPermit permit, bool ready) {
     return answer(std::move(permit), Status::busy);
   }
   if (task.itl != nullptr && !admit(permit, *row, parsed.value())) return;
-  std::visit(Dispatch{*this, permit, ready}, parsed.value());
+  if (step == Step::begun && task.itl != nullptr && task.itl->volume().limiter().is_limiting() &&
+      !within_limits(permit, parsed.value())) {
+    return;
+  }
+  std::visit(Dispatch{*this, permit, step == Step::data_ready}, parsed.value());
+}
+
+namespace {
+
+Task& task_of_request(block::VolumeRequest& request) {
+  return *boost::intrusive::get_parent_from_member(&request, &Task::request);
+}
+
+}  // namespace
+
+bool Nexus::within_limits(TaskPermit& permit, const command::Command& parsed) {
+  Task& task = permit.task();
+  const auto traffic = traffic_of(task, parsed);
+  if (!traffic) return true;
+  task.request.context = this;
+  const auto let_go = [](block::VolumeRequest& request) noexcept {
+    static_cast<Nexus*>(request.context)
+        ->run(TaskPermit::resume(task_of_request(request)), Step::within_limits);
+  };
+  const auto refused = [](block::VolumeRequest& request, engine::IoStatus /*outcome*/) noexcept {
+    static_cast<Nexus*>(request.context)
+        ->answer(TaskPermit::resume(task_of_request(request)), Status::busy);
+  };
+  if (requests_.within_limits(task.request, *traffic, let_go, refused)) return true;
+  permit.park();
+  return false;
 }
 
 bool Nexus::admit(TaskPermit& permit, const CommandDescription& row,

@@ -74,6 +74,9 @@ class Nexus final : private AnswerSink, private block::VolumeRequests::Owner {
   // ended, in a later turn; not any more once end() has been called.
   void manage(const ManagementRequest& request, std::function<void(ManagementResponse)> done);
 
+  // The session is about to end in order: what is held back by the limits of its volume is answered
+  // BUSY, and nothing is held back any more.
+  void refuse_held_back() { requests_.refuse_held_back(); }
   // The session is dead: no further call but data_ready() and data_failed(), which may be on their
   // way. Drops everything that has not started, and the rest when it ends. `ended` is called once
   // nothing is left, in a later turn; the nexus may be destroyed from there.
@@ -109,9 +112,16 @@ class Nexus final : private AnswerSink, private block::VolumeRequests::Owner {
   void lose_unit(ItlNexus& itl);
   [[nodiscard]] TaskSet& set_of(const Task& task);
 
+  enum class Step : std::uint8_t {
+    begun,
+    within_limits,  // of its volume
+    data_ready,
+  };
   void begin(TaskPermit permit);
   void begin_held(TaskSet& set);
-  void run(TaskPermit permit, bool ready);
+  void run(TaskPermit permit, Step step);
+  // False: the limits of its volume hold it back, and run() is called when they let it go.
+  [[nodiscard]] bool within_limits(TaskPermit& permit, const protocol::scsi::Command& command);
   // What every command is checked for. False: the task has been answered.
   [[nodiscard]] bool admit(TaskPermit& permit, const protocol::scsi::CommandDescription& row,
                            const protocol::scsi::Command& command);

@@ -21,6 +21,7 @@ struct LunOptions {
   block::BlockVolume* volume = nullptr;  // outlives the device
   // Names of the initiator devices that see it; nullopt: all that the device admits.
   std::optional<std::vector<std::string>> initiators;
+  friend bool operator==(const LunOptions&, const LunOptions&) = default;
 };
 
 struct DeviceOptions {

@@ -1,5 +1,8 @@
 #include "target/scsi/outcome.h"
 
+#include "target/scsi/itl_nexus.h"
+#include "target/scsi/task.h"
+
 namespace target::scsi {
 
 namespace sense = protocol::scsi::sense;
@@ -62,6 +65,11 @@ Outcome outcome_of(IoStatus status, VolumeIo::Kind kind, engine::VolumeState sta
       return Status::busy;
   }
   return sense::internal_target_failure;
+}
+
+Status status_without_room(const Task& task) {
+  const bool has_others = task.itl != nullptr && task.itl->tasks().size() > 1;
+  return has_others ? Status::task_set_full : Status::busy;
 }
 
 }  // namespace target::scsi

@@ -10,11 +10,17 @@
 
 namespace target::scsi {
 
+struct Task;
+
 using Outcome = std::variant<protocol::scsi::Status, protocol::scsi::Sense>;
 
 // `status` is not ok.
 [[nodiscard]] Outcome outcome_of(engine::IoStatus status, engine::VolumeIo::Kind kind,
                                  engine::VolumeState state);
+
+// What a command is answered for which there is no memory now (SAM-5, "Status codes"): TASK SET
+// FULL if the nexus has other commands at the unit, so that it sends fewer at a time; BUSY if not.
+[[nodiscard]] protocol::scsi::Status status_without_room(const Task& task);
 
 // Why a volume in this state takes no command that needs its medium; nullopt: it does.
 //

@@ -1,12 +1,14 @@
 #include "target/scsi/reservation_commands.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "protocol/scsi/persistent_reservation.h"
 #include "target/scsi/data_phase.h"
+#include "target/scsi/target_device.h"
 
 namespace target::scsi {
 
@@ -35,12 +37,72 @@ std::string lower_case(std::string_view name) {
   return lower;
 }
 
-// What a list asks for; sense data where it asks for what there is not. Registering for other
-// initiator ports, or by other target ports, is not offered: REPORT CAPABILITIES says so.
+// Who asks, and where.
+struct Asker {
+  const TargetDevice& device;
+  const NexusIdentity& identity;
+};
+
+// The target port by which the command came, or with ALL_TG_PT every one that the target device
+// has now.
+std::vector<std::uint16_t> ports_meant(const Asker& asker, bool all_ports) {
+  if (all_ports) return asker.device.target_ports();
+  return {asker.identity.target_port};
+}
+
+// SPEC_I_PT. A TransportID without an ISID is every port of that initiator that is known here; if
+// there is none, the list is wrong (SPC-4, "TransportID for initiator ports using SCSI over
+// iSCSI"). More than there may be registrants are never gathered.
+protocol::scsi::Parsed<std::vector<block::PartyId>> specified_parties(
+    const Asker& asker, const command::ReserveOutParameters& list) {
+  const auto target_ports = ports_meant(asker, list.all_target_ports);
+  std::vector<block::PartyId> parties;
+  const auto add = [&](std::string_view initiator, const std::array<std::byte, 6>& isid) {
+    for (const std::uint16_t port : target_ports) {
+      const auto party = block::PartyId::scsi_nexus(initiator, isid, port);
+      if (std::find(parties.begin(), parties.end(), party) == parties.end()) {
+        parties.push_back(party);
+      }
+      if (parties.size() > block::ReservationTable::max_registrants) return false;
+    }
+    return true;
+  };
+  for (const protocol::scsi::TransportId& id : list.port_span()) {
+    const std::string name = lower_case(id.name);
+    std::vector<std::array<std::byte, 6>> isids;
+    if (id.isid) {
+      isids.push_back(*id.isid);
+    } else {
+      isids = asker.device.ports_of(name);
+      if (isids.empty()) return sense::invalid_field_in_list;
+    }
+    for (const auto& isid : isids) {
+      if (!add(name, isid)) return sense::insufficient_registration_resources;
+    }
+  }
+  return parties;
+}
+
+protocol::scsi::Parsed<block::ReservationChange> registration_of(
+    const Asker& asker, const command::ReserveOutParameters& list, bool ignore_key) {
+  change::Register wanted{
+      .key = list.key, .new_key = list.service_action_key, .ignore_key = ignore_key};
+  for (const std::uint16_t port : ports_meant(asker, list.all_target_ports)) {
+    if (port == asker.identity.target_port) continue;
+    wanted.other_paths.push_back(
+        block::PartyId::scsi_nexus(asker.identity.initiator, asker.identity.isid, port));
+  }
+  if (list.specify_ports) {
+    TRY(auto others, specified_parties(asker, list));
+    wanted.others = std::move(others);
+  }
+  return block::ReservationChange(std::move(wanted));
+}
+
+// What a list asks for; sense data where it asks for what there is not.
 protocol::scsi::Parsed<block::ReservationChange> change_of(
-    const command::PersistentReserveOut& command, const command::ReserveOutParameters& list) {
-  if (list.port_count != 0) return sense::invalid_list(20, 3);  // SPEC_I_PT
-  if (list.all_target_ports) return sense::invalid_list(20, 2);
+    const Asker& asker, const command::PersistentReserveOut& command,
+    const command::ReserveOutParameters& list) {
   const auto type = block::type_of_scsi(command.type);
   const bool has_type = command.action == Action::reserve || command.action == Action::release ||
                         command.action == Action::preempt ||
@@ -48,11 +110,9 @@ protocol::scsi::Parsed<block::ReservationChange> change_of(
   if (has_type && !type) return sense::invalid_cdb(2, 3);
   switch (command.action) {
     case Action::register_key:
-      return block::ReservationChange(
-          change::Register{.key = list.key, .new_key = list.service_action_key});
+      return registration_of(asker, list, /*ignore_key=*/false);
     case Action::register_and_ignore_existing_key:
-      return block::ReservationChange(change::Register{
-          .key = list.key, .new_key = list.service_action_key, .ignore_key = true});
+      return registration_of(asker, list, /*ignore_key=*/true);
     case Action::reserve:
       return block::ReservationChange(change::Reserve{.key = list.key, .type = *type});
     case Action::release:
@@ -131,8 +191,8 @@ void ReservationCommands::run(TaskPermit permit, const command::PersistentReserv
                            put_reservation_of(answer, *table);
                            break;
                          case command::PersistentReserveIn::Action::report_capabilities:
-                           put_reservation_capabilities(answer, {.specify_initiator_ports = false,
-                                                                 .all_target_ports = false,
+                           put_reservation_capabilities(answer, {.specify_initiator_ports = true,
+                                                                 .all_target_ports = true,
                                                                  .persist_capable = true,
                                                                  .persists = table->persists});
                            break;
@@ -153,7 +213,7 @@ void ReservationCommands::run(TaskPermit permit, const command::PersistentReserv
   if (!data) return;
   const auto list = parse_reserve_out_parameters(out, *data);
   if (!list) return sink_.answer(std::move(permit), list.error());
-  const auto wanted = change_of(out, list.value());
+  const auto wanted = change_of({device_, identity_}, out, list.value());
   if (!wanted) return sink_.answer(std::move(permit), wanted.error());
 
   std::optional<bool> persist;

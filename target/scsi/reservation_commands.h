@@ -7,15 +7,19 @@
 #include "protocol/scsi/command.h"
 #include "target/scsi/answer_sink.h"
 #include "target/scsi/itl_nexus.h"
+#include "target/scsi/options.h"
 
 namespace target::scsi {
+
+class TargetDevice;
 
 // Reactor thread only. As BlockCommands: `ready` when the task's data or buffer is there.
 class ReservationCommands {
  public:
-  // `sink` outlives it.
-  ReservationCommands(AnswerSink& sink, std::shared_ptr<NexusHandle> nexus)
-      : sink_(sink), nexus_(std::move(nexus)) {}
+  // All but `nexus` outlive it.
+  ReservationCommands(AnswerSink& sink, const TargetDevice& device, const NexusIdentity& identity,
+                      std::shared_ptr<NexusHandle> nexus)
+      : sink_(sink), device_(device), identity_(identity), nexus_(std::move(nexus)) {}
   ReservationCommands(const ReservationCommands&) = delete;
   ReservationCommands& operator=(const ReservationCommands&) = delete;
 
@@ -29,6 +33,8 @@ class ReservationCommands {
   void answer(TaskPermit permit, block::ReservationVerdict verdict);
 
   AnswerSink& sink_;
+  const TargetDevice& device_;
+  const NexusIdentity& identity_;
   const std::shared_ptr<NexusHandle> nexus_;
 };
 

@@ -1,6 +1,7 @@
 #include "target/scsi/target_device.h"
 
 #include <algorithm>
+#include <span>
 
 #include "engine/foundation/check.h"
 #include "target/scsi/nexus.h"
@@ -14,11 +15,19 @@ namespace {
 // which is the graver news.
 constexpr std::size_t most_known_ports = 4096;
 
+// What keys of an initiator begin with; no name has a NUL in it.
+std::string key_prefix(std::string_view initiator) {
+  std::string key(initiator);
+  key.push_back('\0');
+  return key;
+}
+
 std::string port_key(const NexusIdentity& identity) {
-  std::string key(reinterpret_cast<const char*>(identity.isid.data()), identity.isid.size());
+  std::string key = key_prefix(identity.initiator);
+  key.append(reinterpret_cast<const char*>(identity.isid.data()), identity.isid.size());
   key += static_cast<char>(identity.target_port >> 8);
   key += static_cast<char>(identity.target_port & 0xff);
-  return key + identity.initiator;
+  return key;
 }
 
 }  // namespace
@@ -104,6 +113,21 @@ bool TargetDevice::join(const NexusIdentity& identity, std::shared_ptr<NexusHand
 void TargetDevice::leave(const NexusHandle& handle) {
   const std::lock_guard lock(mutex_);
   std::erase_if(nexuses_, [&](const auto& other) { return other.get() == &handle; });
+}
+
+std::vector<std::array<std::byte, 6>> TargetDevice::ports_of(std::string_view initiator) const {
+  const std::string prefix = key_prefix(initiator);
+  std::vector<std::array<std::byte, 6>> ports;
+  const std::lock_guard lock(mutex_);
+  for (auto it = known_ports_.lower_bound(prefix);
+       it != known_ports_.end() && it->starts_with(prefix); ++it) {
+    auto& isid = ports.emplace_back();
+    const auto bytes = std::as_bytes(std::span(*it)).subspan(prefix.size(), isid.size());
+    std::copy(bytes.begin(), bytes.end(), isid.begin());
+    // By several target ports: one behind the other.
+    if (ports.size() > 1 && ports[ports.size() - 2] == isid) ports.pop_back();
+  }
+  return ports;
 }
 
 std::vector<std::shared_ptr<LogicalUnit>> TargetDevice::units_for(

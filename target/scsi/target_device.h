@@ -2,6 +2,8 @@
 // sees them, and the nexuses that are there.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -68,6 +70,9 @@ class TargetDevice {
   // remembered: then it has lost one, and not begun.
   [[nodiscard]] bool join(const NexusIdentity& identity, std::shared_ptr<NexusHandle> handle);
   void leave(const NexusHandle& handle);
+  // The ports (ISIDs) by which an initiator has been here, as far as is remembered, whether it is
+  // here now or not.
+  [[nodiscard]] std::vector<std::array<std::byte, 6>> ports_of(std::string_view initiator) const;
   // Changes whenever units_for() would return something else; no lock.
   [[nodiscard]] std::uint64_t luns_version() const { return luns_.version(); }
   // Ascending.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "engine/foundation/check.h"
+#include "engine/foundation/clock.h"
 #include "engine/media/buffer_pool.h"
 #include "engine/volume/pinned_read.h"
 #include "protocol/scsi/lun.h"
@@ -51,6 +52,8 @@ struct Task {
   // What the command moves as its CDB says, bytes: the Nexus's, before it answers. The transport
   // makes the residual of the difference (RFC 7143, 11.4.5).
   std::uint32_t command_bytes = 0;
+
+  engine::Instant started;  // the transport's: the turn in which it came, for metrics
 
   // Data of the command: from the host once data_ready() says so, or to the host.
   engine::BufferLease buffer;

@@ -14,7 +14,7 @@ struct TaskCounts {
   std::uint64_t bytes_written = 0;  // by hosts
   std::uint64_t media_errors = 0;
   std::uint64_t check_conditions = 0;
-  std::uint64_t busy = 0;     // answered BUSY
+  std::uint64_t busy = 0;     // answered BUSY or TASK SET FULL
   std::uint64_t aborted = 0;  // ended without an answer
 
   TaskCounts& operator+=(const TaskCounts& other) {

@@ -47,11 +47,20 @@ protocol::scsi::ModeFacts mode_facts(const ItlNexus& itl) {
 protocol::scsi::Capacity capacity_of(const ItlNexus& itl) {
   return {.size = size_of(itl),
           .block_size = block_size(itl),
-          .physical_block_bytes =
-              physical_block_bytes(itl.unit().atomic_write_bytes(), block_size(itl)),
+          .physical_block_bytes = itl.unit().atomic_writes().physical_block_bytes(block_size(itl)),
           .lowest_aligned = {},
           .unmap = features_of(&itl).unmap,
           .unmapped_reads_zero = true};
+}
+
+// SPC-4, "Echo buffer descriptor mode": EBOS, as nobody else overwrites what was left, and BUFFER
+// CAPACITY.
+void put_echo_descriptor(Answer& answer) {
+  constexpr std::uint8_t overwriting_is_known = 0x01;
+  answer.put(overwriting_is_known);
+  answer.put_zeros(1);
+  answer.put(static_cast<std::uint8_t>(command::echo_buffer_bytes >> 8));
+  answer.put(static_cast<std::uint8_t>(command::echo_buffer_bytes & 0xff));
 }
 
 }  // namespace
@@ -59,8 +68,7 @@ protocol::scsi::Capacity capacity_of(const ItlNexus& itl) {
 protocol::scsi::UnitFeatures features_of(const ItlNexus* itl) {
   protocol::scsi::UnitFeatures features;
   if (itl != nullptr) {
-    features.write_atomic =
-        atomic_blocks(itl->unit().atomic_write_bytes(), block_size(*itl)).value != 0;
+    features.write_atomic = atomic_blocks(itl->unit().atomic_writes(), block_size(*itl)).value != 0;
   }
   return features;
 }
@@ -89,7 +97,7 @@ void UnitCommands::run(TaskPermit permit, const command::Inquiry& inquiry, bool 
           const bool tells_names = page == protocol::scsi::VpdPage::unit_serial_number ||
                                    page == protocol::scsi::VpdPage::device_identification;
           if (tells_names && pages.volume.is_nil()) return sense::not_ready_becoming_ready;
-          pages.limits = block_limits(block_size(*task.itl), task.itl->unit().atomic_write_bytes());
+          pages.limits = block_limits(block_size(*task.itl), task.itl->unit().atomic_writes());
         }
         if (!put_vpd_page(answer, inquiry.page, pages)) return sense::invalid_cdb(2);
         return std::nullopt;
@@ -206,6 +214,48 @@ void UnitCommands::run(TaskPermit permit, const command::ModeSelect& select, boo
 void UnitCommands::run(TaskPermit permit, const command::LogSense& log, bool ready) {
   answer_from_memory(sink_, std::move(permit), log.allocation_bytes, ready,
                      [&](Answer& answer) -> Refusal { return put_log_page(answer, log, {}); });
+}
+
+// The self-test is whether the volume is there: its disks are looked after all the time, and what
+// is wrong with them is the daemon's to tell.
+void UnitCommands::run(TaskPermit permit, const command::SendDiagnostic& diagnostic,
+                       bool /*ready*/) {
+  if (diagnostic.self_test) {
+    if (const auto why = not_ready(permit.task().itl->volume().volume().state())) {
+      return sink_.answer(std::move(permit), *why);
+    }
+  }
+  sink_.good(std::move(permit));
+}
+
+void UnitCommands::run(TaskPermit permit, const command::ReadBuffer& read, bool ready) {
+  using Mode = command::ReadBuffer::Mode;
+  const bool is_left_here = !echo_.empty() && echo_lun_ == permit.task().itl->unit().lun();
+  answer_from_memory(sink_, std::move(permit), read.allocation_bytes, ready,
+                     [&](Answer& answer) -> Refusal {
+                       switch (read.mode) {
+                         case Mode::descriptor:
+                           answer.put_zeros(4);  // no capacity: there is no such buffer
+                           break;
+                         case Mode::echo:
+                           if (!is_left_here) return sense::command_sequence_error;
+                           answer.put_bytes(echo_);
+                           break;
+                         case Mode::echo_descriptor:
+                           put_echo_descriptor(answer);
+                           break;
+                       }
+                       return std::nullopt;
+                     });
+}
+
+void UnitCommands::run(TaskPermit permit, const command::WriteBuffer& write, bool ready) {
+  if (write.parameter_bytes == 0) return sink_.good(std::move(permit));
+  const auto data = host_data(sink_, permit, write.parameter_bytes, ready);
+  if (!data) return;
+  echo_.assign(data->begin(), data->end());
+  echo_lun_ = permit.task().itl->unit().lun();
+  sink_.good(std::move(permit));
 }
 
 // A volume is shared: whoever stopped it would stop it for others. So stopping and starting succeed

@@ -2,8 +2,11 @@
 // unit and its target device are, and how they are set (SPC-4, SBC-4).
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "protocol/scsi/command.h"
 #include "target/scsi/answer_sink.h"
@@ -38,6 +41,9 @@ class UnitCommands {
   void run(TaskPermit permit, const protocol::scsi::ModeSense& command, bool ready);
   void run(TaskPermit permit, const protocol::scsi::ModeSelect& command, bool ready);
   void run(TaskPermit permit, const protocol::scsi::LogSense& command, bool ready);
+  void run(TaskPermit permit, const protocol::scsi::SendDiagnostic& command, bool ready);
+  void run(TaskPermit permit, const protocol::scsi::ReadBuffer& command, bool ready);
+  void run(TaskPermit permit, const protocol::scsi::WriteBuffer& command, bool ready);
   void run(TaskPermit permit, const protocol::scsi::StartStopUnit& command, bool ready);
   void run(TaskPermit permit, const protocol::scsi::PreventAllowMediumRemoval& command, bool ready);
   void run(TaskPermit permit, const protocol::scsi::ReportSupportedOpcodes& command, bool ready);
@@ -50,6 +56,10 @@ class UnitCommands {
   AnswerSink& sink_;
   TargetDevice& device_;
   const NexusIdentity& identity_;
+  // What WRITE BUFFER has left last, and at which unit: one buffer for a nexus, as memory is
+  // bounded. No other nexus overwrites it.
+  std::vector<std::byte> echo_;
+  std::uint16_t echo_lun_ = 0;
 };
 
 // What a unit offers beyond what every one does; all of it for LUNs that name none.

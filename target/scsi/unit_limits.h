@@ -15,6 +15,8 @@ namespace target::scsi {
 inline constexpr engine::ByteCount largest_transfer = engine::BufferPool::largest;
 // Commands that read beside their data do so in pieces of this size.
 inline constexpr engine::ByteCount side_buffer{128U << 10};
+// More of a PRE-FETCH is not done: the cache would drop what came first.
+inline constexpr engine::ByteCount largest_prefetch{16U << 20};
 inline constexpr std::uint64_t most_compared_blocks = 255;  // COMPARE AND WRITE has one byte
 static_assert(2 * most_compared_blocks * 4096 <= largest_transfer.value);
 
@@ -34,25 +36,16 @@ inline constexpr std::uint64_t most_same_blocks = 0xffff;
   return {std::min(blocks_of(block::largest_zeroing, size).value, most_same_blocks)};
 }
 
-// What a volume promises beyond single blocks (WRITE ATOMIC, as NVMe's NAWUPF): 0 if nothing.
-[[nodiscard]] inline engine::BlockCount atomic_blocks(std::uint32_t atomic_write_bytes,
+// What WRITE ATOMIC may write: 0 if nothing beyond single blocks is promised.
+[[nodiscard]] inline engine::BlockCount atomic_blocks(const block::AtomicWrites& atomic,
                                                       engine::BlockSize size) {
-  const engine::ByteCount bytes{std::min(atomic_write_bytes, block::preferred_granularity_bytes)};
-  return bytes.value <= size.bytes ? engine::BlockCount{} : blocks_of(bytes, size);
-}
-
-// What a host takes for the physical block, and file systems for what a power failure does not
-// tear: no more than the volume promises.
-[[nodiscard]] inline std::uint32_t physical_block_bytes(std::uint32_t atomic_write_bytes,
-                                                        engine::BlockSize size) {
-  return std::max(size.bytes, std::min(atomic_write_bytes, block::preferred_granularity_bytes));
+  return atomic.bytes <= size.bytes ? engine::BlockCount{} : blocks_of({atomic.bytes}, size);
 }
 
 [[nodiscard]] inline protocol::scsi::BlockLimits block_limits(engine::BlockSize size,
-                                                              std::uint32_t atomic_write_bytes) {
+                                                              const block::AtomicWrites& writes) {
   const engine::BlockCount granularity{
       std::max<std::uint64_t>(1, block::preferred_granularity_bytes / size.bytes)};
-  const engine::BlockCount atomic = atomic_blocks(atomic_write_bytes, size);
   return {.max_transfer = blocks_of(largest_transfer, size),
           // Linux makes no request longer than this.
           .optimal_transfer = blocks_of(largest_transfer, size),
@@ -65,9 +58,9 @@ inline constexpr std::uint64_t most_same_blocks = 0xffff;
           .unmap_alignment = engine::BlockCount{0},
           .max_write_same = largest_write_same(size),
           .write_same_needs_count = true,
-          .max_atomic = atomic,
-          // A write that crosses a multiple of the promised length may be torn there.
-          .atomic_alignment = atomic,
+          .max_atomic = atomic_blocks(writes, size),
+          // A write that crosses a border of a disk's physical blocks may be torn there.
+          .atomic_alignment = blocks_of({writes.boundary_bytes}, size),
           .atomic_granularity = {}};
 }
 

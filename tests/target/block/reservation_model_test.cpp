@@ -82,6 +82,22 @@ struct Model {
     }
     return Outcome::done;
   }
+  // SPEC_I_PT, and ALL_TG_PT: `paths` are treated as if they had sent the same.
+  Outcome scsi_register_more(int party, std::uint64_t key, std::uint64_t to, bool ignore,
+                             const std::vector<int>& paths, const std::set<int>* others) {
+    std::set<int> senders(paths.begin(), paths.end());
+    senders.insert(party);
+    for (const int sender : senders) {
+      if (!ignore && key != (keys.contains(sender) ? keys[sender] : 0)) return Outcome::conflict;
+    }
+    if (others != nullptr && keys.contains(party)) return Outcome::bad_field;
+    // In the order in which the notices of an ending reservation come.
+    (void)scsi_register(party, key, to, true);
+    for (const int path : paths) (void)scsi_register(path, key, to, true);
+    if (others == nullptr || to == 0) return Outcome::done;
+    for (const int other : *others) keys.insert({other, to});
+    return Outcome::done;
+  }
   Outcome reserve(int party, std::uint64_t key, int wanted) {
     if (!is(party, key)) return Outcome::conflict;
     if (type != 0) return holds(party) && type == wanted ? Outcome::done : Outcome::conflict;
@@ -164,7 +180,7 @@ class Walk {
     const int type = number(1, 6);
     const bool flag = number(0, 1) != 0;
     const auto as_type = static_cast<ReservationType>(type);
-    switch (number(0, 8)) {
+    switch (number(0, 9)) {
       case 0:
         return run(party, change::AddKey{other}, model_.add(party, other));
       case 1:
@@ -185,6 +201,8 @@ class Walk {
       case 7:
         return run(party, change::Preempt{own, other, as_type, flag},
                    model_.preempt(party, own, other, type));
+      case 8:
+        return register_more(party, own, other, flag);
       default:
         if (number(0, 9) == 0) restart();
     }
@@ -212,6 +230,28 @@ class Walk {
     model_.notices.clear();
     if (!model_.persists) model_ = {};
     compare();
+  }
+
+  void register_more(int party, std::uint64_t key, std::uint64_t new_key, bool ignore) {
+    change::Register wanted{.key = key, .new_key = new_key, .ignore_key = ignore};
+    std::vector<int> paths;
+    std::set<int> others;
+    for (int each = 0; each < parties; ++each) {
+      if (each != party && number(0, 3) == 0) {
+        paths.push_back(each);
+        wanted.other_paths.push_back(party_of(each));
+      } else if (number(0, 2) == 0) {
+        others.insert(each);
+      }
+    }
+    const bool specified = number(0, 1) != 0;
+    if (specified) {
+      wanted.others.emplace();
+      for (const int other : others) wanted.others->push_back(party_of(other));
+    }
+    const Outcome expected = model_.scsi_register_more(party, key, new_key, ignore, paths,
+                                                       specified ? &others : nullptr);
+    run(party, wanted, expected);
   }
 
   void run(int party, const ReservationChange& change, Outcome expected) {

@@ -315,5 +315,65 @@ TEST_F(ReservationTableTest, NoMoreThanAllAreRegistered) {
   EXPECT_EQ(run(b, change::Register{.new_key = 0xb}), Outcome::done);
 }
 
+const PartyId b_other_port = test_nexus("iqn.2026-11.com.example:b", 7, 2);
+const PartyId d = test_nexus("iqn.2026-11.com.example:d", 1);
+
+TEST_F(ReservationTableTest, OneRegistersForOthers) {
+  ASSERT_EQ(run(a, change::AddKey{0xa}), Outcome::done);
+  ASSERT_EQ(run(b, change::Register{.new_key = 0xb, .others = {{a, d, d, b}}}), Outcome::done);
+  EXPECT_EQ(table.registrants.size(), 3U);
+  EXPECT_EQ(table.find(a)->key, 0xaU) << "who is registered stays as it is";
+  EXPECT_EQ(table.find(b)->key, 0xbU);
+  EXPECT_EQ(table.find(d)->key, 0xbU);
+  EXPECT_EQ(table.generation, 2U) << "one command";
+  EXPECT_EQ(run(b, change::Register{.key = 0xb, .new_key = 0xbb, .others = {{c}}}),
+            Outcome::bad_field);
+  EXPECT_EQ(run(b, change::Register{.key = 0xb, .others = std::vector<PartyId>()}),
+            Outcome::bad_field);
+  EXPECT_EQ(run(b, change::Register{.key = 0xc, .new_key = 0xbb, .others = {{c}}}),
+            Outcome::conflict);
+  EXPECT_EQ(run(c, change::Register{.others = {{test_host(9)}}}), Outcome::done);
+  EXPECT_EQ(table.registrants.size(), 3U) << "key 0 registers nobody";
+}
+
+TEST_F(ReservationTableTest, AllPathsOfAPortAreRegisteredOrNone) {
+  const auto everywhere = [](std::uint64_t key, std::uint64_t new_key, bool ignore = false) {
+    return change::Register{
+        .key = key, .new_key = new_key, .ignore_key = ignore, .other_paths = {b_other_port}};
+  };
+  ASSERT_EQ(run(b, everywhere(0, 0xb)), Outcome::done);
+  EXPECT_EQ(table.find(b_other_port)->key, 0xbU);
+  ASSERT_EQ(run(b, everywhere(0xb, 0xbb)), Outcome::done);
+  EXPECT_EQ(table.find(b)->key, 0xbbU);
+  EXPECT_EQ(table.find(b_other_port)->key, 0xbbU);
+  ASSERT_EQ(run(b_other_port, change::Register{.key = 0xbb, .new_key = 0xdd}), Outcome::done);
+  EXPECT_EQ(run(b, everywhere(0xbb, 0xb)), Outcome::conflict) << "the other path has another key";
+  ASSERT_EQ(run(b_other_port, change::Register{.key = 0xdd}), Outcome::done);
+  EXPECT_EQ(run(b, everywhere(0xbb, 0xb)), Outcome::conflict) << "the other path has none";
+  ASSERT_EQ(run(b, everywhere(0, 0xee, true)), Outcome::done);
+  EXPECT_EQ(table.find(b_other_port)->key, 0xeeU);
+  ASSERT_EQ(run(b, everywhere(0xee, 0)), Outcome::done);
+  EXPECT_TRUE(table.registrants.empty());
+}
+
+TEST_F(ReservationTableTest, WhoIsRegisteredByOthersHoldsWhatAllHold) {
+  ASSERT_EQ(run(a, change::AddKey{0xa}), Outcome::done);
+  ASSERT_EQ(run(a, change::Reserve{0xa, Type::exclusive_access_all_registrants}), Outcome::done);
+  ASSERT_EQ(run(b, change::Register{.new_key = 0xb, .others = {{d}}}), Outcome::done);
+  EXPECT_TRUE(table.find(d)->holder);
+  EXPECT_TRUE(table.may(d, write));
+}
+
+TEST_F(ReservationTableTest, WhatHasNoRoomForAllRegistersNobody) {
+  std::vector<PartyId> many;
+  for (std::uint64_t i = 0; i < ReservationTable::max_registrants; ++i) {
+    many.push_back(test_host(100 + i));
+  }
+  EXPECT_EQ(run(b, change::Register{.new_key = 0xb, .others = many}), Outcome::no_room);
+  many.pop_back();
+  EXPECT_EQ(run(b, change::Register{.new_key = 0xb, .others = many}), Outcome::done);
+  EXPECT_EQ(run(a, change::Register{.new_key = 0xa, .others = many}), Outcome::no_room);
+}
+
 }  // namespace
 }  // namespace target::block

@@ -68,9 +68,9 @@ class VolumeRequestTest : public testing::Test {
     slot.request.io.blocks = {blocks};
     slot.request.io.data = slot.data;
   }
-  void write(Path& path, Slot& slot, std::uint64_t lba, std::uint64_t blocks = 1, int value = 1) {
+  void write(Path& by, Slot& slot, std::uint64_t lba, std::uint64_t blocks = 1, int value = 1) {
     prepare(slot, VolumeIo::Kind::write, lba, blocks, value);
-    path.requests.submit_ordered(slot.request, done);
+    by.requests.submit_ordered(slot.request, done);
   }
   // All that reached the volume and waits there.
   std::vector<std::uint64_t> held() {

@@ -12,6 +12,9 @@
 #include <future>
 #include <string>
 #include <thread>
+#include <vector>
+
+#include "target/control/user_name.h"
 
 namespace target::control {
 namespace {
@@ -29,90 +32,90 @@ class ControlServerTest : public testing::Test {
   }
 
   auto start() {
-    return ControlServer::start(
-        path, "",
-        {.status = [] { return std::string(R"({"node":"n"})"); },
-         .grow =
-             [this](const std::string& volume, std::uint64_t size, ControlRoutes::Done done) {
-               asked = volume + " " + std::to_string(size);
-               if (volume == "slow") {  // on another thread, later
-                 answering = std::thread([done] { done(engine::success()); });
-               } else if (volume == "db01") {
-                 done(engine::success());
-               } else {
-                 done("there is no volume \"" + volume + "\"");
-               }
-             },
-         .destroy =
-             [this](const std::string& volume, const std::string& uuid, ControlRoutes::Done done) {
-               asked = volume + " with " + uuid + " is destroyed";
-               done(engine::success());
-             },
-         .rename =
-             [this](const std::string& volume, const std::string& uuid, const std::string& to,
-                    ControlRoutes::Done done) {
-               asked = volume + " with " + uuid + " is called " + to;
-               done(engine::success());
-             },
-         .adopt =
-             [this](const std::string& volume, const ControlRoutes::Adoption& adoption,
-                    ControlRoutes::AdoptDone done) {
-               asked = volume + " is " + adoption.file + " of " + adoption.pool + " in " +
-                       std::to_string(adoption.block_size);
-               if (adoption.pool == "none") return done("there is no pool none");
-               done(ControlRoutes::Adopted{
-                   .uuid = "77a1", .size_bytes = 8192, .provisioning = "thin"});
-             },
-         .add_member =
-             [this](const std::string& pool, const ControlRoutes::Newcomer& newcomer,
-                    ControlRoutes::AddMemberDone done) {
-               asked = newcomer.disk + " for " + pool;
-               for (const std::string& word : newcomer.overwrite) asked += " over " + word;
-               if (pool == "none") return done("there is no pool none");
-               done(ControlRoutes::GrownPool{.members = {"/dev/a", newcomer.disk},
-                                             .was_member = true,
-                                             .is_configured = false,
-                                             .free_bytes = 4096});
-             },
-         .set_mode =
-             [this](const std::string& volume, const std::string& mode, ControlRoutes::Done done) {
-               asked = volume + " is " + mode;
-               done(engine::success());
-             },
-         .drain =
-             [this](const std::string& volume, bool cancel, ControlRoutes::Done done) {
-               asked = volume + (cancel ? " is not drained" : " is drained");
-               done(engine::success());
-             },
-         .detach =
-             [this](const std::string& volume, ControlRoutes::Done done) {
-               asked = volume + " is detached";
-               done(engine::success());
-             },
-         .attach =
-             [this](const std::string& volume, const std::string& device,
-                    ControlRoutes::Done done) {
-               asked = volume + " is attached to " + device;
-               done(engine::success());
-             },
-         .retire =
-             [this](const std::string& device, ControlRoutes::Done done) {
-               asked = device + " is retired";
-               if (device == "none") return done("there is no cache device none");
-               done(engine::success());
-             },
-         .abandon =
-             [this](const std::string& volume, const std::string& cache,
-                    ControlRoutes::AbandonDone done) {
-               asked = volume + " without " + cache;
-               if (cache == "none") return done("there is no such cache");
-               done(ControlRoutes::Abandoned{"as it was at \"noon\""});
-             },
-         .give_up_lost =
-             [this](const std::string& volume, ControlRoutes::Done done) {
-               asked = volume + " has lost something";
-               done(engine::success());
-             }});
+    ControlRoutes routes{
+        .audit = [this](const AuditRecord& record) { audited_changes.push_back(record); },
+        .status = [] { return std::string(R"({"node":"n"})"); },
+        .grow =
+            [this](const std::string& volume, std::uint64_t size, ControlRoutes::Done done) {
+              asked = volume + " " + std::to_string(size);
+              if (volume == "slow") {  // on another thread, later
+                answering = std::thread([done] { done(engine::success()); });
+              } else if (volume == "db01") {
+                done(engine::success());
+              } else {
+                done("there is no volume \"" + volume + "\"");
+              }
+            },
+        .destroy =
+            [this](const std::string& volume, const std::string& uuid, ControlRoutes::Done done) {
+              asked = volume + " with " + uuid + " is destroyed";
+              done(engine::success());
+            },
+        .rename =
+            [this](const std::string& volume, const std::string& uuid, const std::string& to,
+                   ControlRoutes::Done done) {
+              asked = volume + " with " + uuid + " is called " + to;
+              done(engine::success());
+            },
+        .adopt =
+            [this](const std::string& volume, const ControlRoutes::Adoption& adoption,
+                   ControlRoutes::AdoptDone done) {
+              asked = volume + " is " + adoption.file + " of " + adoption.pool + " in " +
+                      std::to_string(adoption.block_size);
+              if (adoption.pool == "none") return done("there is no pool none");
+              done(ControlRoutes::Adopted{
+                  .uuid = "77a1", .size_bytes = 8192, .provisioning = "thin"});
+            },
+        .add_member =
+            [this](const std::string& pool, const ControlRoutes::Newcomer& newcomer,
+                   ControlRoutes::AddMemberDone done) {
+              asked = newcomer.disk + " for " + pool;
+              for (const std::string& word : newcomer.overwrite) asked += " over " + word;
+              if (pool == "none") return done("there is no pool none");
+              done(ControlRoutes::GrownPool{.members = {"/dev/a", newcomer.disk},
+                                            .was_member = true,
+                                            .is_configured = false,
+                                            .free_bytes = 4096});
+            },
+        .set_mode =
+            [this](const std::string& volume, const std::string& mode, ControlRoutes::Done done) {
+              asked = volume + " is " + mode;
+              done(engine::success());
+            },
+        .drain =
+            [this](const std::string& volume, bool cancel, ControlRoutes::Done done) {
+              asked = volume + (cancel ? " is not drained" : " is drained");
+              done(engine::success());
+            },
+        .detach =
+            [this](const std::string& volume, ControlRoutes::Done done) {
+              asked = volume + " is detached";
+              done(engine::success());
+            },
+        .attach =
+            [this](const std::string& volume, const std::string& device, ControlRoutes::Done done) {
+              asked = volume + " is attached to " + device;
+              done(engine::success());
+            },
+        .retire =
+            [this](const std::string& device, ControlRoutes::Done done) {
+              asked = device + " is retired";
+              if (device == "none") return done("there is no cache device none");
+              done(engine::success());
+            },
+        .abandon =
+            [this](const std::string& volume, const std::string& cache,
+                   ControlRoutes::AbandonDone done) {
+              asked = volume + " without " + cache;
+              if (cache == "none") return done("there is no such cache");
+              done(ControlRoutes::Abandoned{"as it was at \"noon\""});
+            },
+        .give_up_lost =
+            [this](const std::string& volume, ControlRoutes::Done done) {
+              asked = volume + " has lost something";
+              done(engine::success());
+            }};
+    return ControlServer::start(path, "", api_routes(std::move(routes)));
   }
   std::string change(const std::string& what, const std::string& body) const {
     return post("volumes/" + what, body);
@@ -143,6 +146,7 @@ class ControlServerTest : public testing::Test {
   }
 
   std::string asked;
+  std::vector<AuditRecord> audited_changes;  // of the server's thread, or one that answers
   std::thread answering;
   std::filesystem::path directory;
   std::filesystem::path path;
@@ -298,12 +302,37 @@ TEST_F(ControlServerTest, AddsAMemberToAPool) {
   EXPECT_EQ(asked, "");
 }
 
+TEST_F(ControlServerTest, EachChangeIsToldToTheAuditWithWhoHasAskedForIt) {
+  const auto server = start();
+  ASSERT_TRUE(server) << server.error();
+  EXPECT_NE(grow("db01", R"({"size_bytes":4096})").find(" 200 "), std::string::npos);
+  EXPECT_NE(grow("none", R"({"size_bytes":4096})").find(" 409 "), std::string::npos);
+  EXPECT_NE(grow("db01", "{}").find(" 400 "), std::string::npos);
+  EXPECT_NE(exchange("GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n").find(" 200 "),
+            std::string::npos);
+  ASSERT_EQ(audited_changes.size(), 2U) << "neither what makes no sense nor what changes nothing";
+  const AuditRecord& done = audited_changes[0];
+  EXPECT_TRUE(done.done);
+  EXPECT_EQ(done.caller.uid, ::getuid());
+  EXPECT_EQ(done.caller.name, user_name(::getuid()));
+  EXPECT_EQ(done.request, "POST /v1/volumes/db01/grow");
+  EXPECT_EQ(done.body, R"({"size_bytes":4096})");
+  EXPECT_FALSE(audited_changes[1].done);
+  EXPECT_EQ(audited_changes[1].reason, "there is no volume \"none\"");
+}
+
+TEST_F(ControlServerTest, AUserHasANameEvenIfNobodyKnowsIt) {
+  EXPECT_EQ(user_name(0), "root");
+  EXPECT_EQ(user_name(4'000'000'123), "uid 4000000123");
+}
+
 TEST_F(ControlServerTest, GarbageEndsOnlyItsOwnConnection) {
   const auto server = start();
   ASSERT_TRUE(server);
-  EXPECT_EQ(exchange("\x01\x02garbage\r\n\r\n"), "");
-  EXPECT_EQ(exchange("GET /v1/status HTTP/1.1\r\nX: " + std::string(100 << 10, 'a') + "\r\n\r\n"),
-            "");
+  EXPECT_NE(exchange("\x01\x02garbage\r\n\r\n").find(" 400 "), std::string::npos);
+  EXPECT_NE(exchange("GET /v1/status HTTP/1.1\r\nX: " + std::string(100 << 10, 'a') + "\r\n\r\n")
+                .find(" 431 "),
+            std::string::npos);
   EXPECT_NE(exchange("GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n").find(" 200 "),
             std::string::npos);
 }

@@ -77,6 +77,19 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   status.volumes[0].lost_ranges = {{.offset_bytes = 4096, .length_bytes = 4096},
                                    {.offset_bytes = 12288, .length_bytes = 512}};
   status.volumes[0].lost_reads = 7;
+  status.volumes[0].qos = {.read_iops = 11,
+                           .write_iops = 12,
+                           .iops = 13,
+                           .read_bandwidth = 14,
+                           .write_bandwidth = 15,
+                           .bandwidth = 16,
+                           .burst_ms = 17,
+                           .reads_held = 18,
+                           .writes_held = 19,
+                           .reads_held_total = 20,
+                           .writes_held_total = 21,
+                           .read_hold_us_total = 22,
+                           .write_hold_us_total = 23};
   status.volumes[0].pool_errors = 8;
   status.pools[0].disks.push_back(
       {.path = "/dev/disk/by-id/x",
@@ -162,7 +175,8 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
                                    "initiators": ["iqn.i"], "listeners": ["scsi-a"],
                                    "luns": [{"lun": 16383, "volume": "v",
                                              "size_bytes": 1099511627776, "block_size": 512,
-                                             "initiators": ["iqn.i", "iqn.j"]}]})"));
+                                             "initiators": ["iqn.i", "iqn.j"]}],
+                                   "chap_user": "", "mutual_user": ""})"));
   EXPECT_EQ(json.at("sessions").at(0),
             boost::json::parse(R"({"initiator": "iqn.i", "alias": "host", "address": "192.0.2.20:7",
                              "portal": "192.0.2.10:3260", "listener": "scsi-a", "portal_group": 2,
@@ -186,6 +200,12 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   EXPECT_EQ(retained.at("cache").as_string(), "6f0c");
   EXPECT_TRUE(retained.at("dirty").as_bool());
   EXPECT_EQ(json.at("volumes").at(0).at("pool_errors").to_number<int>(), 8);
+  int expected = 11;
+  for (const char* key : {"read_iops", "write_iops", "iops", "read_bandwidth", "write_bandwidth",
+                          "bandwidth", "burst_ms", "reads_held", "writes_held", "reads_held_total",
+                          "writes_held_total", "read_hold_us_total", "write_hold_us_total"}) {
+    EXPECT_EQ(json.at("volumes").at(0).at("qos").at(key).to_number<int>(), expected++) << key;
+  }
   const auto& disk = json.at("pools").at(0).at("disks").at(0);
   EXPECT_EQ(disk.at("path").as_string(), "/dev/disk/by-id/x");
   EXPECT_EQ(disk.at("device").as_string(), "/dev/sdb");

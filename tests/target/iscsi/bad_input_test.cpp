@@ -184,6 +184,33 @@ TEST_F(IscsiBadInput, DataWithAWrongTransferTagIsRejected) {
   expect_rejected(at, invalid_pdu_field);
 }
 
+TEST_F(IscsiBadInput, DataForAReadIsRejectedAndTheReadGoesOn) {
+  Initiator& at = eager();
+  first_.hold = true;
+  const Pdu read = at.command(client::scsi::read(0, 1, block_bytes));
+  at.send(read);
+  at.send(Initiator::data_out(read.u32(16), host::no_tag, 0, 0, pattern(512), true));
+  expect_rejected(at, invalid_pdu_field);
+  first_.hold = false;
+  first_.end(*first_.held().front());
+  run();
+  EXPECT_EQ(at.must(Opcode::data_in).byte(3), 0);
+}
+
+// What is not a command's data leaves a gap in the order of requests if it is lost.
+TEST_F(IscsiBadInput, ADataDigestErrorOfTextOrAPingEndsTheSession) {
+  for (const Opcode opcode : {Opcode::nop_out, Opcode::text}) {
+    SCOPED_TRACE(static_cast<int>(opcode));
+    Initiator& at = ready({}, {.header_digest = false, .data_digest = true});
+    Pdu pdu = at.request(opcode);
+    pdu.u32(20, host::no_tag);
+    pdu.data = pattern(32);
+    pdu.data_digest_flip = 2;
+    at.send(pdu);
+    expect_ended(at, 0x02);
+  }
+}
+
 struct WrongData {
   const char* name;
   std::uint32_t data_sn;
@@ -279,7 +306,7 @@ TEST_F(IscsiBadInput, DataBothWaysIsRefused) {
   EXPECT_TRUE(refused);
 }
 
-TEST_F(IscsiBadInput, TooManyImmediateCommandsAreRejected) {
+TEST_F(IscsiBadInput, TooManyImmediateCommandsFindTheirTaskSetFull) {
   Initiator& at = ready();
   first_.hold = true;
   for (int i = 0; i < 20; ++i) {
@@ -288,12 +315,18 @@ TEST_F(IscsiBadInput, TooManyImmediateCommandsAreRejected) {
     at.send(pdu.immediate());
   }
   run();
-  int rejected = 0;
-  while (const auto reject = at.take(Opcode::reject)) {
-    EXPECT_EQ(reject->byte(2), 0x06);
-    ++rejected;
+  int refused = 0;
+  while (const auto response = at.take(Opcode::scsi_response)) {
+    EXPECT_EQ(response->byte(3), 0x28);
+    EXPECT_EQ(response->u32(44), block_bytes) << "residual count";
+    ++refused;
   }
-  EXPECT_EQ(rejected, 4);
+  EXPECT_EQ(refused, 4);
+  // One whose data is still to come cannot be answered yet.
+  Pdu write = at.command(client::scsi::write(0, pattern(512), block_bytes));
+  --at.command_sn;
+  at.send(write.immediate().byte(1, 0x21));
+  expect_rejected(at, 0x06);
   first_.hold = false;
   while (!first_.held().empty()) first_.end(*first_.held().front());
   run();

@@ -205,6 +205,58 @@ TEST_P(IscsiDataOut, MemoryIsBoundedAndThoseWhoWaitAreServed) {
   EXPECT_EQ(answered, tags.size());
 }
 
+// Only for what has come with it. The rest is asked for when it is its turn.
+TEST_P(IscsiDataOut, AWriteThatIsHeldBackHasNoMoreBufferThanWhatCameWithIt) {
+  Initiator& at = eager();
+  first_block_.limiter().set_limits({.write_commands = 10}, clock_.now());
+  expect_good(execute(at, client::scsi::write(4000, pattern(512), block_bytes)));
+  const Bytes data = pattern(512 * kib);
+  Pdu pdu = at.command(client::scsi::write(0, data, block_bytes));
+  pdu.data.assign(data.begin(), data.begin() + 8 * kib);
+  at.send(pdu);
+  run();
+  EXPECT_FALSE(at.take(Opcode::r2t));
+  EXPECT_EQ(first_block_.limiter().counts().writes_held, 1U);
+  EXPECT_EQ(first_block_.buffers().held(), 8 * kib);
+  // Another unit is served, and a ping answered.
+  host::Task read = client::scsi::read(0, 8, block_bytes);
+  read.lun = host::lun_field(1);
+  at.send(at.command(read));
+  run();
+  EXPECT_TRUE(at.take(Opcode::data_in));
+  advance(100ms);
+  std::size_t asked = 8 * kib;
+  while (asked < data.size()) {
+    const ReceivedPdu r2t = at.must(Opcode::r2t);
+    ASSERT_EQ(r2t.u32(40), asked);
+    const auto from = data.begin() + static_cast<std::ptrdiff_t>(asked);
+    asked += r2t.u32(44);
+    at.send(Initiator::data_out(pdu.u32(16), r2t.u32(20), 0, r2t.u32(40),
+                                {from, from + r2t.u32(44)}, true));
+    run();
+  }
+  expect_good(at.must(Opcode::scsi_response));
+  EXPECT_EQ(stored(0, data.size()), data);
+}
+
+// The daemon stops: tasks that are held back are answered, and the session ends.
+TEST_P(IscsiDataOut, WhatIsHeldBackWhenTheDaemonStopsIsAnsweredBusy) {
+  Initiator& at = eager();
+  first_block_.limiter().set_limits({.write_commands = 10}, clock_.now());
+  expect_good(execute(at, client::scsi::write(4000, pattern(512), block_bytes)));
+  for (int i = 0; i < 3; ++i) {
+    Pdu pdu = at.command(client::scsi::write(0, pattern(512), block_bytes));
+    pdu.data = pattern(512);
+    at.send(pdu);
+  }
+  run();
+  EXPECT_EQ(first_block_.limiter().counts().writes_held, 3U);
+  registry_->end(EndReason::stopping);
+  run();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(at.must(Opcode::scsi_response).byte(3), 0x08);
+  EXPECT_FALSE(first_block_.limiter().is_holding());
+}
+
 INSTANTIATE_TEST_SUITE_P(Digests, IscsiDataOut, testing::Bool());
 
 }  // namespace

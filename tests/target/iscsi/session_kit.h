@@ -147,7 +147,7 @@ class SessionTest : public testing::Test {
       : reactor_(
             {}, [this] { return lane(); }, clock_) {
     CHECK(reactor_.attach());
-    registry_ = std::make_unique<ConnectionRegistry>(reactor_, budget_, counters_);
+    registry_ = std::make_unique<ConnectionRegistry>(reactor_, budget_, all_counters_);
     options_.listener = "san-a";
     capture_log([this](LogLevel, std::string_view line) { log_.emplace_back(line); });
   }
@@ -269,7 +269,8 @@ class SessionTest : public testing::Test {
 
   SimClock clock_;
   engine::MemoryBudget budget_{engine::ByteCount{64U << 20}};
-  ConnectionCounters counters_;
+  CountersByProtocol all_counters_;
+  ConnectionCounters& counters_ = all_counters_.iscsi;
   Reactor reactor_;
   nvmf::HeldVolume first_{engine::BlockSize{block_bytes}, 8192};
   nvmf::HeldVolume second_{engine::BlockSize{block_bytes}, 1024};

@@ -148,13 +148,21 @@ TEST_F(IscsiSessionLife, ARemovedTargetAsksForLogoutAndThenEnds) {
   Initiator& deaf = login({.initiator = initiator_2});
   ASSERT_TRUE(target().remove_node(node_a));
   run();
-  EXPECT_EQ(polite.must(Opcode::async_message).byte(36), 1);
+  const ReceivedPdu wish = polite.must(Opcode::async_message);
+  EXPECT_EQ(wish.byte(36), 1);
+  EXPECT_EQ(wish.u16(42), 2) << "seconds";
   EXPECT_EQ(deaf.must(Opcode::async_message).byte(36), 1);
   polite.send(polite.request(Opcode::logout, 0x80));
   run();
   EXPECT_TRUE(polite.take(Opcode::logout_response));
   EXPECT_FALSE(deaf.closed());
-  advance(3s);
+  advance(1900ms);
+  EXPECT_FALSE(deaf.closed()) << "it has been promised two seconds";
+  advance(200ms);
+  const ReceivedPdu last_word = deaf.must(Opcode::async_message);
+  EXPECT_EQ(last_word.byte(36), 2) << "connection drop";
+  EXPECT_EQ(last_word.u16(40), 2) << "Time2Wait";
+  EXPECT_EQ(last_word.u16(42), 0) << "Time2Retain";
   EXPECT_TRUE(deaf.closed());
   EXPECT_EQ(try_login(connect()).u16(36), 0x0203);
 }
@@ -196,6 +204,24 @@ TEST_F(IscsiSessionLife, WhenTheDaemonStopsWhatIsUnderWayIsAnswered) {
   run();
   EXPECT_EQ(at.must(Opcode::scsi_response).byte(3), 0);
   EXPECT_TRUE(at.closed());
+}
+
+TEST_F(IscsiSessionLife, WhatASessionDoesIsCountedForItAndForItsProtocol) {
+  Initiator& at = ready();
+  at.send(write_of(at, 0, 1));
+  at.send(at.command(client::scsi::read(0, 2, block_bytes)));
+  run();
+  const auto sessions = target().status().sessions;
+  ASSERT_EQ(sessions.size(), 1U);
+  EXPECT_EQ(sessions[0].counts.write_commands, 1U);
+  EXPECT_EQ(sessions[0].counts.bytes_written, block_bytes);
+  EXPECT_EQ(sessions[0].counts.read_commands, 1U);
+  EXPECT_EQ(sessions[0].counts.bytes_read, 2U * block_bytes);
+  EXPECT_EQ(all_counters_.iscsi.opened, 1U);
+  EXPECT_GT(all_counters_.iscsi.bytes_sent, 2U * block_bytes);
+  EXPECT_EQ(all_counters_.nvme_tcp.opened, 0U);
+  EXPECT_EQ(all_counters_.nvme_tcp.bytes_sent, 0U);
+  EXPECT_EQ(all_counters_.sum(&ConnectionCounters::opened), 1U);
 }
 
 TEST_F(IscsiSessionLife, ALostConnectionLeavesNothing) {

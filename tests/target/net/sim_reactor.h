@@ -23,16 +23,12 @@ struct SimReactor {
       : budget(memory),
         reactor(
             {}, [this] { return lane(); }, clock),
-        registry(std::make_unique<ConnectionRegistry>(reactor, budget, counters)) {
+        registry(std::make_unique<ConnectionRegistry>(reactor, budget, all_counters)) {
     capture_log([this](LogLevel, std::string_view line) { log.emplace_back(line); });
     CHECK(reactor.attach());
   }
   ~SimReactor() {
-    registry->end(EndReason::stopping);
-    for (int i = 0; i < 4; ++i) {
-      reactor.run_turn();
-      clock.advance(std::chrono::minutes(1));
-    }
+    end_connections();
     EXPECT_EQ(registry->size(), 0U);
     registry.reset();
     reactor.detach();
@@ -41,6 +37,14 @@ struct SimReactor {
 
   engine::Result<std::unique_ptr<engine::IoLane>, std::string> lane() {
     return std::unique_ptr<engine::IoLane>(std::make_unique<nvmf::MemoryLane>(budget));
+  }
+  // For whoever has volumes that go before this does: commands are counted with theirs to the end.
+  void end_connections() {
+    registry->end(EndReason::stopping);
+    for (int i = 0; i < 4; ++i) {
+      reactor.run_turn();
+      clock.advance(std::chrono::minutes(1));
+    }
   }
   // Turns until nothing moves any more; time stands still.
   void run(SimWire& wire) {
@@ -52,7 +56,8 @@ struct SimReactor {
 
   SimClock clock;
   engine::MemoryBudget budget;
-  ConnectionCounters counters;
+  CountersByProtocol all_counters;
+  ConnectionCounters& counters = all_counters.nvme_tcp;
   std::vector<std::string> log;
   Reactor reactor;
   std::unique_ptr<ConnectionRegistry> registry;

@@ -36,8 +36,10 @@ struct FakeOwner final : TransferBuffers::Owner {
   [[nodiscard]] bool uses_reserve() const override { return reserve; }
   [[nodiscard]] bool stream_uses_reserve() const override { return reserve; }
   [[nodiscard]] bool is_ending() const override { return ending; }
+  [[nodiscard]] ConnectionCounters& counters() override { return counted; }
   void look_again(engine::Instant) override { ++looks; }
 
+  ConnectionCounters counted;
   std::vector<BufferHolder*> granted;
   std::vector<BufferHolder*> stream;
   std::vector<BufferHolder*> refused;
@@ -57,8 +59,8 @@ class TransferBuffersTest : public testing::Test {
     EXPECT_EQ(buffers.held_bytes(), 0U);
     EXPECT_EQ(shared.buffers().held(), 0U);
   }
-  Holder& slot(block::BlockVolume* volume = nullptr) {
-    slots.emplace_back().volume = volume;
+  Holder& slot(block::BlockVolume* of = nullptr) {
+    slots.emplace_back().volume = of;
     return slots.back();
   }
   // Until the pool has nothing any more.
@@ -230,6 +232,27 @@ TEST_F(TransferBuffersTest, NobodyIsServedAfterTheEnd) {
   EXPECT_FALSE(buffers.stop_waiting(slots[0]));
   sim.reactor.run_turn();
   EXPECT_THAT(owner.stream, IsEmpty());
+}
+
+// A volume that is slow because it is to be: what is over its share is sent back, and the data of
+// others behind it in the stream need not wait.
+TEST_F(TransferBuffersTest, DataInTheStreamDoesNotWaitForWhatLimitsHoldBack) {
+  const engine::Instant now = sim.reactor.now();
+  shared.buffers().take(100 * mib, now);
+  const block::Toll toll;
+  shared.limiter().hold(toll);
+  Holder& sent_back = slot(&shared);
+  buffers.wait_in_stream(sent_back, 4096);
+  EXPECT_THAT(owner.refused, ElementsAre(&sent_back));
+  EXPECT_FALSE(buffers.blocks_stream());
+  shared.limiter().let_go(toll, now);
+  Holder& waits = slot(&shared);
+  buffers.wait_in_stream(waits, 4096);
+  EXPECT_TRUE(buffers.blocks_stream()) << "a volume that gets on is waited for";
+  shared.buffers().give_back(100 * mib, now);
+  buffers.serve();
+  EXPECT_THAT(owner.stream, ElementsAre(&waits));
+  EXPECT_EQ(owner.refused.size(), 1U);
 }
 
 }  // namespace

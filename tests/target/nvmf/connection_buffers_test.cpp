@@ -290,6 +290,8 @@ TEST_F(NothingLeft, InputThatCannotBeTakenIsHardlyRead) {
 // Namespace 1 is a volume that hangs, 2 one that answers at once.
 class HungVolume : public ConnectionTest {
  protected:
+  ~HungVolume() override { sim.end_connections(); }
+
   // Together they ask for more than there is.
   static unsigned many_hosts() { return engine::is_short() ? 16 : 64; }
   static constexpr std::uint64_t memory = 64 * mib;

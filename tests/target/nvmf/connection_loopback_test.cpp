@@ -17,6 +17,7 @@
 #include "target/net/listener.h"
 #include "target/net/socket_address.h"
 #include "target/net/unique_fd.h"
+#include "target/nvmf/connection.h"
 #include "target/reactor/log.h"
 #include "tests/protocol/nvme_tcp/host_pdus.h"
 #include "tests/target/nvmf/memory_lane.h"
@@ -149,7 +150,7 @@ class ConnectionLoopback : public testing::Test {
   ConnectionLoopback() {
     capture_log([](LogLevel, std::string_view) {});
     CHECK(reactor.start());
-    registry = std::make_unique<ConnectionRegistry>(reactor, budget, counters);
+    registry = std::make_unique<ConnectionRegistry>(reactor, budget, all_counters);
     listener = std::make_unique<Listener>(
         ListenerOptions{.name = "san-a", .address = "*", .port = 0},
         std::vector<Reactor*>{&reactor}, [this](Reactor&, std::unique_ptr<ByteStream> stream) {
@@ -186,7 +187,8 @@ class ConnectionLoopback : public testing::Test {
 
   SkippingClock clock;
   engine::MemoryBudget budget{engine::ByteCount{256U << 20}};
-  ConnectionCounters counters;
+  CountersByProtocol all_counters;
+  ConnectionCounters& counters = all_counters.nvme_tcp;
   Reactor reactor{{},
                   [this]() -> engine::Result<std::unique_ptr<engine::IoLane>, std::string> {
                     return std::unique_ptr<engine::IoLane>(std::make_unique<MemoryLane>(budget));

@@ -152,6 +152,29 @@ TEST_F(IdentifyTest, AtomicityIsTheDisksOwn) {
   }
 }
 
+// Through the log of a cache: as much as one command can write, wherever it begins.
+TEST_F(IdentifyTest, WritesThroughTheLogAreWholeWhereverTheyBegin) {
+  auto made = admin();
+  small.atomic_write_bytes = large.atomic_write_bytes = 1U << 20;
+  small.is_atomic_anywhere = large.is_atomic_anywhere = true;
+  target.refresh_volumes();
+  for (const std::uint32_t nsid : {1U, 2U}) {
+    const auto ns = page<nvme::IdentifyNamespacePage>(*made, 0x00, nsid);
+    EXPECT_NE(ns.nsfeat & (1 << 1), 0);
+    EXPECT_EQ(ns.nawun, nsid == 1 ? 2047 : 255);
+    EXPECT_EQ(ns.nawupf, ns.nawun);
+    for (const auto& none : {ns.nabsn, ns.nabspf, ns.nabo, ns.nacwu}) EXPECT_EQ(none, 0);
+    EXPECT_EQ(ns.npwg, nsid == 1 ? 7 : 0) << "the physical block is as it was";
+  }
+  // No more than MDTS lets a host write.
+  small.atomic_write_bytes = 16U << 20;
+  target.refresh_volumes();
+  EXPECT_EQ(page<nvme::IdentifyNamespacePage>(*made, 0x00, 1).nawupf, 2047);
+  const auto id = page<nvme::IdentifyControllerPage>(*made, 0x01, 0);
+  EXPECT_EQ(id.awun, 0);
+  EXPECT_EQ(id.awupf, 0);
+}
+
 TEST_F(IdentifyTest, LargeBlocksAreTheirOwnPhysicalBlock) {
   auto made = admin();
   const auto ns = page<nvme::IdentifyNamespacePage>(*made, 0x00, 2);

@@ -85,7 +85,8 @@ class IoQueueTest : public testing::Test {
     IoQueue queue;
   };
 
-  IoQueueTest() {
+  // `clock`: nullptr is the machine's.
+  explicit IoQueueTest(const engine::Clock* clock = nullptr) : reactor({64U << 20}, clock) {
     space.nsid = 1;
     space.ana_group = 1;
     space.volume = &block_volume;

@@ -32,10 +32,12 @@ class MemoryLane final : public engine::IoLane {
 // The calling thread as a reactor whose turns the test runs.
 class TestReactor {
  public:
-  explicit TestReactor(engine::ByteCount memory = engine::ByteCount{64U << 20})
+  // `clock`: nullptr is the machine's.
+  explicit TestReactor(engine::ByteCount memory = engine::ByteCount{64U << 20},
+                       const engine::Clock* clock = nullptr)
       : budget_(memory),
         reactor_(
-            {}, [this] { return lane(); }, clock_) {
+            {}, [this] { return lane(); }, clock != nullptr ? *clock : clock_) {
     CHECK(reactor_.attach());
   }
   ~TestReactor() { reactor_.detach(); }

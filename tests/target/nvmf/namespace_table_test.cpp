@@ -107,14 +107,19 @@ TEST_F(NamespaceTableTest, LateVolumeIsInaccessibleUntilItComes) {
 // Hosts look at it again: what they keep whole follows from it.
 TEST_F(NamespaceTableTest, AtomicityOfAVolumeThatHasComeIsAnAttribute) {
   auto& volume = add(1);
-  EXPECT_EQ(table.describe(1, "h")->atomic_write_bytes, 0U);
+  EXPECT_EQ(table.describe(1, "h")->atomic.bytes, 0U);
   volume.atomic_write_bytes = 4096;
   const auto changes = table.refresh();
   ASSERT_EQ(changes.size(), 1U);
   EXPECT_TRUE(changes[0].attributes);
   EXPECT_FALSE(changes[0].ana);
-  EXPECT_EQ(table.describe(1, "h")->atomic_write_bytes, 4096U);
+  EXPECT_EQ(table.describe(1, "h")->atomic.bytes, 4096U);
   EXPECT_TRUE(table.refresh().empty());
+  volume.is_atomic_anywhere = true;  // as the mode of its cache changes
+  EXPECT_EQ(table.refresh().size(), 1U);
+  EXPECT_EQ(table.describe(1, "h")->atomic.boundary_bytes, 0U);
+  volume.is_atomic_anywhere = false;
+  EXPECT_EQ(table.refresh().size(), 1U);
 }
 
 TEST_F(NamespaceTableTest, ChangeCountOfAGroupGoesOnWhenItComesBack) {

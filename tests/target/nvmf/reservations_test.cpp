@@ -195,6 +195,20 @@ TEST_F(NvmeReservations, CommandsOfACutConnectionAreWaitedForToo) {
   volume.hold = false;
 }
 
+TEST_F(NvmeReservations, WhatTheLimitsOfTheVolumeHoldBackIsEndedAtOnce) {
+  register_both();
+  // Each write is charged the most there is, far longer than this takes.
+  block_volume.limiter().set_limits({.write_bytes = 1}, reactor.get().now());
+  const auto passed = start_io(a, IoOpcode::write, 5);
+  EXPECT_EQ(answer(a, passed), status::success);
+  const auto held = start_io(a, IoOpcode::write, 9);
+  EXPECT_EQ(answer(a, held), std::nullopt);
+  EXPECT_EQ(run(b, IoOpcode::reservation_acquire, acquire(2, ReservationType::exclusive_access),
+                0xb, 0xa),
+            status::success);
+  EXPECT_TRUE(answer(a, held)->is(status::aborted_preempted));
+}
+
 TEST_F(NvmeReservations, APlainPreemptionWaitsForNothing) {
   register_both();
   volume.hold = true;

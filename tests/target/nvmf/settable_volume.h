@@ -18,6 +18,7 @@ class SettableVolume final : public engine::Volume {
   std::atomic<engine::VolumeState> now_state{engine::VolumeState::online};
   // As engine::VolumePromise.
   std::atomic<std::uint32_t> atomic_write_bytes{0};
+  std::atomic<bool> is_atomic_anywhere{false};
   void set_blocks(std::uint64_t blocks) { blocks_ = blocks; }
   // Before hosts are there, or while they are late: nobody reads it meanwhile.
   void set_uuid(engine::Uuid uuid) { identity_.uuid = uuid; }
@@ -29,7 +30,9 @@ class SettableVolume final : public engine::Volume {
     return {.state = state(),
             .size = size(),
             .reason = {},
-            .promise = {.note = {}, .atomic_write_bytes = atomic_write_bytes}};
+            .promise = {.note = {},
+                        .atomic_write_bytes = atomic_write_bytes,
+                        .is_atomic_anywhere = is_atomic_anywhere}};
   }
   [[nodiscard]] std::uint64_t changes() const override { return 0; }
   void submit(engine::IoLane&, engine::VolumeIo& io) override {

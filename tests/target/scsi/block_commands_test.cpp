@@ -228,6 +228,32 @@ TEST_F(BlockCommandsTest, OfTwoThatCompareWithTheSameOnlyOneWins) {
   EXPECT_EQ(first.block(3)[0], std::byte{1});
 }
 
+// SAM-5: TASK SET FULL tells a host that its own commands leave no room, BUSY that others do.
+TEST_F(BlockCommandsTest, WithoutMemoryANexusWithCommandsFindsItsTaskSetFull) {
+  first.hold = true;
+  host->port.may_pin = false;
+  const auto other = connect("iqn.2026-11.net.example:other");
+  const auto running = host->start_read(read16(0, 1), block_bytes);
+  reactor.run_until_idle();
+  ASSERT_EQ(first.held().size(), 1U);
+  std::vector<engine::BufferLease> taken;
+  for (const std::uint32_t bytes : {1U << 20, 4096U}) {
+    while (auto lease = reactor.get().lane().buffers().lease({bytes})) {
+      taken.push_back(std::move(*lease));
+    }
+  }
+  const CdbBytes verify = cdb16(0x8f, 0, 1024);
+  EXPECT_EQ(host->run_none(verify).status, Status::task_set_full);
+  EXPECT_EQ(other->run_none(verify).status, Status::busy);
+  EXPECT_EQ(host->nexus->counts().busy + other->nexus->counts().busy, 2U);
+  EXPECT_EQ(host->nexus->counts().aborted, 0U);
+  taken.clear();
+  first.hold = false;
+  first.end_first();
+  expect_good(host->answer(running));
+  expect_good(host->run_none(verify));
+}
+
 TEST_F(BlockCommandsTest, OrWriteSetsBitsOnly) {
   first.fill(4, 2, 0xa0);
   expect_good(host->run_write(cdb16(0x8b, 4, 2), pattern(2, 0x0f)));
@@ -365,6 +391,14 @@ TEST_F(BlockCommandsTest, WriteAtomicIsHeldToWhatTheVolumePromises) {
   EXPECT_EQ(first.block(15)[0], std::byte{0x21});
   expect_sense(host->run_write(atomic(0, 9), pattern(9, 1)), sense::invalid_field_in_cdb);
   expect_sense(host->run_write(atomic(4, 8), pattern(8, 1)), sense::invalid_field_in_cdb);
+  // Through the log of a cache, from any block on.
+  first.atomic_write_bytes = 16 * block_bytes;
+  first.is_atomic_anywhere = true;
+  device->refresh_volumes();
+  (void)host->take_attentions();
+  expect_good(host->run_write(atomic(5, 16), pattern(16, 0x22)));
+  EXPECT_EQ(first.block(20)[0], std::byte{0x22});
+  expect_sense(host->run_write(atomic(5, 17), pattern(17, 1)), sense::invalid_field_in_cdb);
 }
 
 TEST_F(BlockCommandsTest, PrefetchReadsNoMoreThanTheCacheWouldKeep) {

@@ -193,7 +193,8 @@ inline void expect_sense(const FakeTaskPort::Answer& answer, const Sense& expect
 
 class NexusTest : public testing::Test {
  protected:
-  NexusTest() {
+  // `clock`: nullptr is the machine's.
+  explicit NexusTest(const engine::Clock* clock = nullptr) : reactor({64U << 20}, clock) {
     device = std::make_shared<TargetDevice>(
         DeviceOptions{.name = target_name,
                       .target_ports = {1},

@@ -23,17 +23,39 @@ constexpr int exclusive_access = 3;
 class ReservationCommandsTest : public NexusTest {
  protected:
   static FakeTaskPort::Answer out(Session& host, int action, std::uint64_t key,
-                                  std::uint64_t action_key = 0, int type = 0, int flags = 0) {
+                                  std::uint64_t action_key = 0, int type = 0, int flags = 0,
+                                  const std::vector<std::byte>& behind = {}) {
     std::vector<std::byte> list(24);
     for (std::size_t i = 0; i < 8; ++i) {
       list[i] = static_cast<std::byte>(key >> (8 * (7 - i)));
       list[8 + i] = static_cast<std::byte>(action_key >> (8 * (7 - i)));
     }
     list[20] = static_cast<std::byte>(flags);
+    list.insert(list.end(), behind.begin(), behind.end());
     CdbBytes bytes = cdb({0x5f, action, type});
-    bytes[8] = std::byte{24};
+    put_be(bytes, 5, 4, list.size());
     return host.run_write(bytes, list);
   }
+  // TRANSPORTID PARAMETER DATA LENGTH and TransportIDs of iSCSI: "name" or "name,i,0xISID".
+  static std::vector<std::byte> ports(const std::vector<std::string>& texts) {
+    std::vector<std::byte> ids;
+    for (const std::string& text : texts) {
+      const bool with_isid = text.find(",i,0x") != std::string::npos;
+      const std::size_t field = std::max<std::size_t>((text.size() / 4 + 1) * 4, 20);
+      std::vector<std::byte> id(4 + field);
+      id[0] = static_cast<std::byte>(with_isid ? 0x45 : 0x05);
+      id[2] = static_cast<std::byte>(field >> 8);
+      id[3] = static_cast<std::byte>(field);
+      for (std::size_t i = 0; i < text.size(); ++i) id[4 + i] = static_cast<std::byte>(text[i]);
+      ids.insert(ids.end(), id.begin(), id.end());
+    }
+    std::vector<std::byte> made(4);
+    made[2] = static_cast<std::byte>(ids.size() >> 8);
+    made[3] = static_cast<std::byte>(ids.size());
+    made.insert(made.end(), ids.begin(), ids.end());
+    return made;
+  }
+  std::size_t registrations() { return be(in(*host, 0).data, 4, 4) / 8; }
   static FakeTaskPort::Answer in(Session& host, int action) {
     CdbBytes bytes = cdb({0x5e, action});
     put_be(bytes, 7, 2, 4096);
@@ -80,11 +102,84 @@ TEST_F(ReservationCommandsTest, AWrongTypeOfReleaseAndAWrongListAreRefused) {
   expect_good(out(*host, reg, 0, 0x111));
   expect_good(out(*host, reserve, 0x111, 0, write_exclusive));
   expect_sense(out(*host, release, 0x111, 0, exclusive_access), sense::invalid_release);
-  expect_sense(out(*host, reg, 0x111, 0x112, 0, 1 << 2), sense::invalid_field_in_list);
   CdbBytes short_list = cdb({0x5f, reg});
   short_list[8] = std::byte{8};
   expect_sense(host->run_write(short_list, std::vector<std::byte>(8)),
                sense::parameter_list_length_error);
+}
+
+constexpr int specify_ports = 1 << 3;
+constexpr int all_ports = 1 << 2;
+const std::string other_port = "iqn.2026-11.net.example:other,i,0x000000000001";
+
+TEST_F(ReservationCommandsTest, OneHostRegistersForOthers) {
+  expect_good(out(*host, reg, 0, 0x111, 0, specify_ports,
+                  ports({"IQN.2026-11.net.example:other,i,0x000000000001",
+                         "iqn.2026-11.net.example:absent,i,0x80000000000a"})));
+  EXPECT_EQ(registrations(), 3U);
+  expect_good(out(*other, reserve, 0x111, 0, exclusive_access));
+  EXPECT_EQ(host->run_read(read16(0, 1), 512).status, Status::reservation_conflict);
+  // The host that was absent is known when it comes, by its port.
+  Session absent(reactor, device, "iqn.2026-11.net.example:absent", 0x0a);
+  (void)absent.take_attentions();
+  EXPECT_EQ(out(absent, reg, 0x111, 0x112).status, Status::reservation_conflict)
+      << "its ISID begins otherwise";
+}
+
+TEST_F(ReservationCommandsTest, ANameWithoutAnIsidIsEveryPortOfThatHost) {
+  const auto second_port = connect("iqn.2026-11.net.example:other", 2);
+  expect_good(
+      out(*host, reg, 0, 0x111, 0, specify_ports, ports({"iqn.2026-11.net.example:other"})));
+  EXPECT_EQ(registrations(), 3U);
+  expect_good(out(*second_port, reg, 0x111, 0x222));
+  expect_sense(out(*connect("iqn.2026-11.net.example:third"), reg, 0, 0x333, 0, specify_ports,
+                   ports({other_port, "iqn.2026-11.net.example:nobody"})),
+               sense::invalid_field_in_list);
+  EXPECT_EQ(registrations(), 3U) << "all or nothing";
+}
+
+TEST_F(ReservationCommandsTest, AHostWithMorePortsThanThereMayBeRegistrantsIsTooMuch) {
+  for (int isid = 0; isid < 130; ++isid) {
+    Session once(reactor, device, "iqn.2026-11.net.example:many", static_cast<std::uint8_t>(isid));
+  }
+  expect_sense(out(*host, reg, 0, 0x111, 0, specify_ports, ports({"iqn.2026-11.net.example:many"})),
+               sense::insufficient_registration_resources);
+  EXPECT_EQ(registrations(), 0U);
+}
+
+TEST_F(ReservationCommandsTest, ListsOfPortsThatAreWrongRegisterNobody) {
+  auto cut = ports({other_port});
+  cut.resize(cut.size() - 4);
+  expect_sense(out(*host, reg, 0, 0x111, 0, specify_ports, cut),
+               sense::parameter_list_length_error);
+  expect_sense(out(*host, ignore, 0, 0x111, 0, specify_ports, ports({other_port})),
+               sense::invalid_field_in_list);
+  EXPECT_EQ(out(*host, reg, 0x5, 0x111, 0, specify_ports, ports({other_port})).status,
+            Status::reservation_conflict);
+  EXPECT_EQ(registrations(), 0U);
+  expect_good(out(*host, reg, 0, 0x111));
+  expect_sense(out(*host, reg, 0x111, 0x112, 0, specify_ports, ports({other_port})),
+               sense::invalid_field_in_list);
+  expect_sense(out(*host, reserve, 0x111, 0, exclusive_access, specify_ports, ports({other_port})),
+               sense::invalid_field_in_list);
+  EXPECT_EQ(registrations(), 1U);
+}
+
+TEST_F(ReservationCommandsTest, ARegistrationByAllPortsHoldsByEachOfThem) {
+  device->set_target_ports({1, 2, 7});
+  Session by_another_port(reactor, device, "iqn.2026-11.net.example:host", 1, 7);
+  (void)by_another_port.take_attentions();
+  expect_good(out(*host, reg, 0, 0x111, 0, all_ports | specify_ports, ports({other_port})));
+  EXPECT_EQ(registrations(), 6U);
+  expect_good(out(by_another_port, reserve, 0x111, 0, exclusive_access));
+  EXPECT_EQ(host->run_read(read16(0, 1), 512).status, Status::reservation_conflict)
+      << "another path of the same port is another nexus";
+  expect_good(out(by_another_port, reg, 0x111, 0x112, 0));
+  EXPECT_EQ(out(*host, reg, 0x111, 0x113, 0, all_ports).status, Status::reservation_conflict);
+  expect_good(out(*host, ignore, 0, 0x113, 0, all_ports));
+  expect_good(out(*host, reg, 0x113, 0, 0, all_ports));
+  EXPECT_EQ(registrations(), 3U) << "the other host's";
+  EXPECT_EQ(in(*host, 2).data[2] & std::byte{0x0c}, std::byte{0x0c}) << "SIP_C and ATP_C";
 }
 
 TEST_F(ReservationCommandsTest, APreemptedNexusIsToldAndItsTasksEndUnanswered) {

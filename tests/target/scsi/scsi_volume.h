@@ -28,6 +28,7 @@ class ScsiVolume final : public engine::Volume {
 
   std::atomic<engine::VolumeState> now_state{engine::VolumeState::online};
   std::atomic<std::uint32_t> atomic_write_bytes{0};
+  std::atomic<bool> is_atomic_anywhere{false};
   std::atomic<bool> writable{true};
   bool hold = false;
   engine::IoStatus outcome = engine::IoStatus::ok;
@@ -60,11 +61,13 @@ class ScsiVolume final : public engine::Volume {
   [[nodiscard]] engine::BlockCount size() const override { return {blocks_.load()}; }
   [[nodiscard]] engine::VolumeState state() const override { return now_state; }
   [[nodiscard]] engine::VolumeCondition condition() const override {
-    return {
-        .state = state(),
-        .size = size(),
-        .reason = {},
-        .promise = {.note = {}, .atomic_write_bytes = atomic_write_bytes, .writable = writable}};
+    return {.state = state(),
+            .size = size(),
+            .reason = {},
+            .promise = {.note = {},
+                        .atomic_write_bytes = atomic_write_bytes,
+                        .is_atomic_anywhere = is_atomic_anywhere,
+                        .writable = writable}};
   }
   [[nodiscard]] std::uint64_t changes() const override { return 0; }
   [[nodiscard]] engine::PinnedRead read_in_place(engine::IoLane&,

@@ -80,6 +80,42 @@ TEST_F(UnitCommandsTest, CapacityIsThatOfTheVolume) {
   EXPECT_EQ(host->take_attentions(),
             (std::vector{sense::capacity_changed.code, sense::inquiry_data_changed.code}));
   EXPECT_EQ(host->run_read(sixteen, 32).data[13], std::byte{3});
+
+  // A volume that comes to write more as a whole has the physical block that it had.
+  first.atomic_write_bytes = 1U << 20;
+  first.is_atomic_anywhere = true;
+  device->refresh_volumes();
+  EXPECT_EQ(host->take_attentions(), (std::vector{sense::inquiry_data_changed.code}));
+  EXPECT_EQ(host->run_read(sixteen, 32).data[13], std::byte{3});
+}
+
+TEST_F(UnitCommandsTest, BlockLimitsTellWhichWritesAreAtomic) {
+  struct Case {
+    std::uint32_t bytes;
+    bool anywhere;
+    std::uint64_t longest;
+    std::uint64_t alignment;
+  };
+  const auto commands = [this] {
+    CdbBytes which = cdb({0xa3, 0x0c, 0x01, 0x9c, 0, 0, 0, 0, 0, 64});
+    return host->run_read(which, 64).data[1] & std::byte{7};
+  };
+  for (const Case& is : {Case{0, false, 0, 0}, Case{4096, false, 8, 8}, Case{65536, false, 8, 8},
+                         Case{1U << 20, true, 2048, 0}}) {
+    SCOPED_TRACE(is.bytes);
+    first.atomic_write_bytes = is.bytes;
+    first.is_atomic_anywhere = is.anywhere;
+    device->refresh_volumes();
+    (void)host->take_attentions();
+    const auto limits = host->run_read(inquiry(0xb0), 255);
+    ASSERT_EQ(limits.data.size(), 64U);
+    EXPECT_EQ(be(limits.data, 44, 4), is.longest);
+    EXPECT_EQ(be(limits.data, 48, 4), is.alignment);
+    EXPECT_EQ(be(limits.data, 52, 4), 0U) << "ATOMIC TRANSFER LENGTH GRANULARITY";
+    EXPECT_EQ(be(limits.data, 56, 4), 0U) << "no command with borders inside";
+    EXPECT_EQ(be(limits.data, 60, 4), 0U);
+    EXPECT_EQ(commands(), is.longest != 0 ? std::byte{3} : std::byte{1}) << "RSOC says the same";
+  }
 }
 
 TEST_F(UnitCommandsTest, BlocksAreMappedUnlessKnownOtherwise) {
@@ -153,6 +189,35 @@ TEST_F(UnitCommandsTest, AModeSelectThatIsTooLongOrWrongChangesNothing) {
   expect_sense(host->run_write(cdb({0x15, 0x10, 0, 0, 16}), list), sense::invalid_field_in_list);
   EXPECT_EQ(host->run_read(cdb({0x1a, 0x08, 0x0a, 0, 255}), 255).data, before);
   expect_good(host->run_none(cdb({0x15, 0x10, 0, 0, 0})));
+}
+
+TEST_F(UnitCommandsTest, ASelfTestPassesWhenTheVolumeIsThere) {
+  expect_good(host->run_none(cdb({0x1d, 0x04})));
+  expect_good(host->run_none(cdb({0x1d})));
+  first.now_state = engine::VolumeState::late;
+  expect_sense(host->run_none(cdb({0x1d, 0x04})), sense::not_ready_becoming_ready);
+}
+
+TEST_F(UnitCommandsTest, TheEchoBufferGivesBackWhatItsNexusHasLeft) {
+  const auto read = [&](int mode, int bytes, std::uint16_t lun = 0) {
+    CdbBytes made = cdb({0x3c, mode});
+    put_be(made, 6, 3, static_cast<std::uint64_t>(bytes));
+    return host->run_read(made, static_cast<std::uint32_t>(bytes), lun);
+  };
+  const auto write = [&](Session& session, const std::vector<std::byte>& data) {
+    CdbBytes made = cdb({0x3b, 0x0a});
+    put_be(made, 6, 3, data.size());
+    return session.run_write(made, data);
+  };
+  EXPECT_EQ(be(read(0x0b, 4).data, 0, 4), 0x0100'1000U) << "EBOS, 4096 bytes";
+  EXPECT_EQ(be(read(0x03, 4).data, 0, 4), 0U) << "no other buffer";
+  expect_sense(read(0x0a, 16), sense::command_sequence_error);
+  expect_good(write(*host, std::vector<std::byte>(100, std::byte{0x5a})));
+  const auto other = connect("iqn.2026-11.net.example:other");
+  expect_good(write(*other, std::vector<std::byte>(8, std::byte{0x11})));
+  EXPECT_EQ(read(0x0a, 4096).data, std::vector<std::byte>(100, std::byte{0x5a}));
+  EXPECT_EQ(read(0x0a, 10).data, std::vector<std::byte>(10, std::byte{0x5a}));
+  expect_sense(read(0x0a, 16, 1), sense::command_sequence_error);
 }
 
 }  // namespace

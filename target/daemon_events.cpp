@@ -1,0 +1,175 @@
+// What the daemon tells of its changes of state: Daemon's events, and the audit of changes.
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "target/daemon.h"
+#include "target/reactor/log.h"
+
+namespace target {
+namespace {
+
+using control::EventName;
+using News = control::StateTimes::News;
+
+EventName event_of(const engine::VolumeCondition& now) {
+  if (now.lacks_cache) return EventName::volume_cache_missing;
+  switch (now.state) {
+    case engine::VolumeState::late:
+      return EventName::volume_late;
+    case engine::VolumeState::online:
+      return EventName::volume_online;
+    case engine::VolumeState::degraded:
+      return EventName::volume_degraded;
+    case engine::VolumeState::failed:
+      return EventName::volume_failed;
+    case engine::VolumeState::refused:
+      return EventName::volume_refused;
+  }
+  return EventName::volume_failed;
+}
+
+// Whether a host went as hosts go, or as we sent it.
+bool is_orderly(EndReason reason) {
+  switch (reason) {
+    case EndReason::closed_by_host:
+    case EndReason::controller_reset:
+    case EndReason::disconnected:
+    case EndReason::removed:
+    case EndReason::logged_out:
+    case EndReason::reinstated:
+    case EndReason::target_reset:
+    case EndReason::stopping:
+      return true;
+    case EndReason::connection_lost:
+    case EndReason::protocol_error:
+    case EndReason::host_terminated:
+    case EndReason::connect_timeout:
+    case EndReason::idle_timeout:
+    case EndReason::data_not_taken:
+    case EndReason::data_unreadable:
+    case EndReason::keep_alive_timeout:
+    case EndReason::refused:
+    case EndReason::login_timeout:
+    case EndReason::nop_timeout:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+void Daemon::note_volume(const engine::Volume& volume) {
+  const engine::VolumeCondition now = volume.condition();
+  const EventName event = event_of(now);
+  const char* const state = now.lacks_cache ? "cache-missing" : text(now.state);
+  const News news = states_.note("volume", volume.identity().name, state);
+  if (news == News::same) return;
+  // At the start all is expected to be well: one event for that is enough.
+  if (news == News::first && event == EventName::volume_online) return;
+  events_.add(event, volume.identity().name, now.reason.empty() ? "it is served" : now.reason);
+}
+
+void Daemon::note_host(const HostChange& change) {
+  std::string where = fmt::format("{} over {} from {} by listener {}", change.exported,
+                                  change.protocol, change.peer, change.listener);
+  switch (change.what) {
+    case HostChange::What::connected:
+      return events_.add(EventName::host_connected, change.host,
+                         fmt::format("to {}, security {}", where, change.security));
+    case HostChange::What::refused:
+      return events_.add(EventName::host_refused, change.host,
+                         fmt::format("at {}: {}", where, change.why));
+    case HostChange::What::ended: {
+      const EndReason reason = change.end.value_or(EndReason::connection_lost);
+      return events_.add(is_orderly(reason) ? EventName::host_disconnected : EventName::host_lost,
+                         change.host, fmt::format("from {}: {}", where, text(reason)));
+    }
+  }
+}
+
+void Daemon::note_change(const control::AuditRecord& record) {
+  const std::string who = record.caller.uid
+                              ? fmt::format("{} (uid {})", record.caller.name, *record.caller.uid)
+                              : record.caller.name;
+  const std::string what =
+      record.body.empty() ? record.request : fmt::format("{} {}", record.request, record.body);
+  if (record.done) {
+    log_info("audit by=\"{}\" request=\"{}\" result=done", who, what);
+    return events_.add(EventName::change_done, who, what);
+  }
+  log_warn("audit by=\"{}\" request=\"{}\" result=refused reason=\"{}\"", who, what, record.reason);
+  events_.add(EventName::change_refused, who, fmt::format("{}: {}", what, record.reason));
+}
+
+// Once for all events until they are sent.
+void Daemon::tell_event_streams() {
+  if (streams_told_.exchange(true, std::memory_order_acq_rel)) return;
+  control_->post([this] {
+    streams_told_.store(false, std::memory_order_release);
+    event_streams_.flush();
+  });
+}
+
+void Daemon::note_pools(const std::vector<engine::PoolStatus>& pools) {
+  for (const auto& pool : pools) {
+    const bool is_well = pool.open && pool.reason.empty();
+    const char* const state = is_well ? "ok" : pool.open ? "no answer" : "not open";
+    const News news = states_.note("pool", pool.name, state);
+    if (news != News::same && !is_well) {
+      events_.add(EventName::pool_unavailable, pool.name, pool.reason);
+    } else if (news == News::changed) {
+      events_.add(EventName::pool_open, pool.name, "its volumes can be served");
+    }
+    const News filling = states_.note("filling", pool.name, pool.filling ? "yes" : "no");
+    if (filling != News::same && pool.filling) {
+      events_.add(
+          EventName::pool_filling, pool.name,
+          fmt::format("{}% of its file system is used or promised", pool.warn_at.value_or(0)));
+    } else if (filling == News::changed) {
+      events_.add(
+          EventName::pool_filling_over, pool.name,
+          fmt::format("less than {}% of its file system is used again", pool.warn_at.value_or(0)));
+    }
+    for (const auto& disk : pool.disks) {
+      const News ailing =
+          states_.note("disk", disk.disk.path, disk.troubles.empty() ? "well" : "ailing");
+      if (ailing == News::same || disk.troubles.empty()) continue;
+      events_.add(EventName::disk_ailing, disk.disk.path,
+                  fmt::format("of pool {}: {}", pool.name, disk.troubles.front()));
+    }
+  }
+}
+
+void Daemon::note_caches() {
+  for (const auto& cache : engine_->caches()) {
+    const char* const state = cache.retired ? "retired" : cache.open ? "ok" : "not open";
+    const News news = states_.note("cache", cache.name, state);
+    if (news == News::same) continue;
+    if (cache.retired) {
+      events_.add(EventName::cache_retired, cache.name, "it may be taken out");
+    } else if (!cache.open) {
+      events_.add(EventName::cache_unavailable, cache.name, cache.reason);
+    } else if (news == News::changed) {
+      events_.add(EventName::cache_open, cache.name, "its volumes can be served");
+    }
+  }
+}
+
+void Daemon::note_listeners() {
+  for (const auto& listener : listeners_) {
+    const ListenerStatus now = listener->status();
+    const std::string& name = listener->options().name;
+    const bool is_listening = now.state == ListenerState::listening;
+    const News news = states_.note("listener", name, is_listening ? "listening" : "waiting");
+    if (news != News::same && !is_listening) {
+      events_.add(EventName::listener_waiting, name,
+                  fmt::format("{}: {}", now.address, now.reason));
+    } else if (news == News::changed) {
+      events_.add(EventName::listener_listening, name, now.address);
+    }
+  }
+}
+
+}  // namespace target

@@ -1,0 +1,109 @@
+// What of the daemon changes while it runs: Daemon::reload() and what the reloader works on.
+#include <fmt/format.h>
+
+#include <future>
+
+#include "target/applied_copy.h"
+#include "target/daemon.h"
+#include "target/reactor/log.h"
+#include "target/reload_routes.h"
+
+namespace target {
+namespace {
+
+LogLevel log_level(config::LogLevel level) {
+  switch (level) {
+    case config::LogLevel::error:
+      return LogLevel::error;
+    case config::LogLevel::warn:
+      return LogLevel::warn;
+    case config::LogLevel::info:
+      return LogLevel::info;
+    case config::LogLevel::debug:
+      return LogLevel::debug;
+  }
+  return LogLevel::info;
+}
+
+bool has_other_port(const std::optional<config::Metrics>& a,
+                    const std::optional<config::Metrics>& b) {
+  if (!a || !b) return a.has_value() != b.has_value();
+  return a->address.value != b->address.value || a->port.value != b->port.value;
+}
+
+}  // namespace
+
+void Daemon::start_reloader() {
+  served_.reset(new Served{
+      .clock = clock_,
+      .engine = *engine_,
+      .nvmf = *nvmf_,
+      .iscsi = *iscsi_,
+      .volumes = volumes_,
+      .retired = retired_volumes_,
+      .listeners = listeners_,
+      .make_listener = [this](const auto& config,
+                              const auto& listener) { return make_listener(config, listener); },
+      .take_config = [this](const auto& config) { take_config(*config); },
+      .on_control = [this](const auto& task) { run_on_control(task); }});
+  reloader_ = std::make_unique<Reloader>(
+      *served_, Reloader::Start{.loaded = loaded_,
+                                .text = origin_.text,
+                                .file = origin_.file,
+                                .status = origin_.status,
+                                .state_directory = state_directory_,
+                                .observe = [this](bool is_good, const std::string& sentence) {
+                                  events_.add(is_good ? control::EventName::config_applied
+                                                      : control::EventName::config_refused,
+                                              {}, sentence);
+                                }});
+  loaded_ = {};
+  reloader_now_.store(reloader_.get(), std::memory_order_release);
+  if (origin_.status.note.empty()) return;
+  log_error("config: {}", origin_.status.note);
+  events_.add(control::EventName::config_fallback, {}, origin_.status.note);
+}
+
+void Daemon::reload(const std::string& by) {
+  Reloader* const reloader = reloader_now_.load(std::memory_order_acquire);
+  if (reloader == nullptr) return log_warn("reload by={}: the daemon is starting, or ending", by);
+  // Its outcome is told by the log and the status.
+  reloader->ask({.kind = Reloader::Request::Kind::reload, .by = by}, [by](const auto& answer) {
+    if (!answer.error.empty()) log_error("reload by={}: {}", by, answer.error);
+  });
+}
+
+void Daemon::stop_reloader() {
+  reloader_now_.store(nullptr, std::memory_order_release);
+  if (reloader_) reloader_->stop();
+}
+
+ReloadStatus Daemon::reload_status() const {
+  Reloader* const reloader = reloader_now_.load(std::memory_order_acquire);
+  return reloader == nullptr ? origin_.status : reloader->status();
+}
+
+std::vector<control::Route> Daemon::routes_of_reload() {
+  return reload_routes([this] { return reloader_now_.load(std::memory_order_acquire); },
+                       [this](const control::AuditRecord& record) { note_change(record); });
+}
+
+void Daemon::take_config(const config::Config& config) {
+  if (config.log_level != config_.log_level) set_log_level(log_level(config.log_level));
+  const bool has_other_metrics = has_other_port(config_.metrics, config.metrics);
+  config_ = config;
+  if (!has_other_metrics) return;
+  metrics_port_.reset();
+  open_metrics();
+}
+
+void Daemon::run_on_control(const std::function<void()>& task) {
+  std::promise<void> done;
+  control_->post([&] {
+    task();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+}  // namespace target

@@ -1,0 +1,107 @@
+// Snapshot: all that one scrape tells, as plain copies.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/volume/engine.h"
+#include "target/block/volume_counters.h"
+#include "target/net/connection_counters.h"
+#include "target/net/host_counts.h"
+#include "target/reactor/latency_counters.h"
+#include "target/reactor/reactor.h"
+
+namespace target::metrics {
+
+struct VolumeFigures {
+  std::string name;
+  std::string uuid;
+  std::string pool;
+  std::string state;  // as status calls it
+  bool online = false;
+  std::uint64_t size_bytes = 0;
+  std::uint64_t lost_bytes = 0;
+  block::VolumeCounts counts;
+  std::optional<engine::VolumeCacheStatus> cache;  // nullopt: without one, or not served
+  double consistent_point_age = 0;                 // seconds
+};
+
+// What a disk says of itself; nullopt: it does not.
+struct SmartFigures {
+  std::optional<bool> passed;
+  std::optional<double> temperature_celsius;
+  std::optional<double> power_on_seconds;
+  std::optional<double> reallocated_sectors;
+  std::optional<double> pending_sectors;
+  std::optional<double> wear_ratio;
+};
+
+// Of one protocol.
+struct ProtocolFigures {
+  HostLedger hosts;
+  std::uint64_t logins = 0;
+  std::uint64_t refused_logins = 0;
+  std::uint64_t failed_authentications = 0;
+};
+
+struct ListenerFigures {
+  std::string name;
+  std::string protocol;  // nvme-tcp, iscsi
+  bool up = false;
+  std::uint64_t connections = 0;
+};
+
+struct ConnectionFigures {
+  std::uint64_t opened = 0;
+  std::uint64_t closed = 0;
+  std::uint64_t bytes_received = 0;
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t header_digest_errors = 0;
+  std::uint64_t data_digest_errors = 0;
+  std::uint64_t protocol_errors = 0;
+  std::uint64_t timeouts = 0;
+  std::uint64_t buffer_waits = 0;
+  std::uint64_t hang_refusals = 0;
+  std::uint64_t pins_copied = 0;
+  std::array<std::uint64_t, end_reason_count> ended{};
+};
+// Of both protocols together.
+[[nodiscard]] ConnectionFigures figures_of(const CountersByProtocol& counters);
+
+struct ReactorFigures {
+  ReactorUsage usage;
+  LatencyCounts receive;
+  LatencyCounts engine;
+  LatencyCounts send;
+};
+
+struct ConfigFigures {
+  std::string hash;
+  bool last_reload_success = true;
+  double last_reload_time = 0;  // seconds since 1970
+  bool is_fallback = false;     // the last applied copy runs, because the file was not valid
+};
+
+struct Snapshot {
+  std::string version;
+  std::string node;
+  ConfigFigures config;
+  bool ready = false;
+  std::uint64_t memory_used_bytes = 0;
+  std::uint64_t memory_limit_bytes = 0;
+  std::vector<VolumeFigures> volumes;
+  std::vector<engine::CacheStatus> caches;
+  std::vector<engine::PoolStatus> pools;
+  std::map<std::string, SmartFigures> smart;  // by PoolDisk::whole_device
+  ProtocolFigures nvme;
+  ProtocolFigures iscsi;
+  std::vector<ListenerFigures> listeners;
+  ConnectionFigures connections;
+  std::vector<ReactorFigures> reactors;  // by number
+  double copy_seconds = 0;               // that making this took
+};
+
+}  // namespace target::metrics

@@ -1,0 +1,491 @@
+#include "target/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "config/report.h"
+#include "config/values.h"
+#include "target/host_effects.h"
+
+namespace target {
+namespace {
+
+using config::Change;
+using config::Changed;
+using config::Config;
+using config::KeyChange;
+using config::Part;
+
+// "12.3 TiB": for people, of what is not in the file.
+std::string about(engine::ByteCount bytes) {
+  static constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  double value = static_cast<double>(bytes.value);
+  std::size_t unit = 0;
+  for (; value >= 1024 && unit + 1 < std::size(units); ++unit) value /= 1024;
+  return value < 10 && unit > 0 ? fmt::format("{:.1f} {}", value, units[unit])
+                                : fmt::format("{:.0f} {}", value, units[unit]);
+}
+
+template <class Status>
+const Status* named(const std::vector<Status>& all, const std::string& name) {
+  const auto found = std::ranges::find(all, name, &Status::name);
+  return found == all.end() ? nullptr : &*found;
+}
+
+template <class Map>
+const typename Map::mapped_type* entry(const Map& map, const std::string& name) {
+  const auto found = map.find(name);
+  return found == map.end() ? nullptr : &found->second;
+}
+
+class Planner {
+ public:
+  Planner(const Config& before, const Config& after, const Running& running,
+          const PlanRequest& request)
+      : before_(before), after_(after), running_(running) {
+    plan_.file = after.file;
+    plan_.file_hash = request.hash;
+    plan_.running_hash = running.hash;
+    plan_.applied_ms = running.applied_ms;
+    plan_.applied_by = running.applied_by;
+    for (const config::Message& message : request.messages) {
+      (message.severity == config::Severity::error ? plan_.refusals : plan_.warnings)
+          .push_back(message);
+    }
+  }
+
+  Plan make(const std::vector<std::string>& disconnect,
+            const std::set<config::SecretRef>& rotated) && {
+    for (Change& change : config::diff(before_, after_)) judge(std::move(change));
+    tell_of_rotated(rotated);
+    check_space();
+    plan_.hosts = host_effects(before_, after_, running_);
+    for (const HostEffect& host : plan_.hosts) {
+      if (host.effect != Effect::needs_confirmation) continue;
+      const bool is_named = std::ranges::any_of(disconnect, [&](const std::string& name) {
+        return name == host.name || name == host.identity;
+      });
+      if (!is_named) plan_.unconfirmed.push_back(host.name);
+    }
+    warn_of_shared_volumes();
+    warn_of_single_paths();
+    warn_of_plain_chap();
+    std::ranges::stable_sort(plan_.refusals, {}, &config::Message::at);
+    std::ranges::stable_sort(plan_.warnings, {}, &config::Message::at);
+    return std::move(plan_);
+  }
+
+ private:
+  void refuse(config::Position at, std::string path, std::string text) {
+    const bool is_told = std::ranges::any_of(
+        plan_.refusals, [&](const auto& one) { return one.path == path && one.at == at; });
+    if (is_told) return;
+    plan_.refusals.push_back({.file = after_.file,
+                              .at = at,
+                              .path = std::move(path),
+                              .text = std::move(text),
+                              .severity = config::Severity::error});
+  }
+  void warn(config::Position at, std::string path, std::string text) {
+    plan_.warnings.push_back({.file = after_.file,
+                              .at = at,
+                              .path = std::move(path),
+                              .text = std::move(text),
+                              .severity = config::Severity::warning});
+  }
+
+  void judge(Change change) {
+    PlannedChange planned{.change = std::move(change)};
+    if (const auto* changed = std::get_if<Changed>(&planned.change.what)) {
+      std::vector<std::string> said;
+      for (const KeyChange& key : changed->keys) {
+        said.push_back(key.before.empty() ? fmt::format("{}: {}", key.key, key.after)
+                       : key.after.empty()
+                           ? fmt::format("{}: no longer {}", key.key, key.before)
+                           : fmt::format("{}: {} -> {}", key.key, key.before, key.after));
+        planned.effect = std::max(planned.effect, effect_of(planned, key));
+      }
+      planned.what = fmt::format("{}", fmt::join(said, "; "));
+    } else if (std::holds_alternative<config::Added>(planned.change.what)) {
+      describe_addition(planned);
+    } else {
+      describe_removal(planned);
+    }
+    plan_.changes.push_back(std::move(planned));
+  }
+
+  [[nodiscard]] Effect effect_of(PlannedChange& planned, const KeyChange& key) {
+    const Part part = planned.change.subject.part;
+    const auto rule = rule_of(part, key.key);
+    const auto refused = [&](std::string why) {
+      refuse(key.at, config::join_path(planned.change.path, key.key), std::move(why));
+      return Effect::refused;
+    };
+    if (!rule) return refused("cannot be changed while the daemon runs; restart it");
+    const std::string& name = planned.change.subject.name;
+    if (key.key == "uuid" && is_what_runs(part, name, key.after)) return Effect::live;
+    if (rule->effect == Effect::refused) {
+      return refused(fmt::format("{}.", rule->reason));
+    }
+    std::string why;
+    if (part == Part::volume && key.key == "size") why = why_not_size(name);
+    if (part == Part::volume && key.key == "cache.device") why = why_not_device(planned, key, name);
+    if (part == Part::pool && key.key == "members") why = why_not_members(name);
+    return why.empty() ? rule->effect : refused(std::move(why));
+  }
+
+  // A UUID that is written down, or not any more, and was that all along.
+  [[nodiscard]] bool is_what_runs(Part part, const std::string& name,
+                                  const std::string& uuid) const {
+    if (uuid.empty()) return true;
+    if (part == Part::pool) {
+      const auto* pool = named(running_.pools, name);
+      return pool != nullptr && pool->uuid.text() == uuid;
+    }
+    const auto* device = named(running_.caches, name);
+    return device != nullptr && device->uuid.text() == uuid;
+  }
+
+  [[nodiscard]] std::string why_not_size(const std::string& name) const {
+    const auto* now = entry(running_.volumes, name);
+    const engine::ByteCount wanted = after_.volumes.at(name).size.value;
+    const engine::ByteCount size = now == nullptr ? before_.volumes.at(name).size.value : now->size;
+    if (wanted < size) {
+      return fmt::format(
+          "{} is smaller than the existing {}; shrinking is refused. (To serve less, make a new "
+          "volume.)",
+          config::size_text(wanted), config::size_text(size));
+    }
+    if (wanted == size) return {};
+    const auto* pool = named(running_.pools, after_.volumes.at(name).pool.value);
+    const bool is_thick = pool != nullptr && pool->kind == engine::PoolSpec::Kind::file &&
+                          pool->provisioning == engine::Provisioning::thick;
+    if (is_thick && wanted.value - size.value > pool->free.value) {
+      return fmt::format("there is no space for {} more: {} are free on pool {}.",
+                         about({wanted.value - size.value}), about(pool->free), pool->name);
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::string why_not_device(PlannedChange& planned, const KeyChange& key,
+                                           const std::string& name) const {
+    const auto* now = entry(running_.volumes, name);
+    const auto* cache = now == nullptr || !now->cache ? nullptr : &*now->cache;
+    const std::string device = cache == nullptr ? std::string() : cache->device;
+    if (device == key.after) return {};  // detached, or attached, before
+    if (!key.after.empty() && !device.empty()) {
+      return fmt::format(
+          "the volume is served through {}: move it first (forebayctl detach {}, then forebayctl "
+          "attach {} --cache {}), and apply this file afterwards.",
+          device, name, name, key.after);
+    }
+    if (key.after.empty() && cache->dirty.value != 0) {
+      return fmt::format(
+          "removed, but {} holds {} dirty data; keep it with mode: write-through, reload, wait for "
+          "\"clean\", then remove it (forebayctl drain {}).",
+          device, about(cache->dirty), name);
+    }
+    planned.more.push_back(key.after.empty() ? "what is still dirty then is written back first"
+                                             : "the cache begins empty");
+    return {};
+  }
+
+  [[nodiscard]] std::string why_not_members(const std::string& name) const {
+    const config::Pool& was = before_.pools.at(name);
+    const config::Pool& is = after_.pools.at(name);
+    std::set<std::string> old_ones;
+    std::set<std::string> new_ones;
+    for (const auto& member : was.members) old_ones.insert(member.value);
+    for (const auto& member : is.members) new_ones.insert(member.value);
+    if (!std::ranges::includes(new_ones, old_ones)) {
+      return "a disk cannot be taken out of a pool: volumes lie on it.";
+    }
+    if (new_ones == old_ones || is.layout.value == config::Pool::Layout::linear) return {};
+    return "only a linear pool takes more disks; make another pool of them.";
+  }
+
+  void describe_addition(PlannedChange& planned) {
+    const auto& subject = planned.change.subject;
+    switch (subject.part) {
+      case Part::volume:
+        return describe_new_volume(planned, after_.volumes.at(subject.name));
+      case Part::space:
+        planned.what =
+            "->  " + after_.subsystems.at(subject.name).namespaces.at(subject.number).volume.value;
+        break;
+      case Part::lun:
+        planned.what =
+            "->  " + after_.targets.at(subject.name).luns.at(subject.number).volume.value;
+        break;
+      case Part::listener: {
+        const auto& listener = after_.listeners.at(subject.name);
+        planned.what =
+            fmt::format("on {} port {}", listener.address.value.text, listener.port.value);
+        return;
+      }
+      case Part::pool:
+        planned.what = "opened";
+        return;
+      case Part::cache_device:
+        planned.what = "opened, " + after_.cache_devices.at(subject.name).path.value;
+        return;
+      case Part::host:
+      case Part::subsystem:
+      case Part::target:
+      case Part::settings:
+        planned.what = "added";
+        return;
+    }
+    planned.effect = Effect::notified;
+  }
+
+  void describe_new_volume(PlannedChange& planned, const config::Volume& volume) {
+    const auto* pool = named(running_.pools, volume.pool.value);
+    const engine::RetainedVolume* retained =
+        pool == nullptr ? nullptr : named(pool->retained, volume.name);
+    if (retained != nullptr) {
+      planned.what = fmt::format("served again from pool {}, UUID {}: its data is as it was",
+                                 volume.pool.value, retained->uuid.text());
+    } else {
+      planned.what = fmt::format("create {} on pool {}", config::size_text(volume.size.value),
+                                 volume.pool.value);
+      if (pool != nullptr) planned.what += fmt::format(" ({} free)", about(pool->free));
+    }
+    if (!volume.cache) return;
+    const auto* mode_word = [&] {
+      switch (volume.cache->mode) {
+        case config::VolumeCache::Mode::write_back:
+          return "write-back";
+        case config::VolumeCache::Mode::write_through:
+          return "write-through";
+        case config::VolumeCache::Mode::write_around:
+          return "write-around";
+        case config::VolumeCache::Mode::pass_through:
+          return "pass-through";
+        case config::VolumeCache::Mode::read_only:
+          return "read-only";
+      }
+      return "write-back";
+    }();
+    std::string cache = fmt::format("cache {} {}", volume.cache->device.value, mode_word);
+    if (volume.cache->guaranteed) {
+      cache += ", guaranteed " + config::size_text(volume.cache->guaranteed->value);
+    }
+    planned.more.push_back(std::move(cache));
+  }
+
+  void describe_removal(PlannedChange& planned) {
+    const auto& subject = planned.change.subject;
+    switch (subject.part) {
+      case Part::volume: {
+        planned.what = "not served any more; its data stays in pool " +
+                       before_.volumes.at(subject.name).pool.value;
+        const auto* now = entry(running_.volumes, subject.name);
+        if (now != nullptr && now->cache && now->cache->dirty.value != 0) {
+          planned.more.push_back(fmt::format("{} dirty data stays in {}, and keeps its space there",
+                                             about(now->cache->dirty), now->cache->device));
+        }
+        return;
+      }
+      case Part::space:
+      case Part::lun:
+        planned.what = "removed";
+        planned.effect = Effect::notified;
+        return;
+      case Part::pool:
+      case Part::cache_device:
+        planned.what = "closed";
+        return;
+      case Part::listener:
+      case Part::host:
+      case Part::subsystem:
+      case Part::target:
+      case Part::settings:
+        planned.what = "removed";
+        return;
+    }
+  }
+
+  // Entries that are as they were, but for what their secrets contain.
+  void tell_of_rotated(const std::set<config::SecretRef>& rotated) {
+    const auto tell = [&](Part part, const std::string& name, const std::string& prefix,
+                          const std::optional<config::Chap>& chap) {
+      if (!chap) return;
+      Changed changed;
+      const auto look = [&](const config::Located<config::SecretRef>& ref, const char* key) {
+        if (!rotated.contains(ref.value)) return;
+        changed.keys.push_back({.key = prefix + key,
+                                .before = "as read before",
+                                .after = "new content",
+                                .at = ref.at});
+      };
+      look(chap->secret, ".secret");
+      if (chap->mutual_secret) look(*chap->mutual_secret, ".mutual_secret");
+      if (changed.keys.empty()) return;
+      const config::Subject subject{.part = part, .name = name};
+      judge({.subject = subject,
+             .path = config::path_of(subject),
+             .at = chap->at,
+             .what = std::move(changed)});
+    };
+    for (const auto& [name, host] : after_.hosts) {
+      if (before_.hosts.contains(name)) tell(Part::host, name, "chap", host.chap);
+    }
+    for (const auto& [iqn, target] : after_.targets) {
+      if (before_.targets.contains(iqn)) tell(Part::target, iqn, "chap", target.chap);
+    }
+    tell(Part::settings, {}, "iscsi.discovery_chap", after_.iscsi.discovery_chap);
+  }
+
+  // Of new volumes that get their space at once; and none comes to a pool that is not there.
+  void check_space() {
+    std::map<std::string, std::uint64_t> needed;
+    for (const auto& [name, volume] : after_.volumes) {
+      if (before_.volumes.contains(name)) continue;
+      const auto* pool = named(running_.pools, volume.pool.value);
+      if (pool == nullptr) continue;
+      if (!pool->open) {
+        refuse(volume.at, config::join_path("volumes", name),
+               fmt::format("pool {} is not there ({}); add its volumes when it is.", pool->name,
+                           pool->reason));
+        continue;
+      }
+      if (pool->kind != engine::PoolSpec::Kind::file) continue;
+      const auto& wish = after_.pools.at(volume.pool.value);
+      if (wish.provisioning.value != config::Pool::Provisioning::thick) continue;
+      if (named(pool->retained, name) != nullptr) continue;
+      std::uint64_t& sum = needed[pool->name];
+      sum += volume.size.value.value;
+      if (sum <= pool->free.value) continue;
+      refuse(volume.size.at, config::join_path("volumes", name) + ".size",
+             fmt::format("there is no space for it: {} are free on pool {}.", about(pool->free),
+                         pool->name));
+    }
+  }
+
+  // Host names that see each volume; "*" stands for any host.
+  [[nodiscard]] static std::map<std::string, std::set<std::string>> hosts_by_volume(
+      const Config& config) {
+    std::map<std::string, std::set<std::string>> all;
+    const auto add = [&](const config::Access& access,
+                         const std::map<std::uint32_t, config::Export>& exports) {
+      for (const auto& [number, exported] : exports) {
+        auto& hosts = all[exported.volume.value];
+        if (!exported.hosts && access.allow_any_host) hosts.insert("*");
+        for (const auto& host : exported.hosts ? *exported.hosts : access.hosts) {
+          hosts.insert(host.value);
+        }
+      }
+    };
+    for (const auto& [nqn, subsystem] : config.subsystems) add(subsystem, subsystem.namespaces);
+    for (const auto& [iqn, target] : config.targets) add(target, target.luns);
+    return all;
+  }
+
+  // Only where that is new: who runs a cluster knows by now.
+  void warn_of_shared_volumes() {
+    const auto was = hosts_by_volume(before_);
+    for (const auto& [name, hosts] : hosts_by_volume(after_)) {
+      if (hosts.size() < 2) continue;
+      const auto old = was.find(name);
+      if (old != was.end() && old->second == hosts) continue;
+      const auto* now = entry(running_.volumes, name);
+      if (now != nullptr && now->is_reserved) continue;
+      warn(after_.volumes.at(name).at, config::join_path("volumes", name),
+           fmt::format("is open to {} hosts and none of them holds a reservation; use a cluster "
+                       "file system, or give the namespace or LUN `hosts: [...]`.",
+                       hosts.size()));
+    }
+  }
+
+  void warn_of_single_paths() {
+    const auto check = [&](const auto& owners, const auto& old_ones, const char* section) {
+      for (const auto& [name, owner] : owners) {
+        if (owner.listeners.size() != 1) continue;
+        const auto old = old_ones.find(name);
+        if (old != old_ones.end() && old->second.listeners.size() == 1) continue;
+        warn(owner.at, config::join_path(section, name),
+             "is reached by one path only: a cable, a switch or an interface that fails takes the "
+             "disks from its hosts; give it a second listener.");
+      }
+    };
+    check(after_.subsystems, before_.subsystems, "subsystems");
+    check(after_.targets, before_.targets, "targets");
+  }
+
+  void warn_of_plain_chap() {
+    const auto uses_chap = [](const Config& config, const config::Target& target) {
+      return target.chap || std::ranges::any_of(target.hosts, [&](const auto& host) {
+               return config.hosts.at(host.value).chap.has_value();
+             });
+    };
+    for (const auto& [iqn, target] : after_.targets) {
+      if (!uses_chap(after_, target)) continue;
+      const auto old = before_.targets.find(iqn);
+      if (old != before_.targets.end() && uses_chap(before_, old->second)) continue;
+      const bool is_remote = std::ranges::any_of(target.listeners, [&](const auto& listener) {
+        return !after_.listeners.at(listener.value).address.value.is_loopback();
+      });
+      if (!is_remote) continue;
+      warn(
+          target.at, config::join_path("targets", iqn),
+          "CHAP proves who a host is, but nothing hides the data on the way, nor keeps others from "
+          "changing it; use a network of its own.");
+    }
+  }
+
+  const Config& before_;
+  const Config& after_;
+  const Running& running_;
+  Plan plan_;
+};
+
+}  // namespace
+
+const char* text(Effect effect) {
+  switch (effect) {
+    case Effect::live:
+      return "live";
+    case Effect::notified:
+      return "notified";
+    case Effect::drains:
+      return "drains";
+    case Effect::reconnects:
+      return "reconnects";
+    case Effect::needs_confirmation:
+      return "needs-confirmation";
+    case Effect::refused:
+      return "refused";
+  }
+  return "refused";
+}
+
+const char* text(PlanResult result) {
+  switch (result) {
+    case PlanResult::nothing_to_do:
+      return "nothing-to-do";
+    case PlanResult::refused:
+      return "refused";
+    case PlanResult::changes:
+      return "changes";
+    case PlanResult::needs_confirmation:
+      return "needs-confirmation";
+  }
+  return "refused";
+}
+
+PlanResult Plan::result() const {
+  if (!refusals.empty()) return PlanResult::refused;
+  if (changes.empty()) return PlanResult::nothing_to_do;
+  return unconfirmed.empty() ? PlanResult::changes : PlanResult::needs_confirmation;
+}
+
+Plan make_plan(const Config& before, const Config& after, const Running& running,
+               const PlanRequest& request) {
+  return Planner(before, after, running, request).make(request.disconnect, request.rotated);
+}
+
+}  // namespace target

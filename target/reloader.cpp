@@ -1,0 +1,405 @@
+#include "target/reloader.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "config/parse.h"
+#include "target/applied_copy.h"
+#include "target/config_file.h"
+#include "target/reactor/log.h"
+#include "target/reconfiguration.h"
+#include "target/service_manager.h"
+#include "target/troubles.h"
+
+namespace target {
+namespace {
+
+using config::Part;
+using Kind = Reloader::Request::Kind;
+
+constexpr std::chrono::seconds inspect_patience{2};
+
+std::uint64_t now_ms() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                        std::chrono::system_clock::now().time_since_epoch())
+                                        .count());
+}
+
+config::ParseOutcome read(const Reloader::Request& request, std::string& text) {
+  if (request.kind != Kind::reload) {
+    text = request.text;
+    return config::parse_text(text, request.file);
+  }
+  ConfigFile file = read_config_file(request.file);
+  text = std::move(file.text);
+  return std::move(file.outcome);
+}
+
+// Secrets that both configurations name and that are not what they were.
+std::set<config::SecretRef> rotated(const Secrets& before, const Secrets& after) {
+  std::set<config::SecretRef> changed;
+  for (const auto& [ref, secret] : after.all()) {
+    const auto old = before.all().find(ref);
+    if (old != before.all().end() && old->second != secret) changed.insert(ref);
+  }
+  return changed;
+}
+
+std::string first_line_of(const Plan& plan) {
+  if (!plan.failure.empty()) return plan.failure;
+  if (!plan.refusals.empty()) {
+    const std::size_t more = plan.refusals.size() - 1;
+    return config::format(plan.refusals.front()) +
+           (more == 0 ? "" : fmt::format(" (and {} more)", more));
+  }
+  if (plan.result() != PlanResult::needs_confirmation) return {};
+  return fmt::format("{} would lose a disk; apply it with --disconnect",
+                     fmt::join(plan.unconfirmed, ", "));
+}
+
+}  // namespace
+
+Reloader::Reloader(Served& served, Start start)
+    : served_(served),
+      state_directory_(std::move(start.state_directory)),
+      file_(std::move(start.file)),
+      observe_(std::move(start.observe)),
+      loaded_(std::move(start.loaded)),
+      text_(std::move(start.text)),
+      status_(std::move(start.status)) {
+  keep_copy();
+  thread_ = std::thread([this] { run(); });
+  (void)pthread_setname_np(thread_.native_handle(), "reload");
+}
+
+void Reloader::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+ReloadStatus Reloader::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+void Reloader::ask(Request request, Done done) {
+  std::unique_lock lock(mutex_);
+  if (stopping_ || waiting_.size() == most_waiting) {
+    lock.unlock();
+    return done({.error = stopping_ ? "the daemon is ending"
+                                    : "other changes of the configuration are waiting for their "
+                                      "turn; try again when they are through"});
+  }
+  waiting_.push_back({std::move(request), std::move(done)});
+  changed_.notify_all();
+}
+
+void Reloader::run() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    const auto is_due = [this] { return stopping_ || !waiting_.empty(); };
+    if (!unconfirmed_) {
+      changed_.wait(lock, is_due);
+    } else if (!changed_.wait_until(lock, unconfirmed_->deadline, is_due)) {
+      lock.unlock();
+      take_back();
+      lock.lock();
+      continue;
+    }
+    if (stopping_) break;
+    Waiting next = std::move(waiting_.front());
+    waiting_.pop_front();
+    lock.unlock();
+    next.done(answer(next.request));
+    lock.lock();
+  }
+  for (auto& [request, done] : std::exchange(waiting_, {})) {
+    lock.unlock();
+    done({.error = "the daemon is ending"});
+    lock.lock();
+  }
+}
+
+Reloader::Answer Reloader::answer(Request& request) {
+  switch (request.kind) {
+    case Kind::plan:
+      return {.plan = prepare(request).plan};
+    case Kind::confirm:
+      return confirm(request);
+    case Kind::reload:
+      request.file = file_;
+      return {.plan = apply(request)};
+    case Kind::apply:
+      return {.plan = apply(request)};
+  }
+  return {};
+}
+
+Reloader::Answer Reloader::confirm(const Request& request) {
+  if (!unconfirmed_) return {.error = "nothing waits for a confirmation"};
+  unconfirmed_.reset();
+  {
+    const std::lock_guard lock(mutex_);
+    status_.note.clear();
+  }
+  keep_copy();
+  log_info("config={} confirmed by={}", status().hash, request.by);
+  return {};
+}
+
+Plan Reloader::apply(const Request& request) {
+  if (unconfirmed_) {
+    Plan plan{.file = request.file};
+    plan.outcome = Plan::Outcome::failed;
+    plan.failure =
+        "the change before waits for its confirmation; forebayctl confirm, or wait until "
+        "it is taken back";
+    tell(request, plan);
+    return plan;
+  }
+  service_manager::reloading();
+  Prepared prepared = prepare(request);
+  Plan& plan = prepared.plan;
+  const PlanResult result = plan.result();
+  if (result == PlanResult::changes) {
+    const LoadedConfig before = loaded_;
+    const auto done = Reconfiguration(served_, loaded_, prepared.loaded, stopping_).carry_out();
+    if (done) {
+      plan.outcome = Plan::Outcome::applied;
+      if (request.confirm_within.count() != 0) {
+        plan.confirm_ms = static_cast<std::uint64_t>(request.confirm_within.count());
+        unconfirmed_ = Unconfirmed{.loaded = before,
+                                   .text = text_,
+                                   .status = status(),
+                                   .deadline = Clock::now() + request.confirm_within};
+      }
+    } else {
+      plan.outcome = Plan::Outcome::failed;
+      plan.failure = done.error();
+    }
+  }
+  if (plan.outcome == Plan::Outcome::applied || result == PlanResult::nothing_to_do) {
+    applied(prepared, request);
+  }
+  tell(request, plan);
+  return std::move(prepared.plan);
+}
+
+void Reloader::applied(Prepared& prepared, const Request& request) {
+  const Plan& plan = prepared.plan;
+  // Also where nothing is to do: messages point into the new file then.
+  if (plan.outcome != Plan::Outcome::applied) {
+    served_.on_control([&] { served_.take_config(prepared.loaded.config); });
+  }
+  loaded_ = prepared.loaded;
+  text_ = std::move(prepared.text);
+  {
+    const std::lock_guard lock(mutex_);
+    status_.hash = plan.file_hash;
+    status_.applied_ms = now_ms();
+    status_.applied_by = request.by;
+    status_.is_copy = false;
+    status_.note.clear();
+    if (plan.confirm_ms != 0) {
+      status_.note = fmt::format(
+          "unconfirmed: {} is taken back {} s after it was applied, unless: "
+          "forebayctl confirm",
+          plan.file_hash, plan.confirm_ms / 1000);
+    } else if (request.kind == Kind::apply && request.file != file_) {
+      status_.note = fmt::format("applied from {}; the next start takes {}, make that the same",
+                                 request.file, file_);
+    }
+  }
+  if (!unconfirmed_) keep_copy();
+}
+
+void Reloader::take_back() {
+  Unconfirmed before = std::move(*unconfirmed_);
+  unconfirmed_.reset();
+  service_manager::reloading();
+  Request request{.kind = Kind::apply, .file = file_, .by = "nobody has confirmed"};
+  const auto done = Reconfiguration(served_, loaded_, before.loaded, stopping_).carry_out();
+  Plan plan{.file = file_, .file_hash = before.status.hash};
+  plan.outcome = done ? Plan::Outcome::applied : Plan::Outcome::failed;
+  if (done) {
+    loaded_ = before.loaded;
+    text_ = before.text;
+    const std::lock_guard lock(mutex_);
+    status_.hash = before.status.hash;
+    status_.applied_ms = before.status.applied_ms;
+    status_.applied_by = before.status.applied_by;
+    status_.note = before.status.note;
+  } else {
+    plan.failure = "the change that nobody has confirmed could not be taken back: " + done.error();
+    const std::lock_guard lock(mutex_);
+    status_.note = plan.failure;
+  }
+  tell(request, plan);
+}
+
+void Reloader::keep_copy() {
+  if (state_directory_.empty()) return;
+  const ReloadStatus now = status();
+  const auto written = write_applied_copy(
+      state_directory_,
+      {.text = text_, .file = file_, .applied_ms = now.applied_ms, .by = now.applied_by});
+  if (!written) log_warn("{}", written.error());
+}
+
+void Reloader::tell(const Request& request, const Plan& plan) {
+  const bool is_applied = plan.outcome == Plan::Outcome::applied;
+  const bool is_failed = plan.outcome == Plan::Outcome::failed;
+  const std::string result = is_applied ? "applied" : is_failed ? "failed" : text(plan.result());
+  const std::string reason = first_line_of(plan);
+  {
+    const std::lock_guard lock(mutex_);
+    status_.last_ms = now_ms();
+    status_.last_by = request.by;
+    status_.last_result = result;
+    status_.last_reason = reason;
+  }
+  const bool is_good = is_applied || (!is_failed && plan.result() == PlanResult::nothing_to_do);
+  if (is_good) {
+    log_info("config={} {} by={} from={} changes={}", plan.file_hash, result, request.by, plan.file,
+             plan.changes.size());
+  } else {
+    log_error("config={} {} by={} from={}: nothing has changed: {}", plan.file_hash, result,
+              request.by, plan.file, reason);
+  }
+  if (observe_) {
+    observe_(is_good, fmt::format("{} from {} by {}: {}{}{}", plan.file_hash, plan.file, request.by,
+                                  result, reason.empty() ? "" : ": ", reason));
+  }
+  const ReloadStatus now = status();
+  service_manager::ready(
+      is_good ? fmt::format("serving {}", now.hash)
+              : fmt::format("serving {}; the last reload was {}: {}", now.hash, result, reason));
+}
+
+Reloader::Prepared Reloader::prepare(const Request& request) {
+  Prepared prepared;
+  auto outcome = read(request, prepared.text);
+  PlanRequest wanted{.hash = content_hash(prepared.text),
+                     .messages = std::move(outcome.messages),
+                     .disconnect = request.disconnect};
+  if (!outcome.config) {
+    const ReloadStatus now = status();
+    prepared.plan = {.file = request.file,
+                     .file_hash = wanted.hash,
+                     .running_hash = now.hash,
+                     .applied_ms = now.applied_ms,
+                     .applied_by = now.applied_by,
+                     .refusals = std::move(wanted.messages)};
+    return prepared;
+  }
+  prepared.loaded.config = std::make_shared<const config::Config>(std::move(*outcome.config));
+  const config::Config& after = *prepared.loaded.config;
+  const auto secrets = std::make_shared<const Secrets>(after, config::Severity::error);
+  wanted.messages.insert(wanted.messages.end(), secrets->messages().begin(),
+                         secrets->messages().end());
+  prepared.loaded.secrets = secrets;
+  wanted.rotated = rotated(*loaded_.secrets, *secrets);
+  inspect(after, wanted.messages);
+  prepared.plan = make_plan(*loaded_.config, after, look(), wanted);
+  return prepared;
+}
+
+Running Reloader::look() {
+  Running running;
+  const ReloadStatus now = status();
+  running.hash = now.hash;
+  running.applied_ms = now.applied_ms;
+  running.applied_by = now.applied_by;
+  served_.on_control([&] {
+    running.nvmf = served_.nvmf.status();
+    running.iscsi = served_.iscsi.status();
+    running.pools = served_.engine.pools();
+    running.caches = served_.engine.caches();
+    for (const auto& [name, volume] : served_.volumes) {
+      const engine::VolumeCondition condition = volume->volume().condition();
+      const auto reservations = volume->reservations().report();
+      running.volumes.emplace(
+          name, Running::Volume{.state = condition.state,
+                                .reason = condition.reason,
+                                .size = condition.size * volume->volume().identity().block_size,
+                                .cache = served_.engine.cache_of(name),
+                                .is_reserved = reservations && reservations->type.has_value()});
+    }
+  });
+  return running;
+}
+
+void Reloader::inspect(const config::Config& after, std::vector<config::Message>& messages) const {
+  const config::Config& before = *loaded_.config;
+  std::set<std::string> pools;
+  std::set<std::string> caches;
+  std::set<std::string> volumes;
+  std::vector<std::string> leaving;
+  const auto changes = config::diff(before, after);
+  const auto refuse = [&](const config::Change& change, std::string why) {
+    if (why.empty()) return;
+    messages.push_back({.file = after.file,
+                        .at = std::holds_alternative<config::Removed>(change.what)
+                                  ? config::Position{}
+                                  : change.at,
+                        .path = change.path,
+                        .text = std::move(why),
+                        .severity = config::Severity::error});
+  };
+  for (const auto& change : changes) {
+    const bool is_gone = std::holds_alternative<config::Removed>(change.what);
+    const bool is_new = std::holds_alternative<config::Added>(change.what);
+    const std::string& name = change.subject.name;
+    if (change.subject.part == Part::volume) {
+      if (is_gone) leaving.push_back(name);
+      // One that leaves its cache is judged by what runs: its pool still says that it has one.
+      const bool leaves_cache =
+          !is_gone && !is_new && before.volumes.at(name).cache && !after.volumes.at(name).cache;
+      if (!is_gone && !leaves_cache) volumes.insert(name);
+    }
+    if (change.subject.part == Part::pool && is_new) pools.insert(name);
+    if (change.subject.part == Part::cache_device && is_new) caches.insert(name);
+  }
+  for (const auto& change : changes) {
+    const bool is_gone = std::holds_alternative<config::Removed>(change.what);
+    const std::string& name = change.subject.name;
+    if (change.subject.part == Part::pool && is_gone) {
+      refuse(change, served_.engine.why_not_remove_pool(name, leaving));
+    }
+    if (change.subject.part == Part::cache_device && is_gone) {
+      refuse(change, served_.engine.why_not_remove_cache(name, leaving));
+    }
+    if (change.subject.part == Part::pool && std::holds_alternative<config::Changed>(change.what)) {
+      const auto specs = pool_specs(after);
+      const auto spec = std::ranges::find(specs, name, &engine::PoolSpec::name);
+      refuse(change, served_.engine.why_not_set_pool_space(name, *spec));
+    }
+    if (change.subject.part == Part::listener &&
+        std::holds_alternative<config::Added>(change.what)) {
+      const auto& listener = after.listeners.at(name);
+      const auto probed = Listener::probe(
+          {.name = name, .address = listener.address.value.text, .port = listener.port.value});
+      if (!probed) refuse(change, probed.error().text + ".");
+    }
+  }
+  if (pools.empty() && caches.empty() && volumes.empty()) return;
+  const auto found = engine::Engine::inspect(
+      pool_specs(after), volume_specs(after),
+      {.patience = inspect_patience, .caches = cache_specs(after), .memory = nullptr});
+  for (const engine::Finding& finding : found) {
+    // Other troubles are not of this change.
+    const std::string& name = finding.name;
+    if (!pools.contains(name) && !caches.contains(name) && !volumes.contains(name)) continue;
+    messages.push_back(trouble_of(after, finding, config::Severity::error));
+  }
+}
+
+}  // namespace target

@@ -1,0 +1,51 @@
+// Served: what of the daemon a reconfiguration works on.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "engine/foundation/clock.h"
+#include "engine/volume/engine.h"
+#include "target/assembly.h"
+#include "target/iscsi/target.h"
+#include "target/net/listener.h"
+#include "target/nvmf/target.h"
+#include "target/secrets.h"
+
+namespace target {
+
+using Listeners = std::vector<std::unique_ptr<Listener>>;
+
+// A configuration with what it refers to.
+struct LoadedConfig {
+  std::shared_ptr<const config::Config> config;
+  std::shared_ptr<const Secrets> secrets;  // all of them read
+};
+
+// Outlives whoever reconfigures. The maps, and both protocols' reconfiguration, belong to the
+// control thread.
+struct Served {
+  const engine::Clock& clock;
+  engine::Engine& engine;
+  nvmf::NvmfTarget& nvmf;
+  iscsi::IscsiTarget& iscsi;
+  BlockVolumes& volumes;
+  // That are not served any more: a command that is under way may still hold them. Each is small,
+  // and there are no more of them than an operator has taken out since the start.
+  std::vector<std::unique_ptr<block::BlockVolume>>& retired;
+  Listeners& listeners;
+
+  // Not open yet. Control thread.
+  std::function<std::unique_ptr<Listener>(const std::shared_ptr<const config::Config>&,
+                                          const config::Listener&)>
+      make_listener;
+  // What status and log compare with from now on. Control thread.
+  std::function<void(const std::shared_ptr<const config::Config>&)> take_config;
+  // Runs the task on the control thread and waits for it. Any other thread.
+  std::function<void(const std::function<void()>&)> on_control;
+};
+
+}  // namespace target
