@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "appliance/cli/control_client.h"
+#include "appliance/cli/json_view.h"
 #include "appliance/cli/progress.h"
 #include "appliance/cli/request.h"
 
@@ -14,18 +15,13 @@ namespace {
 
 using boost::json::value;
 
-std::string member(const value& object, const char* key) {
-  const auto& text = object.at(key).as_string();
-  return {text.data(), text.size()};
-}
-
 // Empty: nothing is left of it.
 std::string left_of_detachment(const value& volume) {
   return volume.at("detaching").as_bool() ? drain_text(volume) : std::string();
 }
 
 std::string why_not_detached(const value& volume) {
-  const std::string error = member(volume, "detach_error");
+  const std::string error = text(volume, "detach_error");
   return error.empty() ? "its detachment was cancelled" : error;
 }
 
@@ -37,9 +33,9 @@ std::string left_of_retirement(const value& status, const std::string& device) {
 void print_what_keeps(const value& status, const std::string& device) {
   bool any = false;
   for (const auto& volume : status.at("volumes").as_array()) {
-    if (member(volume, "cache") != device || member(volume, "detach_error").empty()) continue;
+    if (text(volume, "cache") != device || text(volume, "detach_error").empty()) continue;
     fmt::print(stderr, "forebayctl: cache {} is not retired: volume {} was not detached: {}\n",
-               device, member(volume, "name"), member(volume, "detach_error"));
+               device, text(volume, "name"), text(volume, "detach_error"));
     any = true;
   }
   if (any) return;
@@ -52,13 +48,13 @@ void print_what_to_edit(const value& before, const value& status, const std::str
   fmt::print("Before the next start, edit the configuration file:\n");
   fmt::print("  cache_devices: remove {}\n", device);
   for (const auto& volume : status.at("volumes").as_array()) {
-    const std::string now = member(volume, "cache");
-    const value then = find(before, "volumes", member(volume, "name"));
-    if (member(volume, "configured_cache") != device && member(then, "cache") != device) continue;
+    const std::string now = text(volume, "cache");
+    const value then = find(before, "volumes", text(volume, "name"));
+    if (text(volume, "configured_cache") != device && text(then, "cache") != device) continue;
     if (now.empty()) {
-      fmt::print("  volumes.{}: remove cache\n", member(volume, "name"));
+      fmt::print("  volumes.{}: remove cache\n", text(volume, "name"));
     } else {
-      fmt::print("  volumes.{}.cache: write device: {}\n", member(volume, "name"), now);
+      fmt::print("  volumes.{}.cache: write device: {}\n", text(volume, "name"), now);
     }
   }
 }
@@ -78,13 +74,13 @@ int cache_detach(const std::string& socket, const std::string& name) {
     return 1;
   }
   const value volume = find(watched.status, "volumes", name);
-  if (const std::string cache = member(volume, "cache"); !cache.empty()) {
+  if (const std::string cache = text(volume, "cache"); !cache.empty()) {
     fmt::print(stderr, "forebayctl: volume {} keeps its cache {}: {}\n", name, cache,
                why_not_detached(volume));
     return 1;
   }
   fmt::print("volume {} is now served without a cache.", name);
-  if (const std::string configured = member(volume, "configured_cache"); !configured.empty()) {
+  if (const std::string configured = text(volume, "configured_cache"); !configured.empty()) {
     fmt::print(
         " The configuration file still names {}: edit it before the next start, or it is attached "
         "again.",
@@ -98,8 +94,7 @@ int cache_attach(const std::string& socket, const std::string& name, const std::
   if (!ask(socket, "volumes", name, "attach", {{"cache", device}})) return 1;
   fmt::print("volume {} is now served through {}, where it begins empty.\n", name, device);
   if (const auto status = get(socket, "/v1/status")) {
-    const std::string configured =
-        member(find(status.value(), "volumes", name), "configured_cache");
+    const std::string configured = text(find(status.value(), "volumes", name), "configured_cache");
     if (configured == device) return 0;
     if (configured.empty()) {
       fmt::print(

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <boost/json/value.hpp>
+#include <cstdint>
+#include <functional>
 #include <string>
 
 #include "engine/foundation/result.h"
@@ -16,5 +18,20 @@ namespace cli {
 [[nodiscard]] engine::Result<boost::json::value, std::string> post(const std::string& socket,
                                                                    const std::string& resource,
                                                                    const boost::json::value& body);
+
+// What the daemon answers to a text, whether it says yes or no.
+struct RawAnswer {
+  unsigned status = 0;  // of HTTP
+  boost::json::value body{};
+};
+[[nodiscard]] engine::Result<RawAnswer, std::string> post_text(const std::string& socket,
+                                                               const std::string& resource,
+                                                               std::string text);
+
+// Calls `take` with each event after `since`, until the daemon ends or does not answer: what is
+// returned says which.
+[[nodiscard]] std::string follow_events(
+    const std::string& socket, std::uint64_t since,
+    const std::function<void(const boost::json::value& event)>& take);
 
 }  // namespace cli

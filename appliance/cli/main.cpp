@@ -2,21 +2,24 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <boost/json/serialize.hpp>
 #include <chrono>
 #include <cstdio>
 #include <thread>
 
 #include "appliance/cli/cache_command.h"
+#include "appliance/cli/config_command.h"
 #include "appliance/cli/control_client.h"
+#include "appliance/cli/format_option.h"
 #include "appliance/cli/pool_command.h"
+#include "appliance/cli/reports.h"
 #include "appliance/cli/status_screen.h"
 #include "appliance/cli/volume_command.h"
 
 namespace {
 
 struct StatusOptions {
-  std::string socket = "/run/forebay/control.sock";
+  std::string socket = cli::default_socket;
+  cli::Format format = cli::Format::table;
   bool json = false;
   unsigned wait_seconds = 0;
 };
@@ -36,10 +39,11 @@ int show_status(const StatusOptions& options) {
     fmt::print(stderr, "forebayctl: {}\n", status.error());
     return 1;
   }
-  if (options.json) {
-    fmt::print("{}\n", boost::json::serialize(status.value()));
+  const cli::Format format = options.json ? cli::Format::json : options.format;
+  if (format == cli::Format::table) {
+    cli::print(cli::status_screen(status.value()));
   } else {
-    fmt::print("{}", cli::status_screen(status.value()));
+    cli::print(status.value(), format);
   }
   return is_healthy(status.value()) ? 0 : 2;
 }
@@ -58,7 +62,8 @@ int main(int argc, char** argv) {
       "status", "One screen: healthy or not, and why (exit 0, or 2 when degraded)");
   status->add_option("--socket", status_options.socket, "The daemon's control socket")
       ->capture_default_str();
-  status->add_flag("--json", status_options.json, "Print the daemon's JSON");
+  cli::add_format(*status, status_options.format);
+  status->add_flag("--json", status_options.json, "The same as -o json");
   status->add_option("--wait", status_options.wait_seconds,
                      "Wait up to so many seconds for it to be healthy");
 
@@ -173,7 +178,12 @@ int main(int argc, char** argv) {
   give_up->add_option("volume", volume_name, "As the configuration calls it")->required();
   give_up->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
 
+  const cli::ConfigCommands config_commands(app);
+  const cli::Reports reports(app);
+
   CLI11_PARSE(app, argc, argv);
+  if (const auto code = config_commands.run()) return *code;
+  if (const auto code = reports.run()) return *code;
   if (add_member->parsed()) return cli::pool_add_member(socket, newcomer);
   if (grow->parsed()) return cli::volume_grow(socket, volume_name, size);
   if (destroy->parsed()) return cli::volume_destroy(socket, volume_name, uuid);

@@ -8,53 +8,17 @@
 #include <utility>
 #include <vector>
 
+#include "appliance/cli/host_view.h"
+#include "appliance/cli/json_view.h"
+#include "appliance/cli/listing.h"
 #include "appliance/cli/progress.h"
+#include "appliance/cli/table.h"
 
 namespace cli {
 
 namespace json = boost::json;
 
 namespace {
-
-std::string text(const json::value& object, std::string_view key) {
-  const json::value& value = object.at(json::string_view(key.data(), key.size()));
-  return std::string(value.as_string().data(), value.as_string().size());
-}
-std::uint64_t number(const json::value& object, std::string_view key) {
-  return object.at(json::string_view(key.data(), key.size())).to_number<std::uint64_t>();
-}
-bool flag(const json::value& object, std::string_view key) {
-  return object.at(json::string_view(key.data(), key.size())).as_bool();
-}
-const json::array& list(const json::value& object, std::string_view key) {
-  return object.at(json::string_view(key.data(), key.size())).as_array();
-}
-
-// Rows of text under a heading, each column as wide as its widest cell.
-class Table {
- public:
-  explicit Table(std::vector<std::string> heading) { rows_.push_back(std::move(heading)); }
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-
-  [[nodiscard]] std::string text() const {
-    std::vector<std::size_t> widths(rows_.front().size(), 0);
-    for (const auto& row : rows_) {
-      for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-    }
-    std::string out = "\n";
-    for (const auto& row : rows_) {
-      std::string line;
-      for (std::size_t i = 0; i < row.size(); ++i)
-        line += fmt::format("{:{}}  ", row[i], widths[i]);
-      line.erase(line.find_last_not_of(' ') + 1);
-      out += line + "\n";
-    }
-    return out;
-  }
-
- private:
-  std::vector<std::vector<std::string>> rows_;
-};
 
 std::string troubles(const json::value& status) {
   std::string out;
@@ -68,8 +32,8 @@ std::string troubles(const json::value& status) {
   }
   for (const auto& volume : list(status, "volumes")) {
     if (text(volume, "state") == "online") continue;
-    out += fmt::format("! volume {}: {}: {}\n", text(volume, "name"), text(volume, "state"),
-                       text(volume, "reason"));
+    out += fmt::format("! volume {}: {}: {}  (forebayctl explain {})\n", text(volume, "name"),
+                       text(volume, "state"), text(volume, "reason"), text(volume, "name"));
   }
   for (const auto& listener : list(status, "listeners")) {
     if (flag(listener, "listening")) continue;
@@ -125,6 +89,14 @@ std::string lost_note(const json::value& volume) {
                      failed.empty() ? failed : "; " + failed);
 }
 
+// Of a volume whose limits hold something back; empty: nothing.
+std::string limits_note(const json::value& volume) {
+  const json::value& qos = volume.at("qos");
+  const std::uint64_t held = number(qos, "reads_held") + number(qos, "writes_held");
+  if (held == 0) return {};
+  return fmt::format("its limits hold {} command{} back", held, held == 1 ? "" : "s");
+}
+
 // Its volumes are served, so far.
 std::string disk_note(const json::value& pool, const json::value& disk,
                       const json::value& trouble) {
@@ -175,78 +147,19 @@ std::string notes(const json::value& status) {
         "named, deleted by forebayctl volume destroy NAME --uuid UUID\n",
         text(pool, "name"), retained, retained == 1 ? "" : "s", retained == 1 ? "is" : "are");
   }
+  for (const HostView& host : host_views(status)) {
+    const std::size_t there = host.connected_paths();
+    if (there == 0 || there >= host.paths.size()) continue;
+    out += fmt::format("- host {}: connected by {} path{} of {}  (forebayctl hosts)\n", host.name,
+                       there, there == 1 ? "" : "s", host.paths.size());
+  }
   for (const auto& volume : list(status, "volumes")) {
-    for (const std::string& note : {text(volume, "note"), cache_note(volume), lost_note(volume)}) {
+    for (const std::string& note :
+         {text(volume, "note"), cache_note(volume), lost_note(volume), limits_note(volume)}) {
       if (!note.empty()) out += fmt::format("- volume {}: {}\n", text(volume, "name"), note);
     }
   }
   return out;
-}
-
-std::string percent_used(std::uint64_t size, std::uint64_t free) {
-  return size == 0 ? "-" : fmt::format("{}%", (size - std::min(size, free)) * 100 / size);
-}
-
-std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
-
-std::string state_of_cache(const json::value& cache) {
-  if (flag(cache, "retired")) return "retired";
-  if (!flag(cache, "open")) return "not open";
-  return flag(cache, "retiring") ? "retiring" : "ok";
-}
-
-std::string caches_table(const json::value& status) {
-  if (list(status, "caches").empty()) return {};
-  Table table({"CACHE", "MEDIA", "FREE OF SIZE", "DIRTY", "STATE"});
-  for (const auto& c : list(status, "caches")) {
-    const auto size = number(c, "size_bytes");
-    table.add({text(c, "name"), or_dash(text(c, "media")),
-               size == 0
-                   ? "-"
-                   : fmt::format("{} of {}", size_text(number(c, "free_bytes")), size_text(size)),
-               size_text(number(c, "dirty_bytes")), state_of_cache(c)});
-  }
-  return table.text();
-}
-
-// "write-back, journal"
-std::string mode_of(const json::value& volume) {
-  const std::string mode = or_dash(text(volume, "cache_mode"));
-  return text(volume, "ordered") == "journal" ? mode + ", journal" : mode;
-}
-
-std::string volumes_table(const json::value& status) {
-  Table table({"VOLUME", "SIZE", "BLOCK", "CACHE", "MODE", "DIRTY", "POOL", "STATE", "UUID"});
-  for (const auto& v : list(status, "volumes")) {
-    table.add({text(v, "name"), size_text(number(v, "size_bytes")),
-               std::to_string(number(v, "block_size")), or_dash(text(v, "cache")), mode_of(v),
-               text(v, "cache_mode").empty() ? "-" : size_text(number(v, "dirty_bytes")),
-               text(v, "pool"), text(v, "state"), text(v, "uuid")});
-  }
-  for (const auto& p : list(status, "pools")) {
-    for (const auto& v : list(p, "retained")) {
-      table.add({text(v, "name"), size_text(number(v, "size_bytes")),
-                 std::to_string(number(v, "block_size")), "-", "-",
-                 flag(v, "dirty") ? "in its cache" : "-", text(p, "name"), "retained",
-                 text(v, "uuid")});
-    }
-  }
-  return table.text();
-}
-
-std::string pools_table(const json::value& status) {
-  Table table({"POOL", "KIND", "FREE OF SIZE", "USED", "STATE"});
-  for (const auto& p : list(status, "pools")) {
-    const auto size = number(p, "size_bytes");
-    const auto free = number(p, "free_bytes");
-    table.add({text(p, "name"), text(p, "kind"),
-               size == 0 ? "-" : fmt::format("{} of {}", size_text(free), size_text(size)),
-               percent_used(size, free),
-               !flag(p, "open")            ? "not open"
-               : text(p, "reason").empty() ? "ok"
-                                           : "no answer"});
-  }
-  return table.text();
 }
 
 std::string listeners_table(const json::value& status) {
@@ -259,39 +172,6 @@ std::string listeners_table(const json::value& status) {
   return table.text();
 }
 
-std::string joined(const json::array& names) {
-  std::string out;
-  for (const auto& name : names) {
-    out += (out.empty() ? "" : ", ") + std::string(std::string_view(name.as_string()));
-  }
-  return out;
-}
-
-// Each target's name stands once, beside its first LUN.
-std::string targets_table(const json::value& status) {
-  if (list(status, "targets").empty()) return {};
-  Table table({"TARGET", "LUN", "VOLUME", "SIZE", "SEEN BY"});
-  for (const auto& t : list(status, "targets")) {
-    const std::string admitted =
-        flag(t, "allow_any_host") ? "any initiator" : or_dash(joined(list(t, "initiators")));
-    std::string name = text(t, "name");
-    if (list(t, "luns").empty()) table.add({name, "-", "-", "-", admitted});
-    for (const auto& l : list(t, "luns")) {
-      const std::string chosen = joined(list(l, "initiators"));
-      table.add({std::exchange(name, {}), std::to_string(number(l, "lun")), text(l, "volume"),
-                 size_text(number(l, "size_bytes")), chosen.empty() ? admitted : chosen});
-    }
-  }
-  return table.text();
-}
-
-// "header, data"
-std::string digests_of(const json::value& session) {
-  const bool header = flag(session, "header_digest");
-  const bool data = flag(session, "data_digest");
-  return header && data ? "header, data" : header ? "header" : data ? "data" : "none";
-}
-
 std::string hosts_table(const json::value& status) {
   if (list(status, "hosts").empty()) return {};
   Table table({"HOST", "FROM", "SUBSYSTEM", "QUEUES", "SECURITY", "SINCE"});
@@ -299,21 +179,6 @@ std::string hosts_table(const json::value& status) {
     table.add({text(h, "nqn"), text(h, "address"), text(h, "subsystem"),
                std::to_string(number(h, "io_queues")), text(h, "security"),
                duration_text(number(h, "connected_seconds"))});
-  }
-  return table.text();
-}
-
-std::string sessions_table(const json::value& status) {
-  if (list(status, "sessions").empty()) return {};
-  Table table(
-      {"INITIATOR", "FROM", "TARGET", "PORTAL", "DIGESTS", "SECURITY", "READS", "WRITES", "SINCE"});
-  for (const auto& s : list(status, "sessions")) {
-    const std::string target = text(s, "target");
-    table.add({text(s, "initiator"), text(s, "address"), target.empty() ? "(discovery)" : target,
-               text(s, "portal"), digests_of(s), text(s, "security"),
-               std::to_string(number(s, "read_commands")),
-               std::to_string(number(s, "write_commands")),
-               duration_text(number(s, "connected_seconds"))});
   }
   return table.text();
 }
@@ -384,6 +249,10 @@ std::string status_screen(const json::value& status) {
       fmt::format("forebay {}  {}  up {}        {}        config {}\n", text(status, "node"),
                   text(status, "version"), duration_text(number(status, "uptime_seconds")),
                   flag(status, "healthy") ? "HEALTHY" : "DEGRADED", text(status, "config_hash"));
+  if (!text(status, "config_note").empty()) {
+    out += fmt::format("{} config: {}\n", flag(status, "config_is_copy") ? '!' : '-',
+                       text(status, "config_note"));
+  }
   out += troubles(status);
   out += notes(status);
   out += volumes_table(status);

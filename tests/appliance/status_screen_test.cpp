@@ -42,11 +42,15 @@ class StatusScreen : public testing::Test {
                           {"version", "1.0.0"},
                           {"healthy", true},
                           {"config_hash", "0"},
+                          {"config_note", ""},
+                          {"config_is_copy", false},
                           {"uptime_seconds", 1},
                           {"listeners", listeners},
                           {"pools", pools},
                           {"caches", json::array{}},
                           {"volumes", json::array{volume}},
+                          {"known_hosts", json::array{}},
+                          {"subsystems", json::array{}},
                           {"hosts", hosts},
                           {"targets", targets},
                           {"sessions", sessions}});
@@ -77,6 +81,7 @@ class StatusScreen : public testing::Test {
                       {"draining", false},
                       {"detaching", false},
                       {"detach_error", ""},
+                      {"qos", {{"reads_held", 0}, {"writes_held", 0}}},
                       {"drain_bytes", 0},
                       {"drain_seconds", -1},
                       {"lost_bytes", 0},
@@ -90,6 +95,14 @@ class StatusScreen : public testing::Test {
                       {"note", ""},
                       {"durable", true}};
 };
+
+TEST_F(StatusScreen, SaysWhatTheLimitsOfAVolumeHoldBack) {
+  EXPECT_THAT(screen(), Not(HasSubstr("limits")));
+  volume["qos"] = {{"reads_held", 1}, {"writes_held", 0}};
+  EXPECT_THAT(screen(), HasSubstr("- volume db01: its limits hold 1 command back\n"));
+  volume["qos"] = {{"reads_held", 5}, {"writes_held", 7}};
+  EXPECT_THAT(screen(), HasSubstr("- volume db01: its limits hold 12 commands back\n"));
+}
 
 TEST_F(StatusScreen, OfAVolumeThatHasLostNothingSaysNothing) {
   EXPECT_THAT(screen(), Not(HasSubstr("lost")));
@@ -192,6 +205,7 @@ json::object session_of(const char* target) {
   return {{"initiator", "iqn.1993-08.org.debian:01:5a"},
           {"address", "192.0.2.20:50000"},
           {"portal", "192.0.2.10:3260"},
+          {"listener", "scsi-a"},
           {"target", target},
           {"header_digest", false},
           {"data_digest", false},
@@ -236,10 +250,12 @@ TEST_F(StatusScreen, ListsTargetsWithTheirLunsAndWhoSeesThem) {
   targets = {{{"name", "iqn.2026-11.com.example:vm"},
               {"allow_any_host", true},
               {"initiators", json::array{}},
+              {"listeners", json::array{"scsi"}},
               {"luns", json::array{lun, masked}}},
              {{"name", "iqn.2026-11.com.example:empty"},
               {"allow_any_host", false},
               {"initiators", json::array{"iqn.a", "iqn.b"}},
+              {"listeners", json::array{}},
               {"luns", json::array{}}}};
   EXPECT_THAT(screen(),
               HasSubstr("\n"
@@ -274,7 +290,9 @@ TEST_F(StatusScreen, ListsSessionsBesideHosts) {
                    {"subsystem", "nqn.y"},
                    {"io_queues", 2},
                    {"security", "none"},
-                   {"connected_seconds", 9}});
+                   {"connected_seconds", 9},
+                   {"listener", "san-a"},
+                   {"discovery", false}});
   EXPECT_THAT(screen(),
               HasSubstr("nqn.x  192.0.2.20:5  nqn.y      2       none      9s\n" + table));
 }

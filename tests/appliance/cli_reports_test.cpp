@@ -1,0 +1,177 @@
+// What forebayctl makes of one status of a daemon, as it is printed: tests/appliance/golden has the
+// status and each screen.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "appliance/cli/connect_line.h"
+#include "appliance/cli/doctor.h"
+#include "appliance/cli/events_command.h"
+#include "appliance/cli/explain.h"
+#include "appliance/cli/host_view.h"
+#include "appliance/cli/json_view.h"
+#include "appliance/cli/listing.h"
+#include "appliance/cli/status_screen.h"
+
+namespace cli {
+namespace {
+
+namespace json = boost::json;
+using testing::HasSubstr;
+
+constexpr std::uint64_t now = 1'796'000'000'000;
+
+std::string file_text(const std::string& path) {
+  std::ifstream file(path);
+  EXPECT_TRUE(file.is_open()) << path;
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+json::value status() { return json::parse(file_text(FOREBAY_GOLDEN "/status.json")); }
+
+json::value events() {
+  return json::parse(R"({"began_ms": 1, "last_id": 3, "has_gap": true, "events": [
+    {"id": 1, "time_ms": 1795999000000, "name": "daemon.started", "severity": "info", "subject": "", "text": "store1 is served"},
+    {"id": 2, "time_ms": 1795999748000, "name": "volume.degraded", "severity": "warning", "subject": "vm01", "text": "backing I/O error"},
+    {"id": 3, "time_ms": 1795999760000, "name": "host.lost", "severity": "warning", "subject": "iqn.1993-08.org.debian:01:5a7c1e9f2b", "text": "nop time-out"}]})");
+}
+
+std::string connect_lines_of(const std::string& host) {
+  const json::value now_status = status();
+  std::vector<ConnectLines> all;
+  for (const HostView& view : views_of(now_status, host)) {
+    all.push_back(connect_lines(now_status, view, {"10.10.1.5", "fd00:2::5"}));
+  }
+  return connect_screen(all);
+}
+
+struct Screen {
+  const char* name;
+  std::string (*make)();
+};
+
+class CliScreens : public testing::TestWithParam<Screen> {};
+
+TEST_P(CliScreens, AreAsTheyWere) {
+  const std::string made = GetParam().make();
+  const std::string path = std::string(FOREBAY_GOLDEN "/cli_") + GetParam().name + ".txt";
+  EXPECT_EQ(made, file_text(path)) << path;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Of, CliScreens,
+    testing::Values(
+        Screen{"status", [] { return status_screen(status()); }},
+        Screen{"volumes",
+               [] {
+                 return volumes_table(status()) + states_table(status(), "volumes", "VOLUME", now);
+               }},
+        Screen{"hosts",
+               [] {
+                 return hosts_table(status()) + paths_table(status()) + targets_table(status()) +
+                        sessions_table(status());
+               }},
+        Screen{"pools", [] { return pools_table(status()) + disks_table(status()); }},
+        Screen{"cache", [] { return caches_table(status()) + cached_volumes_table(status()); }},
+        Screen{"events", [] { return events_screen(events(), 0); }},
+        Screen{"explain_volume",
+               [] { return explanation_screen(explain(status(), "vm01"), events(), now); }},
+        Screen{"explain_host",
+               [] { return explanation_screen(explain(status(), "hyper1"), events(), now); }},
+        Screen{"doctor", [] { return doctor_screen(diagnose(status())); }},
+        Screen{"connect_nvme", [] { return connect_lines_of("dbhost1"); }},
+        Screen{"connect_iscsi", [] { return connect_lines_of("hyper1"); }}),
+    [](const auto& one) { return std::string(one.param.name); });
+
+TEST(Explain, EachKindSaysWhatIsWrongWithIt) {
+  json::value changed = status();
+  auto& volume = changed.at("volumes").at(0).as_object();
+  for (const char* state : {"degraded", "late", "cache-missing", "failed", "refused"}) {
+    volume["state"] = state;
+    const auto all = explain(changed, "db01");
+    ASSERT_EQ(all.size(), 1U);
+    EXPECT_FALSE(all[0].is_well) << state;
+    EXPECT_FALSE(all[0].next.empty()) << state;
+  }
+  volume["state"] = "online";
+  EXPECT_TRUE(explain(changed, "db01")[0].is_well);
+  EXPECT_FALSE(explain(changed, "bulk")[0].is_well) << "it is filling";
+  EXPECT_FALSE(explain(changed, "fast")[0].is_well) << "a disk is slow";
+  EXPECT_TRUE(explain(changed, "pmem0")[0].is_well);
+  EXPECT_FALSE(explain(changed, "scsi-b")[0].is_well);
+  EXPECT_TRUE(explain(changed, "dbhost1")[0].is_well);
+  EXPECT_TRUE(explain(changed, "dbhost2")[0].is_well) << "it may be off";
+  EXPECT_TRUE(explain(changed, "none").empty());
+}
+
+TEST(HostView, WhoIsAdmittedWithoutANameIsFoundByItsOwn) {
+  json::value changed = status();
+  EXPECT_TRUE(views_of(changed, "nqn.x").empty());
+  changed.at("subsystems").at(0).as_object()["allow_any_host"] = true;
+  const auto views = views_of(changed, "nqn.x");
+  ASSERT_EQ(views.size(), 1U);
+  EXPECT_EQ(views[0].paths.size(), 2U);
+  ASSERT_EQ(views[0].volumes.size(), 1U) << "the second namespace names its hosts";
+  EXPECT_EQ(views[0].volumes[0].volume, "db01");
+  EXPECT_TRUE(views_of(changed, "stranger").empty());
+}
+
+TEST(ConnectLine, AListenerOnEveryAddressIsReachedByEachOfThem) {
+  json::value changed = status();
+  changed.at("listeners").at(0).as_object()["address"] = "*:4420";
+  const HostView host = views_of(changed, "dbhost2").at(0);
+  const auto lines = connect_lines(changed, host, {"192.0.2.1", "192.0.2.2"}).now;
+  EXPECT_THAT(lines, testing::Contains(HasSubstr("--traddr=192.0.2.1 --trsvcid=4420")));
+  EXPECT_THAT(lines, testing::Contains(HasSubstr("--traddr=192.0.2.2 --trsvcid=4420")));
+  EXPECT_THAT(connect_lines(changed, host, {}).now,
+              testing::Contains(HasSubstr("--traddr=127.0.0.1 --trsvcid=4420")));
+}
+
+TEST(ConnectLine, AHostWithoutASecretOfItsOwnProvesTheTargets) {
+  json::value changed = status();
+  changed.at("known_hosts").at(2).as_object()["chap_user"] = "";
+  const auto lines_now = [&changed] {
+    return connect_lines(changed, views_of(changed, "hyper1").at(0), {}).now;
+  };
+  EXPECT_THAT(lines_now(), testing::Not(testing::Contains(HasSubstr("node.session.auth"))));
+  changed.at("targets").at(0).as_object()["chap_user"] = "lab";
+  EXPECT_THAT(lines_now(), testing::Contains(HasSubstr("node.session.auth.username --value lab")));
+  EXPECT_THAT(lines_now(), testing::Not(testing::Contains(HasSubstr("username_in"))));
+}
+
+TEST(ConnectLine, WithoutDiscoveryItSaysSo) {
+  json::value changed = status();
+  for (auto& listener : changed.at("listeners").as_array()) {
+    listener.as_object()["discovery"] = "none";
+  }
+  const HostView host = views_of(changed, "dbhost1").at(0);
+  const ConnectLines lines = connect_lines(changed, host, {});
+  EXPECT_TRUE(lines.at_boot.empty());
+  EXPECT_THAT(lines.notes, testing::Contains(HasSubstr("no listener of this host answers")));
+}
+
+// docs/iscsi.md shows it, and a guest is tested with what stands there.
+TEST(ConnectLine, TheRuleForAResizeIsTheOneOfThePage) {
+  EXPECT_THAT(file_text(FOREBAY_GOLDEN "/../../../docs/iscsi.md"), HasSubstr(resize_rule));
+}
+
+TEST(Doctor, ADaemonWithNothingAmissGetsNoWordAgainstIt) {
+  json::value changed = status();
+  changed.at("pools").as_array().clear();
+  changed.at("volumes").as_array().clear();
+  changed.at("caches").as_array().clear();
+  changed.at("hosts").as_array().clear();
+  changed.at("sessions").as_array().clear();
+  changed.at("listeners").as_array().pop_back();
+  for (const Diagnosis& one : diagnose(changed)) {
+    EXPECT_EQ(one.verdict, Diagnosis::Verdict::ok) << one.about << ": " << one.text;
+  }
+}
+
+}  // namespace
+}  // namespace cli
