@@ -24,7 +24,8 @@ TOOLS = {
     "g++": "g++", "cmake": "cmake", "Ninja": "ninja-build", "ccache": "ccache",
     "qemu-system-x86_64": "qemu-system-x86", "tshark": "tshark", "mke2fs": "e2fsprogs", "mkfs.ext4": "e2fsprogs",
     "zstd": "zstd", "depmod": "kmod", "taskset": "util-linux", "iscsi-test-cu": "libiscsi-bin",
-    "bison": "bison", "flex": "flex",
+    "bison": "bison", "flex": "flex", "promtool": "prometheus", "jsonnet": "jsonnet", "jsonnetfmt": "jsonnet",
+    "systemd-analyze": "systemd",
 }
 
 PATH = re.compile(r"`([\w.*-]+(?:/[\w.*-]+)*/?)`")

@@ -44,7 +44,7 @@ def main() -> int:
     assert listed.returncode == 0, listed.stderr
     assert subprocess.run([sys.executable, script, "--help"], capture_output=True, env=bare).returncode == 0
     names = [line.split()[0] for line in listed.stdout.splitlines()]
-    for name in ("unit", "engine", "crash", "mutants", "architecture", "protocol", "config", "end_to_end", "fuzz", "vm", "iscsi", "smoke", "threads", "optimised"):
+    for name in ("unit", "engine", "crash", "mutants", "architecture", "protocol", "config", "end_to_end", "fuzz", "vm", "iscsi", "observability", "smoke", "threads", "optimised"):
         assert name in names, f"{name} is not among {names}"
 
     refused = subprocess.run([sys.executable, script, "--only", "nonsense"], capture_output=True, text=True)
@@ -67,7 +67,7 @@ def main() -> int:
     excluded = re.compile(base["filter"]["exclude"]["label"])
     for suite in suites.SUITES:
         for label in suite.labels + suite.long_labels:
-            wanted = label.startswith(("vm", "iscsi", "tidy"))
+            wanted = label.startswith(("vm", "iscsi", "tidy", "observability"))
             assert bool(excluded.search(label)) == wanted, f"a workflow preset {'runs' if wanted else 'leaves out'} {label}"
     for preset in presets["testPresets"]:
         assert preset["name"] == "base" or preset["inherits"] == "base", preset

@@ -21,6 +21,8 @@ VOLUME_MIB = 512
 # Some tests write half of the volume, or 2048 blocks, with one command, whatever a command may have at most.
 SMALL_MIB = 2
 ON_SMALL = {"ALL.ExtendedCopy.Simple"}
+ON_DISK = ("ALL.WriteAtomic16.", "ALL.CompareAndWrite.InvalidDataOutSize", "ALL.GetLBAStatus.UnmapSingle", "ALL.WriteSame10.UnmapUnaligned",
+           "ALL.WriteSame10.InvalidDataOutSize", "ALL.WriteSame16.UnmapUnaligned", "ALL.WriteSame16.InvalidDataOutSize")
 TGT_CONTROL = 77
 
 

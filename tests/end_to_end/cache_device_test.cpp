@@ -83,8 +83,8 @@ class CacheDevice : public testing::Test {
  protected:
   [[nodiscard]] ConfigText config() {
     ConfigText config = file_config(workplace.make_pool("pool"));
-    config.caches = {{.name = "front", .path = workplace.make_cache("front", "12MiB")},
-                     {.name = "spare", .path = workplace.make_cache("spare", "12MiB")}};
+    config.caches = {{.name = "front", .path = workplace.make_cache("front", "24MiB")},
+                     {.name = "spare", .path = workplace.make_cache("spare", "24MiB")}};
     for (VolumeText& volume : config.volumes) volume.cache = through("front");
     return config;
   }
@@ -243,7 +243,7 @@ TEST_F(CacheDevice, ThatIsLostIsGivenUpWithWhatIsLostOnRecord) {
   }
   daemon.stop();
   ASSERT_TRUE(std::filesystem::remove(workplace.path("front")));
-  (void)workplace.make_cache("front", "12MiB");
+  (void)workplace.make_cache("front", "24MiB");
   const std::string told = "as it was before it was cached. Lost with it: up to 100 KiB as of 20";
   const Outcome check =
       run({.arguments = {FOREBAYD, "--check", daemon.config_path()}}, Milliseconds{60'000});

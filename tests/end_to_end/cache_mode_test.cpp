@@ -21,7 +21,7 @@ class CacheMode : public testing::Test {
  protected:
   [[nodiscard]] ConfigText config() {
     ConfigText config = file_config(workplace.make_pool("pool"));
-    config.caches = {{.path = workplace.make_cache("cache", "12MiB")}};
+    config.caches = {{.path = workplace.make_cache("cache", "24MiB")}};
     for (VolumeText& volume : config.volumes) volume.cache = "device: front, max_dirty_age: 1h";
     return config;
   }

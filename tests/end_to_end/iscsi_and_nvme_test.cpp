@@ -4,7 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/end_to_end/harness/daemon.h"
 #include "tests/end_to_end/harness/initiator.h"
@@ -57,6 +61,45 @@ TEST_F(IscsiAndNvme, AReservationBlocksTheOtherProtocol) {
   write(*owner, 0, 0, pattern(iscsi_block, 1), iscsi_block);
   execute(*owner, scsi::reserve(3, 0, key, 0));  // CLEAR
   EXPECT_EQ(status_of(*nvme.queue, client::io::write(1, 0, Bytes(iscsi_block), iscsi_block)), 0);
+}
+
+// SPEC_I_PT and ALL_TG_PT with APTPL: who was registered by another is so for NVMe hosts too, and
+// after the daemon's death.
+TEST_F(IscsiAndNvme, WhoIsRegisteredByAnotherStaysSo) {
+  constexpr std::uint64_t key = 0x5151;
+  constexpr std::uint8_t exclusive_registrants_only = 6;
+  const std::string prefix = "iqn.2026-11.com.example:";
+  std::optional<std::array<std::uint8_t, 6>> isid;
+  {
+    const auto owner = session("owner");
+    const auto friendly = session("friend", 4);
+    ASSERT_TRUE(owner && friendly);
+    isid = to_target(iscsi_endpoint(daemon_.config())).isid;
+    isid->at(5) = 9;
+    execute(*owner, scsi::register_for(key, {{prefix + "absent", isid}, {prefix + "friend"}},
+                                       /*all_target_ports=*/true, /*through_power_loss=*/true));
+    execute(*owner, scsi::reserve(1, exclusive_registrants_only, key, 0));
+    write(*friendly, 0, 0, pattern(iscsi_block, 1), iscsi_block);
+    EXPECT_EQ(status_of_task(*owner, scsi::register_for(key, {{prefix + "late", isid}}, false)),
+              reservation_conflict)
+        << "it has a key already";
+  }
+  daemon_.kill();
+  ASSERT_TRUE(daemon_.start());
+  const auto absent = session("absent", 9);
+  const auto friendly = session("friend", 4);
+  const auto other_port = session("friend", 5);
+  Host nvme(daemon_.endpoint());
+  ASSERT_TRUE(absent && friendly && other_port && nvme.connected());
+  for (const auto* member : {&absent, &friendly}) {
+    write(**member, 0, 0, pattern(iscsi_block, 2), iscsi_block);
+  }
+  EXPECT_EQ(status_of_task(*other_port, scsi::write(0, Bytes(iscsi_block), iscsi_block)),
+            reservation_conflict);
+  EXPECT_EQ(status_of(*nvme.queue, client::io::read(1, 0, 1, iscsi_block)),
+            nvme_reservation_conflict);
+  execute(*absent, scsi::reserve(3, 0, key, 0));  // CLEAR
+  EXPECT_EQ(status_of(*nvme.queue, client::io::read(1, 0, 1, iscsi_block)), 0);
 }
 
 TEST_F(IscsiAndNvme, AReservationIsStillThereAfterARestart) {
@@ -133,6 +176,41 @@ TEST_F(IscsiAndNvme, CompareAndWriteIsAtomicAgainstAll) {
   EXPECT_EQ(client::get_big(read(*first, 0, 100, 1, iscsi_block), 0, 8),
             static_cast<std::uint64_t>(initiators) * static_cast<std::uint64_t>(steps));
   RecordProperty("lost_races", failures.load());
+}
+
+// By what sg_xcopy asks first, and then sends.
+TEST_F(IscsiAndNvme, ACopyBetweenVolumesIsSeenByAll) {
+  const auto mine = session("mine");
+  Host nvme(daemon_.endpoint());
+  ASSERT_TRUE(mine && nvme.connected());
+  take_unit_attentions(*mine, 1);
+  const Bytes parameters = execute(*mine, scsi::copy_results(3)).data;
+  ASSERT_GE(parameters.size(), 46U);
+  EXPECT_EQ(client::get_big(parameters, 24, 4), 0U) << "no data is held: results can be discarded";
+  std::vector<scsi::CopyUnit> units;
+  for (const std::uint16_t lun : {std::uint16_t{0}, std::uint16_t{1}}) {
+    const Bytes page = execute(*mine, on_lun(lun, scsi::vital_product_data(0x83))).data;
+    Bytes naa;
+    for (std::size_t at = 4; at + 4 <= page.size() && naa.empty();) {
+      const std::size_t length = 4 + client::get_big(page, at + 3, 1);
+      ASSERT_LE(at + length, page.size());
+      if ((client::get_big(page, at + 1, 1) & 0x0f) == 3) {
+        naa.assign(page.begin() + static_cast<std::ptrdiff_t>(at),
+                   page.begin() + static_cast<std::ptrdiff_t>(at + length));
+      }
+      at += length;
+    }
+    ASSERT_EQ(naa.size(), 20U);
+    units.push_back({.designator = naa, .block_bytes = lun == 0 ? iscsi_block : 512U, .first = 8});
+  }
+  const Bytes data = pattern(16 * iscsi_block, 5);
+  write(*mine, 0, 8, data, iscsi_block);
+  execute(*mine, scsi::extended_copy(units[0], units[1], 16));
+  EXPECT_TRUE(read(*nvme.queue, 2, 8, 128, 512) == data);
+  // Back to another place, counted in blocks of where it goes.
+  units[0].first = 1000;
+  execute(*mine, scsi::extended_copy(units[1], units[0], 16, /*counts_destination=*/true));
+  EXPECT_TRUE(read(*nvme.queue, 1, 1000, 16, iscsi_block) == data);
 }
 
 TEST_F(IscsiAndNvme, AResizeReachesBoth) {

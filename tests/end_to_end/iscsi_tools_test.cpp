@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <thread>
+
 #include "tests/end_to_end/harness/daemon.h"
 #include "tests/end_to_end/harness/host.h"
 #include "tests/end_to_end/harness/initiator.h"
@@ -176,6 +178,38 @@ TEST_F(IscsiTools, StatusListsTargetsUnitsAndSessions) {
   EXPECT_EQ(screen.exit.code, 0) << screen.output;
   EXPECT_THAT(screen.output, HasSubstr("TARGET "));
   EXPECT_THAT(screen.output, HasSubstr("INITIATOR "));
+}
+
+// RFC 7143, 11.9: who is asked to log out has the time that it is promised, and is served until
+// then.
+TEST_F(IscsiTools, AStoppingDaemonGivesTheTimeThatItPromises) {
+  start(with_iscsi(memory_config()));
+  iscsi::LoginOptions options = to_target(iscsi_endpoint(daemon_->config()));
+  const auto polite = open_session(options);
+  options.isid[5] = 2;
+  const auto deaf = open_session(options);
+  ASSERT_TRUE(polite && deaf);
+  std::thread stopping([this] { daemon_->stop(); });
+  for (auto* const session : {polite.get(), deaf.get()}) {
+    const auto wish = session->await_async_message();
+    EXPECT_GOOD(wish);
+    if (!wish) continue;
+    EXPECT_EQ(wish.value().byte(36), 1) << "logout request";
+    EXPECT_EQ(wish.value().u16(42), 2) << "seconds";
+    write(*session, 0, 0, pattern(4096, 1), 4096);
+  }
+  const auto left = polite->log_out();
+  EXPECT_GOOD(left);
+  if (left) {
+    EXPECT_EQ(left.value(), 0);
+  }
+  const auto last_word = deaf->await_async_message();
+  EXPECT_GOOD(last_word);
+  if (last_word) {
+    EXPECT_EQ(last_word.value().byte(36), 2) << "connection drop";
+    EXPECT_EQ(last_word.value().u16(40), 2) << "Time2Wait";
+  }
+  stopping.join();
 }
 
 TEST_F(IscsiTools, AGrownVolumeIsLargerForBothProtocols) {

@@ -89,9 +89,10 @@ std::string ConfigText::yaml() const {
   }
   if (!volumes.empty()) out.line("volumes:");
   for (const VolumeText& volume : volumes) {
-    out.line("  {}: {{pool: {}, size: {}, block_size: {}{}}}", volume.name, volume.pool,
+    out.line("  {}: {{pool: {}, size: {}, block_size: {}{}{}}}", volume.name, volume.pool,
              volume.size, volume.block_size,
-             volume.cache.empty() ? "" : ", cache: {" + volume.cache + "}");
+             volume.cache.empty() ? "" : ", cache: {" + volume.cache + "}",
+             volume.qos.empty() ? "" : ", qos: {" + volume.qos + "}");
   }
   if (!hosts.empty()) out.line("hosts:");
   for (const HostText& host : hosts) write(out, host);
@@ -99,6 +100,7 @@ std::string ConfigText::yaml() const {
   for (const SubsystemText& subsystem : subsystems) write(out, subsystem);
   if (!targets.empty()) out.line("targets:");
   for (const TargetText& target : targets) write(out, target);
+  if (metrics_port != 0) out.line("metrics: {{address: 127.0.0.1, port: {}}}", metrics_port);
   out.line("control: {{socket: {}}}", control_socket);
   out.line("log: {{level: {}}}", log_level);
   return out.take();

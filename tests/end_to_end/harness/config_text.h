@@ -39,6 +39,7 @@ struct VolumeText {
   std::string size = "64MiB";
   std::uint32_t block_size = 4096;
   std::string cache = {};  // "device: front, max_dirty_age: 1s"; empty: none
+  std::string qos = {};    // "write_iops: 500, burst: 1s"; empty: no limits
 };
 
 struct NamespaceText {
@@ -87,6 +88,7 @@ struct ConfigText {
   std::vector<HostText> hosts = {};
   std::vector<SubsystemText> subsystems = {};
   std::vector<TargetText> targets = {};
+  std::uint16_t metrics_port = 0;  // on 127.0.0.1; 0: none
   std::string control_socket = {};
   std::string log_level = "info";
 

@@ -10,7 +10,7 @@ namespace end_to_end {
 
 // A sanitizer keeps freed memory to notice its use, and takes its time: bounds of memory and of
 // time are the product's in other builds only.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef FOREBAY_SANITIZED
 constexpr std::uint64_t sanitizer_bytes = std::uint64_t{1} << 30;
 constexpr int sanitizer_slowness = 10;
 #else

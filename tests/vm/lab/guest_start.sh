@@ -13,4 +13,10 @@ for port in /sys/class/virtio-ports/*; do
   [ "$(cat "$port/name")" = agent ] && agent=/dev/${port##*/}
 done
 [ -c "$agent" ] || echo "FOREBAY-VM no agent port"
+# Where the machine has services: systemd takes over as process 1, and the agent goes on beside it.
+if grep -q forebay.services /proc/cmdline; then
+  echo 0123456789abcdef0123456789abcdef >/etc/machine-id  # or it were the first boot, which enables all there is
+  busybox sh /forebay/agent.sh "$agent" &
+  exec /usr/lib/systemd/systemd
+fi
 exec busybox sh /forebay/agent.sh "$agent"

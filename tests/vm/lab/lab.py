@@ -16,6 +16,7 @@ from lab.machine import Image
 from lab.namespace import ADDRESS
 from lab.pool_disk import PoolDisk
 from lab.programs import Programs
+from lab.service_target import ServiceTarget
 from lab.target import MIB, Target
 from lab.uml_guest import UmlGuest
 
@@ -52,6 +53,12 @@ class Lab:
         """The target is in a guest, its cache on an NVDIMM: "fsdax" or "devdax". Before anything is served."""
         self.target = target = GuestTarget(self.image, self._programs, self.folder, form,
                                            disk(self.folder, GuestTarget.FIRST_DISK))
+        self.cached = True
+        return target
+
+    def use_service_target(self) -> ServiceTarget:
+        """The target is in a guest, installed as a service. Before anything is served."""
+        self.target = target = ServiceTarget(self.image, self._programs, self.folder)
         self.cached = True
         return target
 

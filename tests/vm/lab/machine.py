@@ -51,6 +51,7 @@ class Hardware:
     drives: dict[str, Path] = field(default_factory=dict)  # by serial number: SCSI disks, to be pulled and put back
     forwards: list[str] = field(default_factory=list)  # ADDRESS:PORT of this machine to the same port of the guest
     log: Path | None = None  # what the guest writes to ttyS1, over all its lives
+    arguments: tuple[str, ...] = ()  # more of the kernel's
 
     def options(self) -> list[str]:
         argv = self.nvdimm.options() if self.nvdimm else []
@@ -81,7 +82,7 @@ def command(image: Image, folder: Path, incoming: Path | None = None, hardware: 
         tool("qemu-system-x86_64"), "-nodefaults", "-no-user-config", "-display", "none", "-M", "q35",
         # One thread for both CPUs: multi-threaded TCG of QEMU 7.2 breaks some kernels at random.
         "-accel", "tcg,thread=single,tb-size=256", "-cpu", "max", "-smp", "2", "-m", f"{MEMORY_MIB}M",
-        "-kernel", str(image.kernel), "-initrd", str(image.initramfs), "-append", KERNEL_ARGUMENTS,
+        "-kernel", str(image.kernel), "-initrd", str(image.initramfs), "-append", " ".join([KERNEL_ARGUMENTS, *(hardware.arguments if hardware else ())]),
         "-netdev", f"user,id=net0,ipv4=on,ipv6=on{forwards}", "-device", "virtio-net-pci,netdev=net0,romfile=",
         "-device", "virtio-rng-pci",
         "-drive", f"if=none,id=root,file={image.root},format=raw,readonly=on,file.locking=off",

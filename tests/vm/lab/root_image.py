@@ -10,7 +10,7 @@ from lab.shell import run
 HERE = Path(__file__).parent
 PACKAGES = ("base-files", "busybox-static", "bash", "coreutils", "diffutils", "util-linux", "mount", "grep", "sed",
             "mawk", "kmod", "iproute2", "nvme-cli", "fio", "e2fsprogs", "xfsprogs", "ndctl", "dmsetup", "mdadm",
-            "lvm2", "open-iscsi", "sg3-utils", "multipath-tools", "udev")
+            "lvm2", "open-iscsi", "sg3-utils", "multipath-tools", "udev", "systemd")
 SCRIPTS = ("start.sh", "start_uml.sh", "places.sh", "agent.sh")
 DROPPED = ("usr/share/doc", "usr/share/locale", "usr/share/man", "usr/share/info", "usr/share/zoneinfo",
            "usr/share/perl", "usr/share/icu", "usr/lib/x86_64-linux-gnu/perl", "usr/share/fio")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lab.lab import Lab, Scenario
-from scenarios import administration, changes, connecting, data, disk_pools, filesystems, iscsi, outages, persistent_memory, several_hosts, soak
+from scenarios import administration, changes, connecting, data, disk_pools, filesystems, iscsi, outages, persistent_memory, service, several_hosts, soak
 
 SCENARIOS: tuple[Scenario, ...] = (
     connecting.discover, connecting.queues, connecting.digests, connecting.ipv6, connecting.reconnect_50_times,
@@ -24,7 +24,7 @@ SOAKS: tuple[Scenario, ...] = (soak.killed_again_and_again,)
 GUEST_TARGETS: tuple[Scenario, ...] = (persistent_memory.fsdax_power_cut, persistent_memory.devdax_power_cut,
                                        persistent_memory.failing_pool, persistent_memory.failing_pool_power_cut,
                                        persistent_memory.poisoned_page, disk_pools.disk_pulled, disk_pools.disks_mixed_up,
-                                       disk_pools.raid_leg_pulled, disk_pools.logical_volume_grown)
+                                       disk_pools.raid_leg_pulled, disk_pools.logical_volume_grown, service.installed_service)
 GUEST_TARGETS_SHORT = {"fsdax_power_cut", "failing_pool", "disk_pulled"}
 # Those that ask most of the engine run again with a cache in front of the pool, smaller than what they write.
 CACHED: tuple[Scenario, ...] = (filesystems.ext4, filesystems.xfs, data.zeroing, data.large_io, outages.target_killed,

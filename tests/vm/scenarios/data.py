@@ -45,6 +45,17 @@ def block_sizes(lab: Lab) -> None:
     host.run(f"dd if={device} bs=8192 count=1 iflag=direct status=none | cmp - /run/blocks")
 
 
+def atomic_writes(lab: Lab, host: Host, name: str) -> None:
+    """What a kernel that knows of it (6.11 and newer) makes of NAWUPF: a page less than 1 MiB may be as much as one bio holds for certain."""
+    shown = host.run(f"cat /sys/block/{name}/queue/atomic_write_unit_max_bytes 2>/dev/null || echo none").strip()
+    if shown == "none":
+        return
+    if lab.cached:
+        lab.require(int(shown) in (MIB // 2, MIB), f"writes of {shown} bytes are atomic, expected a megabyte")
+    else:
+        lab.require(int(shown) <= 4096, f"writes of {shown} bytes are atomic without a log")
+
+
 def large_io(lab: Lab) -> None:
     """32 MiB in one direct request of the application, and the largest single commands the controller takes."""
     lab.serve((1, "data", 96 * MIB, 4096))
@@ -54,6 +65,7 @@ def large_io(lab: Lab) -> None:
     name = device.removeprefix("/dev/")
     largest = int(host.read(f"/sys/block/{name}/queue/max_hw_sectors_kb"))
     lab.require(largest == 1024, f"one command carries {largest} KiB, expected 1024")
+    atomic_writes(lab, host, name)
     host.run(f"echo {largest} > /sys/block/{name}/queue/max_sectors_kb")
     host.run("head -c 33554432 /dev/urandom > /tmp/data")
     for offset in (0, 1):
