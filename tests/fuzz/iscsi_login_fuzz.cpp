@@ -153,7 +153,7 @@ class Initiator {
 #ifdef FOREBAY_PLANTED_BUG
     // What the fuzzer has to find to be believed, behind a login with CHAP.
     const std::vector<std::byte> block(512);
-    if (proved && held.max_burst_bytes < 8192) {
+    if (proved && (held.first_burst_bytes < 65536 || held.max_burst_bytes < 262144)) {
       volatile auto byte = block.data()[block.size()];
       (void)byte;
     }
