@@ -22,7 +22,7 @@ constexpr IoOpcode reading_commands[] = {IoOpcode::flush,
                                          IoOpcode::reservation_acquire,
                                          IoOpcode::reservation_release};
 constexpr IoOpcode changing_commands[] = {IoOpcode::write, IoOpcode::write_zeroes,
-                                          IoOpcode::dataset_management};
+                                          IoOpcode::dataset_management, IoOpcode::copy};
 
 }  // namespace
 
@@ -54,6 +54,7 @@ bool has_feature(EffectsOf controller, std::uint8_t feature_id) {
     case FeatureId::host_behavior:
     case FeatureId::reservation_notification_mask:
     case FeatureId::reservation_persistence:
+    case FeatureId::write_protection:
       return controller == EffectsOf::io_controller;
     case FeatureId::volatile_write_cache:
       return false;

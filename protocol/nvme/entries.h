@@ -62,6 +62,11 @@ static_assert(offsetof(SubmissionEntry, cdw15) == 60);
 static_assert(std::is_trivially_copyable_v<SubmissionEntry> &&
               std::is_standard_layout_v<SubmissionEntry>);
 
+// FUSE: halves of a fused operation, next to each other in their queue (Base 2.1, "Fused
+// Operations").
+inline constexpr unsigned fuse_first = 1;
+inline constexpr unsigned fuse_second = 2;
+
 // PSDT 01b: SGL, metadata (which we never have) by address. The only value that Fabrics hosts use.
 inline constexpr unsigned psdt_sgl = 1;
 

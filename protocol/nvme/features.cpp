@@ -34,6 +34,14 @@ Parsed<TemperatureThreshold> TemperatureThreshold::from_dword(std::uint32_t dwor
   return TemperatureThreshold{static_cast<std::uint16_t>(dword), sensor, type == 1};
 }
 
+Parsed<WriteProtectionState> write_protection_from_dword(std::uint32_t dword) {
+  const std::uint32_t state = dword & 7u;
+  if (state > static_cast<std::uint32_t>(WriteProtectionState::permanent)) {
+    return Refusal{status::invalid_field, at_dword(11)};
+  }
+  return static_cast<WriteProtectionState>(state);
+}
+
 Parsed<QueueCounts> QueueCounts::from_dword(std::uint32_t dword) {
   if ((dword & 0xffffu) == 0xffffu) return Refusal{status::invalid_field, at_dword(11)};
   if ((dword >> 16) == 0xffffu) return Refusal{status::invalid_field, at_dword(11, 16)};

@@ -29,6 +29,7 @@ enum class FeatureId : std::uint8_t {
   host_identifier = 0x81,
   reservation_notification_mask = 0x82,
   reservation_persistence = 0x83,
+  write_protection = 0x84,
 };
 
 // 0Eh. Both directions.
@@ -57,6 +58,8 @@ struct HostBehaviorData {
 };
 static_assert(sizeof(HostBehaviorData) == 512 && alignof(HostBehaviorData) == 1);
 static_assert(offsetof(HostBehaviorData, copy_descriptor_formats) == 4);
+// CDFE: source ranges of Copy may name their namespace.
+inline constexpr std::uint16_t copy_format_2_enabled = 1 << 2;
 // Refusal: invalid_field for a value above 1 in one of the four flags.
 [[nodiscard]] Parsed<void> check_host_behavior(const HostBehaviorData& data);
 
@@ -86,6 +89,7 @@ inline constexpr std::uint32_t host_identifier_extended = 1;
     case FeatureId::keep_alive_timer:
     case FeatureId::reservation_notification_mask:
     case FeatureId::reservation_persistence:
+    case FeatureId::write_protection:
       break;
   }
   return {0};
@@ -176,6 +180,16 @@ struct QueueCounts {
   // Refusal: invalid_field for FFFFh (65536 queues).
   [[nodiscard]] static Parsed<QueueCounts> from_dword(std::uint32_t dword);
 };
+
+// 84h, dword 11 bits 2:0 (WPS, "Namespace Write Protection Config").
+enum class WriteProtectionState : std::uint8_t {
+  none = 0,
+  write_protect = 1,
+  until_power_cycle = 2,
+  permanent = 3,
+};
+// Refusal: invalid_field for a reserved state.
+[[nodiscard]] Parsed<WriteProtectionState> write_protection_from_dword(std::uint32_t dword);
 
 // 0Bh: which events a host wants.
 namespace event_bit {

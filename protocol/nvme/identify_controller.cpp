@@ -30,6 +30,11 @@ constexpr std::uint32_t sgl_may_be_longer = 1u << 18;
 constexpr std::uint32_t sgl_offset_addresses = 1u << 20;  // in-capsule data
 constexpr std::uint32_t sgl_transport_blocks = 1u << 21;
 
+constexpr std::uint16_t copy_format_0 = 1 << 0;
+constexpr std::uint16_t copy_format_2 = 1 << 2;
+constexpr std::uint16_t fused_compare_and_write = 1 << 0;
+constexpr std::uint8_t write_protection = 1 << 0;
+constexpr std::uint8_t write_protection_until_power_cycle = 1 << 1;
 constexpr std::uint16_t disconnect_supported = 1 << 0;
 constexpr std::uint8_t direct_discovery_controller = 1;
 
@@ -40,7 +45,9 @@ std::uint8_t zeroes_based_count(std::uint32_t count) {
 
 void put_io_controller(IdentifyControllerPage& page, const ControllerIdentity& identity) {
   page.oaes = oaes_bit::namespace_attribute | oaes_bit::ana_change;
-  page.crdt[0] = identity.retry_delay_100ms;
+  for (std::size_t i = 0; i < identity.retry_delays_100ms.size(); ++i) {
+    page.crdt[i] = identity.retry_delays_100ms[i];
+  }
   page.anatt = identity.ana_transition_seconds;
   page.anacap = identity.ana_capabilities;
   page.anagrpmax = identity.max_ana_groups;
@@ -50,6 +57,9 @@ void put_io_controller(IdentifyControllerPage& page, const ControllerIdentity& i
   page.nn = identity.highest_namespace;
   page.mnan = identity.max_namespaces;
   page.oncs = identity.optional_commands;
+  page.fuses = fused_compare_and_write;
+  page.cdfs = copy_format_0 | copy_format_2;
+  page.nwpc = write_protection | write_protection_until_power_cycle;
   page.vwc = no_write_cache_flush_all;
 }
 

@@ -1,6 +1,7 @@
 // Identify Controller (CNS 01h) and the NVM command set's own controller page (CNS 06h, CSI 00h).
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -34,6 +35,7 @@ inline constexpr std::uint16_t save_and_select =
 inline constexpr std::uint16_t reservations = 1 << 5;
 inline constexpr std::uint16_t timestamp = 1 << 6;
 inline constexpr std::uint16_t verify = 1 << 7;
+inline constexpr std::uint16_t copy = 1 << 8;
 }  // namespace oncs_bit
 
 // ANACAP.
@@ -208,15 +210,16 @@ struct ControllerIdentity {
   std::uint16_t warning_temperature_kelvin = 343;
   std::uint16_t critical_temperature_kelvin = 353;
   // Of I/O controllers only; ignored for discovery controllers.
-  std::uint16_t retry_delay_100ms = 0;       // CRDT1
-  std::uint32_t highest_namespace = 1024;    // NN: NSIDs are 1..NN
-  std::uint32_t max_namespaces = 1024;       // MNAN, at most NN
-  std::uint32_t max_ana_groups = 1024;       // ANAGRPMAX
-  std::uint32_t ana_groups = 1024;           // NANAGRPID
-  std::uint8_t ana_transition_seconds = 10;  // ANATT; not 0
+  std::array<std::uint16_t, 3> retry_delays_100ms{};  // CRDT1 to CRDT3
+  std::uint32_t highest_namespace = 1024;             // NN: NSIDs are 1..NN
+  std::uint32_t max_namespaces = 1024;                // MNAN, at most NN
+  std::uint32_t max_ana_groups = 1024;                // ANAGRPMAX
+  std::uint32_t ana_groups = 1024;                    // NANAGRPID
+  std::uint8_t ana_transition_seconds = 10;           // ANATT; not 0
   std::uint16_t optional_commands = oncs_bit::compare | oncs_bit::dataset_management |
                                     oncs_bit::write_zeroes | oncs_bit::save_and_select |
-                                    oncs_bit::reservations | oncs_bit::timestamp | oncs_bit::verify;
+                                    oncs_bit::reservations | oncs_bit::timestamp |
+                                    oncs_bit::verify | oncs_bit::copy;
   std::uint8_t ana_capabilities = anacap_bit::optimized | anacap_bit::non_optimized |
                                   anacap_bit::inaccessible | anacap_bit::persistent_loss |
                                   anacap_bit::change | anacap_bit::group_id_never_changes;
@@ -226,7 +229,8 @@ struct ControllerIdentity {
 // identifiers (CTRATT bit 0), traffic based keep alive (CTRATT bit 6), several ports and
 // controllers with ANA (CMIC), log pages with offsets and command effects (LPA), no volatile write
 // cache with Flush of FFFFFFFFh accepted (VWC 6h), no write atomicity beyond one block (AWUN,
-// AWUPF), Disconnect (OFCS).
+// AWUPF, ACWU), write protection of namespaces but no permanent one (NWPC), fused Compare and Write
+// (FUSES, of I/O controllers), Disconnect (OFCS).
 [[nodiscard]] IdentifyControllerPage build_identify_controller(const ControllerIdentity& identity);
 
 // MDTS, WZSL: 2^n pages of 4 KiB; 0 is no limit. `limit` is rounded down to a power of two.

@@ -43,6 +43,11 @@ IdentifyNamespacePage build_identify_namespace(const NamespaceIdentity& identity
   page.npdg = zeroes_based_blocks(identity.hints.preferred_deallocate_granularity);
   page.npda = zeroes_based_blocks(identity.hints.preferred_deallocate_alignment);
   page.nows = zeroes_based_blocks(identity.hints.optimal_write_size);
+  page.mssrl =
+      static_cast<std::uint16_t>(std::min<std::uint32_t>(identity.copy_range_blocks, 0xffff));
+  page.mcl = identity.copy_blocks;
+  page.msrc =
+      static_cast<std::uint8_t>(std::clamp<std::uint32_t>(identity.copy_ranges, 1, 256) - 1);
   page.anagrpid = identity.ana_group;
   page.nsattr = identity.write_protected ? currently_write_protected : std::uint8_t{0};
   std::memcpy(page.nguid, identity.nguid.data(), sizeof(page.nguid));

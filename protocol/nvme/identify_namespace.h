@@ -103,6 +103,10 @@ struct NamespaceIdentity {
   bool deallocated_reads_zero = true;    // DLFEAT 2:0 = 001b
   bool write_zeroes_deallocates = true;  // DLFEAT bit 3: DEAC is honoured
   bool ready = true;                     // NSTAT.NRDY of CNS 08h
+  // Of Copy: blocks of a source range (MSSRL) and of all of them (MCL), and how many (MSRC).
+  std::uint32_t copy_range_blocks = 1;
+  std::uint32_t copy_blocks = 1;
+  std::uint32_t copy_ranges = 1;
   IoHints hints{};
 };
 [[nodiscard]] IdentifyNamespacePage build_identify_namespace(const NamespaceIdentity& identity);

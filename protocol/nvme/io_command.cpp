@@ -42,6 +42,37 @@ Parsed<IoCommand> parse_dataset_management(const SubmissionEntry& entry) {
                                      .data = data}};
 }
 
+Parsed<IoCommand> parse_copy(const SubmissionEntry& entry) {
+  const std::uint32_t cdw12 = entry.cdw12;
+  constexpr std::uint32_t read_protection_bits = 0xfu << 12;  // PRINFOR
+  if ((cdw12 & read_protection_bits) != 0) {
+    return Refusal{status::invalid_protection_information, at_dword(12, 12)};
+  }
+  if (detail::has_refused_control_bits(cdw12, 0)) return detail::refused_control_bits(cdw12);
+  const auto format = static_cast<CopyFormat>((cdw12 >> 8) & 0xfu);
+  if (format != CopyFormat::same_namespace && format != CopyFormat::any_namespace) {
+    return Refusal{status::invalid_field, at_dword(12, 8)};
+  }
+  TRY(auto data, parse_data_pointer(entry, TransferDirection::host_to_controller));
+  const std::uint32_t range_count = (cdw12 & 0xffu) + 1;
+  TRY(check_data_length(data, {std::uint64_t{range_count} * copy_range_bytes}));
+  return IoCommand{
+      Copy{.nsid = {entry.nsid},
+           .destination = {entry.cdw10.value() | (std::uint64_t{entry.cdw11.value()} << 32)},
+           .range_count = range_count,
+           .format = format,
+           .force_unit_access = detail::force_unit_access_of(cdw12),
+           .limited_retry = detail::limited_retry_of(cdw12),
+           .data = data}};
+}
+
+// FUSES: Compare and Write is the one fused operation there is.
+bool is_half_of_compare_and_write(const SubmissionEntry& entry) {
+  const auto opcode = static_cast<IoOpcode>(entry.opcode);
+  return (opcode == IoOpcode::compare && entry.fuse() == fuse_first) ||
+         (opcode == IoOpcode::write && entry.fuse() == fuse_second);
+}
+
 template <class Command>
 Parsed<IoCommand> as_io_command(const Parsed<Command>& parsed) {
   if (!parsed) return parsed.error();
@@ -77,8 +108,10 @@ Parsed<IoCommand> detail::parse_less_common(const SubmissionEntry& entry) {
     case IoOpcode::reservation_report:
     case IoOpcode::reservation_acquire:
     case IoOpcode::reservation_release:
-      // FUSES is 0: no fused operation is supported.
-      if (entry.fuse() != 0) return Refusal{status::invalid_field, at_byte(1)};
+    case IoOpcode::copy:
+      if (entry.fuse() != 0 && !is_half_of_compare_and_write(entry)) {
+        return Refusal{status::invalid_field, at_byte(1)};
+      }
       break;
   }
   switch (opcode) {
@@ -104,6 +137,8 @@ Parsed<IoCommand> detail::parse_less_common(const SubmissionEntry& entry) {
       return as_io_command(parse_reservation_acquire(entry));
     case IoOpcode::reservation_release:
       return as_io_command(parse_reservation_release(entry));
+    case IoOpcode::copy:
+      return parse_copy(entry);
   }
   return Refusal{status::invalid_opcode, at_byte(0)};
 }
@@ -132,6 +167,8 @@ const char* io_opcode_name(std::uint8_t opcode) {
       return "reservation acquire";
     case IoOpcode::reservation_release:
       return "reservation release";
+    case IoOpcode::copy:
+      return "copy";
   }
   return "unknown";
 }

@@ -26,6 +26,7 @@ enum class IoOpcode : std::uint8_t {
   reservation_report = 0x0e,
   reservation_acquire = 0x11,
   reservation_release = 0x15,
+  copy = 0x19,
 };
 
 // SLBA and NLB; count is 1..65536. Nothing says yet that the blocks exist.
@@ -82,12 +83,28 @@ struct DatasetManagement {
   bool deallocate = false;  // AD
   DataPointer data{};
 };
+// Format of the source ranges.
+enum class CopyFormat : std::uint8_t {
+  same_namespace = 0,
+  any_namespace = 2,  // only for hosts that have enabled it (Host Behavior Support)
+};
+// The ranges are in the data: copy_source (copy.h). They go one behind the other.
+struct Copy {
+  NamespaceId nsid{};  // of the destination
+  engine::Lba destination{};
+  std::uint32_t range_count = 0;  // 1..256
+  CopyFormat format = CopyFormat::same_namespace;
+  bool force_unit_access = false;
+  bool limited_retry = false;
+  DataPointer data{};
+};
 
 using IoCommand =
-    std::variant<Read, Write, Flush, WriteZeroes, DatasetManagement, Compare, Verify,
+    std::variant<Read, Write, Flush, WriteZeroes, DatasetManagement, Compare, Verify, Copy,
                  ReservationRegister, ReservationReport, ReservationAcquire, ReservationRelease>;
 
 inline constexpr std::uint32_t dataset_range_bytes = 16;
+inline constexpr std::uint32_t copy_range_bytes = 32;
 
 namespace detail {
 inline BlockRange block_range(const SubmissionEntry& entry, std::uint32_t cdw12) {
@@ -125,9 +142,10 @@ Parsed<IoCommand> parse_less_common(const SubmissionEntry& entry);
 
 // Parses an entry of an I/O queue (opcode 7Fh belongs to parse_fabrics_command and is refused
 // here). The data length is not compared with the block count: that needs the namespace's block
-// size. Refusals: invalid_opcode (Write Uncorrectable, Copy and all unknown ones),
-// invalid_field (fused operations, PSDT, directives), invalid_protection_information, sgl_*,
-// data_sgl_length_invalid (DSM).
+// size. The halves of a fused Compare and Write are a Compare and a Write: that they are halves is
+// for the caller to see. Refusals: invalid_opcode (Write Uncorrectable and all unknown ones),
+// invalid_field (other fused operations, PSDT, directives, formats of Copy),
+// invalid_protection_information, sgl_*, data_sgl_length_invalid (DSM, Copy).
 [[nodiscard]] inline Parsed<IoCommand> parse_io_command(const SubmissionEntry& entry) {
   if (entry.fuse() == 0) [[likely]] {
     if (entry.opcode == static_cast<std::uint8_t>(IoOpcode::read)) {

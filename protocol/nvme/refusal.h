@@ -25,7 +25,8 @@ constexpr ParameterLocation at_dword(unsigned dword, unsigned bit = 0) {
 struct Refusal {
   Status status{};
   ParameterLocation location{};
-  std::uint32_t dword0 = 0;  // of the completion; only Connect's refusals use it (IPO, IATTR)
+  // Of the completion: Connect's IPO and IATTR, Copy's lowest source range that was not copied.
+  std::uint32_t dword0 = 0;
   friend constexpr bool operator==(const Refusal&, const Refusal&) = default;
 };
 

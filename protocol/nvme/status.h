@@ -150,6 +150,12 @@ inline constexpr Status write_to_read_only_range =
     detail::final_status(StatusCodeType::command_specific, 0x82);
 inline constexpr Status command_size_limit_exceeded =
     detail::final_status(StatusCodeType::command_specific, 0x83);
+inline constexpr Status incompatible_namespace =
+    detail::final_status(StatusCodeType::command_specific, 0x85);
+inline constexpr Status fast_copy_not_possible =
+    detail::final_status(StatusCodeType::command_specific, 0x86);
+inline constexpr Status overlapping_io_range =
+    detail::final_status(StatusCodeType::command_specific, 0x87);
 // Command specific, Fabrics. The codes overlap those of the NVM command set: the opcode tells them
 // apart.
 inline constexpr Status connect_incompatible_format =

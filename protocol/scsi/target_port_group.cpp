@@ -44,7 +44,7 @@ struct SetDescriptor {
 };
 static_assert(wire::is_wire_struct<SetDescriptor, 4>);
 
-constexpr std::uint8_t optimized_and_unavailable = 0x09;
+constexpr std::uint8_t supported_states = 0x8b;  // T_SUP, U_SUP, AN_SUP, AO_SUP
 
 }  // namespace
 
@@ -63,7 +63,7 @@ void put_target_port_groups(Answer& answer, const ReportTargetPortGroups& comman
     GroupDescriptor made{};
     made.state = static_cast<std::uint8_t>((group.preferred ? 0x80u : 0u) |
                                            static_cast<unsigned>(group.state));
-    made.supported = optimized_and_unavailable;
+    made.supported = supported_states;
     made.group = group.group;
     made.status_code = group.status_code;
     made.port_count = static_cast<std::uint8_t>(ports.size());

@@ -30,8 +30,8 @@ struct TargetPortGroup {
   std::uint8_t status_code = 0;  // 0: none; 1: altered by SET TARGET PORT GROUPS; 2: implicitly
   std::span<const std::uint16_t> relative_target_ports{};  // at most 255 are shown
 };
-// As states that a group can have, those are shown that occur here: active/optimized (AO_SUP) and
-// unavailable (U_SUP).
+// As states that a group can have, those are shown that occur here: active/optimized (AO_SUP),
+// active/non-optimized (AN_SUP), unavailable (U_SUP) and transitioning (T_SUP).
 void put_target_port_groups(Answer& answer, const ReportTargetPortGroups& command,
                             std::span<const TargetPortGroup> groups);
 

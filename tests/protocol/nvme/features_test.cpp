@@ -79,5 +79,17 @@ TEST(Features, HostBehaviorFlagsAreZeroOrOne) {
   EXPECT_FALSE(check_host_behavior(data));
 }
 
+TEST(Features, ReservedStatesOfWriteProtectionAreRefused) {
+  for (std::uint32_t state = 0; state < 8; ++state) {
+    const auto parsed = write_protection_from_dword(state | 0xfff8u);
+    ASSERT_EQ(parsed.has_value(), state <= 3) << state;
+    if (parsed) {
+      EXPECT_EQ(static_cast<std::uint32_t>(parsed.value()), state);
+    } else {
+      EXPECT_EQ(parsed.error(), (Refusal{status::invalid_field, at_dword(11)}));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace protocol::nvme

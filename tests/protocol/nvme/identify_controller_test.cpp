@@ -50,10 +50,12 @@ TEST(IdentifyController, GoldenIoController) {
   EXPECT_EQ(page.number(513, 1), 0x44u) << "CQES";
   EXPECT_EQ(page.number(514, 2), 1024u) << "MAXCMD";
   EXPECT_EQ(page.number(516, 4), 1024u) << "NN";
-  EXPECT_EQ(page.number(520, 2), 0x00fdu) << "ONCS";
-  EXPECT_EQ(page.number(522, 2), 0u) << "FUSES";
+  EXPECT_EQ(page.number(520, 2), 0x01fdu) << "ONCS";
+  EXPECT_EQ(page.number(522, 2), 1u) << "FUSES";
   EXPECT_EQ(page.number(525, 1), 0x06u) << "VWC";
   EXPECT_EQ(page.number(526, 4), 0u) << "AWUN, AWUPF";
+  EXPECT_EQ(page.number(534, 2), 5u) << "OCFS: formats 0h and 2h";
+  EXPECT_EQ(page.number(531, 1), 3u) << "NWPC: no permanent one";
   EXPECT_EQ(page.number(536, 4), 0x0034'0001u) << "SGLS";
   EXPECT_EQ(page.number(540, 4), 1024u) << "MNAN";
   EXPECT_EQ(page.text(768, 27), std::string("nqn.2024-01.io.example:one") + '\0');

@@ -23,8 +23,8 @@ Parsed<SetTargetPortGroupsList> parse_groups(std::string_view hex_text) {
 
 TEST(TargetPortGroups, Golden) {
   const std::string descriptors =
-      " 00 09 01 02 00 02 00 02 00 00 00 01 00 00 12 34"
-      " 83 09 00 07 00 00 00 00";
+      " 00 8b 01 02 00 02 00 02 00 00 00 01 00 00 12 34"
+      " 83 8b 00 07 00 00 00 00";
   EXPECT_EQ(shown(put_short), "00 00 00 18" + descriptors);
   EXPECT_EQ(shown([](Answer& answer) {
               put_target_port_groups(answer, {.extended_header = true}, groups);
