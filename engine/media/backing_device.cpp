@@ -24,6 +24,8 @@ const char* text(IoStatus status) {
       return "timed out";
     case IoStatus::read_only:
       return "read-only";
+    case IoStatus::no_room:
+      return "no room";
   }
   return "unknown";
 }

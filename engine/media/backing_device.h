@@ -21,6 +21,7 @@ enum class IoStatus : std::uint8_t {
   cancelled,    // given up before it started; nothing was changed
   timed_out,    // the backing did not answer in time
   read_only,    // the volume does not take writes
+  no_room,      // its cache has had no room for it for as long as it may wait: Volume::set_hold
 };
 [[nodiscard]] const char* text(IoStatus status);
 

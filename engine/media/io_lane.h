@@ -100,6 +100,16 @@ class IoLane {
   void at_turn_end(LaneTask& task) {
     if (!task.is_linked()) tasks_.push_back(task);
   }
+  // When this turn of the lane's thread began, or what of it was last committed: for figures, so
+  // that nobody reads a clock for them. Zero where who runs the lane says nothing.
+  [[nodiscard]] Instant now() const { return now_; }
+  void set_now(Instant now) { now_ = now; }
+  // Who runs the lane tells the time by this one, which outlives it; so may the engine, for what
+  // takes long within a turn.
+  void follow(const Clock& clock) { clock_ = &clock; }
+  void refresh_now() {
+    if (clock_ != nullptr) now_ = clock_->now();
+  }
   // Whoever runs the lane may not sleep.
   [[nodiscard]] bool has_tasks() const { return !tasks_.empty(); }
   // Runs the tasks queued now (one that is queued meanwhile waits for the next call), then submits
@@ -155,6 +165,8 @@ class IoLane {
   void dismiss_guests() { guests_.clear(); }
 
  private:
+  const Clock* clock_ = nullptr;
+  Instant now_{};
   boost::intrusive::list<LaneTask, boost::intrusive::constant_time_size<false>> tasks_;
   std::vector<std::pair<const void*, std::unique_ptr<LaneGuest>>> guests_;  // few
 };

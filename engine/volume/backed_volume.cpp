@@ -5,6 +5,7 @@
 
 #include "engine/foundation/check.h"
 #include "engine/volume/backing_request.h"
+#include "engine/volume/direct_scrub.h"
 #include "engine/volume/verify_request.h"
 
 namespace engine {
@@ -28,12 +29,14 @@ BackedVolume::~BackedVolume() = default;
 
 VolumeCondition BackedVolume::condition() const {
   const std::lock_guard lock(mutex_);
+  VolumePromise promise = promise_;
+  promise.restrict_by(write_protection());
   return {.state = state_.load(std::memory_order_relaxed),
           .size = {blocks_.load(std::memory_order_relaxed)},
           .reason = reason_,
           .reason_about = reason_about_,
           .lacks_cache = lacks_cache_,
-          .promise = promise_};
+          .promise = std::move(promise)};
 }
 
 void BackedVolume::changed() {
@@ -102,6 +105,30 @@ void BackedVolume::keep_reservations(const KeptReservations& reservations, KeepD
           const std::lock_guard lock(mutex_);
           reservations_ = reservations;
         }
+        done(kept);
+      });
+}
+
+void BackedVolume::learn_write_protection(bool write_protected) {
+  const std::lock_guard lock(mutex_);
+  if (write_protected) protection_.store(WriteProtection::kept, std::memory_order_release);
+}
+
+// All requests come by the keeper, so that they are carried out one after the other.
+void BackedVolume::protect(WriteProtection protection, KeepDone done) {
+  ReservationKeeper* const keeper = keeper_.load(std::memory_order_acquire);
+  if (keeper == nullptr) return done(std::string("its pool is not configured"));
+  keeper->keep_write_protection(
+      identity().name, protection == WriteProtection::kept,
+      [this, protection, done = std::move(done)](const Result<void, std::string>& kept) {
+        if (!kept) return done(kept);
+        {
+          const std::lock_guard lock(mutex_);
+          if (protection_.load(std::memory_order_relaxed) != WriteProtection::until_restart) {
+            protection_.store(protection, std::memory_order_release);
+          }
+        }
+        changed();
         done(kept);
       });
 }
@@ -199,20 +226,26 @@ void BackedVolume::submit(IoLane& lane, VolumeIo& io) {
   if (io.lba.value > size || io.blocks.value > size - io.lba.value) {
     return io.done(io, IoStatus::out_of_range);
   }
+  if (refuses(io)) return io.done(io, IoStatus::read_only);
   if (io.blocks.value == 0) return io.done(io, IoStatus::ok);
   submit_to(*backing, lane, io);
 }
+
+void BackedVolume::scrub(IoLane& lane, ScrubIo& io) { DirectScrub::start(*this, lane, io); }
 
 void BackedVolume::submit_to(BackingDevice& backing, IoLane& lane, VolumeIo& io) {
   if (io.kind == VolumeIo::Kind::verify) return VerifyRequest::start(*this, lane, io);
   ask_backing(io, BlockSize{block_bytes_}, io.backing);
   io.backing.context = &io;
   io.backing.done = &BackedVolume::backing_done;
+  io.lane = &lane;
+  io.asked_backing = lane.now();
   backing.submit(lane, io.backing);
 }
 
 void BackedVolume::backing_done(BackingIo& backing_io, IoStatus status) noexcept {
   VolumeIo& io = *static_cast<VolumeIo*>(backing_io.context);
+  io.times.add_backing(io.lane->now() - io.asked_backing);
   if (status != IoStatus::ok) [[unlikely]] {
     auto& volume = *static_cast<BackedVolume*>(io.engine_state);
     // The state changes before the answer: who sees the error also sees the failed volume.

@@ -10,6 +10,7 @@
 
 #include "engine/volume/engine.h"
 #include "engine/volume/reservation_keeper.h"
+#include "engine/volume/scrub.h"
 #include "engine/volume/volume.h"
 
 namespace engine {
@@ -17,7 +18,7 @@ namespace engine {
 // Every write, zeroing and deallocation is asked of the backing as durable. Starts late; its
 // backing comes once and stays until let_go(). State, size and identity are set by one thread at a
 // time (its pool's), but for online -> failed, which the reactor does that meets the failed flush.
-class BackedVolume final : public Volume {
+class BackedVolume final : public Volume, public Scrubbable {
  public:
   // `identity.uuid` may be nil while it is not known; `size` is what is configured.
   BackedVolume(VolumeIdentity identity, BlockCount size, std::string late_reason);
@@ -37,9 +38,18 @@ class BackedVolume final : public Volume {
     return changes_.load(std::memory_order_acquire);
   }
   void submit(IoLane& lane, VolumeIo& io) override;
+  void scrub(IoLane& lane, ScrubIo& io) override;
 
   [[nodiscard]] std::optional<KeptReservations> kept_reservations() const override;
   void keep_reservations(const KeptReservations& reservations, KeepDone done) override;
+  [[nodiscard]] WriteProtection write_protection() const override {
+    return protection_.load(std::memory_order_acquire);
+  }
+  void protect(WriteProtection protection, KeepDone done) override;
+  // It would write, and is not to: also for who writes the backing beside this volume.
+  [[nodiscard]] bool refuses(const VolumeIo& io) const {
+    return writes(io.kind) && write_protection() != WriteProtection::none;
+  }
 
   // Before the first request.
   void keep_with(ReservationKeeper& keeper) { keeper_.store(&keeper, std::memory_order_release); }
@@ -51,6 +61,7 @@ class BackedVolume final : public Volume {
   void refuse(const std::string& reason, Finding::About about);
   // Before it goes online: what its record says. Later ones mean nothing.
   void learn_reservations(const KeptReservations& reservations);
+  void learn_write_protection(bool write_protected);
   // late -> online, with the backing it keeps for life.
   void go_online(std::unique_ptr<BackingDevice> backing, const Uuid& uuid, BlockCount size,
                  VolumePromise promise);
@@ -84,6 +95,7 @@ class BackedVolume final : public Volume {
   std::atomic<BackingDevice*> backing_{nullptr};
   std::atomic<VolumeObserver*> observer_{nullptr};
   std::atomic<ReservationKeeper*> keeper_{nullptr};
+  std::atomic<WriteProtection> protection_{WriteProtection::none};
   const std::uint32_t block_bytes_;
 
   // Guards what follows, and changes of what stands above as atomics for readers without it, so

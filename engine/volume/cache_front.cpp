@@ -7,6 +7,7 @@
 #include "engine/volume/cache_lane.h"
 #include "engine/volume/cached_pins.h"
 #include "engine/volume/cached_read.h"
+#include "engine/volume/cached_scrub.h"
 #include "engine/volume/cached_write.h"
 
 namespace engine {
@@ -78,6 +79,12 @@ void CacheFront::read(CacheLane& lane, VolumeIo& io) {
   }
   if (gaps.empty()) return io.done(io, IoStatus::ok);
   lane.take_read(lane.ticket_for(*this)).start(*this, io, gaps);
+}
+
+void CacheFront::scrub(IoLane& lane, ScrubIo& io) {
+  CacheLane* const here = CacheLane::of(cache_, lane);
+  if (here == nullptr) return io.done(io, IoStatus::unavailable);
+  here->take_scrub(here->ticket_for(*this)).start(*this, io);
 }
 
 PinnedRead CacheFront::read_in_place(IoLane& lane, const ReadInPlace& read) {

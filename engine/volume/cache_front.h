@@ -13,6 +13,7 @@
 #include "engine/volume/cache_traffic.h"
 #include "engine/volume/open_cache.h"
 #include "engine/volume/pin_budget.h"
+#include "engine/volume/scrub.h"
 #include "engine/volume/space_queue.h"
 #include "engine/volume/volume.h"
 #include "engine/volume/written_through.h"
@@ -24,7 +25,8 @@ class CacheLane;
 // Any thread, each with its own lane; commands that overlap each other are the caller's to order.
 class CacheFront {
  public:
-  // How long a write waits for space while the backing does not get on; hosts give up at 30 s.
+  // How long a write waits for space while the backing does not get on, if nobody has said
+  // otherwise (set_hold()); hosts give up at 30 s.
   static constexpr Duration space_patience = std::chrono::seconds(20);
 
   // The way of a write that comes now.
@@ -45,6 +47,9 @@ class CacheFront {
   void submit(IoLane& lane, VolumeIo& io);
   // As Volume::read_in_place(); the range lies inside the volume, and is not empty.
   [[nodiscard]] PinnedRead read_in_place(IoLane& lane, const ReadInPlace& read);
+
+  // As Scrubbable::scrub(); the range lies inside the volume.
+  void scrub(IoLane& lane, ScrubIo& io);
 
   [[nodiscard]] VolumeCache& volume() const { return volume_; }
   [[nodiscard]] BackingDevice& backing() const { return backing_; }
@@ -81,6 +86,13 @@ class CacheFront {
   // Whether write-back gets on: who waits for space waits longer then.
   [[nodiscard]] bool gets_on() const { return gets_on_.load(std::memory_order_relaxed); }
   void set_gets_on(bool gets_on) { gets_on_.store(gets_on, std::memory_order_relaxed); }
+
+  // As Volume::set_hold().
+  [[nodiscard]] Duration hold() const { return Duration(hold_.load(std::memory_order_relaxed)); }
+  void set_hold(Duration hold) { hold_.store(hold.count(), std::memory_order_relaxed); }
+  // As Volume::has_room().
+  [[nodiscard]] bool has_room() const { return has_room_.load(std::memory_order_relaxed); }
+  void set_has_room(bool has_room) { has_room_.store(has_room, std::memory_order_relaxed); }
 
   [[nodiscard]] CacheTraffic& traffic() { return traffic_; }
 
@@ -121,6 +133,8 @@ class CacheFront {
   std::atomic<unsigned> era_{0};  // 0 or 1
   WrittenThrough written_through_;
   std::atomic<bool> gets_on_{true};
+  std::atomic<bool> has_room_{true};
+  std::atomic<Duration::rep> hold_{0};
   CacheTraffic traffic_;
   std::atomic<std::uint64_t> lost_reads_{0};
   std::atomic<std::uint64_t> healed_reads_{0};

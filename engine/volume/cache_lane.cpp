@@ -8,6 +8,7 @@
 #include "engine/volume/cache_front.h"
 #include "engine/volume/cached_pins.h"
 #include "engine/volume/cached_read.h"
+#include "engine/volume/cached_scrub.h"
 #include "engine/volume/cached_write.h"
 #include "engine/volume/miss_read.h"
 
@@ -57,6 +58,7 @@ CacheLane::~CacheLane() {
 
 void CacheLane::end_of_turn() {
   const CacheLane* const before = std::exchange(ending, this);
+  is_time_told_ = false;
   const bool more = actor_->end_turn();
   ending = before;
   if (more) commit_soon();
@@ -65,6 +67,8 @@ void CacheLane::end_of_turn() {
 void CacheLane::complete(CommitRecord& record) {
   auto& command = static_cast<CacheCommand&>(record);
   if (&command.lane() != ending) return command.lane().tell(command);
+  // Once for all that are committed together.
+  if (!std::exchange(is_time_told_, true)) lane_.refresh_now();
   command.go_on();
 }
 
@@ -77,7 +81,8 @@ void CacheLane::tell(CacheCommand& command) {
 }
 
 bool CacheLane::is_quiet() const {
-  if (!reads_.is_whole() || !writes_.is_whole() || !misses_.is_whole() || !pins_.is_whole()) {
+  if (!reads_.is_whole() || !writes_.is_whole() || !misses_.is_whole() || !pins_.is_whole() ||
+      !scrubs_.is_whole()) {
     return false;
   }
   // A few instructions; nobody would wake the lane for their end.
@@ -104,10 +109,12 @@ CachedRead& CacheLane::take_read(CommandTicket ticket) { return take(reads_, tic
 CachedWrite& CacheLane::take_write(CommandTicket ticket) { return take(writes_, ticket); }
 MissRead& CacheLane::take_miss(CommandTicket ticket) { return take(misses_, ticket); }
 CachedPins& CacheLane::take_pins(CommandTicket ticket) { return take(pins_, ticket); }
+CachedScrub& CacheLane::take_scrub(CommandTicket ticket) { return take(scrubs_, ticket); }
 void CacheLane::give_back(CachedRead& read) { give_back(reads_, read); }
 void CacheLane::give_back(CachedWrite& write) { give_back(writes_, write); }
 void CacheLane::give_back(MissRead& miss) { give_back(misses_, miss); }
 void CacheLane::give_back(CachedPins& pins) { give_back(pins_, pins); }
+void CacheLane::give_back(CachedScrub& scrub) { give_back(scrubs_, scrub); }
 
 bool CacheLane::says(const LaneQuestion& question) {
   {

@@ -19,6 +19,7 @@ namespace engine {
 class CacheFront;
 class CachedPins;
 class CachedRead;
+class CachedScrub;
 class CachedWrite;
 class MissRead;
 
@@ -53,10 +54,12 @@ class CacheLane final : public LaneGuest, private LaneTask, private CompletionSi
   [[nodiscard]] CachedWrite& take_write(CommandTicket ticket);
   [[nodiscard]] MissRead& take_miss(CommandTicket ticket);
   [[nodiscard]] CachedPins& take_pins(CommandTicket ticket);
+  [[nodiscard]] CachedScrub& take_scrub(CommandTicket ticket);
   void give_back(CachedRead& read);
   void give_back(CachedWrite& write);
   void give_back(MissRead& miss);
   void give_back(CachedPins& pins);
+  void give_back(CachedScrub& scrub);
 
   // The device's keeper: whether the answer is known to be yes. Asks, unless it has asked that.
   [[nodiscard]] bool says(const LaneQuestion& question);
@@ -71,6 +74,7 @@ class CacheLane final : public LaneGuest, private LaneTask, private CompletionSi
   void take_told();
 
   OpenCache& cache_;
+  bool is_time_told_ = false;  // of this turn's commit
   IoLane& lane_;
   std::unique_ptr<CacheActor> actor_;  // null: the device is closed
   std::uint32_t number_ = 0;
@@ -109,6 +113,7 @@ class CacheLane final : public LaneGuest, private LaneTask, private CompletionSi
   LanePool<CachedWrite> writes_;
   LanePool<MissRead> misses_;
   LanePool<CachedPins> pins_;
+  LanePool<CachedScrub> scrubs_;
 };
 
 }  // namespace engine

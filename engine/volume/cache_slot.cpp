@@ -150,7 +150,8 @@ void CacheKeeper::Slot::publish_status() {
              .lost_reads = front_->lost_reads(),
              .written_back = now.written,
              .write_back_failures = now.failures,
-             .dirty_age = upkeep_->dirty_age()};
+             .dirty_age = upkeep_->dirty_age(),
+             .lag_age = upkeep_->lag_age()};
 }
 
 std::optional<VolumeCacheStatus> CacheKeeper::Slot::status() const {

@@ -32,6 +32,7 @@ void CachedRead::begin() {
   status_ = IoStatus::ok;
   is_watched_ = needs_watch();
   if (is_watched_) front_->volume().misses().watch(front_->range_of(*io_), watch_);
+  asked_ = lane_.lane().now();
   parts_ = 1;  // until all have begun
   for (const CacheGap& gap : gaps_) {
     const bool fills = gap.kind == CacheGap::Kind::hole && io_->is_use && is_filled(gap);
@@ -72,6 +73,7 @@ bool CachedRead::needs_watch() const {
 void CachedRead::part_done(IoStatus status) {
   if (status_ == IoStatus::ok) status_ = status;
   if (--parts_ > 0) return;
+  io_->times.add_backing(lane_.lane().now() - asked_);
   if (!std::exchange(is_watched_, false)) return finish(status_);
   const Found found = status_ == IoStatus::ok ? look_again() : Found::whole;
   front_->volume().misses().unwatch(watch_);

@@ -54,6 +54,7 @@ class CachedRead {
   VolumeIo* io_ = nullptr;
   Gaps gaps_;
   std::size_t parts_ = 0;  // under way
+  Instant asked_;          // of the backing, by IoLane::now()
   IoStatus status_ = IoStatus::ok;
   bool is_watched_ = false;
   ReadWatch watch_;

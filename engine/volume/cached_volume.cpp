@@ -5,6 +5,7 @@
 #include "engine/foundation/check.h"
 #include "engine/foundation/guard.h"
 #include "engine/volume/backing_request.h"
+#include "engine/volume/direct_scrub.h"
 #include "engine/volume/verify_request.h"
 
 namespace engine {
@@ -44,6 +45,9 @@ VolumeCondition CachedVolume::condition() const {
       .reason = {},
       .reason_about = Finding::About::volume,
       .promise = front_.load(std::memory_order_relaxed) != nullptr ? promise_ : backing.promise};
+  if (front_.load(std::memory_order_relaxed) != nullptr) {
+    now.promise.restrict_by(backed_.write_protection());
+  }
   if (is_down(now.state)) {
     const bool backing_is_down =
         is_down(backing.state) && !is_closed_.load(std::memory_order_relaxed);
@@ -64,6 +68,8 @@ void CachedVolume::update() {
     changed = state_.exchange(state, std::memory_order_acq_rel) != state;
     const VolumeIdentity* const identity = &backed_.identity();
     changed = std::exchange(told_identity_, identity) != identity || changed;
+    const WriteProtection protection = backed_.write_protection();
+    changed = std::exchange(told_protection_, protection) != protection || changed;
     if (front_.load(std::memory_order_relaxed) == nullptr) {
       const std::uint64_t blocks = backed_.size().value;
       changed = blocks_.exchange(blocks, std::memory_order_acq_rel) != blocks || changed;
@@ -112,6 +118,7 @@ void CachedVolume::serve(CacheFront& front, BlockCount size, VolumePromise promi
     CHECK(front_.load(std::memory_order_relaxed) == nullptr);
     blocks_.store(size.value, std::memory_order_release);
     promise_ = std::move(promise);
+    front.set_hold(hold_);
     front_.store(&front, std::memory_order_seq_cst);
     is_direct_.store(false, std::memory_order_release);
   }
@@ -156,6 +163,19 @@ void CachedVolume::grow(BlockCount size) {
   tell(grown);
 }
 
+// The front is used under the lock: it is let go of after leave_cache() or close().
+void CachedVolume::set_hold(Duration hold) {
+  const std::lock_guard lock(mutex_);
+  hold_ = hold;
+  if (CacheFront* const front = front_.load(std::memory_order_relaxed)) front->set_hold(hold);
+}
+
+bool CachedVolume::has_room() const {
+  const std::lock_guard lock(mutex_);
+  const CacheFront* const front = front_.load(std::memory_order_relaxed);
+  return front == nullptr || front->has_room();
+}
+
 void CachedVolume::submit(IoLane& lane, VolumeIo& io) {
   CacheFront* const front = front_.load(std::memory_order_acquire);
   if (front == nullptr) return submit_directly(lane, io);
@@ -167,6 +187,7 @@ void CachedVolume::submit(IoLane& lane, VolumeIo& io) {
   if (io.lba.value > size || io.blocks.value > size - io.lba.value) {
     return io.done(io, IoStatus::out_of_range);
   }
+  if (backed_.refuses(io)) return io.done(io, IoStatus::read_only);
   if (io.blocks.value == 0) return io.done(io, IoStatus::ok);
   if (io.kind == VolumeIo::Kind::verify) return VerifyRequest::start(*this, lane, io);
   front->submit(lane, io);
@@ -182,6 +203,16 @@ PinnedRead CachedVolume::read_in_place(IoLane& lane, const ReadInPlace& read) {
   return front->read_in_place(lane, read);
 }
 
+void CachedVolume::scrub(IoLane& lane, ScrubIo& io) {
+  CacheFront* const front = front_.load(std::memory_order_acquire);
+  if (front == nullptr) return DirectScrub::start(*this, lane, io);
+  const std::uint64_t size = blocks_.load(std::memory_order_acquire);
+  if (io.lba.value > size || io.blocks.value > size - io.lba.value) {
+    return io.done(io, IoStatus::out_of_range);
+  }
+  front->scrub(lane, io);
+}
+
 // Counted before the second look: who gives it a front, or closes it, sees the request there, or it
 // sees that. Until it is counted out the backing stays.
 void CachedVolume::submit_directly(IoLane& lane, VolumeIo& io) {
@@ -195,6 +226,7 @@ void CachedVolume::submit_directly(IoLane& lane, VolumeIo& io) {
   if (!is_flush && (io.lba.value > size || io.blocks.value > size - io.lba.value)) {
     return io.done(io, IoStatus::out_of_range);
   }
+  if (backed_.refuses(io)) return io.done(io, IoStatus::read_only);
   if (!is_flush && io.blocks.value == 0) return io.done(io, IoStatus::ok);
   if (io.kind == VolumeIo::Kind::verify) return VerifyRequest::start(*this, lane, io);
   direct_requests_.fetch_add(1, std::memory_order_seq_cst);
@@ -212,11 +244,14 @@ void CachedVolume::submit_directly(IoLane& lane, VolumeIo& io) {
   io.engine_state = this;
   io.backing.context = &io;
   io.backing.done = &CachedVolume::directly_done;
+  io.lane = &lane;
+  io.asked_backing = lane.now();
   backing->submit(lane, io.backing);
 }
 
 void CachedVolume::directly_done(BackingIo& backing_io, IoStatus status) noexcept {
   VolumeIo& io = *static_cast<VolumeIo*>(backing_io.context);
+  io.times.add_backing(io.lane->now() - io.asked_backing);
   auto& volume = *static_cast<CachedVolume*>(io.engine_state);
   // As BackedVolume does.
   if (status != IoStatus::ok) [[unlikely]]

@@ -9,6 +9,7 @@
 #include "engine/volume/backed_volume.h"
 #include "engine/volume/cache_front.h"
 #include "engine/volume/engine.h"
+#include "engine/volume/scrub.h"
 #include "engine/volume/volume.h"
 
 namespace engine {
@@ -20,7 +21,7 @@ namespace engine {
 //
 // The backing's own state is its pool's; the cache's share of it is set by one thread, that of the
 // cache's keeper.
-class CachedVolume final : public Volume {
+class CachedVolume final : public Volume, public Scrubbable {
  public:
   // `backed` outlives it. `late_reason`: until more is known of the cache.
   CachedVolume(BackedVolume& backed, std::string late_reason);
@@ -40,6 +41,9 @@ class CachedVolume final : public Volume {
   }
   void submit(IoLane& lane, VolumeIo& io) override;
   [[nodiscard]] PinnedRead read_in_place(IoLane& lane, const ReadInPlace& read) override;
+  void scrub(IoLane& lane, ScrubIo& io) override;
+  void set_hold(Duration hold) override;
+  [[nodiscard]] bool has_room() const override;
 
   // Its backing's: with a cache or without.
   [[nodiscard]] std::optional<KeptReservations> kept_reservations() const override {
@@ -47,6 +51,12 @@ class CachedVolume final : public Volume {
   }
   void keep_reservations(const KeptReservations& reservations, KeepDone done) override {
     backed_.keep_reservations(reservations, std::move(done));
+  }
+  [[nodiscard]] WriteProtection write_protection() const override {
+    return backed_.write_protection();
+  }
+  void protect(WriteProtection protection, KeepDone done) override {
+    backed_.protect(protection, std::move(done));
   }
 
   void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
@@ -100,12 +110,14 @@ class CachedVolume final : public Volume {
   // Guards what follows, and changes of the atomics above; before the backed volume's.
   mutable std::mutex mutex_;
   const VolumeIdentity* told_identity_{&backed_.identity()};
+  WriteProtection told_protection_ = WriteProtection::none;
   std::string reason_;  // why it is late
   Finding::About about_ = Finding::About::cache_device;
   bool lacks_cache_ = false;
   std::string trouble_;
   bool failed_ = false;
   VolumePromise promise_;  // while it has a front
+  Duration hold_{};
 };
 
 }  // namespace engine

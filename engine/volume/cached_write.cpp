@@ -17,7 +17,7 @@ void CachedWrite::start(CacheFront& front, VolumeIo& io) {
   io_ = &io;
   left_ = front.range_of(io);
   tries_ = 0;
-  gave_up_ = has_waited_ = is_admitted_ = false;
+  gave_up_ = has_waited_ = is_admitted_ = is_taken_back_ = false;
   promised_ = {};
   if (has_space()) set_out();
 }
@@ -104,6 +104,7 @@ void CachedWrite::go_on() noexcept {
     case WaitsFor::space:
       return look_again();
     case WaitsFor::backing:
+      io_->times.add_backing(lane().lane().now() - asked_);
       return finish(gave_up_ ? IoStatus::unavailable : IoStatus::ok);
     case WaitsFor::forgotten:
       return write_directly();
@@ -144,6 +145,7 @@ Result<void, CacheRefusal> CachedWrite::take(SectorCount part) {
     const auto taken = io_->kind == VolumeIo::Kind::write ? write(range) : zero(range);
     if (taken) {
       waits_for_ = WaitsFor::commit;
+      asked_ = lane().lane().now();
       lane().commit_soon();
     }
     if (taken || taken.error() != CacheRefusal::media_error || ++tries_ == most_tries) return taken;
@@ -180,14 +182,17 @@ Result<void, CacheRefusal> CachedWrite::forget() {
     return taken;
   }
   waits_for_ = WaitsFor::forgotten;
+  asked_ = lane().lane().now();
   lane().commit_soon();
   return taken;
 }
 
 void CachedWrite::write_directly() {
+  if (waits_for_ == WaitsFor::forgotten) io_->times.add_commit(lane().lane().now() - asked_);
   front_->traffic().count(lane().number(), CacheTraffic::Event::by_mode);
   if (outcome() == CommitOutcome::failed) return directly_written(IoStatus::sync_failed);
   waits_for_ = WaitsFor::direct_write;
+  asked_ = lane().lane().now();
   BackingIo& request = io_->backing;
   ask_backing(*io_, front_->block_size(), request);
   request.has_space = true;
@@ -199,6 +204,9 @@ void CachedWrite::write_directly() {
 }
 
 void CachedWrite::directly_written(IoStatus status) {
+  if (waits_for_ == WaitsFor::direct_write) {
+    io_->times.add_backing(lane().lane().now() - asked_);
+  }
   front_->volume().misses().end_direct(direct_);
   finish(status);
 }
@@ -219,7 +227,11 @@ void CachedWrite::settle(const Result<void, CacheRefusal>& taken) {
 }
 
 void CachedWrite::wait_for_space() {
-  if (!std::exchange(has_waited_, true)) since_ = front_->clock().now();
+  if (!std::exchange(has_waited_, true)) {
+    since_ = front_->clock().now();
+    if (io_->waits != nullptr) io_->waits(*io_, *this);
+  }
+  if (is_taken_back_) return finish(IoStatus::cancelled);
   waits_for_ = WaitsFor::space;
   const bool has_begun = left_ != front_->range_of(*io_);
   front_->space().add(*this, since_, has_begun ? SpaceQueue::Turn::next : SpaceQueue::Turn::last);
@@ -227,18 +239,33 @@ void CachedWrite::wait_for_space() {
 }
 
 void CachedWrite::look_again() {
+  if (is_taken_back_) {
+    front_->space().leave(*this);
+    return finish(IoStatus::cancelled);
+  }
   const auto taken = begin();
   const bool is_short = !taken && (taken.error() == CacheRefusal::no_space ||
                                    taken.error() == CacheRefusal::no_memory);
-  const bool patient =
-      front_->gets_on() || front_->clock().now() - since_ < CacheFront::space_patience;
-  if (is_short && patient) return front_->space().stay(*this);
+  if (is_short && !has_waited_enough()) return front_->space().stay(*this);
   front_->space().leave(*this);
-  if (is_short) return finish(IoStatus::unavailable);
-  settle(taken);
+  if (!is_short) return settle(taken);
+  finish(front_->hold() == Duration::zero() ? IoStatus::unavailable : IoStatus::no_room);
+}
+
+bool CachedWrite::has_waited_enough() const {
+  const Duration waited = front_->clock().now() - since_;
+  if (const Duration hold = front_->hold(); hold != Duration::zero()) return waited >= hold;
+  return !front_->gets_on() && waited >= CacheFront::space_patience;
+}
+
+// Between its parts it does not wait: then it ends before it would wait again, or is done.
+void CachedWrite::take_back() {
+  is_taken_back_ = true;
+  if (waits_for_ == WaitsFor::space) front_->space().tell(*this);
 }
 
 void CachedWrite::committed() {
+  io_->times.add_commit(lane().lane().now() - asked_);
   switch (outcome()) {
     case CommitOutcome::committed:
       break;
@@ -252,6 +279,7 @@ void CachedWrite::committed() {
   if (!left_.empty()) return settle(take());
   if (front_->mode() == CacheMode::write_back) return finish(IoStatus::ok);
   waits_for_ = WaitsFor::backing;
+  asked_ = lane().lane().now();
   front_->written_through().push(*this);
   front_->cache().wake();
 }

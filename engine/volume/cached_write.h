@@ -21,7 +21,7 @@ class CacheFront;
 // larger than one command of the cache may be goes into it in parts, in address order: zeroings of
 // more than most_zeroed, and writes of more than whole_write while there is no room for the whole.
 // Given back to its lane when `io` ends.
-class CachedWrite final : public CacheCommand, public SpaceWaiter {
+class CachedWrite final : public CacheCommand, public SpaceWaiter, private TakeBack {
  public:
   explicit CachedWrite(CacheLane& lane) : CacheCommand(lane), backing_wait_(*this) {}
 
@@ -60,6 +60,9 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter {
   [[nodiscard]] bool is_admitted();
   void wait_for_space();
   void look_again();
+  [[nodiscard]] bool has_waited_enough() const;
+  // TakeBack
+  void take_back() override;
   void committed();
   void write_directly();
   void directly_written(IoStatus status);
@@ -72,7 +75,9 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter {
   WaitsFor waits_for_ = WaitsFor::commit;
   bool has_waited_ = false;  // for space
   bool is_admitted_ = false;
-  Instant since_;  // it has waited for space
+  bool is_taken_back_ = false;  // while it waits for space
+  Instant since_;               // it has waited for space
+  Instant asked_;               // for a commit or of the backing, by IoLane::now()
   BackingWait backing_wait_;
   DirectWrite direct_;
   SectorRange unasked_;  // the rest, while it is asked for space

@@ -1,6 +1,7 @@
 // Engine: every pool and volume of one daemon, opened from the configuration and kept open.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -229,6 +230,17 @@ struct VolumeCacheStatus {
   ByteCount written_back{};
   std::uint64_t write_back_failures = 0;  // batches that are tried again
   Duration dirty_age{};                   // of the oldest of what is dirty; zero: nothing is
+  // Since the backing last had everything; zero: it has. nullopt: not since the device was opened.
+  std::optional<Duration> lag_age = Duration{};
+
+  // RPO: how old the moment is that the backing has the volume of. As long as it had everything,
+  // every moment was that one: then the age begins anew with what is written next.
+  [[nodiscard]] Duration consistent_point_age(std::chrono::milliseconds now_since_1970) const {
+    const Duration since_last = now_since_1970 - std::chrono::milliseconds(consistent_time_ms);
+    if (!lag_age) return consistent_time_ms == 0 ? dirty_age : std::max(Duration{}, since_last);
+    if (consistent_time_ms == 0) return *lag_age;
+    return std::clamp(since_last, Duration{}, *lag_age);
+  }
 };
 
 // What of a volume nobody has any more: reads of it fail until something is written there.

@@ -230,7 +230,8 @@ void PoolKeeper::run() {
       without_lock(lock, "writing down what is lost", [&] { set_lost_now(requests); });
     } else if (!reservations_.empty()) {
       const ReservationRequest request = taken_from(reservations_);
-      without_lock(lock, "writing down reservations", [&] { request.done(keep_now(request)); });
+      without_lock(lock, "writing down who may use a volume",
+                   [&] { request.done(keep_now(request)); });
     } else if (!arriving_.empty()) {
       auto arriving = std::exchange(arriving_, {});
       without_lock(lock, "adding volumes", [&] { list_arriving(std::move(arriving)); });

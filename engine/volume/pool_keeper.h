@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include "engine/foundation/clock.h"
@@ -87,6 +88,9 @@ class PoolKeeper final : private VolumeObserver,
   // As bind().
   void keep_reservations(const std::string& volume, const KeptReservations& reservations,
                          KeepDone done) override;
+  // As bind().
+  void keep_write_protection(const std::string& volume, bool write_protected,
+                             KeepDone done) override;
   // Of a volume that nobody has cached yet, and that is to get a cache. `done`: on the keeper's
   // thread, or in here.
   void find_arrival(const std::string& volume, ArrivalDone done);
@@ -199,7 +203,7 @@ class PoolKeeper final : private VolumeObserver,
 
   struct ReservationRequest {
     std::string volume;
-    KeptReservations reservations;
+    std::variant<KeptReservations, bool> kept;  // bool: whether it is write-protected
     KeepDone done;
   };
 

@@ -466,14 +466,22 @@ void PoolKeeper::set_lost_now(const std::deque<LostRequest>& requests) {
 
 void PoolKeeper::keep_reservations(const std::string& volume, const KeptReservations& reservations,
                                    KeepDone done) {
-  ask(reservations_, {.volume = volume, .reservations = reservations, .done = std::move(done)});
+  ask(reservations_, {.volume = volume, .kept = reservations, .done = std::move(done)});
+}
+
+void PoolKeeper::keep_write_protection(const std::string& volume, bool write_protected,
+                                       KeepDone done) {
+  ask(reservations_, {.volume = volume, .kept = write_protected, .done = std::move(done)});
 }
 
 Result<void, std::string> PoolKeeper::keep_now(const ReservationRequest& request) {
   // They last as long as what they are about.
   if (!is_on_disk()) return success();
   if (pool_ == nullptr) return is_not_there(request.volume);
-  const auto set = pool_->set_reservations(request.volume, request.reservations);
+  const auto* const reservations = std::get_if<KeptReservations>(&request.kept);
+  const auto set = reservations != nullptr
+                       ? pool_->set_reservations(request.volume, *reservations)
+                       : pool_->set_write_protected(request.volume, std::get<bool>(request.kept));
   if (!set) return set.error().text;
   return success();
 }

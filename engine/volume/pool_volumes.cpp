@@ -193,14 +193,6 @@ void PoolKeeper::bring_up_opened(Slot& slot, const VolumeRecord& record) {
     if (!reopened) return stay_down(slot, reopened.error());
     slot.volume.recover(blocks, promise_of(slot, record.size));
   } else {
-    // Nobody here could keep hosts from writing it.
-    if (record.write_protected) {
-      learn_identity(slot, &record);
-      return stay_down(slot, {PoolError::Kind::unsupported,
-                              "volume " + slot.spec.name +
-                                  " is write-protected in its pool's table, which this version "
-                                  "does not serve."});
-    }
     const IoSource source = IoSource::new_file(backing_number_);
     if (slot.space == nullptr && pool_->needs_space(record)) make_space(slot, record);
     auto opened = open_volume(slot, record, source);
@@ -231,6 +223,7 @@ void PoolKeeper::bring_up_opened(Slot& slot, const VolumeRecord& record) {
     // Who serves it from the next line on knows who may use it.
     if (GUARD("reservations before their volume")) {
       slot.volume.learn_reservations(record.reservations);
+      slot.volume.learn_write_protection(record.write_protected);
     }
     slot.volume.go_online(std::move(lossy), record.uuid, blocks, promise);
     if (slot.is_cached) {

@@ -1,4 +1,4 @@
-// ReservationKeeper: who writes down who may use a volume.
+// ReservationKeeper: who writes down who may use a volume, and whether anybody may write it.
 #pragma once
 
 #include <functional>
@@ -17,6 +17,9 @@ class ReservationKeeper {
   // on the keeper's thread, or in here.
   virtual void keep_reservations(const std::string& volume, const KeptReservations& reservations,
                                  KeepDone done) = 0;
+  // As keep_reservations().
+  virtual void keep_write_protection(const std::string& volume, bool write_protected,
+                                     KeepDone done) = 0;
 
  protected:
   ~ReservationKeeper() = default;

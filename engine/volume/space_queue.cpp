@@ -28,13 +28,25 @@ void SpaceQueue::tell_first() {
   {
     const std::lock_guard lock(lock_);
     if (writes_.empty()) return;
-    SpaceWaiter& waiter = writes_.front();
-    waiter.is_told_again = std::exchange(waiter.is_told, true);
-    if (waiter.is_told_again) return;
-    first = &static_cast<CachedWrite&>(waiter);
+    first = &static_cast<CachedWrite&>(writes_.front());
+    if (!note_told(*first)) return;
   }
   // It stays the first, and waits, until it has been told.
   first->lane().tell(*first);
+}
+
+void SpaceQueue::tell(CachedWrite& write) {
+  {
+    const std::lock_guard lock(lock_);
+    if (!note_told(write)) return;
+  }
+  write.lane().tell(write);
+}
+
+// False: it has been told already, and looks once more then.
+bool SpaceQueue::note_told(SpaceWaiter& waiter) {
+  waiter.is_told_again = std::exchange(waiter.is_told, true);
+  return !waiter.is_told_again;
 }
 
 void SpaceQueue::stay(CachedWrite& write) {

@@ -38,12 +38,17 @@ class SpaceQueue {
   // There may be space: tells the first, who looks once more if it has been told and may be
   // looking already.
   void tell_first();
-  // The first has looked, and goes on waiting.
+  // It is to look now, wherever it stands.
+  void tell(CachedWrite& write);
+  // It has looked, and goes on waiting.
   void stay(CachedWrite& write);
   // It does not wait any more, and the next may look.
   void leave(CachedWrite& write);
 
  private:
+  // With the lock held.
+  [[nodiscard]] static bool note_told(SpaceWaiter& waiter);
+
   SpinLock lock_;  // guards what follows
   boost::intrusive::list<SpaceWaiter, boost::intrusive::constant_time_size<false>> writes_;
   std::atomic<std::size_t> waiting_{0};  // written under the lock

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "engine/foundation/clock.h"
 #include "engine/foundation/piece_sums.h"
 #include "engine/foundation/result.h"
 #include "engine/foundation/units.h"
@@ -18,6 +19,34 @@
 #include "engine/volume/pinned_read.h"
 
 namespace engine {
+
+// Of a request that waits for room: how it is taken back.
+class TakeBack {
+ public:
+  // The lane's thread. The request ends with `cancelled`, soon and not in here; what had been
+  // written of it stays.
+  virtual void take_back() = 0;
+
+ protected:
+  ~TakeBack() = default;
+};
+
+// Where the time of a request has gone, by IoLane::now(); what is neither was the cache's own.
+struct IoTimes {
+  Duration commit{};   // until what it brought to the cache was durable
+  Duration backing{};  // until the disks had done their part
+  bool committed = false;
+  bool reached_backing = false;
+
+  void add_commit(Duration took) {
+    commit += took;
+    committed = true;
+  }
+  void add_backing(Duration took) {
+    backing += took;
+    reached_backing = true;
+  }
+};
 
 // One request to a volume; owned by the caller (it lives in the command's slot: nothing is
 // allocated for a request), untouched by it until `done` runs.
@@ -43,11 +72,25 @@ struct VolumeIo {
   // On the lane's thread; may run inside submit(). The request may be reused or destroyed from
   // here.
   void (*done)(VolumeIo& io, IoStatus status) noexcept = nullptr;
+  // It waits for room in the cache, maybe for long; told once, before `done`, until when
+  // `take_back` may be used. On the lane's thread; may run inside submit(). May be null.
+  void (*waits)(VolumeIo& io, TakeBack& take_back) noexcept = nullptr;
+
+  // The engine adds to it; whoever wants to know sets it to nothing before. Of kind verify:
+  // nothing.
+  IoTimes times{};
 
   // The engine's own state while the request is under way.
   BackingIo backing{};
   void* engine_state = nullptr;
+  IoLane* lane = nullptr;
+  Instant asked_backing{};
 };
+
+[[nodiscard]] constexpr bool writes(VolumeIo::Kind kind) {
+  return kind == VolumeIo::Kind::write || kind == VolumeIo::Kind::write_zeroes ||
+         kind == VolumeIo::Kind::deallocate;
+}
 
 enum class VolumeState : std::uint8_t {
   late,  // configured, but its pool or file is not there yet; identity and size are known where
@@ -73,6 +116,14 @@ enum class VolumeState : std::uint8_t {
   return "";
 }
 
+// Whether hosts may write a volume, as one of them has said. While they may not, their writes end
+// with read_only; what a cache owes its pool is written back all the same.
+enum class WriteProtection : std::uint8_t {
+  none,
+  kept,           // by its pool, until it is taken back
+  until_restart,  // of the daemon; cannot be taken back
+};
+
 // What an online volume promises of what it has answered.
 struct VolumePromise {
   bool durable = true;  // false: gone at a power loss (tmpfs) or when the daemon ends (memory)
@@ -82,7 +133,17 @@ struct VolumePromise {
   std::uint32_t atomic_write_bytes = 0;
   // The same wherever it begins; and nobody reads half of it, or comes between its halves.
   bool is_atomic_anywhere = false;
-  bool writable = true;  // false: its operator has made it read-only
+  bool writable = true;  // false: its operator, or a host (WriteProtection), has made it read-only
+
+  // While hosts may not write it.
+  void restrict_by(WriteProtection protection) {
+    if (protection == WriteProtection::none) return;
+    writable = false;
+    if (!note.empty()) note += "; ";
+    note += protection == WriteProtection::kept
+                ? "a host has write-protected it: writes are refused until a host takes that back"
+                : "a host has write-protected it: writes are refused until the daemon restarts";
+  }
 };
 
 // How a volume is, and why: all of one moment, so that no reason stands beside another state.
@@ -135,6 +196,15 @@ class Volume {
     return {};
   }
 
+  // How long a write waits for room in the cache, whatever the reason, before it ends with no_room;
+  // zero (at first): as long as the backing gets on, and a while longer if it does not, and then it
+  // ends with `unavailable`. Holds for those that wait already, in the order in which they wait.
+  // Any thread.
+  virtual void set_hold(Duration /*hold*/) {}
+  // Writes would find room for long: the backing gets on, and much of the cache may be written
+  // again. Any thread.
+  [[nodiscard]] virtual bool has_room() const { return true; }
+
   // What its pool has of reservations, as it was last kept; nullopt while that is not known. Known
   // before the first request is served. Any thread; takes a lock.
   [[nodiscard]] virtual std::optional<KeptReservations> kept_reservations() const {
@@ -146,6 +216,14 @@ class Volume {
   using KeepDone = std::function<void(Result<void, std::string>)>;
   virtual void keep_reservations(const KeptReservations& /*reservations*/, KeepDone done) {
     done(std::string("this volume has no pool that keeps reservations"));
+  }
+
+  // `none` as long as the volume is late. Any thread.
+  [[nodiscard]] virtual WriteProtection write_protection() const { return WriteProtection::none; }
+  // `done` as of keep_reservations(). When it tells of success, no write that is submitted from
+  // then on is carried out, or every one is; those that were under way may be.
+  virtual void protect(WriteProtection /*protection*/, KeepDone done) {
+    done(std::string("this volume has no pool that keeps its write protection"));
   }
 };
 

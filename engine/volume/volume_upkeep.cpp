@@ -119,6 +119,7 @@ void VolumeUpkeep::tick() {
   status_ = write_back_.status();
   const bool is_dirty = status_.bytes_left.value != 0;
   dirty_age_.look(clock_.now(), is_dirty ? status_.dirty_tail : published, published);
+  lag_age_.look(clock_.now(), is_dirty || status_.backing_mixed);
   look_at_progress();
   measure_drain();
   look_at_losses();
@@ -175,10 +176,12 @@ void VolumeUpkeep::set_pace(bool gets_on) {
   SegmentTable& segments = volume_.device().segments();
   const std::uint64_t room = segments.shares().used(volume_.tag()) +
                              segments.shares().room(volume_.tag(), segments.free_count());
-  front_.pace().measure({.dirty = status_.bytes_left,
-                         .room = {room * volume_.device().layout().segment_bytes},
-                         .drain = gets_on ? status_.rate : ByteCount{}},
-                        clock_.now());
+  const ByteCount bytes{room * volume_.device().layout().segment_bytes};
+  front_.set_has_room(gets_on && static_cast<double>(status_.bytes_left.value) <
+                                     AdmissionPace::level_at * static_cast<double>(bytes.value));
+  front_.pace().measure(
+      {.dirty = status_.bytes_left, .room = bytes, .drain = gets_on ? status_.rate : ByteCount{}},
+      clock_.now());
 }
 
 Result<void, std::string> VolumeUpkeep::give_up_lost() {

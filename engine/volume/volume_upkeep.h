@@ -12,6 +12,7 @@
 #include "engine/cache/write_back.h"
 #include "engine/volume/cache_front.h"
 #include "engine/volume/dirty_age.h"
+#include "engine/volume/lag_age.h"
 
 namespace engine {
 
@@ -72,6 +73,8 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   [[nodiscard]] const WriteBackStatus& status() const { return status_; }
   // How long the oldest of what is dirty has been so; zero: nothing is.
   [[nodiscard]] Duration dirty_age() const { return dirty_age_.at(clock_.now()); }
+  // See LagAge::at().
+  [[nodiscard]] std::optional<Duration> lag_age() const { return lag_age_.at(clock_.now()); }
   [[nodiscard]] const Reclaim::Figures& reclaimed() const { return reclaim_.figures(); }
   // What is not well, as a sentence for the operator; empty: all is.
   [[nodiscard]] std::string trouble() const;
@@ -103,6 +106,7 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   WriteBack write_back_;
   WriteBackStatus status_;
   DirtyAge dirty_age_;
+  LagAge lag_age_;
   std::uint64_t published_ = 0;  // at the last tick
   bool busy_ = false;
   bool stopping_ = false;

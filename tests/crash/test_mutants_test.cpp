@@ -31,6 +31,7 @@ const testing::Environment* const switches =
 struct Mutant {
   const char* guard;
   const char* tests;  // a filter of gtest's
+  int goes = 1;       // of tests that only a race of real threads can fail
 };
 
 constexpr Mutant mutants[] = {
@@ -44,7 +45,7 @@ constexpr Mutant mutants[] = {
     {"a fill can be overtaken", "*CacheFrontTest.WhoAsksAfterAWriteDoesNotGetWhatWasReadBefore/*"},
     {"overtaken misses are closed",
      "*CacheFrontTest.WhoAsksAfterAWriteDoesNotGetWhatWasReadBefore/*"},
-    {"readers see commands whole", "WholeRead.*"},
+    {"readers see commands whole", "WholeRead.*", 20},
     {"a read of several parts looks again", "*WholeWrite.IsSeenWhole*"},
     {"a direct write under way", "MissTable.AMissBesideADirectWriteNeverFills"},
     {"room in the log for what goes around",
@@ -161,7 +162,10 @@ class TestMutants : public testing::TestWithParam<Mutant> {};
 
 TEST_P(TestMutants, Dies) {
   const Mutant& mutant = GetParam();
-  const Outcome outcome = run_tests(mutant.guard, mutant.tests);
+  Outcome outcome;
+  for (int go = 0; go < mutant.goes && outcome.status == 0; ++go) {
+    outcome = run_tests(mutant.guard, mutant.tests);
+  }
   std::cout << "mutant: " << mutant.guard << " -> "
             << (outcome.status != 0 ? "killed: " + outcome.failure
                                     : "SURVIVED " + std::string(mutant.tests))

@@ -261,6 +261,82 @@ TEST_P(CacheFrontSpace, PatienceEndsOnlyWhereNothingGetsOn) {
   EXPECT_TRUE(life.front->space().empty());
 }
 
+TEST_P(CacheFrontSpace, AHoldEndsWhetherTheBackingGetsOnOrNot) {
+  for (const bool gets_on : {true, false}) {
+    FrontLife life(GetParam());
+    (void)fill_up(life);
+    const HostIo& first = life.commands.back();
+    const HostIo& second = life.submit(Kind::write, 4000, 8, 201, 1);
+    const auto look = [&life] {
+      life.front->space().tell_first();
+      life.go_on();
+    };
+    life.front->set_gets_on(gets_on);
+    life.front->set_hold(seconds(10));
+    life.clock.advance(seconds(10) - std::chrono::milliseconds(1));
+    look();
+    EXPECT_FALSE(first.has_ended);
+    life.clock.advance(std::chrono::milliseconds(1));
+    look();
+    look();
+    for (const HostIo* io : {&first, &second}) {
+      EXPECT_TRUE(io->has_ended);
+      EXPECT_EQ(io->status, IoStatus::no_room);
+    }
+    EXPECT_TRUE(life.front->space().empty());
+  }
+}
+
+// Wherever it stands, and nobody else loses his place by it.
+TEST_P(CacheFrontSpace, AWriteThatWaitsIsTakenBack) {
+  FrontLife life(GetParam());
+  (void)fill_up(life);
+  const HostIo& first = life.commands.back();
+  TakeBack* handle = nullptr;
+  HostIo& second = life.on_lane(
+      Kind::write, 4000, 8, 201,
+      [&](IoLane& lane, HostIo& io) {
+        io.engine_state = &handle;
+        io.waits = [](VolumeIo& waiting, TakeBack& take_back) noexcept {
+          *static_cast<TakeBack**>(waiting.engine_state) = &take_back;
+        };
+        life.front->submit(lane, io);
+      },
+      1);
+  const HostIo& third = life.submit(Kind::write, 4100, 8, 202, 1);
+  ASSERT_NE(handle, nullptr) << "it was not told that it waits";
+  handle->take_back();
+  EXPECT_FALSE(second.has_ended) << "not inside the call";
+  life.go_on();
+  EXPECT_TRUE(second.has_ended);
+  EXPECT_EQ(second.status, IoStatus::cancelled);
+  EXPECT_FALSE(first.has_ended);
+  EXPECT_FALSE(third.has_ended);
+  FrontUpkeep upkeep(life);
+  for (int ticks = 0; ticks < 20; ++ticks) upkeep.tick();
+  for (const HostIo* io : {&first, &third}) {
+    EXPECT_TRUE(io->has_ended);
+    EXPECT_EQ(io->status, IoStatus::ok);
+  }
+  EXPECT_EQ(life.read(4000, 8), of_backing(4000, 8));
+}
+
+TEST_P(CacheFrontSpace, RoomIsThereAgainWhenMuchHasBeenWrittenBack) {
+  FrontLife life(GetParam());
+  FrontUpkeep upkeep(life);
+  upkeep.tick();
+  EXPECT_TRUE(life.front->has_room());
+  life.backing.keeps_answers = true;
+  (void)fill_up(life);
+  upkeep.tick();
+  EXPECT_FALSE(life.front->has_room());
+  life.backing.keeps_answers = false;
+  life.backing.give_answers();
+  for (int ticks = 0; ticks < 30; ++ticks) upkeep.tick();
+  EXPECT_TRUE(life.commands.back().has_ended);
+  EXPECT_TRUE(life.front->has_room());
+}
+
 TEST_P(CacheFrontSpace, NoMemoryForTheIndexIsWaitedForLikeSpace) {
   FrontLife life(GetParam(), 30, 64_KiB);
   // Every other sector, without data.

@@ -32,6 +32,59 @@ TEST_P(CachedEngine, ServesWhatWasWrittenAlsoInTheNextLife) {
   }
 }
 
+// With a cache and without one: as the pool has it, through restarts; and what is dirty is written
+// back all the same.
+TEST_P(CachedEngine, AWriteProtectedVolumeRefusesWritesUntilThatIsTakenBack) {
+  using Kind = VolumeIo::Kind;
+  const auto protect = [](const Life& now, const char* name, WriteProtection protection) {
+    std::promise<bool> kept;
+    now.engine->find(name)->protect(
+        protection, [&kept](const auto& result) { kept.set_value(result.has_value()); });
+    return kept.get_future().get();
+  };
+  const auto expect_refused = [](Life& now, const char* name) {
+    SCOPED_TRACE(name);
+    EXPECT_EQ(now.write(name, 7, 1, 0x66), IoStatus::read_only);
+    for (const Kind kind : {Kind::write_zeroes, Kind::deallocate}) {
+      EXPECT_EQ(run(*now.engine->find(name), *now.lane, kind, 7, 1), IoStatus::read_only);
+    }
+    EXPECT_EQ(run(*now.engine->find(name), *now.lane, Kind::flush, 0, 0), IoStatus::ok);
+    EXPECT_EQ(run(*now.engine->find(name), *now.lane, Kind::verify, 7, 1), IoStatus::ok);
+    EXPECT_EQ(now.read(name, 7), 0x42);
+    EXPECT_FALSE(now.condition(name).promise.writable);
+    EXPECT_TRUE(contains(now.condition(name).promise.note, "write-protected"));
+  };
+  const std::vector<VolumeSpec> volumes{cached("db01", 8_MiB, "pmem0", soon),
+                                        direct("db02", 8_MiB)};
+  {
+    Life now(*this, volumes, {cache()});
+    for (const char* name : {"db01", "db02"}) {
+      ASSERT_EQ(now.write(name, 7, 1, 0x42), IoStatus::ok);
+      const std::uint64_t before = now.engine->find(name)->changes();
+      ASSERT_TRUE(protect(now, name, WriteProtection::kept));
+      EXPECT_GT(now.engine->find(name)->changes(), before) << "hosts are told";
+      expect_refused(now, name);
+    }
+    now.wait_until_clean();
+  }
+  {
+    Life now(*this, volumes, {cache()});
+    for (const char* name : {"db01", "db02"}) {
+      EXPECT_EQ(now.engine->find(name)->write_protection(), WriteProtection::kept);
+      expect_refused(now, name);
+      ASSERT_TRUE(protect(now, name, WriteProtection::none));
+      EXPECT_EQ(now.write(name, 7, 1, 0x42), IoStatus::ok);
+      EXPECT_TRUE(now.condition(name).promise.writable);
+      ASSERT_TRUE(protect(now, name, WriteProtection::until_restart));
+      ASSERT_TRUE(protect(now, name, WriteProtection::none));
+      EXPECT_EQ(now.engine->find(name)->write_protection(), WriteProtection::until_restart);
+      expect_refused(now, name);
+    }
+  }
+  Life now(*this, volumes, {cache()});
+  for (const char* name : {"db01", "db02"}) EXPECT_EQ(now.write(name, 7, 1, 0x43), IoStatus::ok);
+}
+
 TEST_P(CachedEngine, MoreThanTheCacheHoldsIsWrittenBackAndReadFromTheBacking) {
   const std::uint64_t blocks = (128_MiB).value / block;
   {

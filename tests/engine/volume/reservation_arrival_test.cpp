@@ -80,32 +80,5 @@ TEST(KeptReservationsOfAVolume, InMemoryReservationsLastAsLongAsTheirVolume) {
   EXPECT_EQ(m.kept_reservations(), kept_reservations(2));
 }
 
-// Nothing here keeps hosts from writing it, so nobody gets it.
-TEST(WriteProtectedVolume, IsNotServed) {
-  const TestDirectory place("write-protected");
-  const std::string directory = place.path();
-  ASSERT_TRUE(init_file_pool(directory));
-  const std::vector<PoolSpec> pools{
-      {.name = "bulk", .kind = PoolSpec::Kind::file, .directory = directory, .uuid = {}}};
-  const std::vector<VolumeSpec> volumes{
-      {.name = "db01", .pool = "bulk", .size = 1_MiB, .block_size = {512}}};
-  for (const bool write_protected : {false, true, false}) {
-    {
-      auto engine = Engine::open(pools, volumes);
-      ASSERT_TRUE(engine->stop(std::chrono::seconds(60)));
-    }
-    {
-      auto pool = FilePool::open(directory);
-      ASSERT_TRUE(pool);
-      ASSERT_TRUE(pool.value()->set_write_protected("db01", write_protected));
-    }
-    auto engine = Engine::open(pools, volumes);
-    const VolumeCondition now = engine->find("db01")->condition();
-    EXPECT_EQ(now.state == VolumeState::online, !write_protected) << now.reason;
-    EXPECT_EQ(now.reason.find("write-protected") != std::string::npos, write_protected);
-    ASSERT_TRUE(engine->stop(std::chrono::seconds(60)));
-  }
-}
-
 }  // namespace
 }  // namespace engine
