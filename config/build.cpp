@@ -9,10 +9,13 @@
 #include <utility>
 
 #include "config/chap_reader.h"
+#include "config/control_reader.h"
+#include "config/dhchap_reader.h"
 #include "config/export_reader.h"
 #include "config/identity.h"
 #include "config/keys.h"
 #include "config/listener_reader.h"
+#include "config/overload_reader.h"
 #include "config/qos_reader.h"
 #include "config/section_reader.h"
 
@@ -24,7 +27,6 @@ using std::string_view;
 constexpr string_view api_version = "forebay/v1";
 constexpr std::size_t max_directory_bytes = 3072;  // PATH_MAX less the longest file name below it
 constexpr std::size_t max_path_bytes = 4095;       // PATH_MAX less its NUL
-constexpr std::size_t max_socket_bytes = 107;      // sockaddr_un
 constexpr std::uint64_t max_nsid = 0xfffffffe;
 constexpr std::uint64_t max_lun = 16383;      // SAM-5, section 4.7.7.3: flat space addressing
 constexpr std::size_t max_alias_bytes = 255;  // RFC 7143, section 6.1: of a text value
@@ -77,7 +79,7 @@ class Builder {
     each("targets", parse_iscsi_name, target_names, &Builder::read_target);
     read_iscsi();
     read_metrics();
-    read_control();
+    read_control_section();
     read_log();
     return std::move(draft_);
   }
@@ -267,6 +269,7 @@ class Builder {
     }
     if (reader.has("cache")) volume.cache = read_volume_cache(reader);
     volume.qos = read_qos(reader);
+    volume.overload = read_overload(reader);
     config().volumes.emplace(name, std::move(volume));
   }
 
@@ -330,6 +333,12 @@ class Builder {
                     "/etc/iscsi/initiatorname.iscsi.");
     }
     read_nqn(host, reader);
+    read_tls_keys(host, reader);
+    host.dhchap = read_dhchap(reader);
+    if (host.dhchap && reader.lacks("nqn")) {
+      report_.error(reader.at("dhchap"), reader.path_of("dhchap"),
+                    "is of NVMe, and there is no nqn; add it, or remove this.");
+    }
     read_iqn(host, reader);
     config().hosts.emplace(name, std::move(host));
   }
@@ -349,6 +358,28 @@ class Builder {
       report_.error(nqn->at, reader.path_of("nqn"),
                     fmt::format("is the NQN of host {} already; give each host its own.",
                                 in_quotes(other->second)));
+    }
+  }
+
+  void read_tls_keys(Host& host, SectionReader& reader) {
+    if (auto keys = reader.secrets("tls_psk")) host.tls_psk = std::move(*keys);
+    if (auto keys = reader.secrets("tls_psk_old")) host.tls_psk_old = std::move(*keys);
+    host.tls_psk_old_until = reader.parsed("tls_psk_old_until", parse_time);
+    if (reader.has("tls_psk") && reader.lacks("nqn")) {
+      report_.error(reader.at("tls_psk"), reader.path_of("tls_psk"),
+                    "is of NVMe/TCP, and there is no nqn; add it, or remove this.");
+    }
+    if (reader.has("tls_psk_old") && reader.lacks("tls_psk")) {
+      report_.error(reader.at("tls_psk_old"), reader.path_of("tls_psk_old"),
+                    "needs tls_psk, the keys that take its place; add it.");
+    }
+    if (reader.has("tls_psk_old") && reader.lacks("tls_psk_old_until")) {
+      report_.error(reader.at("tls_psk_old"), reader.path_of("tls_psk_old"),
+                    "needs tls_psk_old_until, the time at which it ends; add it.");
+    }
+    if (reader.has("tls_psk_old_until") && reader.lacks("tls_psk_old")) {
+      report_.error(reader.at("tls_psk_old_until"), reader.path_of("tls_psk_old_until"),
+                    "needs tls_psk_old, the keys that end then; add it, or remove this.");
     }
   }
 
@@ -462,15 +493,14 @@ class Builder {
     if (const auto port = reader.integer("port")) {
       metrics.port = {static_cast<std::uint16_t>(port->value), port->at};
     }
+    if (auto stages = reader.names("stages")) metrics.stages = std::move(*stages);
+    metrics.status_page = metrics.address.value.is_loopback();
+    assign(metrics.status_page, reader.boolean("status_page"));
   }
 
-  void read_control() {
+  void read_control_section() {
     SectionReader reader = top_.below("control", "control");
-    reader.check_keys();
-    assign(config().control.socket, reader.parsed("socket", [](string_view text) {
-      return parse_path(text, max_socket_bytes);
-    }));
-    config().control.group = reader.parsed("group", parse_group);
+    config().control = read_control(reader);
   }
 
   void read_log() {

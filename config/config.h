@@ -96,6 +96,12 @@ enum class Digests {
   refused,    // never granted in ICResp
 };
 
+enum class Tls {
+  none,       // every connection is plain
+  permitted,  // each as the host begins it
+  required,   // one that is plain is refused
+};
+
 // NVMe/TCP behaviour of one listener.
 struct NvmeTcpOptions {
   bool c2h_success = true;  // SUCCESS flag in C2HData where SQ flow control is disabled
@@ -105,6 +111,11 @@ struct NvmeTcpOptions {
   engine::ByteCount max_h2c_data = 128_KiB;           // MAXH2CDATA, a multiple of 4 KiB
   std::chrono::milliseconds icreq_timeout{10'000};    // from accept to a complete ICReq
   std::chrono::milliseconds connect_timeout{10'000};  // from ICResp to a successful Fabrics Connect
+  Tls tls = Tls::none;                                // of TLS 1.3 with keys of hosts
+  // By their names in RFC 8446; never empty.
+  std::vector<std::string> tls_suites{"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"};
+  std::vector<std::string> tls_groups{"x25519", "secp256r1", "secp384r1"};
+  std::chrono::milliseconds auth_timeout{30'000};  // from there to the end of DH-HMAC-CHAP
 };
 
 // iSCSI behaviour of one listener: what it offers in negotiation, where the initiator may narrow
@@ -132,6 +143,7 @@ struct Listener {
   Protocol protocol = Protocol::nvme_tcp;
   Located<IpAddress> address;
   Located<std::uint16_t> port{.value = 4420, .at = {}};  // of iSCSI 3260
+  std::string group;  // of listeners that are one way; its own name unless written
   std::uint32_t max_connections = 4096;
   // No byte arrives although the peer owes some (the rest of a PDU, data asked for by R2T). A
   // connection that owes nothing may be silent: keep-alive and NOP watch over it.
@@ -219,6 +231,14 @@ struct VolumeQos {
   std::chrono::milliseconds burst{100};  // for so long what is not used is kept
 };
 
+// What becomes of commands that a volume has no room for (docs/qos.md, "Overload").
+struct VolumeOverload {
+  std::chrono::milliseconds hold{10'000};
+  std::uint32_t retries = 3;
+  std::chrono::milliseconds inaccessible_after{25'000};  // not below hold
+  std::chrono::milliseconds recovery{5'000};
+};
+
 // Its UUID is not here: the pool's own record of the volume holds it.
 struct Volume {
   std::string name;
@@ -233,6 +253,7 @@ struct Volume {
   Located<Atomic> atomic{};
   std::optional<VolumeCache> cache;  // never of a volume of a memory pool
   VolumeQos qos;
+  VolumeOverload overload;
 };
 
 // CHAP as RFC 7143, section 12.1.3 has it: the initiator proves `secret`, and with mutual_secret
@@ -245,12 +266,39 @@ struct Chap {
   std::optional<Located<SecretRef>> mutual_secret;
 };
 
+// DH-HMAC-CHAP (NVMe): the host proves `key`, and the controller its own where the host asks.
+struct DhchapKeys {
+  Located<SecretRef> key;
+  std::optional<Located<SecretRef>> controller_key;  // never the same as `key`
+};
+
+struct Dhchap {
+  Position at;
+  DhchapKeys keys;
+  // "sha256" ..., "ffdhe2048" ... and "none", the best first. Empty: all, but of groups not "none".
+  std::vector<Located<std::string>> hashes;
+  std::vector<Located<std::string>> groups;
+  bool required = true;
+  bool discovery = false;  // required of it at discovery too
+  struct Previous {
+    Position at;
+    DhchapKeys keys;
+    Located<std::chrono::sys_seconds> until;  // then they are good no more
+  };
+  std::optional<Previous> previous;  // during a rotation
+};
+
 struct Host {
   std::string name;
   Position at;
-  std::string nqn;  // empty: no NVMe host
+  std::string nqn;               // empty: no NVMe host
+  std::optional<Dhchap> dhchap;  // of the NVMe host; nullopt: it need not prove who it is
   // iSCSI initiator name in small letters; empty: none.
   std::string iqn;
+  // Of the NVMe host alone: its TLS keys, each of them valid.
+  std::vector<Located<SecretRef>> tls_psk;
+  std::vector<Located<SecretRef>> tls_psk_old;  // valid beside them until then
+  std::optional<Located<std::chrono::sys_seconds>> tls_psk_old_until;
   // Of the initiator alone.
   std::optional<Chap> chap;         // nullopt: it need not prove who it is
   std::vector<IpNetwork> networks;  // where it may come from; empty: anywhere
@@ -316,11 +364,26 @@ struct Metrics {
   Position at;
   Located<IpAddress> address;  // 127.0.0.1 unless written
   Located<std::uint16_t> port{.value = 9930, .at = {}};
+  std::vector<Located<std::string>> stages;  // volumes of which each stage has a histogram
+  bool status_page = true;  // also there; by default where the address is a loopback one
+};
+
+// "10.0.0.5:9931", "[fd00::5]:9931", "*:9931".
+struct IpEndpoint {
+  IpAddress address;
+  std::uint16_t port = 0;
+  std::string text;  // canonical
+  friend bool operator==(const IpEndpoint&, const IpEndpoint&) = default;
 };
 
 struct Control {
   Located<std::string> socket{.value = "/run/forebay/control.sock", .at = {}};
   std::optional<Located<std::string>> group;  // may use the socket beside root; nullopt: root only
+  std::vector<Located<IpEndpoint>> listen;    // over TCP, with tokens; empty: nowhere
+  bool has_tls = true;                        // false: every one of `listen` is a loopback address
+  // Of TLS; both there where it is used.
+  std::optional<Located<SecretRef>> certificate;
+  std::optional<Located<SecretRef>> key;
 };
 
 enum class LogLevel { error, warn, info, debug };

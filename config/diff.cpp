@@ -37,10 +37,27 @@ Written written(const std::vector<Located<std::string>>& names) {
   for (const auto& name : names) all += (all.empty() ? "" : ", ") + name.value;
   return {"[" + all + "]", names.empty() ? Position{} : names.front().at};
 }
+Written written(const std::vector<Located<IpEndpoint>>& endpoints) {
+  if (endpoints.empty()) return {};
+  std::string all;
+  for (const auto& one : endpoints) all += (all.empty() ? "" : ", ") + one.value.text;
+  return {"[" + all + "]", endpoints.front().at};
+}
 Written written(const Located<engine::Uuid>& uuid) { return {uuid.value.text(), uuid.at}; }
 Written written(const Located<SecretRef>& secret) {
   const bool is_file = secret.value.source == SecretRef::Source::file;
   return {(is_file ? "file:" : "credential:") + secret.value.name, secret.at};
+}
+Written written(const std::vector<Located<SecretRef>>& secrets) {
+  std::string all;
+  for (const auto& secret : secrets) all += (all.empty() ? "" : ", ") + written(secret).text;
+  return {all.empty() ? all : "[" + all + "]", secrets.empty() ? Position{} : secrets.front().at};
+}
+Written written(const Located<std::chrono::sys_seconds>& time) {
+  return {time_text(time.value), time.at};
+}
+Written written(const std::vector<std::string>& words) {
+  return {fmt::format("[{}]", fmt::join(words, ", ")), {}};
 }
 template <class T>
 Written written(const std::optional<T>& value) {
@@ -60,6 +77,8 @@ Written limit(std::uint64_t per_second) {
 Written limit(engine::ByteCount per_second) {
   return per_second.value == 0 ? Written{} : Written{rate_text(per_second), {}};
 }
+
+bool has_previous(const Host& host) { return host.dhchap && host.dhchap->previous; }
 
 // Of a host, target or Iscsi, whose CHAP `of` finds.
 #define CHAP_KEYS(Entry, prefix, member)                                                           \
@@ -83,8 +102,14 @@ constexpr Comparison<Config> settings_comparisons[] = {
     {"iscsi.max_sessions", [](const Config& c) { return written(c.iscsi.max_sessions); }},
     {"metrics.address", [](const Config& c) { return c.metrics ? written(c.metrics->address.value.text, c.metrics->address.at) : Written{}; }},
     {"metrics.port", [](const Config& c) { return c.metrics ? written(fmt::format("{}", c.metrics->port.value), c.metrics->port.at) : Written{}; }},
+    {"metrics.stages", [](const Config& c) { return c.metrics && !c.metrics->stages.empty() ? written(c.metrics->stages) : Written{}; }},
+    {"metrics.status_page", [](const Config& c) { return c.metrics ? written(c.metrics->status_page) : Written{}; }},
     {"control.socket", [](const Config& c) { return written(c.control.socket); }},
     {"control.group", [](const Config& c) { return written(c.control.group); }},
+    {"control.listen", [](const Config& c) { return written(c.control.listen); }},
+    {"control.tls", [](const Config& c) { return c.control.listen.empty() ? Written{} : written(c.control.has_tls ? "required" : "none"); }},
+    {"control.certificate", [](const Config& c) { return written(c.control.certificate); }},
+    {"control.key", [](const Config& c) { return written(c.control.key); }},
     {"log.level", [](const Config& c) { return chosen("log", "level", c.log_level); }},
 };
 
@@ -92,6 +117,7 @@ constexpr Comparison<Listener> listener_comparisons[] = {
     {"protocol", [](const Listener& l) { return chosen("listeners.*", "protocol", l.protocol); }},
     {"address", [](const Listener& l) { return written(l.address.value.text, l.address.at); }},
     {"port", [](const Listener& l) { return written(fmt::format("{}", l.port.value), l.port.at); }},
+    {"group", [](const Listener& l) { return written(l.group); }},
     {"max_connections", [](const Listener& l) { return written(l.max_connections); }},
     {"idle_timeout", [](const Listener& l) { return written(l.idle_timeout); }},
     {"discovery", [](const Listener& l) { return chosen("listeners.*", "discovery", l.discovery); }},
@@ -102,6 +128,10 @@ constexpr Comparison<Listener> listener_comparisons[] = {
     {"max_h2c_data", [](const Listener& l) { return written(l.nvme_tcp.max_h2c_data); }},
     {"icreq_timeout", [](const Listener& l) { return written(l.nvme_tcp.icreq_timeout); }},
     {"connect_timeout", [](const Listener& l) { return written(l.nvme_tcp.connect_timeout); }},
+    {"tls", [](const Listener& l) { return chosen("listeners.*", "tls", l.nvme_tcp.tls); }},
+    {"tls_suites", [](const Listener& l) { return written(l.nvme_tcp.tls_suites); }},
+    {"tls_groups", [](const Listener& l) { return written(l.nvme_tcp.tls_groups); }},
+    {"auth_timeout", [](const Listener& l) { return written(l.nvme_tcp.auth_timeout); }},
     {"portal_group", [](const Listener& l) { return written(std::uint32_t{l.portal_group}); }},
     {"iscsi.header_digest", [](const Listener& l) { return chosen("listeners.*.iscsi", "header_digest", l.iscsi.header_digest); }},
     {"iscsi.data_digest", [](const Listener& l) { return chosen("listeners.*.iscsi", "data_digest", l.iscsi.data_digest); }},
@@ -150,6 +180,10 @@ constexpr Comparison<Volume> volume_comparisons[] = {
     {"qos.write_bandwidth", [](const Volume& v) { return limit(v.qos.write_bandwidth); }},
     {"qos.bandwidth", [](const Volume& v) { return limit(v.qos.bandwidth); }},
     {"qos.burst", [](const Volume& v) { return written(v.qos.burst); }},
+    {"overload.hold", [](const Volume& v) { return written(v.overload.hold); }},
+    {"overload.retries", [](const Volume& v) { return written(v.overload.retries); }},
+    {"overload.inaccessible_after", [](const Volume& v) { return written(v.overload.inaccessible_after); }},
+    {"overload.recovery", [](const Volume& v) { return written(v.overload.recovery); }},
     CACHE_KEY("device", written(v.cache->device)),
     CACHE_KEY("mode", chosen("volumes.*.cache", "mode", v.cache->mode, v.cache->at)),
     CACHE_KEY("guaranteed", written(v.cache->guaranteed)),
@@ -164,7 +198,19 @@ constexpr Comparison<Volume> volume_comparisons[] = {
 constexpr Comparison<Host> host_comparisons[] = {
     {"nqn", [](const Host& h) { return written(h.nqn); }},
     {"iqn", [](const Host& h) { return written(h.iqn); }},
+    {"tls_psk", [](const Host& h) { return written(h.tls_psk); }},
+    {"tls_psk_old", [](const Host& h) { return written(h.tls_psk_old); }},
+    {"tls_psk_old_until", [](const Host& h) { return written(h.tls_psk_old_until); }},
     CHAP_KEYS(Host, "chap", chap),
+    {"dhchap.key", [](const Host& h) { return h.dhchap ? written(h.dhchap->keys.key) : Written{}; }},
+    {"dhchap.controller_key", [](const Host& h) { return h.dhchap ? written(h.dhchap->keys.controller_key) : Written{}; }},
+    {"dhchap.hash", [](const Host& h) { return h.dhchap && !h.dhchap->hashes.empty() ? written(h.dhchap->hashes) : Written{}; }},
+    {"dhchap.dhgroup", [](const Host& h) { return h.dhchap && !h.dhchap->groups.empty() ? written(h.dhchap->groups) : Written{}; }},
+    {"dhchap.required", [](const Host& h) { return h.dhchap ? written(h.dhchap->required) : Written{}; }},
+    {"dhchap.discovery", [](const Host& h) { return h.dhchap ? written(h.dhchap->discovery) : Written{}; }},
+    {"dhchap.previous.key", [](const Host& h) { return has_previous(h) ? written(h.dhchap->previous->keys.key) : Written{}; }},
+    {"dhchap.previous.controller_key", [](const Host& h) { return has_previous(h) ? written(h.dhchap->previous->keys.controller_key) : Written{}; }},
+    {"dhchap.previous.until", [](const Host& h) { return has_previous(h) ? written(h.dhchap->previous->until) : Written{}; }},
     {"networks", [](const Host& h) {
        std::string all;
        for (const auto& network : h.networks) all += (all.empty() ? "" : ", ") + network.text;

@@ -291,6 +291,31 @@ Parsed<IpAddress> parse_address(string_view text) {
   return text.find(':') == string_view::npos ? parse_ipv4(text) : parse_ipv6(text);
 }
 
+Parsed<IpEndpoint> parse_endpoint(string_view text) {
+  const std::size_t colon = text.rfind(':');
+  string_view literal = text.substr(0, colon);
+  const bool is_in_brackets = literal.starts_with('[') && literal.ends_with(']');
+  if (is_in_brackets) literal = literal.substr(1, literal.size() - 2);
+  const bool is_ipv6 = literal.find(':') != string_view::npos;
+  if (colon == string_view::npos || literal.empty() || is_ipv6 != is_in_brackets) {
+    return refuse("{} is no address with a port; write one as 10.0.0.5:9931 or [fd00::5]:9931.",
+                  in_quotes(text));
+  }
+  TRY(auto address, parse_address(literal));
+  const string_view digits = text.substr(colon + 1);
+  std::uint16_t port = 0;
+  const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (digits.empty() || problem != std::errc{} || end != digits.data() + digits.size() ||
+      port == 0) {
+    return refuse("{}: the port is not a whole number from 1 to 65535.", in_quotes(text));
+  }
+  IpEndpoint endpoint{.address = std::move(address), .port = port, .text = {}};
+  endpoint.text = endpoint.address.family == IpAddress::Family::ipv6
+                      ? fmt::format("[{}]:{}", endpoint.address.text, port)
+                      : fmt::format("{}:{}", endpoint.address.text, port);
+  return endpoint;
+}
+
 bool overlap(const IpAddress& a, const IpAddress& b) {
   using Family = IpAddress::Family;
   if (a.family == Family::any || b.family == Family::any) return true;

@@ -42,6 +42,9 @@ inline constexpr std::string_view discovery_nqn = "nqn.2014-08.org.nvmexpress.di
 // other's way?
 [[nodiscard]] bool overlap(const IpAddress& a, const IpAddress& b);
 
+// ADDRESS:PORT, where an IPv6 address stands in brackets.
+[[nodiscard]] Parsed<IpEndpoint> parse_endpoint(std::string_view text);
+
 // ADDRESS/PREFIX, or one address alone.
 [[nodiscard]] Parsed<IpNetwork> parse_network(std::string_view text);
 

@@ -18,10 +18,10 @@ constexpr std::uint64_t hour = 3600 * second;
 
 constexpr auto optional = Need::optional;
 constexpr auto required = Need::required;
-constexpr Need later = Need::later;
 
 constexpr std::array<string_view, 2> protocols{"nvme-tcp", "iscsi"};
 constexpr std::array<string_view, 3> discoveries{"also", "only", "none"};
+constexpr std::array<string_view, 3> tls_policies{"none", "permitted", "required"};
 constexpr std::array<string_view, 3> digests{"permitted", "required", "refused"};
 constexpr std::array<string_view, 3> pool_kinds{"file", "device", "memory"};
 constexpr std::array<string_view, 3> layouts{"single", "linear", "stripe"};
@@ -32,6 +32,7 @@ constexpr std::array<string_view, 5> cache_modes{"write-back", "write-through", 
 constexpr std::array<string_view, 2> orders{"batch", "journal"};
 constexpr std::array<string_view, 2> atomicities{"offered", "required"};
 constexpr std::array<string_view, 2> block_sizes{"512", "4096"};
+constexpr std::array<string_view, 2> control_tls{"required", "none"};
 constexpr std::array<string_view, 4> log_levels{"error", "warn", "info", "debug"};
 
 // clang-format off
@@ -62,6 +63,7 @@ constexpr Key listener_keys[] = {
     {"protocol", Kind::choice, required, 0, 0, protocols, "protocol: nvme-tcp"},
     {"address", Kind::address, required, 0, 0, {}, "address: 192.0.2.1"},
     {"port", Kind::integer, optional, 1, 65535},
+    {"group", Kind::name},
     {"max_connections", Kind::integer, optional, 1, 65535},
     {"idle_timeout", Kind::duration, optional, second, 24 * hour},
     {"discovery", Kind::choice, optional, 0, 0, discoveries},
@@ -72,9 +74,12 @@ constexpr Key listener_keys[] = {
     {"max_h2c_data", Kind::size, optional, 4 * kib, mib},
     {"icreq_timeout", Kind::duration, optional, 100, hour},
     {"connect_timeout", Kind::duration, optional, 100, hour},
+    {"auth_timeout", Kind::duration, optional, 100, hour},
     {"portal_group", Kind::integer, optional, 1, 65535},
     {"iscsi", Kind::section},
-    {"tls", Kind::text, later},
+    {"tls", Kind::choice, optional, 0, 0, tls_policies},
+    {"tls_suites", Kind::names},
+    {"tls_groups", Kind::names},
 };
 
 constexpr Key listener_iscsi_keys[] = {
@@ -119,6 +124,7 @@ constexpr Key volume_keys[] = {
     {"atomic", Kind::choice, optional, 0, 0, atomicities},
     {"cache", Kind::section},
     {"qos", Kind::section},
+    {"overload", Kind::section},
 };
 
 constexpr Key volume_qos_keys[] = {
@@ -129,6 +135,13 @@ constexpr Key volume_qos_keys[] = {
     {"write_bandwidth", Kind::rate, optional, mib, tib / 16},
     {"bandwidth", Kind::rate, optional, mib, tib / 16},
     {"burst", Kind::duration, optional, 100, hour},
+};
+
+constexpr Key volume_overload_keys[] = {
+    {"hold", Kind::duration, optional, 100, hour / 6},
+    {"retries", Kind::integer, optional, 0, 4, {}, {}, "A Linux host gives up after five."},
+    {"inaccessible_after", Kind::duration, optional, 100, hour / 6},
+    {"recovery", Kind::duration, optional, 0, hour / 6},
 };
 
 constexpr Key volume_cache_keys[] = {
@@ -147,8 +160,10 @@ constexpr Key host_keys[] = {
     {"iqn", Kind::iqn},
     {"chap", Kind::section},
     {"networks", Kind::networks},
-    {"dhchap", Kind::text, later},
-    {"tls_psk", Kind::text, later},
+    {"dhchap", Kind::section},
+    {"tls_psk", Kind::secrets},
+    {"tls_psk_old", Kind::secrets},
+    {"tls_psk_old_until", Kind::time},
 };
 
 constexpr Key chap_keys[] = {
@@ -156,6 +171,22 @@ constexpr Key chap_keys[] = {
     {"secret", Kind::secret, required, 0, 0, {}, "secret: file:/PATH, or credential:NAME"},
     {"mutual_user", Kind::text},
     {"mutual_secret", Kind::secret},
+};
+
+constexpr Key dhchap_keys[] = {
+    {"key", Kind::secret, required, 0, 0, {}, "key: file:/PATH, or credential:NAME"},
+    {"controller_key", Kind::secret},
+    {"hash", Kind::names},
+    {"dhgroup", Kind::names},
+    {"required", Kind::boolean},
+    {"discovery", Kind::boolean},
+    {"previous", Kind::section},
+};
+
+constexpr Key dhchap_previous_keys[] = {
+    {"key", Kind::secret, required, 0, 0, {}, "key: file:/PATH, or credential:NAME"},
+    {"controller_key", Kind::secret},
+    {"until", Kind::text, required, 0, 0, {}, "until: \"2026-12-31T00:00:00Z\""},
 };
 
 constexpr Key subsystem_keys[] = {
@@ -195,11 +226,17 @@ constexpr Key export_keys[] = {
 constexpr Key metrics_keys[] = {
     {"address", Kind::address},
     {"port", Kind::integer, optional, 1, 65535},
+    {"stages", Kind::names},
+    {"status_page", Kind::boolean},
 };
 
 constexpr Key control_keys[] = {
     {"socket", Kind::text},
     {"group", Kind::name},
+    {"listen", Kind::endpoints, optional, 1, 16},
+    {"tls", Kind::choice, optional, 0, 0, control_tls},
+    {"certificate", Kind::secret},
+    {"key", Kind::secret},
 };
 
 constexpr Key log_keys[] = {
@@ -215,9 +252,12 @@ constexpr Section sections[] = {
     {"pools.*", pool_keys},
     {"volumes.*", volume_keys},
     {"volumes.*.cache", volume_cache_keys},
+    {"volumes.*.overload", volume_overload_keys},
     {"volumes.*.qos", volume_qos_keys},
     {"hosts.*", host_keys},
     {"hosts.*.chap", chap_keys},
+    {"hosts.*.dhchap", dhchap_keys},
+    {"hosts.*.dhchap.previous", dhchap_previous_keys},
     {"subsystems.*", subsystem_keys},
     {"subsystems.*.namespaces.*", export_keys},
     {"targets.*", target_keys},

@@ -9,32 +9,34 @@
 namespace config {
 
 enum class Kind {
-  section,   // a map with keys of its own
-  named,     // a map whose keys are names given by the user
-  name,      // of a thing in this file or of a group; build.cpp checks it
-  text,      // any string; build.cpp checks it
-  nqn,       // see parse_nqn()
-  iqn,       // see parse_iscsi_name()
-  secret,    // see parse_secret()
-  address,   // see parse_address()
-  integer,   // min ... max, or one of `choices`
-  boolean,   // true | false
-  size,      // min ... max bytes, with unit
-  rate,      // min ... max bytes per second, with unit
-  duration,  // min ... max milliseconds, with unit
-  percent,   // min ... max, whole, with "%"
-  choice,    // one of `choices`
-  names,     // a list of names
-  paths,     // a list of absolute paths, see parse_path(); min ... max of them
-  networks,  // a list of networks, see parse_network()
-  range,     // [first, last], both within min ... max
-  cpus,      // a CPU list as the kernel writes it: "2-3,6"
+  section,    // a map with keys of its own
+  named,      // a map whose keys are names given by the user
+  name,       // of a thing in this file or of a group; build.cpp checks it
+  text,       // any string; build.cpp checks it
+  nqn,        // see parse_nqn()
+  iqn,        // see parse_iscsi_name()
+  secret,     // see parse_secret()
+  secrets,    // a list of them
+  time,       // see parse_time()
+  address,    // see parse_address()
+  integer,    // min ... max, or one of `choices`
+  boolean,    // true | false
+  size,       // min ... max bytes, with unit
+  rate,       // min ... max bytes per second, with unit
+  duration,   // min ... max milliseconds, with unit
+  percent,    // min ... max, whole, with "%"
+  choice,     // one of `choices`
+  names,      // a list of names
+  paths,      // a list of absolute paths, see parse_path(); min ... max of them
+  networks,   // a list of networks, see parse_network()
+  endpoints,  // a list of addresses with ports, see parse_endpoint(); min ... max of them
+  range,      // [first, last], both within min ... max
+  cpus,       // a CPU list as the kernel writes it: "2-3,6"
 };
 
 enum class Need {
   optional,
   required,
-  later,  // of a feature that this version does not have: refused, never ignored
 };
 
 struct Key {

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <span>
 
 #include "config/identity.h"
 
@@ -13,9 +15,45 @@ using std::string_view;
 
 constexpr std::uint16_t iscsi_port = 3260;
 
-constexpr std::array<string_view, 8> only_of_nvme_tcp{
-    "discovery", "c2h_success",  "digests",       "in_capsule_data",
-    "max_r2t",   "max_h2c_data", "icreq_timeout", "connect_timeout"};
+constexpr std::array<string_view, 12> only_of_nvme_tcp{
+    "discovery",    "c2h_success",  "digests",       "in_capsule_data",
+    "max_r2t",      "max_h2c_data", "icreq_timeout", "connect_timeout",
+    "auth_timeout", "tls",          "tls_suites",    "tls_groups"};
+
+// By their names in RFC 8446.
+constexpr std::array<string_view, 2> tls_suites{"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"};
+constexpr std::array<string_view, 8> tls_groups{"x25519",    "x448",      "secp256r1", "secp384r1",
+                                                "secp521r1", "ffdhe2048", "ffdhe3072", "ffdhe4096"};
+
+void read_known(std::vector<std::string>& option, string_view key,
+                std::span<const string_view> known, SectionReader& reader) {
+  const auto names = reader.names(key);
+  if (!names) return;
+  if (names->empty()) {
+    reader.report().error(reader.at(key), reader.path_of(key),
+                          fmt::format("is empty; write some of {}.", fmt::join(known, ", ")));
+    return;
+  }
+  option.clear();
+  for (std::size_t i = 0; i < names->size(); ++i) {
+    const auto& name = (*names)[i];
+    option.push_back(name.value);
+    if (name.at.line == 0 || std::ranges::count(known, name.value) != 0) continue;
+    reader.report().error(name.at, fmt::format("{}[{}]", reader.path_of(key), i),
+                          fmt::format("{} is not known; write some of {}.", in_quotes(name.value),
+                                      fmt::join(known, ", ")));
+  }
+}
+
+void read_tls(NvmeTcpOptions& options, SectionReader& reader) {
+  if (const auto tls = reader.choice("tls")) {
+    options.tls = tls->value == "required"    ? Tls::required
+                  : tls->value == "permitted" ? Tls::permitted
+                                              : Tls::none;
+  }
+  read_known(options.tls_suites, "tls_suites", tls_suites, reader);
+  read_known(options.tls_groups, "tls_groups", tls_groups, reader);
+}
 constexpr std::array<string_view, 2> only_of_iscsi{"portal_group", "iscsi"};
 
 void read_digests(Digests& option, string_view key, SectionReader& reader) {
@@ -53,6 +91,8 @@ void read_nvme_tcp(Listener& listener, SectionReader& reader) {
   assign(options.max_r2t, reader.integer("max_r2t"));
   assign(options.icreq_timeout, reader.duration("icreq_timeout"));
   assign(options.connect_timeout, reader.duration("connect_timeout"));
+  read_tls(options, reader);
+  assign(options.auth_timeout, reader.duration("auth_timeout"));
 }
 
 // RFC 7143, section 13.14: FirstBurstLength is at most MaxBurstLength.
@@ -96,6 +136,8 @@ Listener read_listener(const std::string& name, SectionReader& reader) {
   Listener listener;
   listener.name = name;
   listener.at = reader.at();
+  listener.group = name;
+  if (const auto group = reader.text("group")) listener.group = group->value;
   assign(listener.address, reader.parsed("address", parse_address));
   assign(listener.max_connections, reader.integer("max_connections"));
   assign(listener.idle_timeout, reader.duration("idle_timeout"));

@@ -14,8 +14,6 @@ namespace {
 
 using std::string_view;
 
-constexpr string_view later_text = "not supported by this version yet; remove it.";
-
 std::string_view kind_noun(const Node& node) {
   return node.kind == Node::Kind::map ? "a map" : "a list";
 }
@@ -132,18 +130,9 @@ SectionReader::SectionReader(Report& report, const Section& section, std::string
 void SectionReader::check_keys() {
   if (has_wrong_shape_) return;
   std::vector<std::string> known;
-  for (const Key& key : section_.keys) {
-    if (key.need != Need::later) known.emplace_back(key.name);
-  }
+  for (const Key& key : section_.keys) known.emplace_back(key.name);
   for (const Node::Entry& entry : node_.entries) {
-    const auto found = std::ranges::find(section_.keys, string_view(entry.key), &Key::name);
-    if (found != section_.keys.end()) {
-      if (found->need == Need::later) {
-        has_later_ = true;
-        report_.error(entry.at, path_of(entry.key), std::string(later_text));
-      }
-      continue;
-    }
+    if (std::ranges::count(section_.keys, string_view(entry.key), &Key::name) != 0) continue;
     const std::string near = nearest(entry.key, known);
     report_.error(entry.at, path_of(entry.key),
                   near.empty() ? fmt::format("unknown key; known: {}.", listed(known))
@@ -165,7 +154,7 @@ void SectionReader::refuse(string_view owner, std::span<const string_view> keys)
 }
 
 bool SectionReader::lacks(string_view key) const {
-  return !has(key) && !has_later_ && !has_wrong_shape_ && std::ranges::count(misspelt_, key) == 0;
+  return !has(key) && !has_wrong_shape_ && std::ranges::count(misspelt_, key) == 0;
 }
 
 const Node::Entry* SectionReader::find(string_view key) const {
@@ -379,6 +368,36 @@ std::optional<std::vector<Located<std::string>>> SectionReader::paths(string_vie
   return paths;
 }
 
+std::optional<std::vector<Located<SecretRef>>> SectionReader::secrets(string_view key) {
+  const Node::Entry* entry = find(key);
+  if (entry == nullptr || entry->value.kind == Node::Kind::reported) return std::nullopt;
+  const std::string path = path_of(key);
+  const std::vector<Node>& items = entry->value.items;
+  if (entry->value.kind != Node::Kind::sequence || items.empty()) {
+    report_.error(entry->value.kind == Node::Kind::null ? entry->at : entry->value.at, path,
+                  "is not a list of places; write them in brackets, for example "
+                  "[\"credential:NAME\"].");
+    return std::nullopt;
+  }
+  std::vector<Located<SecretRef>> secrets;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const std::string item_path = fmt::format("{}[{}]", path, i);
+    if (!expect_scalar(report_, items[i], item_path) ||
+        !expect_string(report_, items[i], item_path)) {
+      continue;
+    }
+    auto parsed = parse_secret(items[i].text);
+    if (!parsed) {
+      report_.error(items[i].at, item_path, parsed.error().text);
+    } else if (std::ranges::count(secrets, parsed.value(), &Located<SecretRef>::value) > 0) {
+      report_.error(items[i].at, item_path, "is named twice; remove one.");
+    } else {
+      secrets.push_back({std::move(parsed).value(), items[i].at});
+    }
+  }
+  return secrets;
+}
+
 std::optional<std::vector<IpNetwork>> SectionReader::networks(string_view key) {
   const Node::Entry* entry = find(key);
   if (entry == nullptr || entry->value.kind == Node::Kind::reported) return std::nullopt;
@@ -407,6 +426,34 @@ std::optional<std::vector<IpNetwork>> SectionReader::networks(string_view key) {
     }
   }
   return networks;
+}
+
+std::optional<std::vector<Located<IpEndpoint>>> SectionReader::endpoints(string_view key) {
+  const Node::Entry* entry = find(key);
+  if (entry == nullptr || entry->value.kind == Node::Kind::reported) return std::nullopt;
+  const Key& rule = key_of(section_, key);
+  const std::string path = path_of(key);
+  const std::vector<Node>& items = entry->value.items;
+  if (entry->value.kind != Node::Kind::sequence || items.size() < rule.min ||
+      items.size() > rule.max) {
+    report_.error(entry->value.kind == Node::Kind::null ? entry->at : entry->value.at, path,
+                  fmt::format("is not a list of {} to {} addresses with ports; write them in "
+                              "brackets, for example [\"10.0.0.5:9931\"].",
+                              rule.min, rule.max));
+    return std::nullopt;
+  }
+  std::vector<Located<IpEndpoint>> endpoints;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const std::string item_path = fmt::format("{}[{}]", path, i);
+    if (!expect_scalar(report_, items[i], item_path)) continue;
+    auto parsed = parse_endpoint(items[i].text);
+    if (!parsed) {
+      report_.error(items[i].at, item_path, parsed.error().text);
+    } else {
+      endpoints.push_back({.value = std::move(parsed).value(), .at = items[i].at});
+    }
+  }
+  return endpoints;
 }
 
 std::optional<std::pair<std::uint64_t, std::uint64_t>> SectionReader::range(string_view key) {

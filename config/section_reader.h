@@ -56,8 +56,12 @@ class SectionReader {
   // The same of paths, in normal form.
   [[nodiscard]] std::optional<std::vector<Located<std::string>>> paths(std::string_view key,
                                                                        std::size_t max_bytes);
+  // The same of places where secrets lie.
+  [[nodiscard]] std::optional<std::vector<Located<SecretRef>>> secrets(std::string_view key);
   // The same of networks ("10.0.0.0/8").
   [[nodiscard]] std::optional<std::vector<IpNetwork>> networks(std::string_view key);
+  // The same of addresses with ports ("10.0.0.5:9931").
+  [[nodiscard]] std::optional<std::vector<Located<IpEndpoint>>> endpoints(std::string_view key);
   [[nodiscard]] std::optional<std::pair<std::uint64_t, std::uint64_t>> range(std::string_view key);
   // The reader of a key that is a section; `pattern` is its own.
   [[nodiscard]] SectionReader below(std::string_view key, std::string_view pattern) const {
@@ -90,7 +94,6 @@ class SectionReader {
   Position at_;
   const Node& node_;
   bool has_wrong_shape_ = false;  // the node is a value or a list: reported, and all else is noise
-  bool has_later_ = false;
   std::vector<std::string> misspelt_;  // the keys that unknown ones were meant to be
 };
 

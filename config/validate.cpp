@@ -62,6 +62,7 @@ class Validator {
     for (const auto& [nqn, subsystem] : config_.subsystems) check_subsystem(subsystem);
     for (const auto& [iqn, target] : config_.targets) check_target(target);
     check_volumes_seen_twice();
+    check_stages();
   }
 
  private:
@@ -80,9 +81,16 @@ class Validator {
     std::string owner;
     std::string path;
     Position at;  // of the entry as a whole
-    const Located<IpAddress>* address;
-    const Located<std::uint16_t>* port;
+    Located<IpAddress> address;
+    Located<std::uint16_t> port;
   };
+
+  void check_stages() {
+    if (!config_.metrics) return;
+    for (std::size_t i = 0; i < config_.metrics->stages.size(); ++i) {
+      volumes_.check(config_.metrics->stages[i], fmt::format("metrics.stages[{}]", i), report_);
+    }
+  }
 
   void check_memory() {
     const engine::ByteCount needed = least_transfer_memory(config_);
@@ -100,15 +108,23 @@ class Validator {
   void check_addresses() {
     std::map<std::uint16_t, std::vector<Endpoint>> by_port;
     const auto add = [&](Endpoint endpoint) {
-      if (endpoint.address->at.line == 0 || endpoint.port->value == 0) return;
-      by_port[endpoint.port->value].push_back(std::move(endpoint));
+      if (endpoint.address.at.line == 0 || endpoint.port.value == 0) return;
+      by_port[endpoint.port.value].push_back(std::move(endpoint));
     };
     for (const auto& [name, listener] : config_.listeners) {
-      add({"listener " + in_quotes(name), join_path("listeners", name), listener.at,
-           &listener.address, &listener.port});
+      add({"listener " + in_quotes(name), join_path("listeners", name) + ".address", listener.at,
+           listener.address, listener.port});
     }
     if (const auto& metrics = config_.metrics) {
-      add({"metrics", "metrics", metrics->at, &metrics->address, &metrics->port});
+      add({"metrics", "metrics.address", metrics->at, metrics->address, metrics->port});
+    }
+    for (std::size_t i = 0; i < config_.control.listen.size(); ++i) {
+      const Located<IpEndpoint>& endpoint = config_.control.listen[i];
+      add({"control",
+           fmt::format("control.listen[{}]", i),
+           endpoint.at,
+           {.value = endpoint.value.address, .at = endpoint.at},
+           {.value = endpoint.value.port, .at = endpoint.at}});
     }
     for (auto& [port, endpoints] : by_port) {
       std::ranges::sort(endpoints, {}, &Endpoint::at);
@@ -122,12 +138,12 @@ class Validator {
     const Endpoint& mine = endpoints[later];
     for (std::size_t earlier = 0; earlier < later; ++earlier) {
       const Endpoint& other = endpoints[earlier];
-      if (!overlap(mine.address->value, other.address->value)) continue;
-      report_.error(mine.address->at, mine.path + ".address",
+      if (!overlap(mine.address.value, other.address.value)) continue;
+      report_.error(mine.address.at, mine.path,
                     fmt::format("{} port {} is taken by {} (line {}, {}); use another address or "
                                 "port.",
-                                mine.address->value.text, mine.port->value, other.owner,
-                                other.address->at.line, other.address->value.text));
+                                mine.address.value.text, mine.port.value, other.owner,
+                                other.address.at.line, other.address.value.text));
       return;
     }
   }
@@ -251,9 +267,24 @@ class Validator {
         continue;
       }
       warn_of_anybody(subsystem, *listener, path);
+      warn_of_missing_keys(subsystem, *listener, path);
     }
     check_hosts(subsystem, path, nvme_words);
     check_exports(subsystem, subsystem.namespaces, path, nvme_words);
+  }
+
+  // Who has no key gets no further than the listener.
+  void warn_of_missing_keys(const Subsystem& subsystem, const Listener& listener,
+                            const std::string& path) {
+    if (listener.nvme_tcp.tls != Tls::required) return;
+    for (std::size_t i = 0; i < subsystem.hosts.size(); ++i) {
+      const auto host = config_.hosts.find(subsystem.hosts[i].value);
+      if (host == config_.hosts.end() || !host->second.tls_psk.empty()) continue;
+      report_.warning(subsystem.hosts[i].at, fmt::format("{}.hosts[{}]", path, i),
+                      fmt::format("has no tls_psk, and listener {} demands TLS; give the host a "
+                                  "key.",
+                                  in_quotes(listener.name)));
+    }
   }
 
   void check_target(const Target& target) {

@@ -191,6 +191,42 @@ Parsed<std::chrono::milliseconds> parse_duration(string_view text) {
   return std::chrono::milliseconds{milliseconds};
 }
 
+Parsed<std::chrono::sys_seconds> parse_time(string_view text) {
+  constexpr string_view form = "dddd-dd-ddTdd:dd:ddZ";
+  constexpr unsigned last_year = 2199;
+  const Refusal wrong = refuse(
+      "{} is no time; write one of UTC, for example \"2027-01-31T00:00:00Z\".", in_quotes(text));
+  if (text.size() != form.size()) return wrong;
+  for (std::size_t i = 0; i < form.size(); ++i) {
+    const bool is_digit = text[i] >= '0' && text[i] <= '9';
+    if (form[i] == 'd' ? !is_digit : text[i] != form[i]) return wrong;
+  }
+  const auto number = [&](std::size_t at, std::size_t digits) {
+    unsigned value = 0;
+    for (const char c : text.substr(at, digits))
+      value = value * 10 + static_cast<unsigned>(c - '0');
+    return value;
+  };
+  const std::chrono::year_month_day day{std::chrono::year(static_cast<int>(number(0, 4))),
+                                        std::chrono::month(number(5, 2)),
+                                        std::chrono::day(number(8, 2))};
+  if (number(0, 4) > last_year) {
+    return refuse("{} is too far ahead; write a time before {}.", in_quotes(text), last_year + 1);
+  }
+  if (!day.ok() || number(11, 2) > 23 || number(14, 2) > 59 || number(17, 2) > 59) return wrong;
+  return std::chrono::sys_days(day) + std::chrono::hours(number(11, 2)) +
+         std::chrono::minutes(number(14, 2)) + std::chrono::seconds(number(17, 2));
+}
+
+std::string time_text(std::chrono::sys_seconds time) {
+  const auto midnight = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day day(midnight);
+  const auto seconds = static_cast<unsigned>((time - midnight).count());
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", static_cast<int>(day.year()),
+                     static_cast<unsigned>(day.month()), static_cast<unsigned>(day.day()),
+                     seconds / 3600, seconds / 60 % 60, seconds % 60);
+}
+
 Parsed<std::uint32_t> parse_percent(string_view text) {
   constexpr std::uint64_t largest = 1'000'000;
   const bool has_sign = text.ends_with('%');

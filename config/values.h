@@ -39,6 +39,9 @@ template <class... Args>
 // 500ms, 90s, 5m, 2h, 7d.
 [[nodiscard]] Parsed<std::chrono::milliseconds> parse_duration(std::string_view text);
 
+// 2027-01-31T00:00:00Z, of UTC; not beyond 2199, so that any clock of this machine can express it.
+[[nodiscard]] Parsed<std::chrono::sys_seconds> parse_time(std::string_view text);
+
 // 40%: whole, of any size.
 [[nodiscard]] Parsed<std::uint32_t> parse_percent(std::string_view text);
 
@@ -57,5 +60,6 @@ template <class... Args>
 // 209715200 as "200MiB/s".
 [[nodiscard]] std::string rate_text(engine::ByteCount per_second);
 [[nodiscard]] std::string duration_text(std::chrono::milliseconds duration);
+[[nodiscard]] std::string time_text(std::chrono::sys_seconds time);
 
 }  // namespace config

@@ -96,5 +96,41 @@ TEST(Build, ALimitThatIsNeverReachedIsPointedOut) {
   EXPECT_TRUE(parsed("{write_iops: 100, iops: 100}").config.has_value());
 }
 
+// `overload` stands in line 5 from column 43 on.
+TEST(Build, TheStepsOfAnOverloadAreTaken) {
+  const auto parsed_with = [](const std::string& overload) {
+    return parse_text(std::string(heading) +
+                          "pools: {p: {kind: file, directory: /p}}\nvolumes:\n"
+                          "  v: {pool: p, size: 1GiB" +
+                          overload + "}\n",
+                      "f.yaml");
+  };
+  const auto messages = [&](const std::string& overload) {
+    std::vector<std::string> lines;
+    for (const Message& message : parsed_with(", overload: " + overload).messages) {
+      lines.push_back(format(message));
+    }
+    return lines;
+  };
+  const VolumeOverload usual = parsed_with("").config.value().volumes.at("v").overload;
+  EXPECT_EQ(usual.hold, std::chrono::seconds(10));
+  EXPECT_EQ(usual.retries, 3U);
+  EXPECT_EQ(usual.inaccessible_after, std::chrono::seconds(25));
+  EXPECT_EQ(usual.recovery, std::chrono::seconds(5));
+  const auto outcome =
+      parsed_with(", overload: {hold: 2s, retries: 0, inaccessible_after: 2s, recovery: 100ms}");
+  const VolumeOverload made = outcome.config.value().volumes.at("v").overload;
+  EXPECT_EQ(made.hold, std::chrono::seconds(2));
+  EXPECT_EQ(made.retries, 0U);
+  EXPECT_EQ(made.inaccessible_after, std::chrono::seconds(2));
+  EXPECT_EQ(made.recovery, std::chrono::milliseconds(100));
+  ASSERT_EQ(messages("{hold: 20s, inaccessible_after: 19s}").size(), 1U);
+  EXPECT_THAT(messages("{hold: 20s, inaccessible_after: 19s}")[0],
+              testing::HasSubstr("volumes.v.overload.inaccessible_after: is below hold"));
+  EXPECT_THAT(messages("{inaccessible_after: 29s}")[0],
+              testing::HasSubstr("is longer than a Linux host waits for a command (30 s)"));
+  EXPECT_THAT(messages("{retries: 5}")[0], testing::HasSubstr("is not a whole number from 0 to 4"));
+}
+
 }  // namespace
 }  // namespace config

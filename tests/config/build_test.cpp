@@ -48,23 +48,6 @@ TEST(Build, UnknownKeysAreNamedWithTheNearestKnownOne) {
   });
 }
 
-TEST(Build, KeysOfLaterFeaturesAreRefusedNotIgnored) {
-  expect_complaints({
-      {"listeners:\n  a: {protocol: nvme-tcp, address: 10.0.0.1, tls: required}\n",
-       {"f.yaml:4:46: listeners.a.tls: not supported by this version yet; remove it."}},
-      // What the later feature would have brought is not called missing, and its users are not
-      // wrong.
-      {"hosts: {h: {dhchap: {}}}\n"
-       "listeners: {a: {protocol: nvme-tcp, address: 10.0.0.1}}\nsubsystems:\n  "
-       "nqn.2026-11.com.example:a:\n"
-       "    listeners: [a]\n    hosts: [h]\n",
-       {"f.yaml:3:13: hosts.h.dhchap: not supported by this version yet; remove it."}},
-      {"hosts:\n  h:\n    nqn: nqn.2026-11.com.example:h\n    dhchap: {}\n    tls_psk: []\n",
-       {"f.yaml:6:5: hosts.h.dhchap: not supported by this version yet; remove it.",
-        "f.yaml:7:5: hosts.h.tls_psk: not supported by this version yet; remove it."}},
-  });
-}
-
 TEST(Build, MissingKeysAreNamedWithAnExample) {
   expect_complaints({
       {"listeners:\n  a:\n",

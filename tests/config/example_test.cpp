@@ -30,7 +30,7 @@ TEST(Example, EachValueArrives) {
   EXPECT_EQ(config.reactors.cpus, std::vector<std::uint32_t>({2, 3}));
   EXPECT_EQ(config.memory.value, 4_GiB);
 
-  ASSERT_EQ(config.listeners.size(), 7U);
+  ASSERT_EQ(config.listeners.size(), 8U);
   EXPECT_EQ(config.listeners.at("san-a").address.value.text, "10.10.1.5");
   EXPECT_EQ(config.listeners.at("san-a").port.value, 4420);
   EXPECT_EQ(config.listeners.at("san-b").address.value.family, IpAddress::Family::ipv6);
@@ -72,7 +72,7 @@ TEST(Example, EachValueArrives) {
             "nqn.2014-08.org.nvmexpress:uuid:7d4441a0-9dc0-11d1-b245-5ffdce74fad2");
 
   const Subsystem& db = config.subsystems.at("nqn.2026-11.com.example:store1.db");
-  ASSERT_EQ(db.listeners.size(), 2U);
+  ASSERT_EQ(db.listeners.size(), 3U);
   EXPECT_EQ(db.listeners[1].value, "san-b");
   ASSERT_EQ(db.hosts.size(), 2U);
   EXPECT_FALSE(db.allow_any_host);
@@ -118,6 +118,8 @@ TEST(Example, EachValueArrives) {
   ASSERT_TRUE(config.metrics.has_value());
   EXPECT_EQ(config.metrics->address.value.text, "127.0.0.1");
   EXPECT_EQ(config.metrics->port.value, 9930);
+  ASSERT_EQ(config.metrics->stages.size(), 1U);
+  EXPECT_EQ(config.metrics->stages[0].value, "db01");
   EXPECT_EQ(config.control.socket.value, "/run/forebay/control.sock");
   EXPECT_EQ(config.control.group->value, "forebay");
   EXPECT_EQ(config.log_level, LogLevel::info);

@@ -55,7 +55,8 @@ TEST(Parse, DuplicateKeysAreFoundInEveryMap) {
         "f.yaml:12:5: volumes.v.cache: defined twice (first at line 11)."}},
       // Also in what is not read otherwise.
       {"metrics:\n  x: {a: 1, a: 2}\n",
-       {"f.yaml:4:3: metrics.x: unknown key; known: address, port.",
+       {"f.yaml:4:3: metrics.x: unknown key; known: address, port, stages, "
+        "status_page.",
         "f.yaml:4:13: metrics.x.a: defined twice (first at line 4)."}},
       {"nonsense: [{a: 1, a: 2}]\n",
        {"f.yaml:3:1: nonsense: unknown key; known: apiVersion, node, reactors, memory, listeners, "

@@ -14,9 +14,7 @@ namespace {
 void print_keys() {
   for (const config::Section& section : config::all_sections()) {
     for (const config::Key& key : section.keys) {
-      const std::string_view need = key.need == config::Need::required   ? "required"
-                                    : key.need == config::Need::optional ? "optional"
-                                                                         : "later";
+      const std::string_view need = key.need == config::Need::required ? "required" : "optional";
       fmt::print("{}\t{}\t{}\t{}\t{}\t{}\t{}\n", section.pattern, key.name,
                  static_cast<int>(key.kind), need, key.min, key.max, fmt::join(key.choices, ","));
     }

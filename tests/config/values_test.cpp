@@ -223,6 +223,25 @@ TEST(Values, BooleansAreTrueAndFalseAlone) {
             "\"1\" is neither true nor false; write one of them.");
 }
 
+TEST(Values, TimesAreOfUtcAndOfDaysThatThereAre) {
+  for (const char* const text : {"2027-01-31T00:00:00Z", "2028-02-29T23:59:59Z",
+                                 "1970-01-01T00:00:00Z", "2199-12-31T23:59:59Z"}) {
+    const auto time = parse_time(text);
+    ASSERT_TRUE(time) << text;
+    EXPECT_EQ(time_text(time.value()), text);
+    // The system's clock has it too.
+    EXPECT_EQ(std::chrono::floor<std::chrono::seconds>(
+                  std::chrono::system_clock::time_point(time.value())),
+              time.value());
+  }
+  for (const char* const text :
+       {"", "2027-01-31", "2027-01-31T00:00:00", "2027-01-31 00:00:00Z", "2027-02-29T00:00:00Z",
+        "2027-13-01T00:00:00Z", "2027-01-31T24:00:00Z", "2027-01-31T00:60:00Z",
+        "2200-01-01T00:00:00Z", "2027-1-31T00:00:00Z"}) {
+    EXPECT_FALSE(parse_time(text)) << text;
+  }
+}
+
 TEST(Values, LimitsAreShownInTheirLargestUnit) {
   EXPECT_EQ(size_text({4ULL << 40}), "4TiB");
   EXPECT_EQ(size_text({1536ULL << 20}), "1536MiB");
