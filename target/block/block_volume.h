@@ -1,18 +1,23 @@
 // BlockVolume: what NVMe namespaces and SCSI LUNs share of one volume: its handle, identity, write
-// order, share of the transfer buffers, limits and reservations.
+// order, share of the transfer buffers, limits, overload and reservations.
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "engine/volume/volume.h"
 #include "target/block/atomic_writes.h"
 #include "target/block/buffer_share.h"
+#include "target/block/overload_ladder.h"
 #include "target/block/reservations.h"
+#include "target/block/stage_counters.h"
 #include "target/block/volume_counters.h"
 #include "target/block/volume_limiter.h"
 #include "target/block/write_order.h"
+#include "target/reactor/reactor.h"
 
 namespace target::block {
 
@@ -38,6 +43,21 @@ class BlockVolume {
   [[nodiscard]] const BufferShare& buffers() const { return buffers_; }
   [[nodiscard]] VolumeLimiter& limiter() { return limiter_; }
   [[nodiscard]] const VolumeLimiter& limiter() const { return limiter_; }
+  [[nodiscard]] OverloadLadder& overload() { return overload_; }
+  [[nodiscard]] const OverloadLadder& overload() const { return overload_; }
+  // Both on the control thread (before the reactors start: any one).
+  void set_overload_times(const OverloadTimes& times) {
+    overload_.set_times(times);
+    set_hold(times.hold);
+  }
+  // OverloadLadder::look(), with what the volume knows. When it is closed, whatever is held comes
+  // back at once, to be answered that it is.
+  [[nodiscard]] OverloadLadder::Change look_at_overload(engine::Instant now) {
+    const auto change = overload_.look(now, volume_.has_room());
+    const bool closes = change == OverloadLadder::Change::closed;
+    set_hold(closes ? engine::Duration(1) : overload_.times().hold);
+    return change;
+  }
   [[nodiscard]] Reservations& reservations() { return reservations_; }
   // The reactor's thread.
   [[nodiscard]] VolumeCounters& counters(const Reactor& reactor) {
@@ -51,13 +71,45 @@ class BlockVolume {
     return sum;
   }
 
+  // Whether stages are counted for this volume too; what has been counted is kept. Control thread.
+  void tell_stages(bool wanted) {
+    if (wanted && stage_memory_.empty()) {
+      stage_memory_ = std::vector<StageCounters>(counters_.size());
+    }
+    stages_.store(wanted ? stage_memory_.data() : nullptr, std::memory_order_release);
+  }
+  // nullptr: they are not. The reactor's thread.
+  [[nodiscard]] StageCounters* stages(const Reactor& reactor) {
+    StageCounters* const all = stages_.load(std::memory_order_acquire);
+    if (all == nullptr) return nullptr;
+    const std::uint32_t number = reactor.options().number;
+    return all + (number < counters_.size() ? number : 0);
+  }
+  // Of all reactors together; nullopt: they are not. Control thread.
+  [[nodiscard]] std::optional<StageCounts> stage_counts() const {
+    if (stages_.load(std::memory_order_relaxed) == nullptr) return std::nullopt;
+    StageCounts sum;
+    for (const StageCounters& each : stage_memory_) add(sum, each.counts());
+    return sum;
+  }
+
  private:
+  void set_hold(engine::Duration hold) {
+    if (hold == hold_) return;
+    hold_ = hold;
+    volume_.set_hold(hold);
+  }
+
   engine::Volume& volume_;
   WriteOrder write_order_;
   BufferShare buffers_;
   VolumeLimiter limiter_;
+  OverloadLadder overload_;
+  engine::Duration hold_{};
   Reservations reservations_;
-  std::vector<VolumeCounters> counters_;  // by the reactor's number
+  std::vector<VolumeCounters> counters_;     // by the reactor's number
+  std::vector<StageCounters> stage_memory_;  // as many, once they have been wanted
+  std::atomic<StageCounters*> stages_{nullptr};
 };
 
 // A command is for that volume from now on, until it has been answered or dropped; `of`: which one

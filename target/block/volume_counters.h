@@ -7,7 +7,6 @@
 #include <cstdint>
 
 #include "target/reactor/latency_counters.h"
-#include "target/reactor/reactor.h"
 
 namespace target::block {
 
@@ -79,19 +78,25 @@ class alignas(64) VolumeCounters {
     add_owned(aborted_);
     add_owned(ended_);
   }
-  void answered(Reactor& reactor, const AnsweredCommand& command) {
+  // Where its latency is to be counted when the turn ends; nullptr: of such no latency is told.
+  [[nodiscard]] LatencyCounters* answered(const AnsweredCommand& command) {
     add_owned(ended_);
-    if (command.outcome == CommandOutcome::aborted) return add_owned(aborted_);
+    if (command.outcome == CommandOutcome::aborted) [[unlikely]] {
+      add_owned(aborted_);
+      return nullptr;
+    }
     switch (command.kind) {
       case CommandKind::read:
-        reactor.count_at_turn_end(reads_, command.began);
-        return count(command, read_bytes_, read_errors_);
+        count(command, read_bytes_, read_errors_);
+        return &reads_;
       case CommandKind::write:
-        reactor.count_at_turn_end(writes_, command.began);
-        return count(command, written_bytes_, write_errors_);
+        count(command, written_bytes_, write_errors_);
+        return &writes_;
       case CommandKind::other:
-        return add_owned(others_);
+        add_owned(others_);
+        break;
     }
+    return nullptr;
   }
   [[nodiscard]] VolumeCounts counts() const {
     constexpr auto relaxed = std::memory_order_relaxed;

@@ -63,7 +63,9 @@ void VolumeRequests::hold_back(VolumeRequest& request) {
 void VolumeRequests::end_hold(VolumeRequest& request) {
   held_back_.erase(held_back_.iterator_to(request));
   request.stage = Stage::idle;
-  request.volume->limiter().let_go(request.toll, reactor_.now());
+  const Instant now = reactor_.now();
+  request.volume->limiter().let_go(request.toll, now);
+  request.held += now - request.toll.since;
 }
 
 // A thread that could be woken up for each command of a fast volume had nothing else to do; and
@@ -191,6 +193,7 @@ bool VolumeRequests::cancel(VolumeRequest& request) {
 
 void VolumeRequests::end() {
   refuse_held_back();
+  for (VolumeRequest& request : without_room_) (void)take_back(request);
   // Those that another thread admits meanwhile have been posted, and find that they may not start.
   // All leave the order before the first is told: from there on its owner may do what it likes.
   Waiting cancelled;
@@ -226,6 +229,7 @@ void VolumeRequests::release_second(VolumeRequest& request) {
 void VolumeRequests::start(VolumeRequest& request) {
   request.stage = Stage::running;
   request.io.done = &VolumeRequests::completed;
+  request.io.waits = &VolumeRequests::begin_wait;
   request.volume->volume().submit(reactor_.lane(), request.io);
 }
 
@@ -272,13 +276,32 @@ void VolumeRequests::start_next_piece(VolumeRequest& request) {
   start(request);
 }
 
+// The volume has no room for it
+
+void VolumeRequests::begin_wait(VolumeIo& io, engine::TakeBack& take_back) noexcept {
+  VolumeRequest& request = request_of(io);
+  VolumeRequests& self = *request.requests;
+  request.take_back = &take_back;
+  request.held_since = self.reactor_.now();
+  self.without_room_.push_back(request);
+  request.volume->overload().began_hold();
+}
+
+void VolumeRequests::end_wait(VolumeRequest& request) {
+  request.take_back = nullptr;
+  without_room_.erase(without_room_.iterator_to(request));
+  request.volume->overload().ended_hold(reactor_.now() - request.held_since);
+}
+
 void VolumeRequests::completed(VolumeIo& io, IoStatus outcome) noexcept {
   VolumeRequest& request = request_of(io);
   request.requests->complete(request, outcome);
 }
 
 void VolumeRequests::complete(VolumeRequest& request, IoStatus outcome) {
-  request.ended = reactor_.now();
+  request.ended = std::max(reactor_.now(), reactor_.lane().now());
+  if (request.take_back != nullptr) [[unlikely]]
+    end_wait(request);
   if (request.verify_bytes != 0) {
     request.volume->buffers().give_back(std::exchange(request.verify_bytes, 0), reactor_.now());
   }

@@ -36,10 +36,17 @@ struct VolumeRequest {
   engine::VolumeIo io;
   // The owner's pointer back to itself.
   void* context = nullptr;
-  // When the first was asked of the volume, and when the last was done, by the reactor's turns; the
-  // owner sets both to zero for each command.
+  // When the first was asked of the volume, and when the last was done, by the reactor's turns and
+  // the commits in them; and how long it was held back by the volume's limits.
   engine::Instant began;
   engine::Instant ended;
+  engine::Duration held{};
+  // The owner, for each command.
+  void forget_times() {
+    began = ended = {};
+    held = {};
+    io.times = {};
+  }
   // A second buffer, for what is read from the volume beside the command's data: see
   // VolumeRequests::lease_second().
   engine::BufferLease second;
@@ -76,6 +83,10 @@ struct VolumeRequest {
   boost::intrusive::list_member_hook<> waiting_hook;
   Toll toll;
   boost::intrusive::set_member_hook<> held_back_hook;
+  // While the volume has it and has no room for it.
+  engine::TakeBack* take_back = nullptr;
+  engine::Instant held_since;
+  boost::intrusive::list_member_hook<> without_room_hook;
 };
 
 // One for each queue or nexus; reactor thread only, but for what a WriteOrder tells it, which it
@@ -160,6 +171,21 @@ class VolumeRequests {
     }
     return nullptr;
   }
+  // Has a request end soon, with `cancelled`, that the volume holds because it has no room for it;
+  // false: it does not (any more).
+  [[nodiscard]] static bool take_back(VolumeRequest& request) {
+    if (request.take_back == nullptr) return false;
+    request.take_back->take_back();
+    return true;
+  }
+  // As find_waiting(), among those.
+  template <class F>
+  [[nodiscard]] VolumeRequest* find_without_room(F&& which) {
+    for (VolumeRequest& request : without_room_) {
+      if (which(request)) return &request;
+    }
+    return nullptr;
+  }
   // Ends all that wait, with `cancelled`. From now on the owner's may_start() is false.
   void end();
 
@@ -176,6 +202,11 @@ class VolumeRequests {
       VolumeRequest,
       boost::intrusive::member_hook<VolumeRequest, boost::intrusive::list_member_hook<>,
                                     &VolumeRequest::waiting_hook>,
+      boost::intrusive::constant_time_size<false>>;
+  using WithoutRoom = boost::intrusive::list<
+      VolumeRequest,
+      boost::intrusive::member_hook<VolumeRequest, boost::intrusive::list_member_hook<>,
+                                    &VolumeRequest::without_room_hook>,
       boost::intrusive::constant_time_size<false>>;
   struct ByTurn {
     using type = engine::Instant;
@@ -202,12 +233,15 @@ class VolumeRequests {
   void in_order(VolumeRequest& request);
   void admitted(VolumeRequest& request);
   void start_next_piece(VolumeRequest& request);
+  static void begin_wait(engine::VolumeIo& io, engine::TakeBack& take_back) noexcept;
+  void end_wait(VolumeRequest& request);
   static void completed(engine::VolumeIo& io, engine::IoStatus outcome) noexcept;
   void complete(VolumeRequest& request, engine::IoStatus outcome);
 
   Owner& owner_;
   Reactor& reactor_;
   Waiting waiting_;
+  WithoutRoom without_room_;
   HeldBack held_back_;  // by whose turn it is first
   bool holds_back_ = true;
   Timer turn_timer_;

@@ -133,6 +133,7 @@ bool Connection::may_respond_in_place(const scsi::Task& task, std::uint32_t byte
 
 void Connection::respond_in_place(scsi::Task& task, engine::PinnedRead read) {
   TaskSlot& slot = back_from_nexus(task);
+  slot.request.began = slot.request.ended = reactor().now();
   const auto bytes = static_cast<std::uint32_t>(read.bytes());
   CHECK(bytes <= slot.expected_bytes && bytes <= data_in_bytes());
   if (!may_answer()) return abandon(slot);

@@ -59,7 +59,7 @@ void Connection::begin_command(TaskSlot& slot, const iscsi::ScsiCommand& command
   slot.command_bytes = 0;
   slot.started = reactor().now();
   slot.request.volume = nullptr;
-  slot.request.began = slot.request.ended = {};
+  slot.request.forget_times();
   slot.data_bytes = 0;
   slot.sums.clear();
   slot.sense_format = protocol::scsi::SenseFormat::fixed;

@@ -100,7 +100,7 @@ void Connection::follow(const iscsi::LoginStep& step) {
       return begin_full_feature();
     case LoginNext::close:
       send_login(step);
-      target_.count_refusal(step.response.status);
+      target_.count_refusal(step.response.status, login_->initiator_name());
       log_refusal(step.response.status, why_login_failed());
       return begin_end(EndReason::refused, Phase::draining);
   }

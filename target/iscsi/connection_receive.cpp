@@ -34,6 +34,7 @@ std::size_t Connection::take_header(std::span<const std::byte> bytes) {
 void Connection::fail(const iscsi::PduError& error, std::span<const std::byte> bytes) {
   if (error.closes_silently()) {
     counters().header_digest_errors.fetch_add(1, std::memory_order_relaxed);
+    if (!target_name_.empty()) target_.count_digest_error(initiator_name_);
   }
   if (stage_ == Stage::login && error.fault == iscsi::PduFault::login_expected) {
     return refuse_login(iscsi::LoginStatus::invalid_during_login, iscsi::text_of(error.fault));
@@ -50,6 +51,7 @@ void Connection::data_complete(bool digest_matches) {
   const bool of_task = what == Arriving::unsolicited_data || what == Arriving::solicited_data;
   if (of_task && slot == nullptr) return;  // it has ended meanwhile
   if (!digest_matches && what != Arriving::nothing && what != Arriving::refused_data) {
+    if (!target_name_.empty()) target_.count_digest_error(initiator_name_);
     // 7.8: the PDU is discarded. That leaves a gap in CmdSN if it was a command, which at
     // ErrorRecoveryLevel 0 only a new session fills; of a Data-Out the task fails alone.
     if (!of_task) return fail(RejectReason::data_digest_error, "data digest");

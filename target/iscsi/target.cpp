@@ -107,6 +107,34 @@ void IscsiTarget::set_target_ports() {
   for (const auto& [name, device] : devices_) {
     device->set_target_ports(directory_.portal_groups(name));
   }
+  set_port_states();
+}
+
+void IscsiTarget::set_port_states() {
+  for (const auto& [name, device] : devices_) {
+    const Directory::Node* const node = directory_.node(name);
+    if (node == nullptr) continue;
+    scsi::TargetDevice::PortStates states;
+    for (const auto& [listener, state] : path_states_) {
+      const ListenerOptions* const options = directory_.listener(listener);
+      if (options == nullptr || !node->listeners.contains(listener)) continue;
+      auto& of_port =
+          states.try_emplace(options->portal_group, block::AccessState::optimized).first->second;
+      of_port = block::worse_of(of_port, state);
+    }
+    device->set_port_states(std::move(states));
+  }
+}
+
+void IscsiTarget::set_path_state(std::string_view listener, block::AccessState state) {
+  const Guard guard(mutex_);
+  const auto found = path_states_.find(listener);
+  if (state != block::AccessState::optimized) {
+    path_states_.insert_or_assign(std::string(listener), state);
+  } else if (found != path_states_.end()) {
+    path_states_.erase(found);
+  }
+  set_port_states();
 }
 
 bool IscsiTarget::add_listener(const ListenerOptions& listener) {
@@ -134,6 +162,7 @@ bool IscsiTarget::add_node(const NodeOptions& options) {
   const Guard guard(mutex_);
   if (!directory_.add_node(options)) return false;
   insert(options);
+  set_port_states();
   return true;
 }
 
@@ -160,6 +189,7 @@ bool IscsiTarget::set_node(const NodeOptions& node) {
   const Guard guard(mutex_);
   if (!directory_.set_node(node)) return false;
   devices_.find(node.name)->second->set_target_ports(directory_.portal_groups(node.name));
+  set_port_states();
   ask_for_logout(EndReason::removed, [&](const SessionEntry& entry) {
     return entry.key.target == node.name &&
            directory_.access(node.name, entry.key.initiator, entry.listener, entry.peer_address) ==
@@ -313,13 +343,15 @@ void IscsiTarget::session_opened(SessionEntry& entry, std::function<SessionSnaps
   const Guard guard(mutex_);
   entry.snapshot = std::move(snapshot);
   ++logins_;
-  if (!entry.key.target.empty()) ++hosts_.of(entry.key.initiator).connects;
+  if (!entry.key.target.empty()) hosts_.of(entry.key.initiator).begin_session();
 }
 
 void IscsiTarget::session_ended(const std::shared_ptr<SessionEntry>& entry) {
   const Guard guard(mutex_);
   if (entry->snapshot && !entry->key.target.empty()) {
-    hosts_.of(entry->key.initiator) += work_of(entry->snapshot().counts);
+    HostCounts& host = hosts_.of(entry->key.initiator);
+    host += work_of(entry->snapshot().counts);
+    host.end_session();
   }
   const auto next = sessions_.remove(entry);
   if (next == nullptr) return;
@@ -347,10 +379,17 @@ void IscsiTarget::write_targets(protocol::iscsi::TextWriter& answer, std::string
   }
 }
 
-void IscsiTarget::count_refusal(LoginStatus status) {
+void IscsiTarget::count_refusal(LoginStatus status, const std::string& initiator) {
   const Guard guard(mutex_);
   ++refused_logins_;
-  if (status == LoginStatus::authentication_failure) ++failed_authentications_;
+  if (status != LoginStatus::authentication_failure) return;
+  ++failed_authentications_;
+  if (!initiator.empty()) ++hosts_.of(initiator).authentication_failures;
+}
+
+void IscsiTarget::count_digest_error(const std::string& initiator) {
+  const Guard guard(mutex_);
+  ++hosts_.of(initiator).digest_errors;
 }
 
 void IscsiTarget::count_nop_timeout(const std::string& initiator) {
@@ -386,7 +425,6 @@ TargetStatus IscsiTarget::status() const {
     if (session.discovery) continue;
     HostCounts& host = status.hosts.of(session.initiator_name);
     host += work_of(session.counts);
-    ++host.sessions;
     ++host.connections;  // a session has one
   }
   status.logins = logins_;

@@ -63,6 +63,9 @@ class IscsiTarget {
   bool add_listener(const ListenerOptions& listener);
   bool remove_listener(std::string_view name);  // its sessions end
   // A listener that cannot listen yet is left out of SendTargets.
+  // As NvmfTarget::set_path_state(). A target port (portal group) that several listeners lead to
+  // has the worst of their states.
+  void set_path_state(std::string_view listener, block::AccessState state);
   void announce_listener(std::string_view name, bool listening);
   bool add_node(const NodeOptions& options);
   bool remove_node(std::string_view name);  // its sessions are asked to log out, then end
@@ -121,7 +124,8 @@ class IscsiTarget {
   // empty.
   void write_targets(protocol::iscsi::TextWriter& answer, std::string_view initiator,
                      const LinkInfo& link, std::string_view only) const;
-  void count_refusal(protocol::iscsi::LoginStatus status);
+  void count_refusal(protocol::iscsi::LoginStatus status, const std::string& initiator);
+  void count_digest_error(const std::string& initiator);
   void count_nop_timeout(const std::string& initiator);
   void tell_of_host(const HostChange& change) const {
     if (observe_hosts_) observe_hosts_(change);
@@ -133,6 +137,7 @@ class IscsiTarget {
  private:
   void insert(const NodeOptions& options);
   void set_target_ports();
+  void set_port_states();
   // Of the sessions that `which` chooses.
   void ask_for_logout(EndReason reason, const std::function<bool(const SessionEntry&)>& which);
 
@@ -142,6 +147,7 @@ class IscsiTarget {
   // Guards everything below; nothing but TargetDevice's locks and a reactor's queue of posted
   // functions is locked under it.
   mutable std::mutex mutex_;
+  std::map<std::string, block::AccessState, std::less<>> path_states_;  // of listeners
   Directory directory_;
   std::map<std::string, std::shared_ptr<scsi::TargetDevice>, std::less<>> devices_;
   std::optional<ChapOptions> discovery_chap_;

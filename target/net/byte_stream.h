@@ -1,5 +1,5 @@
 // ByteStream: a non-blocking, connected stream of bytes. The seam between the protocols and sockets
-// (later TLS), with a simulated twin in tests/sim.
+// (or TLS), with a simulated twin in tests/sim.
 #pragma once
 
 #include <sys/uio.h>
@@ -7,10 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 
 #include "engine/foundation/result.h"
+#include "target/net/stream_security.h"
 
 namespace target {
 
@@ -20,6 +22,7 @@ enum class StreamError : std::uint8_t {
   broken,       // reset, timed out or otherwise unusable
   evicted,      // its place was needed, and the peer had not settled
   unreadable,   // what was to be written lies in memory that has gone bad
+  refused,      // the peer has not proved what it must; who found that has said it
 };
 
 // Readiness, not completion: a reactor turn reads and writes what it can without waiting, and asks
@@ -47,6 +50,9 @@ class ByteStream {
   virtual void settle() = 0;
   // Ends the stream now; pending callbacks are dropped. Safe to call twice.
   virtual void close() = 0;
+
+  // What the peer has proved, once something has been read; nullptr: nothing.
+  [[nodiscard]] virtual std::shared_ptr<const StreamSecurity> security() const { return nullptr; }
 
   // "192.0.2.1:4420", "[2001:db8::1]:4420".
   [[nodiscard]] virtual const std::string& peer_address() const = 0;

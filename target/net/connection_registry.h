@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "engine/media/buffer_pool.h"
+#include "target/block/stage_counters.h"
 #include "target/net/connection_counters.h"
 #include "target/net/end_reason.h"
-#include "target/net/stage_counters.h"
 #include "target/reactor/log.h"
 #include "target/reactor/reactor.h"
 
@@ -44,9 +44,9 @@ class ConnectionRegistry final : private TurnTask {
     return counters_.of(protocol);
   }
   [[nodiscard]] LogLimit& log_limit() { return log_limit_; }
-  [[nodiscard]] StageCounters& stages() { return stages_; }
+  [[nodiscard]] block::StageCounters& stages() { return stages_; }
   // To copy from. Any thread.
-  [[nodiscard]] const StageCounters& stages() const { return stages_; }
+  [[nodiscard]] const block::StageCounters& stages() const { return stages_; }
 
  private:
   friend class PduConnection;
@@ -77,7 +77,7 @@ class ConnectionRegistry final : private TurnTask {
   std::size_t size_ = 0;
   std::vector<std::unique_ptr<PduConnection>> retired_;
   LogLimit log_limit_;
-  StageCounters stages_;
+  block::StageCounters stages_;
 };
 
 }  // namespace target

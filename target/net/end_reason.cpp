@@ -40,6 +40,10 @@ const char* text(EndReason reason) {
       return "NOP-In not answered";
     case EndReason::target_reset:
       return "target reset";
+    case EndReason::authentication_failed:
+      return "authentication failed";
+    case EndReason::authentication_timeout:
+      return "no authentication in time";
     case EndReason::stopping:
       return "target stops";
   }

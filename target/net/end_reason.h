@@ -25,7 +25,9 @@ enum class EndReason : std::uint8_t {
   reinstated,          // iSCSI: the host logged in again in the place of this session
   nop_timeout,         // iSCSI: a NOP-In was not answered
   target_reset,        // iSCSI: TARGET COLD RESET
-  stopping,            // the daemon ends
+  authentication_failed,   // NVMe: the host has not proved who it is, or gives us up
+  authentication_timeout,  // NVMe: a transaction has not ended in time
+  stopping,                // the daemon ends
 };
 inline constexpr std::size_t end_reason_count = static_cast<std::size_t>(EndReason::stopping) + 1;
 [[nodiscard]] const char* text(EndReason reason);

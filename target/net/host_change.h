@@ -19,7 +19,7 @@ struct HostChange {
   std::string exported{};  // the subsystem or target that it names
   std::string peer{};      // its address
   std::string listener{};
-  const char* security = "none";
+  std::string security = "none";
   std::optional<EndReason> end{};  // of one that has ended
   std::string why{};               // it was refused
 };

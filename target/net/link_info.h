@@ -1,7 +1,10 @@
 // LinkInfo: between whom a connection is, and what its two ends settled on.
 #pragma once
 
+#include <memory>
 #include <string>
+
+#include "target/net/stream_security.h"
 
 namespace target {
 
@@ -12,7 +15,8 @@ struct LinkInfo {
   std::string listener;       // its name in the configuration
   bool header_digest = false;
   bool data_digest = false;
-  const char* security = "none";  // until there is authentication or TLS
+  std::string security = "none";                 // for status and log; no blanks
+  std::shared_ptr<const StreamSecurity> proved;  // by TLS; nullptr: nothing
 };
 
 }  // namespace target

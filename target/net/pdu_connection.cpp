@@ -169,6 +169,7 @@ void PduConnection::lost(StreamError error) {
     reason = limit ? limit->reason : EndReason::connect_timeout;
   }
   if (error == StreamError::unreadable) reason = EndReason::data_unreadable;
+  if (error == StreamError::refused) reason = EndReason::refused;
   begin_end(reason, Phase::closed);
 }
 
@@ -258,12 +259,35 @@ bool PduConnection::let_go_of_pins(Instant now) {
 void PduConnection::count_answered(const block::VolumeRequest& request,
                                    const block::AnsweredCommand& command) {
   if (request.volume == nullptr) return;
-  request.volume->counters(reactor_).answered(reactor_, command);
-  if (command.kind == block::CommandKind::other || request.ended == Instant{}) return;
-  StageCounters& stages = registry_.stages();
-  stages.receive.add(request.began - command.began);
-  stages.engine.add(request.ended - request.began);
-  reactor_.count_at_turn_end(stages.send, request.ended);
+  LatencyCounters* const whole = request.volume->counters(reactor_).answered(command);
+  if (whole == nullptr) return;
+  Reactor::Ending ending;
+  ending.whole = whole;
+  ending.began = command.began;
+  if (request.ended != Instant{}) {
+    ending.sent = request.ended;
+    ending.last = count_stages(registry_.stages(), request, command);
+    if (auto* const of_volume = request.volume->stages(reactor_)) [[unlikely]] {
+      ending.last_too = count_stages(*of_volume, request, command);
+    }
+  }
+  reactor_.count_at_turn_end(ending);
+}
+
+// All but the last, which is returned.
+LatencyCounters* PduConnection::count_stages(block::StageCounters& stages,
+                                             const block::VolumeRequest& request,
+                                             const block::AnsweredCommand& command) {
+  using Stage = block::CommandStage;
+  const engine::IoTimes& times = request.io.times;
+  stages.of(Stage::receive).add(request.began - command.began - request.held);
+  if (request.held != engine::Duration{}) [[unlikely]] {
+    stages.of(Stage::qos_wait).add(request.held);
+  }
+  stages.of(Stage::cache).add(request.ended - request.began - times.commit - times.backing);
+  if (times.committed) stages.of(Stage::commit).add(times.commit);
+  if (times.reached_backing) stages.of(Stage::backing).add(times.backing);
+  return &stages.of(Stage::send);
 }
 
 void PduConnection::count_dropped(const block::VolumeRequest& request) {

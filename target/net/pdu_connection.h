@@ -181,6 +181,9 @@ class PduConnection : private TurnTask, private Poller, protected TransferBuffer
   // A command has been answered, or goes without an answer; before its request is used again.
   // Nothing where no volume is known.
   void count_answered(const block::VolumeRequest& request, const block::AnsweredCommand& command);
+  [[nodiscard]] static LatencyCounters* count_stages(block::StageCounters& stages,
+                                                     const block::VolumeRequest& request,
+                                                     const block::AnsweredCommand& command);
   void count_dropped(const block::VolumeRequest& request);
   // To write down what was settled.
   [[nodiscard]] LinkInfo& wire_link() { return link_; }
@@ -202,6 +205,7 @@ class PduConnection : private TurnTask, private Poller, protected TransferBuffer
   void arm_reading();
   [[nodiscard]] bool may_read() const;
   [[nodiscard]] bool receive();
+  void take_security();
   [[nodiscard]] std::size_t read_limit() const;
   void discard_input();
   void consume(std::span<const std::byte> bytes);
@@ -256,6 +260,7 @@ class PduConnection : private TurnTask, private Poller, protected TransferBuffer
   // Receiving.
   Stage stage_ = Stage::header;
   bool reading_armed_ = false;
+  bool nothing_received_ = true;
   bool output_full_ = false;  // the host does not read: neither do we
   bool has_digest_ = false;
   std::uint32_t padding_ = 0;

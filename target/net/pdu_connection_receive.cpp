@@ -55,6 +55,7 @@ bool PduConnection::receive() {
       break;
     }
     any = true;
+    if (std::exchange(nothing_received_, false)) take_security();
     last_received_ = reactor_.now();
     counters().bytes_received.fetch_add(got.value(), std::memory_order_relaxed);
     const std::size_t placed = std::min(direct, got.value());
@@ -64,6 +65,12 @@ bool PduConnection::receive() {
   }
   if (any && host_owes()) watch_for_stall();
   return any;
+}
+
+// By now the stream knows what its peer has proved.
+void PduConnection::take_security() {
+  link_.proved = stream_->security();
+  if (link_.proved != nullptr) link_.security = link_.proved->text;
 }
 
 // Headers and small data may come in any number; what follows bulk data shall rather be read

@@ -19,6 +19,16 @@ namespace nvme = protocol::nvme;
 using nvme::Parsed;
 using nvme::Refusal;
 
+namespace {
+
+bool is_of_volume(std::uint8_t feature_id) {
+  const auto feature = static_cast<nvme::FeatureId>(feature_id);
+  return feature == nvme::FeatureId::reservation_persistence ||
+         feature == nvme::FeatureId::write_protection;
+}
+
+}  // namespace
+
 AdminQueue::AdminQueue(NvmfTarget& target, std::shared_ptr<Controller> controller,
                        std::shared_ptr<SessionHandle> session, CommandPort& port)
     : target_(target),
@@ -130,6 +140,9 @@ Parsed<std::span<const std::byte>> AdminQueue::read_log(const nvme::GetLogPage& 
                          controller_->is_discovery();
   const bool clears = data_is_ready && !command.retain_async_event;
   if (!discovery) {
+    if (static_cast<nvme::LogPage>(command.log_id) == nvme::LogPage::ana) {
+      controller_->note_ana_log_read();
+    }
     if (clears) controller_->log_page_read(command.log_id);
     TRY(own, log_page(*controller_, command, clears, port_.reactor().clock().now()));
     return Page(own);
@@ -246,10 +259,8 @@ void AdminQueue::set_features(CommandPermit permit, const nvme::SetFeatures& com
     }
     data = *found.value();
   }
-  if (static_cast<nvme::FeatureId>(command.feature_id) ==
-          nvme::FeatureId::reservation_persistence &&
-      !controller_->is_discovery()) {
-    return set_reservation_persistence(std::move(permit), command);
+  if (is_of_volume(command.feature_id) && !controller_->is_discovery()) {
+    return set_volume_feature(std::move(permit), command);
   }
   const auto dword0 = controller_->set_feature(command, data, port_.reactor().clock().now());
   if (!dword0) return refuse(std::move(permit), dword0.error());
@@ -264,13 +275,11 @@ void AdminQueue::get_features(CommandPermit permit, const nvme::GetFeatures& com
   if (const auto found = check_feature_namespace(command.feature_id, command.nsid); !found) {
     return refuse(std::move(permit), found.error());
   }
-  const bool is_persistence =
-      static_cast<nvme::FeatureId>(command.feature_id) == nvme::FeatureId::reservation_persistence;
-  if (is_persistence && command.select == nvme::FeatureSelect::current &&
+  if (is_of_volume(command.feature_id) && command.select == nvme::FeatureSelect::current &&
       !controller_->is_discovery()) {
-    const auto persistence = reservation_persistence(command);
-    if (!persistence) return refuse(std::move(permit), persistence.error());
-    return permit.respond(nvme::status::success, persistence.value());
+    const auto value = volume_feature(command);
+    if (!value) return refuse(std::move(permit), value.error());
+    return permit.respond(nvme::status::success, value.value());
   }
   const auto reply = controller_->get_feature(command, port_.reactor().clock().now());
   if (!reply) return refuse(std::move(permit), reply.error());

@@ -50,11 +50,14 @@ class AdminQueue {
                     bool data_is_ready);
   void get_features(CommandPermit permit, const protocol::nvme::GetFeatures& command,
                     bool data_is_ready);
-  // Feature 83h, which is the volume's: reservation_feature.cpp.
-  void set_reservation_persistence(CommandPermit permit,
-                                   const protocol::nvme::SetFeatures& command);
-  [[nodiscard]] protocol::nvme::Parsed<std::uint32_t> reservation_persistence(
+  // Features 83h and 84h, which are the volume's: volume_features.cpp.
+  void set_volume_feature(CommandPermit permit, const protocol::nvme::SetFeatures& command);
+  [[nodiscard]] protocol::nvme::Parsed<std::uint32_t> volume_feature(
       const protocol::nvme::GetFeatures& command) const;
+  void set_reservation_persistence(CommandPermit permit, bool persist,
+                                   const std::vector<block::BlockVolume*>& volumes);
+  void set_write_protection(CommandPermit permit, protocol::nvme::WriteProtectionState wanted,
+                            const std::vector<block::BlockVolume*>& volumes);
   void request_event(CommandPermit permit);
   void set_property(CommandPermit permit, const protocol::nvme::PropertySet& command);
 

@@ -43,6 +43,7 @@ struct Command {
   CommandEra* era = nullptr;      // NamespaceUse's, while the volume works on it
   engine::Instant started;        // the turn in which its capsule was decoded, for metrics
   std::uint32_t data_offset = 0;  // where in `buffer` the data begins that the request is for
+  Command* partner = nullptr;     // the other half of a fused pair, from when both have come
 
   CommandPort* port = nullptr;
 };
@@ -110,6 +111,10 @@ class CommandPort {
   // none of this identifier. Its executor does not hear of it again.
   [[nodiscard]] virtual bool abort_waiting(std::uint16_t command_id) = 0;
 
+  // The first command that waits for a transfer buffer, for this volume; nullptr: none does. It is
+  // the executor's to answer then, by CommandPermit::resume().
+  [[nodiscard]] virtual Command* take_waiting(const block::BlockVolume& volume) = 0;
+
   // Before the Connect command is answered with success.
   virtual void bind(const QueueBinding& binding) = 0;
   // Sends what is queued, then closes. Parked commands may still be answered, into nothing.
@@ -134,15 +139,23 @@ class CommandExecutor {
   [[nodiscard]] virtual block::BlockVolume* volume_of(const Command& command) = 0;
   // What a command is answered that is sent back before it is read as a whole, because its volume
   // hangs: the host should try again, after a while.
-  [[nodiscard]] virtual protocol::nvme::Status try_later() const = 0;
+  [[nodiscard]] virtual protocol::nvme::Status try_later(const Command& command) = 0;
   // A command capsule arrived; its in-capsule data, if any, is in command.buffer already.
   virtual void execute(CommandPermit permit) = 0;
   // What receive_from_host() or lease_for_host() asked for is there.
   virtual void data_ready(CommandPermit permit) = 0;
+  // A capsule that has its place in the queue has been answered without execute(): its identifier
+  // is in use, or its data is not there. For those that ask what stands next to each other.
+  virtual void not_executed(const protocol::nvme::SubmissionEntry& /*entry*/) {}
+  // The Connection is about to answer a command itself, or to drop it, between receive_from_host()
+  // and data_ready(): its partner will have to do without.
+  virtual void partner_lost(Command& /*command*/) {}
   // Called once; no further execute() or data_ready(). The executor cancels what has not started;
   // commands in the engine are still resumed and answered (into nothing). The Connection and its
   // slots live until all are.
   virtual void connection_ended(EndReason reason) = 0;
+  // A PDU came with a wrong digest: for the counters of whose connection it is.
+  virtual void digest_failed() {}
 };
 
 inline void CommandPermit::receive_from_host(std::uint32_t bytes) {

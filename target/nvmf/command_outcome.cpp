@@ -20,6 +20,7 @@ CommandKind counted_kind(std::uint8_t opcode) {
     case Opcode::write_zeroes:
     case Opcode::dataset_management:
     case Opcode::verify:
+    case Opcode::copy:
     case Opcode::reservation_register:
     case Opcode::reservation_report:
     case Opcode::reservation_acquire:

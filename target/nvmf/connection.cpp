@@ -49,6 +49,7 @@ std::optional<PduConnection::TimeLimit> Connection::time_limit() const {
 void Connection::fail(const nvme_tcp::PduError& error, std::span<const std::byte> bytes) {
   if (error.fes == nvme_tcp::FatalErrorStatus::header_digest_error) {
     counters().header_digest_errors.fetch_add(1, std::memory_order_relaxed);
+    executor_->digest_failed();
   }
   if (log_limit().allows(reactor().now())) {
     log_warn(

@@ -43,6 +43,7 @@ class Connection final : public PduConnection, public CommandPort {
                                           std::uint32_t bytes) const override;
   void respond_in_place(Command& command, engine::PinnedRead read) override;
   [[nodiscard]] bool abort_waiting(std::uint16_t command_id) override;
+  [[nodiscard]] Command* take_waiting(const block::BlockVolume& volume) override;
   void bind(const QueueBinding& binding) override;
   void end(EndReason reason) override { PduConnection::end(reason); }
   [[nodiscard]] const LinkInfo& link() const override { return PduConnection::link(); }
@@ -80,6 +81,8 @@ class Connection final : public PduConnection, public CommandPort {
   // connection_transfer.cpp: from commands to bytes.
   void execute(CommandSlot& slot);
   void answer(CommandSlot& slot, protocol::nvme::Status status, std::uint64_t result);
+  // What its executor waits for does not come.
+  void answer_instead(CommandSlot& slot, protocol::nvme::Status status);
   // C2HData: its header in front of the data; behind it the digest, where there are digests, and
   // the completion, unless SUCCESS in the header stands for it.
   [[nodiscard]] bool begin_data_to_host(const CommandSlot& slot, std::uint32_t bytes,

@@ -100,6 +100,7 @@ void Connection::handle_capsule(const nvme_tcp::CommandCapsule& capsule,
   ++capsules_received_;
   if (slots_.in_use(entry.command_id)) {
     // Its data is thrown away; the command that has the identifier goes on.
+    executor_->not_executed(entry);
     return append_completion(entry.command_id, nvme::status::command_id_conflict, 0);
   }
   if (slots_.full()) {
@@ -115,7 +116,7 @@ void Connection::handle_capsule(const nvme_tcp::CommandCapsule& capsule,
   slot.port = this;
   slot.context = nullptr;
   slot.started = reactor().now();
-  slot.request.began = slot.request.ended = {};
+  slot.request.forget_times();
   if (pdu_data_bytes() == 0) return execute(slot);
   block::begin_command(slot.request.volume, executor_->volume_of(slot), reactor());
   buffers().wait_in_stream(slot, pdu_data_bytes());
@@ -160,21 +161,26 @@ void Connection::begin_sums(CommandSlot& slot, std::uint32_t bytes) {
 void Connection::data_complete(bool digest_matches) {
   if (CommandSlot* refused = std::exchange(refused_slot_, nullptr)) {
     counters().hang_refusals.fetch_add(1, std::memory_order_relaxed);
-    return answer(*refused, executor_->try_later(), 0);
+    executor_->not_executed(refused->entry);
+    return answer(*refused, executor_->try_later(*refused), 0);
   }
   CommandSlot* slot = std::exchange(data_slot_, nullptr);
   if (slot == nullptr) return;
+  if (!digest_matches) [[unlikely]]
+    executor_->digest_failed();
   if (slot->state == State::capsule) {
     slot->capsule_bytes = slot->data_bytes = pdu_data_bytes();
-    if (!digest_matches) return answer(*slot, nvme::status::transient_transport_error, 0);
-    return execute(*slot);
+    if (digest_matches) return execute(*slot);
+    executor_->not_executed(slot->entry);
+    return answer(*slot, nvme::status::transient_transport_error, 0);
   }
   bulk_arrived(pdu_data_bytes());
   if (!digest_matches) slot->transfer.fail();
   slot->transfer.arrived(pdu_data_bytes());
   if (!slot->transfer.complete()) return request_data(*slot);
   data_arrived();
-  if (slot->transfer.failed()) return answer(*slot, nvme::status::transient_transport_error, 0);
+  if (slot->transfer.failed())
+    return answer_instead(*slot, nvme::status::transient_transport_error);
   slot->data_bytes = slot->transfer_bytes;
   deliver(*slot);
   if (buffers().has_waiting()) send_soon();  // the connection may hold more for other volumes

@@ -41,9 +41,9 @@ void Connection::receive_from_host(Command& command, std::uint32_t bytes) {
     const auto inside = nvme::in_capsule_bytes(
         {.offset = sgl.address, .length = sgl.length},
         std::span<const std::byte>(command.buffer.bytes()).first(slot.capsule_bytes));
-    if (!inside) return answer(slot, inside.error().status, 0);
+    if (!inside) return answer_instead(slot, inside.error().status);
     if (inside.value().size() < bytes) {
-      return answer(slot, nvme::status::data_sgl_length_invalid, 0);
+      return answer_instead(slot, nvme::status::data_sgl_length_invalid);
     }
     if (sgl.address != 0) {
       std::memmove(command.buffer.bytes().data(), inside.value().data(), bytes);
@@ -53,10 +53,10 @@ void Connection::receive_from_host(Command& command, std::uint32_t bytes) {
     return deliver(slot);
   }
   if (sgl.identifier != nvme::sgl_transport) {
-    return answer(slot, nvme::status::sgl_descriptor_type_invalid, 0);
+    return answer_instead(slot, nvme::status::sgl_descriptor_type_invalid);
   }
   if (sgl.length < bytes || bytes > engine::BufferPool::largest.value) {
-    return answer(slot, nvme::status::data_sgl_length_invalid, 0);
+    return answer_instead(slot, nvme::status::data_sgl_length_invalid);
   }
   wait_for_buffer(slot, bytes, /*to_host=*/false);
 }
@@ -80,6 +80,11 @@ void Connection::wait_for_buffer(CommandSlot& slot, std::uint32_t bytes, bool to
   slot.state = State::waiting;
   slot.to_host = to_host;
   slot.transfer_bytes = bytes;
+  if (slot.partner != nullptr && slot.partner->buffer) {
+    // If all who hold one buffer waited for another, they could wait for ever.
+    if (buffers().lease_now(slot, bytes)) return begin_receiving(slot);
+    return answer_instead(slot, executor_->try_later(slot));
+  }
   buffers().wait(slot, bytes);
 }
 
@@ -98,8 +103,18 @@ bool Connection::abort_waiting(std::uint16_t command_id) {
     return static_cast<const CommandSlot&>(holder).entry.command_id == command_id;
   });
   if (found == nullptr || !buffers().stop_waiting(*found)) return false;
-  answer(static_cast<CommandSlot&>(*found), nvme::status::abort_requested, 0);
+  answer_instead(static_cast<CommandSlot&>(*found), nvme::status::abort_requested);
   return true;
+}
+
+Command* Connection::take_waiting(const block::BlockVolume& volume) {
+  if (ending()) return nullptr;
+  BufferHolder* found = buffers().find_waiting(
+      [&volume](const BufferHolder& holder) { return holder.volume == &volume; });
+  if (found == nullptr || !buffers().stop_waiting(*found)) return nullptr;
+  auto& slot = static_cast<CommandSlot&>(*found);
+  slot.state = State::executing;
+  return &slot;
 }
 
 void Connection::begin_receiving(CommandSlot& slot) {
@@ -142,6 +157,11 @@ void Connection::answer(CommandSlot& slot, nvme::Status status, std::uint64_t re
   release(slot);
 }
 
+void Connection::answer_instead(CommandSlot& slot, nvme::Status status) {
+  if (slot.partner != nullptr) executor_->partner_lost(slot);
+  answer(slot, status, 0);
+}
+
 void Connection::respond_with_data(Command& command, std::uint32_t bytes, std::uint64_t result) {
   auto& slot = static_cast<CommandSlot&>(command);
   CHECK(slot.state == State::executing && bytes <= command.buffer.bytes().size());
@@ -174,6 +194,7 @@ void Connection::respond_in_place(Command& command, engine::PinnedRead read) {
   CHECK(slot.state == State::executing);
   if (!may_answer()) return respond(command, nvme::status::success, 0);
   command_ended();
+  slot.request.began = slot.request.ended = reactor().now();
   const auto bytes = static_cast<std::uint32_t>(read.bytes());
   const bool elided = begin_data_to_host(slot, bytes, 0);
   const nvme_tcp::DataDigest digest(read.checksum());
@@ -226,6 +247,7 @@ std::uint16_t Connection::reported_sq_head() {
 }
 
 void Connection::drop(CommandSlot& slot) {
+  if (slot.partner != nullptr) executor_->partner_lost(slot);
   count_dropped(slot.request);
   release(slot);
 }

@@ -43,6 +43,7 @@ Controller::Controller(std::shared_ptr<Subsystem> subsystem, nvme::ControllerId 
       association_(std::move(association)),
       admin_(std::move(admin)),
       party_(block::PartyId::nvme_host(association_.host_id)),
+      path_state_(association_.path_state),
       properties_(capabilities_of(*subsystem_)),
       features_(settings_of(*subsystem_, association_)),
       watch_(*this) {
@@ -137,7 +138,10 @@ nvme::Parsed<Properties::Effect> Controller::set_property(const nvme::PropertySe
     if (done == Properties::Effect::disabled) {
       ended.swap(queues_);
       features_.reset(now);
+      knows_access_states_.store(false, std::memory_order_relaxed);
       delays_retries_.store(features_.delays_retries(), std::memory_order_relaxed);
+      copies_between_namespaces_.store(features_.copies_between_namespaces(),
+                                       std::memory_order_relaxed);
       events_.reset();
       events_.configure(features_.event_bits());
       changed_.clear();
@@ -158,6 +162,8 @@ nvme::Parsed<std::uint32_t> Controller::set_feature(const nvme::SetFeatures& com
     const bool warned = features_.temperature_warning();
     TRY(const auto dword0, features_.set(command, data, !queues_.empty(), now));
     delays_retries_.store(features_.delays_retries(), std::memory_order_relaxed);
+    copies_between_namespaces_.store(features_.copies_between_namespaces(),
+                                     std::memory_order_relaxed);
     if (static_cast<nvme::FeatureId>(command.feature_id) ==
         nvme::FeatureId::async_event_configuration) {
       events_.configure(features_.event_bits());
@@ -205,6 +211,28 @@ void Controller::namespaces_changed(std::span<const NamespaceChange> changes) {
     }
   }
   if (tell) tell_admin();
+}
+
+void Controller::set_path_state(AnaState state, std::uint64_t changes) {
+  path_changes_.store(changes, std::memory_order_relaxed);
+  path_state_.store(state, std::memory_order_release);
+  bool tell = false;
+  {
+    const Guard guard(mutex_);
+    if (ended_.load(std::memory_order_relaxed)) return;
+    tell = events_.raise(AsyncEvents::Kind::ana_change);
+  }
+  if (tell) tell_admin();
+  refuse_unreachable();
+}
+
+void Controller::refuse_unreachable() {
+  const Guard guard(mutex_);
+  for (const auto& [qid, queue] : queues_) {
+    queue.session->post([](Session* session) {
+      if (session != nullptr) session->access_changed();
+    });
+  }
 }
 
 void Controller::discovery_log_is(std::uint64_t generation) {
@@ -327,6 +355,18 @@ void Controller::fail() {
   update_serving();
 }
 
+std::string Controller::security() const {
+  const std::string_view of_link = association_.link.security;
+  const Guard guard(mutex_);
+  if (authentication_.empty()) return std::string(of_link);
+  return of_link == "none" ? authentication_ : authentication_ + ", " + std::string(of_link);
+}
+
+void Controller::set_authentication(std::string_view by) {
+  const Guard guard(mutex_);
+  authentication_ = by;
+}
+
 std::size_t Controller::most_io_queues() const {
   const Guard guard(mutex_);
   return most_queues_;
@@ -346,7 +386,8 @@ HostCounts Controller::work() const {
           .writes = counters_.write_commands.load(std::memory_order_relaxed),
           .read_bytes = counters_.bytes_read.load(std::memory_order_relaxed),
           .written_bytes = counters_.bytes_written.load(std::memory_order_relaxed),
-          .media_errors = counters_.media_errors.load(std::memory_order_relaxed)};
+          .media_errors = counters_.media_errors.load(std::memory_order_relaxed),
+          .digest_errors = counters_.digest_errors.load(std::memory_order_relaxed)};
 }
 
 std::size_t Controller::io_queues() const {
@@ -364,6 +405,7 @@ ControllerSnapshot Controller::snapshot(engine::Instant now) const {
   std::copy(association_.host_id.begin(), association_.host_id.end(), host_id.bytes.begin());
   shown.host_id = host_id.text();
   shown.listener = association_.link.listener;
+  shown.security = security();
   shown.ready = ready();
   shown.connected_for = now - association_.connected_at;
   shown.read_commands = counters_.read_commands.load(std::memory_order_relaxed);

@@ -39,6 +39,7 @@ struct Association {
   LinkInfo link;  // of the Admin queue
   engine::ByteCount in_capsule_data;
   engine::Instant connected_at;
+  AnaState path_state = AnaState::optimized;  // of the listener, at first
 };
 
 // Any thread unless a method says otherwise; outlives every session that holds it. The queues may
@@ -59,15 +60,39 @@ class Controller {
   // Its host, among those that reserve volumes.
   [[nodiscard]] const block::PartyId& party() const { return party_; }
 
+  // By what its Admin queue is secured: "none", "dhchap", "mutual dhchap", and what the link has.
+  [[nodiscard]] std::string security() const;
+  void set_authentication(std::string_view by);
+
   // For I/O commands.
   [[nodiscard]] bool ready() const { return serving() != 0; }
   // The how manieth enable is in force, 0 while not ready. A queue belongs to one of them: after a
   // reset it is refused, although the controller is ready again.
   [[nodiscard]] std::uint64_t serving() const { return serving_.load(std::memory_order_acquire); }
+  // As the host has enabled it: see IoQueueOwner.
+  [[nodiscard]] bool copies_between_namespaces() const {
+    return copies_between_namespaces_.load(std::memory_order_relaxed);
+  }
   // The host waits before it tries again if a status asks for it.
   [[nodiscard]] bool delays_retries() const {
     return delays_retries_.load(std::memory_order_relaxed);
   }
+  // The host has read the ANA log: a path that is not to be reached it waits for, or does without.
+  [[nodiscard]] bool knows_access_states() const {
+    return knows_access_states_.load(std::memory_order_relaxed);
+  }
+  void note_ana_log_read() { knows_access_states_.store(true, std::memory_order_relaxed); }
+  // Of the listener that the host has come by; no lock.
+  [[nodiscard]] AnaState path_state() const { return path_state_.load(std::memory_order_acquire); }
+  // The subsystem's count of ANA changes when that last changed; 0: it has not.
+  [[nodiscard]] std::uint64_t path_changes() const {
+    return path_changes_.load(std::memory_order_relaxed);
+  }
+  // All of its groups change with it, and the host is told. Under the subsystem's lock.
+  void set_path_state(AnaState state, std::uint64_t changes);
+  // Has the I/O queues answer what waits for a namespace that is not to be reached any more. After
+  // namespaces_changed().
+  void refuse_unreachable();
   void note_io_traffic() {
     if (!io_traffic_.load(std::memory_order_relaxed)) {
       io_traffic_.store(true, std::memory_order_relaxed);
@@ -179,6 +204,10 @@ class Controller {
   std::atomic<bool> ended_{false};
   std::atomic<bool> io_traffic_{false};
   std::atomic<bool> delays_retries_{false};
+  std::atomic<bool> copies_between_namespaces_{false};
+  std::atomic<bool> knows_access_states_{false};
+  std::atomic<AnaState> path_state_;
+  std::atomic<std::uint64_t> path_changes_{0};
   std::atomic<std::uint64_t> busy_ms_{0};
   IoCounters counters_;
 
@@ -195,6 +224,7 @@ class Controller {
   Queues queues_;  // I/O queues by QID; of the enable in force
   std::uint64_t enables_ = 0;
   std::size_t most_queues_ = 0;
+  std::string authentication_;  // of the Admin queue; empty: none
 
   ReservationWatch watch_;  // last: what it tells comes to all the rest
 };

@@ -36,6 +36,20 @@ std::optional<ReachedAddress> address_of(const ListenerOptions& listener,
                         reached->text()};
 }
 
+nvme::SecureChannel secure_channel_of(ListenerOptions::Tls tls) {
+  switch (tls) {
+    case ListenerOptions::Tls::none:
+      // Not "not required": libnvme before 1.4 takes that as a reason to ask the kernel for TLS,
+      // which kernels before 6.7 refuse, so that connect-all would find nothing.
+      return nvme::SecureChannel::not_specified;
+    case ListenerOptions::Tls::permitted:
+      return nvme::SecureChannel::not_required;
+    case ListenerOptions::Tls::required:
+      return nvme::SecureChannel::required;
+  }
+  return nvme::SecureChannel::not_specified;
+}
+
 }  // namespace
 
 bool Directory::is_discovery_nqn(std::string_view nqn) const {
@@ -155,21 +169,20 @@ std::vector<std::byte> Directory::discovery_log(std::string_view host_nqn,
     if (!port.announced) return;
     const auto address = address_of(port.options, reached);
     if (!address) return;
-    records.push_back(
-        {.type = type,
-         .family = address->family,
-         .address = address->text,
-         .port = port.options.port,
-         .port_id = port.id,
-         .controller = nvme::dynamic_controller,
-         .subsystem_nqn = nqn,
-         .admin_queue_entries = admin_queue_entries,
-         .flags = flags,
-         // Not "not required": libnvme before 1.4 takes that as a reason to ask the kernel for
-         // TLS, which kernels before 6.7 refuse, so that connect-all would find nothing.
-         .secure_channel = nvme::SecureChannel::not_specified,
-         .security = nvme::SecurityType::none,
-         .sq_flow_control_may_be_disabled = true});
+    records.push_back({.type = type,
+                       .family = address->family,
+                       .address = address->text,
+                       .port = port.options.port,
+                       .port_id = port.id,
+                       .controller = nvme::dynamic_controller,
+                       .subsystem_nqn = nqn,
+                       .admin_queue_entries = admin_queue_entries,
+                       .flags = flags,
+                       .secure_channel = secure_channel_of(port.options.tls),
+                       .security = port.options.tls == ListenerOptions::Tls::none
+                                       ? nvme::SecurityType::none
+                                       : nvme::SecurityType::tls_1_3,
+                       .sq_flow_control_may_be_disabled = true});
   };
   for (const auto& [name, port] : ports_) {
     if (port.options.discovery == ListenerOptions::Discovery::none) continue;

@@ -68,7 +68,7 @@ bool FeatureValues::is_namespace_specific(std::uint8_t feature_id) {
   const auto feature = static_cast<FeatureId>(feature_id);
   return feature == FeatureId::error_recovery ||
          feature == FeatureId::reservation_notification_mask ||
-         feature == FeatureId::reservation_persistence;
+         feature == FeatureId::reservation_persistence || feature == FeatureId::write_protection;
 }
 
 bool FeatureValues::temperature_warning() const {
@@ -139,6 +139,7 @@ Parsed<std::uint32_t> FeatureValues::set(const nvme::SetFeatures& command,
       return 0U;
     }
     case FeatureId::reservation_persistence:  // the volume's: see AdminQueue
+    case FeatureId::write_protection:
     case FeatureId::volatile_write_cache:
       break;
   }
@@ -253,6 +254,7 @@ Parsed<FeatureReply> FeatureValues::read(const Values& values, const nvme::GetFe
                                                             : values.reservation_mask);
     }
     case FeatureId::reservation_persistence:
+    case FeatureId::write_protection:
       return number(0);  // what it is by default; what it is now AdminQueue knows
     case FeatureId::volatile_write_cache:
       break;

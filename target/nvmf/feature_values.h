@@ -57,6 +57,11 @@ class FeatureValues {
     const auto own = values_.reservation_mask_of.find(nsid);
     return own != values_.reservation_mask_of.end() ? own->second : values_.reservation_mask;
   }
+  // Copy: source ranges of format 2h are enabled.
+  [[nodiscard]] bool copies_between_namespaces() const {
+    return (values_.host_behavior.copy_descriptor_formats &
+            protocol::nvme::copy_format_2_enabled) != 0;
+  }
   // The host honours Command Retry Delays (ACRE).
   [[nodiscard]] bool delays_retries() const {
     return values_.host_behavior.advanced_command_retry != 0;

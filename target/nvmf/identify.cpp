@@ -56,6 +56,10 @@ nvme::NamespaceIdentity identity_of(const NamespaceFacts& facts) {
           // Late volumes too: their ANA state says it, and a host that is told "not ready" looks
           // again only when the namespace's attributes change.
           .ready = true,
+          .copy_range_blocks =
+              static_cast<std::uint32_t>(largest_copy_range.value / facts.block_size.bytes),
+          .copy_blocks = static_cast<std::uint32_t>(largest_copy.value / facts.block_size.bytes),
+          .copy_ranges = most_copy_ranges,
           .hints = {.preferred_write_granularity = granularity,
                     .preferred_write_alignment = granularity,
                     .preferred_deallocate_granularity = granularity,
@@ -66,7 +70,7 @@ nvme::NamespaceIdentity identity_of(const NamespaceFacts& facts) {
 // What is kept whole when power fails. Through the log of a cache that is whatever one command can
 // write, wherever it begins; of a disk its physical block, and a write across its border is not
 // promised anything. Linux shows the smaller of this and NPWG as the physical block, because file
-// systems rely on one being atomic. NACWU stays one block: FUSES is 0.
+// systems rely on one being atomic. What a fused Compare and Write writes is a write as any other.
 void promise_atomic_writes(nvme::IdentifyNamespacePage& page, const NamespaceFacts& facts,
                            engine::ByteCount max_transfer) {
   constexpr std::uint8_t own_atomicity = 1 << 1;  // NSFEAT: NAWUN, NAWUPF and NACWU are defined
@@ -78,7 +82,7 @@ void promise_atomic_writes(nvme::IdentifyNamespacePage& page, const NamespaceFac
   const std::uint64_t bytes = std::min<std::uint64_t>(facts.atomic.bytes, max_transfer.value);
   if (bytes <= facts.block_size.bytes) return;
   page.nsfeat |= own_atomicity;
-  page.nawun = page.nawupf = zeros_based(bytes);
+  page.nawun = page.nawupf = page.nacwu = zeros_based(bytes);
   // 0: there is no border (NVM Command Set, "Atomic Boundaries").
   if (facts.atomic.boundary_bytes == 0) return;
   page.nabsn = page.nabspf = zeros_based(facts.atomic.boundary_bytes);
@@ -163,8 +167,10 @@ nvme::IdentifyControllerPage identify_controller(const Controller& controller) {
   identity.error_log_entries = error_log_entries;
   identity.keep_alive_granularity_100ms =
       static_cast<std::uint16_t>(keep_alive_granularity / std::chrono::milliseconds(100));
-  identity.retry_delay_100ms =
-      static_cast<std::uint16_t>(retry_delay / std::chrono::milliseconds(100));
+  for (std::size_t i = 0; i < std::size(retry_delays); ++i) {
+    identity.retry_delays_100ms[i] =
+        static_cast<std::uint16_t>(retry_delays[i] / std::chrono::milliseconds(100));
+  }
   identity.warning_temperature_kelvin = warning_temperature_kelvin;
   identity.critical_temperature_kelvin = critical_temperature_kelvin;
   identity.highest_namespace = subsystem.highest_nsid();

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "protocol/nvme/dataset_management.h"
+#include "target/nvmf/command_traffic.h"
 #include "target/nvmf/reservation_commands.h"
 #include "target/reactor/reactor.h"
 
@@ -21,18 +22,14 @@ Command& command_of(block::VolumeRequest& request) {
   return *boost::intrusive::get_parent_from_member(&request, &Command::request);
 }
 
-bool is_write_side(VolumeIo::Kind kind) {
-  return kind == VolumeIo::Kind::write || kind == VolumeIo::Kind::write_zeroes ||
-         kind == VolumeIo::Kind::deallocate;
-}
-
 // The one place where an outcome of the engine becomes a status of NVMe.
 nvme::Status status_of(IoStatus outcome, VolumeIo::Kind kind) {
   switch (outcome) {
     case IoStatus::ok:
       return nvme::status::success;
     case IoStatus::media_error:
-      return is_write_side(kind) ? nvme::status::write_fault : nvme::status::unrecovered_read_error;
+      return engine::writes(kind) ? nvme::status::write_fault
+                                  : nvme::status::unrecovered_read_error;
     case IoStatus::out_of_range:
       return nvme::status::lba_out_of_range;
     case IoStatus::capacity_exceeded:
@@ -44,6 +41,7 @@ nvme::Status status_of(IoStatus outcome, VolumeIo::Kind kind) {
     case IoStatus::cancelled:
       return nvme::status::abort_requested;
     case IoStatus::timed_out:
+    case IoStatus::no_room:  // see lacked_room()
       return nvme::status::command_interrupted;
     case IoStatus::read_only:
       return nvme::status::namespace_write_protected;
@@ -51,11 +49,15 @@ nvme::Status status_of(IoStatus outcome, VolumeIo::Kind kind) {
   return nvme::status::internal_error;
 }
 
+// Those of commands have no context.
+bool is_of_copy(const block::VolumeRequest& request) { return request.context != nullptr; }
+
 // What may be over when the host tries again a little later.
 bool passes(IoStatus outcome) {
   switch (outcome) {
     case IoStatus::unavailable:
     case IoStatus::timed_out:
+    case IoStatus::no_room:
       return true;
     case IoStatus::ok:
     case IoStatus::media_error:
@@ -69,64 +71,12 @@ bool passes(IoStatus outcome) {
   return false;
 }
 
-nvme::Status status_of(AnaState state) {
-  switch (state) {
-    case AnaState::optimized:
-    case AnaState::non_optimized:
-      return nvme::status::success;
-    case AnaState::inaccessible:
-      return nvme::status::ana_inaccessible;
-    case AnaState::persistent_loss:
-      return nvme::status::ana_persistent_loss;
-    case AnaState::change:
-      return nvme::status::ana_transition;
-  }
-  return nvme::status::internal_error;
-}
-
 engine::BlockSize block_size(const block::BlockVolume& volume) {
   return volume.volume().identity().block_size;
 }
 
 engine::ByteCount bytes_of(const block::BlockVolume& volume, nvme::BlockRange blocks) {
   return blocks.count * block_size(volume);
-}
-
-// What a command counts as among the limits of its volume; nullopt: it is free, as is what is going
-// to be refused for its length (docs/qos.md).
-std::optional<block::Traffic> traffic_of(const nvme::IoCommand& command,
-                                         const block::BlockVolume& volume,
-                                         std::uint32_t largest_transfer_bytes) {
-  using Kind = block::Traffic::Kind;
-  using Answer = std::optional<block::Traffic>;
-  struct Visitor {
-    const block::BlockVolume& volume;
-    std::uint32_t most;
-    Answer operator()(const nvme::Read& c) const { return moves(Kind::read, c.blocks); }
-    Answer operator()(const nvme::Compare& c) const { return moves(Kind::read, c.blocks); }
-    Answer operator()(const nvme::Write& c) const { return moves(Kind::write, c.blocks); }
-    Answer operator()(const nvme::Verify& c) const {
-      return block::Traffic{Kind::read, bytes_of(volume, c.blocks).value};
-    }
-    Answer operator()(const nvme::WriteZeroes& /*c*/) const {
-      return block::Traffic{Kind::write, 0};
-    }
-    Answer operator()(const nvme::DatasetManagement& c) const {
-      if (!c.deallocate) return std::nullopt;
-      return block::Traffic{Kind::write, 0};
-    }
-    Answer operator()(const nvme::Flush& /*c*/) const { return std::nullopt; }
-    Answer operator()(const nvme::ReservationRegister& /*c*/) const { return std::nullopt; }
-    Answer operator()(const nvme::ReservationReport& /*c*/) const { return std::nullopt; }
-    Answer operator()(const nvme::ReservationAcquire& /*c*/) const { return std::nullopt; }
-    Answer operator()(const nvme::ReservationRelease& /*c*/) const { return std::nullopt; }
-    [[nodiscard]] Answer moves(Kind kind, nvme::BlockRange blocks) const {
-      const std::uint64_t bytes = bytes_of(volume, blocks).value;
-      if (bytes > most) return std::nullopt;
-      return block::Traffic{kind, bytes};
-    }
-  };
-  return std::visit(Visitor{volume, largest_transfer_bytes}, command);
 }
 
 // What the data digests have told of a part of what has come.
@@ -144,8 +94,19 @@ std::uint32_t transfer_bytes(engine::ByteCount bytes) {
 
 }  // namespace
 
+bool is_error(nvme::Status status) {
+  return !status.is_success() && status.type != nvme::StatusCodeType::path &&
+         !status.is(nvme::status::aborted_queue_deleted) &&
+         !status.is(nvme::status::aborted_preempted) && !status.is(nvme::status::abort_requested);
+}
+
 IoQueue::IoQueue(IoQueueOwner& owner, CommandPort& port, std::uint16_t qid)
-    : owner_(owner), port_(port), qid_(qid), requests_(*this, port.reactor()) {}
+    : owner_(owner),
+      port_(port),
+      qid_(qid),
+      first_half_patience_([this] { end_first_half(nvme::status::aborted_missing_fused); }),
+      requests_(*this, port.reactor()),
+      copies_(*this, requests_, port.reactor()) {}
 
 block::BlockVolume* IoQueue::volume_of(const Command& command) {
   const Namespace* found = owner_.find_namespace(command.entry.nsid);
@@ -154,10 +115,17 @@ block::BlockVolume* IoQueue::volume_of(const Command& command) {
 
 void IoQueue::execute(CommandPermit permit) {
   owner_.note_traffic();
+  if (permit.command().entry.fuse() != 0 || fused_state_ != FusedState::none) [[unlikely]] {
+    return run_fused(std::move(permit));
+  }
   run(std::move(permit), Step::arrived);
 }
 
-void IoQueue::data_ready(CommandPermit permit) { run(std::move(permit), Step::data_ready); }
+void IoQueue::data_ready(CommandPermit permit) {
+  if (permit.command().partner != nullptr) [[unlikely]]
+    return pair_data_ready(std::move(permit));
+  run(std::move(permit), Step::data_ready);
+}
 
 void IoQueue::run(CommandPermit permit, Step step) {
   Command& command = permit.command();
@@ -177,7 +145,7 @@ void IoQueue::run(CommandPermit permit, Step step) {
     return refuse(std::move(permit), {nvme::status::invalid_namespace, nvme::at_byte(4)});
   }
   block::begin_command(command.request.volume, found->volume, port_.reactor());
-  const auto reachable = status_of(found->ana_state.load(std::memory_order_acquire));
+  const auto reachable = check_access(*found);
   if (!reachable.is_success()) return permit.respond(reachable);
 
   use_ = &use_of(*found);
@@ -198,6 +166,7 @@ void IoQueue::run(CommandPermit permit, Step step) {
     void operator()(const nvme::DatasetManagement& c) {
       queue.run_deallocate(std::move(permit), c, data_is_ready);
     }
+    void operator()(const nvme::Copy& c) { queue.run_copy(std::move(permit), c, data_is_ready); }
     void operator()(const nvme::ReservationRegister& c) {
       queue.run_register(std::move(permit), c, data_is_ready);
     }
@@ -397,7 +366,7 @@ void IoQueue::run_verify(CommandPermit permit, const nvme::Verify& verify) {
   command.request.io.data = {};
   if (requests_.submit_verify(begin(permit), &IoQueue::completed)) return;
   NamespaceUse::end(command);
-  CommandPermit::resume(command).respond(try_later());
+  CommandPermit::resume(command).respond(later(nvme::status::command_interrupted));
 }
 
 void IoQueue::run_compare(CommandPermit permit, const nvme::Compare& compare, bool data_is_ready) {
@@ -409,7 +378,9 @@ void IoQueue::run_compare(CommandPermit permit, const nvme::Compare& compare, bo
   if (!data) return;
   // The volume's data goes into a buffer of its own.
   block::VolumeRequest& request = command.request;
-  if (!requests_.lease_second(request, data->size())) return permit.respond(try_later());
+  if (!requests_.lease_second(request, data->size())) {
+    return permit.respond(later(nvme::status::command_interrupted));
+  }
   command.data_offset = static_cast<std::uint32_t>(data->data() - command.buffer.bytes().data());
   request.io.kind = VolumeIo::Kind::read;
   request.io.lba = compare.blocks.first;
@@ -470,17 +441,15 @@ void IoQueue::complete(Command& command, IoStatus outcome) {
   auto permit = CommandPermit::resume(command);
   const auto opcode = static_cast<nvme::IoOpcode>(command.entry.opcode);
 
+  if (outcome == IoStatus::no_room) [[unlikely]]
+    return lacked_room(std::move(permit));
+  if (!retries_.empty()) [[unlikely]]
+    retries_.ended(command.entry);
   const bool differs = opcode == nvme::IoOpcode::compare && !finish_compare(command);
   if (outcome == IoStatus::cancelled && !may_start()) {
     return permit.respond(nvme::status::aborted_queue_deleted);
   }
-  if (outcome != IoStatus::ok) {
-    if (outcome == IoStatus::media_error) {
-      owner_.counters().media_errors.fetch_add(1, std::memory_order_relaxed);
-    }
-    const auto status = status_of(outcome, kind);
-    return refuse(std::move(permit), {passes(outcome) ? later(status) : status});
-  }
+  if (outcome != IoStatus::ok) return refuse(std::move(permit), {failure(outcome, kind)});
   if (differs) return refuse(std::move(permit), {nvme::status::compare_failure});
 
   IoCounters& counters = owner_.counters();
@@ -500,6 +469,7 @@ void IoQueue::complete(Command& command, IoStatus outcome) {
     case nvme::IoOpcode::write_zeroes:
     case nvme::IoOpcode::verify:
       return permit.respond(nvme::status::success);
+    case nvme::IoOpcode::copy:  // ends by copy_ended()
     case nvme::IoOpcode::reservation_register:
     case nvme::IoOpcode::reservation_report:
     case nvme::IoOpcode::reservation_acquire:
@@ -509,15 +479,23 @@ void IoQueue::complete(Command& command, IoStatus outcome) {
   permit.respond(nvme::status::internal_error);
 }
 
-nvme::Status IoQueue::try_later() const { return later(nvme::status::command_interrupted); }
-
 nvme::Status IoQueue::later(nvme::Status status) const {
   constexpr std::uint8_t crdt1 = 1;
   return owner_.delays_retries() ? status.with_retry_delay(crdt1) : status;
 }
 
+nvme::Status IoQueue::failure(IoStatus outcome, VolumeIo::Kind kind) {
+  if (outcome == IoStatus::media_error) {
+    owner_.counters().media_errors.fetch_add(1, std::memory_order_relaxed);
+  }
+  const auto status = status_of(outcome, kind);
+  return passes(outcome) ? later(status) : status;
+}
+
 void IoQueue::refuse(CommandPermit permit, const nvme::Refusal& refusal) {
   const Command& command = permit.command();
+  if (command.partner != nullptr) [[unlikely]]
+    return refuse_half(permit.park(), refusal);
   owner_.command_failed(
       {.qid = qid_,
        .cid = command.entry.command_id,
@@ -540,28 +518,56 @@ bool IoQueue::finish_compare(Command& command) {
 
 void IoQueue::end() {
   ended_ = true;
+  end_first_half(nvme::status::aborted_queue_deleted);
+  copies_.end();
   requests_.end();
 }
 
 bool IoQueue::abort(std::uint16_t cid) {
-  block::VolumeRequest* found = requests_.find_waiting(
-      [cid](block::VolumeRequest& request) { return command_of(request).entry.command_id == cid; });
-  if (found == nullptr) return port_.abort_waiting(cid);
+  if (first_half_ != nullptr && first_half_->entry.command_id == cid) {
+    end_first_half(nvme::status::abort_requested);
+    fused_state_ = FusedState::first_failed;
+    return true;
+  }
+  if (copies_.abort(cid, nvme::status::abort_requested)) return true;
+  const auto is_it = [cid](block::VolumeRequest& request) {
+    if (is_of_copy(request)) return false;
+    const Command& command = command_of(request);
+    return command.entry.command_id == cid ||
+           (command.partner != nullptr && command.partner->entry.command_id == cid);
+  };
+  block::VolumeRequest* found = requests_.find_waiting(is_it);
+  if (found == nullptr) {
+    found = requests_.find_without_room(is_it);
+    return found != nullptr ? block::VolumeRequests::take_back(*found) : port_.abort_waiting(cid);
+  }
   if (!requests_.cancel(*found)) return false;
-  NamespaceUse::end(command_of(*found));
-  CommandPermit::resume(command_of(*found)).respond(nvme::status::abort_requested);
+  Command& command = command_of(*found);
+  if (command.partner != nullptr) {
+    end_pair_of(command, cid, nvme::status::abort_requested);
+    return true;
+  }
+  NamespaceUse::end(command);
+  CommandPermit::resume(command).respond(nvme::status::abort_requested);
   return true;
 }
 
 void IoQueue::preempted(block::BlockVolume& volume) {
+  copies_.preempted(volume);
   // One that is admitted already is under way.
   block::VolumeRequest* found = nullptr;
   const auto of_volume = [&volume](block::VolumeRequest& request) {
-    return request.volume == &volume;
+    return request.volume == &volume && !is_of_copy(request);
   };
   while ((found = requests_.find_waiting(of_volume)) != nullptr && requests_.cancel(*found)) {
-    NamespaceUse::end(command_of(*found));
-    CommandPermit::resume(command_of(*found)).respond(nvme::status::aborted_preempted);
+    Command& command = command_of(*found);
+    if (command.partner != nullptr) {
+      Command& compare = command.entry.fuse() == nvme::fuse_first ? command : *command.partner;
+      end_pair(compare, nvme::status::aborted_preempted, nvme::status::aborted_preempted);
+      continue;
+    }
+    NamespaceUse::end(command);
+    CommandPermit::resume(command).respond(nvme::status::aborted_preempted);
   }
 }
 

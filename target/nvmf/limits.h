@@ -15,9 +15,12 @@ inline constexpr std::uint32_t async_event_limit = 4;      // AERL, honest
 inline constexpr std::uint32_t abort_limit = 4;            // ACL, honest
 inline constexpr std::uint32_t error_log_entries = 64;     // ELPE, honest
 
-// CRDT1: how long a host should wait before it sends a command again that failed of something that
-// passes. Without it a Linux host tries five times at once and gives up.
-inline constexpr std::chrono::milliseconds retry_delay{1000};
+// CRDT1 to 3: how long a host should wait before it sends a command again that failed of something
+// that passes, the first, second and third time. Without it a Linux host tries five times at once
+// and gives up.
+inline constexpr std::chrono::milliseconds retry_delays[3]{std::chrono::milliseconds(1000),
+                                                           std::chrono::milliseconds(2000),
+                                                           std::chrono::milliseconds(5000)};
 
 // KAS: Keep Alive Timeouts are rounded up to this.
 inline constexpr std::chrono::milliseconds keep_alive_granularity{1000};
@@ -39,6 +42,12 @@ inline constexpr std::uint32_t dataset_range_blocks =
 // to; what NLB can say is done, whatever the blocks are.
 inline constexpr engine::ByteCount write_zeroes_limit{65536ULL * 512};
 static_assert(65536ULL * 4096 <= block::largest_zeroing.value);
+
+// Of one source range of Copy (MSSRL), of all together (MCL) and how many (MSRC): on slow disks too
+// it is over before a host loses its patience.
+inline constexpr engine::ByteCount largest_copy_range{16U << 20};
+inline constexpr engine::ByteCount largest_copy{64U << 20};
+inline constexpr std::uint32_t most_copy_ranges = 128;
 
 // There is no sensor: a volume has no temperature. What is shown is a room's, so that tools that
 // know only drives see nothing wrong.

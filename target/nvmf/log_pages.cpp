@@ -67,7 +67,7 @@ constexpr std::size_t ana_page_bytes =
 static_assert(ana_page_bytes <= 64U << 10);
 
 Page ana_page(const Controller& controller, bool groups_only) {
-  const AnaReport report = controller.subsystem().ana_report(controller.association().host_nqn);
+  const AnaReport report = controller.subsystem().ana_report(controller);
   std::vector<nvme::NamespaceId> members;
   members.reserve(report.groups.size());
   std::vector<nvme::AnaGroup> groups;

@@ -4,18 +4,14 @@
 #include <atomic>
 #include <cstdint>
 
+#include "target/block/access_state.h"
 #include "target/block/block_volume.h"
 
 namespace target::nvmf {
 
-// ANA states (NVMe Base, Asymmetric Namespace Access); the group of a namespace is its own.
-enum class AnaState : std::uint8_t {
-  optimized = 1,
-  non_optimized = 2,
-  inaccessible = 3,
-  persistent_loss = 4,
-  change = 0xf
-};
+// ANA states (NVMe Base, Asymmetric Namespace Access); the group of a namespace is its own. What a
+// host sees is the worse of its volume's and its listener's.
+using AnaState = block::AccessState;
 
 // A volume under a namespace identifier of one subsystem. Lives as long as the subsystem's table
 // says; an I/O queue looks it up for each command and keeps the pointer only until the command

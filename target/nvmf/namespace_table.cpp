@@ -9,10 +9,11 @@ namespace {
 
 // A volume that is late keeps its place and makes hosts wait; one that has failed is served for
 // what it can still do, and its errors say the rest.
-AnaState ana_state_of(engine::VolumeState state) {
+// One that has had no room for too long is left alone until it has.
+AnaState ana_state_of(const block::BlockVolume& volume, engine::VolumeState state) {
   const bool not_there =
       state == engine::VolumeState::late || state == engine::VolumeState::refused;
-  return not_there ? AnaState::inaccessible : AnaState::optimized;
+  return not_there || volume.overload().is_closed() ? AnaState::inaccessible : AnaState::optimized;
 }
 
 }  // namespace
@@ -56,7 +57,7 @@ engine::Result<NamespaceChange, NamespaceError> NamespaceTable::add(
   entry->space.ana_group = free_group(options.nsid);
   entry->space.volume = options.volume;
   const engine::VolumeCondition now = volume.condition();
-  entry->space.ana_state.store(ana_state_of(now.state), std::memory_order_release);
+  entry->space.ana_state.store(ana_state_of(*options.volume, now.state), std::memory_order_release);
   entry->size = now.size;
   entry->uuid = volume.identity().uuid;
   entry->atomic = block::atomic_writes_of(now.promise);
@@ -100,7 +101,7 @@ std::vector<NamespaceChange> NamespaceTable::refresh() {
   for (const auto& [nsid, entry] : present_) {
     const engine::Volume& volume = entry->space.volume->volume();
     const engine::VolumeCondition now = volume.condition();
-    const AnaState state = ana_state_of(now.state);
+    const AnaState state = ana_state_of(*entry->space.volume, now.state);
     NamespaceChange change{.nsid = nsid, .visible_to = &entry->visible_to};
     if (now.size != entry->size) {
       entry->size = now.size;
@@ -162,14 +163,16 @@ std::optional<NamespaceFacts> NamespaceTable::describe(std::uint32_t nsid,
   return facts(*found->second);
 }
 
-AnaReport NamespaceTable::ana_report(std::string_view host_nqn) const {
+AnaReport NamespaceTable::ana_report(std::string_view host_nqn, AnaState path,
+                                     std::uint64_t path_changes) const {
   AnaReport report{.changes = ana_changes_, .groups = {}};
   for (const auto& [nsid, entry] : present_) {
     if (!entry->visible_to.admits(host_nqn)) continue;
-    report.groups.push_back({.id = entry->space.ana_group,
-                             .changes = entry->ana_changes,
-                             .state = entry->space.ana_state.load(std::memory_order_relaxed),
-                             .nsid = nsid});
+    report.groups.push_back(
+        {.id = entry->space.ana_group,
+         .changes = std::max(entry->ana_changes, path_changes),
+         .state = block::worse_of(path, entry->space.ana_state.load(std::memory_order_relaxed)),
+         .nsid = nsid});
   }
   std::sort(report.groups.begin(), report.groups.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });

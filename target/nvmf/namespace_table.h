@@ -108,7 +108,11 @@ class NamespaceTable {
   [[nodiscard]] std::vector<std::uint32_t> visible_to(std::string_view host_nqn) const;
   [[nodiscard]] std::optional<NamespaceFacts> describe(std::uint32_t nsid,
                                                        std::string_view host_nqn) const;
-  [[nodiscard]] AnaReport ana_report(std::string_view host_nqn) const;
+  // Of a path: with the state of its listener, and when that last changed.
+  [[nodiscard]] AnaReport ana_report(std::string_view host_nqn, AnaState path,
+                                     std::uint64_t path_changes) const;
+  // A listener's state changes: the count that its groups have then.
+  [[nodiscard]] std::uint64_t count_ana_change() { return ++ana_changes_; }
   // NN: at least max_namespaces, and every NSID there has been.
   [[nodiscard]] std::uint32_t highest_nsid() const { return highest_nsid_; }
 

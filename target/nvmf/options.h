@@ -6,11 +6,15 @@
 #include <string>
 #include <vector>
 
+#include "engine/foundation/clock.h"
 #include "engine/foundation/units.h"
+#include "protocol/auth/dhchap_authenticator.h"
 #include "target/block/block_volume.h"
 #include "target/net/host_change.h"
 
 namespace target::nvmf {
+
+class JobTaker;
 
 // A listener as Connect and the discovery log see it; its socket belongs to target/net.
 struct ListenerOptions {
@@ -24,6 +28,7 @@ struct ListenerOptions {
     only,  // nothing else
     none,  // Connect to a discovery NQN is refused
   };
+  enum class Tls : std::uint8_t { none, permitted, required };
   std::string name;
   Family family = Family::any;
   // Numeric, without brackets or zone; empty for a wildcard ("*", 0.0.0.0, ::), which the discovery
@@ -31,7 +36,10 @@ struct ListenerOptions {
   std::string address;
   std::uint16_t port = 4420;
   Discovery discovery = Discovery::also;
+  Tls tls = Tls::none;                      // as the discovery log tells it
   engine::ByteCount in_capsule_data{8192};  // of I/O queues; told to hosts as IOCCSZ
+  // From Connect to the end of authentication, where that is required; also of one that follows.
+  engine::Duration authentication_timeout = std::chrono::seconds(30);
   friend bool operator==(const ListenerOptions&, const ListenerOptions&) = default;
 };
 
@@ -48,6 +56,15 @@ struct HostRule {
   bool allow_any = false;
   std::vector<std::string> nqns;  // ignored if allow_any
   friend bool operator==(const HostRule&, const HostRule&) = default;
+};
+
+// A host that has keys for DH-HMAC-CHAP.
+struct HostKeys {
+  std::string nqn;
+  bool required = true;                // it must prove who it is, at every subsystem
+  bool required_at_discovery = false;  // and there, where nvme-cli has no key to prove
+  protocol::auth::DhchapCredentials credentials;
+  friend bool operator==(const HostKeys&, const HostKeys&) = default;
 };
 
 inline constexpr std::uint32_t max_namespaces = 1024;  // in one subsystem; MNAN, ANAGRPMAX
@@ -73,7 +90,9 @@ struct TargetOptions {
   std::string firmware_revision = FOREBAY_VERSION;  // Identify shows the first 8 characters
   std::vector<ListenerOptions> listeners;
   std::vector<SubsystemOptions> subsystems;
+  std::vector<HostKeys> host_keys;
   HostObserver observe_hosts{};  // may be empty
+  JobTaker* worker = nullptr;    // outlives the target; nullptr: a thread of its own
 };
 
 // "nqn.2014-08.org.nvmexpress:uuid:..." derived from `seed` alone, for example the machine's

@@ -21,6 +21,7 @@ std::optional<block::ReservationAccess> reservation_access(const nvme::IoCommand
     Answer operator()(const nvme::Write&) const { return Access::write; }
     Answer operator()(const nvme::WriteZeroes&) const { return Access::write; }
     Answer operator()(const nvme::DatasetManagement&) const { return Access::write; }
+    Answer operator()(const nvme::Copy&) const { return Access::write; }
     Answer operator()(const nvme::Flush&) const { return Access::write; }
     Answer operator()(const nvme::ReservationRegister&) const { return std::nullopt; }
     Answer operator()(const nvme::ReservationAcquire&) const { return std::nullopt; }

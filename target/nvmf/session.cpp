@@ -18,6 +18,14 @@ const char* digests_of(const LinkInfo& link) {
   return link.data_digest ? "data" : "none";
 }
 
+bool is_authentication(const nvme::SubmissionEntry& entry) {
+  if (entry.opcode != nvme::fabrics_opcode) [[likely]]
+    return false;
+  const auto type = static_cast<nvme::FabricsType>(entry.fabrics_type());
+  return type == nvme::FabricsType::authentication_send ||
+         type == nvme::FabricsType::authentication_receive;
+}
+
 // Also of a Connect that does not parse.
 std::uint16_t queue_named_by(const nvme::SubmissionEntry& connect) {
   return static_cast<std::uint16_t>(connect.cdw10 >> 16);
@@ -68,17 +76,44 @@ Session::Session(NvmfTarget& target, CommandPort& port)
 Session::~Session() { handle_->owner_ended(); }
 
 void Session::execute(CommandPermit permit) {
+  if (!open_) [[unlikely]]
+    return execute_unproved(std::move(permit));
   if (io_) [[likely]] {
     if (permit.command().entry.opcode == nvme::fabrics_opcode) [[unlikely]] {
       return run_io_fabrics(std::move(permit));
     }
     return io_->execute(std::move(permit));
   }
-  if (admin_) return admin_->execute(std::move(permit));
-  connect(std::move(permit), /*data_is_ready=*/false);
+  if (is_authentication(permit.command().entry)) {
+    return authentication_->run(std::move(permit), /*data_is_ready=*/false);
+  }
+  admin_->execute(std::move(permit));
+}
+
+void Session::execute_unproved(CommandPermit permit) {
+  if (!authentication_) return connect(std::move(permit), /*data_is_ready=*/false);
+  const nvme::SubmissionEntry& entry = permit.command().entry;
+  if (is_authentication(entry)) {
+    return authentication_->run(std::move(permit), /*data_is_ready=*/false);
+  }
+  controller_->command_failed({.qid = binding_.qid,
+                               .cid = entry.command_id,
+                               .status = nvme::status::authentication_required,
+                               .lba = 0,
+                               .nsid = 0,
+                               .parameter_location = nvme::ParameterLocation{}.value,
+                               .opcode = entry.opcode});
+  permit.respond(nvme::status::authentication_required.with_more());
+}
+
+void Session::finish_authentication(CommandPermit permit, protocol::auth::DhWork& work) {
+  authentication_->finish(std::move(permit), work);
 }
 
 void Session::data_ready(CommandPermit permit) {
+  if (authentication_ && is_authentication(permit.command().entry)) [[unlikely]] {
+    return authentication_->run(std::move(permit), /*data_is_ready=*/true);
+  }
   if (io_) [[likely]] {
     return io_->data_ready(std::move(permit));
   }
@@ -125,9 +160,21 @@ void Session::accept(CommandPermit permit, const nvme::Connect& connect) {
     view_.emplace(*controller_, controller_->enable_of(connect.queue_id, *handle_));
     io_.emplace(*view_, port_, connect.queue_id);
   }
-  log_connected();
+  const AuthenticationDemand demand =
+      target_.demand_of(host_nqn_, port_.link().listener, *controller_);
+  authentication_.emplace(target_, controller_, handle_, port_, connect.queue_id, subsystem_nqn_,
+                          demand, [this] { open(); });
   port_.bind(binding_);
-  permit.respond(nvme::status::success, nvme::connect_result(controller_->id()));
+  if (!demand.required) open();
+  permit.respond(
+      nvme::status::success,
+      nvme::connect_result(controller_->id(), {.transaction_required = demand.required}));
+}
+
+void Session::open() {
+  open_ = true;
+  announced_ = true;
+  log_connected();
 }
 
 void Session::refuse(CommandPermit permit, const nvme::Refusal& refusal, std::string_view why) {
@@ -137,10 +184,14 @@ void Session::refuse(CommandPermit permit, const nvme::Refusal& refusal, std::st
 }
 
 void Session::run_io_fabrics(CommandPermit permit) {
+  io_->not_executed(permit.command().entry);
   const auto parsed = nvme::parse_fabrics_command(permit.command().entry);
   if (!parsed) return permit.respond(parsed.error().status, parsed.error().dword0);
   if (std::holds_alternative<nvme::Connect>(parsed.value())) {
     return permit.respond(nvme::status::command_sequence_error);
+  }
+  if (is_authentication(permit.command().entry)) {
+    return authentication_->run(std::move(permit), /*data_is_ready=*/false);
   }
   if (!std::holds_alternative<nvme::Disconnect>(parsed.value())) {
     return permit.respond(nvme::status::invalid_opcode);  // for Admin queues only
@@ -163,10 +214,15 @@ void Session::abort_finished() {
 void Session::connection_ended(EndReason reason) {
   handle_->owner_ended();
   if (!controller_) return;
-  log_disconnected(reason);
+  authentication_->end();
+  if (announced_) log_disconnected(reason);
   if (admin_) return admin_->end(reason);
   controller_->detach_queue(binding_.qid, *handle_);
   io_->end();
+}
+
+void Session::digest_failed() {
+  if (controller_) controller_->counters().digest_errors.fetch_add(1, std::memory_order_relaxed);
 }
 
 void Session::log_refusal(std::uint16_t qid, const nvme::Refusal& refusal, std::string_view why) {
@@ -195,7 +251,7 @@ void Session::log_connected() const {
       "entries={} keep_alive_ms={} digests={} security={}",
       host_nqn_, link.peer_address, link.local_address, link.listener, subsystem_nqn_,
       controller_->id().value, controller_->subsystem().limits().max_io_queues, binding_.entries,
-      controller_->association().keep_alive_ms, digests_of(link), link.security);
+      controller_->association().keep_alive_ms, digests_of(link), controller_->security());
   if (controller_->subsystem().is_discovery()) return;
   target_.tell_of_host(host_change(HostChange::What::connected));
 }
@@ -212,7 +268,8 @@ void Session::log_disconnected(EndReason reason) const {
       "host disconnected host={} peer={} local={} listener={} subsystem={} cntlid={} queues={} "
       "security={} reason=\"{}\"",
       host_nqn_, link.peer_address, link.local_address, link.listener, subsystem_nqn_,
-      controller_->id().value, controller_->most_io_queues(), link.security, text(reason));
+      controller_->id().value, controller_->most_io_queues(), controller_->security(),
+      text(reason));
   if (controller_->subsystem().is_discovery()) return;
   HostChange change = host_change(HostChange::What::ended);
   change.end = reason;
@@ -227,7 +284,7 @@ HostChange Session::host_change(HostChange::What what) const {
           .exported = subsystem_nqn_,
           .peer = link.peer_address,
           .listener = link.listener,
-          .security = link.security};
+          .security = controller_ ? controller_->security() : link.security};
 }
 
 }  // namespace target::nvmf

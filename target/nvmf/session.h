@@ -11,6 +11,7 @@
 #include "target/nvmf/command.h"
 #include "target/nvmf/controller.h"
 #include "target/nvmf/io_queue.h"
+#include "target/nvmf/queue_authentication.h"
 #include "target/nvmf/session_handle.h"
 
 namespace target::nvmf {
@@ -33,6 +34,13 @@ class IoQueueView final : public IoQueueOwner {
     controller_.command_failed(failure);
   }
   [[nodiscard]] bool delays_retries() const override { return controller_.delays_retries(); }
+  [[nodiscard]] bool copies_between_namespaces() const override {
+    return controller_.copies_between_namespaces();
+  }
+  [[nodiscard]] bool knows_access_states() const override {
+    return controller_.knows_access_states();
+  }
+  [[nodiscard]] AnaState path_state() const override { return controller_.path_state(); }
   void note_traffic() override { controller_.note_io_traffic(); }
   [[nodiscard]] IoCounters& counters() override { return controller_.counters(); }
   [[nodiscard]] const block::PartyId& party() const override { return controller_.party(); }
@@ -55,12 +63,17 @@ class Session final : public CommandExecutor {
   [[nodiscard]] block::BlockVolume* volume_of(const Command& command) override {
     return io_ ? io_->volume_of(command) : nullptr;
   }
-  [[nodiscard]] protocol::nvme::Status try_later() const override {
-    return io_ ? io_->try_later() : protocol::nvme::status::command_interrupted;
+  [[nodiscard]] protocol::nvme::Status try_later(const Command& command) override {
+    return io_ ? io_->send_back(command) : protocol::nvme::status::command_interrupted;
   }
   void execute(CommandPermit permit) override;
   void data_ready(CommandPermit permit) override;
+  void not_executed(const protocol::nvme::SubmissionEntry& entry) override {
+    if (io_) io_->not_executed(entry);
+  }
+  void partner_lost(Command& command) override { io_->partner_lost(command); }
   void connection_ended(EndReason reason) override;
+  void digest_failed() override;
 
   // Asked for by other threads.
 
@@ -68,12 +81,20 @@ class Session final : public CommandExecutor {
   void deliver_events();
   [[nodiscard]] bool abort(std::uint16_t command_id);
   void abort_finished();
+  void access_changed() {
+    if (io_) io_->refuse_unreachable();
+  }
+  // Answers the Authentication Send whose Diffie-Hellman another thread has done.
+  void finish_authentication(CommandPermit permit, protocol::auth::DhWork& work);
 
  private:
   void connect(CommandPermit permit, bool data_is_ready);
   void accept(CommandPermit permit, const protocol::nvme::Connect& connect);
+  void open();
   void refuse(CommandPermit permit, const protocol::nvme::Refusal& refusal, std::string_view why);
   void run_io_fabrics(CommandPermit permit);
+  // Before the host has proved who it is.
+  void execute_unproved(CommandPermit permit);
   void log_refusal(std::uint16_t qid, const protocol::nvme::Refusal& refusal, std::string_view why);
   void log_connected() const;
   void log_disconnected(EndReason reason) const;
@@ -93,6 +114,9 @@ class Session final : public CommandExecutor {
   std::optional<AdminQueue> admin_;
   std::optional<IoQueueView> view_;
   std::optional<IoQueue> io_;
+  std::optional<QueueAuthentication> authentication_;
+  bool open_ = false;       // connected, and proved where that is required
+  bool announced_ = false;  // the log has it as connected
 };
 
 }  // namespace target::nvmf

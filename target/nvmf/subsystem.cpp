@@ -1,5 +1,6 @@
 #include "target/nvmf/subsystem.h"
 
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -43,7 +44,7 @@ std::shared_ptr<Controller> Subsystem::make_controller(Association association,
       std::make_shared<Controller>(shared_from_this(), protocol::nvme::ControllerId{id},
                                    std::move(association), std::move(admin));
   controllers_.emplace(id, controller);
-  if (!is_discovery()) ++hosts_.of(controller->association().host_nqn).connects;
+  if (!is_discovery()) hosts_.of(controller->association().host_nqn).begin_session();
   return controller;
 }
 
@@ -63,6 +64,7 @@ void Subsystem::release(const Controller& controller, EndReason reason) {
   if (is_discovery()) return;
   HostCounts& host = hosts_.of(controller.association().host_nqn);
   host += controller.work();
+  host.end_session();
   if (reason == EndReason::keep_alive_timeout) ++host.keep_alive_expiries;
 }
 
@@ -73,7 +75,6 @@ HostLedger Subsystem::hosts() const {
   for (const auto& [id, controller] : controllers_) {
     HostCounts& host = all.of(controller->association().host_nqn);
     host += controller->work();
-    ++host.sessions;
     host.connections += 1 + controller->io_queues();
   }
   return all;
@@ -88,7 +89,11 @@ std::vector<std::shared_ptr<Controller>> Subsystem::controllers() const {
 
 void Subsystem::tell(std::span<const NamespaceChange> changes) const {
   if (changes.empty()) return;
-  for (const auto& [id, controller] : controllers_) controller->namespaces_changed(changes);
+  const bool ana = std::ranges::any_of(changes, [](const auto& change) { return change.ana; });
+  for (const auto& [id, controller] : controllers_) {
+    controller->namespaces_changed(changes);
+    if (ana) controller->refuse_unreachable();
+  }
 }
 
 engine::Result<void, NamespaceError> Subsystem::add_namespace(const NamespaceOptions& options) {
@@ -143,9 +148,20 @@ std::optional<NamespaceFacts> Subsystem::describe(std::uint32_t nsid,
   return namespaces_.describe(nsid, host_nqn);
 }
 
-AnaReport Subsystem::ana_report(std::string_view host_nqn) const {
+void Subsystem::set_path_state(std::string_view listener, AnaState state) {
   const Guard guard(mutex_);
-  return namespaces_.ana_report(host_nqn);
+  for (const auto& [id, controller] : controllers_) {
+    if (controller->association().link.listener != listener || controller->path_state() == state) {
+      continue;
+    }
+    controller->set_path_state(state, namespaces_.count_ana_change());
+  }
+}
+
+AnaReport Subsystem::ana_report(const Controller& controller) const {
+  const Guard guard(mutex_);
+  return namespaces_.ana_report(controller.association().host_nqn, controller.path_state(),
+                                controller.path_changes());
 }
 
 std::uint32_t Subsystem::highest_nsid() const {

@@ -65,6 +65,8 @@ class Subsystem : public std::enable_shared_from_this<Subsystem> {
   [[nodiscard]] engine::Result<void, NamespaceError> set_namespace_hosts(
       std::uint32_t nsid, const std::optional<std::vector<std::string>>& hosts);
   void refresh_volumes();
+  // Of everything that is reached by this listener: the log, what I/O is answered and who is told.
+  void set_path_state(std::string_view listener, AnaState state);
 
   // Namespaces as one host sees them.
 
@@ -74,7 +76,7 @@ class Subsystem : public std::enable_shared_from_this<Subsystem> {
   [[nodiscard]] std::vector<std::uint32_t> namespaces_of(std::string_view host_nqn) const;
   [[nodiscard]] std::optional<NamespaceFacts> describe(std::uint32_t nsid,
                                                        std::string_view host_nqn) const;
-  [[nodiscard]] AnaReport ana_report(std::string_view host_nqn) const;
+  [[nodiscard]] AnaReport ana_report(const Controller& controller) const;
   [[nodiscard]] std::uint32_t highest_nsid() const;
   [[nodiscard]] std::vector<NamespaceSnapshot> namespaces() const;
 

@@ -43,6 +43,7 @@ NvmfTarget::NvmfTarget(const TargetOptions& options, const engine::Clock& clock)
       observe_hosts_(options.observe_hosts),
       discovery_(std::make_shared<Subsystem>(discovery_subsystem(options),
                                              Subsystem::Kind::discovery, firmware_revision_)),
+      worker_(options.worker != nullptr ? *options.worker : own_worker_),
       directory_(options.discovery_nqn),
       refusal_log_(refusal_log_burst, refusal_log_interval) {
   for (const auto& listener : options.listeners) CHECK(directory_.add_listener(listener));
@@ -50,6 +51,7 @@ NvmfTarget::NvmfTarget(const TargetOptions& options, const engine::Clock& clock)
     CHECK(directory_.add_subsystem(subsystem));
     insert(subsystem);
   }
+  for (const auto& keys : options.host_keys) set_host_keys(keys);
 }
 
 NvmfTarget::~NvmfTarget() = default;
@@ -105,6 +107,18 @@ bool NvmfTarget::update_listener(const ListenerOptions& listener) {
   if (!directory_.update_listener(listener)) return false;
   tell_discovery();
   return true;
+}
+
+void NvmfTarget::set_path_state(std::string_view listener, AnaState state) {
+  const Guard guard(mutex_);
+  if (state == AnaState::optimized) {
+    const auto found = path_states_.find(listener);
+    if (found == path_states_.end()) return;
+    path_states_.erase(found);
+  } else {
+    path_states_.insert_or_assign(std::string(listener), state);
+  }
+  for (const auto& [nqn, subsystem] : subsystems_) subsystem->set_path_state(listener, state);
 }
 
 void NvmfTarget::announce_listener(std::string_view name, bool listening) {
@@ -204,6 +218,17 @@ void NvmfTarget::end_associations(EndReason reason) {
 Parsed<std::shared_ptr<Subsystem>> NvmfTarget::reachable(const ConnectRequest& request,
                                                          std::string& why) const {
   const std::string_view nqn = request.data.subsystem_nqn;
+  // A key is one host's, for one subsystem.
+  if (const auto& proved = request.link.proved) {
+    if (proved->host_nqn != request.data.host_nqn) {
+      why = "the TLS key is another host's";
+      return nvme::connect_invalid_host();
+    }
+    if (proved->subsystem_nqn != nqn) {
+      why = "the TLS key is for another subsystem";
+      return nvme::connect_invalid_parameter(ConnectParameter::subsystem_nqn);
+    }
+  }
   const auto unknown = nvme::connect_invalid_parameter(ConnectParameter::subsystem_nqn);
   const ListenerOptions* listener = directory_.listener(request.link.listener);
   if (listener == nullptr) {
@@ -249,6 +274,9 @@ Parsed<std::shared_ptr<Controller>> NvmfTarget::admit_admin(const ConnectRequest
       .link = request.link,
       .in_capsule_data = directory_.listener(request.link.listener)->in_capsule_data,
       .connected_at = clock_.now()};
+  if (const auto path = path_states_.find(request.link.listener); path != path_states_.end()) {
+    association.path_state = path->second;
+  }
   auto controller = subsystem.make_controller(std::move(association), std::move(session));
   if (!controller) {
     why = "every controller identifier of the subsystem is taken";
@@ -289,6 +317,10 @@ Parsed<std::shared_ptr<Controller>> admit_io(const ConnectRequest& request, Subs
     why = "the controller was reached through another listener";
     return nvme::connect_invalid_parameter(ConnectParameter::controller_id);
   }
+  if ((association.link.proved == nullptr) != (request.link.proved == nullptr)) {
+    why = "the Admin queue is inside TLS and this is not, or the other way round";
+    return nvme::connect_invalid_parameter(ConnectParameter::controller_id);
+  }
   const QueueSnapshot shown{.qid = request.command.queue_id,
                             .entries = request.command.queue_entries,
                             .peer_address = request.link.peer_address,
@@ -307,6 +339,10 @@ Parsed<std::shared_ptr<Controller>> NvmfTarget::admit(const ConnectRequest& requ
                                                       std::string& why) {
   const Guard guard(mutex_);
   auto admitted = [&]() -> Parsed<std::shared_ptr<Controller>> {
+    if (!attempts_.allows(request.data.host_nqn, request.link.peer_address, clock_.now())) {
+      why = "it has failed to authenticate too often; it may try again in a minute";
+      return nvme::Refusal{nvme::status::connect_controller_busy};
+    }
     TRY(const auto subsystem, reachable(request, why));
     return request.command.queue_id == 0 ? admit_admin(request, *subsystem, std::move(session), why)
                                          : admit_io(request, *subsystem, std::move(session), why);
@@ -352,9 +388,12 @@ TargetStatus NvmfTarget::status() const {
     status.controllers.push_back(controller->snapshot(now));
   }
   for (const auto& [nqn, subsystem] : subsystems_) status.hosts.add(subsystem->hosts());
+  status.hosts.add(failed_hosts_);
   status.connects = connects_;
   status.refused_connects = refused_connects_;
   status.keep_alive_timeouts = keep_alive_timeouts_;
+  status.authentications = authentications_;
+  status.authentication_failures = authentication_failures_;
   return status;
 }
 

@@ -12,10 +12,13 @@
 #include <vector>
 
 #include "engine/foundation/clock.h"
+#include "target/nvmf/attempt_limit.h"
+#include "target/nvmf/background_worker.h"
 #include "target/nvmf/command.h"
 #include "target/nvmf/connect_request.h"
 #include "target/nvmf/directory.h"
 #include "target/nvmf/options.h"
+#include "target/nvmf/queue_authentication.h"
 #include "target/nvmf/subsystem.h"
 #include "target/nvmf/target_status.h"
 #include "target/reactor/log.h"
@@ -55,6 +58,10 @@ class NvmfTarget {
   bool remove_listener(std::string_view name);  // its associations end
   // Other options, for those who connect from now on: nobody is disconnected.
   bool update_listener(const ListenerOptions& listener);
+  // Hosts that have come by this listener, and those that come, reach everything only so: they are
+  // told (ANA change), and the status of their I/O follows, in one step. Also of a listener that is
+  // yet to come; a listener that is taken away keeps its state for when it comes again.
+  void set_path_state(std::string_view listener, AnaState state);
   // A listener that cannot listen yet is left out of discovery; hosts are told when it can.
   void announce_listener(std::string_view name, bool listening);
   bool add_subsystem(const SubsystemOptions& options);
@@ -75,6 +82,10 @@ class NvmfTarget {
       std::string_view nqn, std::uint32_t nsid,
       const std::optional<std::vector<std::string>>& hosts);
 
+  // For transactions that begin from now on: nobody is disconnected, and no other host concerned.
+  void set_host_keys(const HostKeys& keys);
+  void remove_host_keys(std::string_view host_nqn);
+
   // Ends every association; what is under way is still answered.
   void end_associations(EndReason reason);
 
@@ -93,6 +104,18 @@ class NvmfTarget {
   // through.
   [[nodiscard]] bool may_log_refusal(std::uint64_t& left_out);
   void count_keep_alive_timeout();
+  // What a host that came through this listener has to prove to that controller.
+  [[nodiscard]] AuthenticationDemand demand_of(std::string_view host_nqn, std::string_view listener,
+                                               const Controller& controller) const;
+  // nullopt: it has no keys.
+  [[nodiscard]] std::optional<protocol::auth::DhchapCredentials> credentials_of(
+      std::string_view host_nqn) const;
+  [[nodiscard]] JobTaker& worker() { return worker_; }
+  // A transaction on queue `qid` has ended: counts it, and tells of it.
+  void authenticated(Controller& controller, std::uint16_t qid, const LinkInfo& link,
+                     const protocol::auth::DhchapProof& proof);
+  void authentication_failed(const Controller& controller, std::uint16_t qid, const LinkInfo& link,
+                             std::string_view why, bool host_gave_up);
   void tell_of_host(const HostChange& change) const {
     if (observe_hosts_) observe_hosts_(change);
   }
@@ -115,14 +138,22 @@ class NvmfTarget {
   const std::string firmware_revision_;
   const HostObserver observe_hosts_;
   const std::shared_ptr<Subsystem> discovery_;
+  BackgroundWorker own_worker_;
+  JobTaker& worker_;
 
   // Guards everything below; the first of all locks here.
   mutable std::mutex mutex_;
   Directory directory_;
   SubsystemMap subsystems_;
+  std::map<std::string, AnaState, std::less<>> path_states_;  // of listeners; optimized: not there
   std::uint64_t connects_ = 0;
   std::uint64_t refused_connects_ = 0;
   std::uint64_t keep_alive_timeouts_ = 0;
+  std::map<std::string, HostKeys, std::less<>> host_keys_;
+  AttemptLimit attempts_;
+  std::uint64_t authentications_ = 0;
+  std::uint64_t authentication_failures_ = 0;
+  HostLedger failed_hosts_;  // their authentication_failures, and nothing else
   LogLimit refusal_log_;
 };
 

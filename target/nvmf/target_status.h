@@ -64,6 +64,8 @@ struct TargetStatus {
   std::uint64_t connects = 0;  // of Admin queues, accepted since the start; discovery too
   std::uint64_t refused_connects = 0;
   std::uint64_t keep_alive_timeouts = 0;
+  std::uint64_t authentications = 0;  // of queues, that have ended well
+  std::uint64_t authentication_failures = 0;
 };
 
 }  // namespace target::nvmf

@@ -46,10 +46,12 @@ struct LatencyCounts {
 // One thread adds; any thread copies, each number for itself.
 class LatencyCounters {
  public:
-  void add(engine::Duration took) {
-    const std::int64_t nanoseconds = took.count() > 0 ? took.count() : 0;
-    add_owned(counts_[LatencyCounts::bucket_of(nanoseconds)]);
-    add_owned(sum_ns_, static_cast<std::uint64_t>(nanoseconds));
+  // So many took that long each. What took nothing, as most stages of a command do, costs one
+  // addition.
+  void add(engine::Duration took, std::uint64_t times = 1) {
+    if (took.count() <= 0) return add_owned(counts_[0], times);
+    add_owned(counts_[LatencyCounts::bucket_of(took.count())], times);
+    add_owned(sum_ns_, static_cast<std::uint64_t>(took.count()) * times);
   }
   [[nodiscard]] LatencyCounts counts() const {
     LatencyCounts copy;

@@ -85,6 +85,7 @@ engine::Result<void, std::string> Reactor::open() {
   auto lane = make_lane_();
   if (!lane) return lane.error();
   lane_ = std::move(lane.value());
+  lane_->follow(clock_);
   waits_ = std::make_unique<Waits>(*context_);
   if (const int descriptor = lane_->wake_descriptor(); descriptor >= 0) {
     const int duplicate = ::dup(descriptor);  // asio closes what it is given
@@ -244,6 +245,7 @@ void Reactor::finish_turn() {
 
 bool Reactor::run_turn() {
   now_ = clock_.now();
+  lane_->set_now(now_);
   activity_ = run_posted();
   timers_.expire(now_);
   if (run_pollers()) activity_ = true;
@@ -257,7 +259,11 @@ bool Reactor::run_turn() {
 }
 
 void Reactor::count_endings(Instant now) {
-  for (const Ending& ending : endings_) ending.to->add(now - ending.began);
+  for (const auto& [of, times] : endings_) {
+    of.whole->add(now - of.began, times);
+    if (of.last != nullptr) of.last->add(now - of.sent, times);
+    if (of.last_too != nullptr) of.last_too->add(now - of.sent, times);
+  }
   endings_.clear();
 }
 
@@ -320,6 +326,7 @@ void Reactor::end_polling() {
 void Reactor::refresh_now() {
   woken_ = false;
   now_ = clock_.now();
+  lane_->set_now(now_);
 }
 
 void Reactor::sleep_until_work() {

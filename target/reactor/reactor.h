@@ -162,10 +162,23 @@ class Reactor {
   [[nodiscard]] boost::asio::io_context& context() { return *context_; }
 
   // Counts how long something took that ends with this turn: what is answered is sent then. No
-  // clock is read for it. `to` is this thread's to add to, and lives until the turn has ended.
-  void count_at_turn_end(LatencyCounters& to, engine::Instant began) {
+  // clock is read for it, and those of a turn that began together are counted together. Counters
+  // are this thread's to add to, and live until the turn has ended.
+  struct Ending {
+    LatencyCounters* whole = nullptr;  // from `began`
+    LatencyCounters* last = nullptr;   // from `sent`: its last part; nullptr: not counted
+    LatencyCounters* last_too = nullptr;
+    engine::Instant began{};
+    engine::Instant sent{};
+    friend bool operator==(const Ending&, const Ending&) = default;
+  };
+  void count_at_turn_end(const Ending& ending) {
+    if (!endings_.empty() && endings_.back().of == ending) {
+      ++endings_.back().times;
+      return;
+    }
     if (endings_.size() == most_endings) count_endings(clock_.now());
-    endings_.push_back({&to, began});
+    endings_.push_back({ending, 1});
   }
 
   // Runs task.end_of_turn() once at the end of this turn; nothing if it is queued already.
@@ -228,11 +241,11 @@ class Reactor {
   engine::Instant last_context_poll_{};
   engine::Instant last_yield_{};
   PollPolicy policy_;
-  struct Ending {
-    LatencyCounters* to;
-    engine::Instant began;
+  struct Endings {
+    Ending of;
+    std::uint64_t times;
   };
-  std::vector<Ending> endings_;  // of this turn
+  std::vector<Endings> endings_;  // of this turn
   engine::Instant turn_ended_{};
 
   // Guards posted_ and sleeping_. Leaf.

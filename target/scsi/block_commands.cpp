@@ -548,6 +548,10 @@ void BlockCommands::finish(Task& task, IoStatus outcome) {
     if (writes) TaskCounters::add(counters.bytes_written, task.request.io.data.size());
     return sink_.good(std::move(permit));
   }
+  if (outcome == IoStatus::no_room) {
+    task.itl->volume().overload().given_back(task.request.began, task.request.ended);
+    return sink_.answer(std::move(permit), status_without_room(task));
+  }
   if (outcome == IoStatus::media_error) TaskCounters::add(counters.media_errors);
   const engine::VolumeState state = task.itl->volume().volume().state();
   const Outcome answer = outcome_of(outcome, kind, state);

@@ -12,7 +12,6 @@ namespace target::scsi {
 namespace command = protocol::scsi;
 namespace sense = protocol::scsi::sense;
 using engine::IoStatus;
-using engine::VolumeIo;
 using protocol::scsi::Answer;
 using protocol::scsi::CopySegment;
 using protocol::scsi::CopyStatus;
@@ -20,18 +19,13 @@ using protocol::scsi::Sense;
 
 namespace {
 
-constexpr engine::ByteCount largest_piece{256U << 10};
-std::uint64_t piece_bytes(std::uint64_t left_bytes) {
-  return std::min(left_bytes, largest_piece.value);
-}
 constexpr Sense segment_refused{protocol::scsi::SenseKey::copy_aborted, {0x00, 0x00}};
 
 }  // namespace
 
-CopyManager::Copy& CopyManager::copy_of(const Request& request) {
-  return *std::find_if(copies_.begin(), copies_.end(), [&](const Copy& copy) {
-    return &copy.source == &request || &copy.destination == &request;
-  });
+CopyManager::Copy& CopyManager::copy_of(const block::VolumeCopy& copier) {
+  return *std::find_if(copies_.begin(), copies_.end(),
+                       [&](const Copy& copy) { return &copy.copier == &copier; });
 }
 
 std::list<CopyManager::Copy>::iterator CopyManager::find(const Task& task) {
@@ -61,11 +55,8 @@ void CopyManager::run(TaskPermit permit, const command::ExtendedCopy& extended, 
   if (in_use && list.value().results_kept) {
     return sink_.answer(std::move(permit), sense::invalid_list(0));
   }
-  Copy& copy = copies_.emplace_back(permit.park());
+  Copy& copy = copies_.emplace_back(*this, permit.park());
   copy.list = list.value();
-  copy.task.request.context = this;
-  copy.source.context = this;
-  copy.destination.context = this;
   const auto targets = copy.list.target_span();
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const auto unit = std::find_if(units.begin(), units.end(), [&](const auto& itl) {
@@ -82,13 +73,13 @@ void CopyManager::next_segment(Copy& copy) {
     const auto target = [&](std::uint16_t index) -> ItlNexus* {
       return index < copy.list.target_count ? copy.targets[index].get() : nullptr;
     };
-    copy.from = target(segment.source);
-    copy.to = target(segment.destination);
-    if (copy.from == nullptr || copy.to == nullptr) {
+    ItlNexus* const source = target(segment.source);
+    ItlNexus* const destination = target(segment.destination);
+    if (source == nullptr || destination == nullptr) {
       return end(copy, sense::copy_target_not_reachable);
     }
-    const std::uint32_t from_size = block_size(*copy.from).bytes;
-    const std::uint32_t to_size = block_size(*copy.to).bytes;
+    const std::uint32_t from_size = block_size(*source).bytes;
+    const std::uint32_t to_size = block_size(*destination).bytes;
     // DC says whose blocks are counted; whole blocks of both must come out of it.
     const std::uint64_t bytes =
         segment.count.value * (segment.destination_count ? to_size : from_size);
@@ -98,129 +89,60 @@ void CopyManager::next_segment(Copy& copy) {
     if (bytes % from_size != 0 || bytes % to_size != 0) {
       return end(copy, sense::inexact_copy_segment);
     }
-    if (check_range(*copy.from, from) || check_range(*copy.to, to)) {
+    if (check_range(*source, from) || check_range(*destination, to)) {
       return end(copy, segment_refused);
     }
-    const auto may_read = copy.from->reservations().may(block::ReservationAccess::read);
-    const auto may_write = copy.to->reservations().may(block::ReservationAccess::write);
+    const auto may_read = source->reservations().may(block::ReservationAccess::read);
+    const auto may_write = destination->reservations().may(block::ReservationAccess::write);
     if (may_read != block::ReservationVerdict::allowed ||
-        may_write != block::ReservationVerdict::allowed || copy.to->unit().write_protect()) {
+        may_write != block::ReservationVerdict::allowed || destination->unit().write_protect()) {
       return end(copy, sense::copy_third_party_failure);
     }
-    copy.left_bytes = bytes;
-    copy.from_next = from.first;
-    copy.to_next = to.first;
-    if (bytes != 0) return next_piece(copy);
+    if (bytes != 0) {
+      return copy.copier.start({.from = &source->volume(),
+                                .to = &destination->volume(),
+                                .from_first = from.first,
+                                .to_first = to.first,
+                                .bytes = bytes});
+    }
     ++copy.segment;
     ++copy.status.segments_processed;
   }
   end(copy, std::nullopt);
 }
 
-// In a later turn: neither the stack nor a turn gets longer by long copies.
-void CopyManager::next_piece(Copy& copy) {
-  copy.task.later.go = [](Task& task) noexcept {
-    auto& self = *static_cast<CopyManager*>(task.request.context);
-    self.copy_piece(*self.find(task));
-  };
-  sink_.port().reactor().post(copy.task.later);
-}
-
-void CopyManager::copy_piece(Copy& copy) {
-  if (copy.task.aborted) return end(copy, segment_refused);
-  copy.source.volume = &copy.from->volume();
-  copy.destination.volume = &copy.to->volume();
-  const block::Traffic reading{block::Traffic::Kind::read, piece_bytes(copy.left_bytes)};
-  if (requests_.within_limits(copy.source, reading, &CopyManager::may_read, &refused)) {
-    pay_for_writing(copy);
-  }
-}
-
-void CopyManager::may_read(Request& request) noexcept {
-  auto& self = *static_cast<CopyManager*>(request.context);
-  self.pay_for_writing(self.copy_of(request));
-}
-
-void CopyManager::pay_for_writing(Copy& copy) {
-  const block::Traffic writing{block::Traffic::Kind::write, piece_bytes(copy.left_bytes)};
-  if (requests_.within_limits(copy.destination, writing, &CopyManager::may_write, &refused)) {
-    take_place(copy);
-  }
-}
-
-void CopyManager::may_write(Request& request) noexcept {
-  auto& self = *static_cast<CopyManager*>(request.context);
-  self.take_place(self.copy_of(request));
-}
-
-void CopyManager::take_place(Copy& copy) {
-  const engine::BlockCount blocks{piece_bytes(copy.left_bytes) / block_size(*copy.to).bytes};
-  requests_.hold(copy.destination, {copy.to_next, copy.to_next + blocks}, &in_place, &refused);
-}
-
-void CopyManager::in_place(Request& request) noexcept {
-  auto& self = *static_cast<CopyManager*>(request.context);
-  Copy& copy = self.copy_of(request);
-  if (copy.task.aborted) return self.end(copy, segment_refused);
-  const std::uint64_t bytes = piece_bytes(copy.left_bytes);
-  if (!self.requests_.lease_second(request, bytes)) {
-    return self.end(copy, sense::copy_third_party_failure);
-  }
-  copy.source.io.kind = VolumeIo::Kind::read;
-  copy.source.io.is_use = false;
-  copy.source.io.lba = copy.from_next;
-  copy.source.io.blocks = {bytes / block_size(*copy.from).bytes};
-  copy.source.io.data = request.second.bytes().first(bytes);
-  copy.source.io.sums = {};
-  self.requests_.submit(copy.source, &read_done);
-}
-
-void CopyManager::read_done(Request& source, IoStatus outcome) noexcept {
-  auto& self = *static_cast<CopyManager*>(source.context);
-  Copy& copy = self.copy_of(source);
-  if (outcome != IoStatus::ok || copy.task.aborted) {
-    return self.end(copy, sense::copy_third_party_failure);
-  }
-  Request& request = copy.destination;
-  const std::span<std::byte> data = source.io.data;
-  request.io.kind = VolumeIo::Kind::write;
-  request.io.lba = copy.to_next;
-  request.io.blocks = {data.size() / block_size(*copy.to).bytes};
-  request.io.data = data;
-  request.io.sums = {};
-  self.requests_.submit(request, &written);
-}
-
-void CopyManager::written(Request& request, IoStatus outcome) noexcept {
-  auto& self = *static_cast<CopyManager*>(request.context);
-  Copy& copy = self.copy_of(request);
-  if (outcome != IoStatus::ok || copy.task.aborted) {
-    return self.end(copy, sense::copy_third_party_failure);
-  }
-  self.requests_.leave(request);
-  self.requests_.release_second(request);
-  copy.from_next = copy.from_next + copy.source.io.blocks;
-  copy.to_next = copy.to_next + request.io.blocks;
-  const std::uint64_t bytes = copy.source.io.data.size();
-  copy.left_bytes -= bytes;
+void CopyManager::copied(block::VolumeCopy& copier, std::uint64_t bytes) {
   constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
-  copy.status.bytes_moved =
-      static_cast<std::uint32_t>(std::min(most, copy.status.bytes_moved + bytes));
-  if (copy.left_bytes != 0) return self.next_piece(copy);
-  ++copy.segment;
-  ++copy.status.segments_processed;
-  self.next_segment(copy);
+  CopyStatus& status = copy_of(copier).status;
+  status.bytes_moved = static_cast<std::uint32_t>(std::min(most, status.bytes_moved + bytes));
 }
 
-void CopyManager::refused(Request& request, IoStatus /*outcome*/) noexcept {
-  auto& self = *static_cast<CopyManager*>(request.context);
-  self.end(self.copy_of(request), segment_refused);
+bool CopyManager::may_go_on(const block::VolumeCopy& copier) const {
+  const auto copy = std::find_if(copies_.begin(), copies_.end(),
+                                 [&](const Copy& each) { return &each.copier == &copier; });
+  return !copy->task.aborted;
+}
+
+void CopyManager::copy_ended(block::VolumeCopy& copier, block::VolumeCopy::End how,
+                             IoStatus /*outcome*/) noexcept {
+  using End = block::VolumeCopy::End;
+  Copy& copy = copy_of(copier);
+  switch (how) {
+    case End::done:
+      ++copy.segment;
+      ++copy.status.segments_processed;
+      return next_segment(copy);
+    case End::read_failed:
+    case End::write_failed:
+    case End::no_room:
+      return end(copy, sense::copy_third_party_failure);
+    case End::cancelled:
+      return end(copy, segment_refused);
+  }
 }
 
 void CopyManager::end(Copy& copy, const std::optional<Sense>& failure) {
   Task& task = copy.task;
-  if (copy.destination.stage == Request::Stage::held) requests_.leave(copy.destination);
-  requests_.release_second(copy.destination);
   if (copy.list.results_kept) {
     copy.status.state = failure ? CopyStatus::State::failed : CopyStatus::State::completed;
     remember({.list_id = copy.list.list_id, .status = copy.status, .failure = failure});
@@ -234,7 +156,7 @@ void CopyManager::end(Copy& copy, const std::optional<Sense>& failure) {
 bool CopyManager::take_back(const Task& task) {
   const auto copy = find(task);
   if (copy == copies_.end()) return false;
-  if (!requests_.cancel(copy->destination) && !requests_.cancel(copy->source)) return false;
+  if (!copy->copier.take_back()) return false;
   copies_.erase(copy);
   return true;
 }

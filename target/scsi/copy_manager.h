@@ -11,6 +11,7 @@
 
 #include "protocol/scsi/command.h"
 #include "protocol/scsi/extended_copy.h"
+#include "target/block/volume_copy.h"
 #include "target/block/volume_request.h"
 #include "target/scsi/answer_sink.h"
 #include "target/scsi/itl_nexus.h"
@@ -18,9 +19,9 @@
 namespace target::scsi {
 
 // Reactor thread only. As BlockCommands: `ready` when the task's data or buffer is there. Segments
-// are copied in order, piece by piece through one buffer that is held for one piece only; an abort
-// waits for the piece under way. No more than `most_copies` at once: others are told TASK SET FULL.
-class CopyManager {
+// are copied in order; an abort waits for the piece under way. No more than `most_copies` at once:
+// others are told TASK SET FULL.
+class CopyManager final : private block::VolumeCopy::Owner {
  public:
   // Both outlive it.
   CopyManager(AnswerSink& sink, block::VolumeRequests& requests)
@@ -43,25 +44,17 @@ class CopyManager {
   [[nodiscard]] bool idle() const { return copies_.empty(); }
 
  private:
-  using Request = block::VolumeRequest;
-
-  // One EXTENDED COPY under way. `destination` holds the place in the order, and writes; `source`
-  // reads, into the buffer of the other. The task's own request has no part in it.
+  // One EXTENDED COPY under way. The task's own request has no part in it.
   struct Copy {
-    explicit Copy(Task& of) : task(of) {}
+    Copy(CopyManager& owner, Task& of)
+        : task(of), copier(owner, owner.requests_, owner.sink_.port().reactor()) {}
 
     Task& task;
     protocol::scsi::CopyList list;
     // Kept: a LUN may be taken away meanwhile. nullptr: no such unit.
     std::array<std::shared_ptr<ItlNexus>, protocol::scsi::max_copy_targets> targets;
-    Request source;
-    Request destination;
-    std::size_t segment = 0;       // the one under way, or the next
-    std::uint64_t left_bytes = 0;  // of it
-    ItlNexus* from = nullptr;
-    ItlNexus* to = nullptr;
-    engine::Lba from_next;
-    engine::Lba to_next;
+    block::VolumeCopy copier;
+    std::size_t segment = 0;  // the one under way, or the next
     protocol::scsi::CopyStatus status{.state = protocol::scsi::CopyStatus::State::in_progress};
   };
   struct Result {
@@ -70,22 +63,18 @@ class CopyManager {
     std::optional<protocol::scsi::Sense> failure;
   };
 
-  [[nodiscard]] Copy& copy_of(const Request& request);
+  [[nodiscard]] Copy& copy_of(const block::VolumeCopy& copier);
   [[nodiscard]] std::list<Copy>::iterator find(const Task& task);
   // The next segment that has anything to copy; the copy ends if there is none.
   void next_segment(Copy& copy);
-  void next_piece(Copy& copy);
-  void copy_piece(Copy& copy);
-  void pay_for_writing(Copy& copy);
-  void take_place(Copy& copy);
-  static void may_read(Request& request) noexcept;
-  static void may_write(Request& request) noexcept;
-  static void in_place(Request& request) noexcept;
-  static void read_done(Request& request, engine::IoStatus outcome) noexcept;
-  static void written(Request& request, engine::IoStatus outcome) noexcept;
-  static void refused(Request& request, engine::IoStatus outcome) noexcept;
   void end(Copy& copy, const std::optional<protocol::scsi::Sense>& failure);
   void remember(const Result& result);
+
+  // block::VolumeCopy::Owner
+  [[nodiscard]] bool may_go_on(const block::VolumeCopy& copier) const override;
+  void copied(block::VolumeCopy& copier, std::uint64_t bytes) override;
+  void copy_ended(block::VolumeCopy& copier, block::VolumeCopy::End how,
+                  engine::IoStatus outcome) noexcept override;
 
   AnswerSink& sink_;
   block::VolumeRequests& requests_;

@@ -35,6 +35,7 @@ Nexus::Nexus(std::shared_ptr<TargetDevice> device, const NexusIdentity& identity
       copies_(*this, requests_) {
   const bool seen_before = device_->join(identity_, handle_);
   const Sense first = seen_before ? sense::nexus_loss : sense::power_on_or_reset;
+  access_ = device_->port_state(identity_.target_port);
   seen_luns_ = device_->luns_version();
   for (auto& unit : device_->units_for(identity_.initiator)) add_unit(std::move(unit), first.code);
 }
@@ -108,6 +109,15 @@ void Nexus::refresh_units() {
   if (!changed) return;
   for (const auto& itl : units_) itl->attentions().establish(sense::luns_changed.code);
   observer_.lun_inventory_changed();
+}
+
+// SPC-4, "Asymmetric logical unit access": told by every port, whichever has changed.
+void Nexus::access_changed() {
+  if (ending_) return;
+  access_ = device_->port_state(identity_.target_port);
+  for (const auto& itl : units_) {
+    itl->attentions().establish(sense::asymmetric_access_changed.code);
+  }
 }
 
 block::BlockVolume* Nexus::volume_of(const Task& task) {
@@ -259,9 +269,28 @@ bool Nexus::within_limits(TaskPermit& permit, const command::Command& parsed) {
   return false;
 }
 
+// SPC-4, "Unavailable state": what is answered there.
+std::optional<Sense> Nexus::check_access(const CommandDescription& row,
+                                         const command::Command& parsed) const {
+  const bool passes = (row.of_target && !std::holds_alternative<command::TestUnitReady>(parsed)) ||
+                      std::holds_alternative<command::ReportTargetPortGroups>(parsed) ||
+                      std::holds_alternative<command::SetTargetPortGroups>(parsed) ||
+                      std::holds_alternative<command::ReadBuffer>(parsed) ||
+                      std::holds_alternative<command::WriteBuffer>(parsed);
+  if (passes) return std::nullopt;
+  return access_ == block::AccessState::change ? sense::not_ready_access_transition
+                                               : sense::not_ready_target_port_unavailable;
+}
+
 bool Nexus::admit(TaskPermit& permit, const CommandDescription& row,
                   const command::Command& parsed) {
   const ItlNexus& itl = *permit.task().itl;
+  if (!block::is_reached(access_)) [[unlikely]] {
+    if (const auto why = check_access(row, parsed)) {
+      answer(std::move(permit), *why);
+      return false;
+    }
+  }
   if (!admit_reservations(permit, row, parsed)) return false;
   const bool asks_the_medium = row.touches != Touches::nothing ||
                                std::holds_alternative<command::TestUnitReady>(parsed) ||

@@ -11,6 +11,7 @@
 
 #include "protocol/scsi/command.h"
 #include "protocol/scsi/command_table.h"
+#include "target/block/access_state.h"
 #include "target/block/party_id.h"
 #include "target/block/volume_request.h"
 #include "target/scsi/answer_sink.h"
@@ -93,6 +94,8 @@ class Nexus final : private AnswerSink, private block::VolumeRequests::Owner {
 
   // Units have come or gone for some initiator.
   void refresh_units();
+  // Some target port of the device is reached otherwise than before, perhaps this one.
+  void access_changed();
   enum class Abort : std::uint8_t {
     all,
     preempted,  // by PREEMPT AND ABORT: the nexus is told of what is not answered
@@ -125,6 +128,9 @@ class Nexus final : private AnswerSink, private block::VolumeRequests::Owner {
   // What every command is checked for. False: the task has been answered.
   [[nodiscard]] bool admit(TaskPermit& permit, const protocol::scsi::CommandDescription& row,
                            const protocol::scsi::Command& command);
+  // nullopt: the state of the target port lets it pass.
+  [[nodiscard]] std::optional<protocol::scsi::Sense> check_access(
+      const protocol::scsi::CommandDescription& row, const protocol::scsi::Command& command) const;
   [[nodiscard]] bool admit_reservations(TaskPermit& permit,
                                         const protocol::scsi::CommandDescription& row,
                                         const protocol::scsi::Command& command);
@@ -153,6 +159,7 @@ class Nexus final : private AnswerSink, private block::VolumeRequests::Owner {
   TaskPort& port_;
   NexusObserver& observer_;
   const std::shared_ptr<NexusHandle> handle_;
+  block::AccessState access_ = block::AccessState::optimized;  // of its target port
   block::VolumeRequests requests_;
   BlockCommands blocks_;
   UnitCommands pages_;

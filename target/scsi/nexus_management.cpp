@@ -12,7 +12,10 @@ using protocol::scsi::Status;
 bool Nexus::abort(Task& task) {
   task.aborted = true;
   if (!task.held && !port_.take_back(task)) {
-    if (!requests_.cancel(task.request) && !copies_.take_back(task)) return false;
+    if (!requests_.cancel(task.request) && !copies_.take_back(task)) {
+      (void)block::VolumeRequests::take_back(task.request);  // then it does not take long
+      return false;
+    }
   }
   answer(TaskPermit::resume(task), Status::good);
   return true;

@@ -62,6 +62,7 @@ Outcome outcome_of(IoStatus status, VolumeIo::Kind kind, engine::VolumeState sta
     // Nothing was changed, or it may pass: the host tries again, after a while.
     case IoStatus::cancelled:
     case IoStatus::timed_out:
+    case IoStatus::no_room:  // but TASK SET FULL for a host that has more there
       return Status::busy;
   }
   return sense::internal_target_failure;

@@ -81,6 +81,23 @@ std::vector<std::uint16_t> TargetDevice::target_ports() const {
   return target_ports_;
 }
 
+void TargetDevice::set_port_states(PortStates states) {
+  const std::lock_guard lock(mutex_);
+  if (states == port_states_) return;
+  port_states_ = std::move(states);
+  for (const auto& handle : nexuses_) {
+    handle->post([](Nexus* nexus) {
+      if (nexus != nullptr) nexus->access_changed();
+    });
+  }
+}
+
+block::AccessState TargetDevice::port_state(std::uint16_t target_port) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = port_states_.find(target_port);
+  return found == port_states_.end() ? block::AccessState::optimized : found->second;
+}
+
 void TargetDevice::refresh_volumes() {
   for (const auto& unit : all_units()) unit->refresh();
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "engine/foundation/result.h"
+#include "target/block/access_state.h"
 #include "target/scsi/lun_map.h"
 #include "target/scsi/options.h"
 #include "target/scsi/task_counters.h"
@@ -58,6 +60,12 @@ class TargetDevice {
   // At most max_target_ports; what REPORT TARGET PORT GROUPS shows.
   void set_target_ports(std::vector<std::uint16_t> target_ports);
   [[nodiscard]] std::vector<std::uint16_t> target_ports() const;
+  // How it is reached by each of its target ports; by those that are not there: optimized. All
+  // nexuses get a unit attention, if anything has changed, and those of the ports concerned are
+  // served so, each from one of its reactor's next turns on.
+  using PortStates = std::map<std::uint16_t, block::AccessState>;
+  void set_port_states(PortStates states);
+  [[nodiscard]] block::AccessState port_state(std::uint16_t target_port) const;
   // Compares with the volumes' states, sizes and identities; initiators get unit attentions.
   void refresh_volumes();
 
@@ -90,6 +98,7 @@ class TargetDevice {
   // reactor.
   mutable std::mutex mutex_;
   std::vector<std::uint16_t> target_ports_;
+  PortStates port_states_;
   LunMap luns_;
   std::vector<std::shared_ptr<NexusHandle>> nexuses_;
   std::set<std::string> known_ports_;  // initiator and target ports that have been here

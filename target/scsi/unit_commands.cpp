@@ -287,14 +287,41 @@ void UnitCommands::run(TaskPermit permit, const command::ReportSupportedTaskMana
                      });
 }
 
-// Each target port is a group of its own, and all are active/optimized: all lead to the same
-// memory. A volume that is late says so itself (04/01), the same through every port.
+namespace {
+
+// A volume that is late says so itself (04/01), the same through every port.
+protocol::scsi::AccessState scsi_state_of(block::AccessState state) {
+  using protocol::scsi::AccessState;
+  switch (state) {
+    case block::AccessState::optimized:
+      return AccessState::active_optimized;
+    case block::AccessState::non_optimized:
+      return AccessState::active_non_optimized;
+    case block::AccessState::inaccessible:
+    case block::AccessState::persistent_loss:
+      return AccessState::unavailable;
+    case block::AccessState::change:
+      return AccessState::transitioning;
+  }
+  return AccessState::unavailable;
+}
+
+}  // namespace
+
+// Each target port is a group of its own: all lead to the same memory, and what differs is what the
+// operator has said of the listeners.
 void UnitCommands::run(TaskPermit permit, const command::ReportTargetPortGroups& report,
                        bool ready) {
+  constexpr std::uint8_t altered_implicitly = 2;
   const std::vector<std::uint16_t> ports = device_.target_ports();
   std::vector<protocol::scsi::TargetPortGroup> groups;
   for (const std::uint16_t& port : ports) {
-    groups.push_back({.group = port, .relative_target_ports = {&port, 1}});
+    const auto state = device_.port_state(port);
+    const bool is_usual = state == block::AccessState::optimized;
+    groups.push_back({.group = port,
+                      .state = scsi_state_of(state),
+                      .status_code = is_usual ? std::uint8_t{0} : altered_implicitly,
+                      .relative_target_ports = {&port, 1}});
   }
   answer_from_memory(sink_, std::move(permit), report.allocation_bytes, ready,
                      [&](Answer& answer) -> Refusal {
@@ -317,7 +344,8 @@ void UnitCommands::run(TaskPermit permit, const command::SetTargetPortGroups& se
     if (std::find(ports.begin(), ports.end(), entry.group) == ports.end()) {
       return sink_.answer(std::move(permit), sense::invalid_field_in_list);
     }
-    if (entry.state != protocol::scsi::AccessState::active_optimized) {
+    // What it is already; the operator alone makes it something else.
+    if (entry.state != scsi_state_of(device_.port_state(entry.group))) {
       return sink_.answer(std::move(permit), sense::set_target_port_groups_failed);
     }
   }

@@ -1,0 +1,14 @@
+// StreamSecurity: what a stream has proved of its peer.
+#pragma once
+
+#include <string>
+
+namespace target {
+
+struct StreamSecurity {
+  std::string text;           // for status and log, without blanks: "tls1.3/aes-128-gcm/KEY"
+  std::string host_nqn;       // whose key it was
+  std::string subsystem_nqn;  // and for what
+};
+
+}  // namespace target
