@@ -1,6 +1,9 @@
 #include "target/assembly.h"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "config/transfer_memory.h"
@@ -36,6 +39,18 @@ nvmf::ListenerOptions::Discovery discovery_of(config::Discovery discovery) {
       return nvmf::ListenerOptions::Discovery::none;
   }
   return nvmf::ListenerOptions::Discovery::also;
+}
+
+nvmf::ListenerOptions::Tls tls_of(config::Tls tls) {
+  switch (tls) {
+    case config::Tls::none:
+      return nvmf::ListenerOptions::Tls::none;
+    case config::Tls::permitted:
+      return nvmf::ListenerOptions::Tls::permitted;
+    case config::Tls::required:
+      return nvmf::ListenerOptions::Tls::required;
+  }
+  return nvmf::ListenerOptions::Tls::none;
 }
 
 // nvmf's or iscsi's.
@@ -134,7 +149,9 @@ nvmf::ListenerOptions nvmf_listener(const config::Listener& listener) {
           .address = address_text(listener.address.value),
           .port = listener.port.value,
           .discovery = discovery_of(listener.discovery),
-          .in_capsule_data = listener.nvme_tcp.in_capsule_data};
+          .tls = tls_of(listener.nvme_tcp.tls),
+          .in_capsule_data = listener.nvme_tcp.in_capsule_data,
+          .authentication_timeout = listener.nvme_tcp.auth_timeout};
 }
 
 // What a protocol knows these hosts by.
@@ -180,6 +197,45 @@ nvmf::SubsystemOptions subsystem_options(const config::Config& config,
     options.namespaces.push_back(namespace_options(config, space, volumes));
   }
   return options;
+}
+
+// Those of `all` that are named, in that order; if none is, all but `weak`.
+template <std::size_t N, class Id>
+std::vector<Id> ids_of(const std::array<Id, N>& all,
+                       const std::vector<config::Located<std::string>>& names,
+                       std::optional<Id> weak = std::nullopt) {
+  std::vector<Id> ids;
+  for (const auto& name : names) {
+    ids.push_back(*std::ranges::find(all, name.value, [](Id id) { return name_of(id); }));
+  }
+  if (!names.empty()) return ids;
+  std::ranges::copy_if(all, std::back_inserter(ids), [weak](Id id) { return id != weak; });
+  return ids;
+}
+
+protocol::auth::DhchapKeys dhchap_keys(const config::DhchapKeys& keys, const Secrets& secrets) {
+  protocol::auth::DhchapKeys made{.host = secrets.dhchap_of(keys.key.value)};
+  if (keys.controller_key) made.controller = secrets.dhchap_of(keys.controller_key->value);
+  return made;
+}
+
+nvmf::HostKeys host_keys(const config::Host& host, const Secrets& secrets) {
+  namespace auth = protocol::auth;
+  const config::Dhchap& wanted = *host.dhchap;
+  nvmf::HostKeys keys;
+  keys.nqn = host.nqn;
+  keys.required = wanted.required;
+  keys.required_at_discovery = wanted.discovery;
+  keys.credentials.keys = dhchap_keys(wanted.keys, secrets);
+  if (wanted.previous) {
+    keys.credentials.previous = dhchap_keys(wanted.previous->keys, secrets);
+    keys.credentials.previous_until = wanted.previous->until.value.time_since_epoch();
+  }
+  keys.credentials.hashes = ids_of(auth::dhchap_hashes, wanted.hashes);
+  // Without Diffie-Hellman an eavesdropper can try keys at home.
+  keys.credentials.groups =
+      ids_of(auth::dh_groups, wanted.groups, std::optional(auth::DhGroup::null));
+  return keys;
 }
 
 iscsi::ListenerOptions iscsi_listener(const config::Listener& listener) {
@@ -287,13 +343,21 @@ block::VolumeLimits volume_limits(const config::VolumeQos& qos) {
           .burst = qos.burst};
 }
 
+block::OverloadTimes overload_times(const config::VolumeOverload& overload) {
+  return {.hold = overload.hold,
+          .retries = overload.retries,
+          .inaccessible_after = overload.inaccessible_after,
+          .recovery = overload.recovery};
+}
+
 std::unique_ptr<block::BlockVolume> block_volume(engine::Volume& volume,
                                                  const config::Config& config,
                                                  engine::Instant now) {
   auto made = std::make_unique<block::BlockVolume>(volume, config.reactors.count);
   const auto wish = config.volumes.find(volume.identity().name);
-  if (wish != config.volumes.end())
-    made->limiter().set_limits(volume_limits(wish->second.qos), now);
+  if (wish == config.volumes.end()) return made;
+  made->limiter().set_limits(volume_limits(wish->second.qos), now);
+  made->set_overload_times(overload_times(wish->second.overload));
   return made;
 }
 
@@ -306,7 +370,8 @@ BlockVolumes block_volumes(engine::Engine& engine, const config::Config& config,
   return volumes;
 }
 
-nvmf::TargetOptions nvmf_options(const config::Config& config, const BlockVolumes& volumes) {
+nvmf::TargetOptions nvmf_options(const config::Config& config, const BlockVolumes& volumes,
+                                 const Secrets& secrets) {
   nvmf::TargetOptions options;
   options.discovery_nqn = nvmf::make_discovery_nqn(config.node);
   for (const auto& [name, listener] : config.listeners) {
@@ -316,6 +381,9 @@ nvmf::TargetOptions nvmf_options(const config::Config& config, const BlockVolume
   }
   for (const auto& [nqn, subsystem] : config.subsystems) {
     options.subsystems.push_back(subsystem_options(config, subsystem, volumes));
+  }
+  for (const auto& [name, host] : config.hosts) {
+    if (host.dhchap) options.host_keys.push_back(host_keys(host, secrets));
   }
   return options;
 }
@@ -333,6 +401,45 @@ nvmf::ConnectionOptions nvmf_connection_options(const config::Listener& listener
   options.connect_timeout = tcp.connect_timeout;
   options.limits.stall_timeout = listener.idle_timeout;
   return options;
+}
+
+std::string tls_key_name(const config::SecretRef& ref) {
+  return ref.name.substr(ref.name.rfind('/') + 1);
+}
+
+std::shared_ptr<const tls::KeyRing> tls_key_ring(const config::Config& config,
+                                                 const Secrets& secrets) {
+  std::vector<tls::HostKeys> hosts;
+  for (const auto& [name, host] : config.hosts) {
+    if (host.tls_psk.empty()) continue;
+    tls::HostKeys& keys = hosts.emplace_back(tls::HostKeys{.host_nqn = host.nqn, .keys = {}});
+    const auto add = [&](const config::Located<config::SecretRef>& ref,
+                         std::optional<tls::WallTime> until) {
+      const auto psk = protocol::tls::parse_key_text(secrets.of(ref.value));
+      keys.keys.push_back({.name = tls_key_name(ref.value),
+                           .psk = std::get<protocol::tls::ConfiguredPsk>(psk),
+                           .until = until});
+    };
+    for (const auto& ref : host.tls_psk) add(ref, std::nullopt);
+    for (const auto& ref : host.tls_psk_old) add(ref, host.tls_psk_old_until->value);
+  }
+  return std::make_shared<const tls::KeyRing>(hosts);
+}
+
+std::shared_ptr<tls::Door> tls_door(const config::Listener& listener, const tls::KeyStore& keys,
+                                    tls::TlsCounters& counters, HostObserver observe) {
+  const config::NvmeTcpOptions& tcp = listener.nvme_tcp;
+  if (tcp.tls == config::Tls::none) return nullptr;
+  protocol::tls::HandshakeOptions options{.suites = {}, .groups = tcp.tls_groups};
+  for (const auto hash : {protocol::tls::Hash::sha256, protocol::tls::Hash::sha384}) {
+    if (std::ranges::count(tcp.tls_suites, std::string_view(protocol::tls::suite_of(hash))) != 0) {
+      options.suites.push_back(hash);
+    }
+  }
+  return std::make_shared<tls::Door>(
+      listener.name,
+      tcp.tls == config::Tls::required ? tls::Policy::required : tls::Policy::permitted,
+      std::move(options), keys, counters, std::move(observe));
 }
 
 iscsi::TargetOptions iscsi_options(const config::Config& config, const BlockVolumes& volumes,

@@ -13,10 +13,12 @@
 #include "config/transfer_memory.h"
 #include "engine/media/uring_lane.h"
 #include "target/applied_copy.h"
+#include "target/control/status_page.h"
 #include "target/nvmf/connection.h"
 #include "target/process_limits.h"
 #include "target/reactor/log.h"
 #include "target/service_manager.h"
+#include "target/tls/tls_stream.h"
 
 namespace target {
 namespace {
@@ -31,6 +33,7 @@ constexpr engine::ByteCount largest_volume{std::uint64_t{1024} << 40};
 // What is not open by then is late, and comes when it comes.
 constexpr std::chrono::milliseconds pool_patience{1500};
 constexpr std::chrono::seconds look_period{1};
+constexpr std::chrono::milliseconds task_period{250};
 constexpr std::chrono::seconds memory_period{5};
 constexpr std::chrono::seconds stream_period{15};
 
@@ -62,12 +65,14 @@ engine::Result<void, std::string> Daemon::start() {
   loaded_.secrets = std::make_shared<const Secrets>(config_, config::Severity::error);
   const Secrets& secrets = *loaded_.secrets;
   TRY(first_of(secrets.messages()));
+  tls_keys_.replace(tls_key_ring(config_, secrets));
   state_directory_ = writable_state_directory();
+  take_overrides();
   check_descriptor_limit();
   open_engine();
   smart_ = std::make_unique<SmartWatch>([this] { return engine_->pools(); });
   const HostObserver observe_hosts = [this](const HostChange& change) { note_host(change); };
-  nvmf::TargetOptions of_nvmf = nvmf_options(config_, volumes_);
+  nvmf::TargetOptions of_nvmf = nvmf_options(config_, volumes_, secrets);
   of_nvmf.observe_hosts = observe_hosts;
   nvmf_ = std::make_unique<nvmf::NvmfTarget>(of_nvmf, clock_);
   iscsi::TargetOptions of_iscsi = iscsi_options(config_, volumes_, secrets);
@@ -81,7 +86,11 @@ engine::Result<void, std::string> Daemon::start() {
   // Only now: a host that connects earlier would be told for good that its subsystem does not
   // exist.
   TRY(listen());
+  choose_stages();
   open_metrics();
+  control_->post([this, identity = loaded_.secrets->control_identity()] {
+    remote_->take(config_.control, identity);
+  });
   start_chores();
   log_info("serving node={} volumes={} subsystems={} targets={} listeners={} config={} hash={}",
            config_.node, config_.volumes.size(), config_.subsystems.size(), config_.targets.size(),
@@ -89,8 +98,10 @@ engine::Result<void, std::string> Daemon::start() {
   events_.add(control::EventName::daemon_started, {},
               fmt::format("{} is served with {} volumes, configuration {}", config_.node,
                           config_.volumes.size(), origin_.status.hash));
-  service_manager::ready(fmt::format("serving {} volumes", config_.volumes.size()));
+  // Before anybody is told that it is ready: who is may change something at once.
+  const std::size_t volumes = config_.volumes.size();
   start_reloader();
+  service_manager::ready(fmt::format("serving {} volumes", volumes));
   return engine::success();
 }
 
@@ -181,8 +192,13 @@ ConnectionRegistry& Daemon::connections_of(const Reactor& reactor) {
 
 Listener::Serve Daemon::serve_nvmf(const config::Listener& listener) {
   const auto make_session = [this](nvmf::CommandPort& port) { return nvmf_->make_session(port); };
-  return [this, make_session, options = nvmf_connection_options(listener)](
-             Reactor& reactor, std::unique_ptr<ByteStream> stream) {
+  return [this, make_session, options = nvmf_connection_options(listener),
+          door = tls_door(listener, tls_keys_, tls_counters_, [this](const HostChange& change) {
+            note_host(change);
+          })](Reactor& reactor, std::unique_ptr<ByteStream> stream) {
+    if (door != nullptr) {
+      stream = std::make_unique<tls::TlsStream>(reactor, std::move(stream), door);
+    }
     nvmf::Connection::open(connections_of(reactor), std::move(stream), options, make_session);
   };
 }
@@ -261,23 +277,13 @@ engine::Result<void, std::string> Daemon::start_control() {
                                                  .free_bytes = grown.free.value});
         });
   };
-  routes.set_mode = [this](const std::string& volume, const std::string& mode,
-                           control::ControlRoutes::Done done) {
-    const auto known = engine::parse_cache_mode(mode);
-    if (!known) {
-      return done("\"" + mode +
-                  "\" is no mode of a cache; use write-back, write-through, "
-                  "write-around, pass-through or read-only");
-    }
-    engine_->set_cache_mode(volume, *known, std::move(done));
-  };
+  routes.asked = [this](const control::Caller& caller) { asking_ = caller.name; };
   routes.drain = [this](const std::string& volume, bool cancel, control::ControlRoutes::Done done) {
-    if (cancel) return engine_->cancel_drain(volume, std::move(done));
-    engine_->drain(volume, std::move(done));
+    if (cancel) return tasks_->cancel_drain(volume, std::move(done));
+    begin_task(control::TaskKind::drain, volume, done);
   };
   routes.detach = [this](const std::string& volume, control::ControlRoutes::Done done) {
-    log_info("volume={} is to be detached from its cache", volume);
-    engine_->detach_cache(volume, std::move(done));
+    begin_task(control::TaskKind::detach, volume, done);
   };
   routes.attach = [this](const std::string& volume, const std::string& device,
                          control::ControlRoutes::Done done) {
@@ -287,12 +293,21 @@ engine::Result<void, std::string> Daemon::start_control() {
     });
   };
   routes.retire = [this](const std::string& device, control::ControlRoutes::Done done) {
-    log_info("cache={} is to be retired", device);
-    engine_->retire_cache(device, std::move(done));
+    begin_task(control::TaskKind::retire, device, done);
   };
   routes.give_up_lost = [this](const std::string& volume, control::ControlRoutes::Done done) {
     log_warn("volume={} what its cache has lost is given up", volume);
     engine_->give_up_lost(volume, std::move(done));
+  };
+  routes.set_access = [this](const std::string& name, const std::string& word,
+                             control::ControlRoutes::Done done) {
+    const auto state = block::access_state_of(word);
+    if (!state) {
+      return done("\"" + word +
+                  "\" is no state; optimized, non-optimized, inaccessible, persistent-loss and "
+                  "change are");
+    }
+    done(set_access(name, *state));
   };
   routes.abandon = [this](const std::string& volume, const std::string& cache,
                           control::ControlRoutes::AbandonDone done) {
@@ -308,7 +323,28 @@ engine::Result<void, std::string> Daemon::start_control() {
   std::vector<control::Route> all = control::api_routes(std::move(routes));
   for (auto& route : event_streams_.routes()) all.push_back(std::move(route));
   for (auto& route : routes_of_reload()) all.push_back(std::move(route));
-  TRY(control_, control::ControlServer::start(config_.control.socket.value, group, std::move(all)));
+  make_tasks();
+  const auto audit = [this](const control::AuditRecord& record) { note_change(record); };
+  for (auto& route : Tasks::routes(tasks_.get(), audit)) all.push_back(std::move(route));
+  for (auto& route : all) {
+    if (route.pattern == drain_pattern) route = remembering_drains(std::move(route));
+  }
+  for (auto& route :
+       control::StatusPage::routes([this] { return status(); }, history_, control::Role::viewer)) {
+    all.push_back(std::move(route));
+  }
+  remote_ = std::make_unique<RemoteControl>(
+      state_directory_.empty() ? std::string() : state_directory_ + "/tokens", clock_,
+      [this](const auto& subject, const auto& sentence) {
+        note_refused_access(subject, sentence);
+      });
+  for (auto& route :
+       remote_->token_routes([this](const control::AuditRecord& record) { note_change(record); })) {
+    all.push_back(std::move(route));
+  }
+  TRY(control_, control::ControlServer::start(config_.control.socket.value, group, all));
+  remote_->serve(*control_, std::move(all));
+  control_->post([this] { tasks_->open(); });
   events_.on_added([this] { tell_event_streams(); });
   engine_->observe(this);
   for (const engine::Volume* volume : engine_->volumes()) note_volume(*volume);
@@ -318,13 +354,39 @@ engine::Result<void, std::string> Daemon::start_control() {
   return engine::success();
 }
 
+void Daemon::make_tasks() {
+  tasks_ = std::make_unique<Tasks>(
+      Tasks::Uses{.clock = clock_,
+                  .engine = *engine_,
+                  .volumes = volumes_,
+                  .events = events_,
+                  // The last one: the first connections are on the first.
+                  .reactor = [this]() -> Reactor& { return *cores_.back()->reactor; },
+                  .post = [this](std::function<void()> task) { control_->post(std::move(task)); }});
+}
+
+void Daemon::begin_task(control::TaskKind kind, const std::string& object,
+                        const control::ControlRoutes::Done& done) {
+  tasks_->begin({.kind = kind, .object = object, .by = asking_}, [done](const auto& begun) {
+    if (!begun) return done(begun.error());
+    done(engine::success());
+  });
+}
+
 void Daemon::start_chores() {
+  control_->every(task_period, [this] { tasks_->look(); });
   control_->every(look_period, [this] {
+    look_at_overload();
     announce_listeners();
     log_troubles();
     note_caches();
     note_listeners();
+    follow_drains();
+    forget_what_is_gone();
+    note_certificate();
+    remote_->end_revoked();
   });
+  control_->every(control::History::period, [this] { remember_figures(); });
   control_->every(stream_period, [this] { event_streams_.keep_alive(); });
   control_->every(memory_period, [this] { give_back_memory(); });
   if (const auto period = service_manager::watchdog_period(); period.count() > 0) {
@@ -450,6 +512,7 @@ bool Daemon::stop() {
   service_manager::stopping();
   stop_reloader();
   events_.add(control::EventName::daemon_stopping, {}, "it has been told to end");
+  if (control_) control_->post([this] { tasks_->stop(); });
   for (const auto& listener : listeners_) listener->close();
   if (nvmf_) nvmf_->end_associations(EndReason::stopping);
   if (iscsi_) iscsi_->end_sessions();
@@ -484,6 +547,7 @@ bool Daemon::stop() {
   }
   if (!clean) return false;
   metrics_port_.reset();
+  if (remote_) remote_->finish();
   control_.reset();
   listeners_.clear();
   for (const auto& core : cores_) core->connections.reset();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <set>
@@ -12,10 +13,12 @@
 #include "engine/foundation/clock.h"
 #include "engine/media/buffer_pool.h"
 #include "engine/volume/engine.h"
+#include "target/access_states.h"
 #include "target/assembly.h"
 #include "target/control/control_server.h"
 #include "target/control/event_log.h"
 #include "target/control/event_streams.h"
+#include "target/control/history.h"
 #include "target/control/http_port.h"
 #include "target/control/state_times.h"
 #include "target/control/status.h"
@@ -24,11 +27,14 @@
 #include "target/net/connection_registry.h"
 #include "target/net/listener.h"
 #include "target/nvmf/target.h"
+#include "target/overrides.h"
 #include "target/pool_disks.h"
 #include "target/reactor/reactor.h"
 #include "target/reloader.h"
+#include "target/remote_control.h"
 #include "target/served.h"
 #include "target/smart_watch.h"
+#include "target/tasks.h"
 #include "target/troubles.h"
 
 namespace target {
@@ -85,7 +91,16 @@ class Daemon final : private engine::VolumeObserver {
   void stop_reloader();
   [[nodiscard]] ReloadStatus reload_status() const;
   [[nodiscard]] std::vector<control::Route> routes_of_reload();
-  void take_config(const config::Config& config);
+  void take_config(const LoadedConfig& loaded);
+  // Overrides; see daemon_overrides.cpp.
+  void take_overrides();
+  // A drain that has begun is an override until it is over: the next start goes on with it.
+  [[nodiscard]] control::Route remembering_drains(control::Route route);
+  // Control thread, as the rest of these.
+  void follow_drains();
+  void forget_what_is_gone();
+  void end_drain(const std::string& volume, const std::string& why);
+  void keep_overrides();
   void run_on_control(const std::function<void()>& task);
   // Empty, and a warning in the log, when there is none.
   [[nodiscard]] std::string writable_state_directory() const;
@@ -95,8 +110,13 @@ class Daemon final : private engine::VolumeObserver {
   // Any thread, once the reactors are started.
   [[nodiscard]] ConnectionRegistry& connections_of(const Reactor& reactor);
   [[nodiscard]] engine::Result<void, std::string> start_control();
+  void make_tasks();
+  // Begins it for who asks, with the answer that it has begun.
+  void begin_task(control::TaskKind kind, const std::string& object,
+                  const control::ControlRoutes::Done& done);
   [[nodiscard]] engine::Result<void, std::string> listen();
   void start_chores();
+  static constexpr std::string_view drain_pattern = "/v1/volumes/{name}/drain";
   // Main thread before start_chores(), then control.
   void log_troubles();
   void log_notes() const;
@@ -105,8 +125,12 @@ class Daemon final : private engine::VolumeObserver {
 
   // Events; see daemon_events.cpp. Any thread.
   void note_volume(const engine::Volume& volume);
+  void note_write_protection(const engine::Volume& volume);
   void note_host(const HostChange& change);
   void note_change(const control::AuditRecord& record);
+  // Control thread.
+  void note_refused_access(const std::string& subject, const std::string& sentence);
+  void note_certificate();
   void tell_event_streams();
   // Main thread before start_chores(), then control.
   void note_pools(const std::vector<engine::PoolStatus>& pools);
@@ -115,45 +139,64 @@ class Daemon final : private engine::VolumeObserver {
 
   // Control thread.
   void refresh_changed_volumes();
+  void look_at_overload();
+  [[nodiscard]] engine::Result<void, std::string> set_access(const std::string& name,
+                                                             block::AccessState state);
+  // What both protocols know of the ways follows what has been said, as listeners are now.
+  void apply_access_states();
   void answer_watchdog();
   void give_back_memory();
   [[nodiscard]] control::Status status() const;
+  // What the status page has of the past, while somebody could look at it.
+  void remember_figures();
   // daemon_metrics.cpp, the rest: what is asked on the metrics port.
   [[nodiscard]] std::vector<control::Route> metrics_routes();
   [[nodiscard]] metrics::Snapshot snapshot() const;
   [[nodiscard]] metrics::VolumeFigures figures_of_volume(const engine::Volume& volume,
-                                                         double now) const;
+                                                         std::chrono::milliseconds now) const;
   // A line each; empty: all of the configuration is served.
   [[nodiscard]] std::vector<std::string> why_not_ready() const;
   // Main thread.
   void open_metrics();
+  void choose_stages();
 
   const Origin origin_;
   // What is served: main thread before start_control(), then control.
   config::Config config_;
-  LoadedConfig loaded_;          // the same, until the reloader has it
-  std::string state_directory_;  // empty: nothing is remembered
+  LoadedConfig loaded_;                                // the same, until the reloader has it
+  std::shared_ptr<const config::Config> file_config_;  // what it is without overrides
+  std::string state_directory_;                        // empty: nothing is remembered
   const engine::SystemClock clock_;
   const engine::Instant started_at_;
   const double loaded_at_;  // seconds since 1970
   CountersByProtocol counters_;
+  tls::KeyStore tls_keys_;
+  tls::TlsCounters tls_counters_;
 
   control::EventLog events_{clock_};
   control::StateTimes states_{clock_};
   // Control thread; its routes are control_'s.
   control::EventStreams event_streams_{events_};
   std::atomic<bool> streams_told_{false};
+  control::History history_;  // control thread
   // In this order: each may use those before it, and is destroyed before them.
   engine::MemoryBudget memory_;
   std::unique_ptr<engine::Engine> engine_;
   BlockVolumes volumes_;
+  AccessStates access_states_;
   std::vector<std::unique_ptr<block::BlockVolume>> retired_volumes_;
   std::unique_ptr<nvmf::NvmfTarget> nvmf_;
   std::unique_ptr<iscsi::IscsiTarget> iscsi_;
   std::vector<std::unique_ptr<Core>> cores_;
   Listeners listeners_;
-  std::unique_ptr<SmartWatch> smart_;  // there when engine_ is
+  std::unique_ptr<SmartWatch> smart_;      // there when engine_ is
+  std::unique_ptr<Tasks> tasks_;           // there when the control thread is
+  std::string asking_;                     // who asks for what is being begun
+  std::unique_ptr<RemoteControl> remote_;  // there when control_ is
   std::unique_ptr<control::ControlServer> control_;
+  std::unique_ptr<Overrides> overrides_;
+  // By override; true: it has begun since the start. Control thread.
+  std::map<std::string, bool> draining_;
   std::unique_ptr<Served> served_;
   std::unique_ptr<Reloader> reloader_;
   std::atomic<Reloader*> reloader_now_{nullptr};     // from the end of start() on
@@ -162,6 +205,7 @@ class Daemon final : private engine::VolumeObserver {
   TroubleLog troubles_;
   std::set<std::string> filling_;  // pools, when last looked at
   AilingDisks ailing_;             // the same
+  std::string expiring_;           // what was last said of the certificate; control thread
   // At the last look; control thread.
   std::uint64_t memory_used_ = 0;
   std::uint64_t connections_closed_ = 0;

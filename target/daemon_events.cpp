@@ -1,6 +1,7 @@
 // What the daemon tells of its changes of state: Daemon's events, and the audit of changes.
 #include <fmt/format.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,8 @@ bool is_orderly(EndReason reason) {
     case EndReason::refused:
     case EndReason::login_timeout:
     case EndReason::nop_timeout:
+    case EndReason::authentication_failed:
+    case EndReason::authentication_timeout:
       return false;
   }
   return false;
@@ -62,6 +65,7 @@ bool is_orderly(EndReason reason) {
 
 void Daemon::note_volume(const engine::Volume& volume) {
   const engine::VolumeCondition now = volume.condition();
+  note_write_protection(volume);
   const EventName event = event_of(now);
   const char* const state = now.lacks_cache ? "cache-missing" : text(now.state);
   const News news = states_.note("volume", volume.identity().name, state);
@@ -69,6 +73,67 @@ void Daemon::note_volume(const engine::Volume& volume) {
   // At the start all is expected to be well: one event for that is enough.
   if (news == News::first && event == EventName::volume_online) return;
   events_.add(event, volume.identity().name, now.reason.empty() ? "it is served" : now.reason);
+}
+
+// A host has said so, and others may wonder.
+void Daemon::note_write_protection(const engine::Volume& volume) {
+  if (volume.state() == engine::VolumeState::late) return;
+  const std::string& name = volume.identity().name;
+  const auto protection = volume.write_protection();
+  const bool is_protected = protection != engine::WriteProtection::none;
+  const News news = states_.note("writing", name, is_protected ? "refused" : "allowed");
+  if (news == News::same || (news == News::first && !is_protected)) return;
+  if (!is_protected) {
+    return events_.add(EventName::volume_writable, name, "hosts may write it again");
+  }
+  events_.add(EventName::volume_write_protected, name,
+              protection == engine::WriteProtection::kept
+                  ? "a host has asked for it: writes are refused until a host takes that back"
+                  : "a host has asked for it: writes are refused until the daemon restarts");
+}
+
+// Hosts are told and their I/O is answered so in one step; then it is in log and events.
+void Daemon::look_at_overload() {
+  using Change = block::OverloadLadder::Change;
+  const engine::Instant now = clock_.now();
+  std::vector<std::pair<const std::string*, Change>> changed;
+  for (const auto& [name, volume] : volumes_) {
+    const Change change = volume->look_at_overload(now);
+    if (change != Change::none) changed.emplace_back(&name, change);
+  }
+  if (changed.empty()) return;
+  nvmf_->refresh_volumes();
+  for (const auto& [name, change] : changed) {
+    if (change == Change::closed) {
+      log_warn("volume={} has no room for what its hosts write: they are told to wait", *name);
+      events_.add(EventName::volume_overloaded, *name,
+                  "its cache has had no room for too long: hosts are told to wait until it has");
+    } else {
+      log_info("volume={} has room again", *name);
+      events_.add(EventName::volume_overload_over, *name, "there is room again: hosts go on");
+    }
+  }
+}
+
+engine::Result<void, std::string> Daemon::set_access(const std::string& name,
+                                                     block::AccessState state) {
+  TRY(access_states_.set(config_, name, state));
+  apply_access_states();
+  log_info("path={} is {}", name, text(state));
+  events_.add(EventName::path_changed, name,
+              fmt::format("hosts are told that it is {}", text(state)));
+  return engine::success();
+}
+
+void Daemon::apply_access_states() {
+  for (const auto& [name, listener] : config_.listeners) {
+    const block::AccessState state = access_states_.of(listener);
+    if (listener.protocol == config::Protocol::iscsi) {
+      iscsi_->set_path_state(name, state);
+    } else {
+      nvmf_->set_path_state(name, state);
+    }
+  }
 }
 
 void Daemon::note_host(const HostChange& change) {
@@ -101,6 +166,20 @@ void Daemon::note_change(const control::AuditRecord& record) {
   }
   log_warn("audit by=\"{}\" request=\"{}\" result=refused reason=\"{}\"", who, what, record.reason);
   events_.add(EventName::change_refused, who, fmt::format("{}: {}", what, record.reason));
+}
+
+void Daemon::note_refused_access(const std::string& subject, const std::string& sentence) {
+  log_warn("control: {}", sentence);
+  events_.add(control::EventName::access_refused, subject, sentence);
+}
+
+void Daemon::note_certificate() {
+  std::string now = remote_->expiring().value_or("");
+  if (now == expiring_) return;
+  expiring_ = std::move(now);
+  if (expiring_.empty()) return;
+  log_warn("{}", expiring_);
+  events_.add(control::EventName::certificate_expiring, "control", expiring_);
 }
 
 // Once for all events until they are sent.
@@ -170,6 +249,28 @@ void Daemon::note_listeners() {
       events_.add(EventName::listener_listening, name, now.address);
     }
   }
+}
+
+// What a change of the configuration has taken out: who names it again begins anew.
+void Daemon::forget_what_is_gone() {
+  std::set<std::string> volumes;
+  for (const engine::Volume* volume : engine_->volumes()) volumes.insert(volume->identity().name);
+  std::set<std::string> pools;
+  std::set<std::string> disks;
+  for (const auto& pool : engine_->pools()) {
+    pools.insert(pool.name);
+    for (const auto& disk : pool.disks) disks.insert(disk.disk.path);
+  }
+  std::set<std::string> caches;
+  for (const auto& cache : engine_->caches()) caches.insert(cache.name);
+  std::set<std::string> listeners;
+  for (const auto& listener : listeners_) listeners.insert(listener->options().name);
+  states_.keep_only("volume", volumes);
+  states_.keep_only("pool", pools);
+  states_.keep_only("filling", pools);
+  states_.keep_only("disk", disks);
+  states_.keep_only("cache", caches);
+  states_.keep_only("listener", listeners);
 }
 
 }  // namespace target

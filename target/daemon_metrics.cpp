@@ -4,9 +4,12 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "target/control/status_page.h"
 #include "target/daemon.h"
 #include "target/metrics/collection.h"
 
@@ -16,17 +19,13 @@ namespace {
 using std::chrono::duration;
 using std::chrono::system_clock;
 
-double now_since_1970() { return duration<double>(system_clock::now().time_since_epoch()).count(); }
+std::chrono::milliseconds now_since_1970() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+      system_clock::now().time_since_epoch());
+}
 
 std::string state_of(const engine::VolumeCondition& now) {
   return now.lacks_cache ? "cache-missing" : text(now.state);
-}
-
-// RPO: what the pool alone has is so old.
-double consistent_point_age(const engine::VolumeCacheStatus& cache, double now) {
-  const bool lags = cache.dirty.value != 0 || cache.backing_mixed;
-  if (!lags || cache.consistent_time_ms == 0) return 0;
-  return std::max(0.0, now - static_cast<double>(cache.consistent_time_ms) / 1e3);
 }
 
 metrics::SmartFigures figures_of(const SmartReport& report) {
@@ -68,6 +67,7 @@ std::vector<control::Route> Daemon::metrics_routes() {
   std::vector<control::Route> routes;
   routes.push_back({.method = control::Method::get,
                     .pattern = "/metrics",
+                    .role = control::Role::anyone,
                     .handle = [this](const control::Request&, const control::Reply& reply) {
                       const metrics::Snapshot now = snapshot();
                       const metrics::Collection collection(now);
@@ -77,6 +77,7 @@ std::vector<control::Route> Daemon::metrics_routes() {
                     }});
   routes.push_back({.method = control::Method::get,
                     .pattern = "/healthz",
+                    .role = control::Role::anyone,
                     .handle =
                         [this](const control::Request&, const control::Reply& reply) {
                           const auto pulse = std::make_shared<Pulse>(reply, cores_.size());
@@ -89,6 +90,7 @@ std::vector<control::Route> Daemon::metrics_routes() {
                     .late = "a reactor has not run for 5 s"});
   routes.push_back({.method = control::Method::get,
                     .pattern = "/readyz",
+                    .role = control::Role::anyone,
                     .handle = [this](const control::Request&, const control::Reply& reply) {
                       const std::vector<std::string> reasons = why_not_ready();
                       std::string body = reasons.empty() ? "ok\n" : "";
@@ -98,6 +100,11 @@ std::vector<control::Route> Daemon::metrics_routes() {
                                      .content_type = "text/plain; charset=utf-8"});
                       return true;
                     }});
+  if (!config_.metrics->status_page) return routes;
+  for (auto& route :
+       control::StatusPage::routes([this] { return status(); }, history_, control::Role::anyone)) {
+    routes.push_back(std::move(route));
+  }
   return routes;
 }
 
@@ -111,6 +118,15 @@ void Daemon::open_metrics() {
   }
   metrics_port_ = control::HttpPort::open(
       control_->context(), {.name = "metrics", .address = *address}, metrics_routes());
+}
+
+// Of which volumes stages are told too.
+void Daemon::choose_stages() {
+  std::set<std::string_view> chosen;
+  if (config_.metrics) {
+    for (const auto& name : config_.metrics->stages) chosen.insert(name.value);
+  }
+  for (const auto& [name, volume] : volumes_) volume->tell_stages(chosen.contains(name));
 }
 
 std::vector<std::string> Daemon::why_not_ready() const {
@@ -127,7 +143,8 @@ std::vector<std::string> Daemon::why_not_ready() const {
   return reasons;
 }
 
-metrics::VolumeFigures Daemon::figures_of_volume(const engine::Volume& volume, double now) const {
+metrics::VolumeFigures Daemon::figures_of_volume(const engine::Volume& volume,
+                                                 std::chrono::milliseconds now) const {
   const auto& identity = volume.identity();
   const engine::VolumeCondition condition = volume.condition();
   metrics::VolumeFigures figures;
@@ -140,14 +157,19 @@ metrics::VolumeFigures Daemon::figures_of_volume(const engine::Volume& volume, d
   figures.lost_bytes =
       engine_->losses_of(identity.name).ranges.sectors().value * engine::sector_bytes;
   figures.counts = volumes_.at(identity.name)->counts();
+  figures.overload = volumes_.at(identity.name)->overload().counts();
+  figures.stages = volumes_.at(identity.name)->stage_counts();
   figures.cache = engine_->cache_of(identity.name);
-  if (figures.cache) figures.consistent_point_age = consistent_point_age(*figures.cache, now);
+  if (figures.cache) {
+    figures.consistent_point_age =
+        duration<double>(figures.cache->consistent_point_age(now)).count();
+  }
   return figures;
 }
 
 metrics::Snapshot Daemon::snapshot() const {
   const engine::Instant began = clock_.now();
-  const double now = now_since_1970();
+  const auto now = now_since_1970();
   metrics::Snapshot all;
   all.version = FOREBAY_VERSION;
   all.node = config_.node;
@@ -159,9 +181,22 @@ metrics::Snapshot Daemon::snapshot() const {
                 .last_reload_time = reloaded.last_ms == 0
                                         ? loaded_at_
                                         : static_cast<double>(reloaded.last_ms) / 1e3,
+                .overrides = reloaded.overrides.size(),
                 .is_fallback = reloaded.is_copy};
+  const control::GateCounts& refused = remote_->counts();
+  all.control = {.certificate_end = {},
+                 .tokens = remote_->tokens(),
+                 .refused_without_token = refused.without_token,
+                 .refused_unknown_token = refused.unknown_token,
+                 .refused_role = refused.role,
+                 .refused_blocked = refused.blocked,
+                 .refused_handshake = refused.handshake};
+  if (const auto end = remote_->expires_at()) {
+    all.control.certificate_end = static_cast<double>(*end);
+  }
   all.memory_used_bytes = (memory_.used() + memory_.reserved()).value;
   all.memory_limit_bytes = memory_.limit().value;
+  all.scrub = tasks_->scrub_figures();
   for (const engine::Volume* volume : engine_->volumes()) {
     const std::string& name = volume->identity().name;
     // One that is just being added, or removed.
@@ -182,7 +217,7 @@ metrics::Snapshot Daemon::snapshot() const {
   all.nvme = {.hosts = nvme.hosts,
               .logins = nvme.connects,
               .refused_logins = nvme.refused_connects,
-              .failed_authentications = 0};
+              .failed_authentications = nvme.authentication_failures};
   const iscsi::TargetStatus iscsi = iscsi_->status();
   all.iscsi = {.hosts = iscsi.hosts,
                .logins = iscsi.logins,
@@ -198,12 +233,10 @@ metrics::Snapshot Daemon::snapshot() const {
                              .connections = status.connections});
   }
   all.connections = metrics::figures_of(counters_);
+  all.tls = metrics::figures_of(tls_counters_);
   for (const auto& core : cores_) {
-    const StageCounters& stages = std::as_const(*core->connections).stages();
     all.reactors.push_back({.usage = core->reactor->usage(),
-                            .receive = stages.receive.counts(),
-                            .engine = stages.engine.counts(),
-                            .send = stages.send.counts()});
+                            .stages = std::as_const(*core->connections).stages().counts()});
   }
   all.copy_seconds = duration<double>(clock_.now() - began).count();
   return all;

@@ -5,6 +5,7 @@
 
 #include "target/applied_copy.h"
 #include "target/daemon.h"
+#include "target/override_routes.h"
 #include "target/reactor/log.h"
 #include "target/reload_routes.h"
 
@@ -28,7 +29,8 @@ LogLevel log_level(config::LogLevel level) {
 bool has_other_port(const std::optional<config::Metrics>& a,
                     const std::optional<config::Metrics>& b) {
   if (!a || !b) return a.has_value() != b.has_value();
-  return a->address.value != b->address.value || a->port.value != b->port.value;
+  return a->address.value != b->address.value || a->port.value != b->port.value ||
+         a->status_page != b->status_page;
 }
 
 }  // namespace
@@ -42,21 +44,32 @@ void Daemon::start_reloader() {
       .volumes = volumes_,
       .retired = retired_volumes_,
       .listeners = listeners_,
+      .tls_keys = tls_keys_,
       .make_listener = [this](const auto& config,
                               const auto& listener) { return make_listener(config, listener); },
-      .take_config = [this](const auto& config) { take_config(*config); },
+      .take_config = [this](const LoadedConfig& config) { take_config(config); },
       .on_control = [this](const auto& task) { run_on_control(task); }});
   reloader_ = std::make_unique<Reloader>(
-      *served_, Reloader::Start{.loaded = loaded_,
-                                .text = origin_.text,
-                                .file = origin_.file,
-                                .status = origin_.status,
-                                .state_directory = state_directory_,
-                                .observe = [this](bool is_good, const std::string& sentence) {
-                                  events_.add(is_good ? control::EventName::config_applied
-                                                      : control::EventName::config_refused,
-                                              {}, sentence);
-                                }});
+      *served_, *overrides_,
+      Reloader::Start{
+          .loaded = loaded_,
+          .text = origin_.text,
+          .file = origin_.file,
+          .status = origin_.status,
+          .state_directory = state_directory_,
+          .file_config = file_config_,
+          .observe =
+              [this](bool is_good, const std::string& sentence) {
+                events_.add(is_good ? control::EventName::config_applied
+                                    : control::EventName::config_refused,
+                            {}, sentence);
+              },
+          .observe_override =
+              [this](bool is_set, const std::string& volume, const std::string& sentence) {
+                events_.add(is_set ? control::EventName::override_set
+                                   : control::EventName::override_cleared,
+                            volume, sentence);
+              }});
   loaded_ = {};
   reloader_now_.store(reloader_.get(), std::memory_order_release);
   if (origin_.status.note.empty()) return;
@@ -80,18 +93,28 @@ void Daemon::stop_reloader() {
 
 ReloadStatus Daemon::reload_status() const {
   Reloader* const reloader = reloader_now_.load(std::memory_order_acquire);
-  return reloader == nullptr ? origin_.status : reloader->status();
+  if (reloader != nullptr) return reloader->status();
+  ReloadStatus now = origin_.status;
+  if (overrides_) now.overrides = with_file_values(*file_config_, overrides_->all());
+  return now;
 }
 
 std::vector<control::Route> Daemon::routes_of_reload() {
-  return reload_routes([this] { return reloader_now_.load(std::memory_order_acquire); },
-                       [this](const control::AuditRecord& record) { note_change(record); });
+  const auto find = [this] { return reloader_now_.load(std::memory_order_acquire); };
+  const auto audit = [this](const control::AuditRecord& record) { note_change(record); };
+  std::vector<control::Route> routes = reload_routes(find, audit);
+  for (auto& route : override_routes(find, audit)) routes.push_back(std::move(route));
+  return routes;
 }
 
-void Daemon::take_config(const config::Config& config) {
+void Daemon::take_config(const LoadedConfig& loaded) {
+  const config::Config& config = *loaded.config;
   if (config.log_level != config_.log_level) set_log_level(log_level(config.log_level));
   const bool has_other_metrics = has_other_port(config_.metrics, config.metrics);
   config_ = config;
+  apply_access_states();
+  choose_stages();
+  remote_->take(config_.control, loaded.secrets->control_identity());
   if (!has_other_metrics) return;
   metrics_port_.reset();
   open_metrics();

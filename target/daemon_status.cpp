@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "target/daemon.h"
+#include "target/nvmf/options.h"
 
 namespace target {
 namespace {
@@ -57,6 +58,26 @@ control::QosStatus qos_of(const block::VolumeLimiter& limiter) {
           .write_hold_us_total = microseconds(held.write_time)};
 }
 
+control::OverloadStatus overload_of(const block::OverloadLadder& ladder) {
+  const auto milliseconds = [](engine::Duration time) {
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
+  };
+  const block::OverloadTimes& times = ladder.times();
+  const block::OverloadCounts counts = ladder.counts();
+  const auto held = std::chrono::duration_cast<std::chrono::microseconds>(counts.hold_time);
+  return {.hold_ms = milliseconds(times.hold),
+          .retries = times.retries,
+          .inaccessible_after_ms = milliseconds(times.inaccessible_after),
+          .recovery_ms = milliseconds(times.recovery),
+          .held = counts.held,
+          .held_total = counts.held_total,
+          .hold_us_total = static_cast<std::uint64_t>(held.count()),
+          .interrupted_total = counts.interrupted,
+          .closings_total = counts.closings,
+          .closed = counts.closed};
+}
+
 // What a volume that is not served waits for; empty: no cache.
 std::string device_waited_for(const config::Volume& wish, const engine::VolumeCondition& now) {
   const bool waits =
@@ -71,6 +92,13 @@ std::vector<control::LostRange> ranges_of(const engine::LostRanges& lost) {
                    .length_bytes = range.count.value * engine::sector_bytes});
   }
   return all;
+}
+
+control::ScrubStatus status_of_scrub(const LastScrub& last) {
+  return {.running = last.is_running,
+          .ended_ms = last.ended_ms,
+          .bad_blocks = last.bad_blocks,
+          .result = last.result};
 }
 
 std::string order_of(const config::Volume& wish) {
@@ -103,6 +131,18 @@ const char* name_of(config::Digests digests) {
   return "refused";
 }
 
+const char* name_of(config::Tls tls) {
+  switch (tls) {
+    case config::Tls::none:
+      return "none";
+    case config::Tls::permitted:
+      return "permitted";
+    case config::Tls::required:
+      return "required";
+  }
+  return "none";
+}
+
 control::ListenerStatus status_of_listener(const config::Listener& wish,
                                            const ListenerStatus& now) {
   const bool is_iscsi = wish.protocol == config::Protocol::iscsi;
@@ -114,11 +154,16 @@ control::ListenerStatus status_of_listener(const config::Listener& wish,
           .connections = now.connections,
           .discovery = is_iscsi ? "" : name_of(wish.discovery),
           .header_digest = name_of(is_iscsi ? wish.iscsi.header_digest : wish.nvme_tcp.digests),
-          .data_digest = name_of(is_iscsi ? wish.iscsi.data_digest : wish.nvme_tcp.digests)};
+          .data_digest = name_of(is_iscsi ? wish.iscsi.data_digest : wish.nvme_tcp.digests),
+          .tls = is_iscsi ? "" : name_of(wish.nvme_tcp.tls),
+          .group = wish.group};
 }
 
 control::KnownHost known_host(const config::Host& host) {
   control::KnownHost known{.name = host.name, .nqn = host.nqn, .iqn = host.iqn, .chap = "none"};
+  known.dhchap = !host.dhchap ? "none" : host.dhchap->keys.controller_key ? "mutual" : "one-way";
+  for (const auto& ref : host.tls_psk) known.tls_keys.push_back(tls_key_name(ref.value));
+  for (const auto& ref : host.tls_psk_old) known.tls_keys.push_back(tls_key_name(ref.value));
   if (!host.chap) return known;
   known.chap = host.chap->mutual_user ? "mutual" : "one-way";
   known.chap_user = host.chap->user.value;
@@ -230,10 +275,33 @@ control::SessionStatus status_of_session(const iscsi::SessionSnapshot& session) 
 
 }  // namespace
 
+void Daemon::remember_figures() {
+  const bool is_shown =
+      !config_.control.listen.empty() || (config_.metrics && config_.metrics->status_page);
+  if (!is_shown) return;
+  using Event = engine::CacheTraffic::Event;
+  std::vector<control::Sample> samples;
+  for (const auto& [name, volume] : volumes_) {
+    if (!config_.volumes.contains(name)) continue;
+    const block::VolumeCounts counts = volume->counts();
+    const auto cache = engine_->cache_of(name);
+    samples.push_back({.name = name,
+                       .reads = counts.reads,
+                       .writes = counts.writes,
+                       .read_bytes = counts.read_bytes,
+                       .written_bytes = counts.written_bytes,
+                       .hits = cache ? cache->traffic.of(Event::hit) : 0,
+                       .misses = cache ? cache->traffic.of(Event::miss) : 0,
+                       .dirty_bytes = cache ? cache->dirty.value : 0});
+  }
+  history_.add(std::move(samples), clock_.now());
+}
+
 control::Status Daemon::status() const {
   control::Status status;
   status.node = config_.node;
   status.version = FOREBAY_VERSION;
+  status.discovery_nqn = nvmf::make_discovery_nqn(config_.node);
   status.config_file = config_.file;
   const ReloadStatus reloaded = reload_status();
   status.config_hash = reloaded.hash;
@@ -241,6 +309,17 @@ control::Status Daemon::status() const {
   status.config_applied_by = reloaded.applied_by;
   status.config_note = reloaded.note;
   status.config_is_copy = reloaded.is_copy;
+  status.config_disk_hash = reloaded.disk_hash;
+  for (const Override& one : reloaded.overrides) {
+    status.overrides.push_back({.kind = text(one.kind),
+                                .subject = one.subject,
+                                .value = one.value,
+                                .file_value = one.file_value,
+                                .by = one.by,
+                                .since_ms = one.since_ms,
+                                .text = sentence(one)});
+  }
+  if (overrides_) status.overrides_note = overrides_->damage();
   status.last_reload = {.time_ms = reloaded.last_ms,
                         .by = reloaded.last_by,
                         .result = reloaded.last_result,
@@ -251,7 +330,9 @@ control::Status Daemon::status() const {
   status.memory_limit_bytes = memory_.limit().value;
   for (const auto& listener : listeners_) {
     const std::string& name = listener->options().name;
-    status.listeners.push_back(status_of_listener(config_.listeners.at(name), listener->status()));
+    const config::Listener& wish = config_.listeners.at(name);
+    status.listeners.push_back(status_of_listener(wish, listener->status()));
+    status.listeners.back().access = text(access_states_.of(wish));
     status.listeners.back().state_since_ms = states_.since_ms("listener", name);
   }
   std::map<std::string, std::string> retries;
@@ -343,6 +424,7 @@ control::Status Daemon::status() const {
          .lost_ranges = ranges_of(lost.ranges),
          .lost_reads = lost.reads,
          .qos = qos_of(volumes_.at(identity.name)->limiter()),
+         .overload = overload_of(volumes_.at(identity.name)->overload()),
          .pool_errors = engine_->backing_errors_of(identity.name),
          .uuid = identity.uuid.is_nil() ? std::string("-") : identity.uuid.text(),
          .size_bytes = (now.size * identity.block_size).value,
@@ -352,11 +434,13 @@ control::Status Daemon::status() const {
                                                             : now.reason + retries[wish.pool.value],
          .note = now.promise.note,
          .durable = now.promise.durable,
+         .write_protected = volume->write_protection() != engine::WriteProtection::none,
          .state_since_ms = states_.since_ms("volume", identity.name),
          .reads = traffic_of(counts.reads, counts.read_bytes, counts.read_errors),
          .writes = traffic_of(counts.writes, counts.written_bytes, counts.write_errors),
          .cache_hits = cache ? cache->traffic.of(Event::hit) : 0,
-         .cache_misses = cache ? cache->traffic.of(Event::miss) : 0});
+         .cache_misses = cache ? cache->traffic.of(Event::miss) : 0,
+         .scrub = status_of_scrub(tasks_->last_scrub(identity.name))});
   }
   for (const auto& [name, host] : config_.hosts) status.known_hosts.push_back(known_host(host));
   const nvmf::TargetStatus of_nvmf = nvmf_->status();

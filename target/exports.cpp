@@ -52,11 +52,17 @@ class NvmfChange {
   void come() {
     for_each_of(from_.listeners, to_.listeners, &nvmf::ListenerOptions::name,
                 [&](const auto* old, const auto& wanted) { listen(old, wanted); });
+    for_each_of(from_.host_keys, to_.host_keys, &nvmf::HostKeys::nqn,
+                [&](const auto* old, const auto& wanted) {
+                  if (old == nullptr || *old != wanted) target_.set_host_keys(wanted);
+                });
     for_each_of(from_.subsystems, to_.subsystems, &nvmf::SubsystemOptions::nqn,
                 [&](const auto* old, const auto& wanted) { serve(old, wanted); });
   }
 
   void go() {
+    for_each_gone(from_.host_keys, to_.host_keys, &nvmf::HostKeys::nqn,
+                  [&](const auto& old) { target_.remove_host_keys(old.nqn); });
     for_each_gone(from_.subsystems, to_.subsystems, &nvmf::SubsystemOptions::nqn,
                   [&](const auto& old) { CHECK(target_.remove_subsystem(old.nqn)); });
     for_each_gone(from_.listeners, to_.listeners, &nvmf::ListenerOptions::name,
@@ -70,9 +76,11 @@ class NvmfChange {
       return;
     }
     if (*old == wanted) return;
-    auto except_discovery = *old;
-    except_discovery.discovery = wanted.discovery;
-    if (except_discovery == wanted) {
+    auto as_wanted = *old;
+    as_wanted.discovery = wanted.discovery;
+    as_wanted.tls = wanted.tls;
+    as_wanted.authentication_timeout = wanted.authentication_timeout;
+    if (as_wanted == wanted) {
       CHECK(target_.update_listener(wanted));
       return;
     }

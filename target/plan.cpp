@@ -309,6 +309,28 @@ class Planner {
     }
   }
 
+  void tell_of_dhchap(const std::string& host, const config::Dhchap& dhchap,
+                      const std::set<config::SecretRef>& rotated) {
+    Changed changed;
+    const auto look = [&](const config::Located<config::SecretRef>& ref, const char* key) {
+      if (!rotated.contains(ref.value)) return;
+      changed.keys.push_back(
+          {.key = key, .before = "as read before", .after = "new content", .at = ref.at});
+    };
+    look(dhchap.keys.key, "dhchap.key");
+    if (dhchap.keys.controller_key) look(*dhchap.keys.controller_key, "dhchap.controller_key");
+    if (dhchap.previous) look(dhchap.previous->keys.key, "dhchap.previous.key");
+    if (dhchap.previous && dhchap.previous->keys.controller_key) {
+      look(*dhchap.previous->keys.controller_key, "dhchap.previous.controller_key");
+    }
+    if (changed.keys.empty()) return;
+    const config::Subject subject{.part = Part::host, .name = host};
+    judge({.subject = subject,
+           .path = config::path_of(subject),
+           .at = dhchap.at,
+           .what = std::move(changed)});
+  }
+
   // Entries that are as they were, but for what their secrets contain.
   void tell_of_rotated(const std::set<config::SecretRef>& rotated) {
     const auto tell = [&](Part part, const std::string& name, const std::string& prefix,
@@ -332,12 +354,36 @@ class Planner {
              .what = std::move(changed)});
     };
     for (const auto& [name, host] : after_.hosts) {
-      if (before_.hosts.contains(name)) tell(Part::host, name, "chap", host.chap);
+      if (!before_.hosts.contains(name)) continue;
+      tell(Part::host, name, "chap", host.chap);
+      tell_of_rotated_keys(host, rotated);
+      if (host.dhchap) tell_of_dhchap(name, *host.dhchap, rotated);
     }
     for (const auto& [iqn, target] : after_.targets) {
       if (before_.targets.contains(iqn)) tell(Part::target, iqn, "chap", target.chap);
     }
     tell(Part::settings, {}, "iscsi.discovery_chap", after_.iscsi.discovery_chap);
+  }
+
+  void tell_of_rotated_keys(const config::Host& host, const std::set<config::SecretRef>& rotated) {
+    Changed changed;
+    const auto look = [&](const std::vector<config::Located<config::SecretRef>>& refs,
+                          const char* key) {
+      for (const auto& ref : refs) {
+        if (!rotated.contains(ref.value)) continue;
+        changed.keys.push_back(
+            {.key = key, .before = "as read before", .after = "new content", .at = ref.at});
+        return;
+      }
+    };
+    look(host.tls_psk, "tls_psk");
+    look(host.tls_psk_old, "tls_psk_old");
+    if (changed.keys.empty()) return;
+    const config::Subject subject{.part = Part::host, .name = host.name};
+    judge({.subject = subject,
+           .path = config::path_of(subject),
+           .at = host.at,
+           .what = std::move(changed)});
   }
 
   // Of new volumes that get their space at once; and none comes to a pool that is not there.

@@ -15,6 +15,7 @@
 #include "engine/volume/engine.h"
 #include "target/iscsi/target_status.h"
 #include "target/nvmf/target_status.h"
+#include "target/overrides.h"
 
 namespace target {
 
@@ -100,6 +101,11 @@ struct Plan {
   std::vector<config::Message> refusals{};  // errors, by line: each alone stops it
   std::vector<config::Message> warnings{};
   std::vector<std::string> unconfirmed{};  // hosts that would lose a disk and were not named
+  // What is in force beside the file, and stays so; or goes with this plan.
+  std::vector<Override> overrides{};
+  bool drops_overrides = false;
+  // Names all of it but for what changes by itself (free space, hosts' traffic).
+  std::string hash{};
 
   // What has become of it, when it was to be carried out.
   enum class Outcome : std::uint8_t { planned, applied, failed };
@@ -124,6 +130,9 @@ struct PlanRequest {
 // Pure: looks at nothing but its arguments. `before` is what runs.
 [[nodiscard]] Plan make_plan(const config::Config& before, const config::Config& after,
                              const Running& running, const PlanRequest& request);
+
+// For Plan::hash, of all that it has otherwise.
+[[nodiscard]] std::string plan_hash(const Plan& plan);
 
 // As `forebayctl plan` prints it: 80 columns, where names allow that.
 [[nodiscard]] std::string screen(const Plan& plan);

@@ -5,6 +5,8 @@
 #include <boost/json.hpp>
 #include <utility>
 
+#include "target/applied_copy.h"
+#include "target/override_routes.h"
 #include "target/plan.h"
 #include "target/utc_text.h"
 
@@ -104,6 +106,16 @@ void add_hosts(std::string& out, const std::vector<HostEffect>& hosts) {
   out += '\n';
 }
 
+std::string overrides_part(const Plan& plan) {
+  std::string out;
+  for (const Override& one : plan.overrides) {
+    out += fmt::format(
+        "override: {}; {}\n", sentence(one),
+        plan.drops_overrides ? "goes with this" : "stays (apply --drop-overrides drops it)");
+  }
+  return out.empty() ? out : out + '\n';
+}
+
 std::string ending(const Plan& plan) {
   if (plan.outcome == Plan::Outcome::failed) {
     return fmt::format("FAILED: {}\nWhat ran before runs on. Exit 1.\n", plan.failure);
@@ -116,11 +128,17 @@ std::string ending(const Plan& plan) {
   }
   switch (plan.result()) {
     case PlanResult::nothing_to_do:
-      return "Nothing to do: what runs is what the file says. Exit 0.\n";
+      return plan.overrides.empty() || plan.drops_overrides
+                 ? "Nothing to do: what runs is what the file says. Exit 0.\n"
+                 : "Nothing to do: what runs is what the file says, but for what is overridden. "
+                   "Exit 0.\n";
     case PlanResult::refused:
       return "REFUSED: nothing was changed, and nothing can be before that is mended. Exit 1.\n";
     case PlanResult::changes:
-      return "Nothing was changed. Exit 2: changes pending. Apply: systemctl reload forebay\n";
+      return fmt::format(
+          "Nothing was changed. Exit 2: changes pending. Apply: systemctl reload forebay\n"
+          "Or this and nothing else: forebayctl apply {} --plan-hash {}{}\n",
+          plan.file, plan.hash, plan.drops_overrides ? " --drop-overrides" : "");
     case PlanResult::needs_confirmation:
       break;
   }
@@ -233,7 +251,25 @@ std::string screen(const Plan& plan) {
   for (const auto& message : plan.warnings) out += config::format(message) + '\n';
   for (const auto& message : plan.refusals) out += config::format(message) + '\n';
   if (!plan.warnings.empty() || !plan.refusals.empty()) out += '\n';
-  return out + ending(plan);
+  return out + overrides_part(plan) + ending(plan);
+}
+
+std::string plan_hash(const Plan& plan) {
+  std::string all =
+      fmt::format("{}\n{}\n{}\n", plan.file_hash, plan.running_hash, plan.drops_overrides);
+  for (const PlannedChange& planned : plan.changes) {
+    json::object change = json_of(planned);
+    change.erase("what");
+    all += json::serialize(change) + '\n';
+  }
+  for (const HostEffect& host : plan.hosts) {
+    if (!host.sentences.empty()) all += json::serialize(json_of(host)) + '\n';
+  }
+  for (const auto& message : plan.refusals) all += config::format(message) + '\n';
+  for (const Override& one : plan.overrides) {
+    if (one.kind == Override::Kind::mode) all += sentence(one) + '\n';
+  }
+  return content_hash(all);
 }
 
 std::string to_json(const Plan& plan) {
@@ -253,6 +289,9 @@ std::string to_json(const Plan& plan) {
                    {"warnings", json_of(plan.warnings)},
                    {"refusals", json_of(plan.refusals)},
                    {"unconfirmed", strings(plan.unconfirmed)},
+                   {"overrides", to_json(plan.overrides)},
+                   {"drops_overrides", plan.drops_overrides},
+                   {"plan_hash", plan.hash},
                    {"screen", screen(plan)},
                    {"applied", plan.outcome == Plan::Outcome::applied},
                    {"confirm_ms", plan.confirm_ms}};

@@ -30,7 +30,7 @@ constexpr std::chrono::seconds open_patience{60};
 constexpr std::chrono::milliseconds look_period{50};
 
 template <class Spec>
-const Spec& named(const std::vector<Spec>& specs, const std::string& name) {
+const Spec& spec_named(const std::vector<Spec>& specs, const std::string& name) {
   return *std::ranges::find(specs, name, &Spec::name);
 }
 
@@ -56,7 +56,7 @@ bool concerns_socket(const Change& change) {
 
 std::optional<engine::VolumeCacheSpec> cache_spec_of(const config::Config& config,
                                                      const std::string& name) {
-  return named(volume_specs(config), name).cache;
+  return spec_named(volume_specs(config), name).cache;
 }
 
 }  // namespace
@@ -155,7 +155,7 @@ Reconfiguration::Outcome Reconfiguration::add_caches() {
   const auto specs = cache_specs(*to_.config);
   TRY(for_each<Added>(Part::cache_device, [&](const Change& change) -> Outcome {
     const std::string name = change.subject.name;
-    TRY(served_.engine.add_cache(named(specs, name)));
+    TRY(served_.engine.add_cache(spec_named(specs, name)));
     can_undo("cache device " + name, [this, name] {
       return await([&](auto done) { served_.engine.remove_cache(name, std::move(done)); });
     });
@@ -173,7 +173,7 @@ Reconfiguration::Outcome Reconfiguration::add_pools() {
   const auto specs = pool_specs(*to_.config);
   TRY(for_each<Added>(Part::pool, [&](const Change& change) -> Outcome {
     const std::string name = change.subject.name;
-    TRY(served_.engine.add_pool(named(specs, name)));
+    TRY(served_.engine.add_pool(spec_named(specs, name)));
     can_undo("pool " + name, [this, name] {
       return await([&](auto done) { served_.engine.remove_pool(name, std::move(done)); });
     });
@@ -192,8 +192,8 @@ Reconfiguration::Outcome Reconfiguration::set_pool_spaces() {
   const auto specs = pool_specs(*to_.config);
   return for_each<Changed>(Part::pool, [&](const Change& change) -> Outcome {
     const std::string name = change.subject.name;
-    const engine::PoolSpec spec = named(specs, name);
-    engine::PoolSpec old_spec = named(old_specs, name);
+    const engine::PoolSpec spec = spec_named(specs, name);
+    engine::PoolSpec old_spec = spec_named(old_specs, name);
     TRY(await([&](auto done) { served_.engine.set_pool_space(name, spec, std::move(done)); }));
     old_spec.members = spec.members;  // a disk that is in stays in
     can_undo("pool " + name, [this, name, old_spec] {
@@ -206,7 +206,8 @@ Reconfiguration::Outcome Reconfiguration::set_pool_spaces() {
 
 Reconfiguration::Outcome Reconfiguration::add_volume(const config::Config& config,
                                                      const std::string& name) {
-  TRY(engine::Volume* const volume, served_.engine.add_volume(named(volume_specs(config), name)));
+  TRY(engine::Volume* const volume,
+      served_.engine.add_volume(spec_named(volume_specs(config), name)));
   served_.on_control([&] {
     served_.volumes.insert_or_assign(name, block_volume(*volume, config, served_.clock.now()));
   });
@@ -337,22 +338,25 @@ Reconfiguration::Outcome Reconfiguration::switch_exports(const LoadedConfig& fro
     }
   }
   TRY(switch_sockets(from, to));
-  const Exports before{.nvmf = nvmf_options(*from.config, served_.volumes),
+  const Exports before{.nvmf = nvmf_options(*from.config, served_.volumes, *from.secrets),
                        .iscsi = iscsi_options(*from.config, served_.volumes, *from.secrets)};
-  const Exports after{.nvmf = nvmf_options(*to.config, served_.volumes),
+  const Exports after{.nvmf = nvmf_options(*to.config, served_.volumes, *to.secrets),
                       .iscsi = iscsi_options(*to.config, served_.volumes, *to.secrets)};
   const engine::Instant now = served_.clock.now();
   for (const auto& [name, volume] : to.config->volumes) {
+    served_.volumes.at(name)->set_overload_times(overload_times(volume.overload));
     block::VolumeLimiter& limiter = served_.volumes.at(name)->limiter();
     const block::VolumeLimits wanted = volume_limits(volume.qos);
     if (limiter.limits() != wanted) limiter.set_limits(wanted, now);
   }
+  // Connections stay; the next handshake knows these.
+  served_.tls_keys.replace(tls_key_ring(*to.config, *to.secrets));
   change_exports(served_.nvmf, served_.iscsi, before, after);
   // Nobody is left who has come through these.
   std::erase_if(served_.listeners, [&](const auto& listener) {
     return !to.config->listeners.contains(listener->options().name);
   });
-  served_.take_config(to.config);
+  served_.take_config(to);
   return engine::success();
 }
 
@@ -419,7 +423,7 @@ Reconfiguration::Outcome Reconfiguration::remove_pools() {
     const std::string name = change.subject.name;
     TRY(await([&](auto done) { served_.engine.remove_pool(name, std::move(done)); }));
     can_undo("pool " + name,
-             [this, spec = named(specs, name)] { return served_.engine.add_pool(spec); });
+             [this, spec = spec_named(specs, name)] { return served_.engine.add_pool(spec); });
     return engine::success();
   });
 }
@@ -430,7 +434,7 @@ Reconfiguration::Outcome Reconfiguration::remove_caches() {
     const std::string name = change.subject.name;
     TRY(await([&](auto done) { served_.engine.remove_cache(name, std::move(done)); }));
     can_undo("cache device " + name,
-             [this, spec = named(specs, name)] { return served_.engine.add_cache(spec); });
+             [this, spec = spec_named(specs, name)] { return served_.engine.add_cache(spec); });
     return engine::success();
   });
 }

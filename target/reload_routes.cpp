@@ -1,5 +1,8 @@
 #include "target/reload_routes.h"
 
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 #include <charconv>
 #include <chrono>
 #include <optional>
@@ -7,6 +10,7 @@
 #include <utility>
 
 #include "config/parse.h"
+#include "target/override_routes.h"
 
 namespace target {
 namespace {
@@ -41,8 +45,9 @@ std::optional<std::chrono::milliseconds> confirm_time_in(const std::string& text
   return std::chrono::milliseconds(ms);
 }
 
-control::Answer answer_of(Kind kind, const Reloader::Answer& answer) {
-  if (!answer.error.empty()) return control::error_answer(409, answer.error);
+control::Answer reload_answer(Kind kind, const Reloader::Answer& answer) {
+  if (!answer.error.empty())
+    return control::error_answer(answer.is_stale ? 412 : 409, answer.error);
   if (kind == Kind::confirm) return {.body = "{}"};
   const bool is_good = kind == Kind::plan || answer.plan.outcome == Plan::Outcome::applied ||
                        (answer.plan.outcome == Plan::Outcome::planned &&
@@ -50,9 +55,16 @@ control::Answer answer_of(Kind kind, const Reloader::Answer& answer) {
   return {.status = is_good ? 200U : 409U, .body = to_json(answer.plan)};
 }
 
+// Looking, and keeping what an admin has applied, is an operator's.
+control::Role role_for(Kind kind) {
+  const bool changes = kind == Kind::apply || kind == Kind::reload;
+  return changes ? control::Role::admin : control::Role::operator_;
+}
+
 control::Route route_of(const char* pattern, Kind kind, const std::function<Reloader*()>& find) {
   control::Route route{.method = control::Method::post,
                        .pattern = pattern,
+                       .role = role_for(kind),
                        .body = "the configuration file's text; confirm_within_ms at most a day"};
   route.largest_body = config::max_file_bytes;
   route.patience = apply_patience;
@@ -72,18 +84,50 @@ control::Route route_of(const char* pattern, Kind kind, const std::function<Relo
                    .text = request.body,
                    .by = request.caller.name,
                    .disconnect = names_in(value_of(request, "disconnect")),
-                   .confirm_within = *confirm},
-                  [kind, reply](const auto& answer) { reply->answer(answer_of(kind, answer)); });
+                   .confirm_within = *confirm,
+                   .drop_overrides = value_of(request, "drop_overrides") == "1",
+                   .if_match = request.if_match,
+                   .if_plan = value_of(request, "plan_hash")},
+                  [kind, reply, reloader](const auto& answer) {
+                    reply->answer(tagged(reload_answer(kind, answer), *reloader));
+                  });
     return true;
   };
   return route;
 }
 
+control::Route configuration_route(const std::function<Reloader*()>& find) {
+  return {.method = control::Method::get,
+          .pattern = "/v1/configuration",
+          .role = control::Role::operator_,
+          .handle = [find](const control::Request&, const control::Reply& reply) {
+            const Reloader* const reloader = find();
+            if (reloader == nullptr) {
+              reply->answer(control::error_answer(503, "the daemon is starting; try again"));
+              return true;
+            }
+            const ReloadStatus now = reloader->status();
+            const boost::json::object body{{"hash", now.hash},
+                                           {"applied_ms", now.applied_ms},
+                                           {"applied_by", now.applied_by},
+                                           {"text", reloader->running_text()},
+                                           {"overrides", to_json(now.overrides)}};
+            reply->answer(tagged({.body = boost::json::serialize(body)}, *reloader));
+            return true;
+          }};
+}
+
 }  // namespace
+
+control::Answer tagged(control::Answer answer, const Reloader& reloader) {
+  answer.headers.emplace_back("ETag", '"' + reloader.status().hash + '"');
+  return answer;
+}
 
 std::vector<control::Route> reload_routes(std::function<Reloader*()> find,
                                           const control::Audit& audit) {
   std::vector<control::Route> routes;
+  routes.push_back(configuration_route(find));
   routes.push_back(route_of("/v1/plan", Kind::plan, find));
   for (auto& route :
        {route_of("/v1/apply", Kind::apply, find), route_of("/v1/reload", Kind::reload, find),

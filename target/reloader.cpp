@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -14,6 +17,7 @@
 #include "target/reconfiguration.h"
 #include "target/service_manager.h"
 #include "target/troubles.h"
+#include "target/utc_text.h"
 
 namespace target {
 namespace {
@@ -63,15 +67,19 @@ std::string first_line_of(const Plan& plan) {
 
 }  // namespace
 
-Reloader::Reloader(Served& served, Start start)
+Reloader::Reloader(Served& served, Overrides& overrides, Start start)
     : served_(served),
+      overrides_(overrides),
       state_directory_(std::move(start.state_directory)),
       file_(std::move(start.file)),
       observe_(std::move(start.observe)),
+      observe_override_(std::move(start.observe_override)),
       loaded_(std::move(start.loaded)),
       text_(std::move(start.text)),
+      file_config_(std::move(start.file_config)),
       status_(std::move(start.status)) {
   keep_copy();
+  settle_overrides();
   thread_ = std::thread([this] { run(); });
   (void)pthread_setname_np(thread_.native_handle(), "reload");
 }
@@ -86,8 +94,24 @@ void Reloader::stop() {
 }
 
 ReloadStatus Reloader::status() const {
+  auto overrides = overrides_.all();
   const std::lock_guard lock(mutex_);
-  return status_;
+  ReloadStatus now = status_;
+  now.overrides = with_file_values(*file_config_, std::move(overrides));
+  return now;
+}
+
+std::string Reloader::running_text() const {
+  const std::lock_guard lock(mutex_);
+  return text_;
+}
+
+void Reloader::keep_overrides() {
+  {
+    const std::lock_guard lock(mutex_);
+    must_keep_overrides_ = true;
+  }
+  changed_.notify_all();
 }
 
 void Reloader::ask(Request request, Done done) {
@@ -105,16 +129,27 @@ void Reloader::ask(Request request, Done done) {
 void Reloader::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    const auto is_due = [this] { return stopping_ || !waiting_.empty(); };
-    if (!unconfirmed_) {
-      changed_.wait(lock, is_due);
-    } else if (!changed_.wait_until(lock, unconfirmed_->deadline, is_due)) {
+    lock.unlock();
+    look_at_file();
+    lock.lock();
+    const auto is_due = [this] { return stopping_ || !waiting_.empty() || must_keep_overrides_; };
+    auto next_look = Clock::now() + file_period;
+    if (unconfirmed_) next_look = std::min(next_look, unconfirmed_->deadline);
+    const bool is_asked = changed_.wait_until(lock, next_look, is_due);
+    if (stopping_) break;
+    if (std::exchange(must_keep_overrides_, false)) {
       lock.unlock();
-      take_back();
+      if (const std::string why = kept_overrides(); !why.empty()) log_warn("{}", why);
       lock.lock();
       continue;
     }
-    if (stopping_) break;
+    if (!is_asked) {
+      const bool is_over = unconfirmed_ && Clock::now() >= unconfirmed_->deadline;
+      lock.unlock();
+      if (is_over) take_back();
+      lock.lock();
+      continue;
+    }
     Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
@@ -128,7 +163,42 @@ void Reloader::run() {
   }
 }
 
+// What the file's own system remembers of it is enough to know that it is the same.
+void Reloader::look_at_file() {
+  struct stat found {};
+  FileMark mark;
+  if (::stat(file_.c_str(), &found) == 0) {
+    mark = {.inode = found.st_ino,
+            .size = found.st_size,
+            .changed_ns = found.st_ctim.tv_sec * 1'000'000'000 + found.st_ctim.tv_nsec};
+  }
+  if (mark == file_mark_) return;
+  file_mark_ = mark;
+  std::string hash;
+  if (mark.size > 0 && mark.size <= static_cast<std::int64_t>(config::max_file_bytes)) {
+    std::ifstream file(file_, std::ios::binary);
+    const std::string now{std::istreambuf_iterator<char>(file), {}};
+    if (!now.empty()) hash = content_hash(now);
+  }
+  const std::lock_guard lock(mutex_);
+  status_.disk_hash = hash;
+}
+
+std::string Reloader::why_stale(const Request& request) const {
+  const ReloadStatus now = status();
+  if (request.if_match.empty() || request.if_match == "*" || request.if_match == now.hash) {
+    return {};
+  }
+  return fmt::format(
+      "nothing has changed: {} runs, which {} has applied at {}, and not {}, which this was for; "
+      "look again: forebayctl plan FILE",
+      now.hash, now.applied_by, utc_text(now.applied_ms), request.if_match);
+}
+
 Reloader::Answer Reloader::answer(Request& request) {
+  if (std::string why = why_stale(request); !why.empty()) {
+    return {.error = std::move(why), .is_stale = true};
+  }
   switch (request.kind) {
     case Kind::plan:
       return {.plan = prepare(request).plan};
@@ -136,9 +206,13 @@ Reloader::Answer Reloader::answer(Request& request) {
       return confirm(request);
     case Kind::reload:
       request.file = file_;
-      return {.plan = apply(request)};
+      return apply(request);
     case Kind::apply:
-      return {.plan = apply(request)};
+      return apply(request);
+    case Kind::set_mode:
+      return set_mode(request);
+    case Kind::clear_overrides:
+      return clear_overrides(request);
   }
   return {};
 }
@@ -151,11 +225,12 @@ Reloader::Answer Reloader::confirm(const Request& request) {
     status_.note.clear();
   }
   keep_copy();
+  settle_overrides();
   log_info("config={} confirmed by={}", status().hash, request.by);
   return {};
 }
 
-Plan Reloader::apply(const Request& request) {
+Reloader::Answer Reloader::apply(const Request& request) {
   if (unconfirmed_) {
     Plan plan{.file = request.file};
     plan.outcome = Plan::Outcome::failed;
@@ -163,11 +238,18 @@ Plan Reloader::apply(const Request& request) {
         "the change before waits for its confirmation; forebayctl confirm, or wait until "
         "it is taken back";
     tell(request, plan);
-    return plan;
+    return {.plan = std::move(plan)};
   }
   service_manager::reloading();
   Prepared prepared = prepare(request);
   Plan& plan = prepared.plan;
+  if (!request.if_plan.empty() && request.if_plan != plan.hash) {
+    service_manager::ready(fmt::format("serving {}", status().hash));
+    return {.error = fmt::format("nothing has changed: what the file would do now is plan {}, and "
+                                 "not {}, which was to be applied; look again: forebayctl plan {}",
+                                 plan.hash, request.if_plan, request.file),
+            .is_stale = true};
+  }
   const PlanResult result = plan.result();
   if (result == PlanResult::changes) {
     const LoadedConfig before = loaded_;
@@ -177,7 +259,9 @@ Plan Reloader::apply(const Request& request) {
       if (request.confirm_within.count() != 0) {
         plan.confirm_ms = static_cast<std::uint64_t>(request.confirm_within.count());
         unconfirmed_ = Unconfirmed{.loaded = before,
+                                   .file_config = file_config_,
                                    .text = text_,
+                                   .overrides = std::nullopt,
                                    .status = status(),
                                    .deadline = Clock::now() + request.confirm_within};
       }
@@ -190,19 +274,20 @@ Plan Reloader::apply(const Request& request) {
     applied(prepared, request);
   }
   tell(request, plan);
-  return std::move(prepared.plan);
+  return {.plan = std::move(prepared.plan)};
 }
 
 void Reloader::applied(Prepared& prepared, const Request& request) {
   const Plan& plan = prepared.plan;
   // Also where nothing is to do: messages point into the new file then.
   if (plan.outcome != Plan::Outcome::applied) {
-    served_.on_control([&] { served_.take_config(prepared.loaded.config); });
+    served_.on_control([&] { served_.take_config(prepared.loaded); });
   }
   loaded_ = prepared.loaded;
-  text_ = std::move(prepared.text);
   {
     const std::lock_guard lock(mutex_);
+    text_ = std::move(prepared.text);
+    file_config_ = prepared.file_config;
     status_.hash = plan.file_hash;
     status_.applied_ms = now_ms();
     status_.applied_by = request.by;
@@ -218,7 +303,13 @@ void Reloader::applied(Prepared& prepared, const Request& request) {
                                  request.file, file_);
     }
   }
-  if (!unconfirmed_) keep_copy();
+  if (plan.drops_overrides && !plan.overrides.empty()) {
+    if (unconfirmed_) unconfirmed_->overrides = overrides_.all();
+    drop_overrides(request.by);
+  }
+  if (unconfirmed_) return;
+  keep_copy();
+  settle_overrides();
 }
 
 void Reloader::take_back() {
@@ -226,13 +317,17 @@ void Reloader::take_back() {
   unconfirmed_.reset();
   service_manager::reloading();
   Request request{.kind = Kind::apply, .file = file_, .by = "nobody has confirmed"};
+  const auto overrides = before.overrides.value_or(overrides_.all());
+  before.loaded.config = overridden(before.file_config, overrides);
   const auto done = Reconfiguration(served_, loaded_, before.loaded, stopping_).carry_out();
   Plan plan{.file = file_, .file_hash = before.status.hash};
   plan.outcome = done ? Plan::Outcome::applied : Plan::Outcome::failed;
   if (done) {
     loaded_ = before.loaded;
-    text_ = before.text;
+    overrides_.replace(overrides);
     const std::lock_guard lock(mutex_);
+    text_ = before.text;
+    file_config_ = before.file_config;
     status_.hash = before.status.hash;
     status_.applied_ms = before.status.applied_ms;
     status_.applied_by = before.status.applied_by;
@@ -250,7 +345,7 @@ void Reloader::keep_copy() {
   const ReloadStatus now = status();
   const auto written = write_applied_copy(
       state_directory_,
-      {.text = text_, .file = file_, .applied_ms = now.applied_ms, .by = now.applied_by});
+      {.text = running_text(), .file = file_, .applied_ms = now.applied_ms, .by = now.applied_by});
   if (!written) log_warn("{}", written.error());
 }
 
@@ -300,7 +395,10 @@ Reloader::Prepared Reloader::prepare(const Request& request) {
                      .refusals = std::move(wanted.messages)};
     return prepared;
   }
-  prepared.loaded.config = std::make_shared<const config::Config>(std::move(*outcome.config));
+  prepared.file_config = std::make_shared<const config::Config>(std::move(*outcome.config));
+  const auto overrides = overrides_.all();
+  prepared.loaded.config =
+      request.drop_overrides ? prepared.file_config : overridden(prepared.file_config, overrides);
   const config::Config& after = *prepared.loaded.config;
   const auto secrets = std::make_shared<const Secrets>(after, config::Severity::error);
   wanted.messages.insert(wanted.messages.end(), secrets->messages().begin(),
@@ -309,6 +407,9 @@ Reloader::Prepared Reloader::prepare(const Request& request) {
   wanted.rotated = rotated(*loaded_.secrets, *secrets);
   inspect(after, wanted.messages);
   prepared.plan = make_plan(*loaded_.config, after, look(), wanted);
+  prepared.plan.overrides = with_file_values(*prepared.file_config, overrides);
+  prepared.plan.drops_overrides = request.drop_overrides;
+  prepared.plan.hash = plan_hash(prepared.plan);
   return prepared;
 }
 

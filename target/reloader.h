@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "target/overrides.h"
 #include "target/plan.h"
 #include "target/served.h"
 
@@ -31,6 +32,10 @@ struct ReloadStatus {
   std::string last_by{};
   std::string last_result{};  // applied, nothing-to-do, refused, needs-confirmation, failed
   std::string last_reason{};  // of the last three, one line
+  // Of the daemon's own file as it lies on the disk, looked at every second; empty: it cannot be
+  // read, or has not been looked at yet.
+  std::string disk_hash{};
+  std::vector<Override> overrides{};
 };
 
 class Reloader {
@@ -41,8 +46,12 @@ class Reloader {
     std::string file{};  // the daemon's own
     ReloadStatus status{};
     std::string state_directory{};  // for the applied copy; empty: none is kept
+    std::shared_ptr<const config::Config> file_config{};  // `loaded`, without what overrides it
     // Told what has become of each attempt; any thread. May be empty.
     std::function<void(bool is_good, const std::string& sentence)> observe{};
+    // And of each override that comes or goes; the same.
+    std::function<void(bool is_set, const std::string& volume, const std::string& sentence)>
+        observe_override{};
   };
   struct Request {
     enum class Kind : std::uint8_t {
@@ -50,6 +59,8 @@ class Reloader {
       apply,
       reload,  // apply, of the daemon's own file as it is when its turn comes
       confirm,
+      set_mode,         // of `volume` to `mode`; what the file says is no override
+      clear_overrides,  // of `volume`; of all if it is empty
     };
     Kind kind = Kind::plan;
     std::string file{};  // its name, for messages
@@ -57,19 +68,31 @@ class Reloader {
     std::string by{};  // who asks
     std::vector<std::string> disconnect{};
     std::chrono::milliseconds confirm_within{0};  // apply: taken back then, unless confirmed; 0: no
+    bool drop_overrides = false;                  // plan, apply
+    std::string volume{};
+    std::string mode{};
+    // Done only if this is the hash of what runs when its turn comes; empty: in any case.
+    std::string if_match{};
+    // Apply: done only if the plan is still the one with this hash; empty: in any case.
+    std::string if_plan{};
   };
   // `error`: nothing was asked of the plan (too many wait, nothing to confirm); else it is empty.
   struct Answer {
     Plan plan{};
     std::string error{};
+    bool is_stale = false;  // what runs, or the plan, is not what was asked for: `error` says so
+    std::string note{};     // what to know of what was done; empty: nothing
   };
   using Done = std::function<void(const Answer&)>;
 
   // How many requests may wait for their turn; one more is refused.
   static constexpr std::size_t most_waiting = 8;
 
-  // `served` outlives it, and so does what its functions use.
-  Reloader(Served& served, Start start);
+  // How often the file on the disk is looked at.
+  static constexpr std::chrono::seconds file_period{1};
+
+  // `served` and `overrides` outlive it, and so does what their functions use.
+  Reloader(Served& served, Overrides& overrides, Start start);
   Reloader(const Reloader&) = delete;
   Reloader& operator=(const Reloader&) = delete;
   ~Reloader() { stop(); }
@@ -78,6 +101,10 @@ class Reloader {
   void ask(Request request, Done done);
   // Any thread.
   [[nodiscard]] ReloadStatus status() const;
+  // The text of the configuration that runs, without what overrides it.
+  [[nodiscard]] std::string running_text() const;
+  // The overrides have changed by somebody else: they are brought to the disk soon.
+  void keep_overrides();
   // What is being changed is given up at the next opportunity; what waits is answered so. Before
   // the control thread ends, and not on it.
   void stop();
@@ -91,42 +118,73 @@ class Reloader {
   // What is gone back to unless somebody confirms.
   struct Unconfirmed {
     LoadedConfig loaded;
+    std::shared_ptr<const config::Config> file_config;
     std::string text;
+    std::optional<std::vector<Override>> overrides;  // that were dropped
+
     ReloadStatus status;
     Clock::time_point deadline;
+  };
+  // By which a file that has changed is known.
+  struct FileMark {
+    std::uint64_t inode = 0;
+    std::int64_t size = -1;
+    std::int64_t changed_ns = 0;
+    bool operator==(const FileMark&) const = default;
   };
   // A file that has been read, and the plan for it.
   struct Prepared {
     Plan plan;
-    LoadedConfig loaded;  // empty if it is invalid
+    LoadedConfig loaded;  // with its overrides; empty if it is invalid
+    std::shared_ptr<const config::Config> file_config;
     std::string text;
   };
 
   void run();
   [[nodiscard]] Answer answer(Request& request);
   [[nodiscard]] Answer confirm(const Request& request);
-  [[nodiscard]] Plan apply(const Request& request);
+  [[nodiscard]] Answer apply(const Request& request);
   void take_back();
+  // Why not, where the request is for a configuration that does not run any more; empty: go on.
+  [[nodiscard]] std::string why_stale(const Request& request) const;
+  void look_at_file();
   [[nodiscard]] Prepared prepare(const Request& request);
   [[nodiscard]] Running look();
   // What the machine says to it, beyond the file.
   void inspect(const config::Config& after, std::vector<config::Message>& messages) const;
   void applied(Prepared& prepared, const Request& request);
   void keep_copy();
+  // Overrides; see reloader_overrides.cpp.
+  [[nodiscard]] Answer set_mode(const Request& request);
+  [[nodiscard]] Answer clear_overrides(const Request& request);
+  [[nodiscard]] engine::Result<void, std::string> change_mode(const std::string& volume,
+                                                              const std::string& mode);
+  void drop_overrides(const std::string& by);
+  void erase_override(const Override& one, const std::string& why);
+  void settle_overrides();
+  [[nodiscard]] std::string kept_overrides();
+  void override_again();
   void tell(const Request& request, const Plan& plan);
 
   Served& served_;
+  Overrides& overrides_;
   const std::string state_directory_;
   const std::string file_;  // the daemon's own
   const std::function<void(bool is_good, const std::string& sentence)> observe_;
+  const std::function<void(bool is_set, const std::string& volume, const std::string& sentence)>
+      observe_override_;
   std::atomic<bool> stopping_{false};
 
   // Of the thread.
   LoadedConfig loaded_;
-  std::string text_;
   std::optional<Unconfirmed> unconfirmed_;
+  FileMark file_mark_;
 
   mutable std::mutex mutex_;  // guards what follows; a leaf
+  // Changed by the thread alone.
+  std::string text_;
+  std::shared_ptr<const config::Config> file_config_;  // what loaded_ is without overrides
+  bool must_keep_overrides_ = false;
   std::condition_variable changed_;
   std::deque<Waiting> waiting_;
   ReloadStatus status_;

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "config/config.h"
 #include "config/message.h"
 #include "engine/foundation/result.h"
+#include "protocol/auth/dhchap_secret.h"
+#include "target/control/tls_identity.h"
 
 namespace target {
 
@@ -24,6 +27,11 @@ struct SecretProblem {
 // others than the owner change, or that is too short or too long.
 [[nodiscard]] engine::Result<std::string, SecretProblem> read_secret(const config::SecretRef& ref);
 
+// A certificate or its key. The key's file must be as a secret's; a certificate everybody may read.
+// At most 64 KiB.
+[[nodiscard]] engine::Result<std::string, SecretProblem> read_pem(const config::SecretRef& ref,
+                                                                  bool is_private);
+
 class Secrets {
  public:
   // Reads every secret that `config` names. Those that cannot be used, and pairs that RFC 7143,
@@ -36,9 +44,18 @@ class Secrets {
   [[nodiscard]] const std::string& of(const config::SecretRef& ref) const {
     return secrets_.at(ref);
   }
+  // What the control port shows; null: it has no TLS, or a message was about it.
+  [[nodiscard]] const std::shared_ptr<const control::TlsIdentity>& control_identity() const {
+    return control_identity_;
+  }
+  // The same of a key of DH-HMAC-CHAP.
+  [[nodiscard]] protocol::auth::DhchapSecret dhchap_of(const config::SecretRef& ref) const;
 
  private:
+  void read_control_identity(const config::Config& config, config::Severity severity);
+
   std::map<config::SecretRef, std::string> secrets_;
+  std::shared_ptr<const control::TlsIdentity> control_identity_;
   std::vector<config::Message> messages_;
 };
 

@@ -37,13 +37,14 @@ struct Served {
   // and there are no more of them than an operator has taken out since the start.
   std::vector<std::unique_ptr<block::BlockVolume>>& retired;
   Listeners& listeners;
+  tls::KeyStore& tls_keys;
 
   // Not open yet. Control thread.
   std::function<std::unique_ptr<Listener>(const std::shared_ptr<const config::Config>&,
                                           const config::Listener&)>
       make_listener;
   // What status and log compare with from now on. Control thread.
-  std::function<void(const std::shared_ptr<const config::Config>&)> take_config;
+  std::function<void(const LoadedConfig&)> take_config;
   // Runs the task on the control thread and waits for it. Any other thread.
   std::function<void(const std::function<void()>&)> on_control;
 };

@@ -117,13 +117,6 @@ bool adopt(const ControlRoutes& routes, const std::string& name, const json::obj
   return true;
 }
 
-bool set_mode(const ControlRoutes& routes, const std::string& name, const json::object& wanted,
-              const Reply& reply) {
-  const auto mode = text_in(wanted, "mode");
-  if (mode) routes.set_mode(name, *mode, empty_answer(reply));
-  return mode.has_value();
-}
-
 bool drain(const ControlRoutes& routes, const std::string& name, const json::object& wanted,
            const Reply& reply) {
   const auto cancel = flag_in(wanted, "cancel");
@@ -167,6 +160,13 @@ bool add_member(const ControlRoutes& routes, const std::string& name, const json
   return true;
 }
 
+bool set_access(const ControlRoutes& routes, const std::string& name, const json::object& wanted,
+                const Reply& reply) {
+  const auto state = text_in(wanted, "state");
+  if (state) routes.set_access(name, *state, empty_answer(reply));
+  return state.has_value();
+}
+
 bool retire(const ControlRoutes& routes, const std::string& name, const json::object& /*wanted*/,
             const Reply& reply) {
   routes.retire(name, empty_answer(reply));
@@ -177,31 +177,36 @@ bool retire(const ControlRoutes& routes, const std::string& name, const json::ob
 struct Change {
   const char* noun;
   const char* pattern;
+  Role role;
   Begin begin;
   const char* body;
 };
 constexpr Change changes[] = {
-    {"volume", "/v1/volumes/{name}/grow", &grow, R"({"size_bytes": N})"},
-    {"volume", "/v1/volumes/{name}/destroy", &destroy, R"({"uuid": UUID})"},
-    {"volume", "/v1/volumes/{name}/rename", &rename, R"({"uuid": UUID, "to": NAME})"},
-    {"volume", "/v1/volumes/{name}/adopt", &adopt,
+    {"volume", "/v1/volumes/{name}/grow", Role::admin, &grow, R"({"size_bytes": N})"},
+    {"volume", "/v1/volumes/{name}/destroy", Role::admin, &destroy, R"({"uuid": UUID})"},
+    {"volume", "/v1/volumes/{name}/rename", Role::admin, &rename, R"({"uuid": UUID, "to": NAME})"},
+    {"volume", "/v1/volumes/{name}/adopt", Role::admin, &adopt,
      R"({"pool": POOL, "file": FILE, "block_size": 512 or 4096})"},
-    {"volume", "/v1/volumes/{name}/mode", &set_mode, R"({"mode": "write-back"}, or another mode)"},
-    {"volume", "/v1/volumes/{name}/drain", &drain, R"({"cancel": false}, or true)"},
-    {"volume", "/v1/volumes/{name}/detach", &detach, "{}"},
-    {"volume", "/v1/volumes/{name}/attach", &attach, R"({"cache": DEVICE})"},
-    {"volume", "/v1/volumes/{name}/abandon", &abandon, R"({"cache": UUID})"},
-    {"volume", "/v1/volumes/{name}/give-up-lost", &give_up_lost, "{}"},
-    {"pool", "/v1/pools/{name}/add-member", &add_member,
+    {"volume", "/v1/volumes/{name}/drain", Role::operator_, &drain,
+     R"({"cancel": false}, or true)"},
+    {"volume", "/v1/volumes/{name}/detach", Role::operator_, &detach, "{}"},
+    {"volume", "/v1/volumes/{name}/attach", Role::operator_, &attach, R"({"cache": DEVICE})"},
+    {"volume", "/v1/volumes/{name}/abandon", Role::admin, &abandon, R"({"cache": UUID})"},
+    {"volume", "/v1/volumes/{name}/give-up-lost", Role::admin, &give_up_lost, "{}"},
+    {"pool", "/v1/pools/{name}/add-member", Role::admin, &add_member,
      R"({"disk": PATH, "overwrite": [WORD, ...]})"},
-    {"cache", "/v1/caches/{name}/retire", &retire, "{}"}};
+    {"path", "/v1/paths/{name}/access", Role::operator_, &set_access,
+     R"({"state": "inaccessible"}, or another state)"},
+    {"cache", "/v1/caches/{name}/retire", Role::admin, &retire, "{}"}};
 
 Route route_of(const Change& change, const Routes& routes) {
-  Route route{.method = Method::post, .pattern = change.pattern, .body = change.body};
+  Route route{
+      .method = Method::post, .pattern = change.pattern, .role = change.role, .body = change.body};
   route.late = std::string(change.noun) +
                " {}: its disk or cache has not answered yet; it may still be done";
   route.handle = [routes, begin = change.begin](const Request& request, const Reply& reply) {
     const auto body = body_object(request);
+    if (routes->asked) routes->asked(request.caller);
     return body && begin(*routes, request.name, *body, reply);
   };
   return routes->audit ? audited(std::move(route), routes->audit) : route;
@@ -221,6 +226,7 @@ std::vector<Route> api_routes(ControlRoutes routes) {
   std::vector<Route> all;
   all.push_back({.method = Method::get,
                  .pattern = "/v1/status",
+                 .role = Role::viewer,
                  .handle = [shared](const Request& /*request*/, const Reply& reply) {
                    reply->answer({.body = shared->status()});
                    return true;

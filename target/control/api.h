@@ -38,6 +38,8 @@ struct ControlRoutes {
 
   Audit audit;                          // told of every change; may be empty
   std::function<std::string()> status;  // a JSON object
+  // Told who asks, right before what he asks for; may be empty.
+  std::function<void(const Caller& caller)> asked{};
   // Each changes what it names. `done` may be called on any thread, or never; its error is a
   // sentence.
   std::function<void(const std::string& volume, std::uint64_t size_bytes, Done done)> grow;
@@ -57,7 +59,6 @@ struct ControlRoutes {
   };
   std::function<void(const std::string& pool, const Newcomer& newcomer, AddMemberDone done)>
       add_member;
-  std::function<void(const std::string& volume, const std::string& mode, Done done)> set_mode;
   std::function<void(const std::string& volume, bool cancel, Done done)> drain;
   std::function<void(const std::string& volume, Done done)> detach;
   std::function<void(const std::string& volume, const std::string& device, Done done)> attach;
@@ -65,6 +66,8 @@ struct ControlRoutes {
   std::function<void(const std::string& volume, const std::string& cache, AbandonDone done)>
       abandon;
   std::function<void(const std::string& volume, Done done)> give_up_lost;
+  // Of a listener, or a group of them.
+  std::function<void(const std::string& path, const std::string& state, Done done)> set_access;
 };
 
 // The JSON object that a request's body is; nullopt: it is something else.

@@ -31,7 +31,7 @@ Caller caller_of(Local::socket& socket) {
   ucred peer{};
   socklen_t bytes = sizeof(peer);
   if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &bytes) != 0) return {};
-  return {.uid = peer.uid, .name = user_name(peer.uid)};
+  return {.uid = peer.uid, .name = user_name(peer.uid), .role = Role::admin};
 }
 
 class UnixControlServer final : public ControlServer {
@@ -122,7 +122,8 @@ class UnixControlServer final : public ControlServer {
     const std::shared_ptr<void> slot(nullptr, [this](void*) {
       if (clients_-- == most_clients && !stopping_) accept();
     });
-    serve_http(HttpSocket(std::move(socket)), std::move(caller), routes_, {}, slot);
+    (void)serve_http(HttpSocket(std::move(socket)), {.caller = std::move(caller), .slot = slot},
+                     routes_);
   }
 
   void accept() {

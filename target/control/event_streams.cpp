@@ -29,14 +29,14 @@ Answer bad_since() { return error_answer(400, "since must be the id of an event"
 }  // namespace
 
 std::vector<Route> EventStreams::routes() {
-  Route list{.method = Method::get, .pattern = "/v1/events"};
+  Route list{.method = Method::get, .pattern = "/v1/events", .role = Role::viewer};
   list.handle = [this](const Request& request, const Reply& reply) {
     const auto since = since_of(request);
     reply->answer(since ? Answer{.body = to_json(log_.after(*since), log_.began_ms())}
                         : bad_since());
     return true;
   };
-  Route stream{.method = Method::get, .pattern = "/v1/events/stream"};
+  Route stream{.method = Method::get, .pattern = "/v1/events/stream", .role = Role::viewer};
   stream.handle = [this](const Request& request, const Reply& reply) {
     begin(request, reply);
     return true;

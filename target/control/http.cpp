@@ -60,6 +60,27 @@ RouteTable::Match RouteTable::find(Method method, std::string_view path) const {
 
 const char* text(Method method) { return method == Method::get ? "GET" : "POST"; }
 
+const char* text(Role role) {
+  switch (role) {
+    case Role::anyone:
+      return "anyone";
+    case Role::viewer:
+      return "viewer";
+    case Role::operator_:
+      return "operator";
+    case Role::admin:
+      return "admin";
+  }
+  return "admin";
+}
+
+std::optional<Role> parse_role(std::string_view word) {
+  for (const Role role : {Role::viewer, Role::operator_, Role::admin}) {
+    if (word == text(role)) return role;
+  }
+  return std::nullopt;
+}
+
 void split_target(std::string_view target, Request& request) {
   const std::size_t mark = target.find('?');
   request.path = target.substr(0, mark);

@@ -11,14 +11,30 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace target::control {
 
-// Who is at the other end, as far as the transport knows: for the audit.
+// What a caller may do; each may do what those before it may.
+enum class Role : std::uint8_t {
+  anyone,
+  viewer,     // look
+  operator_,  // what can be taken back: modes, draining
+  admin,      // everything
+};
+
+// Who is at the other end: for the routes' roles, and for the audit.
 struct Caller {
   std::optional<std::uint32_t> uid{};  // of a Unix socket's peer
-  std::string name{};                  // of that user, "uid 1234" if it has none; or an address
+  // Of that user, "uid 1234" if it has none; of a token, with the address it comes from; or an
+  // address.
+  std::string name{};
+  Role role = Role::anyone;
+  std::string token{};  // the name of the one that it has shown; empty: none
+  // Its address without the port, of IPv6 the /64 that it lies in: whose clients are counted
+  // together. Empty: by a Unix socket.
+  std::string network{};
 };
 
 enum class Method : std::uint8_t { get, post };
@@ -29,6 +45,7 @@ struct Request {
   std::string name{};  // what {name} of the route's pattern stands for; empty: it has none
   std::map<std::string, std::string, std::less<>> query{};
   std::string body{};
+  std::string if_match{};  // the header If-Match without its quotes; empty: there is none
   Caller caller{};
 };
 
@@ -36,6 +53,7 @@ struct Answer {
   unsigned status = 200;
   std::string body{};
   std::string content_type = "application/json";
+  std::vector<std::pair<std::string, std::string>> headers{};  // beside those that all have
 };
 
 // {"error": `text`} with `status`.
@@ -72,7 +90,8 @@ using Reply = std::shared_ptr<Responder>;
 
 struct Route {
   Method method = Method::get;
-  std::string pattern;  // "/v1/status", "/v1/volumes/{name}/grow"
+  std::string pattern;      // "/v1/status", "/v1/volumes/{name}/grow"
+  Role role = Role::admin;  // who may ask; docs/openapi.yaml says the same
   // What its body must be, for a client whose body is something else.
   std::string body{};
   // Thread of the server, one at a time. The reply is answered there or later on any thread. False:
@@ -103,7 +122,27 @@ class RouteTable {
   std::vector<Route> routes_;
 };
 
+// Tells who has sent a request, where the transport does not know. Thread of the server.
+class Gatekeeper {
+ public:
+  Gatekeeper() = default;
+  Gatekeeper(const Gatekeeper&) = delete;
+  Gatekeeper& operator=(const Gatekeeper&) = delete;
+  virtual ~Gatekeeper() = default;
+
+  // `caller` is known by its address so far; who it is is filled in. Else what it is refused with;
+  // `authorization`: that header, empty if there is none.
+  [[nodiscard]] virtual std::optional<Answer> admit(Method method, std::string_view authorization,
+                                                    Caller& caller) = 0;
+  // The caller's role does not reach; what it is refused with.
+  [[nodiscard]] virtual Answer refuse(const Request& request, Role needed) = 0;
+  // Who has come has not spoken TLS as is asked for, or not in time.
+  virtual void handshake_failed(const Caller& caller) = 0;
+};
+
 [[nodiscard]] const char* text(Method method);
+[[nodiscard]] const char* text(Role role);
+[[nodiscard]] std::optional<Role> parse_role(std::string_view text);  // not "anyone"
 // "/v1/events?since=4&x=y" becomes the path and its query; percent signs are decoded in the values
 // of the query alone, because names have none.
 void split_target(std::string_view target, Request& request);

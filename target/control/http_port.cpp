@@ -1,5 +1,6 @@
 #include "target/control/http_port.h"
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
+#include <map>
 #include <system_error>
 #include <utility>
 
@@ -26,6 +29,18 @@ namespace asio = boost::asio;
 using Tcp = asio::ip::tcp;
 
 constexpr std::chrono::seconds retry_period{1};
+
+std::string network_of(const SocketAddress& address) {
+  if (address.family() != AF_INET6) {
+    const std::string text = address.text();
+    return text.substr(0, text.rfind(':'));
+  }
+  sockaddr_in6 wide{};
+  std::memcpy(&wide, address.data(), sizeof(wide));
+  std::string network;
+  for (std::size_t i = 0; i < 8; ++i) network += fmt::format("{:02x}", wide.sin6_addr.s6_addr[i]);
+  return network + "/64";
+}
 
 // What accepts; its exchanges keep it until the last of them is over.
 class Acceptor : public std::enable_shared_from_this<Acceptor> {
@@ -59,6 +74,19 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
     retry_.cancel();
     boost::system::error_code ignored;
     acceptor_.close(ignored);
+    if (options_.gatekeeper) end_clients([](const Caller&) { return true; });
+  }
+
+  void take(std::shared_ptr<const TlsIdentity> identity) {
+    options_.identity = std::move(identity);
+  }
+
+  void end_clients(const std::function<bool(const Caller&)>& is_meant) {
+    const auto connections = connections_;
+    for (const auto& one : connections) {
+      const auto connection = one.lock();
+      if (connection && is_meant(connection->caller())) connection->end();
+    }
   }
 
  private:
@@ -107,20 +135,38 @@ class Acceptor : public std::enable_shared_from_this<Acceptor> {
   }
 
   void serve(Tcp::socket socket) {
-    Caller caller{.uid = {}, .name = SocketAddress::peer_of(socket.native_handle()).text()};
+    const SocketAddress peer = SocketAddress::peer_of(socket.native_handle());
+    Caller caller{.uid = {}, .name = peer.text(), .network = network_of(peer)};
+    std::size_t& of_network = by_network_[caller.network];
+    if (options_.most_of_network != 0 && of_network >= options_.most_of_network) return;
+    ++of_network;
     ++clients_;
-    const std::shared_ptr<void> slot(nullptr, [self = shared_from_this()](void*) {
-      if (self->clients_-- == self->options_.most_clients) self->accept();
-    });
-    serve_http(HttpSocket(std::move(socket)), std::move(caller), routes_, {.keep_alive = true},
-               slot);
+    const std::shared_ptr<void> slot(nullptr, [self = shared_from_this(), network = caller.network](
+                                                  void*) { self->one_less(network); });
+    HttpVisit visit{.caller = std::move(caller),
+                    .limits = {.keep_alive = true},
+                    .slot = slot,
+                    .gatekeeper = options_.gatekeeper};
+    std::erase_if(connections_, [](const auto& connection) { return connection.expired(); });
+    connections_.push_back(
+        options_.identity ? serve_https(HttpSocket(std::move(socket)), std::move(visit), routes_,
+                                        options_.identity)
+                          : serve_http(HttpSocket(std::move(socket)), std::move(visit), routes_));
   }
 
-  const HttpPortOptions options_;
+  void one_less(const std::string& network) {
+    const auto of_network = by_network_.find(network);
+    if (--of_network->second == 0) by_network_.erase(of_network);
+    if (clients_-- == options_.most_clients) accept();
+  }
+
+  HttpPortOptions options_;  // the identity changes
   const RouteTable routes_;
   Tcp::acceptor acceptor_;
   asio::steady_timer retry_;
   std::size_t clients_ = 0;
+  std::map<std::string, std::size_t> by_network_;
+  std::vector<std::weak_ptr<HttpConnection>> connections_;
   bool told_ = false;
   std::atomic<bool> closed_{false};
 };
@@ -136,6 +182,13 @@ class TcpPort final : public HttpPort {
   ~TcpPort() override {
     acceptor_->stop();
     asio::post(context_, [acceptor = std::move(acceptor_)] { acceptor->close(); });
+  }
+
+  void take(std::shared_ptr<const TlsIdentity> identity) override {
+    acceptor_->take(std::move(identity));
+  }
+  void end_clients(const std::function<bool(const Caller&)>& is_meant) override {
+    acceptor_->end_clients(is_meant);
   }
 
  private:

@@ -13,6 +13,13 @@ StateTimes::News StateTimes::note(std::string_view kind, std::string_view name,
   return is_first ? News::first : News::changed;
 }
 
+void StateTimes::keep_only(std::string_view kind, const std::set<std::string>& names) {
+  const std::lock_guard guard(mutex_);
+  std::erase_if(seen_, [&](const auto& one) {
+    return one.first.first == kind && !names.contains(one.first.second);
+  });
+}
+
 std::uint64_t StateTimes::since_ms(std::string_view kind, std::string_view name) const {
   const std::lock_guard guard(mutex_);
   const auto found = seen_.find({std::string(kind), std::string(name)});

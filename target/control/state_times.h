@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,6 +25,8 @@ class StateTimes {
   enum class News : std::uint8_t { first, same, changed };
   // `kind`: "volume", "pool" ...
   News note(std::string_view kind, std::string_view name, std::string_view state);
+  // Forgets those of that kind that are not among `names`: they are gone.
+  void keep_only(std::string_view kind, const std::set<std::string>& names);
   // In milliseconds since 1970; 0: never seen.
   [[nodiscard]] std::uint64_t since_ms(std::string_view kind, std::string_view name) const;
 

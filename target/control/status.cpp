@@ -31,7 +31,10 @@ json::object value_of(const ListenerStatus& l) {
           {"discovery", l.discovery},
           {"header_digest", l.header_digest},
           {"data_digest", l.data_digest},
-          {"state_since_ms", l.state_since_ms}};
+          {"tls", l.tls},
+          {"state_since_ms", l.state_since_ms},
+          {"group", l.group},
+          {"access", l.access}};
 }
 
 template <class T>
@@ -145,6 +148,19 @@ json::object value_of(const TrafficStatus& t) {
           {"latency_counts", json::array(t.latency_counts.begin(), t.latency_counts.end())}};
 }
 
+json::object value_of(const OverloadStatus& o) {
+  return {{"hold_ms", o.hold_ms},
+          {"retries", o.retries},
+          {"inaccessible_after_ms", o.inaccessible_after_ms},
+          {"recovery_ms", o.recovery_ms},
+          {"held", o.held},
+          {"held_total", o.held_total},
+          {"hold_us_total", o.hold_us_total},
+          {"interrupted_total", o.interrupted_total},
+          {"closings_total", o.closings_total},
+          {"closed", o.closed}};
+}
+
 json::object value_of(const QosStatus& q) {
   return {{"read_iops", q.read_iops},
           {"write_iops", q.write_iops},
@@ -159,6 +175,13 @@ json::object value_of(const QosStatus& q) {
           {"writes_held_total", q.writes_held_total},
           {"read_hold_us_total", q.read_hold_us_total},
           {"write_hold_us_total", q.write_hold_us_total}};
+}
+
+json::object value_of(const ScrubStatus& s) {
+  return {{"running", s.running},
+          {"ended_ms", s.ended_ms},
+          {"bad_blocks", s.bad_blocks},
+          {"result", s.result}};
 }
 
 json::object value_of(const VolumeStatus& v) {
@@ -180,6 +203,7 @@ json::object value_of(const VolumeStatus& v) {
           {"lost_ranges", list_of(v.lost_ranges)},
           {"lost_reads", v.lost_reads},
           {"qos", value_of(v.qos)},
+          {"overload", value_of(v.overload)},
           {"pool_errors", v.pool_errors},
           {"uuid", v.uuid},
           {"size_bytes", v.size_bytes},
@@ -188,11 +212,13 @@ json::object value_of(const VolumeStatus& v) {
           {"reason", v.reason},
           {"note", v.note},
           {"durable", v.durable},
+          {"write_protected", v.write_protected},
           {"state_since_ms", v.state_since_ms},
           {"reads", value_of(v.reads)},
           {"writes", value_of(v.writes)},
           {"cache_hits", v.cache_hits},
-          {"cache_misses", v.cache_misses}};
+          {"cache_misses", v.cache_misses},
+          {"scrub", value_of(v.scrub)}};
 }
 
 json::array names_of(const std::vector<std::string>& names) {
@@ -205,7 +231,9 @@ json::object value_of(const KnownHost& h) {
           {"iqn", h.iqn},
           {"chap", h.chap},
           {"chap_user", h.chap_user},
-          {"mutual_user", h.mutual_user}};
+          {"mutual_user", h.mutual_user},
+          {"tls_keys", names_of(h.tls_keys)},
+          {"dhchap", h.dhchap}};
 }
 
 json::object value_of(const NamespaceStatus& n) {
@@ -285,6 +313,12 @@ json::object value_of(const SessionStatus& s) {
           {"connected_seconds", s.connected_seconds}};
 }
 
+json::object value_of(const OverrideStatus& o) {
+  return {
+      {"kind", o.kind}, {"subject", o.subject},   {"value", o.value}, {"file_value", o.file_value},
+      {"by", o.by},     {"since_ms", o.since_ms}, {"text", o.text}};
+}
+
 json::object value_of(const ReactorStatus& r) {
   return {{"name", r.name},
           {"connections", r.connections},
@@ -305,6 +339,7 @@ std::string to_json(const Status& s) {
   return json::serialize(json::object{
       {"node", s.node},
       {"version", s.version},
+      {"discovery_nqn", s.discovery_nqn},
       {"healthy", s.healthy()},
       {"config_file", s.config_file},
       {"config_hash", s.config_hash},
@@ -312,6 +347,9 @@ std::string to_json(const Status& s) {
       {"config_applied_by", s.config_applied_by},
       {"config_note", s.config_note},
       {"config_is_copy", s.config_is_copy},
+      {"config_disk_hash", s.config_disk_hash},
+      {"overrides", list_of(s.overrides)},
+      {"overrides_note", s.overrides_note},
       {"last_reload", json::object{{"time_ms", s.last_reload.time_ms},
                                    {"by", s.last_reload.by},
                                    {"result", s.last_reload.result},

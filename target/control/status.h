@@ -19,7 +19,10 @@ struct ListenerStatus {
   std::string discovery{};           // of nvme-tcp: also, only, none
   std::string header_digest{};       // permitted, required, refused
   std::string data_digest{};         // the same
+  std::string tls{};                 // of nvme-tcp: none, permitted, required
   std::uint64_t state_since_ms = 0;  // since 1970, as of all states here; 0: not seen yet
+  std::string group{};
+  std::string access = "optimized";  // what hosts are told of this way
 };
 
 // Of a pool, and not in the configuration.
@@ -159,6 +162,30 @@ struct QosStatus {
   std::uint64_t write_hold_us_total = 0;
 };
 
+// The last scrub of a volume that went to its end.
+struct ScrubStatus {
+  bool running = false;        // another one, now
+  std::uint64_t ended_ms = 0;  // since 1970; 0: none has, since the daemon started
+  std::uint64_t bad_blocks = 0;
+  std::string result{};  // one sentence
+};
+
+// What becomes of commands that a volume has no room for, and what has (docs/qos.md, "Overload").
+struct OverloadStatus {
+  std::uint64_t hold_ms = 0;
+  std::uint64_t retries = 0;
+  std::uint64_t inaccessible_after_ms = 0;
+  std::uint64_t recovery_ms = 0;
+  std::uint64_t held = 0;  // now
+  // Since the daemon started: how many have been held, how long, all together, were sent back, and
+  // how often hosts have been told that the volume is not to be reached; and whether they are now.
+  std::uint64_t held_total = 0;
+  std::uint64_t hold_us_total = 0;
+  std::uint64_t interrupted_total = 0;
+  std::uint64_t closings_total = 0;
+  bool closed = false;
+};
+
 struct VolumeStatus {
   std::string name;
   std::string pool;
@@ -182,6 +209,7 @@ struct VolumeStatus {
   std::vector<LostRange> lost_ranges;  // ascending, at most 24
   std::uint64_t lost_reads = 0;
   QosStatus qos{};
+  OverloadStatus overload{};
   std::uint64_t pool_errors = 0;  // what its pool's disks have not done, or not in time
   std::string uuid;
   std::uint64_t size_bytes = 0;
@@ -190,12 +218,14 @@ struct VolumeStatus {
   std::string reason;
   std::string note;     // what to know of it while it is online
   bool durable = true;  // false: gone at a power loss (tmpfs) or when the daemon ends (memory)
+  bool write_protected = false;  // by a host (NVMe namespace write protection)
   std::uint64_t state_since_ms = 0;
   TrafficStatus reads{};
   TrafficStatus writes{};
   // Reads that its cache had whole, and those that it had not.
   std::uint64_t cache_hits = 0;
   std::uint64_t cache_misses = 0;
+  ScrubStatus scrub{};
 };
 
 // As the configuration has it: who may come, not who is there.
@@ -206,6 +236,8 @@ struct KnownHost {
   std::string chap{};         // none, one-way, mutual: what it has to prove, and is proven
   std::string chap_user{};    // of the host
   std::string mutual_user{};  // of ours
+  std::vector<std::string> tls_keys{};  // their names
+  std::string dhchap{};                 // by NVMe, as `chap` by iSCSI
 };
 
 struct NamespaceStatus {
@@ -308,15 +340,32 @@ struct ReloadResult {
   std::string reason{};  // of the last three
 };
 
+// What an operator has changed beside the configuration file.
+struct OverrideStatus {
+  std::string kind{};  // mode, drain
+  std::string subject{};
+  std::string value{};
+  std::string file_value{};  // what the file says instead; empty: nothing
+  std::string by{};
+  std::uint64_t since_ms = 0;
+  std::string text{};  // all of it, one sentence
+};
+
 struct Status {
   std::string node;
   std::string version;
+  // Of the discovery subsystem, as it says itself: a host that has asked by the well-known NQN
+  // connects again by this one.
+  std::string discovery_nqn{};
   std::string config_file;
   std::string config_hash;  // CRC-32C of the file as applied, 8 hexadecimal digits
   std::uint64_t config_applied_ms = 0;
   std::string config_applied_by{};
   std::string config_note{};    // what to know of it; empty: nothing
   bool config_is_copy = false;  // the file was broken at the start: the last applied copy is served
+  std::string config_disk_hash{};  // of the file as it lies on the disk; empty: not to be read
+  std::vector<OverrideStatus> overrides{};
+  std::string overrides_note{};  // why some may be missing; empty: none is
   ReloadResult last_reload{};
   std::uint64_t uptime_seconds = 0;
   std::uint64_t memory_used_bytes = 0;

@@ -21,10 +21,24 @@ void add_stages(Families::Family family, const Snapshot& snapshot) {
   for (std::size_t i = 0; i < snapshot.reactors.size(); ++i) {
     const ReactorFigures& reactor = snapshot.reactors[i];
     const std::string number = std::to_string(i);
-    family.add({{"reactor", number}, {"stage", "receive"}}, reactor.receive);
-    family.add({{"reactor", number}, {"stage", "engine"}}, reactor.engine);
-    family.add({{"reactor", number}, {"stage", "send"}}, reactor.send);
+    for (std::size_t stage = 0; stage < block::command_stages; ++stage) {
+      family.add({{"reactor", number}, {"stage", stage_names[stage]}}, reactor.stages[stage]);
+    }
   }
+}
+
+void add_control(Families& families, const ControlFigures& control) {
+  auto end = families.gauge("control_certificate_expiry_timestamp_seconds",
+                            "When the control port's certificate ends.");
+  if (control.certificate_end) end.add({}, *control.certificate_end);
+  families.gauge("control_tokens", "Tokens that are valid.").add({}, control.tokens);
+  auto refused =
+      families.counter("control_refused_total", "Callers over TCP that were refused, by why.");
+  refused.add({{"reason", "no-token"}}, control.refused_without_token);
+  refused.add({{"reason", "unknown-token"}}, control.refused_unknown_token);
+  refused.add({{"reason", "role"}}, control.refused_role);
+  refused.add({{"reason", "blocked"}}, control.refused_blocked);
+  refused.add({{"reason", "handshake"}}, control.refused_handshake);
 }
 
 }  // namespace
@@ -62,8 +76,21 @@ void add_daemon(Families& families, const Snapshot& snapshot) {
       .add({}, snapshot.config.last_reload_time);
   families.gauge("config_fallback", "Whether the last applied copy runs, for want of a valid file.")
       .add({}, snapshot.config.is_fallback);
+  families.gauge("overrides", "What operators have changed beside the configuration file.")
+      .add({}, snapshot.config.overrides);
+  add_control(families, snapshot.control);
   families.gauge("memory_used_bytes", "Buffers and indexes.").add({}, snapshot.memory_used_bytes);
   families.gauge("memory_limit_bytes", "What they may take.").add({}, snapshot.memory_limit_bytes);
+  const ScrubFigures& scrub = snapshot.scrub;
+  families.gauge("scrub_running", "Whether a volume is being scrubbed.").add({}, scrub.running);
+  families.gauge("scrub_last_end_timestamp_seconds", "When a scrub last went to its end; 0: never.")
+      .add({}, scrub.last_end);
+  families.gauge("scrub_bad_volumes", "Volumes whose last scrub has found something.")
+      .add({}, scrub.bad_volumes);
+  families.counter("scrub_bytes_total", "Bytes of volumes that were scrubbed.")
+      .add({}, scrub.checked_bytes);
+  families.counter("scrub_findings_total", "Places that scrubs have found bad, also healed.")
+      .add({}, scrub.findings);
   families.gauge("scrape_copy_seconds", "What copying the counters took, of this scrape.")
       .add({}, snapshot.copy_seconds);
 }

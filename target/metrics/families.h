@@ -47,6 +47,10 @@ class Families {
   std::vector<prometheus::MetricFamily> families_;
 };
 
+// By block::CommandStage.
+inline constexpr const char* stage_names[] = {"receive", "qos_wait", "cache",
+                                              "commit",  "backing",  "send"};
+
 // A part of all that is told, each in a file of its own.
 struct Snapshot;
 void add_volumes(Families& families, const Snapshot& snapshot);

@@ -41,6 +41,13 @@ void add_host_work(Families& families, const Snapshot& snapshot) {
                 &HostCounts::connections);
   add_each_host(families.counter("host_connects_total", "Sessions that the host has begun."),
                 snapshot, &HostCounts::connects);
+  add_each_host(families.counter("host_reconnects_total", "Of them, in the place of one it lost."),
+                snapshot, &HostCounts::reconnects);
+  add_each_host(families.counter("host_digest_errors_total", "PDUs of it with a wrong digest."),
+                snapshot, &HostCounts::digest_errors);
+  add_each_host(families.counter("host_authentication_failures_total",
+                                 "Logins by this name that did not prove it."),
+                snapshot, &HostCounts::authentication_failures);
   add_each_host(families.counter("host_keep_alive_expiries_total",
                                  "Sessions ended because the host was silent."),
                 snapshot, &HostCounts::keep_alive_expiries);
@@ -88,6 +95,14 @@ void add_connections(Families& families, const Snapshot& snapshot) {
   for (std::size_t i = 0; i < end_reason_count; ++i) {
     ended.add({{"reason", text(static_cast<EndReason>(i))}}, all.ended[i]);
   }
+  families.counter("tls_handshakes_total", "TLS handshakes that were completed.")
+      .add({}, snapshot.tls.handshakes);
+  auto failures = families.counter("tls_failures_total", "Peers without TLS, or not any more.");
+  for (std::size_t i = 0; i < tls::tls_fault_count; ++i) {
+    failures.add({{"reason", tls::label(static_cast<tls::TlsFault>(i))}}, snapshot.tls.failures[i]);
+  }
+  families.counter("tls_key_updates_total", "Changes of keys that hosts began.")
+      .add({}, snapshot.tls.key_updates);
   families.counter("network_receive_bytes_total", "Bytes from hosts.").add({}, all.bytes_received);
   families.counter("network_transmit_bytes_total", "Bytes to hosts.").add({}, all.bytes_sent);
   families.counter("header_digest_errors_total", "PDUs with a wrong header digest.")

@@ -8,11 +8,14 @@
 #include <vector>
 
 #include "engine/volume/engine.h"
+#include "target/block/overload_ladder.h"
+#include "target/block/stage_counters.h"
 #include "target/block/volume_counters.h"
 #include "target/net/connection_counters.h"
 #include "target/net/host_counts.h"
 #include "target/reactor/latency_counters.h"
 #include "target/reactor/reactor.h"
+#include "target/tls/tls_fault.h"
 
 namespace target::metrics {
 
@@ -25,8 +28,10 @@ struct VolumeFigures {
   std::uint64_t size_bytes = 0;
   std::uint64_t lost_bytes = 0;
   block::VolumeCounts counts;
+  block::OverloadCounts overload;
   std::optional<engine::VolumeCacheStatus> cache;  // nullopt: without one, or not served
   double consistent_point_age = 0;                 // seconds
+  std::optional<block::StageCounts> stages;        // where the configuration asks for them
 };
 
 // What a disk says of itself; nullopt: it does not.
@@ -71,24 +76,51 @@ struct ConnectionFigures {
 // Of both protocols together.
 [[nodiscard]] ConnectionFigures figures_of(const CountersByProtocol& counters);
 
+struct TlsFigures {
+  std::uint64_t handshakes = 0;
+  std::uint64_t key_updates = 0;
+  std::array<std::uint64_t, tls::tls_fault_count> failures{};  // by TlsFault
+};
+[[nodiscard]] TlsFigures figures_of(const tls::TlsCounters& counters);
+
 struct ReactorFigures {
   ReactorUsage usage;
-  LatencyCounts receive;
-  LatencyCounts engine;
-  LatencyCounts send;
+  block::StageCounts stages;
 };
 
 struct ConfigFigures {
   std::string hash;
   bool last_reload_success = true;
   double last_reload_time = 0;  // seconds since 1970
+  std::uint64_t overrides = 0;  // what operators have changed beside the file
   bool is_fallback = false;     // the last applied copy runs, because the file was not valid
+};
+
+// Of all volumes, since the daemon started: each one's own is in its status.
+struct ScrubFigures {
+  bool running = false;
+  double last_end = 0;              // of one that went to its end, seconds since 1970; 0: none
+  std::uint64_t bad_volumes = 0;    // whose last one has found something
+  std::uint64_t checked_bytes = 0;  // by those that have ended
+  std::uint64_t findings = 0;       // of them
+};
+
+// Of the API over TCP.
+struct ControlFigures {
+  std::optional<double> certificate_end;  // seconds since 1970
+  std::size_t tokens = 0;
+  std::uint64_t refused_without_token = 0;
+  std::uint64_t refused_unknown_token = 0;
+  std::uint64_t refused_role = 0;
+  std::uint64_t refused_blocked = 0;
+  std::uint64_t refused_handshake = 0;
 };
 
 struct Snapshot {
   std::string version;
   std::string node;
   ConfigFigures config;
+  ControlFigures control;
   bool ready = false;
   std::uint64_t memory_used_bytes = 0;
   std::uint64_t memory_limit_bytes = 0;
@@ -100,8 +132,10 @@ struct Snapshot {
   ProtocolFigures iscsi;
   std::vector<ListenerFigures> listeners;
   ConnectionFigures connections;
+  TlsFigures tls;
   std::vector<ReactorFigures> reactors;  // by number
-  double copy_seconds = 0;               // that making this took
+  ScrubFigures scrub;
+  double copy_seconds = 0;  // that making this took
 };
 
 }  // namespace target::metrics

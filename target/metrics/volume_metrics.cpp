@@ -100,6 +100,38 @@ void add_commands(Families& families, const Snapshot& snapshot) {
       snapshot, [](const auto& volume) { return volume.counts.aborted; });
 }
 
+// Of those that have been short of room since the start: mostly none.
+void add_overload(Families& families, const Snapshot& snapshot) {
+  const auto add = [&snapshot](Families::Family family, auto figure) {
+    for (const VolumeFigures& volume : snapshot.volumes) {
+      const block::OverloadCounts& overload = volume.overload;
+      if (overload.held + overload.held_total + overload.interrupted + overload.closings == 0) {
+        continue;
+      }
+      family.add(of(volume), figure(overload));
+    }
+  };
+  add(families.gauge("volume_unreachable",
+                     "Whether hosts are told to wait, because there was no room for too long."),
+      [](const auto& overload) { return overload.closed; });
+  add(families.gauge("volume_held", "Commands that wait for room in the cache."),
+      [](const auto& overload) { return overload.held; });
+  add(families.counter("volume_interrupted_total", "Commands sent back, to be tried again later."),
+      [](const auto& overload) { return overload.interrupted; });
+  add(families.counter("volume_unreachable_total",
+                       "How often hosts have been told to wait, for want of room."),
+      [](const auto& overload) { return overload.closings; });
+}
+
+void add_volume_stages(Families::Family family, const Snapshot& snapshot) {
+  for (const VolumeFigures& volume : snapshot.volumes) {
+    if (!volume.stages) continue;
+    for (std::size_t stage = 0; stage < block::command_stages; ++stage) {
+      family.add(of(volume, "stage", stage_names[stage]), (*volume.stages)[stage]);
+    }
+  }
+}
+
 void add_cache_use(Families& families, const Snapshot& snapshot) {
   const auto count = [&](const char* name, const char* help, Traffic event) {
     add_each_cached_volume(
@@ -157,6 +189,10 @@ void add_write_back(Families& families, const Snapshot& snapshot) {
 void add_volumes(Families& families, const Snapshot& snapshot) {
   add_volume_state(families, snapshot);
   add_commands(families, snapshot);
+  add_overload(families, snapshot);
+  add_volume_stages(families.histogram("volume_stage_seconds",
+                                       "Where reads and writes of the volume spend their time."),
+                    snapshot);
   add_cache_use(families, snapshot);
   add_write_back(families, snapshot);
 }
