@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "appliance/cli/change_report.h"
 #include "appliance/cli/control_client.h"
 #include "appliance/cli/format_option.h"
 #include "config/values.h"
@@ -85,6 +86,9 @@ struct ConfigCommands::Commands {
   Format format = Format::table;
   std::vector<std::string> disconnect{};
   std::string confirm_within{};
+  bool drop_overrides = false;
+  std::string if_match{};
+  std::string plan_hash{};
   CLI::App* plan = nullptr;
   CLI::App* apply = nullptr;
   CLI::App* confirm = nullptr;
@@ -93,7 +97,9 @@ struct ConfigCommands::Commands {
   [[nodiscard]] int run_plan() const {
     const auto text = text_of(file);
     if (!text) return fail_config(file + ": cannot be read, or is empty");
-    const auto answer = post_text(socket, "/v1/plan?file=" + escaped(whole_path(file)), *text);
+    const std::string resource =
+        "/v1/plan?file=" + escaped(whole_path(file)) + (drop_overrides ? "&drop_overrides=1" : "");
+    const auto answer = post_text(socket, resource, *text);
     if (!answer) return fail_config(answer.error());
     if (const auto why = refusal_in(answer.value()); !why.empty()) return fail_config(why);
     show(answer.value().body, format);
@@ -101,35 +107,41 @@ struct ConfigCommands::Commands {
   }
 
   [[nodiscard]] int run_apply() const {
+    const ChangeReport report(format, "apply", file);
     const auto text = text_of(file);
-    if (!text) return fail_config(file + ": cannot be read, or is empty");
+    if (!text) return report.failed(file + ": cannot be read, or is empty");
     std::string resource = "/v1/apply?file=" + escaped(whole_path(file));
     std::string hosts;
     for (const auto& host : disconnect) hosts += (hosts.empty() ? "" : ",") + host;
     if (!hosts.empty()) resource += "&disconnect=" + escaped(hosts);
+    if (drop_overrides) resource += "&drop_overrides=1";
+    if (!plan_hash.empty()) resource += "&plan_hash=" + escaped(plan_hash);
     if (!confirm_within.empty()) {
       const auto time = config::parse_duration(confirm_within);
-      if (!time) return fail_config("--confirm-within: " + time.error().text);
+      if (!time) return report.failed("--confirm-within: " + time.error().text);
       resource += fmt::format("&confirm_within_ms={}", time.value().count());
     }
-    return change(resource, *text);
+    return change(report, resource, *text);
   }
 
-  [[nodiscard]] int change(const std::string& resource, std::string text) const {
-    const auto answer = post_text(socket, resource, std::move(text));
-    if (!answer) return fail_config(answer.error());
-    if (const auto why = refusal_in(answer.value()); !why.empty()) return fail_config(why);
-    show(answer.value().body, format);
-    if (answer.value().status == 200) return exit_done;
-    const bool is_question = exit_code_in(answer.value().body) == exit_needs_confirmation;
-    return is_question ? exit_needs_confirmation : exit_failed;
+  [[nodiscard]] int change(const ChangeReport& report, const std::string& resource,
+                           std::string text) const {
+    const auto answer = post_text(socket, resource, std::move(text), if_match);
+    if (!answer) return report.failed(answer.error());
+    const auto& [status, body] = answer.value();
+    if (const auto why = refusal_in(answer.value()); !why.empty()) return report.failed(why);
+    if (status == 200) return report.planned(body, /*is_done=*/true, exit_done);
+    const bool is_question = exit_code_in(body) == exit_needs_confirmation;
+    return report.planned(body, /*is_done=*/false,
+                          is_question ? exit_needs_confirmation : exit_failed);
   }
 
   [[nodiscard]] int run_confirm() const {
-    const auto answer = post_text(socket, "/v1/confirm", "{}");
-    if (!answer) return fail_config(answer.error());
-    if (answer.value().status == 200) return exit_done;
-    return fail_config(refusal_in(answer.value()));
+    const ChangeReport report(format, "confirm", {});
+    const auto answer = post_text(socket, "/v1/confirm", "{}", if_match);
+    if (!answer) return report.failed(answer.error());
+    if (answer.value().status != 200) return report.failed(refusal_in(answer.value()));
+    return report.for_scripts() ? report.done("it stays", answer.value().body) : exit_done;
   }
 };
 
@@ -139,6 +151,7 @@ ConfigCommands::ConfigCommands(CLI::App& app) : commands_(std::make_unique<Comma
       "plan", "What a configuration would change, and what connected hosts would see of it");
   c.plan->footer("Exit 0: nothing to do; 2: changes; 3: needs confirmation; 1: invalid.");
   c.plan->add_option("file", c.file, "The configuration")->required();
+  c.plan->add_flag("--drop-overrides", c.drop_overrides, "Of an apply with the same");
   add_format(*c.plan, c.format);
   add_socket(*c.plan, c.socket);
 
@@ -151,14 +164,22 @@ ConfigCommands::ConfigCommands(CLI::App& app) : commands_(std::make_unique<Comma
       ->allow_extra_args(false);
   c.apply->add_option("--confirm-within", c.confirm_within,
                       "Take it back after this time (2m), unless: forebayctl confirm");
+  c.apply->add_flag("--drop-overrides", c.drop_overrides,
+                    "As the file says also where something else was set: see overrides");
+  c.apply->add_option("--plan-hash", c.plan_hash,
+                      "Only if it is the plan that was shown with this hash");
+  add_if_match(*c.apply, c.if_match);
   add_format(*c.apply, c.format);
   add_socket(*c.apply, c.socket);
 
   c.confirm = app.add_subcommand("confirm", "Keep what apply --confirm-within has changed");
+  add_if_match(*c.confirm, c.if_match);
+  add_format(*c.confirm, c.format);
   add_socket(*c.confirm, c.socket);
 
   c.reload = app.add_subcommand(
       "reload", "Take over the file that the daemon was started with: all of it, or nothing");
+  add_if_match(*c.reload, c.if_match);
   add_format(*c.reload, c.format);
   add_socket(*c.reload, c.socket);
 }
@@ -169,7 +190,9 @@ std::optional<int> ConfigCommands::run() const {
   if (commands_->plan->parsed()) return commands_->run_plan();
   if (commands_->apply->parsed()) return commands_->run_apply();
   if (commands_->confirm->parsed()) return commands_->run_confirm();
-  if (commands_->reload->parsed()) return commands_->change("/v1/reload", "{}");
+  if (commands_->reload->parsed()) {
+    return commands_->change(ChangeReport(commands_->format, "reload", {}), "/v1/reload", "{}");
+  }
   return std::nullopt;
 }
 

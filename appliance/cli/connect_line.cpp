@@ -14,6 +14,7 @@
 
 #include "appliance/cli/json_view.h"
 #include "appliance/cli/request.h"
+#include "config/identity.h"
 
 namespace cli {
 
@@ -23,6 +24,8 @@ const char* const resize_rule =
 namespace {
 
 namespace json = boost::json;
+
+constexpr const char* tls_options = " --tls --keyring=.nvme";
 
 struct Endpoint {
   std::string address;  // without brackets
@@ -60,10 +63,36 @@ std::string quoted(const std::string& word) {
 }
 
 std::string nvme_connect(const Endpoint& at, const std::string& nqn, const HostView& host,
-                         bool with_digests) {
+                         const std::string& options) {
   return fmt::format(
       "nvme connect --transport=tcp --traddr={} --trsvcid={} --nqn={} --hostnqn={}{}", at.address,
-      at.port, quoted(nqn), quoted(host.id), with_digests ? " --hdr-digest --data-digest" : "");
+      at.port, quoted(nqn), quoted(host.id), options);
+}
+
+// DH-HMAC-CHAP. Also where it is not required yet: a Linux host keeps its keys until it is asked.
+std::string proof_options(const json::value& status, const HostView& host) {
+  const json::value known = find(status, "known_hosts", host.name);
+  const std::string proof = known.is_null() ? "none" : text(known, "dhchap");
+  if (proof == "none") return {};
+  return fmt::format(" --dhchap-secret=HOST_KEY{}",
+                     proof == "mutual" ? " --dhchap-ctrl-secret=TARGET_KEY" : "");
+}
+
+// TLS is used where the listener has it and the host has a key, and where there is no other way.
+bool uses_tls(const json::value& status, const json::value& listener, const HostView& host) {
+  const std::string tls = text(listener, "tls");
+  if (tls == "required") return true;
+  if (tls != "permitted") return false;
+  const json::value known = find(status, "known_hosts", host.name);
+  return !known.is_null() && !list(known, "tls_keys").empty();
+}
+
+// Where the kernel finds the key of this host and subsystem. Once for each.
+std::string insert_key(const std::string& nqn, const HostView& host) {
+  return fmt::format(
+      "nvme check-tls-key --insert --keyring=.nvme --identity=1 --hostnqn={} --subsysnqn={} "
+      "--keydata=KEY",
+      quoted(host.id), quoted(nqn));
 }
 
 void add_once(std::vector<std::string>& lines, std::string line) {
@@ -86,14 +115,42 @@ std::vector<std::string> discovery_listeners(const json::value& status, const Ho
   return only.empty() ? also : only;
 }
 
+void add_tls(ConnectLines& lines, const std::string& nqn, const HostView& host) {
+  add_once(lines.notes,
+           "KEY stands for what the target's file of the host's tls_psk holds: NVMeTLSkey-1:...; "
+           "tlshd (ktls-utils) is to run with keyrings=.nvme in [authenticate] of /etc/tlshd.conf");
+  add_once(lines.now, insert_key(nqn, host));
+}
+
+// A host asks by the well-known NQN, is told the name that the discovery subsystem has, and
+// connects again by that: each is a key of its own.
+void add_tls_of_discovery(ConnectLines& lines, const json::value& status, const HostView& host) {
+  add_tls(lines, std::string(config::discovery_nqn), host);
+  const std::string own_nqn = text(status, "discovery_nqn");
+  if (!own_nqn.empty()) add_tls(lines, own_nqn, host);
+}
+
+// Keys that lie in the kernel now: nvme-cli's udev rule takes them from the file when the module is
+// loaded, which must be before anything connects. It makes the file readable and writable for
+// everybody, whatever the umask, unless it is there.
+void keep_keys(ConnectLines& lines) {
+  lines.at_boot.emplace_back("install -m 0600 /dev/null /etc/nvme/tls-keys");
+  lines.at_boot.emplace_back("nvme tls-key --export --keyring=.nvme --keyfile=/etc/nvme/tls-keys");
+  lines.at_boot.emplace_back("echo nvme-tcp > /etc/modules-load.d/nvme-tcp.conf");
+}
+
 void add_discovery(ConnectLines& lines, const json::value& status, const HostView& host,
-                   const std::vector<std::string>& own) {
+                   const std::vector<std::string>& own, bool has_keys) {
   for (const std::string& name : discovery_listeners(status, host)) {
     const json::value listener = find(status, "listeners", name);
+    const bool with_tls = uses_tls(status, listener, host);
+    if (with_tls) add_tls_of_discovery(lines, status, host);
+    has_keys |= with_tls;
     for (const Endpoint& at : endpoints_of(listener, own)) {
       const std::string line = fmt::format(
-          "--transport=tcp --traddr={} --trsvcid={} --hostnqn={}{}", at.address, at.port, host.id,
-          text(listener, "header_digest") == "required" ? " --hdr-digest --data-digest" : "");
+          "--transport=tcp --traddr={} --trsvcid={} --hostnqn={}{}{}", at.address, at.port, host.id,
+          text(listener, "header_digest") == "required" ? " --hdr-digest --data-digest" : "",
+          with_tls ? tls_options : "");
       add_once(lines.at_boot, fmt::format("echo {} >> /etc/nvme/discovery.conf", quoted(line)));
     }
   }
@@ -103,6 +160,12 @@ void add_discovery(ConnectLines& lines, const json::value& status, const HostVie
         "commands above from a service of the host");
     return;
   }
+  if (has_keys) keep_keys(lines);
+  // Discovery tells no keys: those of the connections that there are now go into
+  // /etc/nvme/config.json, in plain text.
+  if (!proof_options(status, host).empty()) {
+    lines.at_boot.emplace_back("(umask 077; nvme config --scan --update)");
+  }
   lines.at_boot.emplace_back("systemctl enable --now nvmf-autoconnect.service");
 }
 
@@ -110,15 +173,28 @@ void add_nvme(ConnectLines& lines, const json::value& status, const HostView& ho
               const std::vector<std::string>& own) {
   lines.notes.push_back("the host is known by its NQN: /etc/nvme/hostnqn is to say " + host.id);
   lines.now.emplace_back("modprobe nvme-tcp");
+  bool has_keys = false;
+  const std::string proof = proof_options(status, host);
+  if (!proof.empty()) {
+    lines.notes.emplace_back(
+        "HOST_KEY stands for what the target's file of the host's dhchap key holds, and TARGET_KEY "
+        "for that of its controller_key: DHHC-1:...");
+  }
   for (const HostPath& path : host.paths) {
     const json::value listener = find(status, "listeners", path.listener);
     if (listener.is_null()) continue;
     const bool with_digests = text(listener, "header_digest") == "required";
+    const bool with_tls = uses_tls(status, listener, host);
+    if (with_tls) add_tls(lines, path.exported, host);
+    has_keys |= with_tls;
     for (const Endpoint& at : endpoints_of(listener, own)) {
-      add_once(lines.now, nvme_connect(at, path.exported, host, with_digests));
+      add_once(lines.now,
+               nvme_connect(at, path.exported, host,
+                            fmt::format("{}{}{}", with_digests ? " --hdr-digest --data-digest" : "",
+                                        with_tls ? tls_options : "", proof)));
     }
   }
-  add_discovery(lines, status, host, own);
+  add_discovery(lines, status, host, own, has_keys);
 }
 
 std::string node_of(const HostPath& path, const Endpoint& at) {

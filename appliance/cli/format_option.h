@@ -15,6 +15,10 @@ inline void add_socket(CLI::App& command, std::string& socket) {
   command.add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
 }
 
+inline void add_if_match(CLI::App& command, std::string& hash) {
+  command.add_option("--if-match", hash, "Only if the configuration with this hash still runs");
+}
+
 inline void add_format(CLI::App& command, Format& format) {
   const std::map<std::string, Format> names{
       {"table", Format::table}, {"json", Format::json}, {"yaml", Format::yaml}};

@@ -4,15 +4,23 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <string>
 #include <thread>
 
 #include "appliance/cli/cache_command.h"
+#include "appliance/cli/change_report.h"
 #include "appliance/cli/config_command.h"
 #include "appliance/cli/control_client.h"
 #include "appliance/cli/format_option.h"
+#include "appliance/cli/override_command.h"
 #include "appliance/cli/pool_command.h"
 #include "appliance/cli/reports.h"
+#include "appliance/cli/server_option.h"
 #include "appliance/cli/status_screen.h"
+#include "appliance/cli/task_command.h"
+#include "appliance/cli/time_text.h"
+#include "appliance/cli/token_command.h"
+#include "appliance/cli/top.h"
 #include "appliance/cli/volume_command.h"
 
 namespace {
@@ -23,6 +31,9 @@ struct StatusOptions {
   bool json = false;
   unsigned wait_seconds = 0;
 };
+
+// Between two looks, for what happens in a second.
+constexpr std::chrono::milliseconds rate_time{500};
 
 bool is_healthy(const boost::json::value& status) { return status.at("healthy").as_bool(); }
 
@@ -41,7 +52,16 @@ int show_status(const StatusOptions& options) {
   }
   const cli::Format format = options.json ? cli::Format::json : options.format;
   if (format == cli::Format::table) {
-    cli::print(cli::status_screen(status.value()));
+    const auto then = std::chrono::steady_clock::now();
+    std::this_thread::sleep_for(rate_time);
+    std::string activity;
+    if (const auto later = cli::get(options.socket, "/v1/status")) {
+      const std::chrono::duration<double> time = std::chrono::steady_clock::now() - then;
+      const auto rates = cli::rates_between(status.value(), later.value(), time.count());
+      activity = cli::activity_table(later.value(), rates, cli::now_ms());
+      status = later;
+    }
+    cli::print(cli::status_screen(status.value(), activity));
   } else {
     cli::print(status.value(), format);
   }
@@ -56,6 +76,7 @@ int main(int argc, char** argv) {
   CLI::App app("Controls a Forebay storage target.", "forebayctl");
   app.set_version_flag("--version", FOREBAY_VERSION);
   app.require_subcommand(1);
+  const cli::ServerOptions server(app);
 
   StatusOptions status_options;
   auto* status = app.add_subcommand(
@@ -87,16 +108,23 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
 
   std::string socket = status_options.socket;
+  cli::Format format = cli::Format::table;
+  cli::add_format(*init, format);
+  const auto ask_daemon = [&socket, &format](CLI::App& command) {
+    cli::add_socket(command, socket);
+    cli::add_format(command, format);
+  };
+  std::string pool_name;
   cli::PoolMemberOptions newcomer;
   auto* add_member = pool->add_subcommand(
       "add-member", "Make a disk one more member of a linear pool while hosts use it");
-  add_member->add_option("pool", newcomer.pool, "As the configuration calls it")->required();
+  add_member->add_option("pool", pool_name, "As the configuration calls it")->required();
   add_member->add_option("disk", newcomer.disk, "Best by /dev/disk/by-id")->required();
   add_member
       ->add_option("--overwrite", newcomer.overwrite,
                    "What may be destroyed: as a refusal has named it; may be repeated")
       ->allow_extra_args(false);
-  add_member->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+  ask_daemon(*add_member);
 
   std::string volume_name;
   std::string size;
@@ -104,14 +132,14 @@ int main(int argc, char** argv) {
   auto* grow = volume->add_subcommand("grow", "Make a volume larger while hosts use it");
   grow->add_option("name", volume_name, "As the configuration calls it")->required();
   grow->add_option("size", size, "The new size: 2TiB, 1536GiB ...")->required();
-  grow->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+  ask_daemon(*grow);
 
   std::string uuid;
   auto* destroy = volume->add_subcommand(
       "destroy", "Delete the data of a volume that the configuration does not name any more");
   destroy->add_option("name", volume_name, "As status calls it, where it is retained")->required();
   destroy->add_option("--uuid", uuid, "Its UUID, as status shows it")->required();
-  destroy->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+  ask_daemon(*destroy);
 
   std::string new_name;
   auto* rename = volume->add_subcommand(
@@ -119,36 +147,28 @@ int main(int argc, char** argv) {
   rename->add_option("name", volume_name, "As status calls it, where it is retained")->required();
   rename->add_option("to", new_name, "Its new name, for the configuration")->required();
   rename->add_option("--uuid", uuid, "Its UUID, as status shows it")->required();
-  rename->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+  ask_daemon(*rename);
 
   cli::AdoptOptions adoption;
   auto* adopt = volume->add_subcommand(
       "adopt", "Make a raw image that lies in a pool's directory a volume of the pool");
-  adopt->add_option("name", adoption.name, "Of the volume, for the configuration")->required();
+  adopt->add_option("name", volume_name, "Of the volume, for the configuration")->required();
   adopt->add_option("--pool", adoption.pool, "As the configuration calls it")->required();
   adopt->add_option("--file", adoption.file, "The image, *.raw: stays where it is")->required();
   adopt->add_option("--block-size", adoption.block_size, "What hosts will see: 512 or 4096")
       ->check(CLI::IsMember({512, 4096}))
       ->capture_default_str();
-  adopt->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
-
-  std::string mode_name;
-  auto* mode = app.add_subcommand("mode", "What a volume's cache does, changed while hosts use it");
-  mode->add_option("volume", volume_name, "As the configuration calls it")->required();
-  mode->add_option("mode", mode_name,
-                   "write-back, write-through, write-around, pass-through or read-only")
-      ->required();
-  mode->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+  ask_daemon(*adopt);
 
   auto* drain = app.add_subcommand(
       "drain", "Write to the pool what of a volume is only in its cache, and wait for it");
   drain->add_option("volume", volume_name, "As the configuration calls it")->required();
-  drain->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+  ask_daemon(*drain);
 
   auto* detach = app.add_subcommand(
       "detach", "Serve a volume without its cache until the next start, once the pool has it all");
   detach->add_option("volume", volume_name, "As the configuration calls it")->required();
-  detach->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+  ask_daemon(*detach);
 
   std::string device;
   auto* attach = app.add_subcommand(
@@ -157,12 +177,12 @@ int main(int argc, char** argv) {
   attach->add_option("volume", volume_name, "As the configuration calls it")->required();
   attach->add_option("--cache", device, "One of cache_devices: the same as before, or another")
       ->required();
-  attach->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+  ask_daemon(*attach);
 
   auto* retire = app.add_subcommand(
       "retire", "Detach every volume from a cache device and close it: it may be taken out then");
   retire->add_option("cache", device, "As the configuration calls it")->required();
-  retire->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+  ask_daemon(*retire);
 
   std::string cache;
   auto* abandon = app.add_subcommand(
@@ -170,32 +190,60 @@ int main(int argc, char** argv) {
   abandon->add_option("volume", volume_name, "As the configuration calls it")->required();
   abandon->add_option("--cache", cache, "UUID of the cache that is missing, as status names it")
       ->required();
-  abandon->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+  ask_daemon(*abandon);
 
   auto* give_up = app.add_subcommand(
       "give-up-lost",
       "Go on without blocks that only a volume's cache had and cannot read: errors until written");
   give_up->add_option("volume", volume_name, "As the configuration calls it")->required();
-  give_up->add_option("--socket", socket, "The daemon's control socket")->capture_default_str();
+  ask_daemon(*give_up);
 
+  std::string path_name;
+  std::string path_state;
+  auto* ana = app.add_subcommand(
+      "ana", "How hosts are to reach everything by a listener, or by a group of listeners");
+  ana->add_option("path", path_name, "A listener, or a group, as the configuration calls it")
+      ->required();
+  ana->add_option("state", path_state,
+                  "optimized, non-optimized, inaccessible, persistent-loss or change")
+      ->required();
+  ask_daemon(*ana);
+
+  const cli::OverrideCommands override_commands(app);
   const cli::ConfigCommands config_commands(app);
   const cli::Reports reports(app);
+  const cli::TaskCommands task_commands(app);
+  const cli::TokenCommands token_commands(app);
 
   CLI11_PARSE(app, argc, argv);
+  if (const std::string why = server.use(); !why.empty()) {
+    fmt::print(stderr, "forebayctl: {}\n", why);
+    return 1;
+  }
+  if (const auto code = override_commands.run()) return *code;
   if (const auto code = config_commands.run()) return *code;
+  if (const auto code = token_commands.run()) return *code;
   if (const auto code = reports.run()) return *code;
-  if (add_member->parsed()) return cli::pool_add_member(socket, newcomer);
-  if (grow->parsed()) return cli::volume_grow(socket, volume_name, size);
-  if (destroy->parsed()) return cli::volume_destroy(socket, volume_name, uuid);
-  if (rename->parsed()) return cli::volume_rename(socket, volume_name, new_name, uuid);
-  if (adopt->parsed()) return cli::volume_adopt(socket, adoption);
-  if (mode->parsed()) return cli::volume_mode(socket, volume_name, mode_name);
-  if (drain->parsed()) return cli::volume_drain(socket, volume_name);
-  if (detach->parsed()) return cli::cache_detach(socket, volume_name);
-  if (attach->parsed()) return cli::cache_attach(socket, volume_name, device);
-  if (retire->parsed()) return cli::cache_retire(socket, device);
-  if (give_up->parsed()) return cli::volume_give_up_lost(socket, volume_name);
-  if (abandon->parsed()) return cli::volume_abandon(socket, volume_name, cache);
+  if (const auto code = task_commands.run()) return *code;
   if (status->parsed()) return show_status(status_options);
-  return cli::pool_init(wanted_pool);
+  const auto of_volume = [&](const char* command) {
+    return cli::ChangeReport(format, command, volume_name);
+  };
+  if (add_member->parsed()) {
+    return cli::pool_add_member(socket, {format, "pool add-member", pool_name}, newcomer);
+  }
+  if (grow->parsed()) return cli::volume_grow(socket, of_volume("volume grow"), size);
+  if (destroy->parsed()) return cli::volume_destroy(socket, of_volume("volume destroy"), uuid);
+  if (rename->parsed()) {
+    return cli::volume_rename(socket, of_volume("volume rename"), new_name, uuid);
+  }
+  if (adopt->parsed()) return cli::volume_adopt(socket, of_volume("volume adopt"), adoption);
+  if (drain->parsed()) return cli::volume_drain(socket, of_volume("drain"));
+  if (detach->parsed()) return cli::cache_detach(socket, of_volume("detach"));
+  if (attach->parsed()) return cli::cache_attach(socket, of_volume("attach"), device);
+  if (ana->parsed()) return cli::path_access(socket, {format, "ana", path_name}, path_state);
+  if (retire->parsed()) return cli::cache_retire(socket, {format, "retire", device});
+  if (give_up->parsed()) return cli::volume_give_up_lost(socket, of_volume("give-up-lost"));
+  if (abandon->parsed()) return cli::volume_abandon(socket, of_volume("abandon"), cache);
+  return cli::pool_init({format, "pool init", wanted_pool.paths.front()}, wanted_pool);
 }

@@ -4,14 +4,15 @@
 
 #include <algorithm>
 #include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <cctype>
-#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <string_view>
 
+#include "appliance/cli/json_view.h"
 #include "appliance/cli/request.h"
 #include "config/values.h"
 #include "engine/pool/device_pool.h"
@@ -23,24 +24,20 @@ namespace {
 
 using Layout = engine::format::MemberLayout;
 
-int fail(const std::string& text) {
-  fmt::print(stderr, "forebayctl: {}\n", text);
-  return 1;
-}
-
-int init_directory(const PoolInit& wanted) {
+int init_directory(const ChangeReport& report, const PoolInit& wanted) {
   if (wanted.paths.size() != 1) {
-    return fail(
+    return report.failed(
         "a file pool is one directory; of disks say how they are used: --layout single, "
         "linear or stripe");
   }
   if (!wanted.chunk_size.empty() || !wanted.overwrite.empty()) {
-    return fail("--chunk-size and --overwrite are for disks: say --layout, too");
+    return report.failed("--chunk-size and --overwrite are for disks: say --layout, too");
   }
   const auto uuid = engine::init_file_pool(wanted.paths.front());
-  if (!uuid) return fail(uuid.error().text);
-  fmt::print("{} is now the pool {}\n", wanted.paths.front(), uuid.value().text());
-  return 0;
+  if (!uuid) return report.failed(uuid.error().text);
+  return report.done(
+      fmt::format("{} is now the pool {}\n", wanted.paths.front(), uuid.value().text()),
+      boost::json::object{{"uuid", uuid.value().text()}});
 }
 
 std::optional<Layout> layout_of(const std::string& name) {
@@ -51,39 +48,41 @@ std::optional<Layout> layout_of(const std::string& name) {
   return found->second;
 }
 
-// What speaks against any of the disks is told of all of them at once.
-bool may_be_taken(const PoolInit& wanted, std::vector<engine::MemberProbe>& probes) {
-  bool all = true;
+// What speaks against any of the disks is told of all of them at once; empty: nothing does.
+std::string why_not_taken(const PoolInit& wanted, std::vector<engine::MemberProbe>& probes) {
+  std::string why;
   for (const std::string& path : wanted.paths) {
     auto probe = engine::probe_member(path);
     const auto refused = probe ? engine::refusal(probe.value(), wanted.overwrite)
                                : std::optional(probe.error().text);
     if (refused) {
-      (void)fail(*refused);
-      all = false;
+      why += (why.empty() ? "" : "\nforebayctl: ") + *refused;
     } else {
       probes.push_back(std::move(probe.value()));
     }
   }
-  return all;
+  return why;
 }
 
-int init_disks(const PoolInit& wanted) {
+int init_disks(const ChangeReport& report, const PoolInit& wanted) {
   engine::DevicePoolForm form;
   const auto layout = layout_of(wanted.layout);
-  if (!layout) return fail("no layout \"" + wanted.layout + "\"; there are single, linear, stripe");
+  if (!layout)
+    return report.failed("no layout \"" + wanted.layout + "\"; there are single, linear, stripe");
   form.layout = *layout;
   if (!wanted.chunk_size.empty()) {
-    if (form.layout != Layout::stripe) return fail("--chunk-size is for --layout stripe");
+    if (form.layout != Layout::stripe) return report.failed("--chunk-size is for --layout stripe");
     const auto chunk = config::parse_size(wanted.chunk_size);
-    if (!chunk) return fail("--chunk-size: " + chunk.error().text);
+    if (!chunk) return report.failed("--chunk-size: " + chunk.error().text);
     form.chunk = chunk.value();
   }
   std::vector<engine::MemberProbe> probes;
-  if (!may_be_taken(wanted, probes)) return 1;
+  if (const std::string why = why_not_taken(wanted, probes); !why.empty()) {
+    return report.failed(why);
+  }
   for (const engine::MemberProbe& probe : probes) {
     const auto wiped = engine::wipe_member(probe.path, wanted.overwrite);
-    if (!wiped) return fail(wiped.error().text);
+    if (!wiped) return report.failed(wiped.error().text);
   }
   engine::InitPermission permission;
   for (const std::string& named : wanted.overwrite) {
@@ -95,10 +94,11 @@ int init_disks(const PoolInit& wanted) {
                      .opened = engine::open_pool_member(probe.path, probe.identity.serial)});
   }
   const auto uuid = engine::init_device_pool(std::move(disks), form, permission);
-  if (!uuid) return fail(uuid.error().text);
-  fmt::print("{} {} now the pool {} ({})\n", fmt::join(wanted.paths, ", "),
-             wanted.paths.size() == 1 ? "is" : "are", uuid.value().text(), wanted.layout);
-  return 0;
+  if (!uuid) return report.failed(uuid.error().text);
+  return report.done(
+      fmt::format("{} {} now the pool {} ({})\n", fmt::join(wanted.paths, ", "),
+                  wanted.paths.size() == 1 ? "is" : "are", uuid.value().text(), wanted.layout),
+      boost::json::object{{"uuid", uuid.value().text()}});
 }
 
 // As an element of a list in the configuration: in quotes where YAML would not take it as it is.
@@ -120,27 +120,30 @@ std::string members_line(const boost::json::array& members) {
 
 }  // namespace
 
-int pool_add_member(const std::string& socket, const PoolMemberOptions& wanted) {
+int pool_add_member(const std::string& socket, const ChangeReport& report,
+                    const PoolMemberOptions& wanted) {
   // The daemon stands in another directory.
   const std::string disk = std::filesystem::absolute(wanted.disk).lexically_normal().string();
-  const auto answer = answer_of(
-      socket, "pools", wanted.pool, "add-member",
-      {{"disk", disk},
-       {"overwrite", boost::json::array(wanted.overwrite.begin(), wanted.overwrite.end())}});
-  if (!answer) return 1;
-  fmt::print("{} {} a member of pool {}, which has {} free.\n", disk,
-             answer->at("was_member").as_bool() ? "was already" : "is now", wanted.pool,
-             config::size_text({answer->at("free_bytes").to_number<std::uint64_t>()}));
-  if (answer->at("is_configured").as_bool()) return 0;
-  fmt::print(
-      "Write it into the configuration, or the pool misses it when the daemon starts again:\n"
-      "    {}\n",
-      members_line(answer->at("members").as_array()));
-  return 0;
+  const auto answer =
+      ask(socket, "pools", report.name(), "add-member",
+          {{"disk", disk},
+           {"overwrite", boost::json::array(wanted.overwrite.begin(), wanted.overwrite.end())}});
+  if (!answer) return report.failed(answer.error());
+  const auto& pool = answer.value();
+  std::string said = fmt::format("{} {} a member of pool {}, which has {} free.\n", disk,
+                                 flag(pool, "was_member") ? "was already" : "is now", report.name(),
+                                 config::size_text({number(pool, "free_bytes")}));
+  if (!flag(pool, "is_configured")) {
+    said += fmt::format(
+        "Write it into the configuration, or the pool misses it when the daemon starts again:\n"
+        "    {}\n",
+        members_line(list(pool, "members")));
+  }
+  return report.done(said, pool);
 }
 
-int pool_init(const PoolInit& wanted) {
-  return wanted.layout.empty() ? init_directory(wanted) : init_disks(wanted);
+int pool_init(const ChangeReport& report, const PoolInit& wanted) {
+  return wanted.layout.empty() ? init_directory(report, wanted) : init_disks(report, wanted);
 }
 
 }  // namespace cli

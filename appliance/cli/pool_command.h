@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "appliance/cli/change_report.h"
+
 namespace cli {
 
 struct PoolInit {
@@ -16,18 +18,18 @@ struct PoolInit {
   std::vector<std::string> overwrite;
 };
 
-// Prints what was made, or on stderr why not and what to do: of every disk, before anything is
-// written to any. The process's exit code: 0 or 1.
-int pool_init(const PoolInit& wanted);
+// Reports what was made, or why not and what to do: of every disk, before anything is written to
+// any. The process's exit code: 0 or 1.
+int pool_init(const ChangeReport& report, const PoolInit& wanted);
 
 struct PoolMemberOptions {
-  std::string pool;  // as the configuration calls it
   std::string disk;
   std::vector<std::string> overwrite;  // as above
 };
 
-// Prints what the configuration is to say from now on, or on stderr why it was not done. The same
-// exit code.
-[[nodiscard]] int pool_add_member(const std::string& socket, const PoolMemberOptions& wanted);
+// For the pool that the report is for. Reports what the configuration is to say from now on, or why
+// it was not done. The same exit code.
+[[nodiscard]] int pool_add_member(const std::string& socket, const ChangeReport& report,
+                                  const PoolMemberOptions& wanted);
 
 }  // namespace cli

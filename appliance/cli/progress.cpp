@@ -32,15 +32,14 @@ void note_interrupt() {
   ::sigaction(SIGINT, &action, nullptr);
 }
 
+bool is_interrupted() { return interrupted != 0; }
+
 Watched watch(const std::string& socket, const std::string& name, const std::string& ctrl_c,
-              const LookAtProgress& look) {
-  const bool is_terminal = ::isatty(STDOUT_FILENO) == 1;
+              bool is_quiet, const LookAtProgress& look) {
+  const bool is_terminal = !is_quiet && ::isatty(STDOUT_FILENO) == 1;
   while (interrupted == 0) {
     const auto status = get(socket, "/v1/status");
-    if (!status) {
-      fmt::print(stderr, "forebayctl: {}\n", status.error());
-      return {.end = Watched::End::unknown, .status = {}};
-    }
+    if (!status) return {.end = Watched::End::unknown, .status = {}, .error = status.error()};
     const std::string left = look(status.value());
     if (is_terminal && left.empty()) fmt::print("\r\033[K");
     if (left.empty()) return {.end = Watched::End::over, .status = status.value()};

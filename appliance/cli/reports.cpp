@@ -18,6 +18,7 @@
 #include "appliance/cli/json_view.h"
 #include "appliance/cli/listing.h"
 #include "appliance/cli/output.h"
+#include "appliance/cli/support_bundle.h"
 #include "appliance/cli/time_text.h"
 #include "appliance/cli/top.h"
 
@@ -41,6 +42,7 @@ struct Reports::Options {
   CLI::App* connect_line = nullptr;
   CLI::App* rates = nullptr;
   CLI::App* doctor = nullptr;
+  CLI::App* support_bundle = nullptr;
 };
 
 namespace {
@@ -152,6 +154,11 @@ Reports::Reports(CLI::App& app) : options_(std::make_unique<Options>()) {
   o.doctor = add("doctor", "What is wrong, and what may be one day, with hints; exit 2 if bad");
   o.doctor->add_option("--config", o.config_file, "Checked when the daemon does not answer")
       ->capture_default_str();
+  o.support_bundle = add("support-bundle",
+                         "All that is needed to find out what is wrong, in one file, secrets taken "
+                         "out; also when the daemon is down");
+  o.support_bundle->add_option("file", o.name, "A tar.gz; else it is named by the time");
+  o.support_bundle->add_option("--config", o.config_file, "The daemon's")->capture_default_str();
 }
 
 Reports::~Reports() = default;
@@ -199,6 +206,10 @@ std::optional<int> Reports::run() const {
   }
   if (o.doctor->parsed()) {
     return show_doctor({.socket = o.socket, .config_file = o.config_file, .format = o.format});
+  }
+  if (o.support_bundle->parsed()) {
+    return support_bundle(
+        {.socket = o.socket, .config_file = o.config_file, .file = o.name, .format = o.format});
   }
   return std::nullopt;
 }

@@ -97,6 +97,17 @@ std::string limits_note(const json::value& volume) {
   return fmt::format("its limits hold {} command{} back", held, held == 1 ? "" : "s");
 }
 
+// Of a volume that has no room for what is written; empty: it has.
+std::string overload_note(const json::value& volume) {
+  const json::value& overload = volume.at("overload");
+  if (overload.at("closed").as_bool()) {
+    return "it has had no room for too long: hosts are told to wait until it has";
+  }
+  const std::uint64_t held = number(overload, "held");
+  if (held == 0) return {};
+  return fmt::format("{} command{} for room in its cache", held, held == 1 ? " waits" : "s wait");
+}
+
 // Its volumes are served, so far.
 std::string disk_note(const json::value& pool, const json::value& disk,
                       const json::value& trouble) {
@@ -154,10 +165,39 @@ std::string notes(const json::value& status) {
                        there, there == 1 ? "" : "s", host.paths.size());
   }
   for (const auto& volume : list(status, "volumes")) {
-    for (const std::string& note :
-         {text(volume, "note"), cache_note(volume), lost_note(volume), limits_note(volume)}) {
+    for (const std::string& note : {text(volume, "note"), cache_note(volume), lost_note(volume),
+                                    limits_note(volume), overload_note(volume)}) {
       if (!note.empty()) out += fmt::format("- volume {}: {}\n", text(volume, "name"), note);
     }
+  }
+  return out;
+}
+
+// How what runs compares with what was applied, in a word.
+std::string config_word(const json::value& status) {
+  const std::size_t overridden = list(status, "overrides").size();
+  if (overridden != 0) return fmt::format("{} override{}", overridden, overridden == 1 ? "" : "s");
+  return flag(status, "config_is_copy") ? "a copy" : "as applied";
+}
+
+std::string config_lines(const json::value& status) {
+  std::string out;
+  const std::string note = text(status, "config_note");
+  if (!note.empty()) {
+    out += fmt::format("{} config: {}\n", flag(status, "config_is_copy") ? '!' : '-', note);
+  }
+  const std::string on_disk = text(status, "config_disk_hash");
+  if (note.empty() && !on_disk.empty() && on_disk != text(status, "config_hash")) {
+    out += fmt::format(
+        "- config: {0} has changed since it was applied, and is {1} now  (forebayctl plan {0})\n",
+        text(status, "config_file"), on_disk);
+  }
+  if (const std::string damage = text(status, "overrides_note"); !damage.empty()) {
+    out += fmt::format("- overrides: {}\n", damage);
+  }
+  for (const auto& one : list(status, "overrides")) {
+    out += fmt::format("- override: {}  (forebayctl overrides --clear {})\n", text(one, "text"),
+                       text(one, "subject"));
   }
   return out;
 }
@@ -244,18 +284,18 @@ std::string duration_text(std::uint64_t seconds) {
   return fmt::format("{}s", seconds);
 }
 
-std::string status_screen(const json::value& status) {
+std::string status_screen(const json::value& status, const std::string& activity) {
   std::string out =
-      fmt::format("forebay {}  {}  up {}        {}        config {}\n", text(status, "node"),
+      fmt::format("forebay {}  {}  up {}        {}        config {}, {}\n", text(status, "node"),
                   text(status, "version"), duration_text(number(status, "uptime_seconds")),
-                  flag(status, "healthy") ? "HEALTHY" : "DEGRADED", text(status, "config_hash"));
-  if (!text(status, "config_note").empty()) {
-    out += fmt::format("{} config: {}\n", flag(status, "config_is_copy") ? '!' : '-',
-                       text(status, "config_note"));
-  }
+                  flag(status, "healthy") ? "HEALTHY" : "DEGRADED", text(status, "config_hash"),
+                  config_word(status));
+  if (flag(status, "config_is_copy")) out += config_lines(status);
   out += troubles(status);
+  if (!flag(status, "config_is_copy")) out += config_lines(status);
   out += notes(status);
   out += volumes_table(status);
+  out += activity;
   out += caches_table(status);
   out += pools_table(status);
   out += listeners_table(status);

@@ -6,8 +6,10 @@
 
 namespace cli {
 
-// `status` is the daemon's /v1/status. Readable on 80 columns without colour.
-[[nodiscard]] std::string status_screen(const boost::json::value& status);
+// `status` is the daemon's /v1/status; `activity` what volumes do at this moment, a table. Readable
+// on 80 columns without colour.
+[[nodiscard]] std::string status_screen(const boost::json::value& status,
+                                        const std::string& activity = {});
 
 // "2.0 TiB", "512 MiB".
 [[nodiscard]] std::string size_text(std::uint64_t bytes);

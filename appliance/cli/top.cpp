@@ -156,6 +156,19 @@ std::string us_text(const json::value& us) {
   return us.is_null() ? "-" : fmt::format("{:.0f}", us.to_number<double>());
 }
 
+std::string hit_text(const json::value& ratio) {
+  return ratio.is_null() ? "-" : fmt::format("{:.0f}%", ratio.to_number<double>() * 100);
+}
+
+// RPO: how old the moment is that the pool alone has the volume of.
+std::string age_of_pool(const json::value& volume, std::uint64_t now_ms) {
+  if (text(volume, "cache_mode").empty()) return "-";
+  const std::uint64_t then = number(volume, "consistent_time_ms");
+  const bool lags = number(volume, "dirty_bytes") != 0 || flag(volume, "pool_mixed");
+  if (!lags) return "0s";
+  return then == 0 || then > now_ms ? "-" : duration_text((now_ms - then) / 1000);
+}
+
 std::string volumes_part(const json::value& rates) {
   std::vector<json::value> volumes(list(rates, "volumes").begin(), list(rates, "volumes").end());
   const auto busyness = [](const json::value& volume) {
@@ -171,14 +184,13 @@ std::string volumes_part(const json::value& rates) {
   for (const auto& volume : volumes) {
     const auto& reads = member(volume, "reads");
     const auto& writes = member(volume, "writes");
-    const auto& hit = member(volume, "hit_ratio");
     table.add({text(volume, "name"), count_text(real(reads, "per_second")),
                count_text(real(writes, "per_second")), bytes_text(real(reads, "bytes_per_second")),
                bytes_text(real(writes, "bytes_per_second")),
                us_text(member(reads, "p50_us")) + "/" + us_text(member(writes, "p50_us")),
                us_text(member(reads, "p99_us")) + "/" + us_text(member(writes, "p99_us")),
-               hit.is_null() ? "-" : fmt::format("{:.0f}%", hit.to_number<double>() * 100),
-               size_text(number(volume, "dirty_bytes")), text(volume, "state")});
+               hit_text(member(volume, "hit_ratio")), size_text(number(volume, "dirty_bytes")),
+               text(volume, "state")});
   }
   return table.empty() ? "\nThere is no volume.\n" : table.text();
 }
@@ -206,6 +218,23 @@ json::value rates_between(const json::value& before, const json::value& after, d
   return json::object{{"seconds", seconds},
                       {"volumes", std::move(volumes)},
                       {"hosts", rates_of_hosts(before, after, seconds)}};
+}
+
+std::string activity_table(const json::value& status, const json::value& rates,
+                           std::uint64_t now_ms) {
+  Table table({"VOLUME", "READ/s", "WRITE/s", "READ B/s", "WRITE B/s", "P99 us r/w", "HIT", "DIRTY",
+               "RPO"});
+  for (const auto& volume : list(rates, "volumes")) {
+    const auto& reads = member(volume, "reads");
+    const auto& writes = member(volume, "writes");
+    table.add({text(volume, "name"), count_text(real(reads, "per_second")),
+               count_text(real(writes, "per_second")), bytes_text(real(reads, "bytes_per_second")),
+               bytes_text(real(writes, "bytes_per_second")),
+               us_text(member(reads, "p99_us")) + "/" + us_text(member(writes, "p99_us")),
+               hit_text(member(volume, "hit_ratio")), size_text(number(volume, "dirty_bytes")),
+               age_of_pool(find(status, "volumes", text(volume, "name")), now_ms)});
+  }
+  return table.empty() ? std::string() : table.text();
 }
 
 std::string top_screen(const json::value& rates) {

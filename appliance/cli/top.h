@@ -23,6 +23,10 @@ struct TopOptions {
 // rates for a second. What has begun in between counts from nothing.
 [[nodiscard]] boost::json::value rates_between(const boost::json::value& before,
                                                const boost::json::value& after, double seconds);
+// Of each volume, for `forebayctl status`: begins with an empty line, and is empty where there is
+// none. `now_ms` since 1970.
+[[nodiscard]] std::string activity_table(const boost::json::value& status,
+                                         const boost::json::value& rates, std::uint64_t now_ms);
 // The busiest first.
 [[nodiscard]] std::string top_screen(const boost::json::value& rates);
 

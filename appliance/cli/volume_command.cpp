@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 
 #include <boost/json/object.hpp>
-#include <cstdio>
 
-#include "appliance/cli/control_client.h"
+#include "appliance/cli/json_view.h"
 #include "appliance/cli/progress.h"
 #include "appliance/cli/request.h"
 #include "config/values.h"
@@ -13,105 +12,117 @@
 namespace cli {
 namespace {
 
-bool ask_volume(const std::string& socket, const std::string& name, const std::string& what,
-                const boost::json::object& how) {
-  return ask(socket, "volumes", name, what, how);
+using Answer = engine::Result<boost::json::value, std::string>;
+
+Answer ask_volume(const std::string& socket, const ChangeReport& report, const std::string& what,
+                  const boost::json::object& how) {
+  return ask(socket, "volumes", report.name(), what, how);
 }
 
 }  // namespace
 
-int volume_grow(const std::string& socket, const std::string& name, const std::string& size) {
+int volume_grow(const std::string& socket, const ChangeReport& report, const std::string& size) {
   const auto bytes = config::parse_size(size);
-  if (!bytes) {
-    fmt::print(stderr, "forebayctl: {}\n", bytes.error().text);
-    return 1;
-  }
-  if (!ask_volume(socket, name, "grow", {{"size_bytes", bytes.value().value}})) return 1;
-  fmt::print(
-      "volume {0} is now {1}; its hosts have been told. Write size: {1} into the configuration.\n",
-      name, config::size_text(bytes.value()));
-  return 0;
+  if (!bytes) return report.failed(bytes.error().text);
+  const auto answer = ask_volume(socket, report, "grow", {{"size_bytes", bytes.value().value}});
+  if (!answer) return report.failed(answer.error());
+  return report.done(
+      fmt::format("volume {0} is now {1}; its hosts have been told. Write size: {1} into the "
+                  "configuration.\n",
+                  report.name(), config::size_text(bytes.value())),
+      answer.value());
 }
 
-int volume_destroy(const std::string& socket, const std::string& name, const std::string& uuid) {
-  if (!ask_volume(socket, name, "destroy", {{"uuid", uuid}})) return 1;
-  fmt::print("volume {} ({}) is destroyed: its data is deleted.\n", name, uuid);
-  return 0;
+int volume_destroy(const std::string& socket, const ChangeReport& report, const std::string& uuid) {
+  const auto answer = ask_volume(socket, report, "destroy", {{"uuid", uuid}});
+  if (!answer) return report.failed(answer.error());
+  return report.done(
+      fmt::format("volume {} ({}) is destroyed: its data is deleted.\n", report.name(), uuid),
+      answer.value());
 }
 
-int volume_rename(const std::string& socket, const std::string& name, const std::string& to,
+int volume_rename(const std::string& socket, const ChangeReport& report, const std::string& to,
                   const std::string& uuid) {
-  if (!ask_volume(socket, name, "rename", {{"uuid", uuid}, {"to", to}})) return 1;
-  fmt::print(
-      "volume {0} ({1}) is called {2} now, with the same data. Name it so in the configuration.\n",
-      name, uuid, to);
-  return 0;
+  const auto answer = ask_volume(socket, report, "rename", {{"uuid", uuid}, {"to", to}});
+  if (!answer) return report.failed(answer.error());
+  return report.done(fmt::format("volume {0} ({1}) is called {2} now, with the same data. Name it "
+                                 "so in the configuration.\n",
+                                 report.name(), uuid, to),
+                     answer.value());
 }
 
-int volume_adopt(const std::string& socket, const AdoptOptions& options) {
-  const auto answer = answer_of(
-      socket, "volumes", options.name, "adopt",
+int volume_adopt(const std::string& socket, const ChangeReport& report,
+                 const AdoptOptions& options) {
+  const auto answer = ask_volume(
+      socket, report, "adopt",
       {{"pool", options.pool}, {"file", options.file}, {"block_size", options.block_size}});
-  if (!answer) return 1;
-  const engine::ByteCount size{answer->at("size_bytes").to_number<std::uint64_t>()};
-  fmt::print(
-      "volume {} of pool {} is {} as it is: UUID {}, {}, blocks of {}. It is served when the "
-      "configuration names it, with size: {} or more.\n",
-      options.name, options.pool, options.file, std::string_view(answer->at("uuid").as_string()),
-      std::string_view(answer->at("provisioning").as_string()), options.block_size,
-      config::size_text(size));
-  return 0;
+  if (!answer) return report.failed(answer.error());
+  const auto& volume = answer.value();
+  const engine::ByteCount size{number(volume, "size_bytes")};
+  return report.done(
+      fmt::format("volume {} of pool {} is {} as it is: UUID {}, {}, blocks of {}. It is served "
+                  "when the configuration names it, with size: {} or more.\n",
+                  report.name(), options.pool, options.file, text(volume, "uuid"),
+                  text(volume, "provisioning"), options.block_size, config::size_text(size)),
+      volume);
 }
 
-int volume_mode(const std::string& socket, const std::string& name, const std::string& mode) {
-  if (!ask_volume(socket, name, "mode", {{"mode", mode}})) return 1;
-  fmt::print(
-      "volume {0}: its cache is {1} until the daemon starts again. To keep it, write mode: {1} "
-      "into the configuration.\n",
-      name, mode);
-  return 0;
-}
-
-int volume_drain(const std::string& socket, const std::string& name) {
+int volume_drain(const std::string& socket, const ChangeReport& report) {
+  const std::string& name = report.name();
   note_interrupt();
-  if (!ask_volume(socket, name, "drain", {{"cancel", false}})) return 1;
-  const Watched watched = watch(socket, name, "cancels", [&name](const auto& status) {
-    const auto volume = find(status, "volumes", name);
-    return volume.at("draining").as_bool() ? drain_text(volume) : std::string();
-  });
+  const auto begun = ask_volume(socket, report, "drain", {{"cancel", false}});
+  if (!begun) return report.failed(begun.error());
+  const Watched watched =
+      watch(socket, name, "cancels", report.for_scripts(), [&name](const auto& status) {
+        const auto volume = find(status, "volumes", name);
+        return volume.at("draining").as_bool() ? drain_text(volume) : std::string();
+      });
   switch (watched.end) {
     case Watched::End::over:
-      fmt::print("volume {}: its pool has everything that was acknowledged when this began.\n",
-                 name);
-      return 0;
-    case Watched::End::interrupted:
-      if (!ask_volume(socket, name, "drain", {{"cancel", true}})) return 1;
-      fmt::print("volume {}: cancelled; what is left is written to its pool in its own time.\n",
-                 name);
-      return 1;
+      return report.done(
+          fmt::format("volume {}: its pool has everything that was acknowledged when this began.\n",
+                      name),
+          begun.value());
+    case Watched::End::interrupted: {
+      const auto cancelled = ask_volume(socket, report, "drain", {{"cancel", true}});
+      if (!cancelled) return report.failed(cancelled.error());
+      return report.given_up(fmt::format(
+          "volume {}: cancelled; what is left is written to its pool in its own time.\n", name));
+    }
     case Watched::End::unknown:
-      return 1;
+      return report.failed(watched.error);
   }
-  return 1;
+  return report.failed(watched.error);
 }
 
-int volume_abandon(const std::string& socket, const std::string& name, const std::string& cache) {
-  const auto answer = answer_of(socket, "volumes", name, "abandon", {{"cache", cache}});
-  if (!answer) return 1;
-  fmt::print("volume {}: what only cache {} had of it is lost, and it goes on without.\n", name,
-             cache);
-  fmt::print("The volume is now {}\n", std::string_view(answer->at("what_is_left").as_string()));
-  return 0;
+int volume_abandon(const std::string& socket, const ChangeReport& report,
+                   const std::string& cache) {
+  const auto answer = ask_volume(socket, report, "abandon", {{"cache", cache}});
+  if (!answer) return report.failed(answer.error());
+  return report.done(
+      fmt::format("volume {}: what only cache {} had of it is lost, and it goes on without.\n"
+                  "The volume is now {}\n",
+                  report.name(), cache, text(answer.value(), "what_is_left")),
+      answer.value());
 }
 
-int volume_give_up_lost(const std::string& socket, const std::string& name) {
-  if (!ask_volume(socket, name, "give-up-lost", {})) return 1;
-  fmt::print(
-      "volume {}: write-back goes on without what cannot be read. forebayctl status lists it; "
-      "reads "
-      "of it fail until it is written.\n",
-      name);
-  return 0;
+int volume_give_up_lost(const std::string& socket, const ChangeReport& report) {
+  const auto answer = ask_volume(socket, report, "give-up-lost", {});
+  if (!answer) return report.failed(answer.error());
+  return report.done(
+      fmt::format("volume {}: write-back goes on without what cannot be read. forebayctl status "
+                  "lists it; reads of it fail until it is written.\n",
+                  report.name()),
+      answer.value());
+}
+
+int path_access(const std::string& socket, const ChangeReport& report, const std::string& state) {
+  const auto answer = ask(socket, "paths", report.name(), "access", {{"state", state}});
+  if (!answer) return report.failed(answer.error());
+  return report.done(
+      fmt::format("path {} is {} from now on, until the daemon ends; its hosts have been told.\n",
+                  report.name(), state),
+      answer.value());
 }
 
 }  // namespace cli

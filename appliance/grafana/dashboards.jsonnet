@@ -315,10 +315,10 @@ local reactors = board.board('forebay-reactors', 'Forebay / Reactors', 'Where ti
     query(rate('forebay_reactor_turns_total', reactor), 'reactor {{reactor}} turns'),
     query(rate('forebay_reactor_sleeps_total', reactor), 'reactor {{reactor}} sleeps'),
   ]),
-  board.curves('Stages, p99', 'receive: until all data and a buffer are there. engine: write order, cache, commit, disks. send: to the socket.', 's', [
+  board.curves('Stages, p99', 'receive: until all data and a buffer are there. qos_wait: held back by limits. cache: write order, room, looking up. commit: until the cache has it durably. backing: disks. send: to the socket.', 's', [
     query(quantile('0.99', 'forebay_reactor_stage_seconds', reactor, 'stage'), '{{stage}}'),
   ]),
-  board.curves('Stages, mean', 'Their sum is about the latency of a command.', 's', [
+  board.curves('Stages, mean', 'Of the commands that pass them: not every one waits for limits, a commit or disks.', 's', [
     query(mean('forebay_reactor_stage_seconds', reactor, 'stage'), '{{stage}}'),
   ]),
   board.curves('Disk operations', 'Under way.', 'none', [
