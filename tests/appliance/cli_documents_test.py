@@ -54,7 +54,7 @@ def main() -> int:
                 command[0] in completions(bash, "") else [f"bash: {said}"]
             missing += [] if re.search(rf"[ '(]{re.escape(command[-1])}[ :)]", zsh.read_text()) else [f"zsh: {said}"]
         offered = completions(bash, *command, "-")
-        for option in options - {"-h"} - ({"--help"} if command in {("pool",), ("volume",)} else set()):
+        for option in options - {"-h"} - ({"--help"} if command in {("pool",), ("token",), ("volume",)} else set()):
             missing += [] if option in page else [f"man page: {option} of {command}"]
             missing += [] if option in offered or option in completions(bash, *command, "--") or \
                 not command else [f"bash: {option} of {command}"]

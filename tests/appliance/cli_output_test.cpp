@@ -1,5 +1,6 @@
 // forebayctl's output for scripts and in colours, and the rates of top.
 #include "appliance/cli/output.h"
+#include "appliance/cli/redaction.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -104,6 +105,58 @@ TEST_F(Top, WhatHasBegunAnewCountsFromNothing) {
   const json::value rates = rates_between(before_, after_, 1);
   EXPECT_EQ(rates.at("hosts").at(1).at("reads_per_second").as_double(), 800);
   EXPECT_EQ(rates.at("volumes").as_array().size(), 3U);
+}
+
+TEST(Redaction, OfAConfigurationOnlyWhatIsSecretIsTakenOut) {
+  Redaction redaction;
+  const std::string yaml =
+      "hosts:\n"
+      "  a: {chap: {user: a, secret: \"file:/etc/a\", mutual_secret: 'hunter2-hunter2'}}\n"
+      "  b:\n"
+      "    dhchap:\n"
+      "      key: |\n"
+      "        DHHC-1:00:first\n"
+      "        second-line\n"
+      "      hash: sha256\n"
+      "    tls_psk: [credential:b]\n"
+      "# old password: letmein-letmein\n"
+      "volumes: {}\n";
+  const std::string out = redaction.of_configuration(yaml);
+  for (const char* gone : {"hunter2", "DHHC", "second-line", "letmein"}) {
+    EXPECT_EQ(out.find(gone), std::string::npos) << gone << "\n" << out;
+  }
+  for (const char* stays :
+       {"user: a", "file:/etc/a", "hash: sha256", "[credential:b]", "volumes: {}"}) {
+    EXPECT_NE(out.find(stays), std::string::npos) << stays << "\n" << out;
+  }
+  EXPECT_EQ(redaction.of_text("he said hunter2-hunter2."), "he said [REDACTED].");
+  EXPECT_EQ(Redaction::references_in(yaml),
+            (std::vector<std::string>{"file:/etc/a", "credential:b"}));
+}
+
+TEST(Redaction, KnowsASecretInEveryForm) {
+  Redaction redaction;
+  redaction.add("  tell-nobody\n");
+  redaction.add("short");
+  // Alone, and behind one and two other bytes.
+  for (const char* form : {"tell-nobody", "74656c6c2d6e6f626f6479", "74656C6C2D6E6F626F6479",
+                           "dGVsbC1ub2JvZHk=", "eHRlbGwtbm9ib2R5", "eHh0ZWxsLW5vYm9keQ=="}) {
+    const std::string out = redaction.of_text(std::string("<") + form + ">");
+    EXPECT_NE(out.find("[REDACTED]"), std::string::npos) << form;
+  }
+  EXPECT_EQ(redaction.of_text("short"), "short") << "too short to be told from other words";
+}
+
+TEST(ActivityTable, HasWhatHappensAndHowOldThePoolIs) {
+  std::ifstream file(FOREBAY_GOLDEN "/status.json");
+  const auto status = json::parse(std::string(std::istreambuf_iterator<char>(file), {}));
+  auto after = status;
+  auto& volume = after.at("volumes").at(0).as_object();
+  volume["reads"].at("count") = volume["reads"].at("count").to_number<std::uint64_t>() + 100;
+  volume["consistent_time_ms"] = 1'000'000;
+  const std::string table = activity_table(after, rates_between(status, after, 0.5), 1'065'000);
+  EXPECT_THAT(table, testing::ContainsRegex("db01 +200 +0 +0 B +0 B +-/- +- +11 GiB +1m 5s\n"));
+  EXPECT_THAT(table, testing::ContainsRegex("logs +0 +0 +0 B +0 B +-/- +- +0 B +0s\n"));
 }
 
 }  // namespace

@@ -132,6 +132,71 @@ TEST(ConnectLine, AListenerOnEveryAddressIsReachedByEachOfThem) {
               testing::Contains(HasSubstr("--traddr=127.0.0.1 --trsvcid=4420")));
 }
 
+TEST(ConnectLine, TlsIsUsedWhereTheHostHasAKeyOrThereIsNoOtherWay) {
+  json::value changed = status();
+  auto& listener = changed.at("listeners").at(0).as_object();
+  const auto lines_now = [&changed] {
+    return connect_lines(changed, views_of(changed, "dbhost1").at(0), {}).now;
+  };
+  const auto inserts = HasSubstr("nvme check-tls-key --insert --keyring=.nvme --identity=1");
+  listener["tls"] = "permitted";
+  EXPECT_THAT(lines_now(), testing::Not(testing::Contains(HasSubstr("--tls"))));
+  for (auto& known : changed.at("known_hosts").as_array()) {
+    known.as_object()["tls_keys"] = json::array{"dbhost1-psk"};
+  }
+  EXPECT_THAT(lines_now(), testing::Contains(HasSubstr(" --tls --keyring=.nvme")));
+  EXPECT_THAT(lines_now(), testing::Contains(inserts));
+  listener["tls"] = "required";
+  for (auto& known : changed.at("known_hosts").as_array()) {
+    known.as_object()["tls_keys"] = json::array{};
+  }
+  EXPECT_THAT(lines_now(), testing::Contains(HasSubstr(" --tls --keyring=.nvme")));
+}
+
+TEST(ConnectLine, DiscoveryInsideTlsHasKeysOfItsOwn) {
+  json::value changed = status();
+  const auto lines_of = [&changed] {
+    return connect_lines(changed, views_of(changed, "dbhost1").at(0), {"10.10.1.5"});
+  };
+  const auto inserts_for = [](const std::string& nqn) {
+    return testing::Contains(testing::AllOf(HasSubstr("nvme check-tls-key --insert"),
+                                            HasSubstr(" --subsysnqn=" + nqn + " ")));
+  };
+  const std::string own_nqn =
+      "nqn.2014-08.org.nvmexpress:uuid:2c1b7d4e-6f0a-8b35-9d27-41e8a05c6f13";
+  const auto keeps_keys = testing::Contains(HasSubstr("nvme tls-key --export"));
+  EXPECT_THAT(lines_of().now, testing::Not(testing::Contains(HasSubstr("check-tls-key"))));
+  EXPECT_THAT(lines_of().at_boot, testing::Not(keeps_keys));
+
+  changed.at("listeners").at(2).as_object()["tls"] = "required";
+  const ConnectLines lines = lines_of();
+  EXPECT_THAT(lines.now, inserts_for("nqn.2014-08.org.nvmexpress.discovery"));
+  EXPECT_THAT(lines.now, inserts_for(own_nqn));
+  EXPECT_THAT(lines.now, testing::Not(inserts_for("nqn.2026-11.com.example:store1.db")));
+  EXPECT_THAT(lines.at_boot, testing::Contains(testing::AllOf(
+                                 HasSubstr("--trsvcid=8009"), HasSubstr(" --tls --keyring=.nvme"),
+                                 HasSubstr("/etc/nvme/discovery.conf"))));
+  EXPECT_THAT(lines.at_boot, testing::Contains("install -m 0600 /dev/null /etc/nvme/tls-keys"));
+  EXPECT_THAT(lines.at_boot, keeps_keys);
+}
+
+TEST(ConnectLine, AHostThatHasToProveItselfIsGivenItsKeys) {
+  json::value changed = status();
+  const auto lines_with = [&changed](const char* dhchap) {
+    for (auto& known : changed.at("known_hosts").as_array()) known.as_object()["dhchap"] = dhchap;
+    const auto lines = connect_lines(changed, views_of(changed, "dbhost1").at(0), {});
+    EXPECT_EQ(testing::Value(lines.at_boot, testing::Contains(HasSubstr("nvme config --scan"))),
+              dhchap != std::string_view("none"));
+    return lines.now;
+  };
+  const auto any = [](const char* what) { return testing::Contains(HasSubstr(what)); };
+  EXPECT_THAT(lines_with("none"), testing::Not(any("dhchap")));
+  EXPECT_THAT(lines_with("one-way"), any(" --dhchap-secret=HOST_KEY"));
+  EXPECT_THAT(lines_with("one-way"), testing::Not(any("TARGET_KEY")));
+  EXPECT_THAT(lines_with("mutual"),
+              any(" --dhchap-secret=HOST_KEY --dhchap-ctrl-secret=TARGET_KEY"));
+}
+
 TEST(ConnectLine, AHostWithoutASecretOfItsOwnProvesTheTargets) {
   json::value changed = status();
   changed.at("known_hosts").at(2).as_object()["chap_user"] = "";

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <string>
 
+#include "appliance/cli/task_command.h"
+
 namespace cli {
 namespace {
 
@@ -47,6 +49,51 @@ TEST(Progress, OfARetirementIsThatOfAllItsVolumes) {
   EXPECT_EQ(text({volume(mib, 3), volume(2 * mib, 7), volume(9 * mib, 99, "online", "pmem1")}),
             "3.0 MiB, about 7s left of 2 volumes");
   EXPECT_EQ(text({volume(mib, 3), volume(2 * mib, -1)}), "3.0 MiB left of 2 volumes");
+}
+
+boost::json::object task(const std::string& state, std::uint64_t done, std::int64_t seconds) {
+  return {{"id", "7"},
+          {"kind", "scrub"},
+          {"object", "db01"},
+          {"started_by", "root"},
+          {"state", state},
+          {"done_bytes", done},
+          {"total_bytes", 200 * mib},
+          {"bytes_per_second", done == 0 ? 0 : 10 * mib},
+          {"seconds_left", seconds},
+          {"created_ms", 1'000},
+          {"started_ms", 1'000},
+          {"ended_ms", 0},
+          {"result", ""},
+          {"findings_total", 0},
+          {"findings", boost::json::array{}}};
+}
+
+TEST(Progress, OfATaskIsABar) {
+  EXPECT_EQ(task_progress(task("queued", 0, -1)), "queued");
+  EXPECT_EQ(task_progress(task("running", 0, -1)), "[--------------------]   0%  0 B of 200 MiB");
+  EXPECT_EQ(task_progress(task("running", 50 * mib, 15)),
+            "[#####---------------]  25%  50 MiB of 200 MiB, 10 MiB/s, about 15s left");
+  EXPECT_EQ(task_list(boost::json::object{{"tasks", boost::json::array{}}}), "");
+  const std::string list =
+      task_list(boost::json::object{{"tasks", boost::json::array{task("queued", 0, -1)}}});
+  EXPECT_NE(list.find("7     scrub  db01  queued  queued    root"), std::string::npos) << list;
+}
+
+TEST(Progress, WhatIsLostIsNamedByBlocks) {
+  boost::json::object volume{{"name", "db01"},
+                             {"lost_bytes", 0},
+                             {"lost_ranges", {}},
+                             {"lost_reads", 1},
+                             {"block_size", 4096}};
+  EXPECT_EQ(lost_text(volume), "volume db01: nothing is lost.\n");
+  volume["lost_bytes"] = 8192;
+  volume["lost_ranges"] =
+      boost::json::array{boost::json::object{{"offset_bytes", 70 * 4096}, {"length_bytes", 8192}}};
+  const std::string text = lost_text(volume);
+  EXPECT_NE(text.find("db01: 8.0 KiB are lost"), std::string::npos) << text;
+  EXPECT_NE(text.find("70           2       286720  8.0 KiB"), std::string::npos) << text;
+  EXPECT_NE(text.find("1 read has failed there"), std::string::npos) << text;
 }
 
 }  // namespace

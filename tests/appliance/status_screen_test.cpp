@@ -44,6 +44,10 @@ class StatusScreen : public testing::Test {
                           {"config_hash", "0"},
                           {"config_note", ""},
                           {"config_is_copy", false},
+                          {"config_disk_hash", disk_hash},
+                          {"config_file", "/f.yaml"},
+                          {"overrides", overrides},
+                          {"overrides_note", overrides_note},
                           {"uptime_seconds", 1},
                           {"listeners", listeners},
                           {"pools", pools},
@@ -66,6 +70,9 @@ class StatusScreen : public testing::Test {
     volume["lost_bytes"] = bytes;
   }
 
+  std::string disk_hash = "0";
+  json::array overrides;
+  std::string overrides_note;
   json::array listeners;
   json::array pools;
   json::array hosts;
@@ -82,6 +89,7 @@ class StatusScreen : public testing::Test {
                       {"detaching", false},
                       {"detach_error", ""},
                       {"qos", {{"reads_held", 0}, {"writes_held", 0}}},
+                      {"overload", {{"held", 0}, {"closed", false}}},
                       {"drain_bytes", 0},
                       {"drain_seconds", -1},
                       {"lost_bytes", 0},
@@ -96,12 +104,38 @@ class StatusScreen : public testing::Test {
                       {"durable", true}};
 };
 
+TEST_F(StatusScreen, ComparesWhatRunsWithWhatWasApplied) {
+  EXPECT_THAT(screen(), HasSubstr("config 0, as applied\n"));
+  EXPECT_THAT(screen(), Not(HasSubstr("- config")));
+  disk_hash = "1";
+  EXPECT_THAT(screen(), HasSubstr("\n- config: /f.yaml has changed since it was applied, and is 1 "
+                                  "now  (forebayctl plan /f.yaml)\n"));
+  disk_hash = "";
+  EXPECT_THAT(screen(), Not(HasSubstr("- config"))) << "nobody knows";
+  overrides_note = "it is damaged";
+  for (const char* name : {"db01", "db02"}) {
+    overrides.push_back(json::object{{"subject", name}, {"text", "as somebody wanted"}});
+  }
+  EXPECT_THAT(screen(), HasSubstr("config 0, 2 overrides\n"));
+  EXPECT_THAT(screen(), HasSubstr("\n- overrides: it is damaged\n- override: as somebody wanted  "
+                                  "(forebayctl overrides --clear db01)\n- override: "));
+}
+
 TEST_F(StatusScreen, SaysWhatTheLimitsOfAVolumeHoldBack) {
   EXPECT_THAT(screen(), Not(HasSubstr("limits")));
   volume["qos"] = {{"reads_held", 1}, {"writes_held", 0}};
   EXPECT_THAT(screen(), HasSubstr("- volume db01: its limits hold 1 command back\n"));
   volume["qos"] = {{"reads_held", 5}, {"writes_held", 7}};
   EXPECT_THAT(screen(), HasSubstr("- volume db01: its limits hold 12 commands back\n"));
+}
+
+TEST_F(StatusScreen, SaysThatThereIsNoRoomForWhatIsWritten) {
+  EXPECT_THAT(screen(), Not(HasSubstr("room")));
+  volume["overload"] = {{"held", 1}, {"closed", false}};
+  EXPECT_THAT(screen(), HasSubstr("- volume db01: 1 command waits for room in its cache\n"));
+  volume["overload"] = {{"held", 0}, {"closed", true}};
+  EXPECT_THAT(screen(), HasSubstr("- volume db01: it has had no room for too long: hosts are told "
+                                  "to wait until it has\n"));
 }
 
 TEST_F(StatusScreen, OfAVolumeThatHasLostNothingSaysNothing) {

@@ -53,7 +53,7 @@ class Daemon:
             "pools": {"files": {"kind": "file", "directory": str(folder / "pool")}},
             "volumes": {"data": {"pool": "files", "size": "96MiB", "cache": {"device": "front", "max_dirty_age": "1s"}}},
             "subsystems": {SUBSYSTEM: {"listeners": ["io"], "allow_any_host": True, "namespaces": {1: {"volume": "data"}}}},
-            "metrics": {"address": "127.0.0.1", "port": self.metrics_port},
+            "metrics": {"address": "127.0.0.1", "port": self.metrics_port, "stages": ["data"]},
             "control": {"socket": str(folder / "control.sock")}}
 
     def start(self) -> None:

@@ -156,6 +156,16 @@ Command compare(std::uint32_t nsid, std::uint64_t lba, Bytes data, std::uint32_t
   return command;
 }
 
+FusedPair compare_and_write(std::uint32_t nsid, std::uint64_t lba, Bytes expected, Bytes next,
+                            std::uint32_t block_bytes) {
+  constexpr std::size_t flags_at = 1;
+  FusedPair pair{compare(nsid, lba, std::move(expected), block_bytes),
+                 write(nsid, lba, std::move(next), block_bytes)};
+  pair.compare.entry.byte(flags_at, 1);
+  pair.write.entry.byte(flags_at, 2);
+  return pair;
+}
+
 Command flush(std::uint32_t nsid) { return {.entry = Entry(opcode::flush).nsid(nsid)}; }
 
 Command write_zeroes(std::uint32_t nsid, std::uint64_t lba, std::uint32_t blocks, bool deallocate) {
@@ -180,6 +190,21 @@ Command dataset_management(std::uint32_t nsid, const std::vector<Range>& ranges,
                                .nsid(nsid)
                                .cdw(10, static_cast<std::uint32_t>(ranges.size() - 1) & 0xff)
                                .cdw(11, attributes)};
+  command.data_out = std::move(data);
+  return command;
+}
+
+Command copy(std::uint32_t nsid, std::uint64_t to, const std::vector<CopyRange>& from) {
+  constexpr std::size_t entry_bytes = 32;
+  std::uint32_t cdw12 = static_cast<std::uint32_t>(from.size() - 1) & 0xff;
+  Bytes data(from.size() * entry_bytes);
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    put(std::span(data), i * entry_bytes, from[i].nsid);
+    put(std::span(data), i * entry_bytes + 8, from[i].lba);
+    put(std::span(data), i * entry_bytes + 16, static_cast<std::uint16_t>(from[i].blocks - 1));
+    if (from[i].nsid != 0) cdw12 |= 2u << 8;
+  }
+  Command command{.entry = block_command(opcode::copy, nsid, to, 1).cdw(12, cdw12)};
   command.data_out = std::move(data);
   return command;
 }

@@ -36,6 +36,7 @@ constexpr std::uint8_t reservation_register = 0x0d;
 constexpr std::uint8_t reservation_report = 0x0e;
 constexpr std::uint8_t reservation_acquire = 0x11;
 constexpr std::uint8_t reservation_release = 0x15;
+constexpr std::uint8_t copy = 0x19;
 // Both.
 constexpr std::uint8_t fabrics = 0x7f;
 }  // namespace opcode
@@ -193,6 +194,13 @@ namespace io {
                             std::uint32_t block_bytes, bool force_unit_access = false);
 [[nodiscard]] Command compare(std::uint32_t nsid, std::uint64_t lba, Bytes data,
                               std::uint32_t block_bytes);
+// The halves of a fused operation (FUSE 1 and 2), to be submitted one behind the other.
+struct FusedPair {
+  Command compare;
+  Command write;
+};
+[[nodiscard]] FusedPair compare_and_write(std::uint32_t nsid, std::uint64_t lba, Bytes expected,
+                                          Bytes next, std::uint32_t block_bytes);
 [[nodiscard]] Command flush(std::uint32_t nsid);
 [[nodiscard]] Command write_zeroes(std::uint32_t nsid, std::uint64_t lba, std::uint32_t blocks,
                                    bool deallocate = false);
@@ -206,6 +214,15 @@ struct Range {
 // `attributes` bit 2 (AD) deallocates.
 [[nodiscard]] Command dataset_management(std::uint32_t nsid, const std::vector<Range>& ranges,
                                          std::uint32_t attributes = 0x4);
+
+// A source range of Copy; `nsid` 0: the destination's own (format 0h), else format 2h.
+struct CopyRange {
+  std::uint64_t lba = 0;
+  std::uint32_t blocks = 0;
+  std::uint32_t nsid = 0;
+};
+[[nodiscard]] Command copy(std::uint32_t nsid, std::uint64_t to,
+                           const std::vector<CopyRange>& from);
 
 // Reservations. CPTPL 3: through a power loss.
 enum class Persistence : std::uint8_t { unchanged = 0, off = 2, on = 3 };

@@ -13,6 +13,15 @@ Result<std::unique_ptr<RawConnection>> RawConnection::connect(
   return std::make_unique<RawConnection>(socket);
 }
 
+Result<std::unique_ptr<RawConnection>> RawConnection::connect(const Endpoint& endpoint,
+                                                              const TlsOptions& tls,
+                                                              Milliseconds time_out) {
+  TRY(auto tunnel, TlsTunnel::open(endpoint, tls, time_out));
+  auto connection = std::make_unique<RawConnection>(tunnel->take_socket());
+  connection->tunnel_ = std::move(tunnel);
+  return connection;
+}
+
 Result<void> RawConnection::send(const Pdu& pdu, Milliseconds time_out) {
   return send(encode(pdu, outgoing), time_out);
 }

@@ -8,6 +8,7 @@
 
 #include "tests/client/byte_connection.h"
 #include "tests/client/pdu.h"
+#include "tests/client/tls_tunnel.h"
 
 namespace client {
 
@@ -16,7 +17,13 @@ class RawConnection : public ByteConnection {
   static Result<std::unique_ptr<RawConnection>> connect(
       const Endpoint& endpoint, Milliseconds time_out = default_time_out,
       std::optional<int> receive_buffer_bytes = {});
+  // The same inside TLS. Errors: those of TlsTunnel::open().
+  static Result<std::unique_ptr<RawConnection>> connect(const Endpoint& endpoint,
+                                                        const TlsOptions& tls,
+                                                        Milliseconds time_out = default_time_out);
   using ByteConnection::ByteConnection;
+  // nullptr: it is plain.
+  [[nodiscard]] TlsTunnel* tunnel() { return tunnel_.get(); }
 
   // Framing used by send(Pdu) and receive(); set it after ICReq/ICResp. Plain at first.
   Framing outgoing;
@@ -33,6 +40,9 @@ class RawConnection : public ByteConnection {
   // given. Errors: time_out when the connection is still open then.
   [[nodiscard]] Result<Ending> await_end(Milliseconds time_out = default_time_out,
                                          std::vector<ReceivedPdu>* before = nullptr);
+
+ private:
+  std::unique_ptr<TlsTunnel> tunnel_;
 };
 
 }  // namespace client

@@ -32,7 +32,10 @@ Queue::Queue(std::unique_ptr<RawConnection> connection, const TransportOptions& 
 
 Result<std::unique_ptr<Queue>> Queue::open(const Endpoint& endpoint,
                                            const TransportOptions& options) {
-  TRY(auto connection, RawConnection::connect(endpoint, options.time_out));
+  auto opened = options.tls != nullptr
+                    ? RawConnection::connect(endpoint, *options.tls, options.time_out)
+                    : RawConnection::connect(endpoint, options.time_out);
+  TRY(auto connection, std::move(opened));
   const IcRequest request{.hpda = options.hpda,
                           .header_digest = options.header_digest,
                           .data_digest = options.data_digest,

@@ -25,6 +25,7 @@ struct TransportOptions {
   // 64).
   std::uint32_t in_capsule_bytes = 8192;
   Milliseconds time_out = default_time_out;
+  std::shared_ptr<const TlsOptions> tls = {};  // nullptr: plain
 };
 
 struct R2t {

@@ -166,7 +166,8 @@ TEST(Assembly, TargetsArriveAsTheyAreWritten) {
   EXPECT_EQ(node.luns[1].volume, volumes.all.at("w").get());
   EXPECT_EQ(node.luns[1].initiators, (std::vector<std::string>{"iqn.2026-11.com.example:two"}));
 
-  const nvmf::TargetOptions nvme = nvmf_options(config, volumes.all);
+  const nvmf::TargetOptions nvme =
+      nvmf_options(config, volumes.all, Secrets(config, config::Severity::error));
   ASSERT_EQ(nvme.listeners.size(), 1U);
   EXPECT_EQ(nvme.listeners[0].name, "m");
 }

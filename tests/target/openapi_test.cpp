@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <memory>
 #include <regex>
 #include <set>
 #include <string>
@@ -11,22 +12,29 @@
 #include "target/control/api.h"
 #include "target/control/event_log.h"
 #include "target/control/event_streams.h"
+#include "target/control/token_routes.h"
+#include "target/override_routes.h"
 #include "target/reload_routes.h"
+#include "target/tasks.h"
 #include "tests/sim/sim_clock.h"
 
 namespace target::control {
 namespace {
 
-// "GET /v1/status" of each operation that docs/openapi.yaml describes.
+// "GET /v1/status viewer" of each operation that docs/openapi.yaml describes.
 std::set<std::string> documented() {
   std::set<std::string> all;
   std::ifstream page(FOREBAY_SOURCE_DIR "/docs/openapi.yaml");
   std::string path;
+  std::string method;
   std::smatch found;
   for (std::string line; std::getline(page, line);) {
     if (std::regex_match(line, found, std::regex("  (/v1/[^ ]*):"))) path = found[1];
     if (std::regex_match(line, found, std::regex("    (get|post):"))) {
-      all.insert((found[1] == "get" ? "GET " : "POST ") + path);
+      method = found[1] == "get" ? "GET " : "POST ";
+    }
+    if (std::regex_match(line, found, std::regex("      x-role: ([a-z]+)"))) {
+      all.insert(method + path + " " + found[1].str());
     }
   }
   return all;
@@ -39,9 +47,15 @@ TEST(OpenApi, DescribesEachRouteAndNoOther) {
   std::vector<Route> routes = api_routes({});
   for (auto& route : streams.routes()) routes.push_back(std::move(route));
   for (auto& route : reload_routes([] { return nullptr; }, {})) routes.push_back(std::move(route));
+  for (auto& route : override_routes([] { return nullptr; }, {})) {
+    routes.push_back(std::move(route));
+  }
+  for (auto& route : Tasks::routes(nullptr, {})) routes.push_back(std::move(route));
+  TokenChanges tokens(std::make_shared<TokenStore>(""));
+  for (auto& route : tokens.routes({})) routes.push_back(std::move(route));
   std::set<std::string> served;
   for (const Route& route : routes) {
-    served.insert(std::string(text(route.method)) + " " + route.pattern);
+    served.insert(std::string(text(route.method)) + " " + route.pattern + " " + text(route.role));
   }
   EXPECT_EQ(served, documented());
 }

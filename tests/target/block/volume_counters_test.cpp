@@ -21,7 +21,9 @@ class VolumeCountersTest : public testing::Test {
     VolumeCounters counters;
     counters.began();
     EXPECT_EQ(counters.counts().in_flight(), 1U);
-    counters.answered(reactor, command);
+    if (auto* const whole = counters.answered(command)) {
+      reactor.count_at_turn_end({.whole = whole, .began = command.began});
+    }
     reactor.run_turn();
     const VolumeCounts counts = counters.counts();
     EXPECT_EQ(counts.in_flight(), 0U);

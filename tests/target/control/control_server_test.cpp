@@ -77,11 +77,6 @@ class ControlServerTest : public testing::Test {
                                             .is_configured = false,
                                             .free_bytes = 4096});
             },
-        .set_mode =
-            [this](const std::string& volume, const std::string& mode, ControlRoutes::Done done) {
-              asked = volume + " is " + mode;
-              done(engine::success());
-            },
         .drain =
             [this](const std::string& volume, bool cancel, ControlRoutes::Done done) {
               asked = volume + (cancel ? " is not drained" : " is drained");
@@ -113,6 +108,12 @@ class ControlServerTest : public testing::Test {
         .give_up_lost =
             [this](const std::string& volume, ControlRoutes::Done done) {
               asked = volume + " has lost something";
+              done(engine::success());
+            },
+        .set_access =
+            [this](const std::string& path_name, const std::string& state,
+                   ControlRoutes::Done done) {
+              asked = path_name + " is " + state;
               done(engine::success());
             }};
     return ControlServer::start(path, "", api_routes(std::move(routes)));
@@ -188,8 +189,6 @@ TEST_F(ControlServerTest, GrowsAVolumeAndSaysWhyNot) {
 TEST_F(ControlServerTest, ChangesWhatACacheDoes) {
   const auto server = start();
   ASSERT_TRUE(server) << server.error();
-  EXPECT_NE(change("db01/mode", R"({"mode":"write-around"})").find(" 200 "), std::string::npos);
-  EXPECT_EQ(asked, "db01 is write-around");
   EXPECT_NE(change("db01/drain", R"({"cancel":false})").find(" 200 "), std::string::npos);
   EXPECT_EQ(asked, "db01 is drained");
   EXPECT_NE(change("db01/drain", R"({"cancel":true})").find(" 200 "), std::string::npos);
@@ -204,7 +203,6 @@ TEST_F(ControlServerTest, ChangesWhatACacheDoes) {
   EXPECT_EQ(asked, "db01 has lost something");
   asked.clear();
   for (const char* body : {"", "[]", "{}", R"({"mode":1})", R"({"cancel":"no"})"}) {
-    EXPECT_NE(change("db01/mode", body).find(" 400 "), std::string::npos) << body;
     EXPECT_NE(change("db01/drain", body).find(" 400 "), std::string::npos) << body;
     EXPECT_NE(change("db01/abandon", body).find(" 400 "), std::string::npos) << body;
   }

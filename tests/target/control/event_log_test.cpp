@@ -106,5 +106,17 @@ TEST(StateTimes, ATimeIsThatOfTheLastChange) {
   EXPECT_EQ(times.since_ms("pool", "db01"), 0U);
 }
 
+TEST(StateTimes, WhatIsGoneIsForgotten) {
+  SimClock clock;
+  StateTimes times(clock);
+  for (const char* name : {"db01", "db02"}) times.note("volume", name, "online");
+  times.note("pool", "db01", "ok");
+  times.keep_only("volume", {"db02", "db03"});
+  EXPECT_EQ(times.since_ms("volume", "db01"), 0U);
+  EXPECT_NE(times.since_ms("volume", "db02"), 0U);
+  EXPECT_NE(times.since_ms("pool", "db01"), 0U) << "of another kind";
+  EXPECT_EQ(times.note("volume", "db01", "late"), StateTimes::News::first);
+}
+
 }  // namespace
 }  // namespace target::control

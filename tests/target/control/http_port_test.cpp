@@ -89,7 +89,9 @@ class HttpPortTest : public testing::Test {
 
   void open(std::uint16_t number, std::size_t most_clients = 16) {
     std::vector<Route> routes;
-    routes.push_back({.pattern = "/page", .handle = [](const Request&, const Reply& reply) {
+    routes.push_back({.pattern = "/page",
+                      .role = Role::anyone,
+                      .handle = [](const Request&, const Reply& reply) {
                         reply->answer({.body = "the page\n", .content_type = "text/plain"});
                         return true;
                       }});

@@ -62,7 +62,11 @@ class HttpExchange : public testing::Test {
     stream_protocol::socket ours(io_);
     stream_protocol::socket theirs(io_);
     boost::asio::local::connect_pair(ours, theirs);
-    serve_http(HttpSocket(std::move(theirs)), {.uid = 7, .name = "seven"}, table_, limits, slot_);
+    (void)serve_http(HttpSocket(std::move(theirs)),
+                     {.caller = {.uid = 7, .name = "seven", .role = Role::admin},
+                      .limits = limits,
+                      .slot = slot_},
+                     table_);
     return ours;
   }
   // Until the exchange is over.
@@ -96,6 +100,25 @@ TEST_F(HttpExchange, AnswersWhoItKnows) {
       ask("POST /post/a HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody");
   EXPECT_TRUE(posted.ends_with("\r\n\r\nseven a body")) << posted;
   EXPECT_EQ(slot_.use_count(), 1) << "nothing is left of them";
+}
+
+TEST_F(HttpExchange, AConditionIsReadWithoutItsQuotesAndATagIsSent) {
+  table_ = RouteTable(
+      {{.method = Method::get,
+        .pattern = "/tagged",
+        .handle = [](const Request& request, const Reply& reply) {
+          reply->answer({.body = "<" + request.if_match + ">", .headers = {{"ETag", "\"e41c\""}}});
+          return true;
+        }}});
+  const auto asked_with = [this](const std::string& header) {
+    return ask("GET /tagged HTTP/1.1\r\nHost: x\r\n" + header + "\r\n");
+  };
+  EXPECT_TRUE(asked_with("").ends_with("\r\n\r\n<>"));
+  EXPECT_TRUE(asked_with("If-Match: \"e41c\"\r\n").ends_with("<e41c>"));
+  EXPECT_TRUE(asked_with("If-Match: W/\"e41c\"\r\n").ends_with("<e41c>"));
+  EXPECT_TRUE(asked_with("If-Match: *\r\n").ends_with("<*>"));
+  EXPECT_TRUE(asked_with("If-Match: \"\r\n").ends_with("<\">"));
+  EXPECT_NE(asked_with("").find("\r\nETag: \"e41c\"\r\n"), std::string::npos);
 }
 
 TEST_F(HttpExchange, HeadHasNoBodyAndTellsItsLength) {

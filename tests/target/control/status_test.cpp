@@ -90,6 +90,16 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
                            .writes_held_total = 21,
                            .read_hold_us_total = 22,
                            .write_hold_us_total = 23};
+  status.volumes[0].overload = {.hold_ms = 31,
+                                .retries = 32,
+                                .inaccessible_after_ms = 33,
+                                .recovery_ms = 34,
+                                .held = 35,
+                                .held_total = 36,
+                                .hold_us_total = 37,
+                                .interrupted_total = 38,
+                                .closings_total = 39,
+                                .closed = true};
   status.volumes[0].pool_errors = 8;
   status.pools[0].disks.push_back(
       {.path = "/dev/disk/by-id/x",
@@ -206,6 +216,13 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
                           "writes_held_total", "read_hold_us_total", "write_hold_us_total"}) {
     EXPECT_EQ(json.at("volumes").at(0).at("qos").at(key).to_number<int>(), expected++) << key;
   }
+  const auto& overload = json.at("volumes").at(0).at("overload");
+  expected = 31;
+  for (const char* key : {"hold_ms", "retries", "inaccessible_after_ms", "recovery_ms", "held",
+                          "held_total", "hold_us_total", "interrupted_total", "closings_total"}) {
+    EXPECT_EQ(overload.at(key).to_number<int>(), expected++) << key;
+  }
+  EXPECT_TRUE(overload.at("closed").as_bool());
   const auto& disk = json.at("pools").at(0).at("disks").at(0);
   EXPECT_EQ(disk.at("path").as_string(), "/dev/disk/by-id/x");
   EXPECT_EQ(disk.at("device").as_string(), "/dev/sdb");

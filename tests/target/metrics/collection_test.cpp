@@ -24,6 +24,7 @@ Snapshot everything() {
   all.version = "1.2.3";
   all.node = "store1";
   all.config = {.hash = "0badcafe", .last_reload_time = 1'700'000'000};
+  all.control.certificate_end = 1'800'000'000;
   all.ready = true;
   all.memory_limit_bytes = 1 << 20;
 
@@ -44,7 +45,12 @@ Snapshot everything() {
   volume.cache->traffic.of_event[static_cast<std::size_t>(engine::CacheTraffic::Event::no_room)] =
       5;
   volume.cache->dirty_age = std::chrono::milliseconds(1500);
+  volume.stages.emplace();  // it is named in the configuration
   all.volumes.push_back(volume);
+  VolumeFigures short_of_room;
+  short_of_room.name = "vm01";
+  short_of_room.overload = {.held = 3, .interrupted = 5, .closings = 1, .closed = true};
+  all.volumes.push_back(short_of_room);
 
   engine::CacheStatus cache;
   cache.name = "pmem0";
@@ -146,14 +152,28 @@ TEST(Collection, ThePageHasTheLabelsOfEveryName) {
   }
 }
 
+// Without its stages, which it has where the configuration asks for them.
 TEST(Collection, AVolumeHasAtMostSixtySeries) {
   std::istringstream lines(text_of(everything()));
   int series = 0;
   for (std::string line; std::getline(lines, line);) {
+    if (line.find("forebay_volume_stage_seconds") != std::string::npos) continue;
     if (line.find("volume=\"db01\"") != std::string::npos) ++series;
   }
   EXPECT_GT(series, 40);
   EXPECT_LE(series, 60);
+}
+
+// Four more, of those that have been: mostly none.
+TEST(Collection, OverloadIsToldOfVolumesThatWereShortOfRoom) {
+  const std::string text = text_of(everything());
+  for (const char* line : {"forebay_volume_held{volume=\"vm01\"} 3\n",
+                           "forebay_volume_interrupted_total{volume=\"vm01\"} 5\n",
+                           "forebay_volume_unreachable{volume=\"vm01\"} 1\n",
+                           "forebay_volume_unreachable_total{volume=\"vm01\"} 1\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line;
+  }
+  EXPECT_EQ(text.find("forebay_volume_held{volume=\"db01\"}"), std::string::npos);
 }
 
 TEST(Collection, BucketsAreCumulativeAndTheLastIsAll) {

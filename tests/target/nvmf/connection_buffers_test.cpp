@@ -99,6 +99,28 @@ TEST_F(ShortMemory, OfThoseWhoWaitTheFirstIsServedFirst) {
   EXPECT_EQ(second->record->parked.size(), 1U);
 }
 
+// If all who hold the data of one half waited for a buffer for the other, they could wait for ever.
+TEST_F(ShortMemory, AHalfWhosePartnerHoldsABufferDoesNotWait) {
+  auto peer = host_with();
+  peer->record->on_execute = nullptr;
+  peer->send_and_run(write_capsule(peer->link, 1, pattern(8192)));
+  peer->send_and_run(capsule(peer->link, write_of(2, 65536)));
+  ASSERT_EQ(peer->record->parked.size(), 2U);
+  peer->parked(0).partner = &peer->parked(1);
+  peer->parked(1).partner = &peer->parked(0);
+  take_all_but(0);
+  peer->resume(1).receive_from_host(65536);
+  peer->run();
+  EXPECT_THAT(peer->record->partners_lost, ElementsAre(2));
+  const auto answer = peer->receive_one();
+  EXPECT_EQ(answer.command_id(), 2);
+  EXPECT_TRUE(answer.status().is(status::command_interrupted));
+  peer->resume().respond(status::success);
+  peer->run();
+  EXPECT_EQ(peer->receive_one().command_id(), 1);
+  EXPECT_EQ(peer->connection().held_buffer_bytes(), 0U);
+}
+
 TEST_F(ShortMemory, ACommandThatWaitsForABufferCanBeAborted) {
   auto hog = hog_of(mib, {.qid = 1, .entries = 32});
   take_all_but(0);

@@ -124,6 +124,8 @@ class ScriptedExecutor final : public CommandExecutor {
     std::vector<std::uint16_t> executed;
     std::vector<std::uint16_t> ready;
     std::vector<EndReason> ended;
+    std::vector<std::uint16_t> not_executed;
+    std::vector<std::uint16_t> partners_lost;
     bool destroyed = false;
     // By namespace; commands to others are for no volume.
     std::map<std::uint32_t, block::BlockVolume*> volumes;
@@ -138,7 +140,7 @@ class ScriptedExecutor final : public CommandExecutor {
     const auto found = record_->volumes.find(command.entry.nsid);
     return found == record_->volumes.end() ? nullptr : found->second;
   }
-  [[nodiscard]] protocol::nvme::Status try_later() const override {
+  [[nodiscard]] protocol::nvme::Status try_later(const Command&) override {
     return status::command_interrupted.with_retry_delay(1);
   }
   void execute(CommandPermit permit) override {
@@ -151,6 +153,14 @@ class ScriptedExecutor final : public CommandExecutor {
     EXPECT_TRUE(record_->ended.empty());
     record_->ready.push_back(permit.command().entry.command_id);
     act(record_->on_data, std::move(permit));
+  }
+  void not_executed(const protocol::nvme::SubmissionEntry& entry) override {
+    record_->not_executed.push_back(entry.command_id);
+  }
+  void partner_lost(Command& command) override {
+    record_->partners_lost.push_back(command.entry.command_id);
+    command.partner->partner = nullptr;
+    command.partner = nullptr;
   }
   void connection_ended(EndReason reason) override { record_->ended.push_back(reason); }
 

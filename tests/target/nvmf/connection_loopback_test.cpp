@@ -36,7 +36,7 @@ class MemoryExecutor final : public CommandExecutor {
  public:
   explicit MemoryExecutor(CommandPort& port) : port_(port) {}
   block::BlockVolume* volume_of(const Command&) override { return nullptr; }
-  protocol::nvme::Status try_later() const override { return status::command_interrupted; }
+  protocol::nvme::Status try_later(const Command&) override { return status::command_interrupted; }
   void execute(CommandPermit permit) override {
     const Command& command = permit.command();
     const std::uint32_t length = command.entry.data_pointer.length;

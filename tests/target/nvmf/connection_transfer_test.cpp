@@ -424,5 +424,52 @@ TEST_F(ConnectionTransfer, BulkDataIsReadStraightIntoItsBuffer) {
   EXPECT_LE(peer.wire->reads - before, 16U);
 }
 
+// What stands next to each other in the queue matters to fused commands.
+TEST_F(ConnectionTransfer, ACapsuleThatIsNotExecutedIsToldOf) {
+  SimHost peer(sim);
+  peer.initialize({.ddgst = true});
+  peer.connect();
+  peer.send_and_run(write_capsule(peer.link, 1, pattern(512)));
+  peer.send_and_run(write_capsule(peer.link, 1, pattern(512)));
+  EXPECT_THAT(peer.record->not_executed, ElementsAre(1)) << "its identifier is in use";
+  Bytes damaged = write_capsule(peer.link, 2, pattern(512));
+  damaged.back() ^= std::byte{1};
+  peer.send_and_run(damaged);
+  EXPECT_THAT(peer.record->not_executed, ElementsAre(1, 2)) << "its data is not what was sent";
+  EXPECT_THAT(peer.record->executed, ElementsAre(1));
+}
+
+TEST_F(ConnectionTransfer, APartnerIsToldWhenTheDataOfTheOtherHalfDoesNotCome) {
+  SimHost peer(sim);
+  peer.initialize({.ddgst = true});
+  peer.connect();
+  for (const std::uint16_t id : {std::uint16_t{1}, std::uint16_t{2}, std::uint16_t{3}}) {
+    peer.send_and_run(capsule(peer.link, write_of(id, 4096)));
+  }
+  const auto marry = [&peer](std::size_t a, std::size_t b) {
+    peer.parked(a).partner = &peer.parked(b);
+    peer.parked(b).partner = &peer.parked(a);
+  };
+  marry(0, 2);
+  peer.resume(0).receive_from_host(4096);
+  peer.run();
+  const auto r2t = peer.receive_one();
+  ASSERT_EQ(r2t.type(), r2t_type);
+  Bytes data = host::h2c_data(
+      peer.link, {.cccid = 1, .ttag = r2t.ttag(), .offset = 0, .last = true}, pattern(4096));
+  data.back() ^= std::byte{1};
+  peer.send_and_run(data);
+  EXPECT_THAT(peer.record->partners_lost, ElementsAre(1));
+  EXPECT_EQ(peer.receive_one().status(), status::transient_transport_error);
+  // The same at the end of the connection.
+  marry(0, 1);
+  peer.resume(0).receive_from_host(4096);
+  peer.run();
+  peer.connection().end(EndReason::stopping);
+  peer.run();
+  EXPECT_THAT(peer.record->partners_lost, ElementsAre(1, 2));
+  peer.resume().respond(status::success);
+}
+
 }  // namespace
 }  // namespace target::nvmf

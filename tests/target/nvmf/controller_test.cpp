@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "protocol/nvme/identify_namespace.h"
 #include "tests/target/nvmf/target_harness.h"
 
 namespace target::nvmf {
@@ -259,6 +260,58 @@ TEST_F(ControllerTest, GrowthIsToldOnceUntilTheListIsRead) {
   ASSERT_NE(made->port.answer_to(second), nullptr);
 }
 
+// Feature 84h is the volume's: every host sees it, and is told.
+TEST_F(ControllerTest, ANamespaceIsWriteProtectedForAllHosts) {
+  auto made = admin();
+  made->must(set_feature(FeatureId::async_event_configuration, all_notices));
+  const auto protection = FeatureId::write_protection;
+  const auto set = [&](std::uint32_t nsid, std::uint32_t state, bool save = false) {
+    auto entry = set_feature(protection, state);
+    entry.nsid = nsid;
+    if (save) entry.cdw10 = entry.cdw10 | (1U << 31);
+    made->run(entry);
+    reactor.run_until_idle();  // the volume answers, and then the queue
+    const auto* const answer = made->port.answer_to(made->last_command());
+    EXPECT_NE(answer, nullptr);
+    return answer != nullptr ? answer->status : nvme::Status{};
+  };
+  const auto get = [&](std::uint32_t nsid) {
+    auto entry = get_feature(protection);
+    entry.nsid = nsid;
+    return made->must(entry);
+  };
+  EXPECT_EQ(get(1).result, 0U);
+  EXPECT_EQ(set(1, 1), status::success);
+  EXPECT_EQ(small.protection, engine::WriteProtection::kept);
+  EXPECT_EQ(get(1).result, 1U);
+  EXPECT_EQ(get(2).result, 0U);
+  target.refresh_volumes();
+  made->run(event_request());
+  reactor.run_until_idle();
+  EXPECT_EQ(made->port.answer_to(made->last_command())->result, 0x0004'0002U);
+  const auto page = page_of<nvme::IdentifyNamespacePage>(made->must(identify_entry(0x00, 1)));
+  EXPECT_EQ(page.nsattr & 1, 1);
+  EXPECT_EQ(set(0xffff'ffff, 0), status::success) << "all of them";
+  EXPECT_EQ(get(1).result, 0U);
+
+  EXPECT_TRUE(set(1, 3).is(status::invalid_field)) << "permanent is not offered";
+  EXPECT_TRUE(set(1, 4).is(status::invalid_field));
+  EXPECT_TRUE(set(1, 1, /*save=*/true).is(status::feature_not_saveable));
+  EXPECT_TRUE(set(77, 1).is(status::invalid_namespace));
+  EXPECT_TRUE(set(0, 1).is(status::invalid_namespace));
+  small.keeps = false;
+  EXPECT_TRUE(set(1, 1).is(status::internal_error)) << "what is not kept has not happened";
+  EXPECT_EQ(get(1).result, 0U);
+  small.keeps = true;
+  EXPECT_EQ(set(1, 2), status::success);
+  EXPECT_EQ(get(1).result, 2U);
+  EXPECT_TRUE(set(1, 0).is(status::feature_not_changeable)) << "until a power cycle";
+  EXPECT_EQ(set(1, 2), status::success);
+  small.now_state = engine::VolumeState::late;
+  EXPECT_TRUE(set(1, 2).is(status::namespace_not_ready));
+  EXPECT_TRUE(get(1).status.is(status::namespace_not_ready));
+}
+
 TEST_F(ControllerTest, EventsWaitForARequest) {
   auto made = admin();
   made->must(set_feature(FeatureId::async_event_configuration, all_notices));
@@ -303,7 +356,9 @@ TEST_F(ControllerTest, RetryDelaysAreForHostsThatAskedForThem) {
   read.nsid = 1;
   small.now_state = engine::VolumeState::failed;
   EXPECT_EQ(queue->must(read).status.retry_delay, 0);
-  EXPECT_EQ(queue->session->try_later().field(), status::command_interrupted.field());
+  Command command;
+  command.entry = read;
+  EXPECT_EQ(queue->session->try_later(command).field(), status::command_interrupted.field());
   made->port.host_data.assign(512, std::byte{0});
   made->port.host_data[0] = std::byte{1};
   EXPECT_EQ(made->must(set_feature(FeatureId::host_behavior, 0, 512)).status, status::success);
@@ -311,7 +366,7 @@ TEST_F(ControllerTest, RetryDelaysAreForHostsThatAskedForThem) {
   EXPECT_EQ(delayed.retry_delay, 1) << "CRDT1";
   EXPECT_EQ(delayed.code, status::namespace_not_ready.code);
   EXPECT_EQ(delayed.field() & 0x3000, 0x1000);
-  EXPECT_EQ(queue->session->try_later().field(), status::command_interrupted.field() | 0x1000);
+  EXPECT_EQ(queue->session->try_later(command).retry_delay, 1);
   made->must(property_set(nvme::property::cc, cc_disable));
   made->must(property_set(nvme::property::cc, cc_enable));
   EXPECT_EQ(io(1)->must(read).status.retry_delay, 0) << "a reset forgets it";

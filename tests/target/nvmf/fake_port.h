@@ -98,6 +98,15 @@ class FakePort final : public CommandPort {
       answer.data.insert(answer.data.end(), piece.begin(), piece.end());
     }
   }
+  [[nodiscard]] Command* take_waiting(const block::BlockVolume& volume) override {
+    const auto found = std::find_if(waiting.begin(), waiting.end(), [&](const Command* each) {
+      return each->request.volume == &volume;
+    });
+    if (found == waiting.end()) return nullptr;
+    Command* const command = *found;
+    waiting.erase(found);
+    return command;
+  }
   [[nodiscard]] bool abort_waiting(std::uint16_t command_id) override {
     for (Command* command : waiting) {
       if (command->entry.command_id != command_id) continue;

@@ -51,7 +51,8 @@ TEST_F(IdentifyTest, ControllerPageSaysWhatIsDone) {
   EXPECT_EQ(id.vwc & 1, 0) << "no volatile write cache";
   EXPECT_EQ(id.kas, 10) << "one second";
   EXPECT_EQ(id.crdt[0], 10) << "one second";
-  EXPECT_EQ(id.crdt[1], 0);
+  EXPECT_EQ(id.crdt[1], 20);
+  EXPECT_EQ(id.crdt[2], 50);
   EXPECT_EQ(id.acl + 1U, abort_limit);
   EXPECT_EQ(id.aerl + 1U, async_event_limit);
   EXPECT_EQ(id.elpe + 1U, error_log_entries);
@@ -70,9 +71,10 @@ TEST_F(IdentifyTest, ControllerPageSaysWhatIsDone) {
   EXPECT_EQ(id.nanagrpid, max_namespaces);
   EXPECT_EQ(id.mnan, max_namespaces);
   EXPECT_GE(id.nn, id.mnan) << "Linux refuses MNAN above NN";
-  EXPECT_EQ(id.oncs, 0x00fd)
-      << "Compare, DSM, Write Zeroes, Save and Select, Reservations, Timestamp, Verify";
-  EXPECT_EQ(id.fuses, 0);
+  EXPECT_EQ(id.oncs, 0x01fd)
+      << "Compare, DSM, Write Zeroes, Save and Select, Reservations, Timestamp, Verify, Copy";
+  EXPECT_EQ(id.cdfs, 0x05) << "source ranges of formats 0h and 2h";
+  EXPECT_EQ(id.fuses, 1) << "Compare and Write";
   EXPECT_EQ(id.oacs, 0) << "no format, firmware, namespace management, security";
   EXPECT_EQ(id.sqes, 0x66);
   EXPECT_EQ(id.cqes, 0x44);
@@ -119,6 +121,9 @@ TEST_F(IdentifyTest, SmallBlocksShowALargePhysicalBlock) {
   EXPECT_EQ(ns.nawupf, 7);
   EXPECT_EQ(ns.nabspf, 7) << "within 4096 bytes, not across";
   EXPECT_EQ(ns.nabo, 0);
+  EXPECT_EQ(ns.mssrl, 32768) << "16 MiB in a source range";
+  EXPECT_EQ(ns.mcl, 131072U) << "64 MiB in a Copy";
+  EXPECT_EQ(ns.msrc, 127);
   EXPECT_EQ(ns.anagrpid, 1U);
   EXPECT_EQ(ns.nmic & 1, 1);
   EXPECT_EQ(ns.rescap, 0xff) << "all types, and persistence";
@@ -143,7 +148,7 @@ TEST_F(IdentifyTest, AtomicityIsTheDisksOwn) {
     target.refresh_volumes();
     const auto ns = page<nvme::IdentifyNamespacePage>(*made, 0x00, 1);
     EXPECT_EQ((ns.nsfeat & (1 << 1)) != 0, disk.blocks != 0);
-    for (const auto& atomic : {ns.nawun, ns.nawupf, ns.nabsn, ns.nabspf}) {
+    for (const auto& atomic : {ns.nawun, ns.nawupf, ns.nacwu, ns.nabsn, ns.nabspf}) {
       EXPECT_EQ(atomic, disk.blocks);
     }
     EXPECT_EQ(ns.npwg, 7);
@@ -163,7 +168,8 @@ TEST_F(IdentifyTest, WritesThroughTheLogAreWholeWhereverTheyBegin) {
     EXPECT_NE(ns.nsfeat & (1 << 1), 0);
     EXPECT_EQ(ns.nawun, nsid == 1 ? 2047 : 255);
     EXPECT_EQ(ns.nawupf, ns.nawun);
-    for (const auto& none : {ns.nabsn, ns.nabspf, ns.nabo, ns.nacwu}) EXPECT_EQ(none, 0);
+    EXPECT_EQ(ns.nacwu, ns.nawun);
+    for (const auto& none : {ns.nabsn, ns.nabspf, ns.nabo}) EXPECT_EQ(none, 0);
     EXPECT_EQ(ns.npwg, nsid == 1 ? 7 : 0) << "the physical block is as it was";
   }
   // No more than MDTS lets a host write.

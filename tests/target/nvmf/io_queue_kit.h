@@ -26,6 +26,9 @@ class FakeOwner final : public IoQueueOwner {
   [[nodiscard]] bool ready() const override { return is_ready; }
   void command_failed(const CommandFailure& failure) override { failures.push_back(failure); }
   [[nodiscard]] bool delays_retries() const override { return host_delays_retries; }
+  [[nodiscard]] bool copies_between_namespaces() const override { return copies_between; }
+  [[nodiscard]] bool knows_access_states() const override { return host_knows_access_states; }
+  [[nodiscard]] AnaState path_state() const override { return path; }
   void note_traffic() override { ++traffic; }
   [[nodiscard]] IoCounters& counters() override { return counters_; }
   [[nodiscard]] std::uint32_t largest_transfer_bytes() const override { return 1U << 20; }
@@ -35,6 +38,9 @@ class FakeOwner final : public IoQueueOwner {
   std::map<std::uint32_t, Namespace*> namespaces;
   bool is_ready = true;
   bool host_delays_retries = false;
+  bool copies_between = false;
+  bool host_knows_access_states = true;
+  AnaState path = AnaState::optimized;
   std::vector<CommandFailure> failures;
   int traffic = 0;
   block::PartyId host = block::test_host(1);

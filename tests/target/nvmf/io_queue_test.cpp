@@ -72,7 +72,7 @@ TEST_F(IoQueueTest, EveryRefusalHasItsStatusAndChangesNothing) {
        status::data_sgl_length_invalid},
       {"SGL of another type", [](auto& e) { e.data_pointer.identifier = 0x20; },
        status::sgl_descriptor_type_invalid},
-      {"fused", [](auto& e) { e.flags = e.flags | 1; }, status::invalid_field},
+      {"fused", [](auto& e) { e.flags = e.flags | 3; }, status::invalid_field},
       {"protection information", [](auto& e) { e.cdw12 = e.cdw12 | (1U << 29); },
        status::invalid_protection_information},
   };
@@ -99,7 +99,8 @@ TEST_F(IoQueueTest, EveryRefusalHasItsStatusAndChangesNothing) {
 TEST_F(IoQueueTest, UnknownOpcodesAreRefused) {
   for (unsigned opcode = 0; opcode < 0x100; ++opcode) {
     if (opcode == 0 || opcode == 1 || opcode == 2 || opcode == 5 || opcode == 8 || opcode == 9 ||
-        opcode == 0xc || opcode == 0xd || opcode == 0xe || opcode == 0x11 || opcode == 0x15)
+        opcode == 0xc || opcode == 0xd || opcode == 0xe || opcode == 0x11 || opcode == 0x15 ||
+        opcode == 0x19)
       continue;
     Path path(*this);
     path.run(entry(static_cast<IoOpcode>(opcode), 1));

@@ -228,7 +228,7 @@ TEST_F(LogPagesTest, EffectsAgreeWithBehaviour) {
     entry.nsid = 2;
     const auto* answer = queue->run(entry);
     EXPECT_EQ((effects.io[opcode] & 1U) != 0, !is_unknown(answer)) << "I/O opcode " << opcode;
-    const bool writes = opcode == 0x01 || opcode == 0x08 || opcode == 0x09;
+    const bool writes = opcode == 0x01 || opcode == 0x08 || opcode == 0x09 || opcode == 0x19;
     EXPECT_EQ((effects.io[opcode] & 2U) != 0, writes) << "I/O opcode " << opcode;
   }
   auto other_set = log_entry(0x05, 4096);

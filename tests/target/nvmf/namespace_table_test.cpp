@@ -57,7 +57,7 @@ TEST_F(NamespaceTableTest, ImpossibleIdentifiersAreRefused) {
 
 TEST_F(NamespaceTableTest, EveryNamespaceIsItsOwnGroup) {
   for (const std::uint32_t nsid : {7U, 1024U, 1025U, 70'000U, 1U}) add(nsid);
-  const auto report = table.ana_report("h");
+  const auto report = table.ana_report("h", AnaState::optimized, 0);
   ASSERT_EQ(report.groups.size(), 5U);
   std::uint32_t previous = 0;
   for (const auto& group : report.groups) {
@@ -78,7 +78,7 @@ TEST_F(NamespaceTableTest, MaskedNamespaceDoesNotExistForOthers) {
   EXPECT_EQ(table.visible_to("h2"), (std::vector<std::uint32_t>{1}));
   EXPECT_EQ(table.view_for("h2")->find(2), nullptr);
   EXPECT_FALSE(table.describe(2, "h2"));
-  EXPECT_EQ(table.ana_report("h2").groups.size(), 1U);
+  EXPECT_EQ(table.ana_report("h2", AnaState::optimized, 0).groups.size(), 1U);
 }
 
 TEST_F(NamespaceTableTest, LateVolumeIsInaccessibleUntilItComes) {
@@ -90,7 +90,7 @@ TEST_F(NamespaceTableTest, LateVolumeIsInaccessibleUntilItComes) {
   EXPECT_FALSE(changes[0].attributes);
   Namespace* space = table.view_for("h")->find(1);
   EXPECT_EQ(space->ana_state, AnaState::inaccessible);
-  const auto before = table.ana_report("h");
+  const auto before = table.ana_report("h", AnaState::optimized, 0);
   EXPECT_EQ(before.groups[0].state, AnaState::inaccessible);
 
   EXPECT_TRUE(table.refresh().empty()) << "nothing has changed";
@@ -98,7 +98,7 @@ TEST_F(NamespaceTableTest, LateVolumeIsInaccessibleUntilItComes) {
   changes = table.refresh();
   ASSERT_EQ(changes.size(), 1U);
   EXPECT_EQ(space->ana_state, AnaState::optimized);
-  const auto after = table.ana_report("h");
+  const auto after = table.ana_report("h", AnaState::optimized, 0);
   EXPECT_EQ(after.groups[0].state, AnaState::optimized);
   EXPECT_GT(after.changes, before.changes);
   EXPECT_GT(after.groups[0].changes, before.groups[0].changes);
@@ -127,11 +127,11 @@ TEST_F(NamespaceTableTest, ChangeCountOfAGroupGoesOnWhenItComesBack) {
   auto& volume = add(2);
   volume.now_state = engine::VolumeState::late;
   (void)table.refresh();
-  const auto before = table.ana_report("h");
+  const auto before = table.ana_report("h", AnaState::optimized, 0);
   ASSERT_EQ(before.groups.at(1).id, 2U);
   EXPECT_TRUE(table.remove(2));
   EXPECT_TRUE(table.add({.nsid = 2, .volume = &blocks[1], .hosts = {}}));
-  const auto after = table.ana_report("h");
+  const auto after = table.ana_report("h", AnaState::optimized, 0);
   ASSERT_EQ(after.groups.at(1).id, 2U);
   EXPECT_GT(after.groups[1].changes, before.groups[1].changes);
   EXPECT_LE(after.groups[1].changes, after.changes);

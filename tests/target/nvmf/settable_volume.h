@@ -32,9 +32,19 @@ class SettableVolume final : public engine::Volume {
             .reason = {},
             .promise = {.note = {},
                         .atomic_write_bytes = atomic_write_bytes,
-                        .is_atomic_anywhere = is_atomic_anywhere}};
+                        .is_atomic_anywhere = is_atomic_anywhere,
+                        .writable = protection == engine::WriteProtection::none}};
   }
   [[nodiscard]] std::uint64_t changes() const override { return 0; }
+  // Kept, or not if `keeps` is false.
+  std::atomic<engine::WriteProtection> protection{engine::WriteProtection::none};
+  std::atomic<bool> keeps{true};
+  [[nodiscard]] engine::WriteProtection write_protection() const override { return protection; }
+  void protect(engine::WriteProtection wanted, KeepDone done) override {
+    if (!keeps) return done(std::string("the disk is gone"));
+    protection = wanted;
+    done(boost::outcome_v2::success());
+  }
   void submit(engine::IoLane&, engine::VolumeIo& io) override {
     io.done(io, now_state == engine::VolumeState::online ? engine::IoStatus::ok
                                                          : engine::IoStatus::unavailable);

@@ -52,7 +52,7 @@ class TurnEndLatency : public testing::Test {
 
 TEST_F(TurnEndLatency, IsCountedWhenTheTurnHasEndedAndNotBefore) {
   reactor.post([this] {
-    reactor.count_at_turn_end(counters, reactor.now());
+    reactor.count_at_turn_end({.whole = &counters, .began = reactor.now()});
     clock.advance(300us);
     EXPECT_EQ(counters.counts().count(), 0U);
   });
@@ -64,10 +64,36 @@ TEST_F(TurnEndLatency, IsCountedWhenTheTurnHasEndedAndNotBefore) {
 TEST_F(TurnEndLatency, ATurnMayEndAnyNumber) {
   constexpr std::uint64_t many = 1000;
   reactor.post([this] {
-    for (std::uint64_t i = 0; i < many; ++i) reactor.count_at_turn_end(counters, reactor.now());
+    for (std::uint64_t i = 0; i < many; ++i) {
+      clock.advance(1us);  // so that each is counted for itself
+      reactor.count_at_turn_end({.whole = &counters, .began = clock.now()});
+    }
   });
   reactor.run_turn();
   EXPECT_EQ(counters.counts().count(), many);
+}
+
+TEST_F(TurnEndLatency, ThoseThatBeganTogetherAreCountedTogetherAndTheirPartsToo) {
+  LatencyCounters last;
+  LatencyCounters last_too;
+  reactor.post([&] {
+    const engine::Instant began = clock.now();
+    clock.advance(300us);
+    const engine::Instant sent = clock.now();
+    for (int i = 0; i < 3; ++i) {
+      reactor.count_at_turn_end(
+          {.whole = &counters, .last = &last, .last_too = &last_too, .began = began, .sent = sent});
+    }
+    reactor.count_at_turn_end({.whole = &counters, .last = &last, .began = began, .sent = began});
+    clock.advance(100us);
+  });
+  reactor.run_turn();
+  EXPECT_EQ(counters.counts().counts[3], 4U);
+  EXPECT_EQ(counters.counts().sum_ns, 1'600'000U);
+  EXPECT_EQ(last.counts().counts[1], 3U);
+  EXPECT_EQ(last.counts().counts[3], 1U);
+  EXPECT_EQ(last.counts().sum_ns, 700'000U);
+  EXPECT_EQ(last_too.counts().sum_ns, 300'000U);
 }
 
 }  // namespace

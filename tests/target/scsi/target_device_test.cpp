@@ -108,5 +108,43 @@ TEST_F(TargetDeviceTest, ASnapshotCountsAllSessionsThereHaveBeen) {
   EXPECT_EQ(luns[0].counts.bytes_read, 0U);
 }
 
+TEST_F(TargetDeviceTest, AStateOfATargetPortIsToldToAllAndServedByItsOwn) {
+  using block::AccessState;
+  const auto host = connect();
+  const auto rtpg = cdb({0xa3, 0x0a, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0});
+  const auto reported = [&] { return host->run_read(rtpg, 256).data; };
+  EXPECT_EQ(std::to_integer<int>(reported()[4]), 0x00) << "active/optimized";
+
+  device->set_port_states({{1, AccessState::non_optimized}});
+  reactor.run_until_idle();
+  EXPECT_EQ(host->take_attentions(), (Codes{sense::asymmetric_access_changed.code}));
+  EXPECT_EQ(std::to_integer<int>(reported()[4]), 0x01);
+  EXPECT_EQ(std::to_integer<int>(reported()[9]), 2) << "implicitly";
+  expect_good(host->run_read(read16(0, 1), 512));
+
+  device->set_port_states({{1, AccessState::inaccessible}});
+  reactor.run_until_idle();
+  EXPECT_EQ(host->take_attentions(), (Codes{sense::asymmetric_access_changed.code}));
+  EXPECT_EQ(std::to_integer<int>(reported()[4]), 0x03);
+  expect_sense(host->run_read(read16(0, 1), 512), sense::not_ready_target_port_unavailable);
+  expect_sense(host->run_none(test_unit_ready), sense::not_ready_target_port_unavailable);
+  EXPECT_EQ(luns_seen(*host), (Luns{0, 1}));
+  // Who comes finds it so.
+  const auto late = connect("iqn.2026-11.net.example:late");
+  expect_sense(late->run_none(test_unit_ready), sense::not_ready_target_port_unavailable);
+
+  device->set_port_states({{1, AccessState::change}, {2, AccessState::inaccessible}});
+  reactor.run_until_idle();
+  (void)host->take_attentions();
+  EXPECT_EQ(std::to_integer<int>(reported()[4]), 0x0f);
+  expect_sense(host->run_none(test_unit_ready), sense::not_ready_access_transition);
+
+  device->set_port_states({{2, AccessState::inaccessible}});
+  device->set_port_states({{2, AccessState::inaccessible}});
+  reactor.run_until_idle();
+  EXPECT_EQ(host->take_attentions(), (Codes{sense::asymmetric_access_changed.code}));
+  expect_good(host->run_read(read16(0, 1), 512));
+}
+
 }  // namespace
 }  // namespace target::scsi
