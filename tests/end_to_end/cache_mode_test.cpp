@@ -34,8 +34,7 @@ class CacheMode : public testing::Test {
   void change(const std::string& mode) {
     const Outcome changed = ask({"mode", "big", mode});
     EXPECT_EQ(changed.exit.code, 0) << changed.output;
-    EXPECT_NE(changed.output.find("write mode: " + mode + " into the configuration"),
-              std::string::npos)
+    EXPECT_NE(changed.output.find("volume big: its cache is " + mode), std::string::npos)
         << changed.output;
     EXPECT_EQ(named(daemon.status(), "volumes", "big").at("cache_mode").as_string(), mode);
   }

@@ -123,6 +123,71 @@ TEST_F(IscsiAndNvme, AReservationIsStillThereAfterARestart) {
   write(*owner, 0, 0, pattern(iscsi_block, 1), iscsi_block);
 }
 
+// Hosts of both protocols count up one number, by COMPARE AND WRITE and by fused commands. Each
+// success is one step: of two that compare the same only one wins, whichever way they came.
+TEST_F(IscsiAndNvme, OfAFusedPairAndACompareAndWriteOneWins) {
+  constexpr int each = 2;
+  const int steps = rounds(40, 1'000);
+  const auto number = [](std::uint64_t value) {
+    Bytes bytes(iscsi_block);
+    client::put_big(bytes, 0, value, 8);
+    return bytes;
+  };
+  const auto first = session("counter");
+  ASSERT_TRUE(first);
+  write(*first, 0, 100, number(0), iscsi_block);
+  std::vector<std::thread> counters;
+  for (int i = 0; i < each; ++i) {
+    counters.emplace_back([&, i] {
+      const auto mine = session(fmt::format("counter{}", i));
+      if (mine == nullptr) return;
+      for (int step = 0; step < steps;) {
+        Bytes both = read(*mine, 0, 100, 1, iscsi_block);
+        if (both.size() != iscsi_block) break;
+        const Bytes next = number(client::get_big(both, 0, 8) + 1);
+        both.insert(both.end(), next.begin(), next.end());
+        const auto done = mine->execute(scsi::compare_and_write(100, both, iscsi_block));
+        ASSERT_GOOD(done);
+        if (done.value().ok()) ++step;
+      }
+    });
+    counters.emplace_back([&] {
+      constexpr std::uint16_t compare_failure = 0x285;
+      constexpr std::uint16_t failed_fused = 0x009;
+      Host host(daemon_.endpoint());
+      if (!host.connected()) return;
+      for (int step = 0; step < steps;) {
+        const Bytes now = read(*host.queue, 1, 100, 1, iscsi_block);
+        if (now.size() != iscsi_block) break;
+        auto pair = client::io::compare_and_write(
+            1, 100, now, number(client::get_big(now, 0, 8) + 1), iscsi_block);
+        // Half of them by R2T, so that both ways of the data are raced.
+        if (step % 2 != 0) {
+          pair.compare.transfer = pair.write.transfer = client::Transfer::by_r2t;
+        }
+        const auto compare = host.queue->submit(std::move(pair.compare));
+        const auto write = host.queue->submit(std::move(pair.write));
+        ASSERT_GOOD(compare);
+        ASSERT_GOOD(write);
+        const auto compared = host.queue->await(compare.value());
+        const auto written = host.queue->await(write.value());
+        ASSERT_GOOD(compared);
+        ASSERT_GOOD(written);
+        if (written.value().ok()) {
+          EXPECT_TRUE(compared.value().ok()) << compared.value().describe();
+          ++step;
+        } else {
+          ASSERT_EQ(compared.value().kind(), compare_failure) << compared.value().describe();
+          ASSERT_EQ(written.value().kind(), failed_fused) << written.value().describe();
+        }
+      }
+    });
+  }
+  for (std::thread& counter : counters) counter.join();
+  EXPECT_EQ(client::get_big(read(*first, 0, 100, 1, iscsi_block), 0, 8),
+            std::uint64_t{2} * each * static_cast<std::uint64_t>(steps));
+}
+
 // Several initiators count up a number by COMPARE AND WRITE; meanwhile an NVMe host writes the rest
 // of the blocks around it. Each success is one step: none is lost, none counts twice.
 TEST_F(IscsiAndNvme, CompareAndWriteIsAtomicAgainstAll) {
@@ -211,6 +276,94 @@ TEST_F(IscsiAndNvme, ACopyBetweenVolumesIsSeenByAll) {
   units[0].first = 1000;
   execute(*mine, scsi::extended_copy(units[1], units[0], 16, /*counts_destination=*/true));
   EXPECT_TRUE(read(*nvme.queue, 1, 1000, 16, iscsi_block) == data);
+}
+
+// What an NVMe host protects is protected for SCSI, also after the daemon's death.
+TEST_F(IscsiAndNvme, WriteProtectionIsOneForBoth) {
+  constexpr std::uint8_t write_protection = 0x84;
+  constexpr std::uint16_t is_write_protected = 0x20;
+  constexpr std::uint8_t data_protect = 7;
+  constexpr std::uint8_t device_specific_at = 3;  // of the header of MODE SENSE (10)
+  constexpr unsigned write_protected_bit = 0x80;
+  const auto set = [](Host& host, std::uint32_t state) {
+    return status_of(host.controller->admin(),
+                     client::admin::set_feature(write_protection, state, false, {}, 1));
+  };
+  {
+    const auto mine = session("mine");
+    Host nvme(daemon_.endpoint());
+    ASSERT_TRUE(mine && nvme.connected());
+    const auto event = request_event(*nvme.controller, attribute_notices);
+    ASSERT_GOOD(event);
+    EXPECT_EQ(set(nvme, 1), 0);
+    const auto told = nvme.controller->admin().await(event.value());
+    ASSERT_GOOD(told);
+    EXPECT_EQ(told.value().dw0(), 0x0004'0002U) << "changed namespace list";
+    take_unit_attentions(*mine);
+    const auto refused = mine->execute(scsi::write(0, Bytes(iscsi_block), iscsi_block));
+    ASSERT_GOOD(refused);
+    EXPECT_EQ(refused.value().sense_key(), data_protect) << refused.value().describe();
+  }
+  daemon_.kill();
+  ASSERT_TRUE(daemon_.start());
+  const auto mine = session("mine");
+  Host nvme(daemon_.endpoint());
+  ASSERT_TRUE(mine && nvme.connected());
+  const auto write = client::io::write(1, 0, Bytes(iscsi_block), iscsi_block);
+  EXPECT_EQ(status_of(*nvme.queue, write), is_write_protected);
+  EXPECT_EQ(status_of(*nvme.queue, client::io::read(1, 0, 1, iscsi_block)), 0);
+  const auto space = nvme.controller->identify_namespace(1);
+  ASSERT_GOOD(space);
+  EXPECT_TRUE(space.value().write_protected);
+  const Bytes mode = execute(*mine, scsi::mode_sense_10(0x0a)).data;
+  ASSERT_GT(mode.size(), device_specific_at);
+  EXPECT_NE(std::to_integer<unsigned>(mode[device_specific_at]) & write_protected_bit, 0U);
+  for (const auto& [command, expected] : {std::pair{"status", "\"write_protected\":true"},
+                                          std::pair{"events", "volume.write-protected"}}) {
+    const Outcome shown = run({.arguments = {FOREBAYCTL, command, "-o", "json", "--socket",
+                                             daemon_.config().control_socket}});
+    EXPECT_NE(shown.output.find(expected), std::string::npos) << shown.output;
+  }
+  EXPECT_EQ(set(nvme, 0), 0);
+  EXPECT_EQ(status_of(*nvme.queue, write), 0);
+  take_unit_attentions(*mine);
+  end_to_end::write(*mine, 0, 0, pattern(iscsi_block, 1), iscsi_block);
+}
+
+// NVMe's Copy, within one namespace and from another one.
+TEST_F(IscsiAndNvme, ACopyByNvmeIsSeenByAll) {
+  constexpr std::uint8_t host_behavior = 0x16;
+  constexpr std::uint16_t invalid_field = 0x02;
+  constexpr std::uint16_t incompatible_namespace = 0x185;
+  constexpr std::size_t formats_at = 4;  // CDFE
+  const auto mine = session("mine");
+  Host nvme(daemon_.endpoint());
+  ASSERT_TRUE(mine && nvme.connected());
+  const Bytes data = pattern(600 * iscsi_block, 8);
+  for (std::uint32_t at = 0; at < 600; at += 150) {
+    write(*mine, 0, at,
+          Bytes(data.begin() + static_cast<std::ptrdiff_t>(at * iscsi_block),
+                data.begin() + static_cast<std::ptrdiff_t>((at + 150) * iscsi_block)),
+          iscsi_block);
+  }
+  const auto done = nvme.queue->execute(client::io::copy(1, 2000, {{0, 500}, {500, 100}}));
+  ASSERT_GOOD(done);
+  EXPECT_TRUE(done.value().ok()) << done.value().describe();
+  for (std::uint32_t at = 0; at < 600; at += 150) {
+    EXPECT_TRUE(read(*mine, 0, 2000 + at, 150, iscsi_block) ==
+                Bytes(data.begin() + static_cast<std::ptrdiff_t>(at * iscsi_block),
+                      data.begin() + static_cast<std::ptrdiff_t>((at + 150) * iscsi_block)));
+  }
+  const auto from_other = client::io::copy(1, 0, {{0, 8, 2}});
+  EXPECT_EQ(status_of(*nvme.queue, from_other), invalid_field) << "not enabled";
+  Bytes behavior(512);
+  behavior[formats_at] = std::byte{1 << 2};
+  EXPECT_EQ(status_of(nvme.controller->admin(),
+                      client::admin::set_feature(host_behavior, 0, false, behavior)),
+            0);
+  EXPECT_EQ(status_of(*nvme.queue, from_other), incompatible_namespace) << "512 into 4096";
+  EXPECT_EQ(status_of(*nvme.queue, client::io::copy(1, 3000, {{0, 8, 1}})), 0);
+  EXPECT_TRUE(read(*mine, 0, 3000, 1, iscsi_block) == read(*mine, 0, 0, 1, iscsi_block));
 }
 
 TEST_F(IscsiAndNvme, AResizeReachesBoth) {

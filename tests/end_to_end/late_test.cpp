@@ -21,29 +21,9 @@ namespace {
 
 // Path related status (SCT 3): Asymmetric Access Inaccessible. A host with multipath queues on it.
 constexpr std::uint16_t inaccessible = 0x302;
-constexpr std::uint8_t ana_log_page = 0x0c;
 
 bool volume_is(const boost::json::value& status, std::string_view name, std::string_view state) {
   return named(status, "volumes", name).at("state").as_string() == state;
-}
-
-// ANA state of the group of `nsid`; 0 when no group has it. Base 2.0, Asymmetric Namespace Access
-// log page.
-int ana_state(Controller& controller, std::uint32_t nsid) {
-  const auto log = controller.read_log({.lid = ana_log_page, .bytes = 4096, .nsid = 0});
-  EXPECT_GOOD(log);
-  if (!log) return 0;
-  const auto groups = client::get<std::uint16_t>(log.value(), 8);
-  std::size_t at = 16;
-  for (std::uint16_t group = 0; group < groups && at + 32 <= log.value().size(); ++group) {
-    const auto count = client::get<std::uint32_t>(log.value(), at + 4);
-    const auto state = client::get<std::uint8_t>(log.value(), at + 16) & 0x0f;
-    for (std::uint32_t i = 0; i < count && at + 36 + 4 * i <= log.value().size(); ++i) {
-      if (client::get<std::uint32_t>(log.value(), at + 32 + 4 * i) == nsid) return state;
-    }
-    at += 32 + 4 * std::size_t{count};
-  }
-  return 0;
 }
 
 TEST(Late, AVolumeWithoutItsDiskKeepsItsIdentityAndComesBackByItself) {

@@ -9,6 +9,7 @@
 #include "tests/end_to_end/harness/attacker.h"
 #include "tests/end_to_end/harness/bystander.h"
 #include "tests/end_to_end/harness/daemon.h"
+#include "tests/end_to_end/harness/scrape.h"
 
 namespace end_to_end {
 namespace {
@@ -203,6 +204,7 @@ TEST(MalformedPdu, AWrongHeaderDigestEndsTheConnectionAndTellsWhatWasReceived) {
 TEST(MalformedPdu, AWrongDataDigestFailsOnlyItsCommandAndWritesNothing) {
   Workplace workplace;
   Daemon daemon(workplace, attack_config());
+  daemon.config().metrics_port = workplace.free_port();
   ASSERT_TRUE(daemon.start());
   Bystander bystander(daemon.endpoint());
   Attacker attacker(daemon.endpoint(), Stage::io, {.header_digest = true, .data_digest = true});
@@ -240,6 +242,7 @@ TEST(MalformedPdu, AWrongDataDigestFailsOnlyItsCommandAndWritesNothing) {
   queue.forget(cid.value());
   EXPECT_TRUE(read(queue, 1, 0, 1, 4096) == before);
   write_and_read_back(queue, 1, 0, 32, 4096, 3);
+  EXPECT_EQ(scrape(daemon.config().metrics_port).sum("forebay_host_digest_errors_total"), 2);
   bystander.expect_undisturbed();
 }
 

@@ -2,6 +2,9 @@
 // readiness, and Debian's Prometheus asking it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+
 #include <boost/json/parse.hpp>
 #include <cstdlib>
 #include <fstream>
@@ -82,6 +85,16 @@ double number(const boost::json::value& report, const char* direction) {
   return report.at(direction).at("ios").to_number<double>();
 }
 
+// Of all reactors or volumes together.
+double of_stage(const Scrape& now, const std::string& name, const std::string& stage) {
+  double sum = 0;
+  for (const auto& [series, value] : now.all()) {
+    const bool is_of_stage = series.find("stage=\"" + stage + "\"") != std::string::npos;
+    if (is_of_stage && series.rfind(name + "{", 0) == 0) sum += value;
+  }
+  return sum;
+}
+
 TEST_F(Metrics, CountsAgreeWithTheLoadGenerators) {
   Daemon daemon(workplace, watched_config());
   ASSERT_TRUE(daemon.start());
@@ -128,9 +141,108 @@ TEST_F(Metrics, CountsAgreeWithTheLoadGenerators) {
   EXPECT_GT(now.value("forebay_volume_dirty_bytes" + of_volume), 0);
   EXPECT_GT(now.value("forebay_volume_oldest_dirty_age_seconds" + of_volume), 0);
   EXPECT_GT(now.value("forebay_cache_stored_bytes_total{cache=\"front\"}"), writes * 8192);
-  EXPECT_NEAR(now.sum("forebay_reactor_stage_seconds_count"), 3 * (reads + writes),
-              (reads + writes) / 33);
+  // Every command is received, taken on by its volume and sent.
+  for (const char* stage : {"receive", "cache", "send"}) {
+    EXPECT_NEAR(of_stage(now, "forebay_reactor_stage_seconds_count", stage), reads + writes,
+                (reads + writes) / 100)
+        << stage;
+  }
+  EXPECT_NEAR(of_stage(now, "forebay_reactor_stage_seconds_count", "commit"), writes, writes / 100);
+  EXPECT_NEAR(of_stage(now, "forebay_reactor_stage_seconds_count", "backing"), misses,
+              misses / 100 + 1);
+  EXPECT_EQ(of_stage(now, "forebay_reactor_stage_seconds_count", "qos_wait"), 0);
   EXPECT_GT(now.sum("forebay_reactor_busy_seconds_total"), 0);
+}
+
+TEST_F(Metrics, StagesTellOfNamedVolumesWhereTheTimeGoes) {
+  ConfigText config = watched_config();
+  config.volumes.back().qos = "write_iops: 20, burst: 100ms";
+  Daemon daemon(workplace, config);
+  ASSERT_TRUE(daemon.start());
+  const auto tell_stages_of = [&](const std::string& volume) {
+    std::string text = daemon.config().yaml();
+    const std::string without = "port: " + std::to_string(port) + "}";
+    ASSERT_NE(text.find(without), std::string::npos) << text;
+    text.replace(text.find(without), without.size(),
+                 "port: " + std::to_string(port) + ", stages: [" + volume + "]}");
+    write_file(workplace.path("next.yaml"), text);
+    Outcome applied;
+    const auto apply = [&] {
+      applied = run({.arguments = {FOREBAYCTL, "apply", workplace.path("next.yaml"), "--socket",
+                                   daemon.config().control_socket}});
+      return applied.exit.code == 0;
+    };
+    // Hosts are served a moment before changes are taken.
+    EXPECT_TRUE(await(apply)) << applied.output;
+  };
+  ASSERT_NO_FATAL_FAILURE(tell_stages_of("small"));
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    // Together, so that they are held back however slow this machine is.
+    for (std::uint64_t i = 0; i < 10; ++i) {
+      ASSERT_GOOD(host.queue->submit(client::io::write(2, i, pattern(512, i), 512)));
+    }
+    for (std::uint64_t i = 0; i < 10; ++i) {
+      const auto done = host.queue->await_any();
+      ASSERT_GOOD(done);
+      EXPECT_EQ(done.value().status, 0);
+    }
+    for (std::uint64_t i = 0; i < 10; ++i) write(*host.queue, 1, i, pattern(4096, i), 4096);
+    EXPECT_TRUE(read(*host.queue, 2, 3, 1, 512) == pattern(512, 3));
+    EXPECT_NE(status_of(*host.queue, client::io::read(2, 1U << 30, 1, 512)), 0);
+  }
+  ASSERT_TRUE(await([&] { return scrape(port).sum("forebay_host_sessions") == 0; }));
+  const Scrape now = scrape(port);
+  const auto count = [&](const char* stage) {
+    return of_stage(now, "forebay_volume_stage_seconds_count", stage);
+  };
+  EXPECT_EQ(count("receive"), 11) << "what is refused for its form reaches no stage";
+  EXPECT_EQ(count("cache"), 11);
+  EXPECT_EQ(count("send"), 11);
+  EXPECT_EQ(count("backing"), 11) << "it has no cache";
+  EXPECT_EQ(count("commit"), 0);
+  EXPECT_GE(count("qos_wait"), 5);
+  EXPECT_EQ(now.value("forebay_volume_stage_seconds_count{volume=\"small\",stage=\"send\"}"), 11);
+  const auto seconds = [&](const char* stage) {
+    return of_stage(now, "forebay_volume_stage_seconds_sum", stage);
+  };
+  EXPECT_GT(seconds("qos_wait"), 0.5) << "one passes each 50 ms";
+  // Nothing is counted twice, and nothing is left out but the command that was refused.
+  double all = 0;
+  for (const char* stage : {"receive", "qos_wait", "cache", "commit", "backing", "send"}) {
+    all += seconds(stage);
+  }
+  const double latency = now.value("forebay_volume_read_seconds_sum{volume=\"small\"}") +
+                         now.value("forebay_volume_write_seconds_sum{volume=\"small\"}");
+  EXPECT_NEAR(all, latency, 0.1 * latency);
+  // And that of the cached one has been counted by the reactors.
+  EXPECT_EQ(of_stage(now, "forebay_reactor_stage_seconds_count", "commit"), 10);
+
+  ASSERT_NO_FATAL_FAILURE(tell_stages_of("big"));
+  const Scrape then = scrape(port);
+  EXPECT_EQ(then.value("forebay_volume_stage_seconds_count{volume=\"big\",stage=\"send\"}"), 0);
+  EXPECT_FALSE(
+      then.all().contains("forebay_volume_stage_seconds_count{volume=\"small\",stage=\"send\"}"));
+}
+
+TEST_F(Metrics, HostsThatComeAgainAreCountedAsSuch) {
+  Daemon daemon(workplace, watched_config());
+  ASSERT_TRUE(daemon.start());
+  const std::string nqn = "nqn.2026-11.com.example:again";
+  const std::string of_host = "{host=\"" + nqn + "\",protocol=\"nvme-tcp\"}";
+  for (int i = 0; i < 3; ++i) {
+    Host host(daemon.endpoint(), {.host_nqn = nqn});
+    ASSERT_TRUE(host.connected());
+    host.queue.reset();
+    host.controller.reset();
+    ASSERT_TRUE(await([&] { return scrape(port).value("forebay_host_sessions" + of_host) == 0; }));
+  }
+  const Scrape now = scrape(port);
+  EXPECT_EQ(now.value("forebay_host_connects_total" + of_host), 3);
+  EXPECT_EQ(now.value("forebay_host_reconnects_total" + of_host), 2);
+  EXPECT_EQ(now.value("forebay_host_digest_errors_total" + of_host), 0);
+  EXPECT_EQ(now.value("forebay_host_authentication_failures_total" + of_host), 0);
 }
 
 TEST_F(Metrics, ErrorsCountByWhoseFaultTheyAre) {
@@ -211,7 +323,25 @@ TEST_F(Metrics, AReactorThatStandsStillIsNotHealthy) {
   EXPECT_TRUE(await([&] { return http_get(port, "/healthz").status == 200; }));
 }
 
-// The figure stands in the output; what it is depends on the machine.
+// Whoever copies counters is stopped, wherever he is then: if he had a lock that commands wait for,
+// the host would wait too.
+void expect_no_lock_of_commands(Daemon& daemon, std::uint16_t port) {
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  std::atomic<bool> ending{false};
+  std::thread scraper([&] {
+    while (!ending) EXPECT_EQ(http_get(port, "/metrics").status, 200);
+  });
+  for (std::uint64_t i = 1; i <= 40 && !testing::Test::HasFailure(); ++i) {
+    const SuspendedThread copying(daemon.process().pid(), "forebayd");
+    EXPECT_TRUE(copying.suspended());
+    write_and_read_back(*host.queue, 1 + static_cast<std::uint32_t>(i), 0, 8, 4096, i);
+  }
+  ending = true;
+  scraper.join();
+}
+
+// The figure stands in the output.
 TEST_F(Metrics, AThousandVolumesAreCopiedAndTold) {
   constexpr int many = 1000;
   ConfigText config;
@@ -234,8 +364,14 @@ TEST_F(Metrics, AThousandVolumesAreCopiedAndTold) {
     if (name.find("volume=\"v500\"") != std::string::npos) ++series;
   }
   EXPECT_LE(series, 60U);
-  std::cout << "metrics: copying the counters of " << many << " volumes took "
-            << now.value("forebay_scrape_copy_seconds") * 1000 << " ms\n";
+  double quickest = now.value("forebay_scrape_copy_seconds");
+  for (int i = 0; i < 8; ++i) {
+    quickest = std::min(quickest, scrape(port).value("forebay_scrape_copy_seconds"));
+  }
+  std::cout << "metrics: copying the counters of " << many << " volumes took " << quickest * 1000
+            << " ms\n";
+  EXPECT_LT(quickest, 0.05) << "the best of nine, so that a busy machine does not decide";
+  expect_no_lock_of_commands(daemon, port);
 }
 
 class Prometheus {

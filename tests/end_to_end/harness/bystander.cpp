@@ -12,7 +12,8 @@ constexpr std::uint32_t area_blocks = 256;
 
 }  // namespace
 
-Bystander::Bystander(const client::Endpoint& endpoint) : host_(endpoint) {
+Bystander::Bystander(const client::Endpoint& endpoint, const HostOptions& options)
+    : host_(endpoint, options) {
   if (!host_.connected()) return;
   const auto space = host_.controller->identify_namespace(nsid);
   EXPECT_GOOD(space);

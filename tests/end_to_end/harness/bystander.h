@@ -10,7 +10,7 @@ namespace end_to_end {
 // last MiB of NSID 1.
 class Bystander {
  public:
-  explicit Bystander(const client::Endpoint& endpoint);
+  explicit Bystander(const client::Endpoint& endpoint, const HostOptions& options = {});
 
   void expect_undisturbed() { watcher_.expect_undisturbed(); }
   void await_rounds(int count) { watcher_.await_rounds(count); }

@@ -21,6 +21,11 @@ class Writer {
   std::string text_;
 };
 
+void write_options(Writer& out, const std::string& lines) {
+  std::istringstream options(lines);
+  for (std::string option; std::getline(options, option);) out.line("    {}", option);
+}
+
 // What a subsystem and a target have in common.
 void write_common(Writer& out, const std::string& name, const auto& entry) {
   out.line("  {}:", name);
@@ -30,8 +35,7 @@ void write_common(Writer& out, const std::string& name, const auto& entry) {
   } else {
     out.line("    hosts: {}", entry.hosts);
   }
-  std::istringstream options(entry.options);
-  for (std::string option; std::getline(options, option);) out.line("    {}", option);
+  write_options(out, entry.options);
 }
 
 void write(Writer& out, const SubsystemText& subsystem) {
@@ -57,6 +61,7 @@ void write(Writer& out, const HostText& host) {
   if (!host.nqn.empty()) out.line("    nqn: {}", host.nqn);
   if (!host.iqn.empty()) out.line("    iqn: {}", host.iqn);
   if (!host.chap.empty()) out.line("    chap: {{{}}}", host.chap);
+  write_options(out, host.options);
 }
 
 }  // namespace
@@ -89,10 +94,11 @@ std::string ConfigText::yaml() const {
   }
   if (!volumes.empty()) out.line("volumes:");
   for (const VolumeText& volume : volumes) {
-    out.line("  {}: {{pool: {}, size: {}, block_size: {}{}{}}}", volume.name, volume.pool,
+    out.line("  {}: {{pool: {}, size: {}, block_size: {}{}{}{}}}", volume.name, volume.pool,
              volume.size, volume.block_size,
              volume.cache.empty() ? "" : ", cache: {" + volume.cache + "}",
-             volume.qos.empty() ? "" : ", qos: {" + volume.qos + "}");
+             volume.qos.empty() ? "" : ", qos: {" + volume.qos + "}",
+             volume.overload.empty() ? "" : ", overload: {" + volume.overload + "}");
   }
   if (!hosts.empty()) out.line("hosts:");
   for (const HostText& host : hosts) write(out, host);

@@ -38,8 +38,9 @@ struct VolumeText {
   std::string pool = "mem";
   std::string size = "64MiB";
   std::uint32_t block_size = 4096;
-  std::string cache = {};  // "device: front, max_dirty_age: 1s"; empty: none
-  std::string qos = {};    // "write_iops: 500, burst: 1s"; empty: no limits
+  std::string cache = {};     // "device: front, max_dirty_age: 1s"; empty: none
+  std::string qos = {};       // "write_iops: 500, burst: 1s"; empty: no limits
+  std::string overload = {};  // "hold: 500ms, retries: 2"; empty: as it is by default
 };
 
 struct NamespaceText {
@@ -74,7 +75,8 @@ struct HostText {
   std::string name;
   std::string nqn = {};
   std::string iqn = {};
-  std::string chap = {};  // "user: a, secret: \"file:/path\""
+  std::string chap = {};     // "user: a, secret: \"file:/path\""
+  std::string options = {};  // as a subsystem's
 };
 
 struct ConfigText {

@@ -66,6 +66,23 @@ std::uint16_t status_of(Queue& queue, client::Command command) {
   return done ? done.value().kind() : std::uint16_t{0xffff};
 }
 
+int ana_state(Controller& controller, std::uint32_t nsid) {
+  const auto log = controller.read_log({.lid = 0x0c, .bytes = 4096, .nsid = 0});
+  EXPECT_GOOD(log);
+  if (!log) return 0;
+  const auto groups = client::get<std::uint16_t>(log.value(), 8);
+  std::size_t at = 16;
+  for (std::uint16_t group = 0; group < groups && at + 32 <= log.value().size(); ++group) {
+    const auto count = client::get<std::uint32_t>(log.value(), at + 4);
+    const auto state = client::get<std::uint8_t>(log.value(), at + 16) & 0x0f;
+    for (std::uint32_t i = 0; i < count && at + 36 + 4 * i <= log.value().size(); ++i) {
+      if (client::get<std::uint32_t>(log.value(), at + 32 + 4 * i) == nsid) return state;
+    }
+    at += 32 + 4 * std::size_t{count};
+  }
+  return 0;
+}
+
 client::Result<std::uint16_t> request_event(Controller& controller, std::uint32_t notices) {
   constexpr std::uint8_t event_configuration = 0x0b;
   EXPECT_EQ(status_of(controller.admin(), client::admin::set_feature(event_configuration, notices)),

@@ -55,6 +55,10 @@ void write_and_read_back(Queue& queue, std::uint32_t nsid, std::uint64_t lba, st
 // The status of a command, or FFFFh and a test failure when there was no completion at all.
 [[nodiscard]] std::uint16_t status_of(Queue& queue, client::Command command);
 
+// ANA state of the group of `nsid`; 0 when no group has it. Base 2.0, Asymmetric Namespace Access
+// log page.
+[[nodiscard]] int ana_state(Controller& controller, std::uint32_t nsid);
+
 // What Asynchronous Event Configuration (feature 0Bh) turns on.
 constexpr std::uint32_t attribute_notices = 1U << 8;
 constexpr std::uint32_t ana_change_notices = 1U << 11;
