@@ -88,6 +88,49 @@ class IscsiCaptureTest(unittest.TestCase):
             self.assertEqual(capture.verify_iscsi(path), 0)
 
 
+def tls_record(kind: int, content: bytes) -> bytes:
+    return bytes([kind, 3, 3]) + len(content).to_bytes(2, "big") + content
+
+
+CLIENT_HELLO, SERVER_HELLO = (True, tls_record(22, b"\x01" + bytes(60))), (False, tls_record(22, b"\x02" + bytes(60)))
+SECRET = tls_record(23, b"\xa5" * 100)
+
+
+class EncryptedCaptureTest(unittest.TestCase):
+    def verify(self, *pdus: tuple[bool, bytes], port: int = 4421, with_tls: bool = True) -> capture.Seen:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "capture.pcap"
+            write_pcap(path, list(pdus), port)
+            return capture.verify(path, with_tls)
+
+    def test_what_is_encrypted_is_counted_as_that_and_nothing_else(self):
+        # Records need not begin where segments do.
+        seen = self.verify(CLIENT_HELLO, SERVER_HELLO, (False, tls_record(20, b"\x01") + SECRET + SECRET[:50]), (False, SECRET[50:]),
+                           (True, SECRET))
+        self.assertEqual((len(seen.encrypted.streams), seen.encrypted.records, seen.pdus), (1, 3, 0))
+
+    def test_a_pdu_in_clear_on_an_encrypted_connection(self):
+        for pdu in conversation()[2:]:
+            with self.assertRaisesRegex(Failed, "no TLS record"):
+                self.verify(CLIENT_HELLO, SERVER_HELLO, (True, SECRET), (False, SECRET), pdu)
+
+    def test_a_handshake_in_clear(self):
+        with self.assertRaisesRegex(Failed, "in clear"):
+            self.verify(CLIENT_HELLO, SERVER_HELLO, (False, tls_record(22, b"\x08" + bytes(20))))
+
+    def test_a_plain_connection_where_tls_is_permitted_is_looked_at_as_ever(self):
+        seen = self.verify(*conversation())
+        self.assertEqual((seen.pdus, seen.good_data_digests, len(seen.encrypted.streams)), (9, 3, 0))
+        from_host, data = conversation()[4]
+        with self.assertRaisesRegex(Failed, "wrong digest"):
+            self.verify(*conversation()[:4], (from_host, data[:-1] + bytes([data[-1] ^ 1])))
+
+    def test_encrypted_where_nobody_said_so(self):
+        for port, with_tls in ((4420, True), (4421, False)):
+            with self.assertRaises(Failed):
+                self.verify(CLIENT_HELLO, SERVER_HELLO, (True, SECRET), port=port, with_tls=with_tls)
+
+
 class CaptureTest(unittest.TestCase):
     def setUp(self):
         self._folder = tempfile.TemporaryDirectory()

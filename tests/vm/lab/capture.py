@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import pdu_stream
+from lab import pdu_stream, tls_stream
 from lab.errors import CannotRun, Failed
-from lab.pdu_stream import CAPSULE_RESP, PORTS
+from lab.pdu_stream import CAPSULE_RESP, PORTS, TLS_PORTS
 from lab.shell import tool
 
 # Values of nvme-tcp.hdgst.status and ddgst.status.
@@ -27,6 +27,8 @@ class Seen:
     good_header_digests: int = 0
     good_data_digests: int = 0
     iscsi_pdus: int = 0
+    # Connections whose PDUs nobody can look at, and what was there instead.
+    encrypted: tls_stream.Encrypted = field(default_factory=tls_stream.Encrypted)
 
     @property
     def pdus(self) -> int:
@@ -56,11 +58,12 @@ class Capture:
             self._process.terminate()
             self._process.wait(60)
 
-    def verify(self) -> Seen:
-        """Raises if the capture is not whole, if any packet is malformed or a digest is wrong."""
+    def verify(self, with_tls: bool = False) -> Seen:
+        """Raises if the capture is not whole, if any packet is malformed or a digest is wrong. `with_tls`: connections to TLS_PORTS
+        may be encrypted."""
         self.stop()
         require_whole(self.log())
-        seen = verify(self.path)
+        seen = verify(self.path, with_tls)
         seen.iscsi_pdus = verify_iscsi(self.path)
         return seen
 
@@ -72,14 +75,16 @@ def require_whole(log: str) -> None:
         raise CannotRun(f"the capture is not whole: {log[-500:]}")
 
 
-def verify(path: Path) -> Seen:
-    """Holds what the dissector says against the PDUs that are there without it."""
+def verify(path: Path, with_tls: bool = False) -> Seen:
+    """Holds what the dissector says against the PDUs that are there without it; of encrypted connections, that they are."""
     seen = Seen()
+    if with_tls:
+        seen.encrypted = tls_stream.find(pdu_stream.segments(path, TLS_PORTS))
     dissected: Counter = Counter()
     excused: set[int] = set()
 
     def looked_at() -> Iterator[pdu_stream.Segment]:
-        for fields in _lines(path):
+        for fields in _lines(path, seen.encrypted.streams):
             segment = pdu_stream.segment(fields[:len(pdu_stream.FIELDS)])
             malformed, kinds, header, data = (part.split(",") for part in fields[len(pdu_stream.FIELDS):])
             if _is_own_bug(malformed[0]):
@@ -104,7 +109,8 @@ def verify(path: Path) -> Seen:
 
 def verify_iscsi(path: Path) -> int:
     """How many iSCSI PDUs the dissector has found; raises if a packet is malformed. What it does not take for iSCSI at all it passes
-    over in silence: nothing may follow that in the same direction."""
+    over in silence: nothing may follow that in the same direction, if it comes from the target. (It gets lost by itself in what a host sends
+    where a data digest begins a segment.)"""
     fields = ("frame.number", "tcp.stream", "tcp.srcport", "_ws.malformed", "iscsi.opcode", "tcp.segment_data",
               "tcp.analysis.retransmission")
     argv = [tool("tshark"), "-n", "-r", str(path), "-o", "tcp.reassemble_out_of_order:TRUE", "-d", f"tcp.port=={ISCSI_PORT},iscsi",
@@ -124,7 +130,7 @@ def verify_iscsi(path: Path) -> int:
             pdus += len(opcodes.split(","))
             if (stream, source) in passed_over:
                 raise Failed(f"frame {passed_over[stream, source]} of {path} is no iSCSI to the dissector")
-        elif not segment and not again:
+        elif not segment and not again and source == str(ISCSI_PORT):
             passed_over.setdefault((stream, source), frame)
     return pdus
 
@@ -134,14 +140,16 @@ def _is_own_bug(malformed: str) -> bool:
     return "Dissector bug" in malformed
 
 
-def _lines(path: Path) -> Iterator[list[str]]:
+def _lines(path: Path, encrypted: set[int]) -> Iterator[list[str]]:
     fields = pdu_stream.FIELDS + SEEN_BY_DISSECTOR
     argv = [tool("tshark"), "-n", "-r", str(path), "-o", "nvme-tcp.check_hdgst:TRUE", "-o", "nvme-tcp.check_ddgst:TRUE",
             "-o", "tcp.reassemble_out_of_order:TRUE"]
     for port in PORTS:
         argv += ["-d", f"tcp.port=={port},nvme-tcp"]
-    ours = " || ".join(f"tcp.port == {port}" for port in PORTS)
-    argv += ["-Y", f"tcp.len > 0 && ({ours})", "-T", "fields", "-E", "occurrence=a"]
+    ours = f"({' || '.join(f'tcp.port == {port}' for port in PORTS)})"
+    if encrypted:
+        ours += f" && !(tcp.stream in {{{', '.join(map(str, sorted(encrypted)))}}})"
+    argv += ["-Y", f"tcp.len > 0 && {ours}", "-T", "fields", "-E", "occurrence=a"]
     argv += [part for name in fields for part in ("-e", name)]
     with (open(path.with_suffix(".tshark"), "w+b") as errors,
           subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=errors, text=True) as process):

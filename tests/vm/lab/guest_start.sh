@@ -17,6 +17,7 @@ done
 if grep -q forebay.services /proc/cmdline; then
   echo 0123456789abcdef0123456789abcdef >/etc/machine-id  # or it were the first boot, which enables all there is
   busybox sh /forebay/agent.sh "$agent" &
+  [ -x /usr/lib/systemd/systemd ] || exec /lib/systemd/systemd  # bookworm
   exec /usr/lib/systemd/systemd
 fi
 exec busybox sh /forebay/agent.sh "$agent"

@@ -13,9 +13,9 @@ from lab.machine import Hardware, Image, Nvdimm
 from lab.namespace import ADDRESS
 from lab.pool_disk import PoolDisk
 from lab.programs import Programs
-from lab.target import CACHE_MIB, IO_PORT, Target
+from lab.target import IO_PORT, Target
 
-NVDIMM_MIB = 64
+NVDIMM_MIB, CACHE_MIB = 64, 24
 START_TIMEOUT_S = 180.0
 DEVICE = {"devdax": "/dev/dax0.0", "fsdax": "/dev/pmem0"}
 

@@ -17,8 +17,9 @@ METAPACKAGE = "linux-image-amd64"
 # What the first stage needs to reach the root image, and everything a scenario uses.
 STAGE1_MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "ext4", "overlay", "crc32c_generic")
 MODULES = (*STAGE1_MODULES, "virtio_net", "virtio_rng", "nvme_tcp", "xfs", "loop", "crc32c_intel", "crct10dif_pclmul",
-           "nfit", "nd_pmem", "dax_pmem", "device_dax", "dm_mod", "virtio_scsi", "sd_mod", "raid1", "iscsi_tcp", "sg",
-           "scsi_dh_alua", "dm_multipath", "dm_round_robin", "dm_service_time")
+           "nfit", "nd_pmem", "dax_pmem", "device_dax", "dm_mod", "dm_flakey", "dm_delay", "virtio_scsi", "sd_mod", "raid1", "iscsi_tcp", "sg",
+           "scsi_dh_alua", "dm_multipath", "dm_round_robin", "dm_service_time",
+           "tls", "gcm", "ctr", "ghash_generic", "aesni_intel", "dh_generic", "hmac", "sha256_generic", "sha512_generic")
 
 
 @dataclass(frozen=True)

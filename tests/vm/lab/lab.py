@@ -107,7 +107,7 @@ class Lab:
             self.target.stop()
         notes = [self.note] if self.note else []
         if self._capture:
-            seen = self._capture.verify()
+            seen = self._capture.verify(with_tls=self.target.permits_tls())
             self.require(seen.pdus or self._initiators, "the capture holds no NVMe/TCP PDU")
             self.require(seen.iscsi_pdus or not self._initiators, "the capture holds no iSCSI PDU")
             asked = {option for host in self._hosts.values() for option in host.asked_for}
@@ -115,6 +115,9 @@ class Lab:
             self.require("-G" not in asked or seen.good_data_digests, "not one data digest in the capture")
             notes.append(f"{seen.pdus + seen.iscsi_pdus} PDUs decoded, {seen.good_header_digests} header and {seen.good_data_digests} "
                          "data digests checked")
+            if seen.encrypted.streams:
+                notes.append(f"{len(seen.encrypted.streams)} connections with {seen.encrypted.records} encrypted records")
+            self.require(seen.encrypted.records or "--tls" not in asked, "nothing in the capture is encrypted")
         return ", ".join(notes)
 
     def close(self, keep: bool) -> None:

@@ -26,6 +26,7 @@ class LocalTarget(Target):
         self.programs, self.folder = programs, folder
         self._process: subprocess.Popen | None = None
         self._log_size = 0
+        self._environment: dict[str, str] = {}
         self.add_listener("io", ADDRESS)
         self.add_listener("io6", ADDRESS6)
 
@@ -44,13 +45,12 @@ class LocalTarget(Target):
 
     def start(self) -> None:
         """Returns when the daemon says that it serves."""
-        config = self.folder / "forebay.yaml"
-        config.write_text(self.yaml())
+        config = self._write_configuration()
         notify = self.folder / "notify"
         notify.unlink(missing_ok=True)
         state = self.folder / "state"
         state.mkdir(exist_ok=True)
-        environment = {**os.environ, "NOTIFY_SOCKET": str(notify), "STATE_DIRECTORY": str(state)}
+        environment = {**os.environ, "NOTIFY_SOCKET": str(notify), "STATE_DIRECTORY": str(state), **self._environment}
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, open(self.folder / "forebayd.log", "ab") as log:
             ready.bind(str(notify))
             ready.settimeout(0.1)
@@ -69,10 +69,33 @@ class LocalTarget(Target):
                 except TimeoutError:
                     pass
 
+    def reload(self) -> None:
+        """Takes over what `config` has become, while hosts are connected."""
+        self._write_configuration()
+        done = self._ctl("reload")
+        if done.code != 0:
+            raise Failed(f"forebayctl reload: exit code {done.code}: {done.output}")
+
+    def write_secret(self, name: str, secret: str) -> str:
+        """A reference to it for the configuration."""
+        path = self.folder / name
+        path.write_text(secret)
+        path.chmod(0o600)
+        return f"file:{path}"
+
     def log(self) -> str:
         with open(self.folder / "forebayd.log", "rb") as file:
             file.seek(self._log_size)
             return file.read().decode(errors="replace")
+
+    def hang_disks_by(self, name: str) -> Path:
+        """From the next start on: while that file is there, no disk answers anything."""
+        hung = self.folder / name
+        preload = self.programs.build / "tests/end_to_end/libhung_disk_preload.so"
+        # A sanitizer wants to be the first, and is content with being told that it need not.
+        self._environment = {"LD_PRELOAD": str(preload), "FOREBAY_TEST_HUNG_DISK": str(hung),
+                             "ASAN_OPTIONS": "verify_asan_link_order=0"}
+        return hung
 
     def pool_bytes(self) -> int:
         """What the pool's files take of the disk: a hole takes nothing."""
@@ -109,6 +132,11 @@ class LocalTarget(Target):
 
     def descriptors(self) -> int:
         return len(os.listdir(f"/proc/{self._process.pid}/fd"))
+
+    def _write_configuration(self) -> Path:
+        path = self.folder / "forebay.yaml"
+        path.write_text(self.yaml())
+        return path
 
     def _end(self, number: signal.Signals, expected: int) -> None:
         self.check()

@@ -9,7 +9,9 @@ from pathlib import Path
 from lab.errors import CannotRun, Failed
 from lab.shell import tool
 
-PORTS = (4420, 8009)
+# Of listeners that know no TLS, and of those that permit or demand it.
+PLAIN_PORTS, TLS_PORTS = (4420, 8009), (4421, 4422, 8010)
+PORTS = PLAIN_PORTS + TLS_PORTS
 IC_REQ, IC_RESP, H2C_TERM, C2H_TERM, CAPSULE_CMD, CAPSULE_RESP, H2C_DATA, C2H_DATA, R2T = 0, 1, 2, 3, 4, 5, 6, 7, 9
 NAMES = {IC_REQ: "ICReq", IC_RESP: "ICResp", H2C_TERM: "H2CTermReq", C2H_TERM: "C2HTermReq", CAPSULE_CMD: "CapsuleCmd",
          CAPSULE_RESP: "CapsuleResp", H2C_DATA: "H2CData", C2H_DATA: "C2HData", R2T: "R2T"}
@@ -54,15 +56,16 @@ class CapturedPdu:
 
 
 def read(capture: Path) -> Iterator[CapturedPdu]:
-    return assemble(segments(capture))
+    """Of listeners that know no TLS."""
+    return assemble(segments(capture, PLAIN_PORTS))
 
 
 def assemble(captured: Iterable[Segment]) -> Iterator[CapturedPdu]:
     """In the order in which each became complete. Raises if a byte is missing, and at a header that no PDU of its type
     has."""
-    directions: dict[tuple[int, bool], _Direction] = {}
+    directions: dict[tuple[int, bool], Direction] = {}
     for arrived in captured:
-        direction = directions.setdefault((arrived.stream, arrived.from_host), _Direction(arrived))
+        direction = directions.setdefault((arrived.stream, arrived.from_host), Direction(arrived))
         buffer = direction.take(arrived)
         while len(buffer) >= HEADER_BYTES:
             length = _length(arrived, buffer)
@@ -76,7 +79,7 @@ def assemble(captured: Iterable[Segment]) -> Iterator[CapturedPdu]:
         direction.require_whole()
 
 
-class _Direction:
+class Direction:
     """What one end of a connection sent, in order. Loopback hands segments over out of order now and then."""
 
     def __init__(self, begin: Segment):
@@ -127,11 +130,15 @@ def segment(fields: list[str]) -> Segment:
                    bytes.fromhex(payload.replace(":", "")))
 
 
-def segments(capture: Path) -> Iterator[Segment]:
-    command = [tool("tshark"), "-n", "-r", str(capture), "-Y", "tcp.len > 0", "-T", "fields"]
-    process = subprocess.Popen(command + [part for field in FIELDS for part in ("-e", field)],
-                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    for line in process.stdout:
-        yield segment(line.rstrip("\n").split("\t"))
-    if process.wait() != 0:
-        raise CannotRun(f"tshark cannot read {capture}")
+def segments(capture: Path, ports: tuple[int, ...]) -> Iterator[Segment]:
+    ours = " || ".join(f"tcp.port == {port}" for port in ports)
+    command = [tool("tshark"), "-n", "-r", str(capture), "-Y", f"tcp.len > 0 && ({ours})", "-T", "fields"]
+    with subprocess.Popen(command + [part for field in FIELDS for part in ("-e", field)],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            for line in process.stdout:
+                yield segment(line.rstrip("\n").split("\t"))
+            if process.wait() != 0:
+                raise CannotRun(f"tshark cannot read {capture}")
+        finally:
+            process.kill()

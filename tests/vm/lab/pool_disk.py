@@ -41,6 +41,32 @@ class PoolDisk:
         run("mke2fs", "-q", "-t", "ext4", self.files[0], f"{self.SIZE_MIB}M")
 
 
+class SharedDisk(PoolDisk):
+    """A thin pool on a file system that others write to as well."""
+
+    RESERVE_MIB = 16
+
+    def pool(self) -> Pool:
+        made = super().pool()
+        made.form.update(provisioning="thin", reserve=f"{self.RESERVE_MIB}MiB", warn_at="90%")
+        return made
+
+    def fill(self) -> None:
+        """By somebody else, to the last byte."""
+        self._guest.run(f"dd if=/dev/zero of={PLACE}/foreign bs=1M status=none 2>/dev/null; sync -f {PLACE}; "
+                        f"[ $(df --output=avail -k {PLACE} | tail -1) -lt 64 ]")
+
+    def free(self) -> None:
+        self._guest.run(f"rm {PLACE}/foreign && sync -f {PLACE}")
+
+    def mount(self, guest: Guest) -> None:
+        self._guest = guest
+        super().mount(guest)
+
+    def create(self) -> None:
+        run("mke2fs", "-q", "-t", "ext4", "-m", "0", self.files[0], f"{self.SIZE_MIB}M")
+
+
 class FailingDisk(PoolDisk):
     """One that can be told to fail every request, and to work again (device mapper). The file system's log lies on
     another one: XFS whose log fails shuts itself down, and returns only when it is mounted anew."""
@@ -153,6 +179,34 @@ class MemberDisks(PluggedDisks):
     def pool(self) -> Pool:
         members = [f"{LINKS}/{name}" for name in self.LINKED]
         return Pool({"kind": "device", "layout": "linear", "members": members}, ["--layout", "linear", *members])
+
+
+class FlakyMembers(MemberDisks):
+    """The second of them behind device mapper, which can make it fail again and again, or answer late."""
+
+    BEHIND = "/dev/mapper/second"
+
+    def plug_in(self, guest: EmulatedGuest) -> None:
+        super().plug_in(guest)
+        guest.run("modprobe -a dm_flakey dm_delay")
+        self._disk = guest.run(f"readlink {LINKS}/second").strip()
+        guest.run(f"{DMSETUP} create second --table '{self._table('linear {} 0')}' && ln -sf {self.BEHIND} {LINKS}/second")
+
+    def work(self) -> None:
+        self._switch("linear {} 0")
+
+    def fail_every(self, up_s: int, down_s: int) -> None:
+        """It works for `up_s` seconds, fails every request for `down_s`, and so on."""
+        self._switch(f"flakey {{}} 0 {up_s} {down_s}")
+
+    def delay(self, milliseconds: int) -> None:
+        self._switch(f"delay {{}} 0 {milliseconds}")
+
+    def _switch(self, to: str) -> None:
+        self._guest.run(f"{DMSETUP} suspend second && {DMSETUP} load second --table '{self._table(to)}' && {DMSETUP} resume second")
+
+    def _table(self, what: str) -> str:
+        return f"0 {self.SIZE_MIB * MIB // 512} {what.format(self._disk)}"
 
 
 class MirroredDisks(PluggedDisks):

@@ -10,7 +10,9 @@ from lab.shell import run
 HERE = Path(__file__).parent
 PACKAGES = ("base-files", "busybox-static", "bash", "coreutils", "diffutils", "util-linux", "mount", "grep", "sed",
             "mawk", "kmod", "iproute2", "nvme-cli", "fio", "e2fsprogs", "xfsprogs", "ndctl", "dmsetup", "mdadm",
-            "lvm2", "open-iscsi", "sg3-utils", "multipath-tools", "udev", "systemd")
+            "lvm2", "open-iscsi", "sg3-utils", "multipath-tools", "udev", "systemd", "keyutils")
+# What not every suite has: the daemon that shakes hands for a kernel that speaks TLS.
+PACKAGES_OF = {"trixie": ("ktls-utils",)}
 SCRIPTS = ("start.sh", "start_uml.sh", "places.sh", "agent.sh")
 DROPPED = ("usr/share/doc", "usr/share/locale", "usr/share/man", "usr/share/info", "usr/share/zoneinfo",
            "usr/share/perl", "usr/share/icu", "usr/lib/x86_64-linux-gnu/perl", "usr/share/fio")
@@ -21,7 +23,7 @@ def build(packages: Packages, modules: Path, image: Path) -> None:
     tree = image.with_suffix(".tree")
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
-    archives = packages.download_closure(list(PACKAGES))
+    archives = packages.download_closure([*PACKAGES, *PACKAGES_OF.get(packages.suite, ())])
     # base-files first: in suites with a merged /usr it brings the links the others unpack through.
     for archive in sorted(archives, key=lambda path: not path.name.startswith("base-files_")):
         run("dpkg-deb", "-x", archive, tree)

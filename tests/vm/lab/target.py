@@ -13,6 +13,8 @@ from lab.guest import Guest
 
 IO_PORT = 4420
 DISCOVERY_PORT = 8009
+# Of listeners where TLS is permitted, and where there is nothing else; all are among TLS_PORTS of lab/pdu_stream.py.
+TLS_PERMITTED_PORT, TLS_REQUIRED_PORT, TLS_DISCOVERY_PORT = 4421, 4422, 8010
 DISCOVERY_NQN = "nqn.2014-08.org.nvmexpress.discovery"
 SUBSYSTEM = "nqn.2026-11.com.example:guests"
 ISCSI_PORT = 3260
@@ -103,6 +105,30 @@ class Target(ABC):
         self.config["listeners"][name] = {"protocol": "nvme-tcp", "address": address, "port": IO_PORT}
         self.config["subsystems"][SUBSYSTEM]["listeners"].append(name)
 
+    def drop_listeners(self) -> None:
+        """All by which hosts reach the subsystem."""
+        for name in self.config["subsystems"][SUBSYSTEM]["listeners"]:
+            del self.config["listeners"][name]
+        self.config["subsystems"][SUBSYSTEM]["listeners"] = []
+
+    def add_tls_listener(self, name: str, address: str, policy: str) -> None:
+        self.add_listener(name, address)
+        port = TLS_REQUIRED_PORT if policy == "required" else TLS_PERMITTED_PORT
+        self.config["listeners"][name].update(port=port, tls=policy)
+
+    def demand_tls_of_discovery(self, address: str) -> None:
+        self.config["listeners"]["disc"].update(address=address, port=TLS_DISCOVERY_PORT, tls="required")
+
+    def admit_alone(self, name: str, identity: dict) -> None:
+        """That host to the subsystem, and no other."""
+        self.config["hosts"] = {name: identity}
+        subsystem = self.config["subsystems"][SUBSYSTEM]
+        del subsystem["allow_any_host"]
+        subsystem["hosts"] = [name]
+
+    def permits_tls(self) -> bool:
+        return any("tls" in listener for listener in self.config["listeners"].values())
+
     def offer_by_iscsi(self, luns: dict[int, str], *addresses: str) -> None:
         """Volumes by their LUN, over one portal for each address, to every initiator."""
         names = [f"scsi{number}" for number in range(len(addresses))]
@@ -177,6 +203,19 @@ class Target(ABC):
         done = self._ctl("detach", volume)
         if done.code != 0:
             raise Failed(f"forebayctl detach: exit code {done.code}: {done.output}")
+
+    def connect_lines(self, host: str) -> dict:
+        """What an operator is told to type on a host to attach it by NVMe/TCP."""
+        done = self._ctl("connect-line", host, "-o", "json")
+        if done.code != 0:
+            raise Failed(f"forebayctl connect-line: exit code {done.code}: {done.output}")
+        return next(lines for lines in json.loads(done.output) if lines["protocol"] == "nvme-tcp")
+
+    def set_access(self, path: str, state: str) -> None:
+        """How hosts are to reach everything by this listener."""
+        done = self._ctl("ana", path, state)
+        if done.code != 0:
+            raise Failed(f"forebayctl ana: exit code {done.code}: {done.output}")
 
     def _ask_to_grow(self, volume: str, size: int) -> Answer:
         return self._ctl("volume", "grow", volume, f"{size // MIB}MiB")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 from lab.host import Host
@@ -46,8 +47,10 @@ def block_sizes(lab: Lab) -> None:
 
 
 def atomic_writes(lab: Lab, host: Host, name: str) -> None:
-    """What a kernel that knows of it (6.11 and newer) makes of NAWUPF: a page less than 1 MiB may be as much as one bio holds for certain."""
-    shown = host.run(f"cat /sys/block/{name}/queue/atomic_write_unit_max_bytes 2>/dev/null || echo none").strip()
+    """What a kernel that knows of it (6.11 and newer) makes of NAWUPF: a page less than 1 MiB may be as much as one bio holds for certain.
+    Asked of the path: the device that native multipath puts over the paths says 0 whatever they say (6.12)."""
+    path = re.sub(r"n(\d+)$", r"c*n\1", name)
+    shown = host.run(f"cat /sys/block/{path}/queue/atomic_write_unit_max_bytes 2>/dev/null || echo none").strip()
     if shown == "none":
         return
     if lab.cached:

@@ -5,10 +5,10 @@ import hashlib
 from lab.guest_target import GuestTarget
 from lab.host import Host, fio_command, fio_result
 from lab.lab import Lab
-from lab.pool_disk import LINKS, LogicalVolume, MemberDisks, MirroredDisks
+from lab.pool_disk import LINKS, FlakyMembers, LogicalVolume, MemberDisks, MirroredDisks, SharedDisk
 from lab.target import MIB
 from scenarios.outages import await_progress, moved_sectors, require_running
-from scenarios.persistent_memory import WAIT_TIMEOUT_S, await_holds, serve_small_cache, state_of, writes
+from scenarios.persistent_memory import CACHE_SHARE_MIB, WAIT_TIMEOUT_S, await_holds, serve_small_cache, state_of, writes
 
 VOLUME_MIB = 40
 # Of the volume: where the second of the two disks begins.
@@ -75,6 +75,62 @@ def disks_mixed_up(lab: Lab) -> None:
     await_holds(lab, target, lambda: state_of(target) == "online", target.check)
     host.connect("-i", "2")
     host.fio(host.device(1), *both, "--verify_only")
+    host.disconnect()
+
+
+def flaky_member(lab: Lab) -> None:
+    """A member that works for two seconds and fails for two, and then one that takes a quarter of a second for every request: verified
+    writes over both members go on all the while, and all of it is there."""
+    target = lab.use_guest_target("devdax", FlakyMembers)
+    disks = target.disk
+    host, device = serve_small_cache(lab, target, VOLUME_MIB)
+    flaky, late = writes(SECOND_AT_MIB - 4, 10), writes(0, VOLUME_MIB)
+    disks.fail_every(2, 2)
+    load = host.start(fio_command(device, *flaky, "--do_verify=0"))
+    await_holds(lab, target, lambda: state_of(target) == "degraded", target.check)
+    fio_result(load.succeed(WAIT_TIMEOUT_S))
+    disks.work()
+    await_holds(lab, target, lambda: state_of(target) == "online", target.check)
+    target.await_written_back()
+    host.fio(device, *flaky, "--verify_only")
+
+    disks.delay(250)
+    load = host.start(fio_command(device, *late, "--do_verify=0"))
+    fio_result(load.succeed(WAIT_TIMEOUT_S))
+    lab.require(state_of(target) == "online", target.status())
+    disks.work()
+    target.detach("data")  # what is read now is on the disks
+    host.fio(device, *late, "--verify_only")
+    host.disconnect()
+
+
+def file_system_full(lab: Lab) -> None:
+    """Others fill the file system below a thin pool, its reserve too, in the middle of verified writes. What was answered stays; then the
+    host is told that there is no space, and once there is some again everything goes on by itself."""
+    target = lab.use_guest_target("devdax", SharedDisk)
+    host, device = serve_small_cache(lab, target, 2 * SharedDisk.SIZE_MIB)
+    lab.allowed_complaints += "|critical space allocation error|dev dm-0|I/O Cmd"
+    before = writes(0, 8)
+    host.fio(device, *before)
+    target.disk.fill()
+    await_holds(lab, target, lambda: "make room" in target.log(), target.check)
+    host.run("head -c 65536 /dev/urandom > /run/piece")
+    # One after the other, so that it is known which were answered.
+    answered = int(host.run(
+        f"for i in $(seq 0 {4 * 16 * CACHE_SHARE_MIB}); do dd if=/run/piece of={device} bs=64k seek=$((512 + i)) count=1 oflag=direct "
+        "status=none 2>/run/refused || break; done; echo $i"))
+    lab.require(answered < 4 * 16 * CACHE_SHARE_MIB, "all of it was taken")
+    lab.require("No space left" in host.run("cat /run/refused"), host.run("cat /run/refused"))
+    host.fio(device, *before, "--verify_only")
+
+    target.disk.free()
+    host.await_true(f"dd if=/run/piece of={device} bs=64k seek={512 + answered} count=1 oflag=direct status=none")
+    await_holds(lab, target, lambda: state_of(target) == "online", target.check)
+    target.await_written_back()
+    target.detach("data")
+    host.fio(device, *before, "--verify_only")
+    host.run(f"for i in $(seq 0 {answered}); do dd if={device} bs=64k skip=$((512 + i)) count=1 iflag=direct status=none | cmp - /run/piece "
+             "|| exit 1; done")
     host.disconnect()
 
 

@@ -248,12 +248,8 @@ def _identity(lab: Lab, host: Host, disk: str) -> None:
 
 
 def _require_chap(lab: Lab, initiator: Initiator) -> None:
-    secrets = {}
-    for name, secret in (("secret", SECRET), ("mutual_secret", TARGET_SECRET)):
-        path = lab.folder / name
-        path.write_text(secret)
-        path.chmod(0o600)
-        secrets[name] = f"file:{path}"
+    secrets = {name: lab.target.write_secret(name, secret)
+               for name, secret in (("secret", SECRET), ("mutual_secret", TARGET_SECRET))}
     lab.target.add_host("host", {"iqn": initiator.iqn, "chap": {"user": "host", "mutual_user": "target", **secrets}})
 
 

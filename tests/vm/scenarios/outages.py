@@ -54,7 +54,7 @@ def path_lost(lab: Lab) -> None:
     lab.require(len(devices) == 1, f"two paths to one volume make {devices}")
     # The default uses one path alone as long as it lives: a cut of the other would prove nothing.
     host.run("echo round-robin | tee /sys/class/nvme-subsystem/nvme-subsys*/iopolicy")
-    load = _Passes(host, device)
+    load = Passes(host, device)
     for address, controller in ((ADDRESS, first), (SECOND_ADDRESS, second)):
         await_progress(lambda: moved_sectors(host, f"/sys/class/nvme/{controller}/nvme*c*n*/stat"), load.check)
         run_here("ip", "addr", "del", f"{address}/32", "dev", "lo")
@@ -96,11 +96,11 @@ def fail_under_load(lab: Lab, rounds: int, pass_mib: int, fail: Callable[[], Non
     return host
 
 
-class _Passes:
+class Passes:
     """Verified writes, pass after pass, for as long as a scenario needs them."""
 
-    def __init__(self, host: Host, device: str):
-        self._host, self._device = host, device
+    def __init__(self, host: Host, device: str, mib: int = PASS_MIB):
+        self._host, self._device, self._mib = host, device, mib
         self._begin()
 
     def check(self) -> None:
@@ -116,7 +116,7 @@ class _Passes:
     def _begin(self) -> None:
         # On zeroes, so that nothing of the pass before is taken for this one's.
         self._load = self._host.start(f"blkdiscard -z {self._device} && " + fio_command(
-            self._device, "--rw=randwrite", "--bs=4k", f"--size={PASS_MIB}M", "--iodepth=8"))
+            self._device, "--rw=randwrite", "--bs=4k", f"--size={self._mib}M", "--iodepth=8"))
 
 
 def moved_sectors(host: Host, stat: str = "/sys/block/nvme*/stat") -> int:
