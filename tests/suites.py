@@ -53,6 +53,10 @@ POOLS = (r"^(engine\.(Backings/BackingDeviceContract|PoisonContract|Space(Asked|
          r"Adopt|CacheBinding|Destroy|DevicePool|InitDevicePool|AddMember|Device(Number|Table)|Extent(Allocator|Backing|Map)|OrderedStripe|"
          r"MarkerFile|FileMarker|FileJournal|Journal|LossyBacking|LostRanges|InspectMembers|Retained|Granularities/ThinVolume)"
          r"|end_to_end\.(AddMember|PoolInit|Grow|Retained|Adopted|ThinPool|DiskTrouble|HangingDisk|Late)|vm\.(prepare|\w+\.(disk|failing|raid|logical)))")
+# What changes the daemon while it serves, and what an operator asks of it: `names` of the pattern of POOLS.
+OPERATIONS = (r"^(config\.Diff|unit\.(Plan|ControlServerTest|EventLog|StateTimes|HttpPortTest|HttpExchange|Request|RouteTable|Streams|Status|OpenApi|Troubles"
+              r"|Colours|Table|Top|Yaml|CliScreens|ConnectLine|Doctor|Explain|HostView|Progress|StatusScreen)"
+              r"|end_to_end\.(Reload|Control|Service|CacheMode|CacheDevice|AddMember|Grow|cli_documents|install)|vm\.(prepare|trixie\.(plans_come_true|installed_service)))")
 SUITES = [
     Suite("architecture", "includes follow the layout's arrows; documents and scripts keep their rules",
           "release", ["architecture"], ["suite_architecture"], 1, packages=["format"], quick=True),
@@ -68,9 +72,11 @@ SUITES = [
     Suite("iscsi", "libiscsi's conformance suite, its tools and QEMU's initiator against the real daemon; bad input by our own",
           "release", ["iscsi"], ["suite_iscsi", *DAEMON, "forebay-media"], 2.5, packages=["iscsi"], long_labels=["iscsi-long"],
           figures="conformance "),
-    Suite("observability", "metrics against the load generator's own counts, Debian's Prometheus asking for them; alerts and dashboards as they ship",
-          "release", ["observability"], ["suite_observability", *DAEMON, "forebay-media"], 1, packages=["observability"],
-          figures="metrics: |watched: "),
+    Suite("security", "who may connect and proves it, inside TLS: the real daemon, our own client and OpenSSL's",
+          "release", ["security"], ["suite_security", *DAEMON], 0.5),
+    Suite("observability", "metrics against the load generator's own counts, Debian's Prometheus asking for them; alerts and dashboards as they ship; the status page in a browser",
+          "release", ["observability"], ["suite_observability", *DAEMON, "forebay-media"], 1.5, packages=["observability", "browser"],
+          figures="metrics: |watched: |status page: "),
     Suite("unit", "target and tools, simulated disks, streams and clocks; under ASan and UBSan, as the next three",
           "asan", ["unit"], ["suite_unit"], 2, packages=["sanitize"], quick=True, jobs=3),
     Suite("engine", "media, pools, cache and what joins them, over simulated media and real files",
@@ -91,6 +97,10 @@ SUITES = [
           "release", ["engine", "end_to_end", "vm"], ["engine_media_test", "engine_pool_test", "engine_volume_test", "engine_volume_threads_test",
                                              "suite_end_to_end", "forebay-media", *DAEMON],
           20, packages=["vm"], names=POOLS, named_only=True, long_labels=["vm-long"]),
+    Suite("operations", "plan, reload, control and forebayctl: every test of them, which other suites run too",
+          "release", ["config", "unit", "end_to_end", "vm"], ["config_test", "target_test", "target_control_test", "appliance_cli_test", "suite_end_to_end",
+                                                     "forebay-media", *DAEMON],
+          15, packages=["vm"], names=OPERATIONS, named_only=True, long_labels=["vm-long"]),
     # The whole daemon under sanitizers takes long to build and to run.
     Suite("sanitized_daemon", "the whole daemon under ASan and UBSan",
           "asan", ["end_to_end"], ["all"], 60, packages=["sanitize"], long_only=True),

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 FOUNDATION = "engine/foundation"  # the vocabulary of all
-PROTOCOL = {"protocol/wire", "protocol/nvme", "protocol/nvme_tcp", "protocol/iscsi", "protocol/scsi", "protocol/auth"}
+PROTOCOL = {"protocol/wire", "protocol/nvme", "protocol/nvme_tcp", "protocol/iscsi", "protocol/scsi", "protocol/auth",
+            "protocol/tls"}
 TARGET = {"target", "target/reactor", "target/net", "target/block", "target/nvmf", "target/scsi", "target/iscsi",
-          "target/control", "target/metrics"}
+          "target/control", "target/metrics", "target/tls"}
 # A reactor owns its lane, and commands hold its buffers: those two seams of engine/media are target's business.
 ENGINE = {"engine/volume", "engine/media"}
 
@@ -29,15 +30,19 @@ ARROWS = {
     "protocol/iscsi": {"protocol/wire", "protocol/auth"},
     "protocol/scsi": {"protocol/wire"},
     "protocol/auth": {"protocol/wire"},
+    # Bytes as text.
+    "protocol/tls": {"protocol/auth"},
     "config": set(),
     "target/reactor": ENGINE,
     "target/block": ENGINE | {"target/reactor"},
     # What connections of both protocols share holds buffers, and counts them for volumes.
     "target/net": ENGINE | {"target/reactor", "target/block"},
+    # Data is sealed from where it lies in the cache.
+    "target/tls": {"engine/media", "protocol/tls", "protocol/auth", "target/reactor", "target/net"},
     "target/scsi": ENGINE | {"protocol/scsi", "target/reactor", "target/block"},
     "target/nvmf": ENGINE | PROTOCOL | {"target/reactor", "target/net", "target/block"},
     "target/iscsi": ENGINE | PROTOCOL | {"target/reactor", "target/net", "target/block", "target/scsi"},
-    "target/control": TARGET - {"target"} | {"config"},
+    "target/control": TARGET - {"target"} | {"config", "protocol/auth"},
     "target/metrics": TARGET - {"target", "target/control"} | {"engine/volume"},
     "target": ENGINE | TARGET | PROTOCOL | {"config"},
     # forebayctl talks to the daemon over its socket; `pool init` writes a label without one, and sizes are read and
@@ -58,7 +63,7 @@ PACKAGES = {
     r"libpmem2\.h": r"^engine/media/open_pmem\.cpp$",
     r"blkid/": r"^engine/pool/disk_signatures\.cpp$",
     r"yaml-cpp/": r"^config/parse\w*\.cpp$",
-    r"openssl/": r"^(target/net/tls_\w+|protocol/auth/\w+)\.(cpp|h)$",
+    r"openssl/": r"^(protocol/(auth|tls)/\w+|(target/control|appliance/cli|tests/client)/tls_\w+)\.(cpp|h)$",
     r"prometheus/": r"^target/metrics/",
     r"isa-l/": r"^engine/foundation/crc32c\.cpp$",
     r"boost/asio": r"^(target|appliance/cli)/",

@@ -44,7 +44,7 @@ def main() -> int:
     assert listed.returncode == 0, listed.stderr
     assert subprocess.run([sys.executable, script, "--help"], capture_output=True, env=bare).returncode == 0
     names = [line.split()[0] for line in listed.stdout.splitlines()]
-    for name in ("unit", "engine", "crash", "mutants", "architecture", "protocol", "config", "end_to_end", "fuzz", "vm", "iscsi", "observability", "smoke", "threads", "optimised"):
+    for name in ("unit", "engine", "crash", "mutants", "architecture", "protocol", "config", "end_to_end", "fuzz", "vm", "iscsi", "observability", "operations", "smoke", "threads", "optimised"):
         assert name in names, f"{name} is not among {names}"
 
     refused = subprocess.run([sys.executable, script, "--only", "nonsense"], capture_output=True, text=True)

@@ -10,6 +10,7 @@
 #include "engine/foundation/byte_cursor.h"
 #include "engine/foundation/check.h"
 #include "protocol/nvme/admin_command.h"
+#include "protocol/nvme/copy.h"
 #include "protocol/nvme/dataset_management.h"
 #include "protocol/nvme/fabrics_command.h"
 #include "protocol/nvme/features.h"
@@ -62,6 +63,15 @@ struct CheckIo {
   }
   void operator()(const Compare& compare) const { check_blocks(compare.blocks); }
   void operator()(const Verify& verify) const { check_blocks(verify.blocks); }
+  void operator()(const Copy& copy) const {
+    CHECK(copy.range_count >= 1 && copy.range_count <= 256);
+    const std::uint64_t bytes = std::uint64_t{copy.range_count} * copy_range_bytes;
+    CHECK(length_of(copy.data).value >= bytes);
+    const auto data = data_of(copy.data, capsule);
+    if (data.size() < bytes) return;
+    for (std::uint32_t i = 0; i < copy.range_count; ++i)
+      check_blocks(copy_source(data, copy, i).blocks);
+  }
   void operator()(const WriteZeroes& zeroes) const { check_blocks(zeroes.blocks); }
   void operator()(const Flush&) const {}
   void operator()(const ReservationRegister& command) const {

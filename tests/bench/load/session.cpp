@@ -42,12 +42,14 @@ Result<void> check_namespace(const client::NamespaceData& space, const LoadOptio
 
 Result<std::unique_ptr<Session>> Session::open(const LoadOptions& options) {
   std::unique_ptr<Session> session(new Session);
-  const client::AttachOptions attach{
-      .endpoint = {.host = options.address, .port = options.port},
-      .transport = {.header_digest = options.header_digest, .data_digest = options.data_digest},
-      .subsystem_nqn = options.subsystem_nqn,
-      .host_nqn = options.host_nqn,
-      .keep_alive_ms = static_cast<std::uint32_t>(options.keep_alive_s * 1000)};
+  // Not as one initializer: g++ 12 then takes its last members for uninitialized.
+  client::AttachOptions attach;
+  attach.endpoint = {.host = options.address, .port = options.port};
+  attach.transport.header_digest = options.header_digest;
+  attach.transport.data_digest = options.data_digest;
+  attach.subsystem_nqn = options.subsystem_nqn;
+  attach.host_nqn = options.host_nqn;
+  attach.keep_alive_ms = static_cast<std::uint32_t>(options.keep_alive_s * 1000);
   for (std::uint32_t i = 0; i < options.connections; ++i) {
     auto controller = client::Controller::attach(attach);
     if (!controller) {
