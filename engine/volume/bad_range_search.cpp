@@ -27,6 +27,17 @@ void BadRangeSearch::failed() {
   bad_.push_back(range);
 }
 
+bool BadRangeSearch::take(IoStatus outcome) {
+  if (outcome == IoStatus::ok) {
+    read_well();
+  } else if (outcome == IoStatus::media_error || outcome == IoStatus::timed_out) {
+    failed();
+  } else {
+    return false;
+  }
+  return true;
+}
+
 bool BadRangeSearch::is_bad(SectorRange range) const {
   return std::ranges::any_of(bad_, [range](const SectorRange& bad) {
     return bad.begin < range.end() && range.begin < bad.end();

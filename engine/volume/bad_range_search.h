@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/cache/extent.h"
+#include "engine/media/backing_device.h"
 
 namespace engine {
 
@@ -22,6 +23,8 @@ class BadRangeSearch {
   [[nodiscard]] SectorRange next() const { return left_.back(); }
   void read_well() { left_.pop_back(); }
   void failed();
+  // The same by what the read has ended with; false: that says nothing about the medium.
+  [[nodiscard]] bool take(IoStatus outcome);
   // In address order, neighbours joined.
   [[nodiscard]] const std::vector<SectorRange>& bad() const { return bad_; }
   [[nodiscard]] bool is_bad(SectorRange range) const;

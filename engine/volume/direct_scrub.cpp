@@ -37,15 +37,9 @@ void DirectScrub::advance() {
 }
 
 bool DirectScrub::judge() {
-  if (status_ == IoStatus::ok) {
-    search_.read_well();
-  } else if (status_ == IoStatus::media_error || status_ == IoStatus::timed_out) {
-    search_.failed();
-  } else {
-    finish(status_);
-    return false;
-  }
-  return true;
+  if (search_.take(status_)) return true;
+  finish(status_);
+  return false;
 }
 
 void DirectScrub::read_next() {
