@@ -48,6 +48,10 @@ class IscsiBadInput : public SessionTest {
     EXPECT_FALSE(at.closed());
   }
 
+  [[nodiscard]] std::uint64_t digest_errors_of(const std::string& initiator) {
+    return target().status().hosts.all().at(initiator).digest_errors;
+  }
+
   Initiator* bystander_ = nullptr;
 };
 
@@ -91,6 +95,7 @@ TEST_F(IscsiBadInput, AHeaderDigestErrorClosesWithoutAWord) {
   EXPECT_TRUE(at.closed());
   EXPECT_TRUE(at.received.empty());
   EXPECT_EQ(counters_.header_digest_errors.load(), 1U);
+  EXPECT_EQ(digest_errors_of(initiator_1), 1U);
 }
 
 TEST_F(IscsiBadInput, ADataDigestErrorOfImmediateDataEndsTheSession) {
@@ -103,6 +108,8 @@ TEST_F(IscsiBadInput, ADataDigestErrorOfImmediateDataEndsTheSession) {
   at.send(pdu);
   expect_ended(at, 0x02);
   EXPECT_EQ(counters_.data_digest_errors.load(), 1U);
+  EXPECT_EQ(digest_errors_of(initiator_1), 1U);
+  EXPECT_EQ(digest_errors_of(initiator_2), 0U);
 }
 
 TEST_F(IscsiBadInput, ADataDigestErrorOfDataOutFailsItsTask) {

@@ -105,6 +105,7 @@ TEST_F(IscsiLogin, ChapIsAskedOfThoseWhoHaveIt) {
   // It goes into full feature phase without a word of authentication.
   EXPECT_EQ(status_of({}), 0x0201);
   EXPECT_EQ(target().status().failed_authentications, 1U);
+  EXPECT_EQ(target().status().hosts.all().at(initiator_1).authentication_failures, 1U);
   LoginFields other;
   other.initiator = initiator_2;
   EXPECT_EQ(status_of(other), 0);
