@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/foundation/crc32c.h"
-#include "target/state_file.h"
+#include "target/control/state_file.h"
 
 namespace target {
 namespace {
@@ -33,10 +33,10 @@ std::string state_directory() {
 engine::Result<void, std::string> write_applied_copy(const std::string& directory,
                                                      const AppliedCopy& copy) {
   // Secrets do not stand in it.
-  auto written =
-      write_state_file(directory, file_name,
-                       fmt::format("{}\n{}\t{}\t{}\t{}\t{}\n", copy.text, mark,
-                                   content_hash(copy.text), copy.applied_ms, copy.by, copy.file));
+  auto written = control::write_state_file(
+      directory, file_name,
+      fmt::format("{}\n{}\t{}\t{}\t{}\t{}\n", copy.text, mark, content_hash(copy.text),
+                  copy.applied_ms, copy.by, copy.file));
   if (written) return written;
   return written.error() + "; a start with a broken file could not fall back to it";
 }
@@ -46,7 +46,8 @@ std::optional<AppliedCopy> read_applied_copy(const std::string& directory) {
   const std::string all{std::istreambuf_iterator<char>(file), {}};
   const std::size_t at = all.rfind("\n" + std::string(mark));
   if (at == std::string::npos || !all.ends_with('\n')) return std::nullopt;
-  const auto fields = tab_fields(std::string_view(all).substr(at + 1, all.size() - at - 2));
+  const auto fields =
+      control::tab_fields(std::string_view(all).substr(at + 1, all.size() - at - 2));
   AppliedCopy copy{.text = all.substr(0, at)};
   if (fields.size() != 5 || fields[1] != content_hash(copy.text)) return std::nullopt;
   const char* const end = fields[2].data() + fields[2].size();

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "target/applied_copy.h"
-#include "target/state_file.h"
+#include "target/control/state_file.h"
 #include "target/utc_text.h"
 
 namespace target {
@@ -50,7 +50,7 @@ std::string field(std::string text) {
 }
 
 std::optional<Override> parse_line(std::string_view line) {
-  const auto fields = tab_fields(line);
+  const auto fields = control::tab_fields(line);
   if (fields.size() != 5) return std::nullopt;
   const auto kind = parse_kind(fields[0]);
   if (!kind || fields[1].empty()) return std::nullopt;
@@ -149,7 +149,7 @@ engine::Result<void, std::string> Overrides::keep() {
     return std::string(
         "there is no state directory to keep overrides in; they hold until the daemon ends");
   }
-  auto written = write_state_file(directory_, overrides_name, now);
+  auto written = control::write_state_file(directory_, overrides_name, now);
   if (!written) return written.error() + "; overrides hold until the daemon ends";
   kept_ = std::move(now);
   return written;

@@ -17,6 +17,7 @@
 #include "engine/foundation/random.h"
 #include "protocol/auth/binary_text.h"
 #include "protocol/auth/chap.h"
+#include "target/control/state_file.h"
 #include "target/net/unique_fd.h"
 
 namespace target::control {
@@ -92,16 +93,6 @@ std::optional<std::vector<Token>> tokens_in(std::string_view text) {
     tokens.push_back(std::move(*token));
   }
   return tokens;
-}
-
-bool write_whole(int file, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(file, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
 }
 
 }  // namespace
@@ -214,21 +205,9 @@ engine::Result<void, std::string> TokenStore::save(const std::vector<Token>& tok
   std::string text(first_line);
   for (const Token& token : tokens) text += line_of_token(token);
   text += sum_line(text);
-  const std::string fresh = path_ + ".new";
-  const auto failed = [this](const char* what) -> engine::Result<void, std::string> {
-    return fmt::format("{} cannot be {}: {}; nothing has changed", path_, what, reason_of(errno));
-  };
-  (void)::unlink(fresh.c_str());
-  {
-    const UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!file || !write_whole(file.get(), text) || ::fsync(file.get()) != 0) {
-      return failed("written");
-    }
-  }
-  if (::rename(fresh.c_str(), path_.c_str()) != 0) return failed("replaced");
-  const std::string directory = path_.substr(0, path_.rfind('/') + 1);
-  const UniqueFd folder(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder || ::fsync(folder.get()) != 0) return failed("made durable");
+  const std::size_t slash = path_.rfind('/');
+  const auto written = write_state_file(path_.substr(0, slash), path_.substr(slash + 1), text);
+  if (!written) return written.error() + "; nothing has changed";
   return engine::success();
 }
 

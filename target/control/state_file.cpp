@@ -1,4 +1,4 @@
-#include "target/state_file.h"
+#include "target/control/state_file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -11,7 +11,7 @@
 
 #include "target/net/unique_fd.h"
 
-namespace target {
+namespace target::control {
 namespace {
 
 std::string not_written(const std::string& path, int error) {
@@ -34,8 +34,8 @@ engine::Result<void, std::string> write_state_file(const std::string& directory,
                                                    const std::string& name, std::string_view text) {
   const std::string path = directory + "/" + name;
   const std::string fresh = path + ".new";
-  const UniqueFd file(
-      ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  (void)::unlink(fresh.c_str());  // of a daemon that was killed here
+  const UniqueFd file(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!file) return not_written(fresh, errno);
   if (!write_all(file.get(), text) || ::fsync(file.get()) != 0) return not_written(fresh, errno);
   if (std::rename(fresh.c_str(), path.c_str()) != 0) return not_written(path, errno);
@@ -54,4 +54,4 @@ std::vector<std::string> tab_fields(std::string_view line) {
   }
 }
 
-}  // namespace target
+}  // namespace target::control

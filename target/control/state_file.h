@@ -7,7 +7,7 @@
 
 #include "engine/foundation/result.h"
 
-namespace target {
+namespace target::control {
 
 // `directory`/`name`: in place of the one before it at once, or not at all, and on the disk when it
 // returns. For the daemon's user alone. May wait for a disk. The error is "PATH cannot be written:
@@ -19,4 +19,4 @@ namespace target {
 // What stands between tabs.
 [[nodiscard]] std::vector<std::string> tab_fields(std::string_view line);
 
-}  // namespace target
+}  // namespace target::control
