@@ -81,7 +81,7 @@ Result<std::unique_ptr<DevicePool>, PoolError> DevicePool::open(
   pool->notes_ = std::move(notes);
   pool->inherited_lock_ = inherited;
   if (predecessor != nullptr) pool->uses_ = predecessor->uses_;
-  TRY(pool->members_.settle());
+  TRY(pool->members_.settle(pool->notes_));
   return pool;
 }
 
@@ -101,26 +101,6 @@ std::vector<ExtentRun> DevicePool::runs_of(const VolumeRecord& volume) const {
     left -= run.count;
   }
   return runs;
-}
-
-const DevicePool::MemberUse& DevicePool::use_of(std::uint32_t index) const {
-  const auto [entry, is_new] = uses_.try_emplace(member(index).device);
-  if (is_new) {
-    entry->second = {.backing_number = IoSource::new_backing(),
-                     .health = std::make_shared<DiskHealth>()};
-  }
-  return entry->second;
-}
-
-std::vector<PoolDisk> DevicePool::disks() const {
-  std::vector<PoolDisk> all;
-  for (std::uint32_t index = 0; index < members_.count(); ++index) {
-    PoolDisk disk = disk_at(member(index).path);
-    if (disk.serial.empty()) disk.serial = member(index).serial;
-    disk.health = health(index);
-    all.push_back(std::move(disk));
-  }
-  return all;
 }
 
 const VolumePlace* DevicePool::place_of(const VolumeRecord& volume) const {
@@ -143,6 +123,7 @@ DevicePool::Plan DevicePool::begin_plan() const {
             .wanted = {},
             .answers = {}};
   for (const VolumePlace& place : plan.table.places) plan.space.take(place.runs);
+  withhold_missing(plan.space);
   return plan;
 }
 
@@ -181,6 +162,11 @@ void DevicePool::plan_wish(Plan& plan, const VolumeWish& wish) {
 
 void DevicePool::plan_new(Plan& plan, const VolumeWish& wish) const {
   const auto refuse = [&](PoolError error) { plan.answers.push_back(std::move(error)); };
+  if (!members_.is_whole()) {
+    return refuse({Kind::member_missing, "volume " + wish.name +
+                                             " can be made when no member is missing: " +
+                                             "until then nobody knows whether there is one"});
+  }
   // Half made: nobody has seen it, so it becomes what is wanted now.
   auto volume = plan.table.find(wish.name);
   const bool is_known = volume.has_value();
@@ -226,6 +212,7 @@ void DevicePool::plan_new(Plan& plan, const VolumeWish& wish) const {
 
 void DevicePool::plan_existing(Plan& plan, std::size_t volume, const VolumeWish& wish) {
   VolumeRecord& record = plan.table.volumes.records[volume];
+  if (auto missing = why_out_of_reach(record)) return plan.answers.push_back(std::move(*missing));
   if (auto refused = refusal_of(record, wish)) {
     if (refused->kind == Kind::cache_missing) {
       refused->text += " The volume is then " + what_is_left(record, record.cache.device);
@@ -267,6 +254,7 @@ Result<VolumeRecord, PoolError> DevicePool::grow(const std::string& name, ByteCo
   const auto volume = plan.table.find(name);
   if (!volume || !plan.table.volumes.records[*volume].ready) return unknown_volume(name);
   const VolumeRecord record = plan.table.volumes.records[*volume];
+  TRY(within_reach(name));
   if (size < record.size) return shrink_error(record.size, size);
   VolumeRecord grown = record;
   grown.size = size;
@@ -431,6 +419,7 @@ Result<void, PoolError> DevicePool::zero_run(const ExtentRun& run) {
 
 Result<void, PoolError> DevicePool::sync_members() {
   for (std::size_t index = 0; index < members_.count(); ++index) {
+    if (!members_.is_there(index)) continue;
     const auto synced = members_.member(index).sync();
     if (synced) continue;
     zeroed_.clear();
@@ -445,6 +434,7 @@ Result<std::unique_ptr<OpenedVolume>, PoolError> DevicePool::open_volume(const V
   if (!known || table().volumes.records[*known] != volume || !volume.ready) {
     return unknown_volume(volume.name);
   }
+  if (auto missing = why_out_of_reach(volume)) return std::move(*missing);
   return DeviceVolume::open(*this, volume);
 }
 
@@ -452,6 +442,7 @@ Result<std::unique_ptr<FileMarker>, PoolError> DevicePool::open_marker(const Vol
                                                                        IoSource source) {
   const VolumePlace* const place = place_of(volume);
   if (place == nullptr) return unknown_volume(volume.name);
+  TRY(within_reach(volume.name));
   PoolMember& disk = members_.member(place->marker_member);
   const MediaOffset offset = members_.label().area.marker(place->marker_place);
   TRY(auto stored, read_marker(disk, offset, volume.uuid));
@@ -476,7 +467,8 @@ Result<void, PoolError> DevicePool::settle_journal(const std::string& name) {
 }
 
 std::string DevicePool::what_is_left(const VolumeRecord& volume, const Uuid& cache) {
-  if (const VolumePlace* const place = place_of(volume)) {
+  const VolumePlace* const place = place_of(volume);
+  if (place != nullptr && members_.is_there(place->marker_member)) {
     const auto stored = read_marker(members_.member(place->marker_member),
                                     members_.label().area.marker(place->marker_place), volume.uuid);
     if (stored && stored.value()) return engine::what_is_left(stored.value()->mark, cache);
@@ -488,6 +480,14 @@ std::vector<Result<VolumeRecord, PoolError>> DevicePool::bind(
     std::span<const NewBinding> bindings) {
   DeviceTable planned = table();
   auto answers = plan_bindings(planned.volumes, bindings);
+  for (auto& answer : answers) {
+    if (!answer) continue;
+    const auto reached = within_reach(answer.value().name);
+    if (reached) continue;
+    const std::size_t volume = *table().find(answer.value().name);
+    planned.volumes.records[volume] = table().volumes.records[volume];
+    answer = reached.error();
+  }
   if (planned == table()) return answers;
   if (auto saved = commit(std::move(planned)); !saved) {
     for (auto& answer : answers) {
@@ -502,6 +502,7 @@ Result<VolumeRecord, PoolError> DevicePool::rename(const std::string& name, cons
   DeviceTable planned = table();
   TRY(auto renamed, plan_rename(planned.volumes, name, uuid, to));
   if (planned == table()) return renamed;
+  TRY(within_reach(name));
   TRY(commit(std::move(planned)));
   return renamed;
 }
@@ -509,6 +510,7 @@ Result<VolumeRecord, PoolError> DevicePool::rename(const std::string& name, cons
 Result<void, PoolError> DevicePool::destroy(const std::string& name, const Uuid& uuid) {
   const auto volume = table().find(name);
   if (!volume || table().volumes.records[*volume].uuid != uuid) return no_such_volume(name, uuid);
+  TRY(within_reach(name));
   TRY(may_be_destroyed(table().volumes.records[*volume]));
   DeviceTable planned = table();
   planned.erase(*volume);
@@ -519,6 +521,7 @@ Result<void, PoolError> DevicePool::set_lost(const std::string& name, const Lost
   const auto volume = table().find(name);
   if (!volume || !table().volumes.records[*volume].ready) return unknown_volume(name);
   if (table().volumes.records[*volume].lost == lost) return success();
+  TRY(within_reach(name));
   DeviceTable planned = table();
   planned.volumes.records[*volume].lost = lost;
   return commit(std::move(planned));
@@ -529,6 +532,7 @@ Result<void, PoolError> DevicePool::set_reservations(const std::string& name,
   DeviceTable planned = table();
   TRY(const bool changes, plan_reservations(planned.volumes, name, reservations));
   if (!changes) return success();
+  TRY(within_reach(name));
   return commit(std::move(planned));
 }
 
@@ -537,6 +541,7 @@ Result<void, PoolError> DevicePool::set_write_protected(const std::string& name,
   DeviceTable planned = table();
   TRY(const bool changes, plan_write_protection(planned.volumes, name, write_protected));
   if (!changes) return success();
+  TRY(within_reach(name));
   return commit(std::move(planned));
 }
 

@@ -62,8 +62,9 @@ struct ZeroingProgress {
 class DevicePool final : public Pool {
  public:
   // Refuses the pool as a whole where a member is not what it should be, or missing; the text names
-  // all of that. `expected`: refuse any other pool. `predecessor`: what this process has opened
-  // before, whose holds count as our own. Errors: those of find_members(), io.
+  // all of that. A linear pool goes without those that are missing, foreign or do not answer as
+  // they should: see is_whole(). `expected`: refuse any other pool. `predecessor`: what this
+  // process has opened before, whose holds count as our own. Errors: those of find_members(), io.
   [[nodiscard]] static Result<std::unique_ptr<DevicePool>, PoolError> open(
       std::vector<MemberCandidate> candidates, std::optional<Uuid> expected = std::nullopt,
       const DevicePool* predecessor = nullptr);
@@ -98,10 +99,14 @@ class DevicePool final : public Pool {
     return difference(members_.label(), layout, chunk);
   }
   [[nodiscard]] PoolShape shape() const { return members_.shape(); }
-  // As it was found, by index.
-  [[nodiscard]] const MemberInfo& member(std::uint32_t index) const {
-    return members_.member(index).info();
-  }
+  // As it was found, by index; of one that is missing what the table knows.
+  [[nodiscard]] MemberInfo member(std::uint32_t index) const { return members_.info(index); }
+  // False: some member is missing. Then whatever lies on it is refused (kind member_missing): the
+  // volume itself, each change of it, and a new one, as nobody but all members together know
+  // whether there is one of its name. What lies on the others alone is served, and grows there.
+  [[nodiscard]] bool is_whole() const override;
+  // Why the volume cannot be served, or changed; nullopt: all it lies on is there.
+  [[nodiscard]] std::optional<PoolError> why_out_of_reach(const VolumeRecord& volume) const;
   // What the operator should know of the configured paths although the pool is served.
   [[nodiscard]] const std::vector<MemberTrouble>& notes() const { return notes_; }
   // Where the volume lies, as far as hosts see it; `volume` is one of volumes() that is ready.
@@ -192,6 +197,11 @@ class DevicePool final : public Pool {
   static void give_up(DeviceTable& planned, ExtentAllocator& space, const PoolShape& shape,
                       const Wanted& wanted);
   [[nodiscard]] const VolumePlace* place_of(const VolumeRecord& volume) const;
+  [[nodiscard]] std::optional<PoolError> why_out_of_reach(const VolumePlace& place,
+                                                          const std::string& what) const;
+  [[nodiscard]] Result<void, PoolError> within_reach(const std::string& name) const;
+  // Units of missing members are nobody's to give out.
+  void withhold_missing(ExtentAllocator& space) const;
   [[nodiscard]] std::uint64_t zeroed_units_of(std::size_t volume) const;
 
   MemberSet members_;

@@ -160,11 +160,13 @@ Result<Uuid, PoolError> init_device_pool(std::vector<MemberCandidate> disks,
     made.members.emplace_back(FoundMembers::Member{.disk = std::move(members[index]),
                                                    .label = labels[index],
                                                    .label_is_bad = {},
-                                                   .slots = {table, table}});
+                                                   .slots = {table, table},
+                                                   .slot_is_unreadable = {}});
   }
   made.table = table;
   MemberSet pool(std::move(made));
-  TRY(pool.settle());
+  std::vector<MemberTrouble> nothing_to_tell;
+  TRY(pool.settle(nothing_to_tell));
   TRY(pool.commit(std::move(table)));
   return label.pool;
 }
@@ -184,6 +186,11 @@ std::optional<PoolError> DevicePool::why_no_more_members() const {
     return PoolError{Kind::cannot_grow, name + " has all the " +
                                             std::to_string(format::most_members) +
                                             " members that it can have"};
+  }
+  for (std::uint32_t index = 0; index < members_.count(); ++index) {
+    if (members_.is_there(index)) continue;
+    return PoolError{Kind::member_missing,
+                     "no disk is added while one is missing: " + missing_text(table(), index)};
   }
   return std::nullopt;
 }

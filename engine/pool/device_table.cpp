@@ -114,6 +114,8 @@ format::DeviceMemberEntry entry_of(const MemberRecord& member) {
   entry.added_ms = member.added_ms;
   put_text(member.path, entry.path, entry.path_length);
   put_text(member.serial, entry.serial, entry.serial_length);
+  entry.absent_from = member.absent_from;
+  entry.absent_at = member.absent_at;
   return entry;
 }
 
@@ -125,7 +127,24 @@ std::optional<MemberRecord> record_of(const format::DeviceMemberEntry& entry) {
                       .slices = entry.slices,
                       .added_ms = entry.added_ms,
                       .path = *path,
-                      .serial = *serial};
+                      .serial = *serial,
+                      .absent_from = entry.absent_from,
+                      .absent_at = entry.absent_at};
+}
+
+// No pool changes so often; numbers behind it can be counted on without an overflow.
+constexpr std::uint64_t highest_number = std::uint64_t{1} << 62;
+
+constexpr std::uint64_t device_table_features =
+    format::feature_device_registrants | format::feature_device_absent;
+
+bool has_feature(const format::DeviceTableHeader& header, std::uint64_t feature) {
+  return (header.features.incompatible & feature) != 0;
+}
+
+bool has_absent_member(const DeviceTable& table) {
+  return std::ranges::any_of(table.members,
+                             [](const MemberRecord& member) { return member.absent_from != 0; });
 }
 
 Result<format::DeviceTableHeader, PoolError> read_header(std::span<const std::byte> bytes,
@@ -143,19 +162,20 @@ Result<format::DeviceTableHeader, PoolError> read_header(std::span<const std::by
     return unsupported_table("has format version " + std::to_string(header->version));
   }
   if (header->features.read_only != 0 ||
-      (header->features.incompatible & ~format::feature_device_registrants) != 0) {
+      (header->features.incompatible & ~device_table_features) != 0) {
     return unsupported_table("asks for features");
   }
-  const bool are_possible = header->members != 0 && header->members <= format::most_members &&
-                            header->volumes <= label.area.marker_places &&
-                            header->runs <= label.area.slot_bytes.value &&
-                            header->registrants <= VolumeTable::most_registrants &&
-                            (header->registrants != 0) == (header->features.incompatible != 0);
+  const bool are_possible =
+      header->members != 0 && header->members <= format::most_members &&
+      header->volumes <= label.area.marker_places && header->runs <= label.area.slot_bytes.value &&
+      header->registrants <= VolumeTable::most_registrants &&
+      (header->registrants != 0) == has_feature(*header, format::feature_device_registrants);
   if (!are_possible ||
       header->body_bytes !=
           body_bytes(header->members, header->volumes, header->runs, header->registrants) ||
       header->body_bytes > label.area.slot_bytes.value - sizeof(*header) ||
-      header->previous > header->sequence) {
+      header->previous > header->sequence || header->changed > header->sequence ||
+      header->sequence > highest_number) {
     return table_damaged("its dimensions are impossible");
   }
   return *header;
@@ -195,6 +215,19 @@ void DeviceTable::erase(std::size_t volume) {
   places.erase(places.begin() + at);
 }
 
+bool say_the_same(const DeviceTable& one, const DeviceTable& other) {
+  DeviceTable likened = other;
+  likened.previous = one.previous;
+  likened.changed = one.changed;
+  likened.volumes.sequence = one.volumes.sequence;
+  if (likened.members.size() != one.members.size()) return false;
+  for (std::size_t at = 0; at < one.members.size(); ++at) {
+    likened.members[at].absent_from = one.members[at].absent_from;
+    likened.members[at].absent_at = one.members[at].absent_at;
+  }
+  return likened == one;
+}
+
 PoolShape shape_of(const MemberLabel& label, std::span<const MemberRecord> members) {
   PoolShape shape{.layout = label.layout,
                   .chunk = label.chunk,
@@ -213,6 +246,13 @@ std::string contradiction_in(const DeviceTable& table, const MemberLabel& label)
     if (member.uuid.is_nil() || !members.insert(member.uuid).second) {
       return "a member is there twice";
     }
+    if (std::max(member.absent_from, member.absent_at) > table.volumes.sequence) {
+      return "a member lacks what is not there yet";
+    }
+  }
+  if (std::ranges::all_of(table.members,
+                          [](const MemberRecord& member) { return member.absent_from != 0; })) {
+    return "it was written without any member";
   }
   if (table.places.size() != table.volumes.records.size()) return "a volume has no place";
   std::set<std::uint32_t> markers;
@@ -280,11 +320,14 @@ std::vector<std::byte> encode(const DeviceTable& table) {
   header.pool_uuid = table.volumes.pool_uuid.bytes;
   header.sequence = table.volumes.sequence;
   header.previous = table.previous;
+  header.changed = table.changed;
   header.members = static_cast<std::uint32_t>(table.members.size());
   header.volumes = static_cast<std::uint32_t>(table.volumes.records.size());
   header.runs = static_cast<std::uint32_t>(count_runs(table));
   header.registrants = static_cast<std::uint32_t>(count_registrants(table.volumes));
-  if (header.registrants != 0) header.features.incompatible = format::feature_device_registrants;
+  std::uint64_t features = header.registrants != 0 ? format::feature_device_registrants : 0;
+  if (has_absent_member(table)) features |= format::feature_device_absent;
+  header.features.incompatible = features;
   header.body_crc = crc32c(body);
   header.body_bytes = body.size();
   seal(header);
@@ -314,11 +357,18 @@ Result<DeviceTable, PoolError> decode_device_table(std::span<const std::byte> by
     return table_damaged("the checksum of its contents does not match");
   }
   ByteReader reader(body);
-  DeviceTable table{.volumes = {}, .previous = header.previous, .members = {}, .places = {}};
+  DeviceTable table{.volumes = {},
+                    .previous = header.previous,
+                    .members = {},
+                    .places = {},
+                    .changed = header.changed};
   for (std::uint32_t at = 0; at < header.members; ++at) {
     auto member = record_of(*reader.read<format::DeviceMemberEntry>());
     if (!member) return table_damaged("the text of a member is impossible");
     table.members.push_back(std::move(*member));
+  }
+  if (has_absent_member(table) != has_feature(header, format::feature_device_absent)) {
+    return table_damaged("its features do not match its members");
   }
   for (std::uint32_t at = 0; at < header.volumes; ++at) {
     const auto entry = *reader.read<format::DeviceVolumeEntry>();

@@ -23,6 +23,10 @@ struct MemberRecord {
   // Where it was last, and what it was called, for messages alone; see printable_hint().
   std::string path;
   std::string serial;
+  // 0: it has every table. Else the table was written without it; those from this number on may be
+  // missing on it, and the others went on from `absent_at`.
+  std::uint64_t absent_from = 0;
+  std::uint64_t absent_at = 0;
   friend bool operator==(const MemberRecord&, const MemberRecord&) = default;
 
   static constexpr std::size_t longest_path = 256;
@@ -47,12 +51,20 @@ struct DeviceTable {
   std::uint64_t previous = 0;         // the highest that was whole everywhere before this was begun
   std::vector<MemberRecord> members;  // by index
   std::vector<VolumePlace> places;    // of volumes.records, in the same order
+  std::uint64_t changed = 0;          // 0: by this one; else see last_change()
 
+  // The number of the last table that changed something else than which members are there.
+  [[nodiscard]] std::uint64_t last_change() const {
+    return changed != 0 ? changed : volumes.sequence;
+  }
   // The number of the volume's record and place; nullopt: none has that name.
   [[nodiscard]] std::optional<std::size_t> find(const std::string& name) const;
   void erase(std::size_t volume);
   friend bool operator==(const DeviceTable&, const DeviceTable&) = default;
 };
+
+// Whether the pool is the same in both, whoever was there when they were written.
+[[nodiscard]] bool say_the_same(const DeviceTable& one, const DeviceTable& other);
 
 // What a pool of such labels and these members looks like.
 [[nodiscard]] PoolShape shape_of(const MemberLabel& label, std::span<const MemberRecord> members);

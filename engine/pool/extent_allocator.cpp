@@ -71,6 +71,16 @@ void ExtentAllocator::trim(std::vector<ExtentRun>& runs, std::uint64_t kept) {
   }
 }
 
+void ExtentAllocator::withhold(std::uint64_t begin, std::uint64_t end) {
+  std::vector<ExtentRun> free;
+  for (const auto& [first, count] : gaps_) {
+    const std::uint64_t from = std::max(first, begin);
+    const std::uint64_t to = std::min(first + count, end);
+    if (from < to) free.push_back({.volume_unit = 0, .pool_unit = from, .count = to - from});
+  }
+  take(free);
+}
+
 void ExtentAllocator::put_back(std::uint64_t begin, std::uint64_t count) {
   free_ += count;
   auto gap = gaps_.emplace(begin, count).first;

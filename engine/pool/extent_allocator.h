@@ -25,6 +25,8 @@ class ExtentAllocator {
   // one; of the rest all in the first gap that has room, or else what the first gaps have. False:
   // there are not so many, and nothing has changed.
   [[nodiscard]] bool append(std::vector<ExtentRun>& runs, std::uint64_t count);
+  // Units `begin` to `end` are not given out, as far as they are free.
+  void withhold(std::uint64_t begin, std::uint64_t end);
   // Takes back what the volume has behind its first `kept` units.
   void trim(std::vector<ExtentRun>& runs, std::uint64_t kept);
 

@@ -234,6 +234,17 @@ std::uint64_t ExtentBacking::errors() const {
   return sum;
 }
 
+std::optional<Instant> ExtentBacking::silent_since(Instant now) {
+  std::optional<Instant> longest;
+  for (const auto& place : members_) {
+    const Member* const member = place.load(std::memory_order_acquire);
+    if (member == nullptr) continue;
+    const auto since = member->disk->silent_since(now);
+    if (since && (!longest || *since < *longest)) longest = since;
+  }
+  return longest;
+}
+
 BackingDevice* ExtentBacking::disk(std::uint32_t member) const {
   if (member >= members_.size()) return nullptr;
   const Member* const found = members_[member].load(std::memory_order_acquire);

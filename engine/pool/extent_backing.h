@@ -46,6 +46,7 @@ class ExtentBacking final : public BackingDevice {
   // True while any member's disk says so.
   [[nodiscard]] bool needs_reopen() const override;
   [[nodiscard]] std::uint64_t errors() const override;
+  [[nodiscard]] std::optional<Instant> silent_since(Instant now) override;
 
   // The map has more units behind those it had, perhaps on members that had no part before: theirs
   // are `added`. One thread at a time, while others submit.

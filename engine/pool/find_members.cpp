@@ -31,8 +31,8 @@ struct FoundLabel {
   std::array<bool, 2> is_bad{};
 };
 
-// The second label alone counts where the first is a damaged one of ours: what is something else
-// has been written by somebody.
+// The second label alone counts where the first is a damaged one of ours, or cannot be read (then
+// it is empty here): what is something else has been written by somebody.
 Result<FoundLabel, PoolError> label_by_its_copy(PoolMember& disk, std::span<const std::byte> first,
                                                 const PoolError& why) {
   const LabelArea usual;
@@ -40,7 +40,7 @@ Result<FoundLabel, PoolError> label_by_its_copy(PoolMember& disk, std::span<cons
   if (!block) return at(disk, why);
   const auto label = decode_member_label(block.value());
   if (!label || label.value().area.second_label() != usual.second_label()) return at(disk, why);
-  if (begins_as_member_label(first)) {
+  if (first.empty() || begins_as_member_label(first)) {
     return FoundLabel{.label = label.value(), .is_bad = {true, false}};
   }
   return PoolError{Kind::damaged, name_of(disk.info()) +
@@ -53,7 +53,12 @@ Result<FoundLabel, PoolError> label_by_its_copy(PoolMember& disk, std::span<cons
 
 Result<FoundLabel, PoolError> find_label(PoolMember& disk) {
   const auto first = read_block(disk, LabelArea{}.first_label(), label_bytes);
-  if (!first) return member_io_error(disk, "its label cannot be read", first.error());
+  if (!first) {
+    return label_by_its_copy(
+        disk, {},
+        {Kind::io, "its label cannot be read: " + first.error().text() +
+                       ", and there is no whole second one; is the disk well?"});
+  }
   const auto label = decode_member_label(first.value());
   if (!label) {
     if (label.error().kind == Kind::unsupported) return at(disk, label.error());
@@ -61,14 +66,22 @@ Result<FoundLabel, PoolError> find_label(PoolMember& disk) {
   }
   FoundLabel found{.label = label.value()};
   const auto second = read_block(disk, found.label.area.second_label(), label_bytes);
-  if (!second) return member_io_error(disk, "its second label cannot be read", second.error());
-  found.is_bad[1] = second.value() != first.value();
+  found.is_bad[1] = !second || second.value() != first.value();
   return found;
 }
 
 MemberTrouble trouble_of_path(const std::string& path, PoolError error,
                               std::optional<std::uint32_t> index = std::nullopt) {
   return {.error = std::move(error), .path = path, .index = index};
+}
+
+// Which leaves the other members as they are.
+MemberTrouble trouble_of_member(const std::string& path, PoolError error,
+                                std::optional<std::uint32_t> index = std::nullopt) {
+  MemberTrouble trouble = trouble_of_path(path, std::move(error), index);
+  // What a newer version has written must not be gone on with by an older one.
+  trouble.is_of_one_member = trouble.error.kind != Kind::unsupported;
+  return trouble;
 }
 
 PoolError opening_error(const std::string& path, FileError error) {
@@ -85,34 +98,82 @@ std::string of_pool(const std::optional<Uuid>& pool) {
   return pool ? " (expected: a member of pool " + pool->text() + ")" : "";
 }
 
-// Those with a label of the pool, each of them once.
-std::vector<Member> read_labels(std::vector<MemberCandidate> candidates,
-                                std::optional<Uuid> expected,
-                                std::vector<MemberTrouble>& troubles) {
-  std::vector<Member> members;
+struct LabelledDisk {
+  std::unique_ptr<PoolMember> disk;
+  FoundLabel found;
+};
+
+// All that have one, of whatever pool.
+std::vector<LabelledDisk> read_all_labels(std::vector<MemberCandidate> candidates,
+                                          const std::optional<Uuid>& expected,
+                                          std::vector<MemberTrouble>& troubles) {
+  std::vector<LabelledDisk> disks;
   for (MemberCandidate& candidate : candidates) {
     const std::string& path = candidate.path;
     if (!candidate.opened) {
-      troubles.push_back(trouble_of_path(path, opening_error(path, candidate.opened.error())));
+      troubles.push_back(trouble_of_member(path, opening_error(path, candidate.opened.error())));
       continue;
     }
     std::unique_ptr<PoolMember> disk = std::move(candidate.opened.value());
-    const auto found = find_label(*disk);
+    auto found = find_label(*disk);
     if (!found) {
       PoolError error = found.error();
       if (error.kind == Kind::not_labelled)
         error.text += of_pool(expected) + "; is it the right disk?";
-      troubles.push_back(trouble_of_path(path, std::move(error)));
+      troubles.push_back(trouble_of_member(path, std::move(error)));
       continue;
     }
-    const MemberLabel& label = found.value().label;
-    if (!expected) expected = label.pool;
-    if (GUARD("pool of a member") && label.pool != *expected) {
-      troubles.push_back(trouble_of_path(
+    disks.push_back({.disk = std::move(disk), .found = std::move(found.value())});
+  }
+  return disks;
+}
+
+// Whose members they are: the first one's of those that most have.
+struct WantedPool {
+  Uuid uuid;
+  bool is_certain = true;  // false: it may be another's members that are the strangers
+};
+
+WantedPool wanted_pool(const std::vector<LabelledDisk>& disks, const std::optional<Uuid>& expected,
+                       const MemberSet* predecessor) {
+  if (expected) return {.uuid = *expected};
+  const auto count_of = [&disks](const Uuid& pool) {
+    return std::ranges::count_if(
+        disks, [&pool](const LabelledDisk& one) { return one.found.label.pool == pool; });
+  };
+  if (predecessor != nullptr && count_of(predecessor->label().pool) != 0) {
+    return {.uuid = predecessor->label().pool};
+  }
+  WantedPool wanted{.uuid = disks.front().found.label.pool};
+  for (const LabelledDisk& one : disks) {
+    const Uuid& pool = one.found.label.pool;
+    if (pool == wanted.uuid) continue;
+    if (count_of(pool) == count_of(wanted.uuid)) wanted.is_certain = false;
+    if (count_of(pool) > count_of(wanted.uuid)) wanted = {.uuid = pool};
+  }
+  return wanted;
+}
+
+// Those with a label of the pool, each of them once.
+std::vector<Member> read_labels(std::vector<MemberCandidate> candidates,
+                                const std::optional<Uuid>& expected, const MemberSet* predecessor,
+                                std::vector<MemberTrouble>& troubles) {
+  std::vector<Member> members;
+  std::vector<LabelledDisk> disks = read_all_labels(std::move(candidates), expected, troubles);
+  if (disks.empty()) return members;
+  const WantedPool wanted = wanted_pool(disks, expected, predecessor);
+  for (LabelledDisk& each : disks) {
+    std::unique_ptr<PoolMember> disk = std::move(each.disk);
+    const MemberLabel& label = each.found.label;
+    const std::string path = disk->info().path;
+    if (GUARD("pool of a member") && label.pool != wanted.uuid) {
+      MemberTrouble stranger = trouble_of_member(
           path,
           {Kind::wrong_pool, name_of(disk->info()) + " is member " + std::to_string(label.index) +
                                  " of pool " + label.pool.text() + ", not of pool " +
-                                 expected->text() + "; is it the right disk?"}));
+                                 wanted.uuid.text() + "; is it the right disk?"});
+      stranger.is_of_one_member = wanted.is_certain;
+      troubles.push_back(std::move(stranger));
       continue;
     }
     const auto twin = std::ranges::find_if(
@@ -128,7 +189,7 @@ std::vector<Member> read_labels(std::vector<MemberCandidate> candidates,
       continue;
     }
     if (disk->info().size < label.end()) {
-      troubles.push_back(trouble_of_path(
+      troubles.push_back(trouble_of_member(
           path,
           {Kind::member_short, name_of(disk->info()) + " has only " + size_text(disk->info().size) +
                                    " of the " + size_text(label.end()) + " that member " +
@@ -147,8 +208,9 @@ std::vector<Member> read_labels(std::vector<MemberCandidate> candidates,
     }
     members.push_back({.disk = std::move(disk),
                        .label = label,
-                       .label_is_bad = found.value().is_bad,
-                       .slots = {}});
+                       .label_is_bad = each.found.is_bad,
+                       .slots = {},
+                       .slot_is_unreadable = {}});
   }
   return members;
 }
@@ -158,10 +220,11 @@ bool hold_member(const Member& member, const MemberSet* predecessor, bool& inher
                  std::vector<MemberTrouble>& troubles) {
   PoolMember& disk = *member.disk;
   const std::string& path = disk.info().path;
-  const auto held =
-      disk.hold(predecessor != nullptr ? predecessor->at_device(disk.info().device) : nullptr);
+  const PoolMember* const earlier =
+      predecessor != nullptr ? predecessor->at_device(disk.info().device) : nullptr;
+  const auto held = disk.hold(earlier);
   if (!held) {
-    troubles.push_back(trouble_of_path(
+    troubles.push_back(trouble_of_member(
         path, member_io_error(disk, "cannot be locked", held.error()), member.label.index));
     return false;
   }
@@ -174,10 +237,10 @@ bool hold_member(const Member& member, const MemberSet* predecessor, bool& inher
         member.label.index));
     return false;
   }
-  inherited = inherited && held.value().inherited;
+  inherited = inherited && (held.value().inherited || earlier == nullptr);
   const auto synced = GUARD("members are synced before they are read") ? disk.sync() : success();
   if (synced) return true;
-  troubles.push_back(trouble_of_path(
+  troubles.push_back(trouble_of_member(
       path, member_io_error(disk, "cannot be synced", synced.error()), member.label.index));
   return false;
 }
@@ -187,6 +250,8 @@ void read_slots(Member& member, std::vector<MemberTrouble>& troubles) {
     auto table = read_table_slot(*member.disk, member.label, slot);
     if (table) {
       member.slots[slot] = std::move(table.value());
+    } else if (table.error().kind == Kind::io) {
+      member.slot_is_unreadable[slot] = true;  // another one serves, if there is one
     } else {
       troubles.push_back(
           trouble_of_path(member.disk->info().path, table.error(), member.label.index));
@@ -194,17 +259,38 @@ void read_slots(Member& member, std::vector<MemberTrouble>& troubles) {
   }
 }
 
+struct TableOnMember {
+  const DeviceTable* table = nullptr;
+  std::uint32_t member = 0;  // its index
+};
+
+// Whether `table` was written without that member, which has not changed anything alone since:
+// what it may have tried before was never answered, and somebody has acted without it.
+bool counts_for_nothing(const TableOnMember& other, const DeviceTable& table) {
+  if (other.member >= table.members.size()) return false;
+  const MemberRecord& record = table.members[other.member];
+  return record.absent_from != 0 && other.table->last_change() < record.absent_at + numbers_apart;
+}
+
+bool counts_before(const TableOnMember& one, const TableOnMember& other) {
+  const bool is_first = counts_for_nothing(other, *one.table);
+  const bool is_second = counts_for_nothing(one, *other.table);
+  if (is_first != is_second && GUARD("one that was away has no say")) return is_first;
+  return one.table->volumes.sequence > other.table->volumes.sequence;
+}
+
 // Of all slots of all members; nullptr: none is whole.
 const DeviceTable* newest_table(const std::vector<Member>& members) {
-  const DeviceTable* newest = nullptr;
+  TableOnMember newest;
   for (const Member& member : members) {
     for (const auto& slot : member.slots) {
       if (!slot) continue;
-      const bool is_newer = newest == nullptr || slot->volumes.sequence > newest->volumes.sequence;
-      if (GUARD("the newest table counts") ? is_newer : newest == nullptr) newest = &*slot;
+      const TableOnMember found{.table = &*slot, .member = member.label.index};
+      const bool is_newer = newest.table == nullptr || counts_before(found, newest);
+      if (GUARD("the newest table counts") ? is_newer : newest.table == nullptr) newest = found;
     }
   }
-  return newest;
+  return newest.table;
 }
 
 // Two tables of one number were never written by us: somebody has brought two pools together.
@@ -212,7 +298,8 @@ void check_agreement(const std::vector<Member>& members, const DeviceTable& newe
                      std::vector<MemberTrouble>& troubles) {
   for (const Member& member : members) {
     for (const auto& slot : member.slots) {
-      if (!slot || slot->volumes.sequence != newest.volumes.sequence || *slot == newest) continue;
+      if (!slot || slot->volumes.sequence != newest.volumes.sequence) continue;
+      if (say_the_same(*slot, newest)) continue;
       troubles.push_back(trouble_of_path(
           member.disk->info().path,
           {Kind::damaged, name_of(member.disk->info()) +
@@ -231,27 +318,31 @@ bool is_listed(const Member& member, const DeviceTable& table) {
          (record.uuid == member.label.member && record.slices == member.label.slices);
 }
 
-// Each one that is whole misses at most the change that was under way.
-bool is_outdated(const Member& member, const DeviceTable& table) {
+std::optional<std::uint64_t> newest_number(const Member& member) {
   std::optional<std::uint64_t> has;
   for (const auto& slot : member.slots) {
     if (slot) has = std::max(has.value_or(0), slot->volumes.sequence);
   }
-  return GUARD("outdated members") && has && *has < table.previous;
+  return has;
 }
 
-void tell_missing(const DeviceTable& table, std::uint32_t index,
-                  std::vector<MemberTrouble>& troubles) {
-  const MemberRecord& record = table.members[index];
-  troubles.push_back(
-      {.error = {Kind::member_missing,
-                 "member " + std::to_string(index) + " of " + std::to_string(table.members.size()) +
-                     " of pool " + table.volumes.pool_uuid.text() + " is missing (UUID " +
-                     record.uuid.text() +
-                     (record.serial.empty() ? "" : ", serial " + record.serial) + "); it was " +
-                     record.path + " last"},
-       .path = {},
-       .index = index});
+// Each one that is whole misses at most the change that was under way, and what was changed while
+// it was away.
+bool is_outdated(const Member& member, const DeviceTable& table) {
+  const auto has = newest_number(member);
+  const std::uint64_t absent_from = table.members[member.label.index].absent_from;
+  const std::uint64_t least = absent_from == 0 ? table.previous : absent_from - 1;
+  return GUARD("outdated members") && has && *has < least;
+}
+
+// While the others have gone on without it, it has gone on without them.
+bool has_gone_on_alone(const Member& member, const DeviceTable& table) {
+  const MemberRecord& record = table.members[member.label.index];
+  if (record.absent_from == 0) return false;
+  return std::ranges::any_of(member.slots, [&](const auto& slot) {
+    return slot && slot->last_change() >= record.absent_at + numbers_apart &&
+           !say_the_same(*slot, table);
+  });
 }
 
 std::vector<std::optional<Member>> by_index(std::vector<Member> members, const DeviceTable& table,
@@ -275,8 +366,17 @@ std::vector<std::optional<Member>> by_index(std::vector<Member> members, const D
            .is_harmless = is_half_added});
       continue;
     }
-    if (is_outdated(member, table)) {
+    if (GUARD("members that have gone on alone") && has_gone_on_alone(member, table)) {
       troubles.push_back(trouble_of_path(
+          path,
+          {Kind::damaged, name + ": its table contradicts that of another member; they have been "
+                                 "changed apart from each other, each while the other was "
+                                 "missing: name only those that are to be gone on with"},
+          member.label.index));
+      continue;
+    }
+    if (is_outdated(member, table)) {
+      troubles.push_back(trouble_of_member(
           path,
           {Kind::member_outdated, name + " is an older copy of member " +
                                       std::to_string(member.label.index) +
@@ -290,17 +390,36 @@ std::vector<std::optional<Member>> by_index(std::vector<Member> members, const D
   for (std::uint32_t index = 0; index < sorted.size(); ++index) {
     const bool is_told = std::ranges::any_of(
         troubles, [&](const MemberTrouble& trouble) { return trouble.index == index; });
-    if (!sorted[index] && !is_told) tell_missing(table, index, troubles);
+    if (sorted[index] || is_told) continue;
+    troubles.push_back({.error = {Kind::member_missing, missing_text(table, index)},
+                        .path = {},
+                        .index = index,
+                        .is_of_one_member = true});
   }
   return sorted;
 }
 
 }  // namespace
 
+std::string missing_text(const DeviceTable& table, std::uint32_t index) {
+  const MemberRecord& record = table.members[index];
+  return "member " + std::to_string(index) + " of " + std::to_string(table.members.size()) +
+         " of pool " + table.volumes.pool_uuid.text() + " is missing (UUID " + record.uuid.text() +
+         (record.serial.empty() ? "" : ", serial " + record.serial) + "); it was " + record.path +
+         " last";
+}
+
+bool FoundMembers::can_go_without() const {
+  if (!table || table->volumes.sequence == 0) return false;
+  return std::ranges::any_of(members, [](const std::optional<Member>& member) {
+    return member && member->label.layout == format::MemberLayout::linear;
+  });
+}
+
 std::optional<PoolError> FoundMembers::refusal() const {
   std::optional<PoolError> refused;
   for (const MemberTrouble& trouble : troubles) {
-    if (trouble.is_harmless) continue;
+    if (trouble.is_harmless || (trouble.is_of_one_member && can_go_without())) continue;
     if (!refused) {
       refused = trouble.error;
     } else {
@@ -368,9 +487,13 @@ Result<bool, PoolError> is_unfinished(PoolMember& disk, const MemberLabel& label
 FoundMembers find_members(std::vector<MemberCandidate> candidates, std::optional<Uuid> expected,
                           HoldMembers hold, const MemberSet* predecessor) {
   FoundMembers found;
-  std::vector<Member> members = read_labels(std::move(candidates), expected, found.troubles);
+  std::vector<Member> members =
+      read_labels(std::move(candidates), expected, predecessor, found.troubles);
   if (hold == HoldMembers::yes) {
-    found.inherited_holds = !members.empty();
+    found.inherited_holds = std::ranges::any_of(members, [predecessor](const Member& member) {
+      return predecessor != nullptr &&
+             predecessor->at_device(member.disk->info().device) != nullptr;
+    });
     std::erase_if(members, [&](const Member& member) {
       return !hold_member(member, predecessor, found.inherited_holds, found.troubles);
     });

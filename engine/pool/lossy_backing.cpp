@@ -1,5 +1,6 @@
 #include "engine/pool/lossy_backing.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/foundation/check.h"
@@ -121,7 +122,7 @@ void LossyBacking::ended(Covering& covering, IoStatus status) {
     note_written(covering.ranges.front());
     return covering.answer();
   }
-  const auto answer_later = [&covering](const Result<void, std::string>& saved) {
+  const auto answer_later = [&covering](const Result<void, Refusal>& saved) {
     if (!saved) covering.status = IoStatus::unavailable;
     FileOperation& operation = covering.io.file;
     operation.context = &covering;
@@ -131,9 +132,9 @@ void LossyBacking::ended(Covering& covering, IoStatus status) {
     covering.lane.post(operation);
   };
   if (GUARD("no longer lost before the answer")) {
-    return change({.ranges = covering.ranges, .lose = false, .done = answer_later});
+    return change({.ranges = covering.ranges, .done = answer_later});
   }
-  change({.ranges = covering.ranges, .lose = false, .done = [](const auto&) {}});
+  change({.ranges = covering.ranges, .done = [](const auto&) {}});
   answer_later(boost::outcome_v2::success());
 }
 
@@ -143,8 +144,35 @@ void LossyBacking::note_written(const LostRange& range) {
   if (lost_.touches(range)) written_.push_back(range);
 }
 
-void LossyBacking::add(MediaOffset offset, ByteCount length, Done done) {
-  change({.ranges = {range_of(offset, length)}, .lose = true, .done = std::move(done)});
+void LossyBacking::add(MediaOffset offset, ByteCount length, Asker asker, Done done) {
+  using Kind = Change::Kind;
+  change({.ranges = {range_of(offset, length)},
+          .kind = asker == Asker::host ? Kind::lost_by_host : Kind::lost_by_cache,
+          .done = std::move(done)});
+}
+
+std::vector<LossRecord::Lost> LossyBacking::listed() const {
+  std::vector<Lost> all;
+  if (!any_.load(std::memory_order_acquire)) return all;
+  const std::lock_guard lock(mutex_);
+  for (const LostRange& each : lost_.all()) {
+    all.push_back({{each.begin.value * sector_bytes}, {each.count.value * sector_bytes}});
+  }
+  return all;
+}
+
+bool LossyBacking::Change::apply_to(LostRanges& lost) const {
+  return std::ranges::all_of(ranges, [this, &lost](const LostRange& range) {
+    switch (kind) {
+      case Kind::written:
+        return lost.remove(range);
+      case Kind::lost_by_cache:
+        return lost.add(range);
+      case Kind::lost_by_host:
+        return lost.add(range, LostRanges::most_by_hosts);
+    }
+    return false;
+  });
 }
 
 void LossyBacking::change(Change wanted) {
@@ -166,11 +194,7 @@ void LossyBacking::change_next() {
     next = lost_;
     for (Change& change : std::exchange(changes_, {})) {
       const LostRanges before = next;
-      bool fits = true;
-      for (const LostRange& range : change.ranges) {
-        fits = fits && (change.lose ? next.add(range) : next.remove(range));
-      }
-      if (fits) {
+      if (change.apply_to(next)) {
         taken.push_back(std::move(change));
       } else {
         next = before;
@@ -179,9 +203,9 @@ void LossyBacking::change_next() {
     }
   }
   for (const Done& done : refused) {
-    done(
-        std::string("the volume's record in its pool has no room for more lost blocks: "
-                    "overwrite some of those it lists"));
+    done(Refusal{.is_full = true,
+                 .text = "the volume's record in its pool has no room for more lost blocks: "
+                         "overwrite some of those it lists"});
   }
   keeper_.set_lost(volume_, next, [this, next, taken](const Result<void, std::string>& saved) {
     changed(next, taken, saved);
@@ -201,7 +225,13 @@ void LossyBacking::changed(const LostRanges& now, std::vector<Change> changes,
     more = !changes_.empty();
     is_changing_ = more;
   }
-  for (const Change& change : changes) change.done(saved);
+  for (const Change& change : changes) {
+    if (saved) {
+      change.done(boost::outcome_v2::success());
+    } else {
+      change.done(Refusal{.text = saved.error()});
+    }
+  }
   if (more) change_next();
 }
 

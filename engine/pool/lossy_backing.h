@@ -32,6 +32,9 @@ class LossyBacking final : public BackingDevice, public LossRecord {
   [[nodiscard]] ByteCount size() const override { return inner_->size(); }
   [[nodiscard]] bool needs_reopen() const override { return inner_->needs_reopen(); }
   [[nodiscard]] std::uint64_t errors() const override { return inner_->errors(); }
+  [[nodiscard]] std::optional<Instant> silent_since(Instant now) override {
+    return inner_->silent_since(now);
+  }
   [[nodiscard]] LossRecord* losses() override { return this; }
   [[nodiscard]] VolumeSpace* space() override { return inner_->space(); }
   // As BackingDevice::submit(). Where the record cannot be written, what is written over lost
@@ -39,7 +42,8 @@ class LossyBacking final : public BackingDevice, public LossRecord {
   void submit(IoLane& lane, BackingIo& io) override;
 
   [[nodiscard]] bool holds(MediaOffset offset, ByteCount length) override;
-  void add(MediaOffset offset, ByteCount length, Done done) override;
+  void add(MediaOffset offset, ByteCount length, Asker asker, Done done) override;
+  [[nodiscard]] std::vector<Lost> listed() const override;
   void count_lost_read() override { lost_reads_.fetch_add(1, std::memory_order_relaxed); }
   [[nodiscard]] LostRanges lost() const;
   // Reads that have ended with an error because nobody has what they asked for. Any thread.
@@ -52,9 +56,13 @@ class LossyBacking final : public BackingDevice, public LossRecord {
  private:
   struct Covering;
   struct Change {
+    enum class Kind : std::uint8_t { written, lost_by_cache, lost_by_host };
     std::vector<LostRange> ranges;
-    bool lose = false;  // else they have been written
+    Kind kind = Kind::written;
     Done done;
+
+    // False: there is no room for it.
+    [[nodiscard]] bool apply_to(LostRanges& lost) const;
   };
 
   void sync(IoLane& lane, BackingIo& io);

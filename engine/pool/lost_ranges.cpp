@@ -6,7 +6,7 @@
 
 namespace engine {
 
-bool LostRanges::add(const LostRange& range) {
+bool LostRanges::add(const LostRange& range, std::size_t at_most) {
   LostRange whole = range;
   std::vector<LostRange> next;
   for (const LostRange& each : ranges_) {
@@ -19,7 +19,7 @@ bool LostRanges::add(const LostRange& range) {
     whole.begin = std::min(each.begin, whole.begin);
     whole.count = end - whole.begin;
   }
-  if (next.size() + 1 > most_added && next.size() + 1 > ranges_.size()) return false;
+  if (next.size() + 1 > at_most && next.size() + 1 > ranges_.size()) return false;
   if (whole.count.value > std::numeric_limits<std::uint32_t>::max()) return false;
   next.insert(std::ranges::upper_bound(next, whole.begin, {}, &LostRange::begin), whole);
   ranges_ = std::move(next);

@@ -27,9 +27,11 @@ class LostRanges {
   static constexpr std::size_t most = 24;  // that the record has room for
   // No more than so many come in: the rest is for those that a write cuts in two.
   static constexpr std::size_t most_added = 16;
+  // And of those no more, as long as there are so many, that hosts have asked for.
+  static constexpr std::size_t most_by_hosts = 8;
 
-  // False: there is no room, and nothing has changed.
-  [[nodiscard]] bool add(const LostRange& range);
+  // False: it would make them more than `at_most`, which there is no room for; nothing has changed.
+  [[nodiscard]] bool add(const LostRange& range, std::size_t at_most = most_added);
   [[nodiscard]] bool remove(const LostRange& range);
   // Behind the last, with something between; for who reads a record.
   void append(const LostRange& range) { ranges_.push_back(range); }

@@ -46,6 +46,9 @@ class Pool {
   // Every volume of the table, also those that no configuration names any more (their data stays).
   [[nodiscard]] virtual const std::vector<VolumeRecord>& volumes() const = 0;
   [[nodiscard]] virtual FileResult<PoolDirectory::Space> space() = 0;
+  // False: a part of it is missing, or was when it was last asked for something; opening it anew
+  // may find that.
+  [[nodiscard]] virtual bool is_whole() const { return true; }
   // What it lies on: its members by index, or what its directory is on. May wait for them.
   [[nodiscard]] virtual std::vector<PoolDisk> disks() const = 0;
   // What of the free space nobody is to be promised.

@@ -1,5 +1,6 @@
 #include "engine/pool/pool_check.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/pool/marker_file.h"
@@ -143,7 +144,9 @@ PoolFindings inspect_device_pool(const MembersWish& configured,
     return findings;
   }
   const DeviceTable& table = *found.table;
-  const MemberLabel& label = found.members.front()->label;
+  const auto first =
+      std::ranges::find_if(found.members, [](const auto& member) { return member.has_value(); });
+  const MemberLabel& label = (*first)->label;
   findings.pool = difference(label, configured.layout, configured.chunk);
   if (table.volumes.sequence == 0) findings.pool = never_completed(label.pool);
   if (findings.pool) return findings;
@@ -153,6 +156,8 @@ PoolFindings inspect_device_pool(const MembersWish& configured,
     const VolumeRecord& record = table.volumes.records[*volume];
     const VolumePlace& place = table.places[*volume];
     std::optional<BackingMark> mark;
+    // With what it lies on, as the members tell.
+    if (!found.members[place.marker_member]) continue;
     if (const auto marker = read_marker(*found.members[place.marker_member]->disk,
                                         label.area.marker(place.marker_place), record.uuid);
         marker && marker.value()) {

@@ -20,6 +20,7 @@ struct PoolDisk {
   std::string model{};
   std::string serial{};
   bool is_rotational = false;
+  bool is_missing = false;  // a member that is not there; path and serial are what it had last
   // Offsets that are counted are the device's own; else those of some file on it.
   bool is_whole = false;
   std::shared_ptr<DiskHealth> health{};  // never null; the same for all openings of the pool
