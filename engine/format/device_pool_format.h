@@ -80,6 +80,9 @@ static_assert(std::is_trivially_copyable_v<MemberLabel> && std::is_standard_layo
 // The volume table has registrants behind its entries. Who does not know the bit would not find its
 // end.
 inline constexpr std::uint64_t feature_device_registrants = 1;  // incompatible
+// The table was written without one of its members (DeviceMemberEntry::absent_from). Who does not
+// know the bit would take that one's older table for a sign of the wrong disk.
+inline constexpr std::uint64_t feature_device_absent = 2;  // incompatible
 
 struct DeviceTableHeader {
   std::array<char, 8> magic;
@@ -95,7 +98,10 @@ struct DeviceTableHeader {
   little_uint32_t body_crc;     // CRC-32C of the body without the zeros at its end
   little_uint64_t body_bytes;   // without them
   little_uint32_t registrants;  // in the volume table: of all volumes
-  std::array<std::byte, 3996> reserved;
+  // 0: this one says something else of volumes or disks than the one before. Else the number of the
+  // last that did; since then it has only changed which members are there.
+  little_uint64_t changed;
+  std::array<std::byte, 3988> reserved;
 };
 static_assert(sizeof(DeviceTableHeader) == 4096 && alignof(DeviceTableHeader) == 1);
 static_assert(offsetof(DeviceTableHeader, pool_uuid) == 40);
@@ -107,6 +113,7 @@ static_assert(offsetof(DeviceTableHeader, runs) == 80 &&
               offsetof(DeviceTableHeader, body_crc) == 84);
 static_assert(offsetof(DeviceTableHeader, body_bytes) == 88 &&
               offsetof(DeviceTableHeader, registrants) == 96);
+static_assert(offsetof(DeviceTableHeader, changed) == 100);
 static_assert(std::is_trivially_copyable_v<DeviceTableHeader> &&
               std::is_standard_layout_v<DeviceTableHeader>);
 
@@ -120,7 +127,11 @@ struct DeviceMemberEntry {
   std::array<std::byte, 4> reserved_before_path;
   std::array<char, 256> path;    // that it had last; printable, the rest zero
   std::array<char, 128> serial;  // the same
-  std::array<std::byte, 88> reserved;
+  // 0: every table is written to it. Else it was not there when this one was: tables from this
+  // number on may be missing on it; and the number of the table from which the others went on.
+  little_uint64_t absent_from;
+  little_uint64_t absent_at;
+  std::array<std::byte, 72> reserved;
 };
 static_assert(sizeof(DeviceMemberEntry) == 512 && alignof(DeviceMemberEntry) == 1);
 static_assert(offsetof(DeviceMemberEntry, slices) == 16 &&
@@ -128,7 +139,8 @@ static_assert(offsetof(DeviceMemberEntry, slices) == 16 &&
 static_assert(offsetof(DeviceMemberEntry, path_length) == 32 &&
               offsetof(DeviceMemberEntry, path) == 40);
 static_assert(offsetof(DeviceMemberEntry, serial) == 296 &&
-              offsetof(DeviceMemberEntry, reserved) == 424);
+              offsetof(DeviceMemberEntry, absent_from) == 424 &&
+              offsetof(DeviceMemberEntry, absent_at) == 432);
 static_assert(std::is_trivially_copyable_v<DeviceMemberEntry> &&
               std::is_standard_layout_v<DeviceMemberEntry>);
 

@@ -26,6 +26,8 @@ const char* text(IoStatus status) {
       return "read-only";
     case IoStatus::no_room:
       return "no room";
+    case IoStatus::no_answer:
+      return "no answer";
   }
   return "unknown";
 }

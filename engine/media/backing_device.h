@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
+#include "engine/foundation/clock.h"
 #include "engine/foundation/units.h"
 #include "engine/media/io_lane.h"
 
@@ -22,6 +24,7 @@ enum class IoStatus : std::uint8_t {
   timed_out,    // the backing did not answer in time
   read_only,    // the volume does not take writes
   no_room,      // its cache has had no room for it for as long as it may wait: Volume::set_hold
+  no_answer,    // not begun: the backing has answered nobody of late (VolumeIo::gives_way)
 };
 [[nodiscard]] const char* text(IoStatus status);
 
@@ -76,6 +79,10 @@ class BackingDevice {
   // Operations that a disk beneath has not done, or not in time; not what was refused before it was
   // asked, nor lack of space. Any thread.
   [[nodiscard]] virtual std::uint64_t errors() const { return 0; }
+  // DiskHealth::silent_since() of a disk beneath; of the one that is silent longest. Any thread.
+  [[nodiscard]] virtual std::optional<Instant> silent_since(Instant /*now*/) {
+    return std::nullopt;
+  }
   // Where what is lost of it is written down; null: nowhere. Any thread.
   [[nodiscard]] virtual LossRecord* losses() { return nullptr; }
   // Who is asked for space before a write is taken that may need some; null: nobody, it has all

@@ -94,6 +94,24 @@ void DiskHealth::failed(const FileOperation& operation, int error, bool is_late)
   last_fault_ = fault;
 }
 
+// A sync, or making zeros of much, may take long while transfers go on beside it.
+std::optional<Instant> DiskHealth::silent_since(Instant now) {
+  const std::lock_guard lock(silence_lock_);
+  if (now != looked_at_) {
+    looked_at_ = now;
+    const DiskHealthCounts all = counts();
+    std::uint64_t ended = 0;
+    for (const DiskWorkCounts& each : all.works) ended += each.ended();
+    const std::uint64_t transfers =
+        all.of(DiskWork::read).in_flight() + all.of(DiskWork::write).in_flight();
+    if (transfers == 0 || ended != answered_) answered_by_ = now;
+    answered_ = ended;
+    is_silent_ = now - answered_by_ >= silence;
+  }
+  if (!is_silent_) return std::nullopt;
+  return answered_by_;
+}
+
 DiskHealthCounts DiskHealth::counts() const {
   DiskHealthCounts all;
   for (std::size_t work = 0; work < disk_works; ++work) {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 
+#include "engine/foundation/clock.h"
 #include "engine/foundation/spin_lock.h"
 #include "engine/foundation/units.h"
 #include "engine/media/io_lane.h"
@@ -71,6 +72,12 @@ class DiskHealth {
   // `operation` as it was handed to the lane, `result` as its `done` has it. It has begun before.
   void ended(const FileOperation& operation, int result, std::chrono::nanoseconds took);
 
+  // It has transfers to do and has ended nothing for so long: whoever asks it more only waits, and
+  // cannot be called back.
+  static constexpr std::chrono::seconds silence{3};
+  // Since when, if it is so now. To be asked about once a second: that is how exact it is.
+  [[nodiscard]] std::optional<Instant> silent_since(Instant now);
+
   // Each number is right for itself; they are read one after the other.
   [[nodiscard]] DiskHealthCounts counts() const;
 
@@ -89,6 +96,11 @@ class DiskHealth {
   void failed(const FileOperation& operation, int error, bool is_late);
 
   std::array<Counters, disk_works> counters_;
+  SpinLock silence_lock_;        // guards what follows; a leaf
+  Instant looked_at_;            // last
+  Instant answered_by_;          // it had ended something, or had nothing to do, until then
+  std::uint64_t answered_ = 0;   // by then
+  bool is_silent_ = false;       // when last looked at
   mutable SpinLock fault_lock_;  // guards what follows; a leaf
   std::optional<DiskFault> last_fault_;
 };

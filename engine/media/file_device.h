@@ -110,6 +110,9 @@ class FileDevice final : public BackingDevice {
     return errors_.load(std::memory_order_relaxed);
   }
 
+  [[nodiscard]] std::optional<Instant> silent_since(Instant now) override {
+    return health_ == nullptr ? std::nullopt : health_->silent_since(now);
+  }
   [[nodiscard]] VolumeSpace* space() override { return space_; }
   // Writing there takes no space, as far as can be told. Any thread; may wait for the disk.
   [[nodiscard]] bool is_allocated(MediaOffset offset, ByteCount length) const;

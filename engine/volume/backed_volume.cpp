@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/foundation/check.h"
+#include "engine/media/loss_record.h"
 #include "engine/volume/backing_request.h"
 #include "engine/volume/direct_scrub.h"
 #include "engine/volume/verify_request.h"
@@ -109,6 +110,24 @@ void BackedVolume::keep_reservations(const KeptReservations& reservations, KeepD
       });
 }
 
+// A block is lost if any sector of it is.
+std::vector<LostBlocks> BackedVolume::lost_blocks() const {
+  std::vector<LostBlocks> all;
+  const std::lock_guard lock(mutex_);
+  if (owned_backing_ == nullptr || owned_backing_->losses() == nullptr) return all;
+  for (const LossRecord::Lost& each : owned_backing_->losses()->listed()) {
+    const std::uint64_t begin = each.offset.value / block_bytes_;
+    const std::uint64_t end =
+        (each.offset.value + each.length.value + block_bytes_ - 1) / block_bytes_;
+    if (!all.empty() && begin <= all.back().lba.value + all.back().blocks.value) {
+      all.back().blocks = {end - all.back().lba.value};
+    } else {
+      all.push_back({.lba = {begin}, .blocks = {end - begin}});
+    }
+  }
+  return all;
+}
+
 void BackedVolume::learn_write_protection(bool write_protected) {
   const std::lock_guard lock(mutex_);
   if (write_protected) protection_.store(WriteProtection::kept, std::memory_order_release);
@@ -162,9 +181,17 @@ void BackedVolume::fail(const std::string& reason) {
   changed();
 }
 
-void BackedVolume::look_at_backing() {
+void BackedVolume::look_for_failure() {
   const BackingDevice* const backing = BackedVolume::backing();
   if (backing != nullptr && backing->needs_reopen()) fail(flush_failed_reason);
+}
+
+// The backing is let go of under the lock.
+std::optional<Instant> BackedVolume::look_at_backing(Instant now) {
+  const std::lock_guard lock(mutex_);
+  const auto since = owned_backing_ == nullptr ? std::nullopt : owned_backing_->silent_since(now);
+  is_silent_.store(since.has_value(), std::memory_order_relaxed);
+  return since;
 }
 
 void BackedVolume::stay_failed(const std::string& reason) {
@@ -184,7 +211,7 @@ void BackedVolume::recover(BlockCount size, VolumePromise promise) {
   }
   changed();
   // It may have failed again before it was online again, and then nobody has told.
-  look_at_backing();
+  look_for_failure();
 }
 
 void BackedVolume::grow(BlockCount size, VolumePromise promise) {
@@ -228,6 +255,8 @@ void BackedVolume::submit(IoLane& lane, VolumeIo& io) {
   }
   if (refuses(io)) return io.done(io, IoStatus::read_only);
   if (io.blocks.value == 0) return io.done(io, IoStatus::ok);
+  if (makes_way(io)) [[unlikely]]
+    return io.done(io, IoStatus::no_answer);
   submit_to(*backing, lane, io);
 }
 
@@ -235,21 +264,27 @@ void BackedVolume::scrub(IoLane& lane, ScrubIo& io) { DirectScrub::start(*this, 
 
 void BackedVolume::submit_to(BackingDevice& backing, IoLane& lane, VolumeIo& io) {
   if (io.kind == VolumeIo::Kind::verify) return VerifyRequest::start(*this, lane, io);
-  ask_backing(io, BlockSize{block_bytes_}, io.backing);
+  io.backing.has_space = false;
   io.backing.context = &io;
   io.backing.done = &BackedVolume::backing_done;
   io.lane = &lane;
-  io.asked_backing = lane.now();
-  backing.submit(lane, io.backing);
+  if (io.is_timed) [[unlikely]] {
+    io.asked_backing = lane.now();
+    io.backing.done = [](BackingIo& ended, IoStatus status) noexcept {
+      VolumeIo& timed = *static_cast<VolumeIo*>(ended.context);
+      timed.times.add_backing(timed.lane->now() - timed.asked_backing);
+      backing_done(ended, status);
+    };
+  }
+  ask_backing(backing, lane, io, BlockSize{block_bytes_}, io.backing);
 }
 
 void BackedVolume::backing_done(BackingIo& backing_io, IoStatus status) noexcept {
   VolumeIo& io = *static_cast<VolumeIo*>(backing_io.context);
-  io.times.add_backing(io.lane->now() - io.asked_backing);
   if (status != IoStatus::ok) [[unlikely]] {
     auto& volume = *static_cast<BackedVolume*>(io.engine_state);
     // The state changes before the answer: who sees the error also sees the failed volume.
-    volume.look_at_backing();
+    volume.look_for_failure();
   }
   io.done(io, status);
 }

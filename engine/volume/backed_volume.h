@@ -38,10 +38,20 @@ class BackedVolume final : public Volume, public Scrubbable {
     return changes_.load(std::memory_order_acquire);
   }
   void submit(IoLane& lane, VolumeIo& io) override;
+  [[nodiscard]] bool has_room() const override { return !is_backing_silent(); }
+  std::optional<Instant> look_at_backing(Instant now) override;
+  [[nodiscard]] bool is_backing_silent() const override {
+    return is_silent_.load(std::memory_order_relaxed);
+  }
+  // It would ask a silent backing, and need not.
+  [[nodiscard]] bool makes_way(const VolumeIo& io) const {
+    return io.gives_way && is_backing_silent();
+  }
   void scrub(IoLane& lane, ScrubIo& io) override;
 
   [[nodiscard]] std::optional<KeptReservations> kept_reservations() const override;
   void keep_reservations(const KeptReservations& reservations, KeepDone done) override;
+  [[nodiscard]] std::vector<LostBlocks> lost_blocks() const override;
   [[nodiscard]] WriteProtection write_protection() const override {
     return protection_.load(std::memory_order_acquire);
   }
@@ -68,7 +78,7 @@ class BackedVolume final : public Volume, public Scrubbable {
   // Any thread; only the first failure is told.
   void fail(const std::string& reason);
   // Who uses the backing itself has perhaps seen it fail.
-  void look_at_backing();
+  void look_for_failure();
   // failed -> failed, with what retrying found.
   void stay_failed(const std::string& reason);
   // failed -> online, after its backing has been reopened, and perhaps has grown.
@@ -96,10 +106,11 @@ class BackedVolume final : public Volume, public Scrubbable {
   std::atomic<VolumeObserver*> observer_{nullptr};
   std::atomic<ReservationKeeper*> keeper_{nullptr};
   std::atomic<WriteProtection> protection_{WriteProtection::none};
+  std::atomic<bool> is_silent_{false};
   const std::uint32_t block_bytes_;
 
   // Guards what follows, and changes of what stands above as atomics for readers without it, so
-  // that condition() is of one moment; a leaf.
+  // that condition() is of one moment; a leaf, but for the lock of what the backing lists as lost.
   mutable std::mutex mutex_;
   std::string reason_;
   Finding::About reason_about_ = Finding::About::pool_directory;

@@ -5,8 +5,10 @@
 
 namespace engine {
 
-// `request` does to the backing what `io` asks of a volume with such blocks, durably where it
-// changes anything; who waits for it is the caller's to fill in. Not for flush and verify.
-void ask_backing(const VolumeIo& io, BlockSize block_size, BackingIo& request);
+// Has the backing do what `io` asks of a volume with such blocks, durably where it changes
+// anything. Who waits for it is the caller's to fill in before, and whether it has its space. Not
+// for flush and verify.
+void ask_backing(BackingDevice& backing, IoLane& lane, const VolumeIo& io, BlockSize block_size,
+                 BackingIo& request);
 
 }  // namespace engine

@@ -65,7 +65,7 @@ void CacheFront::submit(IoLane& lane, VolumeIo& io) {
   if (here == nullptr) return io.done(io, IoStatus::unavailable);
   if (io.kind == VolumeIo::Kind::read) return read(*here, io);
   CHECK(io.kind == VolumeIo::Kind::write || io.kind == VolumeIo::Kind::write_zeroes ||
-        io.kind == VolumeIo::Kind::deallocate);
+        io.kind == VolumeIo::Kind::deallocate || io.kind == VolumeIo::Kind::lose);
   here->take_write(here->ticket_for(*this)).start(*this, io);
 }
 
@@ -79,6 +79,20 @@ void CacheFront::read(CacheLane& lane, VolumeIo& io) {
   }
   if (gaps.empty()) return io.done(io, IoStatus::ok);
   lane.take_read(lane.ticket_for(*this)).start(*this, io, gaps);
+}
+
+// It comes again, and is counted then, if it has to.
+void CacheFront::read_from_cache(IoLane& lane, VolumeIo& io) {
+  const CacheLane* const here = CacheLane::of(cache_, lane);
+  if (here == nullptr) return io.done(io, IoStatus::unavailable);
+  CachedRead::Gaps gaps;
+  if (!CachedRead::look(*this, io, gaps)) return io.done(io, IoStatus::media_error);
+  if (!gaps.empty()) {
+    io.sums.forget(0, io.data.size());
+    return io.done(io, IoStatus::no_answer);
+  }
+  if (io.is_use) traffic_.count(here->number(), CacheTraffic::Event::hit);
+  io.done(io, IoStatus::ok);
 }
 
 void CacheFront::scrub(IoLane& lane, ScrubIo& io) {

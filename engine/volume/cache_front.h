@@ -43,8 +43,11 @@ class CacheFront {
   CacheFront(const CacheFront&) = delete;
   CacheFront& operator=(const CacheFront&) = delete;
 
-  // As Volume::submit(); the range lies inside the volume. Read, write, write_zeroes, deallocate.
+  // As Volume::submit(); the range lies inside the volume. Read, write, write_zeroes, deallocate,
+  // lose.
   void submit(IoLane& lane, VolumeIo& io);
+  // The same of a read, without asking the backing: what the cache lacks ends it with no_answer.
+  void read_from_cache(IoLane& lane, VolumeIo& io);
   // As Volume::read_in_place(); the range lies inside the volume, and is not empty.
   [[nodiscard]] PinnedRead read_in_place(IoLane& lane, const ReadInPlace& read);
 

@@ -123,7 +123,7 @@ void CacheKeeper::Slot::tick() {
 }
 
 void CacheKeeper::Slot::look() {
-  face_.backed().look_at_backing();
+  face_.backed().look_for_failure();
   if (const std::string trouble = upkeep_->trouble(); trouble != trouble_) {
     trouble_ = trouble;
     const VolumeCache& volume = front_->volume();
@@ -151,7 +151,8 @@ void CacheKeeper::Slot::publish_status() {
              .written_back = now.written,
              .write_back_failures = now.failures,
              .dirty_age = upkeep_->dirty_age(),
-             .lag_age = upkeep_->lag_age()};
+             .lag_age = upkeep_->lag_age(),
+             .backing_atomic_bytes = arrival_.promise.atomic_write_bytes};
 }
 
 std::optional<VolumeCacheStatus> CacheKeeper::Slot::status() const {

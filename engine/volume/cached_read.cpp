@@ -73,7 +73,7 @@ bool CachedRead::needs_watch() const {
 void CachedRead::part_done(IoStatus status) {
   if (status_ == IoStatus::ok) status_ = status;
   if (--parts_ > 0) return;
-  io_->times.add_backing(lane_.lane().now() - asked_);
+  if (io_->is_timed) io_->times.add_backing(lane_.lane().now() - asked_);
   if (!std::exchange(is_watched_, false)) return finish(status_);
   const Found found = status_ == IoStatus::ok ? look_again() : Found::whole;
   front_->volume().misses().unwatch(watch_);

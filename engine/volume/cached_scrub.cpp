@@ -6,6 +6,7 @@
 
 #include "engine/cache/payload_crc.h"
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 #include "engine/volume/cache_front.h"
 #include "engine/volume/cache_lane.h"
 
@@ -172,7 +173,8 @@ void CachedScrub::add_differences(SectorRange range) {
   if (watch_.is_changed(range)) return;
   for (Sector at = range.begin; at < range.end(); at = at + SectorCount{1}) {
     const SectorRange one{at, {1}};
-    if (search_.is_bad(one) || is_rotten(one)) continue;
+    const bool is_bad = search_.is_bad(one) && GUARD("a scrub compares what it could read");
+    if (is_bad || is_rotten(one)) continue;
     compared_ = compared_ + bytes_in(one);
     const auto here = bytes_of(one, cached_);
     if (std::memcmp(here.data(), bytes_of(one, backed_).data(), here.size()) != 0) {
@@ -193,7 +195,9 @@ void CachedScrub::tell() {
     lost = true;
   }
   if (lost) front_->count_lost_read();
-  std::erase_if(rot_, [](const Rot& rot) { return rot.dirty; });
+  if (GUARD("a scrub heals nothing that is lost")) {
+    std::erase_if(rot_, [](const Rot& rot) { return rot.dirty; });
+  }
   healed_ = 0;
   heal();
 }

@@ -173,7 +173,11 @@ void CachedVolume::set_hold(Duration hold) {
 bool CachedVolume::has_room() const {
   const std::lock_guard lock(mutex_);
   const CacheFront* const front = front_.load(std::memory_order_relaxed);
-  return front == nullptr || front->has_room();
+  return !backed_.is_backing_silent() && (front == nullptr || front->has_room());
+}
+
+std::optional<Instant> CachedVolume::look_at_backing(Instant now) {
+  return backed_.look_at_backing(now);
 }
 
 void CachedVolume::submit(IoLane& lane, VolumeIo& io) {
@@ -189,8 +193,19 @@ void CachedVolume::submit(IoLane& lane, VolumeIo& io) {
   }
   if (backed_.refuses(io)) return io.done(io, IoStatus::read_only);
   if (io.blocks.value == 0) return io.done(io, IoStatus::ok);
+  if (backed_.makes_way(io)) [[unlikely]] {
+    return submit_without_backing(*front, lane, io);
+  }
   if (io.kind == VolumeIo::Kind::verify) return VerifyRequest::start(*this, lane, io);
   front->submit(lane, io);
+}
+
+// As far as the cache alone can do it.
+void CachedVolume::submit_without_backing(CacheFront& front, IoLane& lane, VolumeIo& io) {
+  if (io.kind == VolumeIo::Kind::read) return front.read_from_cache(lane, io);
+  const bool is_for_cache = io.kind != VolumeIo::Kind::verify && !goes_around(front.mode());
+  if (!is_for_cache) return io.done(io, IoStatus::no_answer);
+  front.submit(lane, io);
 }
 
 PinnedRead CachedVolume::read_in_place(IoLane& lane, const ReadInPlace& read) {
@@ -228,6 +243,8 @@ void CachedVolume::submit_directly(IoLane& lane, VolumeIo& io) {
   }
   if (backed_.refuses(io)) return io.done(io, IoStatus::read_only);
   if (!is_flush && io.blocks.value == 0) return io.done(io, IoStatus::ok);
+  if (!is_flush && backed_.makes_way(io)) [[unlikely]]
+    return io.done(io, IoStatus::no_answer);
   if (io.kind == VolumeIo::Kind::verify) return VerifyRequest::start(*this, lane, io);
   direct_requests_.fetch_add(1, std::memory_order_seq_cst);
   const bool is_direct = front_.load(std::memory_order_seq_cst) == nullptr &&
@@ -240,22 +257,28 @@ void CachedVolume::submit_directly(IoLane& lane, VolumeIo& io) {
     if (backing == nullptr) return io.done(io, IoStatus::unavailable);
     return io.done(io, fails ? IoStatus::sync_failed : IoStatus::ok);
   }
-  ask_backing(io, identity().block_size, io.backing);
+  io.backing.has_space = false;
   io.engine_state = this;
   io.backing.context = &io;
   io.backing.done = &CachedVolume::directly_done;
   io.lane = &lane;
-  io.asked_backing = lane.now();
-  backing->submit(lane, io.backing);
+  if (io.is_timed) [[unlikely]] {
+    io.asked_backing = lane.now();
+    io.backing.done = [](BackingIo& ended, IoStatus status) noexcept {
+      VolumeIo& timed = *static_cast<VolumeIo*>(ended.context);
+      timed.times.add_backing(timed.lane->now() - timed.asked_backing);
+      directly_done(ended, status);
+    };
+  }
+  ask_backing(*backing, lane, io, identity().block_size, io.backing);
 }
 
 void CachedVolume::directly_done(BackingIo& backing_io, IoStatus status) noexcept {
   VolumeIo& io = *static_cast<VolumeIo*>(backing_io.context);
-  io.times.add_backing(io.lane->now() - io.asked_backing);
   auto& volume = *static_cast<CachedVolume*>(io.engine_state);
   // As BackedVolume does.
   if (status != IoStatus::ok) [[unlikely]]
-    volume.backed_.look_at_backing();
+    volume.backed_.look_for_failure();
   volume.direct_requests_.fetch_sub(1, std::memory_order_seq_cst);
   io.done(io, status);
 }

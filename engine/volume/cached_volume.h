@@ -44,6 +44,8 @@ class CachedVolume final : public Volume, public Scrubbable {
   void scrub(IoLane& lane, ScrubIo& io) override;
   void set_hold(Duration hold) override;
   [[nodiscard]] bool has_room() const override;
+  std::optional<Instant> look_at_backing(Instant now) override;
+  [[nodiscard]] bool is_backing_silent() const override { return backed_.is_backing_silent(); }
 
   // Its backing's: with a cache or without.
   [[nodiscard]] std::optional<KeptReservations> kept_reservations() const override {
@@ -51,6 +53,9 @@ class CachedVolume final : public Volume, public Scrubbable {
   }
   void keep_reservations(const KeptReservations& reservations, KeepDone done) override {
     backed_.keep_reservations(reservations, std::move(done));
+  }
+  [[nodiscard]] std::vector<LostBlocks> lost_blocks() const override {
+    return backed_.lost_blocks();
   }
   [[nodiscard]] WriteProtection write_protection() const override {
     return backed_.write_protection();
@@ -91,6 +96,7 @@ class CachedVolume final : public Volume, public Scrubbable {
 
  private:
   void submit_directly(IoLane& lane, VolumeIo& io);
+  static void submit_without_backing(CacheFront& front, IoLane& lane, VolumeIo& io);
   static void directly_done(BackingIo& backing_io, IoStatus status) noexcept;
   // With the lock held.
   [[nodiscard]] VolumeState state_now() const;

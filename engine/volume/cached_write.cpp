@@ -19,7 +19,35 @@ void CachedWrite::start(CacheFront& front, VolumeIo& io) {
   tries_ = 0;
   gave_up_ = has_waited_ = is_admitted_ = is_taken_back_ = false;
   promised_ = {};
+  const bool must_wait = io.kind == VolumeIo::Kind::lose && is_dirty() &&
+                         front.mode() != CacheMode::read_only &&
+                         GUARD("on the disk before it is lost");
+  if (must_wait) return wait_for_backing(front.volume().commit().published());
   if (has_space()) set_out();
+}
+
+// Nobody else writes there as long as this command is under way.
+bool CachedWrite::is_dirty() const {
+  bool any = false;
+  front_->volume().index().look_up(left_, ExtentIndex::Heat::keep, [&any](const Piece& piece) {
+    any = any || (piece.value && piece.value->dirty);
+  });
+  return any;
+}
+
+void CachedWrite::wait_for_backing(std::uint64_t sequence) {
+  awaited_ = sequence;
+  waits_for_ = WaitsFor::backing;
+  asked_ = lane().lane().now();
+  front_->written_through().push(*this);
+  front_->cache().wake();
+}
+
+void CachedWrite::backing_has_it() {
+  if (io_->is_timed) io_->times.add_backing(lane().lane().now() - asked_);
+  if (gave_up_) return finish(IoStatus::unavailable);
+  if (io_->kind == VolumeIo::Kind::lose) return set_out();
+  finish(IoStatus::ok);
 }
 
 void CachedWrite::set_out() {
@@ -104,8 +132,7 @@ void CachedWrite::go_on() noexcept {
     case WaitsFor::space:
       return look_again();
     case WaitsFor::backing:
-      io_->times.add_backing(lane().lane().now() - asked_);
-      return finish(gave_up_ ? IoStatus::unavailable : IoStatus::ok);
+      return backing_has_it();
     case WaitsFor::forgotten:
       return write_directly();
     case WaitsFor::direct_write:
@@ -114,7 +141,9 @@ void CachedWrite::go_on() noexcept {
 }
 
 Result<void, CacheRefusal> CachedWrite::begin() {
-  switch (front_->write_way()) {
+  const CacheFront::WriteWay way = front_->write_way();
+  if (io_->kind == VolumeIo::Kind::lose && way != CacheFront::WriteWay::refused) return forget();
+  switch (way) {
     case CacheFront::WriteWay::cache:
       return is_admitted() ? take() : CacheRefusal::no_space;
     case CacheFront::WriteWay::backing:
@@ -188,23 +217,26 @@ Result<void, CacheRefusal> CachedWrite::forget() {
 }
 
 void CachedWrite::write_directly() {
-  if (waits_for_ == WaitsFor::forgotten) io_->times.add_commit(lane().lane().now() - asked_);
-  front_->traffic().count(lane().number(), CacheTraffic::Event::by_mode);
+  if (waits_for_ == WaitsFor::forgotten && io_->is_timed) {
+    io_->times.add_commit(lane().lane().now() - asked_);
+  }
+  if (io_->kind != VolumeIo::Kind::lose) {
+    front_->traffic().count(lane().number(), CacheTraffic::Event::by_mode);
+  }
   if (outcome() == CommitOutcome::failed) return directly_written(IoStatus::sync_failed);
   waits_for_ = WaitsFor::direct_write;
   asked_ = lane().lane().now();
   BackingIo& request = io_->backing;
-  ask_backing(*io_, front_->block_size(), request);
   request.has_space = true;
   request.context = this;
   request.done = [](BackingIo& ended, IoStatus status) noexcept {
     static_cast<CachedWrite*>(ended.context)->directly_written(status);
   };
-  front_->backing().submit(lane().lane(), request);
+  ask_backing(front_->backing(), lane().lane(), *io_, front_->block_size(), request);
 }
 
 void CachedWrite::directly_written(IoStatus status) {
-  if (waits_for_ == WaitsFor::direct_write) {
+  if (waits_for_ == WaitsFor::direct_write && io_->is_timed) {
     io_->times.add_backing(lane().lane().now() - asked_);
   }
   front_->volume().misses().end_direct(direct_);
@@ -265,7 +297,7 @@ void CachedWrite::take_back() {
 }
 
 void CachedWrite::committed() {
-  io_->times.add_commit(lane().lane().now() - asked_);
+  if (io_->is_timed) io_->times.add_commit(lane().lane().now() - asked_);
   switch (outcome()) {
     case CommitOutcome::committed:
       break;
@@ -278,10 +310,7 @@ void CachedWrite::committed() {
   left_ = {left_.begin + part_, left_.count - part_};
   if (!left_.empty()) return settle(take());
   if (front_->mode() == CacheMode::write_back) return finish(IoStatus::ok);
-  waits_for_ = WaitsFor::backing;
-  asked_ = lane().lane().now();
-  front_->written_through().push(*this);
-  front_->cache().wake();
+  wait_for_backing(sequence());
 }
 
 void CachedWrite::finish(IoStatus status) {

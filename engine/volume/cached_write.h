@@ -1,4 +1,4 @@
-// CachedWrite: one write, zeroing or deallocation of a volume with a cache.
+// CachedWrite: one write, zeroing, deallocation or loss of blocks of a volume with a cache.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,13 @@ namespace engine {
 class CacheFront;
 
 // On its way into the cache, or around it: then what the cache has of the range is forgotten
-// durably before the backing is touched, and no miss that overlaps it fills meanwhile. Where the
-// backing has no space for everything, it is promised that first, or known to need none. What is
-// larger than one command of the cache may be goes into it in parts, in address order: zeroings of
-// more than most_zeroed, and writes of more than whole_write while there is no room for the whole.
-// Given back to its lane when `io` ends.
+// durably before the backing is touched, and no miss that overlaps it fills meanwhile. What is to
+// be lost goes around it too, whatever the mode, and before that the backing has all that the cache
+// has of the range: a crash in between leaves what was there, and no write-back comes after it.
+// Where the backing has no space for everything, it is promised that first, or known to need none.
+// What is larger than one command of the cache may be goes into it in parts, in address order:
+// zeroings of more than most_zeroed, and writes of more than whole_write while there is no room for
+// the whole. Given back to its lane when `io` ends.
 class CachedWrite final : public CacheCommand, public SpaceWaiter, private TakeBack {
  public:
   explicit CachedWrite(CacheLane& lane) : CacheCommand(lane), backing_wait_(*this) {}
@@ -31,6 +33,8 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter, private TakeB
   // Write-through, on the keeper's thread.
   [[nodiscard]] BackingWait& backing_wait() { return backing_wait_; }
   void give_up_on_backing() { gave_up_ = true; }
+  // That it waits for the backing to have.
+  [[nodiscard]] std::uint64_t awaited() const { return awaited_; }
 
  private:
   enum class WaitsFor : std::uint8_t {
@@ -51,6 +55,9 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter, private TakeB
   void set_out();
   // Whichever way it goes now.
   [[nodiscard]] Result<void, CacheRefusal> begin();
+  [[nodiscard]] bool is_dirty() const;
+  void wait_for_backing(std::uint64_t sequence);
+  void backing_has_it();
   [[nodiscard]] Result<void, CacheRefusal> take();
   [[nodiscard]] Result<void, CacheRefusal> take(SectorCount part);
   [[nodiscard]] Result<void, CacheRefusal> write(SectorRange part);
@@ -79,6 +86,7 @@ class CachedWrite final : public CacheCommand, public SpaceWaiter, private TakeB
   Instant since_;               // it has waited for space
   Instant asked_;               // for a commit or of the backing, by IoLane::now()
   BackingWait backing_wait_;
+  std::uint64_t awaited_ = 0;
   DirectWrite direct_;
   SectorRange unasked_;  // the rest, while it is asked for space
   SpaceQuestion question_;

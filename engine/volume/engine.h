@@ -232,6 +232,8 @@ struct VolumeCacheStatus {
   Duration dirty_age{};                   // of the oldest of what is dirty; zero: nothing is
   // Since the backing last had everything; zero: it has. nullopt: not since the device was opened.
   std::optional<Duration> lag_age = Duration{};
+  // What the backing by itself writes whole or not at all: VolumePromise::atomic_write_bytes.
+  std::uint32_t backing_atomic_bytes = 0;
 
   // RPO: how old the moment is that the backing has the volume of. As long as it had everything,
   // every moment was that one: then the age begins anew with what is written next.

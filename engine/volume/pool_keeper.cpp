@@ -205,6 +205,11 @@ Instant PoolKeeper::next_wake() const {
       {latest, removal, pace_.next(), status_.open && is_on_disk() ? next_measure_ : latest});
 }
 
+// Since it was opened: that is to be looked at, though no volume has noticed.
+bool PoolKeeper::has_lost_a_member() const {
+  return pool_ != nullptr && !pool_->is_whole() && pace_.next() == RetryPace::never;
+}
+
 template <class Work>
 void PoolKeeper::without_lock(std::unique_lock<std::mutex>& lock, const char* what,
                               const Work& work) {
@@ -269,7 +274,7 @@ void PoolKeeper::run() {
       without_lock(lock, "opening markers", [&] {
         for (const ArrivalRequest& request : requests) request.done(arrival_now(request.volume));
       });
-    } else if (trying_now_ || pace_.next() <= now) {
+    } else if (trying_now_ || pace_.next() <= now || has_lost_a_member()) {
       trying_now_ = false;
       without_lock(lock, "opening", [&] { attempt(); });
     } else if (status_.open && is_on_disk() && next_measure_ <= now) {
@@ -309,7 +314,7 @@ void PoolKeeper::attempt() {
   }
   bool open = true;
   // After a failure the directory may be another one, or bare: everything is looked at afresh.
-  if (is_on_disk() && (pool_ == nullptr || any_failed)) {
+  if (is_on_disk() && (pool_ == nullptr || any_failed || !pool_->is_whole())) {
     if (auto opened = open_pool(); !opened) {
       open = false;
       publish_error(opened.error());
@@ -329,9 +334,10 @@ void PoolKeeper::attempt() {
   const bool all_settled = std::all_of(slots_.begin(), slots_.end(), [](const auto& slot) {
     return is_settled(slot->volume.state());
   });
-  pace_.tried(clock_.now(), !open         ? RetryPace::Outcome::not_there
-                            : all_settled ? RetryPace::Outcome::well
-                                          : RetryPace::Outcome::still_down);
+  const bool is_whole = pool_ == nullptr || pool_->is_whole();
+  pace_.tried(clock_.now(), !open || !is_whole ? RetryPace::Outcome::not_there
+                            : all_settled      ? RetryPace::Outcome::well
+                                               : RetryPace::Outcome::still_down);
 }
 
 Result<std::unique_ptr<Pool>, PoolError> PoolKeeper::open_as_specified() {

@@ -226,7 +226,8 @@ class PoolKeeper final : private VolumeObserver,
            !abandons_.empty() || !arrivals_.empty() || !newcomers_.empty() || !changes_.empty() ||
            !removals_.empty() || !arriving_.empty();
   }
-  void begin(const char* what);  // what the disk is asked for from now on
+  [[nodiscard]] bool has_lost_a_member() const;  // the same; the keeper's thread
+  void begin(const char* what);                  // what the disk is asked for from now on
 
   // The keeper's thread, without the lock.
   void attempt();

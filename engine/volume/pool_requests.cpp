@@ -175,6 +175,7 @@ Result<void, std::string> PoolKeeper::destroy_now(const DestroyRequest& request)
   // that is missing can be ended, too.
   const auto held = pool_->open_volume(*record, {}, nullptr);
   if (!held && held.error().kind == PoolError::Kind::in_use) return held.error().text;
+  if (!held && held.error().kind == PoolError::Kind::member_missing) return held.error().text;
   // First: what is remembered of it would keep its name from being used again.
   known_.forget(request.uuid);
   (void)known_.save();
@@ -453,6 +454,11 @@ void PoolKeeper::set_lost(const std::string& volume, const LostRanges& lost, Los
 
 void PoolKeeper::set_lost_now(const std::deque<LostRequest>& requests) {
   for (const LostRequest& request : requests) {
+    // It lasts as long as what it is about.
+    if (!is_on_disk()) {
+      request.done(success());
+      continue;
+    }
     const auto set = pool_->set_lost(request.volume, request.lost);
     if (set) {
       request.done(success());

@@ -168,9 +168,15 @@ void PoolKeeper::bring_up_memory(Slot& slot) {
   auto device = MemoryDevice::create(slot.spec.size);
   if (!device) return stay_down(slot, device.error());
   slot.memory = device.value().get();
+  auto lossy = std::make_unique<LossyBacking>(std::move(device.value()), slot.spec.name,
+                                              LostRanges{}, *this);
+  {
+    const std::lock_guard lock(mutex_);
+    slot.lossy = lossy.get();
+  }
   // Its contents are new at each start, so it is another volume each time.
   slot.volume.learn_reservations({});
-  slot.volume.go_online(std::move(device.value()), Uuid::random(),
+  slot.volume.go_online(std::move(lossy), Uuid::random(),
                         blocks_of(slot.spec.size, slot.spec.block_size),
                         promise_of(slot, slot.spec.size));
 }

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "engine/foundation/clock.h"
 #include "engine/foundation/piece_sums.h"
@@ -58,9 +59,13 @@ struct VolumeIo {
     deallocate,    // reads return zeros; space is given back where the pool can
     flush,   // no-op for durability (every write is durable when answered), ordered after nothing
     verify,  // reads and checks the media, returns nothing
+    lose,    // reads end with media_error until something is written there
   };
   Kind kind = Kind::read;
   bool may_deallocate = false;  // write_zeroes only (NVM command set: DEAC)
+  // If it would have to ask a backing that is silent (Volume::look_at_backing), it ends with
+  // no_answer instead, and can be submitted again: what a disk has been given nobody gets back.
+  bool gives_way = false;
   bool is_use = true;  // read: whoever asks is likely to ask again; the cache keeps such blocks
   Lba lba{};
   BlockCount blocks{};
@@ -76,8 +81,9 @@ struct VolumeIo {
   // `take_back` may be used. On the lane's thread; may run inside submit(). May be null.
   void (*waits)(VolumeIo& io, TakeBack& take_back) noexcept = nullptr;
 
-  // The engine adds to it; whoever wants to know sets it to nothing before. Of kind verify:
-  // nothing.
+  // If `is_timed`, the engine adds to `times`; whoever wants to know sets them to nothing before.
+  // Of kind verify: nothing.
+  bool is_timed = false;
   IoTimes times{};
 
   // The engine's own state while the request is under way.
@@ -89,8 +95,14 @@ struct VolumeIo {
 
 [[nodiscard]] constexpr bool writes(VolumeIo::Kind kind) {
   return kind == VolumeIo::Kind::write || kind == VolumeIo::Kind::write_zeroes ||
-         kind == VolumeIo::Kind::deallocate;
+         kind == VolumeIo::Kind::deallocate || kind == VolumeIo::Kind::lose;
 }
+
+struct LostBlocks {
+  Lba lba;
+  BlockCount blocks;
+  friend bool operator==(const LostBlocks&, const LostBlocks&) = default;
+};
 
 enum class VolumeState : std::uint8_t {
   late,  // configured, but its pool or file is not there yet; identity and size are known where
@@ -116,8 +128,8 @@ enum class VolumeState : std::uint8_t {
   return "";
 }
 
-// Whether hosts may write a volume, as one of them has said. While they may not, their writes end
-// with read_only; what a cache owes its pool is written back all the same.
+// Whether hosts may write a volume, as one of them has said, or the operator. While they may not,
+// their writes end with read_only; what a cache owes its pool is written back all the same.
 enum class WriteProtection : std::uint8_t {
   none,
   kept,           // by its pool, until it is taken back
@@ -133,7 +145,7 @@ struct VolumePromise {
   std::uint32_t atomic_write_bytes = 0;
   // The same wherever it begins; and nobody reads half of it, or comes between its halves.
   bool is_atomic_anywhere = false;
-  bool writable = true;  // false: its operator, or a host (WriteProtection), has made it read-only
+  bool writable = true;  // false: its mode, or WriteProtection, has made it read-only
 
   // While hosts may not write it.
   void restrict_by(WriteProtection protection) {
@@ -141,7 +153,8 @@ struct VolumePromise {
     writable = false;
     if (!note.empty()) note += "; ";
     note += protection == WriteProtection::kept
-                ? "a host has write-protected it: writes are refused until a host takes that back"
+                ? "it is write-protected: writes are refused until a host takes that back, or "
+                  "forebayctl write-protection"
                 : "a host has write-protected it: writes are refused until the daemon restarts";
   }
 };
@@ -186,7 +199,7 @@ class Volume {
 
   // Any thread, each with its own lane. Answers writes only when they are durable. Requests that
   // overlap each other are the caller's to order. Ends with out_of_range for blocks beyond size(),
-  // unavailable while late or refused.
+  // unavailable while late or refused, capacity_exceeded if no more can be lost.
   virtual void submit(IoLane& lane, VolumeIo& io) = 0;
 
   // Any thread, each with its own lane. A read that the cache has whole is given out where it lies,
@@ -201,9 +214,15 @@ class Volume {
   // ends with `unavailable`. Holds for those that wait already, in the order in which they wait.
   // Any thread.
   virtual void set_hold(Duration /*hold*/) {}
-  // Writes would find room for long: the backing gets on, and much of the cache may be written
-  // again. Any thread.
+  // Commands would be served for long: the backing answers and gets on, and much of the cache may
+  // be written again. Any thread.
   [[nodiscard]] virtual bool has_room() const { return true; }
+
+  // Looks whether the disks beneath answer (BackingDevice::silent_since), and remembers that for
+  // those that give way. To be called about once a second. Any thread; takes a lock.
+  virtual std::optional<Instant> look_at_backing(Instant /*now*/) { return std::nullopt; }
+  // Of the last look. Any thread.
+  [[nodiscard]] virtual bool is_backing_silent() const { return false; }
 
   // What its pool has of reservations, as it was last kept; nullopt while that is not known. Known
   // before the first request is served. Any thread; takes a lock.
@@ -217,6 +236,10 @@ class Volume {
   virtual void keep_reservations(const KeptReservations& /*reservations*/, KeepDone done) {
     done(std::string("this volume has no pool that keeps reservations"));
   }
+
+  // What is known to be an error to read, because nobody has it; ascending, and not touching each
+  // other. Not what nobody has tried to read yet. Any thread; takes a lock.
+  [[nodiscard]] virtual std::vector<LostBlocks> lost_blocks() const { return {}; }
 
   // `none` as long as the volume is late. Any thread.
   [[nodiscard]] virtual WriteProtection write_protection() const { return WriteProtection::none; }

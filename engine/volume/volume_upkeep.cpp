@@ -221,9 +221,9 @@ void VolumeUpkeep::look_at_losses() {
   giving_up_.is_under_way = true;
   giving_up_.outcome.reset();
   losses->add({trouble->range.begin.value * format::place_bytes},
-              {trouble->range.count.value * format::place_bytes},
-              [this](const Result<void, std::string>& written) {
-                if (!written) giving_up_.outcome = written.error();
+              {trouble->range.count.value * format::place_bytes}, LossRecord::Asker::cache,
+              [this](const Result<void, LossRecord::Refusal>& written) {
+                if (!written) giving_up_.outcome = written.error().text;
                 giving_up_.has_ended.store(true, std::memory_order_release);  // and no more
               });
 }

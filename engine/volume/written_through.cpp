@@ -18,7 +18,7 @@ void WrittenThrough::take(WriteBack& write_back, Instant now) {
     auto& write = static_cast<CachedWrite&>(*command);
     BackingWait& wait = write.backing_wait();
     wait.since_ = now;
-    if (GUARD("answer behind the dirty tail") && write_back.wait(wait, write.sequence())) {
+    if (GUARD("answer behind the dirty tail") && write_back.wait(wait, write.awaited())) {
       waiting_.push_back(wait);
     } else {
       write.lane().tell(write);
