@@ -80,6 +80,7 @@ class Builder {
     read_iscsi();
     read_metrics();
     read_control_section();
+    read_scrub();
     read_log();
     return std::move(draft_);
   }
@@ -501,6 +502,12 @@ class Builder {
   void read_control_section() {
     SectionReader reader = top_.below("control", "control");
     config().control = read_control(reader);
+  }
+
+  void read_scrub() {
+    SectionReader reader = top_.below("scrub", "scrub");
+    reader.check_keys();
+    assign(config().scrub.rate, reader.rate("rate"));
   }
 
   void read_log() {

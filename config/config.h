@@ -102,6 +102,13 @@ enum class Tls {
   required,   // one that is plain is refused
 };
 
+// Secure channel concatenation: authentication makes the PSK for TLS.
+enum class Concat {
+  none,       // refused
+  permitted,  // as the host asks for it, where the listener has TLS
+  required,   // of a connection without TLS nothing but that is made
+};
+
 // NVMe/TCP behaviour of one listener.
 struct NvmeTcpOptions {
   bool c2h_success = true;  // SUCCESS flag in C2HData where SQ flow control is disabled
@@ -115,6 +122,7 @@ struct NvmeTcpOptions {
   // By their names in RFC 8446; never empty.
   std::vector<std::string> tls_suites{"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"};
   std::vector<std::string> tls_groups{"x25519", "secp256r1", "secp384r1"};
+  bool tls_kernel = true;                          // records are the kernel's where it can
   std::chrono::milliseconds auth_timeout{30'000};  // from there to the end of DH-HMAC-CHAP
 };
 
@@ -280,6 +288,7 @@ struct Dhchap {
   std::vector<Located<std::string>> groups;
   bool required = true;
   bool discovery = false;  // required of it at discovery too
+  Concat concat = Concat::permitted;
   struct Previous {
     Position at;
     DhchapKeys keys;
@@ -386,6 +395,11 @@ struct Control {
   std::optional<Located<SecretRef>> key;
 };
 
+struct Scrub {
+  // Of the volume that is scrubbed, bytes per second; where nobody asks for another one.
+  Located<engine::ByteCount> rate{.value = 100_MiB, .at = {}};
+};
+
 enum class LogLevel { error, warn, info, debug };
 
 struct Config {
@@ -403,6 +417,7 @@ struct Config {
   Iscsi iscsi;
   std::optional<Metrics> metrics;  // nullopt: nobody can ask
   Control control;
+  Scrub scrub;
   LogLevel log_level = LogLevel::info;
 };
 

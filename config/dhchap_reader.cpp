@@ -74,6 +74,16 @@ std::optional<Dhchap> read_dhchap(SectionReader& host) {
         "asks at discovery for what is not required (required: false); remove one "
         "of them.");
   }
+  if (const auto concat = reader.choice("concat")) {
+    dhchap.concat = concat->value == "required"    ? Concat::required
+                    : concat->value == "permitted" ? Concat::permitted
+                                                   : Concat::none;
+  }
+  if (dhchap.concat == Concat::required && !dhchap.required) {
+    reader.report().error(reader.at("concat"), reader.path_of("concat"),
+                          "makes keys by a proof that is not required (required: false); remove "
+                          "one of them.");
+  }
   if (reader.has("previous")) {
     SectionReader previous = reader.below("previous", "hosts.*.dhchap.previous");
     previous.check_keys();

@@ -110,6 +110,7 @@ constexpr Comparison<Config> settings_comparisons[] = {
     {"control.tls", [](const Config& c) { return c.control.listen.empty() ? Written{} : written(c.control.has_tls ? "required" : "none"); }},
     {"control.certificate", [](const Config& c) { return written(c.control.certificate); }},
     {"control.key", [](const Config& c) { return written(c.control.key); }},
+    {"scrub.rate", [](const Config& c) { return limit(c.scrub.rate.value); }},
     {"log.level", [](const Config& c) { return chosen("log", "level", c.log_level); }},
 };
 
@@ -131,6 +132,7 @@ constexpr Comparison<Listener> listener_comparisons[] = {
     {"tls", [](const Listener& l) { return chosen("listeners.*", "tls", l.nvme_tcp.tls); }},
     {"tls_suites", [](const Listener& l) { return written(l.nvme_tcp.tls_suites); }},
     {"tls_groups", [](const Listener& l) { return written(l.nvme_tcp.tls_groups); }},
+    {"tls_kernel", [](const Listener& l) { return written(l.nvme_tcp.tls_kernel); }},
     {"auth_timeout", [](const Listener& l) { return written(l.nvme_tcp.auth_timeout); }},
     {"portal_group", [](const Listener& l) { return written(std::uint32_t{l.portal_group}); }},
     {"iscsi.header_digest", [](const Listener& l) { return chosen("listeners.*.iscsi", "header_digest", l.iscsi.header_digest); }},
@@ -208,6 +210,7 @@ constexpr Comparison<Host> host_comparisons[] = {
     {"dhchap.dhgroup", [](const Host& h) { return h.dhchap && !h.dhchap->groups.empty() ? written(h.dhchap->groups) : Written{}; }},
     {"dhchap.required", [](const Host& h) { return h.dhchap ? written(h.dhchap->required) : Written{}; }},
     {"dhchap.discovery", [](const Host& h) { return h.dhchap ? written(h.dhchap->discovery) : Written{}; }},
+    {"dhchap.concat", [](const Host& h) { return h.dhchap ? chosen("hosts.*.dhchap", "concat", h.dhchap->concat) : Written{}; }},
     {"dhchap.previous.key", [](const Host& h) { return has_previous(h) ? written(h.dhchap->previous->keys.key) : Written{}; }},
     {"dhchap.previous.controller_key", [](const Host& h) { return has_previous(h) ? written(h.dhchap->previous->keys.controller_key) : Written{}; }},
     {"dhchap.previous.until", [](const Host& h) { return has_previous(h) ? written(h.dhchap->previous->until) : Written{}; }},

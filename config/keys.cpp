@@ -51,6 +51,7 @@ constexpr Key top_keys[] = {
     {"iscsi", Kind::section},
     {"metrics", Kind::section},
     {"control", Kind::section},
+    {"scrub", Kind::section},
     {"log", Kind::section},
 };
 
@@ -80,6 +81,7 @@ constexpr Key listener_keys[] = {
     {"tls", Kind::choice, optional, 0, 0, tls_policies},
     {"tls_suites", Kind::names},
     {"tls_groups", Kind::names},
+    {"tls_kernel", Kind::boolean},
 };
 
 constexpr Key listener_iscsi_keys[] = {
@@ -180,6 +182,7 @@ constexpr Key dhchap_keys[] = {
     {"dhgroup", Kind::names},
     {"required", Kind::boolean},
     {"discovery", Kind::boolean},
+    {"concat", Kind::choice, optional, 0, 0, tls_policies},
     {"previous", Kind::section},
 };
 
@@ -239,6 +242,10 @@ constexpr Key control_keys[] = {
     {"key", Kind::secret},
 };
 
+constexpr Key scrub_keys[] = {
+    {"rate", Kind::rate, optional, mib, tib / 64},
+};
+
 constexpr Key log_keys[] = {
     {"level", Kind::choice, optional, 0, 0, log_levels},
 };
@@ -267,6 +274,7 @@ constexpr Section sections[] = {
     {"iscsi.discovery_chap", chap_keys},
     {"metrics", metrics_keys},
     {"control", control_keys},
+    {"scrub", scrub_keys},
     {"log", log_keys},
 };
 // clang-format on

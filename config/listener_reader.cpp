@@ -15,10 +15,10 @@ using std::string_view;
 
 constexpr std::uint16_t iscsi_port = 3260;
 
-constexpr std::array<string_view, 12> only_of_nvme_tcp{
-    "discovery",    "c2h_success",  "digests",       "in_capsule_data",
-    "max_r2t",      "max_h2c_data", "icreq_timeout", "connect_timeout",
-    "auth_timeout", "tls",          "tls_suites",    "tls_groups"};
+constexpr std::array<string_view, 13> only_of_nvme_tcp{
+    "discovery",    "c2h_success",   "digests",         "in_capsule_data", "max_r2t",
+    "max_h2c_data", "icreq_timeout", "connect_timeout", "auth_timeout",    "tls",
+    "tls_suites",   "tls_groups",    "tls_kernel"};
 
 // By their names in RFC 8446.
 constexpr std::array<string_view, 2> tls_suites{"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"};
@@ -53,6 +53,7 @@ void read_tls(NvmeTcpOptions& options, SectionReader& reader) {
   }
   read_known(options.tls_suites, "tls_suites", tls_suites, reader);
   read_known(options.tls_groups, "tls_groups", tls_groups, reader);
+  if (const auto kernel = reader.boolean("tls_kernel")) options.tls_kernel = kernel->value;
 }
 constexpr std::array<string_view, 2> only_of_iscsi{"portal_group", "iscsi"};
 
