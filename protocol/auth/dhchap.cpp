@@ -129,6 +129,15 @@ HashValue host_response(const DhchapExchange& exchange, const DhchapSecret& secr
                   {"HostHost", exchange.host_nqn, exchange.subsystem_nqn});
 }
 
+HashValue generated_psk(DhchapHash hash, std::span<const std::byte> shared_secret,
+                        std::span<const std::byte> host_answered,
+                        std::span<const std::byte> controller_answered) {
+  CHECK(!shared_secret.empty());
+  Bytes challenges(host_answered.begin(), host_answered.end());
+  challenges.insert(challenges.end(), controller_answered.begin(), controller_answered.end());
+  return hmac(hash, plain_hash(hash, shared_secret).bytes(), challenges);
+}
+
 HashValue controller_response(const DhchapExchange& exchange, const DhchapSecret& secret,
                               std::span<const std::byte> challenge, std::uint32_t sequence) {
   return response(exchange, secret, challenge, sequence,

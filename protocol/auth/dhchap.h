@@ -55,6 +55,12 @@ struct DhchapExchange {
 // The host's, to the challenge C1 with the sequence number S1. Any thread.
 [[nodiscard]] HashValue host_response(const DhchapExchange& exchange, const DhchapSecret& secret,
                                       std::span<const std::byte> challenge, std::uint32_t sequence);
+// The generated PSK of secure channel concatenation: what both sides know once they have agreed,
+// and nobody else (section 8.13.5.9 of later editions: HMAC(KS, C1 || C2)). Not with the null
+// group.
+[[nodiscard]] HashValue generated_psk(DhchapHash hash, std::span<const std::byte> shared_secret,
+                                      std::span<const std::byte> host_answered,
+                                      std::span<const std::byte> controller_answered);
 // The controller's, to C2 with S2.
 [[nodiscard]] HashValue controller_response(const DhchapExchange& exchange,
                                             const DhchapSecret& secret,

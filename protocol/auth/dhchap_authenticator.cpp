@@ -1,6 +1,7 @@
 #include "protocol/auth/dhchap_authenticator.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "engine/foundation/check.h"
@@ -29,10 +30,34 @@ void DhWork::run() {
 }
 
 DhchapAuthenticator::DhchapAuthenticator(std::optional<DhchapCredentials> credentials,
-                                         std::string host_nqn, std::string subsystem_nqn)
+                                         std::string host_nqn, std::string subsystem_nqn,
+                                         ConcatenationRule rule)
     : credentials_(std::move(credentials)),
       host_nqn_(std::move(host_nqn)),
-      subsystem_nqn_(std::move(subsystem_nqn)) {}
+      subsystem_nqn_(std::move(subsystem_nqn)),
+      rule_(std::move(rule)) {}
+
+bool DhchapAuthenticator::allows(std::uint8_t concatenation) const {
+  if (concatenation == static_cast<std::uint8_t>(Concatenation::none)) return !rule_.is_demanded;
+  return concatenation == static_cast<std::uint8_t>(rule_.offered);
+}
+
+// TLS has no suite for SHA-512.
+std::vector<DhchapHash> DhchapAuthenticator::usable_hashes() const {
+  if (concatenation_ == Concatenation::none) return credentials_->hashes;
+  std::vector<DhchapHash> hashes;
+  std::ranges::copy_if(credentials_->hashes, std::back_inserter(hashes), [this](DhchapHash hash) {
+    return std::ranges::count(rule_.hashes, hash) != 0;
+  });
+  return hashes;
+}
+
+// Without Diffie-Hellman there is no secret to make a PSK of.
+std::vector<DhGroup> DhchapAuthenticator::usable_groups() const {
+  std::vector<DhGroup> groups = credentials_->groups;
+  if (concatenation_ != Concatenation::none) std::erase(groups, DhGroup::null);
+  return groups;
+}
 
 DhchapAuthenticator::Work DhchapAuthenticator::take(std::span<const std::byte> message,
                                                     const Randomness& randomness,
@@ -86,11 +111,12 @@ DhchapAuthenticator::Work DhchapAuthenticator::negotiate(const Negotiate& messag
   expected_ = Expected::negotiate;
   transaction_ = message.transaction;
   if (!message.offers_dhchap) return fail(AuthFailure::protocol_not_usable), nullptr;
-  if (message.concatenation != 0) return fail(AuthFailure::concatenation_mismatch), nullptr;
+  if (!allows(message.concatenation)) return fail(AuthFailure::concatenation_mismatch), nullptr;
   if (!credentials_) return fail(AuthFailure::authentication_failed), nullptr;
-  const auto hash = first_common(credentials_->hashes, message.hashes);
+  concatenation_ = static_cast<Concatenation>(message.concatenation);
+  const auto hash = first_common(usable_hashes(), message.hashes);
   if (!hash) return fail(AuthFailure::hash_not_usable), nullptr;
-  const auto group = first_common(credentials_->groups, message.groups);
+  const auto group = first_common(usable_groups(), message.groups);
   if (!group) return fail(AuthFailure::group_not_usable), nullptr;
   proof_.hash = *hash;
   proof_.group = *group;
@@ -122,6 +148,10 @@ DhchapAuthenticator::Work DhchapAuthenticator::reply(const Reply& message) {
       message.public_value.empty() != (value_bytes == 0)) {
     return fail(AuthFailure::incorrect_payload), nullptr;
   }
+  // The PSK is made of both challenges.
+  if (concatenation_ != Concatenation::none && message.challenge.empty()) {
+    return fail(AuthFailure::authentication_failed), nullptr;
+  }
   // Who gives us our own challenge wants us to answer it for him.
   if (std::ranges::equal(message.challenge, challenge_)) {
     return fail(AuthFailure::authentication_failed), nullptr;
@@ -147,9 +177,15 @@ void DhchapAuthenticator::finish(DhWork& work) {
 }
 
 const DhchapKeys* DhchapAuthenticator::matching_keys(const DhchapExchange& exchange) {
+  // The first Linux kernels that do this prove SC_C as 0, whatever it is; a PSK that only one side
+  // has made opens nothing.
+  DhchapExchange early = exchange;
+  early.concatenation = 0;
   const auto matches = [&](const DhchapKeys& keys) {
     const HashValue expected = host_response(exchange, keys.host, challenge_, sequence_);
-    return equal_in_constant_time(expected.bytes(), response_);
+    const HashValue as_early = host_response(early, keys.host, challenge_, sequence_);
+    const bool is_expected = equal_in_constant_time(expected.bytes(), response_);
+    return equal_in_constant_time(as_early.bytes(), response_) || is_expected;
   };
   if (matches(credentials_->keys)) return &credentials_->keys;
   if (!previous_is_good_ || !matches(*credentials_->previous)) return nullptr;
@@ -160,13 +196,20 @@ const DhchapKeys* DhchapAuthenticator::matching_keys(const DhchapExchange& excha
 void DhchapAuthenticator::conclude(std::span<const std::byte> shared_secret) {
   const DhchapExchange exchange{.hash = proof_.hash,
                                 .transaction = transaction_,
-                                .concatenation = 0,
+                                .concatenation = static_cast<std::uint8_t>(concatenation_),
                                 .host_nqn = host_nqn_,
                                 .subsystem_nqn = subsystem_nqn_,
                                 .shared_secret = shared_secret};
   const DhchapKeys* keys = matching_keys(exchange);
   if (keys == nullptr) return fail(AuthFailure::authentication_failed);
-  if (host_challenge_.empty()) {
+  if (concatenation_ != Concatenation::none) {
+    proof_.generated = {
+        .hash = proof_.hash,
+        .psk = generated_psk(proof_.hash, shared_secret, challenge_, host_challenge_)};
+  }
+  // S2 is 0 where the challenge is only there for the PSK.
+  const bool is_for_psk = proof_.generated && host_sequence_ == 0;
+  if (host_challenge_.empty() || is_for_psk) {
     pending_ = encode_success1(transaction_, proof_.hash, nullptr);
     ends_when_sent_ = true;
     return;

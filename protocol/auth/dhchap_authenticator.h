@@ -35,12 +35,27 @@ struct DhchapCredentials {
   friend bool operator==(const DhchapCredentials&, const DhchapCredentials&) = default;
 };
 
-// What a transaction has come to, for the log.
+// What the host may ask for, and must, of secure channel concatenation on this queue.
+struct ConcatenationRule {
+  Concatenation offered = Concatenation::none;  // none: no kind of it
+  bool is_demanded = false;                     // it may not do without
+  // With which a PSK can be made that TLS can use here, whatever else may be chosen.
+  std::vector<DhchapHash> hashes{};
+};
+
+// A PSK that both sides have made: HMAC's value with this hash.
+struct GeneratedPsk {
+  DhchapHash hash = DhchapHash::sha256;
+  HashValue psk;
+};
+
+// What a transaction has come to.
 struct DhchapProof {
   DhchapHash hash = DhchapHash::sha256;
   DhGroup group = DhGroup::null;
   bool mutual = false;        // the controller has proved itself too
   bool previous_key = false;  // by the keys that end soon
+  std::optional<GeneratedPsk> generated{};
 };
 
 // Diffie-Hellman takes long: it is given out, done by whoever has the time, and brought back.
@@ -68,7 +83,7 @@ class DhchapAuthenticator {
  public:
   // nullopt: this host has no keys, so it can prove nothing.
   DhchapAuthenticator(std::optional<DhchapCredentials> credentials, std::string host_nqn,
-                      std::string subsystem_nqn);
+                      std::string subsystem_nqn, ConcatenationRule rule = {});
 
   // For one transaction; whatever is not needed is not used.
   struct Randomness {
@@ -110,6 +125,10 @@ class DhchapAuthenticator {
   [[nodiscard]] Work negotiate(const Negotiate& message, const Randomness& randomness,
                                std::chrono::milliseconds wall);
   [[nodiscard]] Work reply(const Reply& message);
+  // Whether what the host asks for is what it may have.
+  [[nodiscard]] bool allows(std::uint8_t concatenation) const;
+  [[nodiscard]] std::vector<DhchapHash> usable_hashes() const;
+  [[nodiscard]] std::vector<DhGroup> usable_groups() const;
   void conclude(std::span<const std::byte> shared_secret);
   void challenge(std::span<const std::byte> public_value);
   void fail(AuthFailure failure);
@@ -118,6 +137,7 @@ class DhchapAuthenticator {
   const std::optional<DhchapCredentials> credentials_;
   const std::string host_nqn_;
   const std::string subsystem_nqn_;
+  const ConcatenationRule rule_;
 
   State state_ = State::idle;
   Expected expected_ = Expected::negotiate;
@@ -129,6 +149,7 @@ class DhchapAuthenticator {
 
   // Of the transaction under way.
   std::uint16_t transaction_ = 0;
+  Concatenation concatenation_ = Concatenation::none;
   bool previous_is_good_ = false;
   std::vector<std::byte> challenge_;
   std::uint32_t sequence_ = 0;

@@ -62,6 +62,13 @@ struct NegotiateWire {
 };
 static_assert(wire::is_wire_struct<NegotiateWire, 8>);
 
+// SC_C: whether the transaction shall make a PSK for TLS (NVMe Base 2.1, 8.3.4.5.2).
+enum class Concatenation : std::uint8_t {
+  none = 0,
+  new_psk = 2,      // asked for on a plain connection
+  replace_psk = 3,  // inside TLS, by a PSK that was made so
+};
+
 inline constexpr std::uint8_t dhchap_protocol = 0x01;  // AUTHID
 inline constexpr std::size_t most_listed = 30;         // hashes, and groups
 struct ProtocolDescriptorWire {

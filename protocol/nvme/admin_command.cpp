@@ -83,6 +83,30 @@ Parsed<AdminCommand> parse_get_features(const SubmissionEntry& entry) {
   return AdminCommand{command};
 }
 
+Parsed<AdminCommand> parse_get_lba_status(const SubmissionEntry& entry) {
+  const auto action = static_cast<LbaStatusAction>(entry.cdw13 >> 24);
+  switch (action) {
+    case LbaStatusAction::allocated:
+    case LbaStatusAction::scan:
+    case LbaStatusAction::tracked:
+      break;
+    default:
+      return Refusal{status::invalid_field, at_dword(13, 24)};
+  }
+  const GetLbaStatus command{
+      .nsid = {entry.nsid},
+      .first = {entry.cdw10.value() | (std::uint64_t{entry.cdw11.value()} << 32)},
+      .blocks = {entry.cdw13 & 0xffffu},
+      .action = action,
+      .length = {(std::uint64_t{entry.cdw12.value()} + 1) * 4},
+      .data = {}};
+  TRY(auto data, parse_data_pointer(entry, TransferDirection::controller_to_host));
+  TRY(check_data_length(data, command.length));
+  GetLbaStatus whole = command;
+  whole.data = data;
+  return AdminCommand{whole};
+}
+
 }  // namespace
 
 Parsed<AdminCommand> parse_admin_command(const SubmissionEntry& entry) {
@@ -95,6 +119,7 @@ Parsed<AdminCommand> parse_admin_command(const SubmissionEntry& entry) {
     case AdminOpcode::get_features:
     case AdminOpcode::async_event_request:
     case AdminOpcode::keep_alive:
+    case AdminOpcode::get_lba_status:
       if (entry.fuse() != 0) return Refusal{status::invalid_field, at_byte(1)};
       break;
   }
@@ -114,6 +139,8 @@ Parsed<AdminCommand> parse_admin_command(const SubmissionEntry& entry) {
       return AdminCommand{AsyncEventRequest{}};
     case AdminOpcode::keep_alive:
       return AdminCommand{KeepAlive{}};
+    case AdminOpcode::get_lba_status:
+      return parse_get_lba_status(entry);
   }
   return Refusal{status::invalid_opcode, at_byte(0)};
 }
@@ -134,6 +161,8 @@ const char* admin_opcode_name(std::uint8_t opcode) {
       return "async event request";
     case AdminOpcode::keep_alive:
       return "keep alive";
+    case AdminOpcode::get_lba_status:
+      return "get lba status";
   }
   return "unknown";
 }

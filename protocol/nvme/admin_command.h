@@ -23,6 +23,7 @@ enum class AdminOpcode : std::uint8_t {
   get_features = 0x0a,
   async_event_request = 0x0c,
   keep_alive = 0x18,
+  get_lba_status = 0x86,
 };
 
 struct GetLogPage {
@@ -88,15 +89,32 @@ struct GetFeatures {
   std::optional<DataPointer> data{};  // never with FeatureSelect::capabilities
 };
 
+// ATYPE.
+enum class LbaStatusAction : std::uint8_t {
+  allocated = 0x02,
+  scan = 0x10,     // potentially unrecoverable blocks, after looking for more of them
+  tracked = 0x11,  // those that are known already
+};
+
+struct GetLbaStatus {
+  NamespaceId nsid{};
+  engine::Lba first{};
+  engine::BlockCount blocks{};  // RL: 0 is up to the namespace's end
+  LbaStatusAction action = LbaStatusAction::tracked;
+  engine::ByteCount length{};  // from MNDW: honest, a multiple of 4
+  DataPointer data{};          // at least `length` bytes
+};
+
 struct AsyncEventRequest {};
 struct KeepAlive {};
 
 using AdminCommand = std::variant<GetLogPage, Identify, Abort, SetFeatures, GetFeatures,
-                                  AsyncEventRequest, KeepAlive>;
+                                  AsyncEventRequest, KeepAlive, GetLbaStatus>;
 
 // Parses an entry of the Admin queue (opcode 7Fh belongs to parse_fabrics_command and is refused
-// here). Refusals: invalid_opcode; invalid_field (fused, PSDT, reserved SEL, misaligned LPO);
-// sgl_*; data_sgl_length_invalid when the SGL is shorter than the page, log or feature asked for.
+// here). Refusals: invalid_opcode; invalid_field (fused, PSDT, reserved SEL, misaligned LPO, other
+// ATYPEs); sgl_*; data_sgl_length_invalid when the SGL is shorter than the page, log or feature
+// asked for.
 [[nodiscard]] Parsed<AdminCommand> parse_admin_command(const SubmissionEntry& entry);
 
 // For log lines: "identify", "keep alive", ...; "unknown" for the rest.

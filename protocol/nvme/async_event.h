@@ -36,6 +36,7 @@ inline constexpr AsyncEvent temperature_threshold{EventType::smart, 0x01, 0x02};
 inline constexpr AsyncEvent spare_below_threshold{EventType::smart, 0x02, 0x02};
 inline constexpr AsyncEvent namespace_attribute_changed{EventType::notice, 0x00, 0x04};
 inline constexpr AsyncEvent firmware_activation_starting{EventType::notice, 0x01, 0x03};
+inline constexpr AsyncEvent normal_shutdown{EventType::immediate, 0x00, 0x00};
 inline constexpr AsyncEvent ana_change{EventType::notice, 0x03, 0x0c};
 inline constexpr AsyncEvent reservation_notification{EventType::command_set, 0x00, 0x80};
 inline constexpr AsyncEvent discovery_log_change{EventType::notice, 0xf0, 0x70};  // 0070F002h

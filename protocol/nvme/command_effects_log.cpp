@@ -13,6 +13,7 @@ constexpr AdminOpcode admin_commands[] = {
     AdminOpcode::set_features, AdminOpcode::get_features, AdminOpcode::async_event_request,
     AdminOpcode::keep_alive,
 };
+constexpr AdminOpcode io_controller_commands[] = {AdminOpcode::get_lba_status};
 constexpr IoOpcode reading_commands[] = {IoOpcode::flush,
                                          IoOpcode::read,
                                          IoOpcode::compare,
@@ -21,8 +22,9 @@ constexpr IoOpcode reading_commands[] = {IoOpcode::flush,
                                          IoOpcode::reservation_report,
                                          IoOpcode::reservation_acquire,
                                          IoOpcode::reservation_release};
-constexpr IoOpcode changing_commands[] = {IoOpcode::write, IoOpcode::write_zeroes,
-                                          IoOpcode::dataset_management, IoOpcode::copy};
+constexpr IoOpcode changing_commands[] = {IoOpcode::write, IoOpcode::write_uncorrectable,
+                                          IoOpcode::write_zeroes, IoOpcode::dataset_management,
+                                          IoOpcode::copy};
 
 }  // namespace
 
@@ -31,6 +33,8 @@ CommandEffectsPage build_command_effects(EffectsOf controller) {
   for (const auto opcode : admin_commands)
     page.admin[static_cast<std::uint8_t>(opcode)] = effect_bit::supported;
   if (controller == EffectsOf::discovery_controller) return page;
+  for (const auto opcode : io_controller_commands)
+    page.admin[static_cast<std::uint8_t>(opcode)] = effect_bit::supported;
   for (const auto opcode : reading_commands)
     page.io[static_cast<std::uint8_t>(opcode)] = effect_bit::supported;
   for (const auto opcode : changing_commands) {

@@ -198,6 +198,7 @@ inline constexpr std::uint32_t namespace_attribute = 1u << 8;
 inline constexpr std::uint32_t firmware_activation = 1u << 9;
 inline constexpr std::uint32_t telemetry_log = 1u << 10;
 inline constexpr std::uint32_t ana_change = 1u << 11;
+inline constexpr std::uint32_t normal_shutdown = 1u << 15;
 inline constexpr std::uint32_t discovery_log_change = 1u << 31;
 }  // namespace event_bit
 

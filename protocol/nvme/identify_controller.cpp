@@ -18,6 +18,7 @@ constexpr std::uint32_t traffic_based_keep_alive = 1u << 6;
 // Bit 5 (LIDs 00h, 12h, 13h and scopes in 05h) stays clear: there is no 13h page.
 constexpr std::uint8_t command_effects_log = 1 << 1;
 constexpr std::uint8_t log_page_offsets = 1 << 2;
+constexpr std::uint8_t persistent_event_log = 1 << 4;  // of I/O controllers
 
 constexpr std::uint8_t firmware_one_slot_read_only = 0x03;
 constexpr std::uint8_t no_write_cache_flush_all =
@@ -44,10 +45,13 @@ std::uint8_t zeroes_based_count(std::uint32_t count) {
 }
 
 void put_io_controller(IdentifyControllerPage& page, const ControllerIdentity& identity) {
-  page.oaes = oaes_bit::namespace_attribute | oaes_bit::ana_change;
+  page.oaes = oaes_bit::namespace_attribute | oaes_bit::ana_change | oaes_bit::normal_shutdown;
+  page.oacs = oacs_bit::get_lba_status;
   for (std::size_t i = 0; i < identity.retry_delays_100ms.size(); ++i) {
     page.crdt[i] = identity.retry_delays_100ms[i];
   }
+  page.lpa |= persistent_event_log;
+  page.pels = identity.persistent_log_units;
   page.anatt = identity.ana_transition_seconds;
   page.anacap = identity.ana_capabilities;
   page.anagrpmax = identity.max_ana_groups;

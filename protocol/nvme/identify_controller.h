@@ -22,12 +22,19 @@ enum class ControllerType : std::uint8_t { io = 1, discovery = 2, administrative
 namespace oaes_bit {
 inline constexpr std::uint32_t namespace_attribute = 1u << 8;
 inline constexpr std::uint32_t ana_change = 1u << 11;
+inline constexpr std::uint32_t normal_shutdown = 1u << 15;
 inline constexpr std::uint32_t discovery_log_change = 1u << 31;
 }  // namespace oaes_bit
+
+// OACS.
+namespace oacs_bit {
+inline constexpr std::uint16_t get_lba_status = 1 << 9;
+}  // namespace oacs_bit
 
 // ONCS.
 namespace oncs_bit {
 inline constexpr std::uint16_t compare = 1 << 0;
+inline constexpr std::uint16_t write_uncorrectable = 1 << 1;
 inline constexpr std::uint16_t dataset_management = 1 << 2;
 inline constexpr std::uint16_t write_zeroes = 1 << 3;
 inline constexpr std::uint16_t save_and_select =
@@ -216,10 +223,11 @@ struct ControllerIdentity {
   std::uint32_t max_ana_groups = 1024;                // ANAGRPMAX
   std::uint32_t ana_groups = 1024;                    // NANAGRPID
   std::uint8_t ana_transition_seconds = 10;           // ANATT; not 0
-  std::uint16_t optional_commands = oncs_bit::compare | oncs_bit::dataset_management |
-                                    oncs_bit::write_zeroes | oncs_bit::save_and_select |
-                                    oncs_bit::reservations | oncs_bit::timestamp |
-                                    oncs_bit::verify | oncs_bit::copy;
+  std::uint32_t persistent_log_units = 1;             // PELS, of 64 KiB
+  std::uint16_t optional_commands = oncs_bit::compare | oncs_bit::write_uncorrectable |
+                                    oncs_bit::dataset_management | oncs_bit::write_zeroes |
+                                    oncs_bit::save_and_select | oncs_bit::reservations |
+                                    oncs_bit::timestamp | oncs_bit::verify | oncs_bit::copy;
   std::uint8_t ana_capabilities = anacap_bit::optimized | anacap_bit::non_optimized |
                                   anacap_bit::inaccessible | anacap_bit::persistent_loss |
                                   anacap_bit::change | anacap_bit::group_id_never_changes;
@@ -227,7 +235,8 @@ struct ControllerIdentity {
 
 // Fixed for every controller we present: dynamic model, one SGL descriptor, 128-bit host
 // identifiers (CTRATT bit 0), traffic based keep alive (CTRATT bit 6), several ports and
-// controllers with ANA (CMIC), log pages with offsets and command effects (LPA), no volatile write
+// controllers with ANA (CMIC), log pages with offsets, command effects and, of I/O controllers,
+// persistent events (LPA), no volatile write
 // cache with Flush of FFFFFFFFh accepted (VWC 6h), no write atomicity beyond one block (AWUN,
 // AWUPF, ACWU), write protection of namespaces but no permanent one (NWPC), fused Compare and Write
 // (FUSES, of I/O controllers), Disconnect (OFCS).
@@ -238,9 +247,9 @@ struct ControllerIdentity {
 
 // CNS 06h, CSI 00h. Each field 0 is "no limit".
 struct IdentifyNvmControllerPage {
-  std::uint8_t vsl;   // Verify, 2^n pages of 4 KiB
-  std::uint8_t wzsl;  // Write Zeroes, 2^n pages of 4 KiB
-  std::uint8_t wusl;
+  std::uint8_t vsl;       // Verify, 2^n pages of 4 KiB
+  std::uint8_t wzsl;      // Write Zeroes, 2^n pages of 4 KiB
+  std::uint8_t wusl;      // Write Uncorrectable: none, what NLB can say is done
   std::uint8_t dmrl;      // Dataset Management: ranges a command
   wire_types::U32 dmrsl;  // blocks a range
   wire_types::U64 dmsl;   // blocks a command

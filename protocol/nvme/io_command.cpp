@@ -20,6 +20,13 @@ Parsed<IoCommand> parse_write_zeroes(const SubmissionEntry& entry) {
                                .deallocate = (cdw12 & deallocate_bit) != 0}};
 }
 
+Parsed<IoCommand> parse_write_uncorrectable(const SubmissionEntry& entry) {
+  const std::uint32_t cdw12 = entry.cdw12;
+  if (detail::has_refused_control_bits(cdw12, 0)) return detail::refused_control_bits(cdw12);
+  return IoCommand{
+      WriteUncorrectable{.nsid = {entry.nsid}, .blocks = detail::block_range(entry, cdw12)}};
+}
+
 Parsed<IoCommand> parse_verify(const SubmissionEntry& entry) {
   const std::uint32_t cdw12 = entry.cdw12;
   if (detail::has_refused_control_bits(cdw12, 0)) return detail::refused_control_bits(cdw12);
@@ -100,6 +107,7 @@ Parsed<IoCommand> detail::parse_less_common(const SubmissionEntry& entry) {
     case IoOpcode::flush:
     case IoOpcode::write:
     case IoOpcode::read:
+    case IoOpcode::write_uncorrectable:
     case IoOpcode::compare:
     case IoOpcode::write_zeroes:
     case IoOpcode::dataset_management:
@@ -121,6 +129,8 @@ Parsed<IoCommand> detail::parse_less_common(const SubmissionEntry& entry) {
       return with_data<Write>(entry, TransferDirection::host_to_controller);
     case IoOpcode::read:
       return with_data<Read>(entry, TransferDirection::controller_to_host);
+    case IoOpcode::write_uncorrectable:
+      return parse_write_uncorrectable(entry);
     case IoOpcode::compare:
       return with_data<Compare>(entry, TransferDirection::host_to_controller);
     case IoOpcode::write_zeroes:
@@ -151,6 +161,8 @@ const char* io_opcode_name(std::uint8_t opcode) {
       return "write";
     case IoOpcode::read:
       return "read";
+    case IoOpcode::write_uncorrectable:
+      return "write uncorrectable";
     case IoOpcode::compare:
       return "compare";
     case IoOpcode::write_zeroes:

@@ -18,6 +18,7 @@ enum class IoOpcode : std::uint8_t {
   flush = 0x00,
   write = 0x01,
   read = 0x02,
+  write_uncorrectable = 0x04,
   compare = 0x05,
   write_zeroes = 0x08,
   dataset_management = 0x09,
@@ -63,6 +64,11 @@ struct Verify {
   bool force_unit_access = false;
   bool limited_retry = false;
 };
+// Reads of these blocks fail until they are written.
+struct WriteUncorrectable {
+  NamespaceId nsid{};
+  BlockRange blocks{};
+};
 struct WriteZeroes {
   NamespaceId nsid{};
   BlockRange blocks{};
@@ -99,9 +105,9 @@ struct Copy {
   DataPointer data{};
 };
 
-using IoCommand =
-    std::variant<Read, Write, Flush, WriteZeroes, DatasetManagement, Compare, Verify, Copy,
-                 ReservationRegister, ReservationReport, ReservationAcquire, ReservationRelease>;
+using IoCommand = std::variant<Read, Write, Flush, WriteZeroes, WriteUncorrectable,
+                               DatasetManagement, Compare, Verify, Copy, ReservationRegister,
+                               ReservationReport, ReservationAcquire, ReservationRelease>;
 
 inline constexpr std::uint32_t dataset_range_bytes = 16;
 inline constexpr std::uint32_t copy_range_bytes = 32;
@@ -143,7 +149,7 @@ Parsed<IoCommand> parse_less_common(const SubmissionEntry& entry);
 // Parses an entry of an I/O queue (opcode 7Fh belongs to parse_fabrics_command and is refused
 // here). The data length is not compared with the block count: that needs the namespace's block
 // size. The halves of a fused Compare and Write are a Compare and a Write: that they are halves is
-// for the caller to see. Refusals: invalid_opcode (Write Uncorrectable and all unknown ones),
+// for the caller to see. Refusals: invalid_opcode,
 // invalid_field (other fused operations, PSDT, directives, formats of Copy),
 // invalid_protection_information, sgl_*, data_sgl_length_invalid (DSM, Copy).
 [[nodiscard]] inline Parsed<IoCommand> parse_io_command(const SubmissionEntry& entry) {

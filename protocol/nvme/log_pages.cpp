@@ -14,6 +14,7 @@ constexpr LogPage io_pages[] = {
     LogPage::changed_namespaces,
     LogPage::command_effects,
     LogPage::ana,
+    LogPage::persistent_event,
     LogPage::feature_effects,
     LogPage::reservation_notification,
 };
@@ -22,6 +23,8 @@ constexpr LogPage discovery_pages[] = {
     LogPage::feature_effects,     LogPage::discovery,
 };
 constexpr std::uint32_t supported = 1u << 0;
+// Of 0Dh: it can be established with its header read, whether it is there or not.
+constexpr std::uint32_t establishes_with_header = 1u << 16;
 
 }  // namespace
 
@@ -34,7 +37,10 @@ bool has_log_page(std::span<const LogPage> pages, std::uint8_t log_id) {
 
 SupportedLogPagesPage build_supported_log_pages(std::span<const LogPage> pages) {
   SupportedLogPagesPage page{};
-  for (const auto log : pages) page.lid[static_cast<std::uint8_t>(log)] = supported;
+  for (const auto log : pages) {
+    page.lid[static_cast<std::uint8_t>(log)] =
+        log == LogPage::persistent_event ? supported | establishes_with_header : supported;
+  }
   return page;
 }
 

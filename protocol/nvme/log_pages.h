@@ -19,6 +19,7 @@ enum class LogPage : std::uint8_t {
   changed_namespaces = 0x04,
   command_effects = 0x05,
   ana = 0x0c,
+  persistent_event = 0x0d,
   feature_effects = 0x12,
   discovery = 0x70,
   reservation_notification = 0x80,

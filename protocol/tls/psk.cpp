@@ -55,12 +55,12 @@ std::optional<Secret> retained_psk(const ConfiguredPsk& psk, std::string_view ho
 }
 
 std::string psk_identity(IdentityVersion version, Hash hash, const Names& names,
-                         const Secret& retained) {
+                         const Secret& retained, Origin origin) {
   std::string names_text(names.host_nqn);
   names_text += ' ';
   names_text += names.subsystem_nqn;
-  const std::string head = (version == IdentityVersion::v0 ? "NVMe0R" : "NVMe1R") +
-                           hash_specifier(hash) + " " + names_text;
+  const std::string head = std::string(version == IdentityVersion::v0 ? "NVMe0" : "NVMe1") +
+                           static_cast<char>(origin) + hash_specifier(hash) + " " + names_text;
   if (version == IdentityVersion::v0) return head;
   const Secret sum = hmac(hash, retained.bytes(),
                           {bytes_of_text(names_text), bytes_of_text(" NVMe-over-Fabrics")});

@@ -22,6 +22,9 @@ enum class IdentityVersion : std::uint8_t {
   v1,  // the same as "NVMe1R01 ...", and a digest of the retained PSK behind it
 };
 
+// Where the PSK comes from: a configured one, or authentication (secure channel concatenation).
+enum class Origin : char { retained = 'R', generated = 'G' };
+
 struct Names {
   std::string_view host_nqn;
   std::string_view subsystem_nqn;
@@ -32,7 +35,7 @@ struct Names {
                                                  std::string_view host_nqn, Derivation derivation);
 // `retained` is of the length of `hash`.
 [[nodiscard]] std::string psk_identity(IdentityVersion version, Hash hash, const Names& names,
-                                       const Secret& retained);
+                                       const Secret& retained, Origin origin = Origin::retained);
 // nullopt: as above, with the identity.
 [[nodiscard]] std::optional<Secret> tls_psk(IdentityVersion version, Hash hash,
                                             std::string_view identity, const Secret& retained,

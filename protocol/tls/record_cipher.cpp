@@ -40,8 +40,15 @@ void RecordCipher::update() {
   derive_keys();
 }
 
+RecordKeys RecordCipher::keys() const {
+  return {.suite = hash_,
+          .key = hkdf_expand_label(hash_, secret_.bytes(), "key", {}, key_bytes(hash_)),
+          .iv = iv_,
+          .sequence = sequence_};
+}
+
 void RecordCipher::derive_keys() {
-  Secret key = hkdf_expand_label(hash_, secret_.bytes(), "key", {}, key_bytes(hash_));
+  Secret key = keys().key;
   const Secret iv = hkdf_expand_label(hash_, secret_.bytes(), "iv", {}, iv_.size());
   std::copy(iv.bytes().begin(), iv.bytes().end(), iv_.begin());
   const EVP_CIPHER* const cipher = hash_ == Hash::sha256 ? EVP_aes_128_gcm() : EVP_aes_256_gcm();

@@ -2,6 +2,7 @@
 // piece by piece: from where data lies to where it belongs, without a copy between.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -27,6 +28,14 @@ inline constexpr std::size_t record_overhead_bytes =
 inline constexpr std::size_t largest_content_bytes = 1U << 14;
 inline constexpr std::size_t largest_protected_bytes = largest_content_bytes + 256;
 
+// What a direction is protected with at one moment, for who protects it instead.
+struct RecordKeys {
+  Hash suite = Hash::sha256;
+  Secret key;  // 16 or 32 bytes
+  std::array<std::byte, 12> iv{};
+  std::uint64_t sequence = 0;  // of the next record
+};
+
 // Key, nonces and the count of records of one direction. One thread at a time.
 class RecordCipher {
  public:
@@ -40,6 +49,8 @@ class RecordCipher {
   // Goes over to the next generation of keys (RFC 8446, 7.2), whose records count from 0.
   void update();
   [[nodiscard]] std::uint64_t records() const { return sequence_; }
+  // Not between begin and end. The caller wipes the key.
+  [[nodiscard]] RecordKeys keys() const;
 
   // Sealing: `into` has room for the content and record_overhead_bytes. All content is added, in
   // order; nothing is allocated on the way, so that add() may be abandoned in the middle if the
