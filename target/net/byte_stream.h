@@ -16,6 +16,8 @@
 
 namespace target {
 
+class RecordSocket;
+
 enum class StreamError : std::uint8_t {
   would_block,  // nothing to read, or no room to write, right now
   closed,       // the peer ended the stream in order
@@ -53,6 +55,9 @@ class ByteStream {
 
   // What the peer has proved, once something has been read; nullptr: nothing.
   [[nodiscard]] virtual std::shared_ptr<const StreamSecurity> security() const { return nullptr; }
+
+  // What its socket can do about records of TLS; nullptr: it has none. Belongs to the stream.
+  [[nodiscard]] virtual RecordSocket* record_socket() { return nullptr; }
 
   // "192.0.2.1:4420", "[2001:db8::1]:4420".
   [[nodiscard]] virtual const std::string& peer_address() const = 0;

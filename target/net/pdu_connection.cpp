@@ -30,6 +30,7 @@ PduConnection::PduConnection(ConnectionRegistry& registry, std::unique_ptr<ByteS
       counters_(registry.counters(protocol.counted_as)),
       stream_(std::move(stream)),
       stash_(std::max(protocol.largest_header_bytes, most_trailer_bytes)),
+      tally_(reactor_, *this),
       buffers_(*this, registry, output_, limits.buffer_ceiling_bytes),
       timer_([this] { time_passed(); }),
       last_received_(reactor_.clock().now()),
@@ -71,6 +72,7 @@ void PduConnection::end_of_turn() {
     data_place_ = nullptr;
     owing_ = 0;
     bulk_expected_ = 0;
+    tally_.settle();
     ended(reason_);
   }
   if (phase_ != Phase::closed) {
@@ -80,6 +82,7 @@ void PduConnection::end_of_turn() {
   }
   if (phase_ == Phase::closed && told_ended_ && executing_ == 0 && !retired_) {
     retired_ = true;
+    tally_.settle();  // of what ended since, into nothing
     registry_.retire(*this);
   }
 }
@@ -256,42 +259,48 @@ bool PduConnection::let_go_of_pins(Instant now) {
   }
 }
 
-void PduConnection::count_answered(const block::VolumeRequest& request,
-                                   const block::AnsweredCommand& command) {
-  if (request.volume == nullptr) return;
-  LatencyCounters* const whole = request.volume->counters(reactor_).answered(command);
-  if (whole == nullptr) return;
-  Reactor::Ending ending;
-  ending.whole = whole;
-  ending.began = command.began;
-  if (request.ended != Instant{}) {
-    ending.sent = request.ended;
-    ending.last = count_stages(registry_.stages(), request, command);
-    if (auto* const of_volume = request.volume->stages(reactor_)) [[unlikely]] {
-      ending.last_too = count_stages(*of_volume, request, command);
+void PduConnection::count_for_itself(block::VolumeRequest& request,
+                                     const block::AnsweredCommand& command) {
+  if (command.outcome == block::CommandOutcome::ok) {
+    tally_.add(*request.counters, command.kind, command.began, command.bytes);
+  } else if (request.counters->failed(command.kind, command.outcome)) {
+    reactor_.count_at_turn_end(request.counters->latencies(command.kind), command.began);
+  }
+  // Of what has asked nothing of its volume, or ended for a reason of its own, nothing is told.
+  const bool has_stages = request.ended != Instant{} && command.kind != block::CommandKind::other &&
+                          command.outcome != block::CommandOutcome::aborted;
+  if (has_stages) {
+    if (request.is_timed_for_reactor) count_stages(registry_.stages(), request, command);
+    if (auto* const of_volume = request.volume->stages(reactor_)) {
+      count_stages(*of_volume, request, command);
     }
   }
-  reactor_.count_at_turn_end(ending);
+  block::forget_times(request);
 }
 
-// All but the last, which is returned.
-LatencyCounters* PduConnection::count_stages(block::StageCounters& stages,
-                                             const block::VolumeRequest& request,
-                                             const block::AnsweredCommand& command) {
-  using Stage = block::CommandStage;
+void PduConnection::count_timed(block::VolumeRequest& request, block::CommandKind kind,
+                                Instant began, std::uint64_t bytes) {
+  count_for_itself(
+      request,
+      {.kind = kind, .outcome = block::CommandOutcome::ok, .bytes = bytes, .began = began});
+}
+
+void PduConnection::count_stages(block::StageCounters& stages, const block::VolumeRequest& request,
+                                 const block::AnsweredCommand& command) {
+  using Timed = block::CommandStage;
   const engine::IoTimes& times = request.io.times;
-  stages.of(Stage::receive).add(request.began - command.began - request.held);
-  if (request.held != engine::Duration{}) [[unlikely]] {
-    stages.of(Stage::qos_wait).add(request.held);
-  }
-  stages.of(Stage::cache).add(request.ended - request.began - times.commit - times.backing);
-  if (times.committed) stages.of(Stage::commit).add(times.commit);
-  if (times.reached_backing) stages.of(Stage::backing).add(times.backing);
-  return &stages.of(Stage::send);
+  stages.of(Timed::receive).add(request.began - command.began - request.held);
+  if (request.held != engine::Duration{}) stages.of(Timed::qos_wait).add(request.held);
+  stages.of(Timed::cache).add(request.ended - request.began - times.commit - times.backing);
+  if (times.committed) stages.of(Timed::commit).add(times.commit);
+  if (times.reached_backing) stages.of(Timed::backing).add(times.backing);
+  reactor_.count_at_turn_end(stages.of(Timed::send), request.ended);
 }
 
-void PduConnection::count_dropped(const block::VolumeRequest& request) {
-  if (request.volume != nullptr) request.volume->counters(reactor_).dropped();
+void PduConnection::count_dropped(block::VolumeRequest& request) {
+  if (request.volume == nullptr) return;
+  request.counters->dropped();
+  block::forget_times(request);
 }
 
 }  // namespace target

@@ -16,6 +16,7 @@
 #include "engine/foundation/piece_sums.h"
 #include "target/block/volume_request.h"
 #include "target/net/byte_stream.h"
+#include "target/net/command_tally.h"
 #include "target/net/connection_registry.h"
 #include "target/net/end_reason.h"
 #include "target/net/link_info.h"
@@ -49,7 +50,10 @@ struct PduConnectionLimits {
 // data and its digest are there (data_complete). It appends what it has to say to output() and
 // calls send_soon(). It keeps count of the commands that somebody else holds (command_began,
 // command_ended), and of those whose data it has asked the host for (data_asked_for..).
-class PduConnection : private TurnTask, private Poller, protected TransferBuffers::Owner {
+class PduConnection : private TurnTask,
+                      private Poller,
+                      protected TransferBuffers::Owner,
+                      protected CommandTally::Owner {
  public:
   PduConnection(const PduConnection&) = delete;
   PduConnection& operator=(const PduConnection&) = delete;
@@ -180,11 +184,26 @@ class PduConnection : private TurnTask, private Poller, protected TransferBuffer
   [[nodiscard]] LogLimit& log_limit() { return registry_.log_limit(); }
   // A command has been answered, or goes without an answer; before its request is used again.
   // Nothing where no volume is known.
-  void count_answered(const block::VolumeRequest& request, const block::AnsweredCommand& command);
-  [[nodiscard]] static LatencyCounters* count_stages(block::StageCounters& stages,
-                                                     const block::VolumeRequest& request,
-                                                     const block::AnsweredCommand& command);
-  void count_dropped(const block::VolumeRequest& request);
+  void count_answered(block::VolumeRequest& request, const block::AnsweredCommand& command) {
+    if (command.outcome == block::CommandOutcome::ok) {
+      return count_success(request, command.kind, command.began, command.bytes);
+    }
+    if (request.volume != nullptr) count_for_itself(request, command);
+  }
+  // The same of one that ended well; few instructions where `kind` is known.
+  [[gnu::always_inline]] void count_success(block::VolumeRequest& request, block::CommandKind kind,
+                                            engine::Instant began, std::uint64_t bytes) {
+    if (request.volume == nullptr) return;
+    if (request.duties != 0) [[unlikely]]
+      return count_timed(request, kind, began, bytes);
+    tally_.add(*request.counters, kind, began, bytes);
+  }
+  static void count_dropped(block::VolumeRequest& request);
+  // By derived classes that count by host otherwise: nothing.
+  void count_for_host(block::CommandKind /*kind*/, std::uint64_t /*commands*/,
+                      std::uint64_t /*bytes*/) override {}
+  // When the bytes came that are being looked at, by the reactor's turns.
+  [[nodiscard]] engine::Instant last_received() const { return last_received_; }
   // To write down what was settled.
   [[nodiscard]] LinkInfo& wire_link() { return link_; }
 
@@ -226,6 +245,12 @@ class PduConnection : private TurnTask, private Poller, protected TransferBuffer
   void time_passed();
   [[nodiscard]] bool let_go_of_pins(engine::Instant now);
   [[nodiscard]] bool host_owes() const;
+  // One that did not end well, or whose stages are timed.
+  void count_for_itself(block::VolumeRequest& request, const block::AnsweredCommand& command);
+  [[gnu::cold]] void count_timed(block::VolumeRequest& request, block::CommandKind kind,
+                                 engine::Instant began, std::uint64_t bytes);
+  void count_stages(block::StageCounters& stages, const block::VolumeRequest& request,
+                    const block::AnsweredCommand& command);
 
   static constexpr std::size_t digest_bytes = 4;
   static constexpr std::size_t most_trailer_bytes = 3 + digest_bytes;
@@ -276,6 +301,8 @@ class PduConnection : private TurnTask, private Poller, protected TransferBuffer
   std::uint32_t executing_ = 0;
   std::uint32_t owing_ = 0;  // commands of which the host owes data
   std::uint64_t bulk_expected_ = 0;
+
+  CommandTally tally_;
 
   // Sending.
   OutputQueue output_;

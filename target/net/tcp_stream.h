@@ -2,16 +2,18 @@
 // reactor's io_context only tells of readiness.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "target/net/byte_stream.h"
 #include "target/net/connection_limit.h"
+#include "target/net/record_socket.h"
 #include "target/net/unique_fd.h"
 #include "target/reactor/reactor.h"
 
 namespace target {
 
-class TcpStream final : public ByteStream {
+class TcpStream final : public ByteStream, private RecordSocket {
  public:
   // `socket` is connected and non-blocking. On the reactor's thread; it must outlive the stream.
   TcpStream(Reactor& reactor, UniqueFd socket, ConnectionLimit::Place place = {});
@@ -25,10 +27,18 @@ class TcpStream final : public ByteStream {
   void finish_writing() override;
   void settle() override { place_.settle(); }
   void close() override;
+  [[nodiscard]] RecordSocket* record_socket() override { return this; }
   [[nodiscard]] const std::string& peer_address() const override { return peer_address_; }
   [[nodiscard]] const std::string& local_address() const override { return local_address_; }
 
  private:
+  // Of RecordSocket.
+  [[nodiscard]] bool attach() override;
+  [[nodiscard]] bool set_keys(Direction direction, std::span<const std::byte> info) override;
+  [[nodiscard]] engine::Result<Received, StreamError> receive(std::span<const iovec> into) override;
+  [[nodiscard]] engine::Result<void, StreamError> send(std::uint8_t type,
+                                                       std::span<const std::byte> content) override;
+
   struct Readiness;  // shared with waits under way, which may end after the stream
 
   ConnectionLimit::Place place_;

@@ -3,8 +3,10 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "engine/foundation/clock.h"
 
@@ -22,10 +24,13 @@ struct LatencyCounts {
   static constexpr std::array<std::int64_t, buckets - 1> bounds_ns{
       50'000,    100'000,    200'000,    500'000,     1'000'000,    2'000'000,
       5'000'000, 10'000'000, 50'000'000, 250'000'000, 2'500'000'000};
+  // Of at least 0. No two bounds have their highest bit in the same place, so there is one to
+  // compare with.
   [[nodiscard]] static constexpr std::size_t bucket_of(std::int64_t nanoseconds) {
-    std::size_t bucket = 0;
-    while (bucket < bounds_ns.size() && nanoseconds > bounds_ns[bucket]) ++bucket;
-    return bucket;
+    const auto bits =
+        static_cast<std::size_t>(std::bit_width(static_cast<std::uint64_t>(nanoseconds)));
+    const std::size_t bucket = first_bucket_of_bits[bits];
+    return bucket + static_cast<std::size_t>(nanoseconds > bound_of_bits[bits]);
   }
 
   std::array<std::uint64_t, buckets> counts{};  // each for itself, not added up
@@ -41,13 +46,39 @@ struct LatencyCounts {
     sum_ns += other.sum_ns;
     return *this;
   }
+
+ private:
+  static constexpr std::size_t bit_widths = 65;
+  // By the bits that a time takes: the bucket of the shortest of them, and the one bound that may
+  // lie among them.
+  static constexpr auto first_bucket_of_bits = [] {
+    std::array<std::uint8_t, bit_widths> first{};
+    for (std::size_t bits = 1; bits < bit_widths; ++bits) {
+      const std::uint64_t shortest = std::uint64_t{1} << (bits - 1);
+      std::uint8_t bucket = 0;
+      while (bucket < bounds_ns.size() &&
+             shortest > static_cast<std::uint64_t>(bounds_ns[bucket])) {
+        ++bucket;
+      }
+      first[bits] = bucket;
+    }
+    return first;
+  }();
+  static constexpr auto bound_of_bits = [] {
+    std::array<std::int64_t, bit_widths> bounds{};
+    for (std::size_t bits = 0; bits < bit_widths; ++bits) {
+      const std::size_t bucket = first_bucket_of_bits[bits];
+      bounds[bits] =
+          bucket < bounds_ns.size() ? bounds_ns[bucket] : std::numeric_limits<std::int64_t>::max();
+    }
+    return bounds;
+  }();
 };
 
 // One thread adds; any thread copies, each number for itself.
 class LatencyCounters {
  public:
-  // So many took that long each. What took nothing, as most stages of a command do, costs one
-  // addition.
+  // So many took that long each.
   void add(engine::Duration took, std::uint64_t times = 1) {
     if (took.count() <= 0) return add_owned(counts_[0], times);
     add_owned(counts_[LatencyCounts::bucket_of(took.count())], times);

@@ -254,17 +254,22 @@ bool Reactor::run_turn() {
   finish_turn();
   publish_holdings();
   turn_ended_ = clock_.now();
-  count_endings(turn_ended_);
+  count_turn();
   return activity_ || must_turn_again();
 }
 
 void Reactor::count_endings(Instant now) {
-  for (const auto& [of, times] : endings_) {
-    of.whole->add(now - of.began, times);
-    if (of.last != nullptr) of.last->add(now - of.sent, times);
-    if (of.last_too != nullptr) of.last_too->add(now - of.sent, times);
-  }
+  for (const Ending& each : endings_) each.of->add(now - each.began, each.times);
   endings_.clear();
+}
+
+void Reactor::count_turn() {
+  count_endings(turn_ended_);
+  while (!turn_counting_.empty()) {
+    TurnCounting& counting = turn_counting_.front();
+    turn_counting_.pop_front();
+    counting.count_turn(turn_ended_);
+  }
 }
 
 void Reactor::publish_holdings() {

@@ -54,6 +54,17 @@ class TurnTask : public boost::intrusive::list_base_hook<
   ~TurnTask() = default;
 };
 
+// Somebody who counts what ended in the running turn once it has: how long that took is known then.
+// Leaves the list by itself when destroyed.
+class TurnCounting : public boost::intrusive::list_base_hook<
+                         boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  virtual void count_turn(engine::Instant ended) = 0;
+
+ protected:
+  ~TurnCounting() = default;
+};
+
 // Somebody who had work a moment ago and is asked directly for more instead of waiting for the
 // kernel's notice. Leaves the list by itself when destroyed.
 class Poller : public boost::intrusive::list_base_hook<
@@ -161,24 +172,15 @@ class Reactor {
   }
   [[nodiscard]] boost::asio::io_context& context() { return *context_; }
 
-  // Counts how long something took that ends with this turn: what is answered is sent then. No
-  // clock is read for it, and those of a turn that began together are counted together. Counters
-  // are this thread's to add to, and live until the turn has ended.
-  struct Ending {
-    LatencyCounters* whole = nullptr;  // from `began`
-    LatencyCounters* last = nullptr;   // from `sent`: its last part; nullptr: not counted
-    LatencyCounters* last_too = nullptr;
-    engine::Instant began{};
-    engine::Instant sent{};
-    friend bool operator==(const Ending&, const Ending&) = default;
-  };
-  void count_at_turn_end(const Ending& ending) {
-    if (!endings_.empty() && endings_.back().of == ending) {
-      ++endings_.back().times;
-      return;
-    }
+  // Counts how long things took that end with this turn: what is answered is sent then. No clock is
+  // read for it. `of` is this thread's to add to, and lives until the turn has ended.
+  void count_at_turn_end(LatencyCounters& of, engine::Instant began, std::uint64_t times = 1) {
     if (endings_.size() == most_endings) count_endings(clock_.now());
-    endings_.push_back({ending, 1});
+    endings_.push_back({&of, began, times});
+  }
+  // Calls counting.count_turn() then; nothing if it is to be called already.
+  void count_at_turn_end(TurnCounting& counting) {
+    if (!counting.is_linked()) turn_counting_.push_back(counting);
   }
 
   // Runs task.end_of_turn() once at the end of this turn; nothing if it is queued already.
@@ -208,6 +210,7 @@ class Reactor {
   void end_polling();
   void refresh_now();
   void count_endings(engine::Instant now);
+  void count_turn();
   void publish_holdings();
   [[nodiscard]] bool drained();
 
@@ -241,11 +244,13 @@ class Reactor {
   engine::Instant last_context_poll_{};
   engine::Instant last_yield_{};
   PollPolicy policy_;
-  struct Endings {
-    Ending of;
+  struct Ending {
+    LatencyCounters* of;
+    engine::Instant began;
     std::uint64_t times;
   };
-  std::vector<Endings> endings_;  // of this turn
+  std::vector<Ending> endings_;  // of this turn
+  boost::intrusive::list<TurnCounting, boost::intrusive::constant_time_size<false>> turn_counting_;
   engine::Instant turn_ended_{};
 
   // Guards posted_ and sleeping_. Leaf.

@@ -12,13 +12,14 @@ constexpr engine::Duration log_interval = std::chrono::seconds(10);
 }  // namespace
 
 Door::Door(std::string listener, Policy policy, protocol::tls::HandshakeOptions options,
-           const KeyStore& keys, TlsCounters& counters, HostObserver observe)
+           const KeyStore& keys, TlsCounters& counters, HostObserver observe, bool may_use_kernel)
     : listener_(std::move(listener)),
       policy_(policy),
       context_(std::move(options)),
       keys_(keys),
       counters_(counters),
       observe_(std::move(observe)),
+      may_use_kernel_(may_use_kernel),
       failures_(failure_burst, log_interval),
       agreements_(agreement_burst, log_interval) {}
 
@@ -46,7 +47,7 @@ void Door::failed(TlsFault fault, const Peer& peer, const std::string& detail,
 }
 
 void Door::agreed(const ChosenKey& key, const protocol::tls::HandshakeResult& result,
-                  const std::string& address, engine::Instant now) {
+                  const std::string& address, bool uses_kernel, engine::Instant now) {
   counters_.handshakes.fetch_add(1, std::memory_order_relaxed);
   std::uint64_t more = 0;
   {
@@ -56,11 +57,11 @@ void Door::agreed(const ChosenKey& key, const protocol::tls::HandshakeResult& re
   }
   log_info(
       "tls agreed peer={} listener={} host={} subsystem={} key={} identity={} derivation=\"{}\" "
-      "suite={} group={} more={}",
+      "suite={} group={} records={} more={}",
       address, listener_, key.host_nqn, key.subsystem_nqn, key.name,
       key.version == protocol::tls::IdentityVersion::v0 ? 0 : 1,
       protocol::tls::text_of(key.derivation), protocol::tls::suite_of(result.suite), result.group,
-      more);
+      uses_kernel ? "kernel" : "own", more);
 }
 
 }  // namespace target::tls

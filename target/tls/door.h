@@ -9,7 +9,7 @@
 #include "protocol/tls/server_handshake.h"
 #include "target/net/host_change.h"
 #include "target/reactor/log.h"
-#include "target/tls/key_ring.h"
+#include "target/tls/key_store.h"
 #include "target/tls/tls_fault.h"
 
 namespace target::tls {
@@ -22,15 +22,17 @@ enum class Policy : std::uint8_t {
 // Any thread; shared by a listener and its streams.
 class Door {
  public:
-  // `keys` and `counters` outlive it. `observe` may be empty.
+  // `keys` and `counters` outlive it. `observe` may be empty. `may_use_kernel`: where the kernel
+  // can carry records, it does.
   Door(std::string listener, Policy policy, protocol::tls::HandshakeOptions options,
-       const KeyStore& keys, TlsCounters& counters, HostObserver observe);
+       const KeyStore& keys, TlsCounters& counters, HostObserver observe, bool may_use_kernel);
   Door(const Door&) = delete;
   Door& operator=(const Door&) = delete;
 
   [[nodiscard]] Policy policy() const { return policy_; }
+  [[nodiscard]] bool may_use_kernel() const { return may_use_kernel_; }
   [[nodiscard]] const protocol::tls::HandshakeContext& context() const { return context_; }
-  [[nodiscard]] std::shared_ptr<const KeyRing> keys() const { return keys_.ring(); }
+  [[nodiscard]] const KeyStore& keys() const { return keys_; }
   [[nodiscard]] TlsCounters& counters() const { return counters_; }
 
   // What streams report; log lines are limited.
@@ -40,7 +42,7 @@ class Door {
   };
   void failed(TlsFault fault, const Peer& peer, const std::string& detail, engine::Instant now);
   void agreed(const ChosenKey& key, const protocol::tls::HandshakeResult& result,
-              const std::string& address, engine::Instant now);
+              const std::string& address, bool uses_kernel, engine::Instant now);
 
  private:
   const std::string listener_;
@@ -49,6 +51,7 @@ class Door {
   const KeyStore& keys_;
   TlsCounters& counters_;
   const HostObserver observe_;
+  const bool may_use_kernel_;
   std::mutex mutex_;  // guards the limits; a leaf
   LogLimit failures_;
   LogLimit agreements_;

@@ -14,11 +14,12 @@ namespace {
 // Keys that are tried for one hello: each costs some ten hashes.
 constexpr int most_attempts = 32;
 
-// "NVMe0R01 HOSTNQN SUBNQN", "NVMe1R01 HOSTNQN SUBNQN DIGEST".
+// "NVMe0R01 HOSTNQN SUBNQN", "NVMe1R01 HOSTNQN SUBNQN DIGEST"; of generated PSKs "NVMe1G01 ...".
 struct Identity {
   ptls::IdentityVersion version = ptls::IdentityVersion::v0;
   ptls::Hash hash = ptls::Hash::sha256;
   ptls::Names names{};
+  ptls::Origin origin = ptls::Origin::retained;
 };
 
 std::string_view take_word(std::string_view& text) {
@@ -30,11 +31,12 @@ std::string_view take_word(std::string_view& text) {
 std::optional<Identity> parse_identity(std::string_view text) {
   Identity identity;
   const auto head = take_word(text);
-  if (head == "NVMe0R02" || head == "NVMe1R02") {
+  if (head == "NVMe0R02" || head == "NVMe1R02" || head == "NVMe1G02") {
     identity.hash = ptls::Hash::sha384;
-  } else if (head != "NVMe0R01" && head != "NVMe1R01") {
+  } else if (head != "NVMe0R01" && head != "NVMe1R01" && head != "NVMe1G01") {
     return std::nullopt;
   }
+  if (head[5] == 'G') identity.origin = ptls::Origin::generated;
   if (head[4] == '1') identity.version = ptls::IdentityVersion::v1;
   identity.names.host_nqn = take_word(text);
   identity.names.subsystem_nqn = take_word(text);
@@ -47,6 +49,12 @@ std::optional<Identity> parse_identity(std::string_view text) {
 }
 
 }  // namespace
+
+bool is_binder_of(ptls::Hash hash, const ptls::Secret& psk, std::span<const std::byte> truncated,
+                  std::span<const std::byte> binder) {
+  const ptls::Secret due = ptls::external_psk_binder(hash, psk, truncated);
+  return protocol::auth::equal_in_constant_time(due.bytes(), binder);
+}
 
 struct KeyRing::Attempt {
   const ptls::OfferedPsk& offered;
@@ -64,18 +72,17 @@ struct KeyRing::Attempt {
     if (wanted != offered.identity) return std::nullopt;  // of another key
     const auto psk = ptls::tls_psk(identity.version, identity.hash, wanted, *retained, derivation);
     if (!psk) return std::nullopt;
-    if (is_binder_of(identity.hash, *psk)) return psk;
+    if (is_proved(identity.hash, *psk)) return psk;
     // A PSK is of one hash (RFC 8446, 4.2.11), and NVMe's identity names it: a suite of the other
     // would be none of NVMe/TCP's. Here the host's TLS is to be mended, not its key.
-    if (identity.hash == ptls::Hash::sha384 && is_binder_of(ptls::Hash::sha256, *psk)) {
+    if (identity.hash == ptls::Hash::sha384 && is_proved(ptls::Hash::sha256, *psk)) {
       fault = TlsFault::wrong_hash;
     }
     return std::nullopt;
   }
 
-  [[nodiscard]] bool is_binder_of(ptls::Hash hash, const ptls::Secret& psk) const {
-    const ptls::Secret binder = ptls::external_psk_binder(hash, psk, truncated);
-    return protocol::auth::equal_in_constant_time(binder.bytes(), offered.binder);
+  [[nodiscard]] bool is_proved(ptls::Hash hash, const ptls::Secret& psk) const {
+    return is_binder_of(hash, psk, truncated, offered.binder);
   }
 };
 
@@ -91,6 +98,10 @@ std::variant<ChosenKey, KeyRefusal> KeyRing::choose(const ptls::ClientHello& hel
     const auto identity = parse_identity(offered.identity);
     if (!identity) continue;
     if (refusal.host_nqn.empty()) refusal.host_nqn = identity->names.host_nqn;
+    if (identity->origin == ptls::Origin::generated) {
+      refusal.fault = TlsFault::unknown_generated_key;
+      continue;
+    }
     const auto host = hosts_.find(identity->names.host_nqn);
     if (host == hosts_.end()) continue;
     const Attempt attempt{offered, *identity, hello.truncated};

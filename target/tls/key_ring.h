@@ -3,9 +3,8 @@
 
 #include <chrono>
 #include <map>
-#include <memory>
-#include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -40,7 +39,12 @@ struct ChosenKey {
   std::string identity;
   protocol::tls::Hash hash = protocol::tls::Hash::sha256;
   protocol::tls::Secret psk;
+  protocol::tls::Origin origin = protocol::tls::Origin::retained;
 };
+// Whether a binder (RFC 8446, 4.2.11.2) was made with this PSK.
+[[nodiscard]] bool is_binder_of(protocol::tls::Hash hash, const protocol::tls::Secret& psk,
+                                std::span<const std::byte> truncated_hello,
+                                std::span<const std::byte> binder);
 struct KeyRefusal {
   TlsFault fault = TlsFault::unknown_identity;
   std::string host_nqn;  // as the first identity that can be read says; not proved
@@ -61,24 +65,6 @@ class KeyRing {
  private:
   struct Attempt;
   std::map<std::string, std::vector<HostKey>, std::less<>> hosts_;
-};
-
-// The ring that is valid now. Any thread.
-class KeyStore {
- public:
-  [[nodiscard]] std::shared_ptr<const KeyRing> ring() const {
-    const std::lock_guard lock(mutex_);
-    return ring_;
-  }
-  // For handshakes from now on; connections stay.
-  void replace(std::shared_ptr<const KeyRing> ring) {
-    const std::lock_guard lock(mutex_);
-    ring_ = std::move(ring);
-  }
-
- private:
-  mutable std::mutex mutex_;  // guards ring_; a leaf
-  std::shared_ptr<const KeyRing> ring_ = std::make_shared<const KeyRing>();
 };
 
 }  // namespace target::tls

@@ -14,6 +14,8 @@ const char* text(TlsFault fault) {
       return "it offers no pre-shared key together with an exchange of keys";
     case TlsFault::unknown_identity:
       return "no key is configured for the host that it says it is";
+    case TlsFault::unknown_generated_key:
+      return "its generated key is not known any more; it has to authenticate without TLS anew";
     case TlsFault::expired_key:
       return "its key was to be used no longer (tls_psk_old_until)";
     case TlsFault::wrong_key:
@@ -34,6 +36,8 @@ const char* text(TlsFault fault) {
       return "a message came that has no place there";
     case TlsFault::too_many_updates:
       return "it does nothing but change its keys";
+    case TlsFault::kernel_key_update:
+      return "it changes its keys, which this machine's kernel cannot follow (tls_kernel: false)";
     case TlsFault::peer_alert:
       return "it reports an error";
   }
@@ -52,6 +56,8 @@ const char* label(TlsFault fault) {
       return "no_psk";
     case TlsFault::unknown_identity:
       return "unknown_identity";
+    case TlsFault::unknown_generated_key:
+      return "unknown_generated_key";
     case TlsFault::expired_key:
       return "expired_key";
     case TlsFault::wrong_key:
@@ -70,6 +76,8 @@ const char* label(TlsFault fault) {
       return "unexpected";
     case TlsFault::too_many_updates:
       return "too_many_updates";
+    case TlsFault::kernel_key_update:
+      return "kernel_key_update";
     case TlsFault::peer_alert:
       return "peer_alert";
   }

@@ -18,8 +18,6 @@ namespace {
 // A record whose content is no longer may be about the connection itself, and is opened where it
 // lies; data is opened to where it belongs.
 constexpr std::size_t small_content_bytes = 64;
-constexpr std::size_t key_update_bytes = 5;
-constexpr std::uint8_t key_update_message = 24;
 // RFC 8446, 5.5, asks for one in many gigabytes; so many in a megabyte are an attack.
 constexpr std::uint32_t most_updates = 16;
 constexpr std::uint64_t updates_per_bytes = 1U << 20;
@@ -32,6 +30,11 @@ std::size_t length_of(std::span<const std::byte> header) {
 }
 
 }  // namespace
+
+std::array<std::byte, 2> content_of(Alert alert) {
+  return {alert == Alert::close_notify ? warning_level : fatal_level,
+          static_cast<std::byte>(alert)};
+}
 
 void append_plain_alert(Alert alert, std::vector<std::byte>& out) {
   for (const std::byte byte :
@@ -180,8 +183,7 @@ Result<TlsRecords::Taken, TlsFault> TlsRecords::read(std::span<const iovec> into
         open_record(bytes.first(ptls::record_header_bytes + length), places, reply));
     if (is_taken) input_.consume(ptls::record_header_bytes + length);
   }
-  bytes_since_ += places.filled();
-  if (bytes_since_ >= updates_per_bytes) bytes_since_ = updates_ = 0;
+  note_received(places.filled());
   return Taken{.bytes = places.filled(), .is_closed = is_closed_ && places.filled() == 0};
 }
 
@@ -248,12 +250,8 @@ Result<bool, TlsFault> TlsRecords::take_content(ContentType type, std::span<std:
       deliver_rest(places);
       return false;  // deliver_rest() lets go of it
     case ContentType::alert:
-      if (content.size() != 2) return fail(TlsFault::unexpected, Alert::decode_error, reply);
-      if (content[1] != static_cast<std::byte>(Alert::close_notify)) return TlsFault::peer_alert;
-      is_closed_ = true;
-      return true;
     case ContentType::handshake:
-      return take_key_update(content, reply);
+      return take_control(type, content, reply);
     case ContentType::change_cipher_spec:
       break;
   }
@@ -262,24 +260,54 @@ Result<bool, TlsFault> TlsRecords::take_content(ContentType type, std::span<std:
 
 // RFC 8446, 4.6.3. One is answered when the peer asks for it, and never begun by us: hosts whose
 // kernel carries the records cannot follow.
-Result<bool, TlsFault> TlsRecords::take_key_update(std::span<const std::byte> message,
-                                                   std::vector<std::byte>& reply) {
-  const bool is_update = message.size() == key_update_bytes &&
-                         message[0] == std::byte{key_update_message} &&
-                         message[1] == std::byte{0} && message[2] == std::byte{0} &&
-                         message[3] == std::byte{1} && message[4] <= std::byte{1};
-  if (!is_update) return fail(TlsFault::unexpected, Alert::unexpected_message, reply);
-  if (++updates_ > most_updates) {
-    return fail(TlsFault::too_many_updates, Alert::unexpected_message, reply);
+// RFC 8446, 4.6.3. A KeyUpdate is answered when the peer asks for it, and never begun by us: hosts
+// whose kernel carries the records cannot follow.
+Result<bool, TlsFault> TlsRecords::take_control(ContentType type,
+                                                std::span<const std::byte> content,
+                                                std::vector<std::byte>& reply) {
+  const auto meaning = judge(type, content);
+  if (!meaning) {
+    if (meaning.error() == TlsFault::peer_alert) return meaning.error();
+    return fail(meaning.error(), Alert::unexpected_message, reply);
   }
-  counters_.key_updates.fetch_add(1, std::memory_order_relaxed);
-  opener_.update();
-  if (message[4] == std::byte{0}) return true;
-  const std::byte answer[key_update_bytes] = {std::byte{key_update_message}, std::byte{0},
-                                              std::byte{0}, std::byte{1}, std::byte{0}};
-  append_sealed(ContentType::handshake, answer, reply);
-  sealer_.update();
+  if (meaning.value() == Control::closed) {
+    is_closed_ = true;
+    return true;
+  }
+  update_receiving();
+  if (meaning.value() == Control::new_keys_of_both) append_key_update(reply);
   return true;
+}
+
+Result<TlsRecords::Control, TlsFault> TlsRecords::judge(ContentType type,
+                                                        std::span<const std::byte> content) {
+  if (type == ContentType::alert && content.size() == 2) {
+    if (content[1] != static_cast<std::byte>(Alert::close_notify)) return TlsFault::peer_alert;
+    return Control::closed;
+  }
+  const bool is_update = type == ContentType::handshake && content.size() == key_update.size() &&
+                         std::ranges::equal(content.first(4), std::span(key_update).first(4)) &&
+                         content[4] <= std::byte{1};
+  if (!is_update) return TlsFault::unexpected;
+  if (++updates_ > most_updates) return TlsFault::too_many_updates;
+  counters_.key_updates.fetch_add(1, std::memory_order_relaxed);
+  return content[4] == std::byte{0} ? Control::new_keys : Control::new_keys_of_both;
+}
+
+void TlsRecords::append_key_update(std::vector<std::byte>& out) {
+  append_sealed(ContentType::handshake, key_update, out);
+  sealer_.update();
+}
+
+void TlsRecords::note_received(std::size_t bytes) {
+  bytes_since_ += bytes;
+  if (bytes_since_ >= updates_per_bytes) bytes_since_ = updates_ = 0;
+}
+
+std::size_t TlsRecords::missing_bytes() const {
+  const auto bytes = input_.received();
+  if (bytes.size() < ptls::record_header_bytes) return ptls::record_header_bytes - bytes.size();
+  return ptls::record_header_bytes + length_of(bytes) - bytes.size();
 }
 
 TlsRecords::Sealed TlsRecords::seal(std::span<const iovec> from, std::size_t skip,
@@ -331,9 +359,7 @@ void TlsRecords::append_sealed(ContentType type, std::span<const std::byte> cont
 }
 
 void TlsRecords::append_alert(Alert alert, std::vector<std::byte>& out) {
-  const std::byte content[] = {alert == Alert::close_notify ? warning_level : fatal_level,
-                               static_cast<std::byte>(alert)};
-  append_sealed(ContentType::alert, content, out);
+  append_sealed(ContentType::alert, content_of(alert), out);
 }
 
 TlsFault TlsRecords::fail(TlsFault fault, Alert alert, std::vector<std::byte>& reply) {

@@ -5,6 +5,7 @@
 
 #include <sys/uio.h>
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -27,6 +28,7 @@ enum class Alert : std::uint8_t {
   decrypt_error = 51,
   protocol_version = 70,
 };
+[[nodiscard]] std::array<std::byte, 2> content_of(Alert alert);
 // An alert before there are keys, as a record.
 void append_plain_alert(Alert alert, std::vector<std::byte>& out);
 
@@ -98,6 +100,32 @@ class TlsRecords {
   [[nodiscard]] Sealed seal(std::span<const iovec> from, std::size_t skip,
                             std::span<std::byte> out);
   void append_alert(Alert alert, std::vector<std::byte>& out);
+  // Says that our keys change, and changes them.
+  void append_key_update(std::vector<std::byte>& out);
+
+  // Handing over to the kernel.
+
+  // How much more makes the next step of a record that has begun: room() for no more than that ends
+  // where a record does.
+  [[nodiscard]] std::size_t missing_bytes() const;
+  [[nodiscard]] protocol::tls::RecordKeys receiving_keys() const { return opener_.keys(); }
+  [[nodiscard]] protocol::tls::RecordKeys sending_keys() const { return sealer_.keys(); }
+  void update_receiving() { opener_.update(); }
+  void update_sending() { sealer_.update(); }
+
+  // What the peer says of the connection itself.
+  enum class Control : std::uint8_t {
+    closed,            // close_notify
+    new_keys,          // its next record has other keys
+    new_keys_of_both,  // and it asks for the same of us
+  };
+  [[nodiscard]] engine::Result<Control, TlsFault> judge(protocol::tls::ContentType type,
+                                                        std::span<const std::byte> content);
+  // So much data has come.
+  void note_received(std::size_t bytes);
+  // A KeyUpdate that asks for nothing.
+  static constexpr std::array<std::byte, 5> key_update{std::byte{24}, std::byte{0}, std::byte{0},
+                                                       std::byte{1}, std::byte{0}};
 
  private:
   class Places;
@@ -108,8 +136,9 @@ class TlsRecords {
                                                             std::span<std::byte> content,
                                                             Places& places,
                                                             std::vector<std::byte>& reply);
-  [[nodiscard]] engine::Result<bool, TlsFault> take_key_update(std::span<const std::byte> message,
-                                                               std::vector<std::byte>& reply);
+  [[nodiscard]] engine::Result<bool, TlsFault> take_control(protocol::tls::ContentType type,
+                                                            std::span<const std::byte> content,
+                                                            std::vector<std::byte>& reply);
   void deliver_rest(Places& places);
   void append_sealed(protocol::tls::ContentType type, std::span<const std::byte> content,
                      std::vector<std::byte>& out);

@@ -112,7 +112,7 @@ Result<void, StreamError> TlsStream::take_hello(std::span<const std::byte> bytes
 }
 
 Result<void, StreamError> TlsStream::begin_handshake(const ptls::ClientHello& hello) {
-  auto chosen = door_->keys()->choose(hello, std::chrono::system_clock::now());
+  auto chosen = door_->keys().choose(hello, std::chrono::system_clock::now(), reactor_.now());
   if (const auto* const refusal = std::get_if<KeyRefusal>(&chosen)) {
     host_nqn_ = refusal->host_nqn;
     // One alert whatever is wrong: it does not tell which identities there are.
@@ -140,13 +140,18 @@ Result<void, StreamError> TlsStream::take_handshake(std::span<const std::byte> b
   const auto rest = handshake_->rest();
   records_ = std::make_unique<TlsRecords>(result, rest, door_->counters());
   handshake_.reset();
-  security_ =
-      std::make_shared<const StreamSecurity>(StreamSecurity{.text = security_text(*key_),
-                                                            .host_nqn = key_->host_nqn,
-                                                            .subsystem_nqn = key_->subsystem_nqn});
-  door_->agreed(*key_, result, peer_address(), reactor_.now());
-  key_.reset();
   stage_ = Stage::secure;
+  if (door_->may_use_kernel()) kernel_ = KernelRecords::offer(inner_->record_socket(), *records_);
+  hand_over();
+  const bool uses_kernel = kernel_ != nullptr;
+  const bool is_generated = key_->origin == ptls::Origin::generated;
+  security_ = std::make_shared<const StreamSecurity>(
+      StreamSecurity{.text = security_text(*key_) + (uses_kernel ? "/kernel" : ""),
+                     .host_nqn = key_->host_nqn,
+                     .subsystem_nqn = key_->subsystem_nqn,
+                     .generated_identity = is_generated ? key_->identity : std::string()});
+  door_->agreed(*key_, result, peer_address(), uses_kernel, reactor_.now());
+  key_.reset();
   return engine::success();
 }
 
@@ -189,10 +194,38 @@ TlsStream::Read TlsStream::read_plain(std::span<const iovec> into) {
   return taken;
 }
 
+// Receiving where a record of ours has ended, sending when all that was sealed has been sent.
+void TlsStream::hand_over() {
+  if (kernel_ == nullptr) return;
+  if (!kernel_->receives()) {
+    if (records_->has_input() || records_->has_part_of_record()) return;
+    kernel_->take_receiving();
+    if (kernel_->is_refused()) {
+      kernel_.reset();
+      return;
+    }
+    door_->counters().kernel_connections.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (pending_.empty()) kernel_->take_sending();
+}
+
+TlsStream::Read TlsStream::read_kernel(std::span<const iovec> into) {
+  const auto got = kernel_->read(into, pending_);
+  if (!pending_.empty()) flush();
+  if (!got) return got.error();
+  if (got.value().fault) return fail(*got.value().fault);
+  if (got.value().is_closed) return StreamError::closed;
+  return got.value().bytes;
+}
+
 TlsStream::Read TlsStream::read_secure(std::span<const iovec> into) {
   for (;;) {
+    hand_over();
+    if (kernel_ != nullptr && kernel_->receives()) return read_kernel(into);
     if (!records_->has_input()) {
-      const auto room = records_->room();
+      auto room = records_->room();
+      // The kernel takes over where a record begins: nothing is read beyond that.
+      if (kernel_ != nullptr) room = room.first(records_->missing_bytes());
       const iovec place{.iov_base = room.data(), .iov_len = room.size()};
       const auto got = inner_->read({&place, 1});
       if (!got) {
@@ -219,6 +252,11 @@ Result<std::size_t, StreamError> TlsStream::write(std::span<const iovec> from) {
   flush();
   if (write_error_ != StreamError::would_block) return write_error_;
   if (!pending_.empty()) return StreamError::would_block;
+  hand_over();
+  if (kernel_ != nullptr && kernel_->sends()) {
+    TRY(kernel_->settle_debts());
+    return inner_->write(from);
+  }
   std::size_t offered = 0;
   for (const iovec& piece : from) offered += piece.iov_len;
   std::size_t taken = 0;
@@ -273,6 +311,7 @@ void TlsStream::watch_writable() {
   inner_->when_writable([this] {
     watches_writable_ = false;
     flush();
+    if (owes_goodbye_) say_goodbye();
     if (!pending_.empty()) return;
     if (const auto call = std::exchange(writable_, {})) call();
   });
@@ -295,7 +334,15 @@ void TlsStream::when_readable(std::function<void()> callback) {
   });
 }
 
+void TlsStream::say_goodbye() {
+  const auto said = kernel_->say(Alert::close_notify);
+  owes_goodbye_ = !said && said.error() == StreamError::would_block;
+  if (owes_goodbye_) return watch_writable();
+  inner_->finish_writing();
+}
+
 void TlsStream::finish_writing() {
+  if (stage_ == Stage::secure && kernel_ != nullptr && kernel_->sends()) return say_goodbye();
   if (stage_ == Stage::secure) records_->append_alert(Alert::close_notify, pending_);
   if (stage_ != Stage::secure && pending_.empty()) return inner_->finish_writing();
   finishes_ = true;
@@ -313,6 +360,7 @@ void TlsStream::close() {
   readable_.reset();
   pending_ = {};
   handshake_.reset();
+  kernel_.reset();
   records_.reset();
   inner_->close();
 }

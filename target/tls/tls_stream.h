@@ -13,6 +13,7 @@
 #include "target/net/byte_stream.h"
 #include "target/reactor/reactor.h"
 #include "target/tls/door.h"
+#include "target/tls/kernel_records.h"
 #include "target/tls/tls_records.h"
 
 namespace target::tls {
@@ -61,6 +62,10 @@ class TlsStream final : public ByteStream {
   [[nodiscard]] StreamError fail(TlsFault fault, const std::string& detail = {});
   [[nodiscard]] Read read_secure(std::span<const iovec> into);
   [[nodiscard]] Read read_plain(std::span<const iovec> into);
+  [[nodiscard]] Read read_kernel(std::span<const iovec> into);
+  // Gives the kernel what it can have by now.
+  void hand_over();
+  void say_goodbye();
   [[nodiscard]] StreamError lost(StreamError error);
   // Sends what waits in pending_, and asks to be told when it could not.
   void flush();
@@ -72,7 +77,8 @@ class TlsStream final : public ByteStream {
   Stage stage_ = Stage::hello;
   StreamError error_ = StreamError::broken;  // once failed
   bool is_closed_ = false;
-  bool finishes_ = false;  // nothing more is written, but for what is pending
+  bool finishes_ = false;      // nothing more is written, but for what is pending
+  bool owes_goodbye_ = false;  // the kernel sends, and had no room for close_notify
 
   // Up to the end of the handshake.
   protocol::tls::HelloGatherer hello_;
@@ -82,6 +88,7 @@ class TlsStream final : public ByteStream {
 
   std::vector<std::byte> first_bytes_;  // plain: read, and not taken yet
   std::unique_ptr<TlsRecords> records_;
+  std::unique_ptr<KernelRecords> kernel_;  // nullptr: all records are our own
   std::shared_ptr<const StreamSecurity> security_;
 
   std::vector<std::byte> pending_;  // sealed, and not sent yet
