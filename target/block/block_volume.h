@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -32,7 +33,10 @@ class BlockVolume {
  public:
   // `reactors`: how many serve it.
   explicit BlockVolume(engine::Volume& volume, std::uint32_t reactors = 1)
-      : volume_(volume), reservations_(volume), counters_(std::max(reactors, 1U)) {}
+      : volume_(volume),
+        reservations_(volume),
+        reactors_(std::bit_ceil(std::max(reactors, 1U))),
+        counters_(reactors_) {}
   BlockVolume(const BlockVolume&) = delete;
   BlockVolume& operator=(const BlockVolume&) = delete;
 
@@ -53,6 +57,9 @@ class BlockVolume {
   // OverloadLadder::look(), with what the volume knows. When it is closed, whatever is held comes
   // back at once, to be answered that it is.
   [[nodiscard]] OverloadLadder::Change look_at_overload(engine::Instant now) {
+    const auto silent_since = volume_.look_at_backing(now);
+    // Those that the disk has had since then can be neither held nor sent back: they count too.
+    if (silent_since && overload_.counts().held != 0) overload_.given_back(*silent_since, now);
     const auto change = overload_.look(now, volume_.has_room());
     const bool closes = change == OverloadLadder::Change::closed;
     set_hold(closes ? engine::Duration(1) : overload_.times().hold);
@@ -62,7 +69,7 @@ class BlockVolume {
   // The reactor's thread.
   [[nodiscard]] VolumeCounters& counters(const Reactor& reactor) {
     const std::uint32_t number = reactor.options().number;
-    return counters_[number < counters_.size() ? number : 0];
+    return counters_[number & (reactors_ - 1)];
   }
   // Of all reactors together. Any thread.
   [[nodiscard]] VolumeCounts counts() const {
@@ -71,7 +78,8 @@ class BlockVolume {
     return sum;
   }
 
-  // Whether stages are counted for this volume too; what has been counted is kept. Control thread.
+  // Whether stages are counted for this volume too, and all of its commands are timed for it (from
+  // the next one on that would be anyway); what has been counted is kept. Control thread.
   void tell_stages(bool wanted) {
     if (wanted && stage_memory_.empty()) {
       stage_memory_ = std::vector<StageCounters>(counters_.size());
@@ -83,7 +91,7 @@ class BlockVolume {
     StageCounters* const all = stages_.load(std::memory_order_acquire);
     if (all == nullptr) return nullptr;
     const std::uint32_t number = reactor.options().number;
-    return all + (number < counters_.size() ? number : 0);
+    return all + (number & (reactors_ - 1));
   }
   // Of all reactors together; nullopt: they are not. Control thread.
   [[nodiscard]] std::optional<StageCounts> stage_counts() const {
@@ -97,6 +105,7 @@ class BlockVolume {
   void set_hold(engine::Duration hold) {
     if (hold == hold_) return;
     hold_ = hold;
+    overload_.set_hold(hold);
     volume_.set_hold(hold);
   }
 
@@ -107,18 +116,10 @@ class BlockVolume {
   OverloadLadder overload_;
   engine::Duration hold_{};
   Reservations reservations_;
+  const std::uint32_t reactors_;             // a power of two, so that finding one is quick
   std::vector<VolumeCounters> counters_;     // by the reactor's number
   std::vector<StageCounters> stage_memory_;  // as many, once they have been wanted
   std::atomic<StageCounters*> stages_{nullptr};
 };
-
-// A command is for that volume from now on, until it has been answered or dropped; `of`: which one
-// it was for until now, maybe none.
-inline void begin_command(BlockVolume*& of, BlockVolume* volume, const Reactor& reactor) {
-  if (of == volume) return;
-  if (of != nullptr) of->counters(reactor).moved();
-  of = volume;
-  if (of != nullptr) of->counters(reactor).began();
-}
 
 }  // namespace target::block

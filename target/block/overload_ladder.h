@@ -48,6 +48,12 @@ class OverloadLadder {
   void set_times(const OverloadTimes& times);
   [[nodiscard]] const OverloadTimes& times() const { return times_; }
 
+  // How long a command is held now; any thread, as the rest.
+  [[nodiscard]] engine::Duration hold() const {
+    return engine::Duration(hold_now_.load(std::memory_order_relaxed));
+  }
+  // Control thread.
+  void set_hold(engine::Duration hold) { hold_now_.store(hold.count(), std::memory_order_relaxed); }
   [[nodiscard]] std::uint32_t retries() const { return retries_.load(std::memory_order_relaxed); }
   // Hosts that know access states are told that it is not to be reached.
   [[nodiscard]] bool is_closed() const { return closed_.load(std::memory_order_acquire); }
@@ -74,6 +80,7 @@ class OverloadLadder {
   std::optional<engine::Instant> room_since_;  // while closed
 
   std::atomic<std::uint32_t> retries_{OverloadTimes{}.retries};
+  std::atomic<engine::Duration::rep> hold_now_{OverloadTimes{}.hold.count()};
   std::atomic<bool> closed_{false};
   std::atomic<bool> must_close_{false};
   // Of those that were given back: when the first came (0: none), and when the last one was.

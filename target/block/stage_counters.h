@@ -21,6 +21,11 @@ enum class CommandStage : std::uint8_t {
 };
 inline constexpr std::size_t command_stages = 6;
 
+// Of a volume's commands at a reactor, the first and every so manieth after it are timed stage by
+// stage; all of them where the configuration names the volume. To time one takes as many
+// instructions as to count ten.
+inline constexpr std::uint32_t commands_for_one_timed = 64;
+
 // A copy; by CommandStage.
 using StageCounts = std::array<LatencyCounts, command_stages>;
 

@@ -11,6 +11,7 @@
 namespace target::block {
 
 enum class CommandKind : std::uint8_t { read, write, other };
+inline constexpr std::size_t command_kinds = 3;
 
 // How an answered command ended, as metrics tell it; each protocol says which of its statuses are
 // which.
@@ -68,72 +69,74 @@ struct AnsweredCommand {
 // The reactor's thread counts, any thread copies. A command is counted twice: when it is known
 // which volume it is for, and when it has been answered or dropped. Plain stores and no clock: its
 // latency is known when the reactor's turn ends (Reactor::count_at_turn_end), so the counters live
-// until then.
+// until then. Commands that end well are counted together (CommandTally), others by failed().
+//
+// What ended is not counted for itself: it is what has a latency, was dropped or has moved.
 class alignas(64) VolumeCounters {
  public:
-  void began() { add_owned(begun_); }
+  // True: this command's stages are timed; whoever begins it says by time_again_after() which one
+  // is the next.
+  [[nodiscard]] bool began() {
+    add_owned(begun_);
+    return --until_timed_ == 0;
+  }
+  void time_again_after(std::uint32_t commands) { until_timed_ = commands; }
+  // Of commands that are timed because the volume is named: every how-manieth is the reactor's too.
+  [[nodiscard]] bool is_reactors_turn(std::uint32_t one_of) {
+    if (--until_reactors_ != 0) return false;
+    until_reactors_ = one_of;
+    return true;
+  }
+
   // It belongs to another volume after all, or has gone without an answer.
-  void moved() { add_owned(ended_); }
-  void dropped() {
-    add_owned(aborted_);
-    add_owned(ended_);
-  }
-  // Where its latency is to be counted when the turn ends; nullptr: of such no latency is told.
-  [[nodiscard]] LatencyCounters* answered(const AnsweredCommand& command) {
-    add_owned(ended_);
-    if (command.outcome == CommandOutcome::aborted) [[unlikely]] {
+  void moved() { add_owned(moved_); }
+  void dropped() { add_owned(aborted_); }
+  // Commands that were answered well, and what they moved.
+  void succeeded(CommandKind kind, std::uint64_t bytes) { add_owned(bytes_[place(kind)], bytes); }
+  // False: of such no latency is told.
+  [[nodiscard]] bool failed(CommandKind kind, CommandOutcome outcome) {
+    if (outcome == CommandOutcome::aborted) {
       add_owned(aborted_);
-      return nullptr;
+      return false;
     }
-    switch (command.kind) {
-      case CommandKind::read:
-        count(command, read_bytes_, read_errors_);
-        return &reads_;
-      case CommandKind::write:
-        count(command, written_bytes_, write_errors_);
-        return &writes_;
-      case CommandKind::other:
-        add_owned(others_);
-        break;
-    }
-    return nullptr;
+    add_owned(errors_[place(kind)][static_cast<std::size_t>(outcome)]);
+    return true;
   }
+  [[nodiscard]] LatencyCounters& latencies(CommandKind kind) { return latencies_[place(kind)]; }
+
   [[nodiscard]] VolumeCounts counts() const {
     constexpr auto relaxed = std::memory_order_relaxed;
-    VolumeCounts copy{.reads = reads_.counts(),
-                      .writes = writes_.counts(),
-                      .others = others_.load(relaxed),
-                      .read_bytes = read_bytes_.load(relaxed),
-                      .written_bytes = written_bytes_.load(relaxed),
+    const auto bytes_of = [&](CommandKind kind) { return bytes_[place(kind)].load(relaxed); };
+    const auto latencies_of = [&](CommandKind kind) { return latencies_[place(kind)].counts(); };
+    VolumeCounts copy{.reads = latencies_of(CommandKind::read),
+                      .writes = latencies_of(CommandKind::write),
+                      .others = latencies_of(CommandKind::other).count(),
+                      .read_bytes = bytes_of(CommandKind::read),
+                      .written_bytes = bytes_of(CommandKind::write),
                       .aborted = aborted_.load(relaxed)};
     for (std::size_t i = 0; i < command_outcomes; ++i) {
-      copy.read_errors[i] = read_errors_[i].load(relaxed);
-      copy.write_errors[i] = write_errors_[i].load(relaxed);
+      copy.read_errors[i] = errors_[place(CommandKind::read)][i].load(relaxed);
+      copy.write_errors[i] = errors_[place(CommandKind::write)][i].load(relaxed);
     }
     // In this order: what ends between the two only looks as if it were still under way.
-    copy.ended = ended_.load(relaxed);
+    copy.ended = copy.reads.count() + copy.writes.count() + copy.others + copy.aborted +
+                 moved_.load(relaxed);
     copy.begun = begun_.load(relaxed);
     return copy;
   }
 
  private:
   using Errors = std::array<std::atomic<std::uint64_t>, command_outcomes>;
-  static void count(const AnsweredCommand& command, std::atomic<std::uint64_t>& bytes,
-                    Errors& errors) {
-    if (command.outcome == CommandOutcome::ok) return add_owned(bytes, command.bytes);
-    add_owned(errors[static_cast<std::size_t>(command.outcome)]);
-  }
+  static constexpr std::size_t place(CommandKind kind) { return static_cast<std::size_t>(kind); }
 
   std::atomic<std::uint64_t> begun_{0};
-  std::atomic<std::uint64_t> ended_{0};
-  std::atomic<std::uint64_t> read_bytes_{0};
-  std::atomic<std::uint64_t> written_bytes_{0};
-  LatencyCounters reads_;
-  LatencyCounters writes_;
-  std::atomic<std::uint64_t> others_{0};
+  std::uint32_t until_timed_ = 1;  // the first is
+  std::uint32_t until_reactors_ = 1;
+  std::array<std::atomic<std::uint64_t>, command_kinds> bytes_{};
+  std::atomic<std::uint64_t> moved_{0};
   std::atomic<std::uint64_t> aborted_{0};
-  Errors read_errors_{};
-  Errors write_errors_{};
+  std::array<LatencyCounters, command_kinds> latencies_;
+  std::array<Errors, command_kinds> errors_{};
 };
 
 }  // namespace target::block

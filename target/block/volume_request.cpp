@@ -21,6 +21,8 @@ namespace {
 constexpr std::uint64_t longest_verify_buffer = 256U << 10;
 // Turns that come sooner are given out together.
 constexpr engine::Duration shortest_hold = std::chrono::microseconds(100);
+// How often those are looked at whose disk does not answer: nobody tells when it does.
+constexpr engine::Duration stall_period = std::chrono::milliseconds(100);
 
 VolumeRequest& request_of(VolumeIo& io) {
   return *boost::intrusive::get_parent_from_member(&io, &VolumeRequest::io);
@@ -33,7 +35,15 @@ VolumeRequest& request_of(OrderedWrite& write) {
 
 void VolumeRequest::Admission::run() { request.requests->admitted(request); }
 
-VolumeRequests::~VolumeRequests() { CHECK(waiting_.empty() && held_back_.empty()); }
+void VolumeRequest::Stall::take_back() {
+  is_taken_back = true;
+  VolumeRequests& requests = *request.requests;
+  requests.reactor_.timers().arm(requests.stall_timer_, requests.reactor_.now());
+}
+
+VolumeRequests::~VolumeRequests() {
+  CHECK(waiting_.empty() && held_back_.empty() && stalled_.empty());
+}
 
 // The limits of its volume
 
@@ -65,7 +75,7 @@ void VolumeRequests::end_hold(VolumeRequest& request) {
   request.stage = Stage::idle;
   const Instant now = reactor_.now();
   request.volume->limiter().let_go(request.toll, now);
-  request.held += now - request.toll.since;
+  if (request.io.is_timed) request.held += now - request.toll.since;
 }
 
 // A thread that could be woken up for each command of a fast volume had nothing else to do; and
@@ -144,6 +154,7 @@ bool VolumeRequests::submit_verify(VolumeRequest& request, Done done) {
   if (!share.admits(needed, reactor_.lane().buffers().budget())) return false;
   share.take(needed, reactor_.now());
   request.verify_bytes = needed;
+  request.duties |= VolumeRequest::gives_back_verify_bytes;
   submit(request, done);
   return true;
 }
@@ -230,6 +241,7 @@ void VolumeRequests::start(VolumeRequest& request) {
   request.stage = Stage::running;
   request.io.done = &VolumeRequests::completed;
   request.io.waits = &VolumeRequests::begin_wait;
+  request.io.gives_way = true;
   request.volume->volume().submit(reactor_.lane(), request.io);
 }
 
@@ -282,6 +294,7 @@ void VolumeRequests::begin_wait(VolumeIo& io, engine::TakeBack& take_back) noexc
   VolumeRequest& request = request_of(io);
   VolumeRequests& self = *request.requests;
   request.take_back = &take_back;
+  request.duties |= VolumeRequest::has_waited_for_room;
   request.held_since = self.reactor_.now();
   self.without_room_.push_back(request);
   request.volume->overload().began_hold();
@@ -289,8 +302,49 @@ void VolumeRequests::begin_wait(VolumeIo& io, engine::TakeBack& take_back) noexc
 
 void VolumeRequests::end_wait(VolumeRequest& request) {
   request.take_back = nullptr;
+  request.duties &= static_cast<std::uint8_t>(~VolumeRequest::has_waited_for_room);
   without_room_.erase(without_room_.iterator_to(request));
   request.volume->overload().ended_hold(reactor_.now() - request.held_since);
+}
+
+// The volume's disk does not answer
+
+void VolumeRequests::stall(VolumeRequest& request) {
+  begin_wait(request.io, request.stall);
+  const Instant now = reactor_.now();
+  if (request.stall.since == Instant{}) request.stall.since = now;
+  request.duties |= VolumeRequest::has_stalled;
+  stalled_.push_back(request);
+  if (!stall_timer_.armed()) reactor_.timers().arm(stall_timer_, now + stall_period);
+}
+
+void VolumeRequests::look_at_stalled() {
+  Stalled now;
+  now.swap(stalled_);
+  while (!now.empty()) {
+    VolumeRequest& request = now.front();
+    now.pop_front();
+    if (!end_stall(request)) stalled_.push_back(request);
+  }
+  if (!stalled_.empty() && !stall_timer_.armed()) {
+    reactor_.timers().arm(stall_timer_, reactor_.now() + stall_period);
+  }
+}
+
+bool VolumeRequests::end_stall(VolumeRequest& request) {
+  const BlockVolume& volume = *request.volume;
+  if (request.stall.is_taken_back || !owner_.may_start()) {
+    complete(request, IoStatus::cancelled);
+    return true;
+  }
+  if (reactor_.now() - request.stall.since >= volume.overload().hold()) {
+    complete(request, IoStatus::no_room);
+    return true;
+  }
+  if (volume.volume().is_backing_silent()) return false;
+  end_wait(request);
+  start(request);
+  return true;
 }
 
 void VolumeRequests::completed(VolumeIo& io, IoStatus outcome) noexcept {
@@ -299,12 +353,10 @@ void VolumeRequests::completed(VolumeIo& io, IoStatus outcome) noexcept {
 }
 
 void VolumeRequests::complete(VolumeRequest& request, IoStatus outcome) {
-  request.ended = std::max(reactor_.now(), reactor_.lane().now());
-  if (request.take_back != nullptr) [[unlikely]]
-    end_wait(request);
-  if (request.verify_bytes != 0) {
-    request.volume->buffers().give_back(std::exchange(request.verify_bytes, 0), reactor_.now());
-  }
+  if (outcome == IoStatus::no_answer) [[unlikely]]
+    return stall(request);
+  if (request.duties != 0) [[unlikely]]
+    do_duties(request);
   request.stage = request.place == Place::none ? Stage::idle : Stage::held;
   if (request.place == Place::until_done) {
     // All pieces hold their place until the last one is done: a newer write to one of them may not
@@ -316,6 +368,45 @@ void VolumeRequests::complete(VolumeRequest& request, IoStatus outcome) {
     leave(request);
   }
   request.done(request, outcome);
+}
+
+void VolumeRequests::do_duties(VolumeRequest& request) {
+  const std::uint8_t duties = request.duties;
+  request.duties &= VolumeRequest::tells_its_times;  // until the command has been answered
+  if ((duties & VolumeRequest::tells_its_times) != 0) {
+    request.ended = std::max(reactor_.now(), reactor_.lane().now());
+  }
+  if ((duties & VolumeRequest::has_waited_for_room) != 0) end_wait(request);
+  if ((duties & VolumeRequest::has_stalled) != 0) {
+    request.stall.since = {};
+    request.stall.is_taken_back = false;
+  }
+  if ((duties & VolumeRequest::gives_back_verify_bytes) != 0) {
+    request.volume->buffers().give_back(std::exchange(request.verify_bytes, 0), reactor_.now());
+  }
+}
+
+// The times of a command
+
+void VolumeRequests::note_timed_beginning(VolumeRequest& request) {
+  if (request.began == Instant{}) request.began = reactor_.now();
+}
+
+void begin_timed_command(VolumeRequest& request, const Reactor& reactor) {
+  VolumeCounters& counters = *request.counters;
+  const bool is_named = request.volume->stages(reactor) != nullptr;
+  counters.time_again_after(is_named ? 1 : commands_for_one_timed);
+  request.is_timed_for_reactor = !is_named || counters.is_reactors_turn(commands_for_one_timed);
+  request.io.is_timed = true;
+  request.duties |= VolumeRequest::tells_its_times;
+}
+
+void forget_times(VolumeRequest& request) {
+  request.began = request.ended = {};
+  request.held = {};
+  request.io.times = {};
+  request.io.is_timed = false;
+  request.duties &= static_cast<std::uint8_t>(~VolumeRequest::tells_its_times);
 }
 
 }  // namespace target::block

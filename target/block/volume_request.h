@@ -24,7 +24,7 @@ class VolumeRequests;
 // Embedded in a command's slot and used for one command after the other: nothing is allocated for
 // it. From a call of VolumeRequests until `done` (or `in_place`) it is not its owner's to touch.
 struct VolumeRequest {
-  VolumeRequest() : admission(*this) {}
+  VolumeRequest() : admission(*this), stall(*this) {}
   VolumeRequest(const VolumeRequest&) = delete;
   VolumeRequest& operator=(const VolumeRequest&) = delete;
 
@@ -36,17 +36,15 @@ struct VolumeRequest {
   engine::VolumeIo io;
   // The owner's pointer back to itself.
   void* context = nullptr;
-  // When the first was asked of the volume, and when the last was done, by the reactor's turns and
-  // the commits in them; and how long it was held back by the volume's limits.
+  // Of `volume` at this reactor, while it is not null.
+  VolumeCounters* counters = nullptr;
+  // Only of a command whose stages are timed (io.is_timed): when the first was asked of the volume,
+  // and when the last was done, by the reactor's turns and the commits in them; and how long it was
+  // held back by the volume's limits.
   engine::Instant began;
   engine::Instant ended;
   engine::Duration held{};
-  // The owner, for each command.
-  void forget_times() {
-    began = ended = {};
-    held = {};
-    io.times = {};
-  }
+  bool is_timed_for_reactor = false;
   // A second buffer, for what is read from the volume beside the command's data: see
   // VolumeRequests::lease_second().
   engine::BufferLease second;
@@ -65,12 +63,26 @@ struct VolumeRequest {
     void run() override;
     VolumeRequest& request;
   };
+  // Its volume's disk does not answer, and is not asked.
+  struct Stall final : engine::TakeBack {
+    explicit Stall(VolumeRequest& owner) : request(owner) {}
+    void take_back() override;
+    VolumeRequest& request;
+    engine::Instant since;  // Instant{}: it is not stalled
+    bool is_taken_back = false;
+  };
   // Of a place in the order.
   enum class Place : std::uint8_t {
     none,
     until_done,
     until_leave,
   };
+  // What is to be done when the volume has done it, beside answering; most need nothing of it.
+  static constexpr std::uint8_t gives_back_verify_bytes = 1;
+  static constexpr std::uint8_t has_waited_for_room = 2;
+  static constexpr std::uint8_t tells_its_times = 4;
+  static constexpr std::uint8_t has_stalled = 8;
+  std::uint8_t duties = 0;
   Stage stage = Stage::idle;
   Place place = Place::none;
   std::size_t next_piece = 0;
@@ -83,10 +95,12 @@ struct VolumeRequest {
   boost::intrusive::list_member_hook<> waiting_hook;
   Toll toll;
   boost::intrusive::set_member_hook<> held_back_hook;
-  // While the volume has it and has no room for it.
+  // While the volume has it and has no room for it, or its disk does not answer.
   engine::TakeBack* take_back = nullptr;
-  engine::Instant held_since;
+  engine::Instant held_since;  // what it asked for last, and had to wait with
   boost::intrusive::list_member_hook<> without_room_hook;
+  Stall stall;
+  boost::intrusive::list_member_hook<> stalled_hook;
 };
 
 // One for each queue or nexus; reactor thread only, but for what a WriteOrder tells it, which it
@@ -119,7 +133,10 @@ class VolumeRequests {
 
   // Both outlive it.
   VolumeRequests(Owner& owner, Reactor& reactor)
-      : owner_(owner), reactor_(reactor), turn_timer_([this] { let_go_of_due(); }) {}
+      : owner_(owner),
+        reactor_(reactor),
+        turn_timer_([this] { let_go_of_due(); }),
+        stall_timer_([this] { look_at_stalled(); }) {}
   VolumeRequests(const VolumeRequests&) = delete;
   VolumeRequests& operator=(const VolumeRequests&) = delete;
   ~VolumeRequests();
@@ -198,6 +215,7 @@ class VolumeRequests {
 
  private:
   friend struct VolumeRequest::Admission;
+  friend struct VolumeRequest::Stall;
   using Waiting = boost::intrusive::list<
       VolumeRequest,
       boost::intrusive::member_hook<VolumeRequest, boost::intrusive::list_member_hook<>,
@@ -207,6 +225,11 @@ class VolumeRequests {
       VolumeRequest,
       boost::intrusive::member_hook<VolumeRequest, boost::intrusive::list_member_hook<>,
                                     &VolumeRequest::without_room_hook>,
+      boost::intrusive::constant_time_size<false>>;
+  using Stalled = boost::intrusive::list<
+      VolumeRequest,
+      boost::intrusive::member_hook<VolumeRequest, boost::intrusive::list_member_hook<>,
+                                    &VolumeRequest::stalled_hook>,
       boost::intrusive::constant_time_size<false>>;
   struct ByTurn {
     using type = engine::Instant;
@@ -219,8 +242,10 @@ class VolumeRequests {
       boost::intrusive::key_of_value<ByTurn>, boost::intrusive::constant_time_size<false>>;
 
   void note_beginning(VolumeRequest& request) {
-    if (request.began == engine::Instant{}) request.began = reactor_.now();
+    if (request.io.is_timed) [[unlikely]]
+      note_timed_beginning(request);
   }
+  [[gnu::cold]] void note_timed_beginning(VolumeRequest& request);
 
   void hold_back(VolumeRequest& request);
   // It is the owner's again.
@@ -235,8 +260,14 @@ class VolumeRequests {
   void start_next_piece(VolumeRequest& request);
   static void begin_wait(engine::VolumeIo& io, engine::TakeBack& take_back) noexcept;
   void end_wait(VolumeRequest& request);
+  // Until its disk answers, somebody takes it back, or it has been held for long enough.
+  void stall(VolumeRequest& request);
+  void look_at_stalled();
+  // True: it has ended, or is the volume's.
+  [[nodiscard]] bool end_stall(VolumeRequest& request);
   static void completed(engine::VolumeIo& io, engine::IoStatus outcome) noexcept;
   void complete(VolumeRequest& request, engine::IoStatus outcome);
+  void do_duties(VolumeRequest& request);
 
   Owner& owner_;
   Reactor& reactor_;
@@ -245,6 +276,23 @@ class VolumeRequests {
   HeldBack held_back_;  // by whose turn it is first
   bool holds_back_ = true;
   Timer turn_timer_;
+  Stalled stalled_;  // in the order they came; all of them in without_room_ too
+  Timer stall_timer_;
 };
+
+// The command of `request` is for that volume from now on, until it has been answered or dropped.
+[[gnu::cold]] void begin_timed_command(VolumeRequest& request, const Reactor& reactor);
+[[gnu::always_inline]] inline void begin_command(VolumeRequest& request, BlockVolume& volume,
+                                                 const Reactor& reactor) {
+  if (request.volume == &volume) return;
+  if (request.volume != nullptr) [[unlikely]]
+    request.counters->moved();
+  request.volume = &volume;
+  request.counters = &volume.counters(reactor);
+  if (request.counters->began()) [[unlikely]]
+    begin_timed_command(request, reactor);
+}
+// Its times have been told, or go untold.
+void forget_times(VolumeRequest& request);
 
 }  // namespace target::block

@@ -204,8 +204,8 @@ class Connection final : public PduConnection,
   void leave_window(TaskSlot& slot);
   // Without an answer.
   void abandon(TaskSlot& slot);
-  void count(const TaskSlot& slot, protocol::scsi::Status status,
-             const protocol::scsi::Sense* sense, std::uint32_t sent);
+  void count(TaskSlot& slot, protocol::scsi::Status status, const protocol::scsi::Sense* sense,
+             std::uint32_t sent);
   void release(TaskSlot& slot);
 
   // Reads, asks and pings that the initiator leaves unanswered are bounded by these.

@@ -133,7 +133,7 @@ bool Connection::may_respond_in_place(const scsi::Task& task, std::uint32_t byte
 
 void Connection::respond_in_place(scsi::Task& task, engine::PinnedRead read) {
   TaskSlot& slot = back_from_nexus(task);
-  slot.request.began = slot.request.ended = reactor().now();
+  if (slot.request.io.is_timed) slot.request.began = slot.request.ended = reactor().now();
   const auto bytes = static_cast<std::uint32_t>(read.bytes());
   CHECK(bytes <= slot.expected_bytes && bytes <= data_in_bytes());
   if (!may_answer()) return abandon(slot);
@@ -174,8 +174,7 @@ void Connection::abandon(TaskSlot& slot) {
   release(slot);
 }
 
-void Connection::count(const TaskSlot& slot, Status status, const Sense* sense,
-                       std::uint32_t sent) {
+void Connection::count(TaskSlot& slot, Status status, const Sense* sense, std::uint32_t sent) {
   if (slot.request.volume == nullptr) return;
   const bool to_host = slot.direction == scsi::DataDirection::to_host;
   count_answered(slot.request, {.kind = scsi::counted_kind(slot.cdb),

@@ -57,9 +57,8 @@ void Connection::begin_command(TaskSlot& slot, const iscsi::ScsiCommand& command
                                   : scsi::DataDirection::none;
   slot.expected_bytes = slot.direction == scsi::DataDirection::none ? 0 : command.expected_bytes;
   slot.command_bytes = 0;
-  slot.started = reactor().now();
+  slot.started = last_received();
   slot.request.volume = nullptr;
-  slot.request.forget_times();
   slot.data_bytes = 0;
   slot.sums.clear();
   slot.sense_format = protocol::scsi::SenseFormat::fixed;
@@ -82,7 +81,9 @@ void Connection::begin_command(TaskSlot& slot, const iscsi::ScsiCommand& command
   if ((command.read && command.write) || !command.cdb_extension.empty()) {
     return answer(slot, Status::check_condition, &sense::invalid_opcode);
   }
-  block::begin_command(slot.request.volume, nexus_->volume_of(slot), reactor());
+  if (block::BlockVolume* const volume = nexus_->volume_of(slot)) {
+    block::begin_command(slot.request, *volume, reactor());
+  }
   if (slot.unsolicited_most == 0) return execute(slot);
   begin_unsolicited(slot);
 }

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "target/iscsi/connection.h"
+#include "target/iscsi/target.h"
 
 namespace target::iscsi {
 

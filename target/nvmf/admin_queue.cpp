@@ -59,6 +59,9 @@ struct AdminQueue::Visitor {
     queue.get_log_page(std::move(permit), c, data_is_ready);
   }
   void operator()(const nvme::Identify& c) { queue.identify(std::move(permit), c, data_is_ready); }
+  void operator()(const nvme::GetLbaStatus& c) {
+    queue.get_lba_status(std::move(permit), c, data_is_ready);
+  }
   void operator()(const nvme::Abort& c) { queue.abort(std::move(permit), c); }
   void operator()(const nvme::SetFeatures& c) {
     queue.set_features(std::move(permit), c, data_is_ready);
@@ -79,6 +82,11 @@ void AdminQueue::run(CommandPermit permit, bool data_is_ready) {
   if (entry.opcode == nvme::fabrics_opcode) return run_fabrics(std::move(permit));
   if (!controller_->ready())
     return refuse(std::move(permit), {nvme::status::command_sequence_error});
+  // Whatever its fields are: a discovery controller has no such command.
+  if (controller_->is_discovery() &&
+      entry.opcode == static_cast<std::uint8_t>(nvme::AdminOpcode::get_lba_status)) {
+    return refuse(std::move(permit), {nvme::status::invalid_opcode, nvme::at_byte(0)});
+  }
   const auto parsed = nvme::parse_admin_command(entry);
   if (!parsed) return refuse(std::move(permit), parsed.error());
   std::visit(Visitor{*this, permit, data_is_ready}, parsed.value());
@@ -144,7 +152,8 @@ Parsed<std::span<const std::byte>> AdminQueue::read_log(const nvme::GetLogPage& 
       controller_->note_ana_log_read();
     }
     if (clears) controller_->log_page_read(command.log_id);
-    TRY(own, log_page(*controller_, command, clears, port_.reactor().clock().now()));
+    TRY(own,
+        log_page(*controller_, command, !data_is_ready, clears, port_.reactor().clock().now()));
     return Page(own);
   }
   // A read from the start takes a new snapshot, those at other offsets are of the same page: what a

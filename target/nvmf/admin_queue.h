@@ -45,6 +45,11 @@ class AdminQueue {
   void get_log_page(CommandPermit permit, const protocol::nvme::GetLogPage& command,
                     bool data_is_ready);
   void identify(CommandPermit permit, const protocol::nvme::Identify& command, bool data_is_ready);
+  // lba_status.cpp
+  void get_lba_status(CommandPermit permit, const protocol::nvme::GetLbaStatus& command,
+                      bool data_is_ready);
+  [[nodiscard]] protocol::nvme::Parsed<std::vector<std::byte>> lba_status(
+      const protocol::nvme::GetLbaStatus& command) const;
   void abort(CommandPermit permit, const protocol::nvme::Abort& command);
   void set_features(CommandPermit permit, const protocol::nvme::SetFeatures& command,
                     bool data_is_ready);

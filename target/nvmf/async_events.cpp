@@ -16,12 +16,14 @@ struct Definition {
   nvme::AsyncEvent event;
 };
 // By AsyncEvents::Kind.
-constexpr std::array<Definition, 5> definitions{{
+constexpr std::array<Definition, 7> definitions{{
     {nvme::event_bit::namespace_attribute, nvme::event::namespace_attribute_changed},
     {nvme::event_bit::ana_change, nvme::event::ana_change},
     {nvme::event_bit::discovery_log_change, nvme::event::discovery_log_change},
     {nvme::critical_warning::temperature, nvme::event::temperature_threshold},
+    {nvme::critical_warning::reliability_degraded, nvme::event::subsystem_reliability},
     {0, nvme::event::reservation_notification},
+    {nvme::event_bit::normal_shutdown, nvme::event::normal_shutdown},
 }};
 
 }  // namespace
@@ -60,7 +62,10 @@ std::optional<nvme::AsyncEvent> AsyncEvents::take() {
 
 void AsyncEvents::log_page_read(std::uint8_t log_id) {
   for (std::size_t kind = 0; kind < kinds; ++kind) {
-    if (definitions[kind].event.log_page == log_id) settle(static_cast<Kind>(kind));
+    const nvme::AsyncEvent& event = definitions[kind].event;
+    if (event.type != nvme::EventType::immediate && event.log_page == log_id) {
+      settle(static_cast<Kind>(kind));
+    }
   }
 }
 

@@ -24,7 +24,9 @@ class AsyncEvents {
     ana_change,
     discovery_log,
     temperature,
-    reservation
+    reliability,
+    reservation,
+    shutdown,  // no log page says more: it is told once, and for good
   };
 
   // Feature 0Bh: what the host wants to be told.
@@ -51,7 +53,7 @@ class AsyncEvents {
   void reset();
 
  private:
-  static constexpr std::size_t kinds = 5;
+  static constexpr std::size_t kinds = 7;
   struct State {
     std::uint64_t happened = 0;
     std::uint64_t shown = 0;  // in the newest page that the host has read

@@ -154,6 +154,10 @@ class CommandExecutor {
   // commands in the engine are still resumed and answered (into nothing). The Connection and its
   // slots live until all are.
   virtual void connection_ended(EndReason reason) = 0;
+  // So many of its commands have been answered well, and what they have moved: for the counters of
+  // whose connection it is.
+  virtual void answered_well(block::CommandKind /*kind*/, std::uint64_t /*commands*/,
+                             std::uint64_t /*bytes*/) {}
   // A PDU came with a wrong digest: for the counters of whose connection it is.
   virtual void digest_failed() {}
 };

@@ -17,6 +17,7 @@ CommandKind counted_kind(std::uint8_t opcode) {
     case Opcode::write:
       return CommandKind::write;
     case Opcode::flush:
+    case Opcode::write_uncorrectable:
     case Opcode::write_zeroes:
     case Opcode::dataset_management:
     case Opcode::verify:
@@ -30,9 +31,8 @@ CommandKind counted_kind(std::uint8_t opcode) {
   return CommandKind::other;
 }
 
-CommandOutcome counted_outcome(protocol::nvme::Status answered) {
+CommandOutcome counted_failure(protocol::nvme::Status answered) {
   namespace status = protocol::nvme::status;
-  if (answered.is_success()) return CommandOutcome::ok;
   const auto is_one_of = [answered](auto... statuses) { return (answered.is(statuses) || ...); };
   if (is_one_of(status::write_fault, status::unrecovered_read_error, status::internal_error)) {
     return CommandOutcome::media;

@@ -8,8 +8,12 @@
 
 namespace target::nvmf {
 
-// Of an I/O queue.
+// Of an I/O queue. A Compare counts as a read (Base 2.1, SMART: Host Read Commands).
 [[nodiscard]] block::CommandKind counted_kind(std::uint8_t opcode);
-[[nodiscard]] block::CommandOutcome counted_outcome(protocol::nvme::Status status);
+// Not of success.
+[[nodiscard]] block::CommandOutcome counted_failure(protocol::nvme::Status status);
+[[nodiscard]] inline block::CommandOutcome counted_outcome(protocol::nvme::Status status) {
+  return status.is_success() ? block::CommandOutcome::ok : counted_failure(status);
+}
 
 }  // namespace target::nvmf

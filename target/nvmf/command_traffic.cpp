@@ -21,6 +21,9 @@ std::optional<block::Traffic> traffic_of(const nvme::IoCommand& command,
     Answer operator()(const nvme::WriteZeroes& /*c*/) const {
       return block::Traffic{Kind::write, 0};
     }
+    Answer operator()(const nvme::WriteUncorrectable& /*c*/) const {
+      return block::Traffic{Kind::write, 0};
+    }
     Answer operator()(const nvme::DatasetManagement& c) const {
       if (!c.deallocate) return std::nullopt;
       return block::Traffic{Kind::write, 0};

@@ -99,7 +99,12 @@ class Connection final : public PduConnection, public CommandPort {
   void deliver(CommandSlot& slot);
   // Without an answer.
   void drop(CommandSlot& slot);
-  void count(const CommandSlot& slot, protocol::nvme::Status status, std::uint64_t bytes);
+  void count(CommandSlot& slot, protocol::nvme::Status status, std::uint64_t bytes);
+  [[gnu::cold]] void count_failure(CommandSlot& slot, protocol::nvme::Status status);
+  void count_for_host(block::CommandKind kind, std::uint64_t commands,
+                      std::uint64_t bytes) override {
+    executor_->answered_well(kind, commands, bytes);
+  }
   void release(CommandSlot& slot);
 
   const ConnectionOptions options_;

@@ -115,10 +115,11 @@ void Connection::handle_capsule(const nvme_tcp::CommandCapsule& capsule,
   slot.entry = entry;
   slot.port = this;
   slot.context = nullptr;
-  slot.started = reactor().now();
-  slot.request.forget_times();
+  slot.started = last_received();
   if (pdu_data_bytes() == 0) return execute(slot);
-  block::begin_command(slot.request.volume, executor_->volume_of(slot), reactor());
+  if (block::BlockVolume* const volume = executor_->volume_of(slot)) {
+    block::begin_command(slot.request, *volume, reactor());
+  }
   buffers().wait_in_stream(slot, pdu_data_bytes());
 }
 

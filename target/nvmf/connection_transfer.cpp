@@ -6,6 +6,7 @@
 
 #include "engine/foundation/byte_cursor.h"
 #include "engine/foundation/check.h"
+#include "protocol/nvme/io_command.h"
 #include "protocol/nvme/sgl.h"
 #include "target/nvmf/command_outcome.h"
 #include "target/nvmf/connection.h"
@@ -151,6 +152,29 @@ void Connection::respond(Command& command, nvme::Status status, std::uint64_t re
   answer(slot, status, result);
 }
 
+// Here, as it is a part of each answer below. A branch for each kind that there is much of, so that
+// nothing has to be looked up.
+[[gnu::always_inline]] inline void Connection::count(CommandSlot& slot, nvme::Status status,
+                                                     std::uint64_t bytes) {
+  if (!status.is_success()) [[unlikely]]
+    return count_failure(slot, status);
+  const auto opcode = static_cast<nvme::IoOpcode>(slot.entry.opcode);
+  if (opcode == nvme::IoOpcode::read) {
+    return count_success(slot.request, block::CommandKind::read, slot.started, bytes);
+  }
+  if (opcode == nvme::IoOpcode::write) {
+    return count_success(slot.request, block::CommandKind::write, slot.started, bytes);
+  }
+  count_success(slot.request, counted_kind(slot.entry.opcode), slot.started, bytes);
+}
+
+void Connection::count_failure(CommandSlot& slot, nvme::Status status) {
+  count_answered(slot.request, {.kind = counted_kind(slot.entry.opcode),
+                                .outcome = counted_failure(status),
+                                .bytes = 0,
+                                .began = slot.started});
+}
+
 void Connection::answer(CommandSlot& slot, nvme::Status status, std::uint64_t result) {
   if (may_answer()) append_completion(slot.entry.command_id, status, result);
   count(slot, status, slot.request.io.data.size());
@@ -194,7 +218,7 @@ void Connection::respond_in_place(Command& command, engine::PinnedRead read) {
   CHECK(slot.state == State::executing);
   if (!may_answer()) return respond(command, nvme::status::success, 0);
   command_ended();
-  slot.request.began = slot.request.ended = reactor().now();
+  if (slot.request.io.is_timed) slot.request.began = slot.request.ended = reactor().now();
   const auto bytes = static_cast<std::uint32_t>(read.bytes());
   const bool elided = begin_data_to_host(slot, bytes, 0);
   const nvme_tcp::DataDigest digest(read.checksum());
@@ -250,14 +274,6 @@ void Connection::drop(CommandSlot& slot) {
   if (slot.partner != nullptr) executor_->partner_lost(slot);
   count_dropped(slot.request);
   release(slot);
-}
-
-void Connection::count(const CommandSlot& slot, nvme::Status status, std::uint64_t bytes) {
-  if (slot.request.volume == nullptr) return;
-  count_answered(slot.request, {.kind = counted_kind(slot.entry.opcode),
-                                .outcome = counted_outcome(status),
-                                .bytes = bytes,
-                                .began = slot.started});
 }
 
 // The command has been answered or dropped.

@@ -46,6 +46,8 @@ Controller::Controller(std::shared_ptr<Subsystem> subsystem, nvme::ControllerId 
       path_state_(association_.path_state),
       properties_(capabilities_of(*subsystem_)),
       features_(settings_of(*subsystem_, association_)),
+      reset_at_(association_.connected_at),
+      health_at_(association_.connected_at),
       watch_(*this) {
   events_.configure(features_.event_bits());
 }
@@ -55,6 +57,7 @@ Controller::~Controller() = default;
 bool Controller::is_discovery() const { return subsystem_->is_discovery(); }
 
 void Controller::command_failed(const CommandFailure& failure) {
+  remember_failure(failure);
   const Guard guard(mutex_);
   errors_.add({.count = 0,
                .queue_id = failure.qid,
@@ -130,14 +133,18 @@ nvme::Parsed<std::uint64_t> Controller::get_property(const nvme::PropertyGet& co
 nvme::Parsed<Properties::Effect> Controller::set_property(const nvme::PropertySet& command,
                                                           engine::Instant now) {
   Queues ended;
+  nvme::TimestampData timestamp{};
   const auto effect = [&]() -> nvme::Parsed<Properties::Effect> {
     const Guard guard(mutex_);
     TRY(const auto done, properties_.set(command));
+    timestamp = features_.timestamp(now);
     if (done == Properties::Effect::enabled) ++enables_;
     update_serving();
     if (done == Properties::Effect::disabled) {
       ended.swap(queues_);
       features_.reset(now);
+      reset_at_ = now;
+      report_.reset();
       knows_access_states_.store(false, std::memory_order_relaxed);
       delays_retries_.store(features_.delays_retries(), std::memory_order_relaxed);
       copies_between_namespaces_.store(features_.copies_between_namespaces(),
@@ -150,6 +157,10 @@ nvme::Parsed<Properties::Effect> Controller::set_property(const nvme::PropertySe
     return done;
   }();
   end_queues(ended, EndReason::controller_reset);
+  if (effect && effect.value() == Properties::Effect::disabled && subsystem_->events() != nullptr) {
+    subsystem_->events()->controller_reset(event_place(), now - association_.connected_at,
+                                           timestamp);
+  }
   return effect;
 }
 
@@ -157,9 +168,13 @@ nvme::Parsed<std::uint32_t> Controller::set_feature(const nvme::SetFeatures& com
                                                     std::span<const std::byte> data,
                                                     engine::Instant now) {
   bool tell = false;
+  nvme::TimestampData timestamp{};
+  engine::Duration since_reset{};
   const auto result = [&]() -> nvme::Parsed<std::uint32_t> {
     const Guard guard(mutex_);
     const bool warned = features_.temperature_warning();
+    timestamp = features_.timestamp(now);
+    since_reset = now - reset_at_;
     TRY(const auto dword0, features_.set(command, data, !queues_.empty(), now));
     delays_retries_.store(features_.delays_retries(), std::memory_order_relaxed);
     copies_between_namespaces_.store(features_.copies_between_namespaces(),
@@ -177,6 +192,10 @@ nvme::Parsed<std::uint32_t> Controller::set_feature(const nvme::SetFeatures& com
     return dword0;
   }();
   if (tell) tell_admin();
+  if (result && subsystem_->events() != nullptr &&
+      static_cast<nvme::FeatureId>(command.feature_id) == nvme::FeatureId::timestamp) {
+    subsystem_->events()->timestamp_changed(event_place(), timestamp, since_reset);
+  }
   return result;
 }
 
@@ -207,7 +226,9 @@ void Controller::namespaces_changed(std::span<const NamespaceChange> changes) {
         changed_.insert(change.nsid);
         tell |= events_.raise(AsyncEvents::Kind::namespace_attribute);
       }
-      if (change.ana) tell |= events_.raise(AsyncEvents::Kind::ana_change);
+      // Base 2.1, "Asymmetric Namespace Access Change": not besides the other.
+      if (change.ana && !change.presence) tell |= events_.raise(AsyncEvents::Kind::ana_change);
+      if (change.failing) tell |= events_.raise(AsyncEvents::Kind::reliability);
     }
   }
   if (tell) tell_admin();
@@ -336,23 +357,33 @@ void Controller::end_queues(const Queues& queues, EndReason reason) {
 
 void Controller::end(EndReason reason) {
   Queues queues;
+  std::unique_ptr<GeneratedKeys::Hold> key;
+  if (!ended()) remember_health(/*daily=*/false);
   {
     const Guard guard(mutex_);
     if (ended_.exchange(true, std::memory_order_acq_rel)) return;
     update_serving();
     queues.swap(queues_);
+    key.swap(generated_key_);
+    if (reason == EndReason::stopping) (void)events_.raise(AsyncEvents::Kind::shutdown);
   }
+  key.reset();
   end_queues(queues, reason);
   admin_->post([reason](Session* session) {
-    if (session != nullptr) session->end(reason);
+    if (session == nullptr) return;
+    session->deliver_events();
+    session->end(reason);
   });
   subsystem_->release(*this, reason);
 }
 
 void Controller::fail() {
-  const Guard guard(mutex_);
-  properties_.fail();
-  update_serving();
+  {
+    const Guard guard(mutex_);
+    properties_.fail();
+    update_serving();
+  }
+  if (subsystem_->events() != nullptr) subsystem_->events()->controller_failed(event_place());
 }
 
 std::string Controller::security() const {
@@ -365,6 +396,18 @@ std::string Controller::security() const {
 void Controller::set_authentication(std::string_view by) {
   const Guard guard(mutex_);
   authentication_ = by;
+}
+
+void Controller::hold_key(std::unique_ptr<GeneratedKeys::Hold> key) {
+  const Guard guard(mutex_);
+  // Who has ended meanwhile holds none.
+  if (!ended_) generated_key_.swap(key);
+}
+
+bool Controller::admits_key(std::string_view generated_identity) const {
+  const Guard guard(mutex_);
+  if (generated_key_ == nullptr) return generated_identity.empty();
+  return generated_key_->identity() == generated_identity;
 }
 
 std::size_t Controller::most_io_queues() const {

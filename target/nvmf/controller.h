@@ -14,6 +14,7 @@
 
 #include "protocol/nvme/admin_command.h"
 #include "protocol/nvme/fabrics_command.h"
+#include "target/net/generated_keys.h"
 #include "target/net/host_counts.h"
 #include "target/nvmf/async_events.h"
 #include "target/nvmf/command.h"
@@ -21,6 +22,7 @@
 #include "target/nvmf/feature_values.h"
 #include "target/nvmf/io_queue.h"
 #include "target/nvmf/namespace_table.h"
+#include "target/nvmf/persistent_log.h"
 #include "target/nvmf/properties.h"
 #include "target/nvmf/reservation_watch.h"
 #include "target/nvmf/session_handle.h"
@@ -38,6 +40,7 @@ struct Association {
   std::uint32_t admin_entries = 0;
   LinkInfo link;  // of the Admin queue
   engine::ByteCount in_capsule_data;
+  std::uint16_t port_id = 0;  // of the listener, as discovery tells it
   engine::Instant connected_at;
   AnaState path_state = AnaState::optimized;  // of the listener, at first
 };
@@ -63,6 +66,12 @@ class Controller {
   // By what its Admin queue is secured: "none", "dhchap", "mutual dhchap", and what the link has.
   [[nodiscard]] std::string security() const;
   void set_authentication(std::string_view by);
+  // The PSK that authentication has made for its connections, until it ends; the one before opens
+  // no more.
+  void hold_key(std::unique_ptr<GeneratedKeys::Hold> key);
+  // Whether a queue inside TLS with this identity of a generated PSK (empty: with a configured one)
+  // belongs here.
+  [[nodiscard]] bool admits_key(std::string_view generated_identity) const;
 
   // For I/O commands.
   [[nodiscard]] bool ready() const { return serving() != 0; }
@@ -159,7 +168,25 @@ class Controller {
   void reservation_changed(std::uint32_t nsid,
                            protocol::nvme::ReservationNotification notification) noexcept;
 
+  // The subsystem's Persistent Event log; a discovery controller has none, and does nothing here.
+
+  void remember_host_came() const;
+  void remember_host_went(std::string_view why) const;
+  // `daily`: unless that was less than a day ago.
+  void remember_health(bool daily);
+  // The host has set a feature of a namespace by this command.
+  void remember_feature(const protocol::nvme::SubmissionEntry& command) const;
+  // Format NVM: what the log is to say of it.
+  void remember_format(const protocol::nvme::FormatStartEvent& format) const;
+  void remember_format(const protocol::nvme::FormatCompletionEvent& format) const;
+
   // Log pages that are the controller's own.
+
+  // 0Dh, by the reporting context that the host has of this controller. `begins`: the command has
+  // just come, and does what it is to do; else it has its buffer. Refusal: command_sequence_error
+  // (a context that there is, or is not).
+  [[nodiscard]] protocol::nvme::Parsed<std::vector<std::byte>> persistent_page(
+      protocol::nvme::PersistentLogAction action, bool begins);
 
   // 80h; `clears`: the host reads it without Retain Asynchronous Event.
   [[nodiscard]] std::vector<std::byte> reservation_page(bool clears);
@@ -191,6 +218,10 @@ class Controller {
   using Queues = std::map<std::uint16_t, QueueRecord>;
   static void end_queues(const Queues& queues, EndReason reason);
   void tell_admin();
+  [[nodiscard]] protocol::nvme::EventPlace event_place() const {
+    return {.controller = id_, .port = association_.port_id};
+  }
+  void remember_failure(const CommandFailure& failure) const;
   void update_serving();
   [[nodiscard]] QueueSnapshot admin_snapshot() const;
 
@@ -225,6 +256,11 @@ class Controller {
   std::uint64_t enables_ = 0;
   std::size_t most_queues_ = 0;
   std::string authentication_;  // of the Admin queue; empty: none
+  std::unique_ptr<GeneratedKeys::Hold> generated_key_;
+  engine::Instant reset_at_;
+  engine::Instant health_at_;          // when it was last remembered
+  std::optional<EventReport> report_;  // the reporting context
+  bool report_existed_ = false;        // before the command that would have established it
 
   ReservationWatch watch_;  // last: what it tells comes to all the rest
 };

@@ -144,6 +144,11 @@ const ListenerOptions* Directory::listener(std::string_view name) const {
   return found == ports_.end() ? nullptr : &found->second.options;
 }
 
+std::uint16_t Directory::port_id(std::string_view name) const {
+  const auto found = ports_.find(name);
+  return found == ports_.end() ? 0 : found->second.id;
+}
+
 const Directory::Export* Directory::find(std::string_view nqn) const {
   const auto found = exports_.find(nqn);
   return found == exports_.end() ? nullptr : &found->second;

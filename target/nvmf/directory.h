@@ -37,6 +37,8 @@ class Directory {
 
   // nullptr: no such listener.
   [[nodiscard]] const ListenerOptions* listener(std::string_view name) const;
+  // PORTID, as the discovery log has it; 0: no such listener.
+  [[nodiscard]] std::uint16_t port_id(std::string_view name) const;
   struct Export {
     HostAcl hosts;
     std::set<std::string, std::less<>> listeners;

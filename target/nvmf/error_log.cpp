@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "protocol/nvme/io_command.h"
+
 namespace target::nvmf {
 
 std::vector<std::byte> ErrorLog::page() const {
@@ -15,6 +17,22 @@ std::vector<std::byte> ErrorLog::page() const {
     std::memcpy(page.data() + age * sizeof(entry), &entry, sizeof(entry));
   }
   return page;
+}
+
+std::uint64_t first_block_of(const protocol::nvme::SubmissionEntry& entry) {
+  using Opcode = protocol::nvme::IoOpcode;
+  switch (static_cast<Opcode>(entry.opcode)) {
+    case Opcode::read:
+    case Opcode::write:
+    case Opcode::compare:
+    case Opcode::write_zeroes:
+    case Opcode::write_uncorrectable:
+    case Opcode::verify:
+    case Opcode::copy:
+      return entry.cdw10.value() | (std::uint64_t{entry.cdw11} << 32);
+    default:
+      return 0;
+  }
 }
 
 }  // namespace target::nvmf

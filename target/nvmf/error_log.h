@@ -10,6 +10,9 @@
 
 namespace target::nvmf {
 
+// The block that an entry for this I/O command names; 0: the command names none.
+[[nodiscard]] std::uint64_t first_block_of(const protocol::nvme::SubmissionEntry& entry);
+
 // Guarded by its controller's lock.
 class ErrorLog {
  public:

@@ -177,13 +177,22 @@ Parsed<std::uint32_t> FeatureValues::set_queues(std::uint32_t dword11, bool has_
 }
 
 Parsed<void> FeatureValues::set_events(std::uint32_t dword11) {
-  const std::uint32_t known = settings_.discovery ? nvme::event_bit::discovery_log_change
-                                                  : nvme::event_bit::smart_warnings |
-                                                        nvme::event_bit::namespace_attribute |
-                                                        nvme::event_bit::ana_change;
+  const std::uint32_t known =
+      settings_.discovery ? nvme::event_bit::discovery_log_change
+                          : nvme::event_bit::smart_warnings | nvme::event_bit::namespace_attribute |
+                                nvme::event_bit::ana_change | nvme::event_bit::normal_shutdown;
   if ((dword11 & ~known) != 0) return bad_dword11();
   values_.event_bits = dword11;
   return engine::success();
+}
+
+nvme::TimestampData FeatureValues::timestamp_of(const Values& values, engine::Instant now) {
+  const auto elapsed = whole_milliseconds(now - values.timestamp_set_at);
+  return nvme::encode_timestamp(values.timestamp + elapsed, values.timestamp_origin);
+}
+
+nvme::TimestampData FeatureValues::timestamp(engine::Instant now) const {
+  return timestamp_of(values_, now);
 }
 
 Parsed<FeatureReply> FeatureValues::get(const nvme::GetFeatures& command,
@@ -231,11 +240,8 @@ Parsed<FeatureReply> FeatureValues::read(const Values& values, const nvme::GetFe
       return number(nvme::QueueCounts{values.granted_queues, values.granted_queues}.dword());
     case FeatureId::async_event_configuration:
       return number(values.event_bits);
-    case FeatureId::timestamp: {
-      const auto elapsed = whole_milliseconds(now - values.timestamp_set_at);
-      return FeatureReply{
-          0, copy_of(nvme::encode_timestamp(values.timestamp + elapsed, values.timestamp_origin))};
-    }
+    case FeatureId::timestamp:
+      return FeatureReply{0, copy_of(timestamp_of(values, now))};
     case FeatureId::keep_alive_timer:
       return number(values.keep_alive_ms);
     case FeatureId::host_behavior:

@@ -66,6 +66,8 @@ class FeatureValues {
   [[nodiscard]] bool delays_retries() const {
     return values_.host_behavior.advanced_command_retry != 0;
   }
+  // 0Eh, as it is read now.
+  [[nodiscard]] protocol::nvme::TimestampData timestamp(engine::Instant now) const;
   // The nominal temperature is outside of what the host set.
   [[nodiscard]] bool temperature_warning() const;
 
@@ -89,6 +91,8 @@ class FeatureValues {
     protocol::nvme::HostBehaviorData host_behavior{};
   };
   [[nodiscard]] Values defaults(engine::Instant now) const;
+  [[nodiscard]] static protocol::nvme::TimestampData timestamp_of(const Values& values,
+                                                                  engine::Instant now);
   [[nodiscard]] protocol::nvme::Parsed<void> set_reservation_mask(std::uint32_t nsid,
                                                                   std::uint32_t dword11);
   [[nodiscard]] protocol::nvme::Parsed<void> set_temperature(std::uint32_t dword11);

@@ -108,8 +108,8 @@ void IoQueue::run_pair(Command& compare, PairStep step) {
   if (found == nullptr) {
     return refuse_half(compare, {nvme::status::invalid_namespace, nvme::at_byte(4)});
   }
-  block::begin_command(compare.request.volume, found->volume, port_.reactor());
-  block::begin_command(write.request.volume, found->volume, port_.reactor());
+  block::begin_command(compare.request, *found->volume, reactor_);
+  block::begin_command(write.request, *found->volume, reactor_);
   const auto reachable = check_access(*found);
   if (!reachable.is_success()) return end_pair(compare, reachable, reachable);
   use_ = &use_of(*found);
@@ -219,15 +219,10 @@ void IoQueue::pair_written(block::VolumeRequest& request, IoStatus outcome) noex
   Command& write = half_of(request);
   auto& self = *static_cast<IoQueue*>(write.context);
   if (outcome == IoStatus::cancelled && !self.may_start()) return pair_cancelled(request, outcome);
-  const std::uint64_t bytes = request.io.data.size();
-  self.count_read(bytes);
   if (outcome != IoStatus::ok) {
     return self.end_pair(*write.partner, nvme::status::success,
                          self.failure(outcome, VolumeIo::Kind::write));
   }
-  IoCounters& counters = self.owner_.counters();
-  counters.write_commands.fetch_add(1, std::memory_order_relaxed);
-  counters.bytes_written.fetch_add(bytes, std::memory_order_relaxed);
   self.end_pair(*write.partner, nvme::status::success, nvme::status::success);
 }
 

@@ -7,6 +7,7 @@
 
 #include "protocol/nvme/dataset_management.h"
 #include "target/nvmf/command_traffic.h"
+#include "target/nvmf/error_log.h"
 #include "target/nvmf/reservation_commands.h"
 #include "target/reactor/reactor.h"
 
@@ -41,7 +42,8 @@ nvme::Status status_of(IoStatus outcome, VolumeIo::Kind kind) {
     case IoStatus::cancelled:
       return nvme::status::abort_requested;
     case IoStatus::timed_out:
-    case IoStatus::no_room:  // see lacked_room()
+    case IoStatus::no_room:    // see lacked_room()
+    case IoStatus::no_answer:  // waited for by block::VolumeRequests
       return nvme::status::command_interrupted;
     case IoStatus::read_only:
       return nvme::status::namespace_write_protected;
@@ -58,6 +60,7 @@ bool passes(IoStatus outcome) {
     case IoStatus::unavailable:
     case IoStatus::timed_out:
     case IoStatus::no_room:
+    case IoStatus::no_answer:
       return true;
     case IoStatus::ok:
     case IoStatus::media_error:
@@ -103,6 +106,7 @@ bool is_error(nvme::Status status) {
 IoQueue::IoQueue(IoQueueOwner& owner, CommandPort& port, std::uint16_t qid)
     : owner_(owner),
       port_(port),
+      reactor_(port.reactor()),
       qid_(qid),
       first_half_patience_([this] { end_first_half(nvme::status::aborted_missing_fused); }),
       requests_(*this, port.reactor()),
@@ -144,7 +148,7 @@ void IoQueue::run(CommandPermit permit, Step step) {
   if (found == nullptr) {
     return refuse(std::move(permit), {nvme::status::invalid_namespace, nvme::at_byte(4)});
   }
-  block::begin_command(command.request.volume, found->volume, port_.reactor());
+  block::begin_command(command.request, *found->volume, reactor_);
   const auto reachable = check_access(*found);
   if (!reachable.is_success()) return permit.respond(reachable);
 
@@ -159,6 +163,9 @@ void IoQueue::run(CommandPermit permit, Step step) {
     void operator()(const nvme::Write& c) { queue.run_write(std::move(permit), c, data_is_ready); }
     void operator()(const nvme::Flush&) { permit.respond(nvme::status::success); }
     void operator()(const nvme::WriteZeroes& c) { queue.run_write_zeroes(std::move(permit), c); }
+    void operator()(const nvme::WriteUncorrectable& c) {
+      queue.run_write_uncorrectable(std::move(permit), c);
+    }
     void operator()(const nvme::Verify& c) { queue.run_verify(std::move(permit), c); }
     void operator()(const nvme::Compare& c) {
       queue.run_compare(std::move(permit), c, data_is_ready);
@@ -287,15 +294,8 @@ bool IoQueue::read_in_place(CommandPermit& permit, const nvme::Read& read, std::
                                                     .blocks = read.blocks.count,
                                                     .needs_checksum = port_.link().data_digest});
   if (!found) return false;
-  count_read(bytes);
   permit.respond_in_place(std::move(found));
   return true;
-}
-
-void IoQueue::count_read(std::uint64_t bytes) {
-  IoCounters& counters = owner_.counters();
-  counters.read_commands.fetch_add(1, std::memory_order_relaxed);
-  counters.bytes_read.fetch_add(bytes, std::memory_order_relaxed);
 }
 
 std::optional<std::span<std::byte>> IoQueue::host_data(CommandPermit& permit,
@@ -353,6 +353,18 @@ void IoQueue::run_write_zeroes(CommandPermit permit, const nvme::WriteZeroes& ze
   command.request.io.lba = zeroes.blocks.first;
   command.request.io.blocks = zeroes.blocks.count;
   command.request.io.data = {};
+  requests_.submit_ordered(begin(permit), &IoQueue::completed);
+}
+
+void IoQueue::run_write_uncorrectable(CommandPermit permit,
+                                      const nvme::WriteUncorrectable& command) {
+  block::VolumeRequest& request = permit.command().request;
+  const auto checked = check_range(*request.volume, command.blocks);
+  if (!checked.is_success()) return refuse(std::move(permit), {checked, nvme::at_dword(10)});
+  request.io.kind = VolumeIo::Kind::lose;
+  request.io.lba = command.blocks.first;
+  request.io.blocks = command.blocks.count;
+  request.io.data = {};
   requests_.submit_ordered(begin(permit), &IoQueue::completed);
 }
 
@@ -452,21 +464,15 @@ void IoQueue::complete(Command& command, IoStatus outcome) {
   if (outcome != IoStatus::ok) return refuse(std::move(permit), {failure(outcome, kind)});
   if (differs) return refuse(std::move(permit), {nvme::status::compare_failure});
 
-  IoCounters& counters = owner_.counters();
   switch (opcode) {
     case nvme::IoOpcode::read:
-      count_read(command.request.io.data.size());
       return permit.respond_with_data(static_cast<std::uint32_t>(command.request.io.data.size()));
-    case nvme::IoOpcode::compare:  // counts as a read (Base 2.1, SMART: Host Read Commands)
-      count_read(command.request.io.data.size());
-      return permit.respond(nvme::status::success);
+    case nvme::IoOpcode::compare:
     case nvme::IoOpcode::write:
-      counters.write_commands.fetch_add(1, std::memory_order_relaxed);
-      counters.bytes_written.fetch_add(command.request.io.data.size(), std::memory_order_relaxed);
-      return permit.respond(nvme::status::success);
     case nvme::IoOpcode::dataset_management:
     case nvme::IoOpcode::flush:
     case nvme::IoOpcode::write_zeroes:
+    case nvme::IoOpcode::write_uncorrectable:
     case nvme::IoOpcode::verify:
       return permit.respond(nvme::status::success);
     case nvme::IoOpcode::copy:  // ends by copy_ended()
@@ -496,14 +502,13 @@ void IoQueue::refuse(CommandPermit permit, const nvme::Refusal& refusal) {
   const Command& command = permit.command();
   if (command.partner != nullptr) [[unlikely]]
     return refuse_half(permit.park(), refusal);
-  owner_.command_failed(
-      {.qid = qid_,
-       .cid = command.entry.command_id,
-       .status = refusal.status,
-       .lba = command.entry.cdw10.value() | (std::uint64_t{command.entry.cdw11} << 32),
-       .nsid = command.entry.nsid,
-       .parameter_location = refusal.location.value,
-       .opcode = command.entry.opcode});
+  owner_.command_failed({.qid = qid_,
+                         .cid = command.entry.command_id,
+                         .status = refusal.status,
+                         .lba = first_block_of(command.entry),
+                         .nsid = command.entry.nsid,
+                         .parameter_location = refusal.location.value,
+                         .opcode = command.entry.opcode});
   permit.respond(refusal.status.with_more(), refusal.dword0);
 }
 

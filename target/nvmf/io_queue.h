@@ -127,9 +127,10 @@ class IoQueue final : private block::VolumeRequests::Owner,
   // True: the cache had it, and the command is answered.
   [[nodiscard]] bool read_in_place(CommandPermit& permit, const protocol::nvme::Read& read,
                                    std::uint32_t bytes);
-  void count_read(std::uint64_t bytes);
   void run_write(CommandPermit permit, const protocol::nvme::Write& write, bool data_is_ready);
   void run_write_zeroes(CommandPermit permit, const protocol::nvme::WriteZeroes& zeroes);
+  void run_write_uncorrectable(CommandPermit permit,
+                               const protocol::nvme::WriteUncorrectable& command);
   void run_verify(CommandPermit permit, const protocol::nvme::Verify& verify);
   void run_compare(CommandPermit permit, const protocol::nvme::Compare& compare,
                    bool data_is_ready);
@@ -238,6 +239,7 @@ class IoQueue final : private block::VolumeRequests::Owner,
 
   IoQueueOwner& owner_;
   CommandPort& port_;
+  Reactor& reactor_;  // of the port
   const std::uint16_t qid_;
   bool ended_ = false;
   std::map<const Namespace*, std::shared_ptr<NamespaceUse>> uses_;

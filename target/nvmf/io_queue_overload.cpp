@@ -56,7 +56,7 @@ std::optional<nvme::Status> IoQueue::interrupted(const Command& command,
 void IoQueue::lacked_room(CommandPermit permit) {
   Command& command = permit.command();
   block::OverloadLadder& ladder = command.request.volume->overload();
-  ladder.given_back(command.request.began, command.request.ended);
+  ladder.given_back(command.request.held_since, port_.reactor().now());
   const Namespace* space = owner_.find_namespace(command.entry.nsid);
   const auto access = space == nullptr ? nvme::status::success : check_access(*space);
   if (access.is_success()) {

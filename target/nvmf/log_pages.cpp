@@ -33,30 +33,6 @@ nvme::EffectsOf effects_of(const Controller& controller) {
                                    : nvme::EffectsOf::io_controller;
 }
 
-Page smart_page(const Controller& controller, engine::Instant now) {
-  const auto value = [](const std::atomic<std::uint64_t>& counter) {
-    return counter.load(std::memory_order_relaxed);
-  };
-  const IoCounters& counters = controller.counters();
-  const auto age = now - controller.association().connected_at;
-  nvme::SmartCounters smart;
-  if (controller.temperature_warning())
-    smart.critical_warning = nvme::critical_warning::temperature;
-  smart.temperature_kelvin = nominal_temperature_kelvin;
-  smart.bytes_read = value(counters.bytes_read);
-  smart.bytes_written = value(counters.bytes_written);
-  smart.read_commands = value(counters.read_commands);
-  smart.write_commands = value(counters.write_commands);
-  smart.busy_milliseconds = controller.busy_ms();
-  // The controller is made with its association: that is its life so far.
-  smart.power_cycles = 1;
-  smart.powered_seconds =
-      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(age).count());
-  smart.media_errors = value(counters.media_errors);
-  smart.error_log_entries = controller.error_count();
-  return page_of(nvme::build_smart_log(smart));
-}
-
 // As large as NANAGRPID and MNAN let a host expect, zeros behind the groups: nvme-cli before 2.4
 // reads all of it, piece by piece, and an offset behind the page would be refused.
 constexpr std::size_t ana_page_bytes =
@@ -83,7 +59,7 @@ Page ana_page(const Controller& controller, bool groups_only) {
   return page;
 }
 
-// SMART is kept for the controller alone (LPA bit 0).
+// SMART is kept for the controller alone (LPA bit 0), persistent events for the subsystem.
 Parsed<void> require_controller_scope(const nvme::GetLogPage& command) {
   const std::uint32_t nsid = command.nsid.value;
   if (nsid == 0 || nsid == nvme::every_namespace.value) return engine::success();
@@ -92,13 +68,40 @@ Parsed<void> require_controller_scope(const nvme::GetLogPage& command) {
 
 }  // namespace
 
+nvme::SmartLogPage smart_log(const Controller& controller, engine::Instant now) {
+  const auto value = [](const std::atomic<std::uint64_t>& counter) {
+    return counter.load(std::memory_order_relaxed);
+  };
+  const IoCounters& counters = controller.counters();
+  const auto age = now - controller.association().connected_at;
+  nvme::SmartCounters smart;
+  if (controller.temperature_warning())
+    smart.critical_warning = nvme::critical_warning::temperature;
+  if (controller.subsystem().has_failing(controller.association().host_nqn)) {
+    smart.critical_warning |= nvme::critical_warning::reliability_degraded;
+  }
+  smart.temperature_kelvin = nominal_temperature_kelvin;
+  smart.bytes_read = value(counters.bytes_read);
+  smart.bytes_written = value(counters.bytes_written);
+  smart.read_commands = value(counters.read_commands);
+  smart.write_commands = value(counters.write_commands);
+  smart.busy_milliseconds = controller.busy_ms();
+  // The controller is made with its association: that is its life so far.
+  smart.power_cycles = 1;
+  smart.powered_seconds =
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(age).count());
+  smart.media_errors = value(counters.media_errors);
+  smart.error_log_entries = controller.error_count();
+  return nvme::build_smart_log(smart);
+}
+
 std::span<const LogPage> log_pages_of(const Controller& controller) {
   return controller.is_discovery() ? nvme::discovery_controller_log_pages()
                                    : nvme::io_controller_log_pages();
 }
 
-Parsed<Page> log_page(Controller& controller, const nvme::GetLogPage& command, bool clears,
-                      engine::Instant now) {
+Parsed<Page> log_page(Controller& controller, const nvme::GetLogPage& command, bool begins,
+                      bool clears, engine::Instant now) {
   if (!nvme::has_log_page(log_pages_of(controller), command.log_id)) {
     return Refusal{nvme::status::invalid_log_page, nvme::at_dword(10)};
   }
@@ -109,7 +112,7 @@ Parsed<Page> log_page(Controller& controller, const nvme::GetLogPage& command, b
       return controller.error_page();
     case LogPage::smart: {
       TRY(require_controller_scope(command));
-      return smart_page(controller, now);
+      return page_of(smart_log(controller, now));
     }
     case LogPage::firmware_slot:
       return page_of(nvme::build_firmware_log(controller.subsystem().firmware_revision()));
@@ -123,6 +126,11 @@ Parsed<Page> log_page(Controller& controller, const nvme::GetLogPage& command, b
       return page_of(nvme::build_command_effects(effects_of(controller)));
     case LogPage::ana:
       return ana_page(controller, (command.log_specific & nvme::ana_groups_only) != 0);
+    case LogPage::persistent_event: {
+      TRY(require_controller_scope(command));
+      const auto action = static_cast<nvme::PersistentLogAction>(command.log_specific & 3u);
+      return controller.persistent_page(action, begins);
+    }
     case LogPage::feature_effects:
       return page_of(nvme::build_feature_effects(effects_of(controller)));
     case LogPage::reservation_notification:

@@ -16,6 +16,11 @@ AnaState ana_state_of(const block::BlockVolume& volume, engine::VolumeState stat
   return not_there || volume.overload().is_closed() ? AnaState::inaccessible : AnaState::optimized;
 }
 
+// Served still, but what is written may not be kept for good.
+bool is_failing(engine::VolumeState state) {
+  return state == engine::VolumeState::degraded || state == engine::VolumeState::failed;
+}
+
 }  // namespace
 
 const char* text(NamespaceError error) {
@@ -62,12 +67,16 @@ engine::Result<NamespaceChange, NamespaceError> NamespaceTable::add(
   entry->uuid = volume.identity().uuid;
   entry->atomic = block::atomic_writes_of(now.promise);
   entry->write_protected = !now.promise.writable;
+  entry->failing = is_failing(now.state);
   if (options.hosts) entry->visible_to = HostAcl(*options.hosts);
   // A group that has been there before: its count goes on, it never goes back.
   entry->ana_changes = ++ana_changes_;
 
-  const NamespaceChange change{
-      .nsid = options.nsid, .attributes = true, .ana = true, .visible_to = &entry->visible_to};
+  const NamespaceChange change{.nsid = options.nsid,
+                               .attributes = true,
+                               .ana = true,
+                               .presence = true,
+                               .visible_to = &entry->visible_to};
   present_.emplace(options.nsid, std::move(entry));
   highest_nsid_ = std::max(highest_nsid_, options.nsid);
   changed();
@@ -81,8 +90,11 @@ engine::Result<NamespaceChange, NamespaceError> NamespaceTable::remove(std::uint
   present_.erase(found);
   ++ana_changes_;
   changed();
-  return NamespaceChange{
-      .nsid = nsid, .attributes = true, .ana = true, .visible_to = &removed_.back()->visible_to};
+  return NamespaceChange{.nsid = nsid,
+                         .attributes = true,
+                         .ana = true,
+                         .presence = true,
+                         .visible_to = &removed_.back()->visible_to};
 }
 
 engine::Result<NamespaceTable::Reach, NamespaceError> NamespaceTable::set_hosts(
@@ -124,7 +136,11 @@ std::vector<NamespaceChange> NamespaceTable::refresh() {
       entry->ana_changes = ++ana_changes_;
       change.ana = true;
     }
-    if (change.attributes || change.ana) changes.push_back(change);
+    if (const bool failing = is_failing(now.state); failing != entry->failing) {
+      entry->failing = failing;
+      change.failing = failing;
+    }
+    if (change.attributes || change.ana || change.failing) changes.push_back(change);
   }
   return changes;
 }
@@ -135,6 +151,12 @@ std::shared_ptr<const NamespaceView> NamespaceTable::view_for(std::string_view h
     if (entry->visible_to.admits(host_nqn)) ascending.push_back(&entry->space);
   }
   return std::make_shared<const NamespaceView>(version(), std::move(ascending));
+}
+
+bool NamespaceTable::has_failing(std::string_view host_nqn) const {
+  return std::ranges::any_of(present_, [&](const auto& each) {
+    return each.second->failing && each.second->visible_to.admits(host_nqn);
+  });
 }
 
 std::vector<std::uint32_t> NamespaceTable::visible_to(std::string_view host_nqn) const {

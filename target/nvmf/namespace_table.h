@@ -65,6 +65,8 @@ struct NamespaceChange {
   std::uint32_t nsid = 0;
   bool attributes = false;  // came, went, grew, got its identity or another atomicity
   bool ana = false;
+  bool presence = false;                // came or went: that says all, and ANA is not told besides
+  bool failing = false;                 // its volume's backing has begun to fail
   const HostAcl* visible_to = nullptr;  // lives as long as the table
 };
 
@@ -111,6 +113,8 @@ class NamespaceTable {
   // Of a path: with the state of its listener, and when that last changed.
   [[nodiscard]] AnaReport ana_report(std::string_view host_nqn, AnaState path,
                                      std::uint64_t path_changes) const;
+  // The backing of a volume that the host sees fails.
+  [[nodiscard]] bool has_failing(std::string_view host_nqn) const;
   // A listener's state changes: the count that its groups have then.
   [[nodiscard]] std::uint64_t count_ana_change() { return ++ana_changes_; }
   // NN: at least max_namespaces, and every NSID there has been.
@@ -130,6 +134,7 @@ class NamespaceTable {
     engine::Uuid uuid;
     block::AtomicWrites atomic;
     bool write_protected = false;
+    bool failing = false;
   };
   [[nodiscard]] static NamespaceFacts facts(const Entry& entry);
   [[nodiscard]] std::uint32_t free_group(std::uint32_t nsid) const;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,11 +11,24 @@
 #include "engine/foundation/units.h"
 #include "protocol/auth/dhchap_authenticator.h"
 #include "target/block/block_volume.h"
+#include "target/net/generated_keys.h"
 #include "target/net/host_change.h"
 
 namespace target::nvmf {
 
 class JobTaker;
+class PersistentLog;
+
+// Who has the Persistent Event logs of subsystems from start to start.
+class EventLogs {
+ public:
+  // The log of this NQN, the same one as long as there is one: what is on disk is read. May wait
+  // for a disk; not by a reactor.
+  [[nodiscard]] virtual std::shared_ptr<PersistentLog> log_of(const std::string& nqn) = 0;
+
+ protected:
+  ~EventLogs() = default;
+};
 
 // A listener as Connect and the discovery log see it; its socket belongs to target/net.
 struct ListenerOptions {
@@ -38,6 +52,9 @@ struct ListenerOptions {
   Discovery discovery = Discovery::also;
   Tls tls = Tls::none;                      // as the discovery log tells it
   engine::ByteCount in_capsule_data{8192};  // of I/O queues; told to hosts as IOCCSZ
+  // Of the suites that it has: hashes with which secure concatenation makes PSKs. Empty: it has no
+  // TLS.
+  std::vector<protocol::auth::DhchapHash> concatenation_hashes{};
   // From Connect to the end of authentication, where that is required; also of one that follows.
   engine::Duration authentication_timeout = std::chrono::seconds(30);
   friend bool operator==(const ListenerOptions&, const ListenerOptions&) = default;
@@ -58,11 +75,15 @@ struct HostRule {
   friend bool operator==(const HostRule&, const HostRule&) = default;
 };
 
+// Whether authentication may make the PSK with which the host comes back inside TLS.
+enum class ConcatenationPolicy : std::uint8_t { none, permitted, required };
+
 // A host that has keys for DH-HMAC-CHAP.
 struct HostKeys {
   std::string nqn;
   bool required = true;                // it must prove who it is, at every subsystem
   bool required_at_discovery = false;  // and there, where nvme-cli has no key to prove
+  ConcatenationPolicy concatenation = ConcatenationPolicy::permitted;
   protocol::auth::DhchapCredentials credentials;
   friend bool operator==(const HostKeys&, const HostKeys&) = default;
 };
@@ -91,8 +112,10 @@ struct TargetOptions {
   std::vector<ListenerOptions> listeners;
   std::vector<SubsystemOptions> subsystems;
   std::vector<HostKeys> host_keys;
-  HostObserver observe_hosts{};  // may be empty
-  JobTaker* worker = nullptr;    // outlives the target; nullptr: a thread of its own
+  HostObserver observe_hosts{};             // may be empty
+  GeneratedKeys* generated_keys = nullptr;  // outlives the target; nullptr: no concatenation
+  JobTaker* worker = nullptr;               // outlives the target; nullptr: a thread of its own
+  EventLogs* event_logs = nullptr;          // outlives the target; nullptr: they end with it
 };
 
 // "nqn.2014-08.org.nvmexpress:uuid:..." derived from `seed` alone, for example the machine's

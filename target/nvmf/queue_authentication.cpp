@@ -93,6 +93,7 @@ void QueueAuthentication::take(CommandPermit permit, std::span<const std::byte> 
   if (!authenticator_ || (begins && !authenticator_->failure())) begin();
   auto out = authenticator_->take(message, fresh_randomness(), port_.reactor().clock().wall());
   if (out) return work(std::move(permit), std::move(out));
+  keep_generated_key();
   permit.respond(nvme::status::success);
   follow();
 }
@@ -100,7 +101,8 @@ void QueueAuthentication::take(CommandPermit permit, std::span<const std::byte> 
 // With the keys as they are now.
 void QueueAuthentication::begin() {
   authenticator_.emplace(target_.credentials_of(controller_->association().host_nqn),
-                         controller_->association().host_nqn, subsystem_nqn_);
+                         controller_->association().host_nqn, subsystem_nqn_,
+                         demand_.concatenation);
   // The time that Connect began is not begun anew by a Negotiate: it would have no end.
   if (!under_way_ && open_) port_.reactor().expire_after(timer_, demand_.timeout);
   under_way_ = true;
@@ -148,8 +150,15 @@ void QueueAuthentication::receive(CommandPermit permit, const nvme::Authenticati
   std::memcpy(buffer.data(), message.data(), message.size());
   std::memset(buffer.data() + message.size(), 0, buffer.size() - message.size());
   authenticator_->sent();
+  keep_generated_key();
   permit.respond_with_data(command.allocation_bytes);
   follow();
+}
+
+void QueueAuthentication::keep_generated_key() {
+  if (authenticator_->state() != Proof::proved || !under_way_) return;
+  const auto& generated = authenticator_->proof().generated;
+  if (generated) target_.key_generated(*controller_, port_.link(), subsystem_nqn_, *generated);
 }
 
 void QueueAuthentication::follow() {

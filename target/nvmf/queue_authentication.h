@@ -22,6 +22,7 @@ class NvmfTarget;
 // What a target asks of the hosts that have a key.
 struct AuthenticationDemand {
   bool required = false;
+  protocol::auth::ConcatenationRule concatenation{};
   engine::Duration timeout{};  // from Connect, or from a Negotiate, to the end of its transaction
 };
 
@@ -54,6 +55,8 @@ class QueueAuthentication {
   void take(CommandPermit permit, std::span<const std::byte> message);
   void begin();
   void work(CommandPermit permit, std::unique_ptr<protocol::auth::DhWork> work);
+  // Before the host is told that it has succeeded: it comes back with the PSK at once.
+  void keep_generated_key();
   // Looks at what the last message has come to.
   void follow();
   void succeed();

@@ -20,6 +20,7 @@ std::optional<block::ReservationAccess> reservation_access(const nvme::IoCommand
     Answer operator()(const nvme::Verify&) const { return Access::read; }
     Answer operator()(const nvme::Write&) const { return Access::write; }
     Answer operator()(const nvme::WriteZeroes&) const { return Access::write; }
+    Answer operator()(const nvme::WriteUncorrectable&) const { return Access::write; }
     Answer operator()(const nvme::DatasetManagement&) const { return Access::write; }
     Answer operator()(const nvme::Copy&) const { return Access::write; }
     Answer operator()(const nvme::Flush&) const { return Access::write; }

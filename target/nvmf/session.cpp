@@ -96,14 +96,20 @@ void Session::execute_unproved(CommandPermit permit) {
   if (is_authentication(entry)) {
     return authentication_->run(std::move(permit), /*data_is_ready=*/false);
   }
+  refuse_command(std::move(permit), {nvme::status::authentication_required});
+}
+
+// With its entry in the error log.
+void Session::refuse_command(CommandPermit permit, const nvme::Refusal& refusal) {
+  const nvme::SubmissionEntry& entry = permit.command().entry;
   controller_->command_failed({.qid = binding_.qid,
                                .cid = entry.command_id,
-                               .status = nvme::status::authentication_required,
+                               .status = refusal.status,
                                .lba = 0,
                                .nsid = 0,
-                               .parameter_location = nvme::ParameterLocation{}.value,
+                               .parameter_location = refusal.location.value,
                                .opcode = entry.opcode});
-  permit.respond(nvme::status::authentication_required.with_more());
+  permit.respond(refusal.status.with_more(), refusal.dword0);
 }
 
 void Session::finish_authentication(CommandPermit permit, protocol::auth::DhWork& work) {
@@ -161,14 +167,15 @@ void Session::accept(CommandPermit permit, const nvme::Connect& connect) {
     io_.emplace(*view_, port_, connect.queue_id);
   }
   const AuthenticationDemand demand =
-      target_.demand_of(host_nqn_, port_.link().listener, *controller_);
+      target_.demand_of(host_nqn_, port_.link(), connect.queue_id, *controller_);
   authentication_.emplace(target_, controller_, handle_, port_, connect.queue_id, subsystem_nqn_,
                           demand, [this] { open(); });
   port_.bind(binding_);
   if (!demand.required) open();
-  permit.respond(
-      nvme::status::success,
-      nvme::connect_result(controller_->id(), {.transaction_required = demand.required}));
+  permit.respond(nvme::status::success,
+                 nvme::connect_result(controller_->id(), {.transaction_required = demand.required,
+                                                          .secure_channel_required =
+                                                              demand.concatenation.is_demanded}));
 }
 
 void Session::open() {
@@ -186,15 +193,17 @@ void Session::refuse(CommandPermit permit, const nvme::Refusal& refusal, std::st
 void Session::run_io_fabrics(CommandPermit permit) {
   io_->not_executed(permit.command().entry);
   const auto parsed = nvme::parse_fabrics_command(permit.command().entry);
-  if (!parsed) return permit.respond(parsed.error().status, parsed.error().dword0);
+  if (!parsed) return refuse_command(std::move(permit), parsed.error());
   if (std::holds_alternative<nvme::Connect>(parsed.value())) {
+    // Connect leaves no entry in the error log (Base 2.2, "Connect Command and Response").
     return permit.respond(nvme::status::command_sequence_error);
   }
   if (is_authentication(permit.command().entry)) {
     return authentication_->run(std::move(permit), /*data_is_ready=*/false);
   }
   if (!std::holds_alternative<nvme::Disconnect>(parsed.value())) {
-    return permit.respond(nvme::status::invalid_opcode);  // for Admin queues only
+    // For Admin queues only.
+    return refuse_command(std::move(permit), {nvme::status::invalid_opcode, nvme::at_byte(4)});
   }
   // Nothing may be answered on the queue after this (Base 2.2, "Disconnect Command and Response").
   permit.respond(nvme::status::success);
@@ -219,6 +228,23 @@ void Session::connection_ended(EndReason reason) {
   if (admin_) return admin_->end(reason);
   controller_->detach_queue(binding_.qid, *handle_);
   io_->end();
+}
+
+// An administrative command is of no volume, so these are of an I/O queue.
+void Session::answered_well(block::CommandKind kind, std::uint64_t commands, std::uint64_t bytes) {
+  IoCounters& counters = controller_->counters();
+  switch (kind) {
+    case block::CommandKind::read:
+      counters.read_commands.fetch_add(commands, std::memory_order_relaxed);
+      counters.bytes_read.fetch_add(bytes, std::memory_order_relaxed);
+      break;
+    case block::CommandKind::write:
+      counters.write_commands.fetch_add(commands, std::memory_order_relaxed);
+      counters.bytes_written.fetch_add(bytes, std::memory_order_relaxed);
+      break;
+    case block::CommandKind::other:
+      break;
+  }
 }
 
 void Session::digest_failed() {
@@ -253,6 +279,7 @@ void Session::log_connected() const {
       controller_->id().value, controller_->subsystem().limits().max_io_queues, binding_.entries,
       controller_->association().keep_alive_ms, digests_of(link), controller_->security());
   if (controller_->subsystem().is_discovery()) return;
+  controller_->remember_host_came();
   target_.tell_of_host(host_change(HostChange::What::connected));
 }
 
@@ -271,6 +298,7 @@ void Session::log_disconnected(EndReason reason) const {
       controller_->id().value, controller_->most_io_queues(), controller_->security(),
       text(reason));
   if (controller_->subsystem().is_discovery()) return;
+  controller_->remember_host_went(text(reason));
   HostChange change = host_change(HostChange::What::ended);
   change.end = reason;
   target_.tell_of_host(change);

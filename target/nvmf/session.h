@@ -73,6 +73,7 @@ class Session final : public CommandExecutor {
   }
   void partner_lost(Command& command) override { io_->partner_lost(command); }
   void connection_ended(EndReason reason) override;
+  void answered_well(block::CommandKind kind, std::uint64_t commands, std::uint64_t bytes) override;
   void digest_failed() override;
 
   // Asked for by other threads.
@@ -91,6 +92,7 @@ class Session final : public CommandExecutor {
   void connect(CommandPermit permit, bool data_is_ready);
   void accept(CommandPermit permit, const protocol::nvme::Connect& connect);
   void open();
+  void refuse_command(CommandPermit permit, const protocol::nvme::Refusal& refusal);
   void refuse(CommandPermit permit, const protocol::nvme::Refusal& refusal, std::string_view why);
   void run_io_fabrics(CommandPermit permit);
   // Before the host has proved who it is.

@@ -10,7 +10,8 @@ namespace target::nvmf {
 
 using Guard = std::lock_guard<std::mutex>;
 
-Subsystem::Subsystem(const SubsystemOptions& options, Kind kind, std::string firmware_revision)
+Subsystem::Subsystem(const SubsystemOptions& options, Kind kind, std::string firmware_revision,
+                     std::shared_ptr<PersistentLog> events)
     : nqn_(options.nqn),
       serial_(options.serial.empty() ? make_serial(options.nqn) : options.serial),
       model_(options.model),
@@ -21,10 +22,12 @@ Subsystem::Subsystem(const SubsystemOptions& options, Kind kind, std::string fir
               .max_transfer = options.max_transfer,
               .cntlid_min = options.cntlid_min,
               .cntlid_max = options.cntlid_max},
+      events_(std::move(events)),
       next_controller_(options.cntlid_min) {
   CHECK(options.cntlid_min != 0 && options.cntlid_min <= options.cntlid_max);
   for (const NamespaceOptions& space : options.namespaces)
     CHECK(namespaces_.add(space).has_value());
+  if (events_) events_->begin(firmware_revision_);
 }
 
 Subsystem::~Subsystem() = default;
@@ -96,9 +99,26 @@ void Subsystem::tell(std::span<const NamespaceChange> changes) const {
   }
 }
 
+// As Namespace Management would have it, which is the configuration's here.
+void Subsystem::record_namespace(std::uint32_t nsid, bool deleted) const {
+  if (!events_) return;
+  protocol::nvme::ChangeNamespaceEvent change{};
+  change.management_dword10 = deleted ? 1 : 0;
+  change.nsid = nsid;
+  namespaces_.for_each([&](const NamespaceFacts& facts, const block::BlockVolume&) {
+    if (facts.nsid != nsid) return;
+    change.size = facts.size.value;
+    change.capacity = facts.size.value;
+    change.sharing = 1;
+    change.ana_group = facts.ana_group;
+  });
+  events_->namespace_changed(change);
+}
+
 engine::Result<void, NamespaceError> Subsystem::add_namespace(const NamespaceOptions& options) {
   const Guard guard(mutex_);
   TRY(const auto change, namespaces_.add(options));
+  record_namespace(options.nsid, /*deleted=*/false);
   tell({&change, 1});
   return engine::success();
 }
@@ -106,6 +126,7 @@ engine::Result<void, NamespaceError> Subsystem::add_namespace(const NamespaceOpt
 engine::Result<void, NamespaceError> Subsystem::remove_namespace(std::uint32_t nsid) {
   const Guard guard(mutex_);
   TRY(const auto change, namespaces_.remove(nsid));
+  record_namespace(nsid, /*deleted=*/true);
   tell({&change, 1});
   return engine::success();
 }
@@ -115,7 +136,7 @@ engine::Result<void, NamespaceError> Subsystem::set_namespace_hosts(
   const Guard guard(mutex_);
   TRY(const auto reach, namespaces_.set_hosts(nsid, hosts));
   const NamespaceChange change{
-      .nsid = nsid, .attributes = true, .ana = true, .visible_to = &reach.now};
+      .nsid = nsid, .attributes = true, .ana = true, .presence = true, .visible_to = &reach.now};
   for (const auto& [id, controller] : controllers_) {
     const std::string_view host = controller->association().host_nqn;
     if (reach.before.admits(host) == reach.now.admits(host)) continue;
@@ -162,6 +183,11 @@ AnaReport Subsystem::ana_report(const Controller& controller) const {
   const Guard guard(mutex_);
   return namespaces_.ana_report(controller.association().host_nqn, controller.path_state(),
                                 controller.path_changes());
+}
+
+bool Subsystem::has_failing(std::string_view host_nqn) const {
+  const Guard guard(mutex_);
+  return namespaces_.has_failing(host_nqn);
 }
 
 std::uint32_t Subsystem::highest_nsid() const {

@@ -15,6 +15,7 @@
 #include "target/nvmf/controller.h"
 #include "target/nvmf/namespace_table.h"
 #include "target/nvmf/options.h"
+#include "target/nvmf/persistent_log.h"
 
 namespace target::nvmf {
 
@@ -33,7 +34,9 @@ class Subsystem : public std::enable_shared_from_this<Subsystem> {
   };
 
   // NSIDs that are impossible or used twice end the process: config has checked them.
-  Subsystem(const SubsystemOptions& options, Kind kind, std::string firmware_revision);
+  // `events`: nullptr for the discovery subsystem, which keeps none.
+  Subsystem(const SubsystemOptions& options, Kind kind, std::string firmware_revision,
+            std::shared_ptr<PersistentLog> events);
   Subsystem(const Subsystem&) = delete;
   Subsystem& operator=(const Subsystem&) = delete;
   ~Subsystem();
@@ -45,6 +48,8 @@ class Subsystem : public std::enable_shared_from_this<Subsystem> {
   [[nodiscard]] const std::string& firmware_revision() const { return firmware_revision_; }
   [[nodiscard]] bool is_discovery() const { return kind_ == Kind::discovery; }
   [[nodiscard]] const Limits& limits() const { return limits_; }
+  // nullptr: the discovery subsystem's. Any thread.
+  [[nodiscard]] PersistentLog* events() const { return events_.get(); }
 
   // A controller with an identifier of its own, least recently used first; nullptr if all are
   // taken.
@@ -78,10 +83,14 @@ class Subsystem : public std::enable_shared_from_this<Subsystem> {
                                                        std::string_view host_nqn) const;
   [[nodiscard]] AnaReport ana_report(const Controller& controller) const;
   [[nodiscard]] std::uint32_t highest_nsid() const;
+  // The backing of a volume that this host sees fails: SMART says so.
+  [[nodiscard]] bool has_failing(std::string_view host_nqn) const;
   [[nodiscard]] std::vector<NamespaceSnapshot> namespaces() const;
 
  private:
   void tell(std::span<const NamespaceChange> changes) const;
+  // In the Persistent Event log.
+  void record_namespace(std::uint32_t nsid, bool deleted) const;
 
   const std::string nqn_;
   const std::string serial_;
@@ -89,6 +98,7 @@ class Subsystem : public std::enable_shared_from_this<Subsystem> {
   const std::string firmware_revision_;
   const Kind kind_;
   const Limits limits_;
+  const std::shared_ptr<PersistentLog> events_;
 
   // Guards everything below. After NvmfTarget::mutex_, before Controller::mutex_.
   mutable std::mutex mutex_;

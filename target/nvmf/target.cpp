@@ -41,24 +41,41 @@ NvmfTarget::NvmfTarget(const TargetOptions& options, const engine::Clock& clock)
     : clock_(clock),
       firmware_revision_(options.firmware_revision),
       observe_hosts_(options.observe_hosts),
-      discovery_(std::make_shared<Subsystem>(discovery_subsystem(options),
-                                             Subsystem::Kind::discovery, firmware_revision_)),
+      event_logs_(options.event_logs),
+      discovery_(std::make_shared<Subsystem>(
+          discovery_subsystem(options), Subsystem::Kind::discovery, firmware_revision_, nullptr)),
       worker_(options.worker != nullptr ? *options.worker : own_worker_),
+      generated_keys_(options.generated_keys),
       directory_(options.discovery_nqn),
       refusal_log_(refusal_log_burst, refusal_log_interval) {
   for (const auto& listener : options.listeners) CHECK(directory_.add_listener(listener));
   for (const auto& subsystem : options.subsystems) {
     CHECK(directory_.add_subsystem(subsystem));
-    insert(subsystem);
+    insert(subsystem, events_of(subsystem.nqn));
   }
   for (const auto& keys : options.host_keys) set_host_keys(keys);
 }
 
 NvmfTarget::~NvmfTarget() = default;
 
-void NvmfTarget::insert(const SubsystemOptions& options) {
-  subsystems_.emplace(
-      options.nqn, std::make_shared<Subsystem>(options, Subsystem::Kind::nvm, firmware_revision_));
+std::shared_ptr<PersistentLog> NvmfTarget::events_of(const std::string& nqn) const {
+  if (event_logs_ == nullptr) return std::make_shared<PersistentLog>(clock_);
+  return event_logs_->log_of(nqn);
+}
+
+void NvmfTarget::insert(const SubsystemOptions& options, std::shared_ptr<PersistentLog> events) {
+  subsystems_.emplace(options.nqn,
+                      std::make_shared<Subsystem>(options, Subsystem::Kind::nvm, firmware_revision_,
+                                                  std::move(events)));
+}
+
+void NvmfTarget::remember_health() const {
+  std::vector<std::shared_ptr<Controller>> all;
+  {
+    const Guard guard(mutex_);
+    all = all_controllers();
+  }
+  for (const auto& controller : all) controller->remember_health(/*daily=*/true);
 }
 
 std::unique_ptr<CommandExecutor> NvmfTarget::make_session(CommandPort& port) {
@@ -127,9 +144,10 @@ void NvmfTarget::announce_listener(std::string_view name, bool listening) {
 }
 
 bool NvmfTarget::add_subsystem(const SubsystemOptions& options) {
+  auto events = events_of(options.nqn);
   const Guard guard(mutex_);
   if (!directory_.add_subsystem(options)) return false;
-  insert(options);
+  insert(options, std::move(events));
   tell_discovery();
   return true;
 }
@@ -168,13 +186,14 @@ bool NvmfTarget::set_listeners(std::string_view nqn, const std::vector<std::stri
 }
 
 bool NvmfTarget::replace_subsystem(const SubsystemOptions& options) {
+  auto events = events_of(options.nqn);
   const Guard guard(mutex_);
   if (!directory_.remove_subsystem(options.nqn)) return false;
   CHECK(directory_.add_subsystem(options));
   const auto found = subsystems_.find(options.nqn);
   const auto before = std::move(found->second);
   subsystems_.erase(found);
-  insert(options);
+  insert(options, std::move(events));
   end_all(before->controllers(), EndReason::removed, [](const Controller&) { return true; });
   tell_discovery();
   return true;
@@ -235,6 +254,10 @@ Parsed<std::shared_ptr<Subsystem>> NvmfTarget::reachable(const ConnectRequest& r
     why = "the listener is not configured any more";
     return unknown;
   }
+  if (const auto missing = misses_concatenation(request, *listener); !missing.empty()) {
+    why = missing;
+    return nvme::connect_invalid_host();
+  }
   if (directory_.is_discovery_nqn(nqn)) {
     if (listener->discovery != ListenerOptions::Discovery::none) return discovery_;
     why = "the listener has no discovery service";
@@ -266,6 +289,15 @@ Parsed<std::shared_ptr<Controller>> NvmfTarget::admit_admin(const ConnectRequest
     why = "the Admin queue is too deep";
     return nvme::connect_invalid_parameter(ConnectParameter::queue_size);
   }
+  // A generated PSK is one controller's: who knows it later gets nowhere.
+  std::unique_ptr<GeneratedKeys::Hold> key;
+  if (const auto& proved = request.link.proved; proved && !proved->generated_identity.empty()) {
+    key = generated_keys_->hold(proved->generated_identity, clock_.now());
+    if (!key) {
+      why = "the generated TLS key is another controller's";
+      return nvme::connect_invalid_host();
+    }
+  }
   Association association{
       .host_nqn = std::string(request.data.host_nqn),
       .host_id = request.data.host_id,
@@ -273,6 +305,7 @@ Parsed<std::shared_ptr<Controller>> NvmfTarget::admit_admin(const ConnectRequest
       .admin_entries = request.command.queue_entries,
       .link = request.link,
       .in_capsule_data = directory_.listener(request.link.listener)->in_capsule_data,
+      .port_id = directory_.port_id(request.link.listener),
       .connected_at = clock_.now()};
   if (const auto path = path_states_.find(request.link.listener); path != path_states_.end()) {
     association.path_state = path->second;
@@ -282,6 +315,7 @@ Parsed<std::shared_ptr<Controller>> NvmfTarget::admit_admin(const ConnectRequest
     why = "every controller identifier of the subsystem is taken";
     return nvme::Refusal{nvme::status::connect_controller_busy};
   }
+  if (key) controller->hold_key(std::move(key));
   if (controller->is_discovery()) {
     controller->discovery_log_is(directory_.generation_for(request.data.host_nqn));
   }
@@ -319,6 +353,10 @@ Parsed<std::shared_ptr<Controller>> admit_io(const ConnectRequest& request, Subs
   }
   if ((association.link.proved == nullptr) != (request.link.proved == nullptr)) {
     why = "the Admin queue is inside TLS and this is not, or the other way round";
+    return nvme::connect_invalid_parameter(ConnectParameter::controller_id);
+  }
+  if (request.link.proved && !controller->admits_key(request.link.proved->generated_identity)) {
+    why = "the generated TLS key is another controller's, or was replaced";
     return nvme::connect_invalid_parameter(ConnectParameter::controller_id);
   }
   const QueueSnapshot shown{.qid = request.command.queue_id,

@@ -86,6 +86,9 @@ class NvmfTarget {
   void set_host_keys(const HostKeys& keys);
   void remove_host_keys(std::string_view host_nqn);
 
+  // Now and then: the health of controllers goes to the Persistent Event logs, once a day.
+  void remember_health() const;
+
   // Ends every association; what is under way is still answered.
   void end_associations(EndReason reason);
 
@@ -104,13 +107,18 @@ class NvmfTarget {
   // through.
   [[nodiscard]] bool may_log_refusal(std::uint64_t& left_out);
   void count_keep_alive_timeout();
-  // What a host that came through this listener has to prove to that controller.
-  [[nodiscard]] AuthenticationDemand demand_of(std::string_view host_nqn, std::string_view listener,
+  // What a host that came so has to prove on queue `qid` of that controller.
+  [[nodiscard]] AuthenticationDemand demand_of(std::string_view host_nqn, const LinkInfo& link,
+                                               std::uint16_t qid,
                                                const Controller& controller) const;
   // nullopt: it has no keys.
   [[nodiscard]] std::optional<protocol::auth::DhchapCredentials> credentials_of(
       std::string_view host_nqn) const;
   [[nodiscard]] JobTaker& worker() { return worker_; }
+  // Secure concatenation on an Admin queue has come to this PSK. On a plain one the host comes back
+  // with it inside TLS; inside TLS the controller holds it in the place of the one before.
+  void key_generated(Controller& controller, const LinkInfo& link, std::string_view subsystem_nqn,
+                     const protocol::auth::GeneratedPsk& psk);
   // A transaction on queue `qid` has ended: counts it, and tells of it.
   void authenticated(Controller& controller, std::uint16_t qid, const LinkInfo& link,
                      const protocol::auth::DhchapProof& proof);
@@ -131,15 +139,22 @@ class NvmfTarget {
       std::string& why);
   [[nodiscard]] std::shared_ptr<Subsystem> find(std::string_view nqn) const;
   [[nodiscard]] std::vector<std::shared_ptr<Controller>> all_controllers() const;
-  void insert(const SubsystemOptions& options);
+  // What keeps a host that is to use secure concatenation from this Connect; empty: nothing.
+  [[nodiscard]] std::string_view misses_concatenation(const ConnectRequest& request,
+                                                      const ListenerOptions& listener) const;
+  // May wait for a disk: before the lock.
+  [[nodiscard]] std::shared_ptr<PersistentLog> events_of(const std::string& nqn) const;
+  void insert(const SubsystemOptions& options, std::shared_ptr<PersistentLog> events);
   void tell_discovery() const;
 
   const engine::Clock& clock_;
   const std::string firmware_revision_;
   const HostObserver observe_hosts_;
+  EventLogs* const event_logs_;
   const std::shared_ptr<Subsystem> discovery_;
   BackgroundWorker own_worker_;
   JobTaker& worker_;
+  GeneratedKeys* const generated_keys_;
 
   // Guards everything below; the first of all locks here.
   mutable std::mutex mutex_;

@@ -47,8 +47,9 @@ std::vector<block::BlockVolume*> volumes_of(const Controller& controller, nvme::
 }
 
 // To be called for each volume, on any thread; the first that does not succeed is the answer, which
-// comes when all have been tried.
+// comes when all have been tried. Success is remembered.
 std::function<void(nvme::Status)> answer_of_all(std::shared_ptr<SessionHandle> session,
+                                                std::shared_ptr<Controller> controller,
                                                 Command& parked, std::size_t volumes) {
   struct Answer {
     std::mutex mutex;
@@ -57,14 +58,29 @@ std::function<void(nvme::Status)> answer_of_all(std::shared_ptr<SessionHandle> s
   };
   auto answer = std::make_shared<Answer>();
   answer->open = volumes;
-  return [answer, &parked, session = std::move(session)](nvme::Status status) {
+  return [answer, &parked, session = std::move(session),
+          controller = std::move(controller)](nvme::Status status) {
     {
       const std::lock_guard lock(answer->mutex);
       if (answer->status.is_success()) answer->status = status;
       if (--answer->open != 0) return;
     }
-    session->post(
-        [&parked, answer](Session*) { CommandPermit::resume(parked).respond(answer->status); });
+    session->post([&parked, answer, controller](Session*) {
+      CommandPermit permit = CommandPermit::resume(parked);
+      const nvme::SubmissionEntry& entry = permit.command().entry;
+      if (answer->status.is_success()) {
+        controller->remember_feature(entry);
+        return permit.respond(answer->status);
+      }
+      controller->command_failed({.qid = 0,
+                                  .cid = entry.command_id,
+                                  .status = answer->status,
+                                  .lba = 0,
+                                  .nsid = entry.nsid.value(),
+                                  .parameter_location = nvme::ParameterLocation{}.value,
+                                  .opcode = entry.opcode});
+      permit.respond(answer->status.with_more());
+    });
   };
 }
 
@@ -107,7 +123,7 @@ void AdminQueue::set_volume_feature(CommandPermit permit, const nvme::SetFeature
 
 void AdminQueue::set_reservation_persistence(CommandPermit permit, bool persist,
                                              const std::vector<block::BlockVolume*>& volumes) {
-  const auto answer = answer_of_all(session_, permit.park(), volumes.size());
+  const auto answer = answer_of_all(session_, controller_, permit.park(), volumes.size());
   for (block::BlockVolume* const volume : volumes) {
     volume->reservations().set_persists(
         persist, [answer](block::ReservationOutcome outcome) { answer(status_of(outcome)); });
@@ -135,7 +151,7 @@ void AdminQueue::set_write_protection(CommandPermit permit, WriteProtectionState
   if (wanted == WriteProtectionState::until_power_cycle) {
     protection = WriteProtection::until_restart;
   }
-  const auto answer = answer_of_all(session_, permit.park(), volumes.size());
+  const auto answer = answer_of_all(session_, controller_, permit.park(), volumes.size());
   for (block::BlockVolume* const volume : volumes) {
     volume->volume().protect(protection, [answer](const engine::Result<void, std::string>& kept) {
       answer(kept ? nvme::status::success : nvme::status::internal_error);

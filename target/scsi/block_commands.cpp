@@ -549,7 +549,7 @@ void BlockCommands::finish(Task& task, IoStatus outcome) {
     return sink_.good(std::move(permit));
   }
   if (outcome == IoStatus::no_room) {
-    task.itl->volume().overload().given_back(task.request.began, task.request.ended);
+    task.itl->volume().overload().given_back(task.request.held_since, sink_.port().reactor().now());
     return sink_.answer(std::move(permit), status_without_room(task));
   }
   if (outcome == IoStatus::media_error) TaskCounters::add(counters.media_errors);

@@ -150,7 +150,7 @@ void Nexus::execute(TaskPermit permit) {
   task.unabortable = false;
   task.sense_format = protocol::scsi::SenseFormat::fixed;
   if (task.itl != nullptr && task.request.volume == nullptr) {
-    block::begin_command(task.request.volume, &task.itl->volume(), port_.reactor());
+    block::begin_command(task.request, task.itl->volume(), port_.reactor());
   }
   outstanding_.store(outstanding() + 1, std::memory_order_relaxed);
   if (!set_of(task).enter(task)) {

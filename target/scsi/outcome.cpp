@@ -18,6 +18,7 @@ bool changes_blocks(VolumeIo::Kind kind) {
     case VolumeIo::Kind::write:
     case VolumeIo::Kind::write_zeroes:
     case VolumeIo::Kind::deallocate:
+    case VolumeIo::Kind::lose:
       return true;
     case VolumeIo::Kind::read:
     case VolumeIo::Kind::flush:
@@ -62,7 +63,8 @@ Outcome outcome_of(IoStatus status, VolumeIo::Kind kind, engine::VolumeState sta
     // Nothing was changed, or it may pass: the host tries again, after a while.
     case IoStatus::cancelled:
     case IoStatus::timed_out:
-    case IoStatus::no_room:  // but TASK SET FULL for a host that has more there
+    case IoStatus::no_room:    // but TASK SET FULL for a host that has more there
+    case IoStatus::no_answer:  // waited for by block::VolumeRequests
       return Status::busy;
   }
   return sense::internal_target_failure;

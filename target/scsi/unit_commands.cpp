@@ -14,6 +14,7 @@
 #include "protocol/scsi/supported_opcodes.h"
 #include "protocol/scsi/target_port_group.h"
 #include "protocol/scsi/vpd.h"
+#include "target/block/block_status.h"
 #include "target/scsi/block_range.h"
 #include "target/scsi/data_phase.h"
 #include "target/scsi/outcome.h"
@@ -161,15 +162,15 @@ void UnitCommands::run(TaskPermit permit, const command::ReadCapacity16& capacit
                      });
 }
 
-// Which blocks have space behind them only the pool's file system knows. SBC-4 lets a device say
-// "mapped" of what it does not know to be otherwise: nobody takes it for free.
+// SBC-4 lets a device say "mapped" of what it does not know to be otherwise.
 void UnitCommands::run(TaskPermit permit, const command::GetLbaStatus& status, bool ready) {
   const ItlNexus& itl = *permit.task().itl;
   const engine::Lba end{size_of(itl).value};
   if (status.first >= end) return sink_.answer(std::move(permit), sense::lba_out_of_range);
   constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
+  const block::Extent extent = block::mapped_from(itl.volume().volume(), status.first);
   const protocol::scsi::LbaStatus mapped{
-      .blocks = {status.first, {std::min(most, (end - status.first).value)}},
+      .blocks = {status.first, {std::min(most, (extent.end - status.first).value)}},
       .status = protocol::scsi::ProvisioningStatus::mapped};
   answer_from_memory(sink_, std::move(permit), status.allocation_bytes, ready,
                      [&](Answer& answer) -> Refusal {
