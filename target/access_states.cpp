@@ -15,7 +15,12 @@ engine::Result<void, std::string> AccessStates::set(const config::Config& config
     return fmt::format("no listener, and no group of listeners, is called {}", name);
   }
   named_.insert_or_assign(name, state);
-  if (!is_group) return engine::success();
+  if (!is_group) {
+    // Where nothing is said of its group, that is how it is anyway.
+    const std::string& group = config.listeners.find(name)->second.group;
+    if (state == block::AccessState::optimized && !named_.contains(group)) named_.erase(name);
+    return engine::success();
+  }
   // What was said of its listeners alone was of the time before.
   for (const auto& [listener, options] : config.listeners) {
     if (options.group == name && listener != name) named_.erase(listener);

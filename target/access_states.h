@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include "config/config.h"
 #include "engine/foundation/result.h"
@@ -11,11 +12,14 @@
 
 namespace target {
 
-// Control thread. A value: whoever keeps it over a restart keeps named(), and brings it back by
-// set().
+// A value; what is kept of it over a restart is named().
 class AccessStates {
  public:
   using States = std::map<std::string, block::AccessState, std::less<>>;
+
+  AccessStates() = default;
+  // As named() was.
+  explicit AccessStates(States named) : named_(std::move(named)) {}
 
   // Of a group of listeners, or of one listener, as the configuration calls it; one name means
   // both where both are called so. Error: nothing is called so; a sentence for the operator.
@@ -27,6 +31,7 @@ class AccessStates {
   // Everything that is not optimized, and what was said of a listener apart from its group. Names
   // that the configuration does not have any more stay, and count again when it has.
   [[nodiscard]] const States& named() const { return named_; }
+  friend bool operator==(const AccessStates&, const AccessStates&) = default;
 
  private:
   States named_;

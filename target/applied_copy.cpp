@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -18,6 +19,7 @@ namespace {
 // The last line of the file, a comment; its fields are separated by tabs.
 constexpr std::string_view mark = "# forebay applied 1";
 constexpr const char* file_name = "applied.yaml";
+constexpr const char* change_name = "changing";
 
 }  // namespace
 
@@ -39,6 +41,19 @@ engine::Result<void, std::string> write_applied_copy(const std::string& director
                   copy.applied_ms, copy.by, copy.file));
   if (written) return written;
   return written.error() + "; a start with a broken file could not fall back to it";
+}
+
+engine::Result<void, std::string> mark_change(const std::string& directory,
+                                              const std::string& hash) {
+  if (!hash.empty()) return control::write_state_file(directory, change_name, hash);
+  // What stays of it names what runs by then, and means nothing.
+  (void)std::remove((directory + "/" + change_name).c_str());
+  return engine::success();
+}
+
+std::string marked_change(const std::string& directory) {
+  std::ifstream file(directory + "/" + change_name, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 std::optional<AppliedCopy> read_applied_copy(const std::string& directory) {

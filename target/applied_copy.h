@@ -27,6 +27,12 @@ struct AppliedCopy {
 // returns. The error is one line for the operator.
 [[nodiscard]] engine::Result<void, std::string> write_applied_copy(const std::string& directory,
                                                                    const AppliedCopy& copy);
+// Beside the copy, while what runs is changed from that to the content with `hash`; empty: no
+// change is under way. A start that finds it knows that a crash has cut one off.
+[[nodiscard]] engine::Result<void, std::string> mark_change(const std::string& directory,
+                                                            const std::string& hash);
+[[nodiscard]] std::string marked_change(const std::string& directory);
+
 // nullopt: there is none, or not all of it is as it was written.
 [[nodiscard]] std::optional<AppliedCopy> read_applied_copy(const std::string& directory);
 

@@ -143,6 +143,19 @@ std::string address_text(const config::IpAddress& address) {
   return address.text.substr(0, address.text.find('%'));
 }
 
+// A PSK's hash is that of the suite that it is used with.
+std::vector<protocol::auth::DhchapHash> concatenation_hashes(const config::NvmeTcpOptions& tcp) {
+  using protocol::auth::DhchapHash;
+  std::vector<DhchapHash> hashes;
+  if (tcp.tls == config::Tls::none) return hashes;
+  const auto has = [&tcp](protocol::tls::Hash hash) {
+    return std::ranges::count(tcp.tls_suites, std::string_view(protocol::tls::suite_of(hash))) != 0;
+  };
+  if (has(protocol::tls::Hash::sha256)) hashes.push_back(DhchapHash::sha256);
+  if (has(protocol::tls::Hash::sha384)) hashes.push_back(DhchapHash::sha384);
+  return hashes;
+}
+
 nvmf::ListenerOptions nvmf_listener(const config::Listener& listener) {
   return {.name = listener.name,
           .family = family_of<nvmf::ListenerOptions::Family>(listener.address.value),
@@ -151,6 +164,7 @@ nvmf::ListenerOptions nvmf_listener(const config::Listener& listener) {
           .discovery = discovery_of(listener.discovery),
           .tls = tls_of(listener.nvme_tcp.tls),
           .in_capsule_data = listener.nvme_tcp.in_capsule_data,
+          .concatenation_hashes = concatenation_hashes(listener.nvme_tcp),
           .authentication_timeout = listener.nvme_tcp.auth_timeout};
 }
 
@@ -219,6 +233,18 @@ protocol::auth::DhchapKeys dhchap_keys(const config::DhchapKeys& keys, const Sec
   return made;
 }
 
+nvmf::ConcatenationPolicy concatenation_of(config::Concat policy) {
+  switch (policy) {
+    case config::Concat::none:
+      return nvmf::ConcatenationPolicy::none;
+    case config::Concat::permitted:
+      return nvmf::ConcatenationPolicy::permitted;
+    case config::Concat::required:
+      return nvmf::ConcatenationPolicy::required;
+  }
+  return nvmf::ConcatenationPolicy::none;
+}
+
 nvmf::HostKeys host_keys(const config::Host& host, const Secrets& secrets) {
   namespace auth = protocol::auth;
   const config::Dhchap& wanted = *host.dhchap;
@@ -226,6 +252,7 @@ nvmf::HostKeys host_keys(const config::Host& host, const Secrets& secrets) {
   keys.nqn = host.nqn;
   keys.required = wanted.required;
   keys.required_at_discovery = wanted.discovery;
+  keys.concatenation = concatenation_of(wanted.concat);
   keys.credentials.keys = dhchap_keys(wanted.keys, secrets);
   if (wanted.previous) {
     keys.credentials.previous = dhchap_keys(wanted.previous->keys, secrets);
@@ -439,7 +466,7 @@ std::shared_ptr<tls::Door> tls_door(const config::Listener& listener, const tls:
   return std::make_shared<tls::Door>(
       listener.name,
       tcp.tls == config::Tls::required ? tls::Policy::required : tls::Policy::permitted,
-      std::move(options), keys, counters, std::move(observe));
+      std::move(options), keys, counters, std::move(observe), tcp.tls_kernel);
 }
 
 iscsi::TargetOptions iscsi_options(const config::Config& config, const BlockVolumes& volumes,

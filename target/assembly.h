@@ -15,7 +15,7 @@
 #include "target/nvmf/options.h"
 #include "target/secrets.h"
 #include "target/tls/door.h"
-#include "target/tls/key_ring.h"
+#include "target/tls/key_store.h"
 
 namespace target {
 

@@ -44,6 +44,7 @@ constexpr Row settings_rows[] = {
     {"control.tls"},
     {"control.certificate"},
     {"control.key"},
+    {"scrub.rate"},
     {"log.level"},
 };
 
@@ -66,6 +67,7 @@ constexpr Row listener_rows[] = {
     {"tls"},
     {"tls_suites"},
     {"tls_groups"},
+    {"tls_kernel"},
     {"auth_timeout"},
     {"portal_group", Effect::reconnects},
     {"iscsi.header_digest"},
@@ -146,6 +148,7 @@ constexpr Row host_rows[] = {
     {"dhchap.dhgroup"},
     {"dhchap.required"},
     {"dhchap.discovery"},
+    {"dhchap.concat"},
     {"dhchap.previous.key"},
     {"dhchap.previous.controller_key"},
     {"dhchap.previous.until"},

@@ -20,6 +20,24 @@ std::string first_error(const std::vector<config::Message>& messages) {
   return found == messages.end() ? std::string() : config::format(*found);
 }
 
+// The change from the copy to the file was cut off: the copy is served, so that it can be made as
+// what it is. A start with the new file would, for one, not serve a volume that is to leave its
+// cache, because that has not been written back.
+bool resumes(BootConfig& boot, const AppliedCopy& copy, const std::string& directory) {
+  if (!boot.file.outcome.config) return false;
+  const std::string hash = content_hash(boot.file.text);
+  if (hash == content_hash(copy.text) || hash != marked_change(directory)) return false;
+  auto outcome = config::parse_text(copy.text, copy.file);
+  if (!outcome.config) return false;
+  boot.config = std::move(outcome.config);
+  boot.text = copy.text;
+  boot.status.hash = content_hash(copy.text);
+  boot.status.applied_ms = copy.applied_ms;
+  boot.status.applied_by = copy.by;
+  boot.status.resumes = true;
+  return true;
+}
+
 }  // namespace
 
 ConfigFile read_config_file(const std::string& path) {
@@ -35,6 +53,7 @@ BootConfig boot_config(const std::string& path, const std::string& directory) {
   BootConfig boot{.file = read_config_file(path)};
   auto copy = directory.empty() ? std::nullopt : read_applied_copy(directory);
   if (copy && copy->file != path) copy.reset();
+  if (copy && resumes(boot, *copy, directory)) return boot;
   if (boot.file.outcome.config) {
     boot.config = std::move(boot.file.outcome.config);
     boot.text = boot.file.text;

@@ -27,6 +27,7 @@ namespace {
 constexpr std::chrono::seconds stop_patience{8};
 // Nobody waits for what a pool's thread is doing: it only should not be cut off needlessly.
 constexpr std::chrono::seconds pool_stop_patience{3};
+constexpr std::chrono::seconds event_patience{1};
 // As in the configuration, which is to say the same afterwards.
 constexpr engine::ByteCount size_granularity{4096};
 constexpr engine::ByteCount largest_volume{std::uint64_t{1024} << 40};
@@ -35,6 +36,7 @@ constexpr std::chrono::milliseconds pool_patience{1500};
 constexpr std::chrono::seconds look_period{1};
 constexpr std::chrono::milliseconds task_period{250};
 constexpr std::chrono::seconds memory_period{5};
+constexpr std::chrono::minutes health_period{10};
 constexpr std::chrono::seconds stream_period{15};
 
 bool has_pool_on_disk(const config::Config& config) {
@@ -74,7 +76,11 @@ engine::Result<void, std::string> Daemon::start() {
   const HostObserver observe_hosts = [this](const HostChange& change) { note_host(change); };
   nvmf::TargetOptions of_nvmf = nvmf_options(config_, volumes_, secrets);
   of_nvmf.observe_hosts = observe_hosts;
+  of_nvmf.generated_keys = &tls_keys_.generated();
+  event_keeper_ = std::make_unique<EventKeeper>(state_directory_, clock_);
+  of_nvmf.event_logs = event_keeper_.get();
   nvmf_ = std::make_unique<nvmf::NvmfTarget>(of_nvmf, clock_);
+  event_keeper_->start();
   iscsi::TargetOptions of_iscsi = iscsi_options(config_, volumes_, secrets);
   of_iscsi.observe_hosts = observe_hosts;
   iscsi_ = std::make_unique<iscsi::IscsiTarget>(of_iscsi, clock_);
@@ -165,6 +171,7 @@ void Daemon::make_listeners() {
   for (const auto& [name, listener] : loaded_.config->listeners) {
     listeners_.push_back(make_listener(loaded_.config, listener));
   }
+  apply_access_states();
 }
 
 std::unique_ptr<Listener> Daemon::make_listener(const std::shared_ptr<const config::Config>& config,
@@ -213,7 +220,7 @@ Listener::Serve Daemon::serve_iscsi(const config::Listener& listener) {
 engine::Result<void, std::string> Daemon::start_control() {
   const std::string group = config_.control.group ? config_.control.group->value : std::string();
   control::ControlRoutes routes;
-  routes.audit = [this](const control::AuditRecord& record) { note_change(record); };
+  routes.audit = audit();
   routes.status = [this] { return to_json(status()); };
   routes.grow = [this](const std::string& volume, std::uint64_t size_bytes,
                        control::ControlRoutes::Done done) {
@@ -279,7 +286,7 @@ engine::Result<void, std::string> Daemon::start_control() {
   };
   routes.asked = [this](const control::Caller& caller) { asking_ = caller.name; };
   routes.drain = [this](const std::string& volume, bool cancel, control::ControlRoutes::Done done) {
-    if (cancel) return tasks_->cancel_drain(volume, std::move(done));
+    if (cancel) return tasks_->cancel_drain(volume, asking_, std::move(done));
     begin_task(control::TaskKind::drain, volume, done);
   };
   routes.detach = [this](const std::string& volume, control::ControlRoutes::Done done) {
@@ -299,15 +306,8 @@ engine::Result<void, std::string> Daemon::start_control() {
     log_warn("volume={} what its cache has lost is given up", volume);
     engine_->give_up_lost(volume, std::move(done));
   };
-  routes.set_access = [this](const std::string& name, const std::string& word,
-                             control::ControlRoutes::Done done) {
-    const auto state = block::access_state_of(word);
-    if (!state) {
-      return done("\"" + word +
-                  "\" is no state; optimized, non-optimized, inaccessible, persistent-loss and "
-                  "change are");
-    }
-    done(set_access(name, *state));
+  routes.protect = [this](const std::string& volume, bool on, control::ControlRoutes::Done done) {
+    protect(volume, on, std::move(done));
   };
   routes.abandon = [this](const std::string& volume, const std::string& cache,
                           control::ControlRoutes::AbandonDone done) {
@@ -324,11 +324,7 @@ engine::Result<void, std::string> Daemon::start_control() {
   for (auto& route : event_streams_.routes()) all.push_back(std::move(route));
   for (auto& route : routes_of_reload()) all.push_back(std::move(route));
   make_tasks();
-  const auto audit = [this](const control::AuditRecord& record) { note_change(record); };
-  for (auto& route : Tasks::routes(tasks_.get(), audit)) all.push_back(std::move(route));
-  for (auto& route : all) {
-    if (route.pattern == drain_pattern) route = remembering_drains(std::move(route));
-  }
+  for (auto& route : Tasks::routes(tasks_.get(), audit())) all.push_back(std::move(route));
   for (auto& route :
        control::StatusPage::routes([this] { return status(); }, history_, control::Role::viewer)) {
     all.push_back(std::move(route));
@@ -338,13 +334,13 @@ engine::Result<void, std::string> Daemon::start_control() {
       [this](const auto& subject, const auto& sentence) {
         note_refused_access(subject, sentence);
       });
-  for (auto& route :
-       remote_->token_routes([this](const control::AuditRecord& record) { note_change(record); })) {
-    all.push_back(std::move(route));
-  }
+  for (auto& route : remote_->token_routes(audit())) all.push_back(std::move(route));
   TRY(control_, control::ControlServer::start(config_.control.socket.value, group, all));
   remote_->serve(*control_, std::move(all));
-  control_->post([this] { tasks_->open(); });
+  control_->post([this] {
+    tasks_->set_scrub_rate(config_.scrub.rate.value.value);
+    tasks_->open();
+  });
   events_.on_added([this] { tell_event_streams(); });
   engine_->observe(this);
   for (const engine::Volume* volume : engine_->volumes()) note_volume(*volume);
@@ -355,14 +351,17 @@ engine::Result<void, std::string> Daemon::start_control() {
 }
 
 void Daemon::make_tasks() {
-  tasks_ = std::make_unique<Tasks>(
-      Tasks::Uses{.clock = clock_,
-                  .engine = *engine_,
-                  .volumes = volumes_,
-                  .events = events_,
-                  // The last one: the first connections are on the first.
-                  .reactor = [this]() -> Reactor& { return *cores_.back()->reactor; },
-                  .post = [this](std::function<void()> task) { control_->post(std::move(task)); }});
+  tasks_ = std::make_unique<Tasks>(Tasks::Uses{
+      .clock = clock_,
+      .engine = *engine_,
+      .volumes = volumes_,
+      .events = events_,
+      // The last one: the first connections are on the first.
+      .reactor = [this]() -> Reactor& { return *cores_.back()->reactor; },
+      .post = [this](std::function<void()> task) { control_->post(std::move(task)); },
+      .drain_begun = [this](const auto& volume, const auto& by) { drain_begun(volume, by); },
+      .drain_cancelled = [this](const auto& volume,
+                                const auto& by) { drain_cancelled(volume, by); }});
 }
 
 void Daemon::begin_task(control::TaskKind kind, const std::string& object,
@@ -377,6 +376,7 @@ void Daemon::start_chores() {
   control_->every(task_period, [this] { tasks_->look(); });
   control_->every(look_period, [this] {
     look_at_overload();
+    look_at_writes();
     announce_listeners();
     log_troubles();
     note_caches();
@@ -386,6 +386,7 @@ void Daemon::start_chores() {
     note_certificate();
     remote_->end_revoked();
   });
+  control_->every(health_period, [this] { nvmf_->remember_health(); });
   control_->every(control::History::period, [this] { remember_figures(); });
   control_->every(stream_period, [this] { event_streams_.keep_alive(); });
   control_->every(memory_period, [this] { give_back_memory(); });
@@ -534,6 +535,11 @@ bool Daemon::stop() {
     clean = false;
     log_warn("reactor={} a disk did not answer in time; ending anyway: what was answered is safe",
              core->reactor->options().name);
+  }
+  if (event_keeper_ && !event_keeper_->finish(event_patience)) {
+    clean = false;
+    log_warn("{} does not answer; ending anyway: the last events of NVMe subsystems are not kept",
+             state_directory_);
   }
   // The caches are ended when nothing is written to them any more.
   if (!clean) return false;

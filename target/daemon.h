@@ -5,6 +5,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "target/control/http_port.h"
 #include "target/control/state_times.h"
 #include "target/control/status.h"
+#include "target/event_keeper.h"
 #include "target/iscsi/target.h"
 #include "target/metrics/snapshot.h"
 #include "target/net/connection_registry.h"
@@ -36,6 +38,7 @@
 #include "target/smart_watch.h"
 #include "target/tasks.h"
 #include "target/troubles.h"
+#include "target/write_times.h"
 
 namespace target {
 
@@ -94,9 +97,10 @@ class Daemon final : private engine::VolumeObserver {
   void take_config(const LoadedConfig& loaded);
   // Overrides; see daemon_overrides.cpp.
   void take_overrides();
-  // A drain that has begun is an override until it is over: the next start goes on with it.
-  [[nodiscard]] control::Route remembering_drains(control::Route route);
-  // Control thread, as the rest of these.
+  // A drain that has begun is an override until it is over: the next start goes on with it. Control
+  // thread, as the rest of these.
+  void drain_begun(const std::string& volume, const std::string& by);
+  void drain_cancelled(const std::string& volume, const std::string& by);
   void follow_drains();
   void forget_what_is_gone();
   void end_drain(const std::string& volume, const std::string& why);
@@ -116,7 +120,6 @@ class Daemon final : private engine::VolumeObserver {
                   const control::ControlRoutes::Done& done);
   [[nodiscard]] engine::Result<void, std::string> listen();
   void start_chores();
-  static constexpr std::string_view drain_pattern = "/v1/volumes/{name}/drain";
   // Main thread before start_chores(), then control.
   void log_troubles();
   void log_notes() const;
@@ -126,8 +129,12 @@ class Daemon final : private engine::VolumeObserver {
   // Events; see daemon_events.cpp. Any thread.
   void note_volume(const engine::Volume& volume);
   void note_write_protection(const engine::Volume& volume);
+  void protect(const std::string& name, bool on, const control::ControlRoutes::Done& done);
   void note_host(const HostChange& change);
   void note_change(const control::AuditRecord& record);
+  [[nodiscard]] control::Audit audit();
+  // Names the configuration that is served, and what overrides it: "e41c7a9a", "e41c7a9a+77b0d121".
+  [[nodiscard]] std::string running() const;
   // Control thread.
   void note_refused_access(const std::string& subject, const std::string& sentence);
   void note_certificate();
@@ -140,8 +147,9 @@ class Daemon final : private engine::VolumeObserver {
   // Control thread.
   void refresh_changed_volumes();
   void look_at_overload();
-  [[nodiscard]] engine::Result<void, std::string> set_access(const std::string& name,
-                                                             block::AccessState state);
+  void look_at_writes();
+  [[nodiscard]] std::optional<engine::Duration> since_last_write(const std::string& volume);
+  void take_access(const AccessStates& states);
   // What both protocols know of the ways follows what has been said, as listeners are now.
   void apply_access_states();
   void answer_watchdog();
@@ -184,7 +192,9 @@ class Daemon final : private engine::VolumeObserver {
   std::unique_ptr<engine::Engine> engine_;
   BlockVolumes volumes_;
   AccessStates access_states_;
+  WriteTimes write_times_;  // control thread
   std::vector<std::unique_ptr<block::BlockVolume>> retired_volumes_;
+  std::unique_ptr<EventKeeper> event_keeper_;
   std::unique_ptr<nvmf::NvmfTarget> nvmf_;
   std::unique_ptr<iscsi::IscsiTarget> iscsi_;
   std::vector<std::unique_ptr<Core>> cores_;

@@ -1,10 +1,12 @@
 // What the daemon tells of its changes of state: Daemon's events, and the audit of changes.
 #include <fmt/format.h>
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "target/applied_copy.h"
 #include "target/daemon.h"
 #include "target/reactor/log.h"
 
@@ -75,7 +77,7 @@ void Daemon::note_volume(const engine::Volume& volume) {
   events_.add(event, volume.identity().name, now.reason.empty() ? "it is served" : now.reason);
 }
 
-// A host has said so, and others may wonder.
+// A host has said so, or the operator, and others may wonder.
 void Daemon::note_write_protection(const engine::Volume& volume) {
   if (volume.state() == engine::VolumeState::late) return;
   const std::string& name = volume.identity().name;
@@ -88,8 +90,29 @@ void Daemon::note_write_protection(const engine::Volume& volume) {
   }
   events_.add(EventName::volume_write_protected, name,
               protection == engine::WriteProtection::kept
-                  ? "a host has asked for it: writes are refused until a host takes that back"
+                  ? "writes are refused until a host takes that back, or forebayctl "
+                    "write-protection"
                   : "a host has asked for it: writes are refused until the daemon restarts");
+}
+
+// For the operator; hosts are told as if one of them had done it.
+void Daemon::protect(const std::string& name, bool on, const control::ControlRoutes::Done& done) {
+  using engine::WriteProtection;
+  engine::Volume* const volume = engine_->find(name);
+  if (volume == nullptr) return done("there is no volume " + name);
+  if (volume->state() == engine::VolumeState::late) {
+    return done("volume " + name + " is not there yet: only its pool knows whether it is " +
+                "write-protected");
+  }
+  if (volume->write_protection() == WriteProtection::until_restart) {
+    return done("a host has write-protected volume " + name +
+                " until the daemon restarts, and nobody can take that back before");
+  }
+  volume->protect(on ? WriteProtection::kept : WriteProtection::none,
+                  [name, on, done](engine::Result<void, std::string> kept) {
+                    if (kept) log_info("volume={} write protection is {}", name, on ? "on" : "off");
+                    done(std::move(kept));
+                  });
 }
 
 // Hosts are told and their I/O is answered so in one step; then it is in log and events.
@@ -104,25 +127,44 @@ void Daemon::look_at_overload() {
   if (changed.empty()) return;
   nvmf_->refresh_volumes();
   for (const auto& [name, change] : changed) {
-    if (change == Change::closed) {
+    if (change == Change::opened) {
+      log_info("volume={} has room, and its disk answers", *name);
+      events_.add(EventName::volume_overload_over, *name,
+                  "there is room, and its disk answers: hosts go on");
+    } else if (volumes_.at(*name)->volume().is_backing_silent()) {
+      log_warn("volume={} its disk has answered nothing for too long: hosts are told to wait",
+               *name);
+      events_.add(
+          EventName::volume_overloaded, *name,
+          "its disk has answered nothing for too long: hosts are told to wait until it does");
+    } else {
       log_warn("volume={} has no room for what its hosts write: they are told to wait", *name);
       events_.add(EventName::volume_overloaded, *name,
                   "its cache has had no room for too long: hosts are told to wait until it has");
-    } else {
-      log_info("volume={} has room again", *name);
-      events_.add(EventName::volume_overload_over, *name, "there is room again: hosts go on");
     }
   }
 }
 
-engine::Result<void, std::string> Daemon::set_access(const std::string& name,
-                                                     block::AccessState state) {
-  TRY(access_states_.set(config_, name, state));
+void Daemon::take_access(const AccessStates& states) {
+  const AccessStates::States before = access_states_.named();
+  access_states_ = states;
   apply_access_states();
-  log_info("path={} is {}", name, text(state));
-  events_.add(EventName::path_changed, name,
-              fmt::format("hosts are told that it is {}", text(state)));
-  return engine::success();
+  std::map<std::string, std::string> changed;
+  for (const auto& [name, state] : states.named()) {
+    const auto old = before.find(name);
+    if (old == before.end() || old->second != state) changed[name] = text(state);
+  }
+  for (const auto& [name, state] : before) {
+    if (states.named().contains(name)) continue;
+    const auto listener = config_.listeners.find(name);
+    const auto now = listener == config_.listeners.end() ? block::AccessState::optimized
+                                                         : states.of(listener->second);
+    changed[name] = text(now);
+  }
+  for (const auto& [name, state] : changed) {
+    log_info("path={} is {}", name, state);
+    events_.add(EventName::path_changed, name, "hosts are told that it is " + state);
+  }
 }
 
 void Daemon::apply_access_states() {
@@ -154,18 +196,40 @@ void Daemon::note_host(const HostChange& change) {
   }
 }
 
+control::Audit Daemon::audit() {
+  return {.tell = [this](const control::AuditRecord& record) { note_change(record); },
+          .running = [this] { return running(); }};
+}
+
+std::string Daemon::running() const {
+  const ReloadStatus now = reload_status();
+  std::string overrides;
+  for (const Override& one : now.overrides) {
+    overrides += fmt::format("{}\t{}\t{}\n", text(one.kind), one.subject, one.value);
+  }
+  return overrides.empty() ? now.hash : now.hash + "+" + content_hash(overrides);
+}
+
 void Daemon::note_change(const control::AuditRecord& record) {
   const std::string who = record.caller.uid
                               ? fmt::format("{} (uid {})", record.caller.name, *record.caller.uid)
                               : record.caller.name;
   const std::string what =
       record.body.empty() ? record.request : fmt::format("{} {}", record.request, record.body);
+  const std::string config = record.before == record.after
+                                 ? fmt::format("config {}", record.after)
+                                 : fmt::format("config {} -> {}", record.before, record.after);
+  // What the caller has written himself comes last.
+  const std::string known =
+      fmt::format("audit by=\"{}\" from=\"{}\" result={} before={} after={}", who, record.from,
+                  record.done ? "done" : "refused", record.before, record.after);
   if (record.done) {
-    log_info("audit by=\"{}\" request=\"{}\" result=done", who, what);
-    return events_.add(EventName::change_done, who, what);
+    log_info("{} request=\"{}\"", known, what);
+    return events_.add(EventName::change_done, who, fmt::format("{}; {}", what, config));
   }
-  log_warn("audit by=\"{}\" request=\"{}\" result=refused reason=\"{}\"", who, what, record.reason);
-  events_.add(EventName::change_refused, who, fmt::format("{}: {}", what, record.reason));
+  log_warn("{} reason=\"{}\" request=\"{}\"", known, record.reason, what);
+  events_.add(EventName::change_refused, who,
+              fmt::format("{}: {}; {}", what, record.reason, config));
 }
 
 void Daemon::note_refused_access(const std::string& subject, const std::string& sentence) {
@@ -266,6 +330,7 @@ void Daemon::forget_what_is_gone() {
   std::set<std::string> listeners;
   for (const auto& listener : listeners_) listeners.insert(listener->options().name);
   states_.keep_only("volume", volumes);
+  write_times_.keep_only(volumes);
   states_.keep_only("pool", pools);
   states_.keep_only("filling", pools);
   states_.keep_only("disk", disks);

@@ -47,7 +47,15 @@ void Daemon::start_reloader() {
       .tls_keys = tls_keys_,
       .make_listener = [this](const auto& config,
                               const auto& listener) { return make_listener(config, listener); },
+      .since_last_write = [this](const auto& volume) { return since_last_write(volume); },
       .take_config = [this](const LoadedConfig& config) { take_config(config); },
+      .take_access = [this](const AccessStates& states) { take_access(states); },
+      .cancel_drain =
+          [this](const std::string& volume, const std::string& by, engine::Engine::Done done) {
+            control_->post([this, volume, by, done = std::move(done)] {
+              tasks_->cancel_drain(volume, by, done);
+            });
+          },
       .on_control = [this](const auto& task) { run_on_control(task); }});
   reloader_ = std::make_unique<Reloader>(
       *served_, *overrides_,
@@ -65,10 +73,10 @@ void Daemon::start_reloader() {
                             {}, sentence);
               },
           .observe_override =
-              [this](bool is_set, const std::string& volume, const std::string& sentence) {
+              [this](bool is_set, const std::string& subject, const std::string& sentence) {
                 events_.add(is_set ? control::EventName::override_set
                                    : control::EventName::override_cleared,
-                            volume, sentence);
+                            subject, sentence);
               }});
   loaded_ = {};
   reloader_now_.store(reloader_.get(), std::memory_order_release);
@@ -80,10 +88,16 @@ void Daemon::start_reloader() {
 void Daemon::reload(const std::string& by) {
   Reloader* const reloader = reloader_now_.load(std::memory_order_acquire);
   if (reloader == nullptr) return log_warn("reload by={}: the daemon is starting, or ending", by);
-  // Its outcome is told by the log and the status.
-  reloader->ask({.kind = Reloader::Request::Kind::reload, .by = by}, [by](const auto& answer) {
-    if (!answer.error.empty()) log_error("reload by={}: {}", by, answer.error);
-  });
+  control::AuditRecord record{
+      .caller = {.name = by}, .from = "signal", .request = "reload", .before = running()};
+  reloader->ask({.kind = Reloader::Request::Kind::reload, .by = by},
+                [this, by, record](const auto& answer) mutable {
+                  if (!answer.error.empty()) log_error("reload by={}: {}", by, answer.error);
+                  record.done = answer.error.empty() && answer.plan.is_done();
+                  record.reason = answer.error.empty() ? answer.plan.why_not() : answer.error;
+                  record.after = running();
+                  note_change(record);
+                });
 }
 
 void Daemon::stop_reloader() {
@@ -101,10 +115,24 @@ ReloadStatus Daemon::reload_status() const {
 
 std::vector<control::Route> Daemon::routes_of_reload() {
   const auto find = [this] { return reloader_now_.load(std::memory_order_acquire); };
-  const auto audit = [this](const control::AuditRecord& record) { note_change(record); };
-  std::vector<control::Route> routes = reload_routes(find, audit);
-  for (auto& route : override_routes(find, audit)) routes.push_back(std::move(route));
+  std::vector<control::Route> routes = reload_routes(find, audit());
+  for (auto& route : override_routes(find, audit())) routes.push_back(std::move(route));
   return routes;
+}
+
+void Daemon::look_at_writes() {
+  const engine::Instant now = clock_.now();
+  for (const auto& [name, volume] : volumes_) {
+    write_times_.look(name, volume->counts().writes.count(), now);
+  }
+}
+
+std::optional<engine::Duration> Daemon::since_last_write(const std::string& volume) {
+  const auto found = volumes_.find(volume);
+  if (found == volumes_.end()) return std::nullopt;
+  const engine::Instant now = clock_.now();
+  write_times_.look(volume, found->second->counts().writes.count(), now);
+  return write_times_.since_last(volume, now);
 }
 
 void Daemon::take_config(const LoadedConfig& loaded) {
@@ -114,6 +142,7 @@ void Daemon::take_config(const LoadedConfig& loaded) {
   config_ = config;
   apply_access_states();
   choose_stages();
+  tasks_->set_scrub_rate(config_.scrub.rate.value.value);
   remote_->take(config_.control, loaded.secrets->control_identity());
   if (!has_other_metrics) return;
   metrics_port_.reset();

@@ -58,7 +58,8 @@ control::QosStatus qos_of(const block::VolumeLimiter& limiter) {
           .write_hold_us_total = microseconds(held.write_time)};
 }
 
-control::OverloadStatus overload_of(const block::OverloadLadder& ladder) {
+control::OverloadStatus overload_of(const block::BlockVolume& volume) {
+  const block::OverloadLadder& ladder = volume.overload();
   const auto milliseconds = [](engine::Duration time) {
     return static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::milliseconds>(time).count());
@@ -75,7 +76,8 @@ control::OverloadStatus overload_of(const block::OverloadLadder& ladder) {
           .hold_us_total = static_cast<std::uint64_t>(held.count()),
           .interrupted_total = counts.interrupted,
           .closings_total = counts.closings,
-          .closed = counts.closed};
+          .closed = counts.closed,
+          .disk_silent = volume.volume().is_backing_silent()};
 }
 
 // What a volume that is not served waits for; empty: no cache.
@@ -94,11 +96,16 @@ std::vector<control::LostRange> ranges_of(const engine::LostRanges& lost) {
   return all;
 }
 
-control::ScrubStatus status_of_scrub(const LastScrub& last) {
-  return {.running = last.is_running,
-          .ended_ms = last.ended_ms,
-          .bad_blocks = last.bad_blocks,
-          .result = last.result};
+control::ScrubStatus status_of_scrub(const LastScrub& last, std::uint64_t block_bytes) {
+  control::ScrubStatus status{.running = last.is_running,
+                              .ended_ms = last.ended_ms,
+                              .bad_blocks = last.bad_blocks,
+                              .result = last.result};
+  for (const auto& one : last.lost) {
+    status.lost.push_back({.offset_bytes = one.lba.value * block_bytes,
+                           .length_bytes = one.blocks.value * block_bytes});
+  }
+  return status;
 }
 
 std::string order_of(const config::Volume& wish) {
@@ -129,6 +136,18 @@ const char* name_of(config::Digests digests) {
       return "refused";
   }
   return "refused";
+}
+
+const char* name_of(config::Concat concat) {
+  switch (concat) {
+    case config::Concat::none:
+      return "none";
+    case config::Concat::permitted:
+      return "permitted";
+    case config::Concat::required:
+      return "required";
+  }
+  return "";
 }
 
 const char* name_of(config::Tls tls) {
@@ -162,6 +181,7 @@ control::ListenerStatus status_of_listener(const config::Listener& wish,
 control::KnownHost known_host(const config::Host& host) {
   control::KnownHost known{.name = host.name, .nqn = host.nqn, .iqn = host.iqn, .chap = "none"};
   known.dhchap = !host.dhchap ? "none" : host.dhchap->keys.controller_key ? "mutual" : "one-way";
+  known.concat = host.dhchap ? name_of(host.dhchap->concat) : "none";
   for (const auto& ref : host.tls_psk) known.tls_keys.push_back(tls_key_name(ref.value));
   for (const auto& ref : host.tls_psk_old) known.tls_keys.push_back(tls_key_name(ref.value));
   if (!host.chap) return known;
@@ -324,6 +344,9 @@ control::Status Daemon::status() const {
                         .by = reloaded.last_by,
                         .result = reloaded.last_result,
                         .reason = reloaded.last_reason};
+  if (const auto end = remote_->expires_at(); end && *end > 0) {
+    status.certificate_end_ms = static_cast<std::uint64_t>(*end) * 1000;
+  }
   status.uptime_seconds = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::seconds>(clock_.now() - started_at_).count());
   status.memory_used_bytes = (memory_.used() + memory_.reserved()).value;
@@ -424,7 +447,7 @@ control::Status Daemon::status() const {
          .lost_ranges = ranges_of(lost.ranges),
          .lost_reads = lost.reads,
          .qos = qos_of(volumes_.at(identity.name)->limiter()),
-         .overload = overload_of(volumes_.at(identity.name)->overload()),
+         .overload = overload_of(*volumes_.at(identity.name)),
          .pool_errors = engine_->backing_errors_of(identity.name),
          .uuid = identity.uuid.is_nil() ? std::string("-") : identity.uuid.text(),
          .size_bytes = (now.size * identity.block_size).value,
@@ -440,7 +463,7 @@ control::Status Daemon::status() const {
          .writes = traffic_of(counts.writes, counts.written_bytes, counts.write_errors),
          .cache_hits = cache ? cache->traffic.of(Event::hit) : 0,
          .cache_misses = cache ? cache->traffic.of(Event::miss) : 0,
-         .scrub = status_of_scrub(tasks_->last_scrub(identity.name))});
+         .scrub = status_of_scrub(tasks_->last_scrub(identity.name), identity.block_size.bytes)});
   }
   for (const auto& [name, host] : config_.hosts) status.known_hosts.push_back(known_host(host));
   const nvmf::TargetStatus of_nvmf = nvmf_->status();

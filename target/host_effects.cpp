@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <set>
 #include <utility>
 
 #include "config/values.h"
+#include "target/block/atomic_writes.h"
 #include "target/net/ip_network.h"
 
 namespace target {
@@ -88,6 +90,8 @@ bool comes_from_forbidden_network(const Config& config, const Association& who) 
   return false;
 }
 
+constexpr std::chrono::minutes in_use_within{1};
+
 struct Fate {
   enum class Kind : std::uint8_t { stays, comes_back, ends };
   Kind kind = Kind::stays;
@@ -146,7 +150,9 @@ Fate fate_of(const Config& before, const Config& after, const Association& who) 
 // What a volume that stays looks like to a host before and after.
 struct VolumeNews {
   std::optional<engine::ByteCount> size{};  // it grows to that
-  bool attributes = false;                  // read-only or not, or what it writes at once
+  bool protection = false;                  // read-only or not
+  bool atomicity = false;                   // what it writes at once
+  bool physical_block = false;              // and what a host takes for its physical block
   bool is_read_only = false;
 };
 
@@ -170,16 +176,44 @@ VolumeNews news_of(const Config& before, const Config& after, const Running& run
     return volume.cache && volume.cache->mode == config::VolumeCache::Mode::read_only;
   };
   news.is_read_only = reads_only(is->second);
-  news.attributes = reads_only(was->second) != news.is_read_only ||
-                    goes_past_cache(was->second) != goes_past_cache(is->second);
+  news.protection = reads_only(was->second) != news.is_read_only;
+  const bool goes_past = goes_past_cache(is->second);
+  if (goes_past == goes_past_cache(was->second)) return news;
+  const auto& cache = goes_past ? was->second.cache : is->second.cache;
+  const auto device =
+      std::ranges::find(running.caches, cache->device.value, &engine::CacheStatus::name);
+  // Without the promise of a cache that outlives a power loss it is that of the disk in any case.
+  news.atomicity =
+      device == running.caches.end() || !device->open || device->guarantee.survives_power_loss();
+  if (!news.atomicity || now == running.volumes.end() || !now->second.cache) return news;
+  const engine::BlockSize block{is->second.block_size.value};
+  const block::AtomicWrites by_itself{.bytes = now->second.cache->backing_atomic_bytes};
+  news.physical_block = by_itself.physical_block_bytes(block) != block::preferred_granularity_bytes;
   return news;
+}
+
+// Of a target's ports, each the worst of its listeners; those that are optimized are not there.
+std::map<std::uint16_t, block::AccessState> port_states_of(const Config& config,
+                                                           const std::string& target,
+                                                           const AccessStates& access) {
+  std::map<std::uint16_t, block::AccessState> states;
+  for (const auto& name : config.targets.at(target).listeners) {
+    const config::Listener& listener = config.listeners.at(name.value);
+    const auto state = access.of(listener);
+    if (state == block::AccessState::optimized) continue;
+    auto& of_port =
+        states.try_emplace(listener.portal_group, block::AccessState::optimized).first->second;
+    of_port = block::worse_of(of_port, state);
+  }
+  return states;
 }
 
 // One host, put together from its associations.
 class Told {
  public:
-  Told(const Config& before, const Config& after, const Running& running)
-      : before_(before), after_(after), running_(running) {}
+  Told(const Config& before, const Config& after, const Running& running,
+       const AccessStates& access)
+      : before_(before), after_(after), running_(running), access_(access) {}
 
   void meet(const Association& who) {
     ++all_;
@@ -198,7 +232,9 @@ class Told {
     if (fate.kind == Fate::Kind::ends) return;
     const Disks has = disks_of(after_, *owner_in(after_, who.protocol, who.owner), who);
     for (const auto& [number, volume] : has) has_.insert(volume);
-    if (fate.kind == Fate::Kind::stays) compare(who, had, has);
+    if (fate.kind != Fate::Kind::stays) return;
+    compare(who, had, has);
+    compare_access(who);
   }
 
   void discover() {
@@ -216,6 +252,7 @@ class Told {
       host.pause = "about 10 s";
       host.effect = Effect::reconnects;
     }
+    for (const std::string& volume : host.lost_volumes) host.uses.push_back(use_of(volume));
     if (!host.lost_volumes.empty()) {
       host.pause = "permanent";
       host.effect = Effect::needs_confirmation;
@@ -232,6 +269,29 @@ class Told {
     std::size_t queues = 0;
     Names reasons;
   };
+
+  // "db01 is in use: last write less than a second ago, 37 commands in flight".
+  [[nodiscard]] std::string use_of(const std::string& name) const {
+    const auto now = running_.volumes.find(name);
+    if (now == running_.volumes.end()) return name + " is not served just now";
+    const auto& last = now->second.since_last_write;
+    const std::uint64_t commands = now->second.commands_in_flight;
+    const std::string flight =
+        commands == 0 ? "nothing in flight"
+                      : fmt::format("{} command{} in flight", commands, commands == 1 ? "" : "s");
+    const bool is_in_use = commands != 0 || (last && *last < in_use_within);
+    return fmt::format("{}{} {}, {}", name, is_in_use ? " is in use:" : ":", write_text(last),
+                       flight);
+  }
+
+  static std::string write_text(const std::optional<engine::Duration>& last) {
+    if (!last) return "not written to since it is served";
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*last).count();
+    if (seconds < 2) return "last write less than 2 s ago";
+    if (seconds < 120) return fmt::format("last write {} s ago", seconds);
+    if (seconds < 2 * 3600) return fmt::format("last write {} min ago", seconds / 60);
+    return fmt::format("last write {} h ago", seconds / 3600);
+  }
 
   [[nodiscard]] std::string counted(const Group& group) const {
     const bool one = group.associations == 1;
@@ -288,9 +348,32 @@ class Told {
       say(notice + disk + " grows to " + config::size_text(*news.size));
       (is_nvme ? events_.namespace_attributes : events_.capacity_changed) = true;
     }
-    if (!news.attributes) return;
+    if (!news.protection && !news.atomicity) return;
     say(notice + disk + (news.is_read_only ? " becomes read-only" : " has other attributes"));
-    if (is_nvme) events_.namespace_attributes = true;
+    if (is_nvme) {
+      events_.namespace_attributes = true;
+      return;
+    }
+    events_.mode_changed |= news.protection;
+    events_.inquiry_changed |= news.atomicity;
+    events_.capacity_changed |= news.physical_block;
+  }
+
+  void compare_access(const Association& who) {
+    if (who.protocol == Protocol::nvme_tcp) {
+      const auto state = access_.of(after_.listeners.at(who.listener));
+      if (state == running_.access.of(before_.listeners.at(who.listener))) return;
+      events_.ana = true;
+      say(fmt::format("AEN \"asymmetric namespace access changed\": {} becomes {}", who.listener,
+                      text(state)));
+      return;
+    }
+    if (port_states_of(before_, who.owner, running_.access) ==
+        port_states_of(after_, who.owner, access_)) {
+      return;
+    }
+    events_.access_changed = true;
+    say("unit attention: asymmetric access state changed");
   }
 
   void say(std::string sentence) {
@@ -302,6 +385,7 @@ class Told {
   const Config& before_;
   const Config& after_;
   const Running& running_;
+  const AccessStates& access_;  // afterwards
   std::size_t all_ = 0;
   bool is_iscsi_ = false;
   Group ended_;
@@ -366,11 +450,12 @@ std::vector<Association> associations_of(const Running& running) {
 }  // namespace
 
 std::vector<HostEffect> host_effects(const Config& before, const Config& after,
-                                     const Running& running) {
+                                     const Running& running, const AccessStates& access) {
   std::map<std::pair<std::string, std::string>, Told> told;  // by name and identity
   for (const Association& who : associations_of(running)) {
     const auto name = name_of(before, after, who.protocol, who.identity);
-    Told& host = told.try_emplace({name, who.identity}, before, after, running).first->second;
+    Told& host =
+        told.try_emplace({name, who.identity}, before, after, running, access).first->second;
     if (!who.owner.empty()) {
       host.meet(who);
     } else if (who.protocol == Protocol::nvme_tcp &&

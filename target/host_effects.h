@@ -7,10 +7,11 @@
 
 namespace target {
 
-// Every host with an NVMe controller or an iSCSI session, by name; those that are not concerned
-// have no sentences. Pure.
+// `access`: what is said of listeners, afterwards. Every host with an NVMe controller or an iSCSI
+// session, by name; those that are not concerned have no sentences. Pure.
 [[nodiscard]] std::vector<HostEffect> host_effects(const config::Config& before,
                                                    const config::Config& after,
-                                                   const Running& running);
+                                                   const Running& running,
+                                                   const AccessStates& access);
 
 }  // namespace target

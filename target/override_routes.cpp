@@ -42,10 +42,22 @@ std::optional<Reloader::Request> wish_of_mode(const control::Request& request,
   return wish;
 }
 
+std::optional<Reloader::Request> wish_of_access(const control::Request& request,
+                                                const json::object& body) {
+  Reloader::Request wish{.kind = RequestKind::set_access, .path = request.name};
+  wish.access = string_in(body, "state");
+  if (wish.access.empty()) return std::nullopt;
+  return wish;
+}
+
 std::optional<Reloader::Request> wish_of_clearing(const control::Request& /*request*/,
                                                   const json::object& body) {
-  Reloader::Request wish{.kind = RequestKind::clear_overrides, .volume = string_in(body, "volume")};
-  if (wish.volume.empty() != is_true(body, "all")) return std::nullopt;
+  Reloader::Request wish{.kind = RequestKind::clear_overrides,
+                         .volume = string_in(body, "volume"),
+                         .path = string_in(body, "path")};
+  const int said = static_cast<int>(!wish.volume.empty()) + static_cast<int>(!wish.path.empty()) +
+                   static_cast<int>(is_true(body, "all"));
+  if (said != 1) return std::nullopt;
   return wish;
 }
 
@@ -64,7 +76,7 @@ control::Route change_route(const char* pattern, const char* body_text, Wish wis
                        .pattern = pattern,
                        .role = control::Role::operator_,
                        .body = body_text};
-  route.late = "volume {}: its cache has not answered yet; it may still be done";
+  route.late = "{}: it has not been done yet; it may still be";
   route.handle = [wish_of, find](const control::Request& request, const control::Reply& reply) {
     const auto body = control::body_object(request);
     auto wish = body ? wish_of(request, *body) : std::nullopt;
@@ -114,10 +126,12 @@ std::vector<control::Route> override_routes(Find find, const control::Audit& aud
                       return true;
                     }});
   for (auto& route :
-       {change_route("/v1/overrides/clear", R"({"volume": NAME}, or {"all": true})",
+       {change_route("/v1/overrides/clear", R"({"volume": NAME}, {"path": NAME} or {"all": true})",
                      &wish_of_clearing, find),
         change_route("/v1/volumes/{name}/mode", R"({"mode": "write-back"}, or another mode)",
-                     &wish_of_mode, find)}) {
+                     &wish_of_mode, find),
+        change_route("/v1/paths/{name}/access", R"({"state": "inaccessible"}, or another state)",
+                     &wish_of_access, find)}) {
     routes.push_back(audit ? control::audited(route, audit) : route);
   }
   return routes;

@@ -1,7 +1,8 @@
 // The API's part that changes what runs beside the configuration file:
 //   GET  /v1/overrides
-//   POST /v1/overrides/clear         {"volume": NAME}, or {"all": true}
+//   POST /v1/overrides/clear         {"volume": NAME}, {"path": NAME} or {"all": true}
 //   POST /v1/volumes/{name}/mode     {"mode": MODE}, or {"clear": true}
+//   POST /v1/paths/{name}/access     {"state": STATE}
 #pragma once
 
 #include <boost/json/fwd.hpp>

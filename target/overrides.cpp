@@ -18,7 +18,7 @@
 namespace target {
 namespace {
 
-using Kind = Override::Kind;
+using OverrideKind = Override::Kind;
 using Mode = config::VolumeCache::Mode;
 
 constexpr const char* overrides_name = "overrides";
@@ -35,8 +35,8 @@ std::string_view name_of(Mode mode) {
   return std::ranges::find(modes, mode, &std::pair<std::string_view, Mode>::second)->first;
 }
 
-std::optional<Kind> parse_kind(std::string_view name) {
-  for (const Kind kind : {Kind::mode, Kind::drain}) {
+std::optional<OverrideKind> parse_kind(std::string_view name) {
+  for (const OverrideKind kind : {OverrideKind::mode, OverrideKind::drain, OverrideKind::access}) {
     if (name == text(kind)) return kind;
   }
   return std::nullopt;
@@ -56,7 +56,8 @@ std::optional<Override> parse_line(std::string_view line) {
   if (!kind || fields[1].empty()) return std::nullopt;
   const bool is_mode =
       std::ranges::any_of(modes, [&](const auto& one) { return one.first == fields[2]; });
-  if (*kind == Kind::mode && !is_mode) return std::nullopt;
+  if (*kind == OverrideKind::mode && !is_mode) return std::nullopt;
+  if (*kind == OverrideKind::access && !block::access_state_of(fields[2])) return std::nullopt;
   Override one{.kind = *kind, .subject = fields[1], .value = fields[2], .by = fields[4]};
   const char* const end = fields[3].data() + fields[3].size();
   const auto read = std::from_chars(fields[3].data(), end, one.since_ms);
@@ -72,17 +73,23 @@ bool is_less(const Override& a, const Override& b) {
 
 const char* text(Override::Kind kind) {
   switch (kind) {
-    case Kind::mode:
+    case OverrideKind::mode:
       return "mode";
-    case Kind::drain:
+    case OverrideKind::drain:
       return "drain";
+    case Override::Kind::access:
+      return "access";
   }
   return "mode";
 }
 
 std::string sentence(const Override& one) {
   const std::string who = fmt::format("by {} since {}", one.by, utc_text(one.since_ms));
-  if (one.kind == Kind::drain) return fmt::format("{} is being drained, {}", one.subject, who);
+  if (one.kind == OverrideKind::drain)
+    return fmt::format("{} is being drained, {}", one.subject, who);
+  if (one.kind == OverrideKind::access) {
+    return fmt::format("path {} is {}, {}", one.subject, one.value, who);
+  }
   const std::string file = one.file_value.empty() ? "the file has no such cache"
                                                   : fmt::format("the file says {}", one.file_value);
   return fmt::format("mode of {} is {} ({}), {}", one.subject, one.value, file, who);
@@ -108,7 +115,7 @@ Overrides::Overrides(std::string directory) : directory_(std::move(directory)), 
   }
   damage_ = fmt::format(
       "{} is damaged and ignored: modes that were set by forebayctl are those of the "
-      "configuration file again; set them anew where that matters",
+      "configuration file again, and all paths are optimized; set them anew where that matters",
       path);
 }
 
@@ -142,15 +149,18 @@ void Overrides::replace(std::vector<Override> all) {
   all_ = std::move(all);
 }
 
-engine::Result<void, std::string> Overrides::keep() {
-  std::string now = to_text(all());
+engine::Result<void, std::string> Overrides::keep(const std::vector<Override>& wanted) {
+  std::string now = to_text(wanted);
   if (now == kept_) return engine::success();
   if (directory_.empty()) {
     return std::string(
         "there is no state directory to keep overrides in; they hold until the daemon ends");
   }
   auto written = control::write_state_file(directory_, overrides_name, now);
-  if (!written) return written.error() + "; overrides hold until the daemon ends";
+  if (!written) {
+    kept_.reset();
+    return written.error() + "; overrides hold until the daemon ends";
+  }
   kept_ = std::move(now);
   return written;
 }
@@ -182,11 +192,21 @@ std::optional<std::vector<Override>> parse_overrides(std::string_view text) {
   return all;
 }
 
+AccessStates access_states(const std::vector<Override>& all) {
+  AccessStates::States named;
+  for (const Override& one : all) {
+    if (one.kind != OverrideKind::access) continue;
+    const auto state = block::access_state_of(one.value);
+    if (state) named.emplace(one.subject, *state);
+  }
+  return AccessStates(std::move(named));
+}
+
 std::shared_ptr<const config::Config> overridden(const std::shared_ptr<const config::Config>& file,
                                                  const std::vector<Override>& all) {
   std::shared_ptr<config::Config> changed;
   for (const Override& one : all) {
-    if (one.kind != Kind::mode) continue;
+    if (one.kind != OverrideKind::mode) continue;
     const auto volume = file->volumes.find(one.subject);
     if (volume == file->volumes.end() || !volume->second.cache) continue;
     if (!changed) changed = std::make_shared<config::Config>(*file);
@@ -200,7 +220,8 @@ std::shared_ptr<const config::Config> overridden(const std::shared_ptr<const con
 
 std::string file_value(const config::Config& file, const Override& one) {
   const auto volume = file.volumes.find(one.subject);
-  if (one.kind != Kind::mode || volume == file.volumes.end() || !volume->second.cache) return {};
+  if (one.kind != OverrideKind::mode || volume == file.volumes.end() || !volume->second.cache)
+    return {};
   return std::string(name_of(volume->second.cache->mode));
 }
 

@@ -12,17 +12,19 @@
 
 #include "config/config.h"
 #include "engine/foundation/result.h"
+#include "target/access_states.h"
 
 namespace target {
 
 struct Override {
   // One of each kind for one subject.
   enum class Kind : std::uint8_t {
-    mode,   // of a volume's cache, instead of the file's; value: its name
-    drain,  // of a volume, under way: begun again by the next start; no value
+    mode,    // of a volume's cache, instead of the file's; value: its name
+    drain,   // of a volume, under way: begun again by the next start; no value
+    access,  // of a listener, or a group of them; value: how it is to be reached
   };
   Kind kind = Kind::mode;
-  std::string subject{};  // the volume
+  std::string subject{};  // the volume, listener or group
   std::string value{};
   std::string by{};
   std::uint64_t since_ms = 0;  // since 1970
@@ -55,13 +57,16 @@ class Overrides {
   // Brings them to the disk as they are now, all or not at all, unless they are there. May wait for
   // it; one thread at a time. The error is one line for the operator: they hold until the daemon
   // ends.
-  [[nodiscard]] engine::Result<void, std::string> keep();
+  [[nodiscard]] engine::Result<void, std::string> keep() { return keep(all()); }
+  // The same of those that are about to be in force.
+  [[nodiscard]] engine::Result<void, std::string> keep(const std::vector<Override>& wanted);
 
  private:
   const std::string directory_;
   std::string damage_;
-  std::string
-      kept_;  // what is on the disk; a file that is damaged counts as empty until it changes
+  // What is on the disk; a file that is damaged counts as empty until it changes. nullopt: who
+  // knows, it could not be written to its end.
+  std::optional<std::string> kept_;
   mutable std::mutex mutex_;  // guards all_; a leaf
   std::vector<Override> all_;
 };
@@ -70,6 +75,8 @@ class Overrides {
 [[nodiscard]] std::string to_text(const std::vector<Override>& all);
 [[nodiscard]] std::optional<std::vector<Override>> parse_overrides(std::string_view text);
 
+// How listeners are to be reached, of all that is said of them.
+[[nodiscard]] AccessStates access_states(const std::vector<Override>& all);
 // What is served: the file's configuration with what overrides it.
 [[nodiscard]] std::shared_ptr<const config::Config> overridden(
     const std::shared_ptr<const config::Config>& file, const std::vector<Override>& all);

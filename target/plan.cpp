@@ -45,7 +45,7 @@ class Planner {
  public:
   Planner(const Config& before, const Config& after, const Running& running,
           const PlanRequest& request)
-      : before_(before), after_(after), running_(running) {
+      : before_(before), after_(after), running_(running), access_(request.access) {
     plan_.file = after.file;
     plan_.file_hash = request.hash;
     plan_.running_hash = running.hash;
@@ -62,7 +62,7 @@ class Planner {
     for (Change& change : config::diff(before_, after_)) judge(std::move(change));
     tell_of_rotated(rotated);
     check_space();
-    plan_.hosts = host_effects(before_, after_, running_);
+    plan_.hosts = host_effects(before_, after_, running_, access_);
     for (const HostEffect& host : plan_.hosts) {
       if (host.effect != Effect::needs_confirmation) continue;
       const bool is_named = std::ranges::any_of(disconnect, [&](const std::string& name) {
@@ -486,6 +486,7 @@ class Planner {
   const Config& before_;
   const Config& after_;
   const Running& running_;
+  const AccessStates& access_;  // afterwards
   Plan plan_;
 };
 
@@ -525,8 +526,31 @@ const char* text(PlanResult result) {
 
 PlanResult Plan::result() const {
   if (!refusals.empty()) return PlanResult::refused;
-  if (changes.empty()) return PlanResult::nothing_to_do;
+  if (changes.empty() && !drops_access()) return PlanResult::nothing_to_do;
   return unconfirmed.empty() ? PlanResult::changes : PlanResult::needs_confirmation;
+}
+
+bool Plan::drops_access() const {
+  return drops_overrides && std::ranges::any_of(overrides, [](const Override& one) {
+           return one.kind == Override::Kind::access;
+         });
+}
+
+bool Plan::is_done() const {
+  return outcome == Outcome::applied ||
+         (outcome == Outcome::planned && result() == PlanResult::nothing_to_do);
+}
+
+std::string Plan::why_not() const {
+  if (!failure.empty()) return failure;
+  if (!refusals.empty()) {
+    const std::size_t more = refusals.size() - 1;
+    return config::format(refusals.front()) +
+           (more == 0 ? "" : fmt::format(" (and {} more)", more));
+  }
+  if (result() != PlanResult::needs_confirmation) return {};
+  return fmt::format("{} would lose a disk; apply it with --disconnect",
+                     fmt::join(unconfirmed, ", "));
 }
 
 Plan make_plan(const Config& before, const Config& after, const Running& running,

@@ -13,6 +13,7 @@
 #include "config/diff.h"
 #include "config/message.h"
 #include "engine/volume/engine.h"
+#include "target/access_states.h"
 #include "target/iscsi/target_status.h"
 #include "target/nvmf/target_status.h"
 #include "target/overrides.h"
@@ -38,6 +39,9 @@ struct Running {
     engine::ByteCount size{};
     std::optional<engine::VolumeCacheStatus> cache{};
     bool is_reserved = false;  // by some host
+    std::uint64_t commands_in_flight = 0;
+    // How long ago a host last wrote to it, to a second; nullopt: none has since it is served.
+    std::optional<engine::Duration> since_last_write{};
   };
 
   std::string hash{};
@@ -48,6 +52,7 @@ struct Running {
   std::vector<engine::PoolStatus> pools{};
   std::vector<engine::CacheStatus> caches{};
   std::map<std::string, Volume> volumes{};  // by name
+  AccessStates access{};                    // what is said of listeners beside the file
 };
 
 // One line of the difference.
@@ -64,12 +69,16 @@ struct HostEffect {
   struct Events {
     bool namespace_attributes = false;  // asynchronous event, NVMe
     bool discovery_log = false;         // the same, of its discovery controller
+    bool ana = false;                   // the same: asymmetric namespace access changed
     bool luns_changed = false;          // unit attention 3Fh/0Eh, SCSI
     bool capacity_changed = false;      // 2Ah/09h
+    bool inquiry_changed = false;       // 3Fh/03h
+    bool mode_changed = false;          // 2Ah/01h
+    bool access_changed = false;        // 2Ah/06h
     bool connections_end = false;       // some of them, or all
     [[nodiscard]] bool any() const {
-      return namespace_attributes || discovery_log || luns_changed || capacity_changed ||
-             connections_end;
+      return namespace_attributes || discovery_log || ana || luns_changed || capacity_changed ||
+             inquiry_changed || mode_changed || access_changed || connections_end;
     }
   };
   std::string name;      // in the configuration; of one that it does not name, the identity
@@ -78,6 +87,8 @@ struct HostEffect {
   std::vector<std::string> sentences{};  // empty: not concerned
   std::string pause = "none";
   std::vector<std::string> lost_volumes{};  // that it has now and would not have any more
+  // Whether they are in use, one sentence each; by whichever host.
+  std::vector<std::string> uses{};
   Events events{};
 };
 
@@ -114,6 +125,12 @@ struct Plan {
   std::uint64_t confirm_ms = 0;  // applied: it is taken back unless it is confirmed within that
 
   [[nodiscard]] PlanResult result() const;
+  // What was said of listeners goes with it: a change, though the file's is none.
+  [[nodiscard]] bool drops_access() const;
+  // It was to be carried out: what runs is what the file says now.
+  [[nodiscard]] bool is_done() const;
+  // Why not; one line.
+  [[nodiscard]] std::string why_not() const;
 };
 
 struct PlanRequest {
@@ -125,6 +142,8 @@ struct PlanRequest {
   std::set<config::SecretRef> rotated{};
   // Hosts that may lose disks: names of the configuration, NQNs or iSCSI names.
   std::vector<std::string> disconnect{};
+  // What is said of listeners, afterwards.
+  AccessStates access{};
 };
 
 // Pure: looks at nothing but its arguments. `before` is what runs.

@@ -95,6 +95,10 @@ void add_hosts(std::string& out, const std::vector<HostEffect>& hosts) {
                                 effect_width);
       lines.insert(lines.end(), some.begin(), some.end());
     }
+    for (const std::string& use : host.uses) {
+      const auto some = wrapped(use + ".", effect_width);
+      lines.insert(lines.end(), some.begin(), some.end());
+    }
     if (lines.empty()) lines.emplace_back("none (not concerned)");
     for (std::size_t i = 0; i < lines.size(); ++i) {
       const bool is_last = i + 1 == lines.size();
@@ -135,10 +139,12 @@ std::string ending(const Plan& plan) {
     case PlanResult::refused:
       return "REFUSED: nothing was changed, and nothing can be before that is mended. Exit 1.\n";
     case PlanResult::changes:
+      // A reload keeps overrides.
       return fmt::format(
-          "Nothing was changed. Exit 2: changes pending. Apply: systemctl reload forebay\n"
-          "Or this and nothing else: forebayctl apply {} --plan-hash {}{}\n",
-          plan.file, plan.hash, plan.drops_overrides ? " --drop-overrides" : "");
+          "Nothing was changed. Exit 2: changes pending. Apply: {0}{1}\n"
+          "Or this and nothing else: forebayctl apply {2} --plan-hash {3}{1}\n",
+          plan.drops_overrides ? "forebayctl apply " + plan.file : "systemctl reload forebay",
+          plan.drops_overrides ? " --drop-overrides" : "", plan.file, plan.hash);
     case PlanResult::needs_confirmation:
       break;
   }
@@ -217,8 +223,12 @@ json::object json_of(const HostEffect& host) {
   };
   add(host.events.namespace_attributes, "namespace-attribute-changed");
   add(host.events.discovery_log, "discovery-log-changed");
+  add(host.events.ana, "ana-changed");
   add(host.events.luns_changed, "reported-luns-changed");
   add(host.events.capacity_changed, "capacity-changed");
+  add(host.events.inquiry_changed, "inquiry-data-changed");
+  add(host.events.mode_changed, "mode-parameters-changed");
+  add(host.events.access_changed, "access-state-changed");
   add(host.events.connections_end, "connections-end");
   return {{"name", host.name},
           {"identity", host.identity},
@@ -227,6 +237,7 @@ json::object json_of(const HostEffect& host) {
           {"sentences", strings(host.sentences)},
           {"pause", host.pause},
           {"lost_volumes", strings(host.lost_volumes)},
+          {"uses", strings(host.uses)},
           {"events", std::move(events)}};
 }
 
@@ -244,10 +255,8 @@ std::string screen(const Plan& plan) {
                   plan.running_hash, utc_text(plan.applied_ms), plan.applied_by, plan.file_hash,
                   plan.changes.size(), plan.changes.size() == 1 ? "" : "s");
   for (const PlannedChange& planned : plan.changes) add_change(out, planned);
-  if (!plan.changes.empty()) {
-    out += '\n';
-    add_hosts(out, plan.hosts);
-  }
+  if (!plan.changes.empty()) out += '\n';
+  if (!plan.changes.empty() || plan.drops_access()) add_hosts(out, plan.hosts);
   for (const auto& message : plan.warnings) out += config::format(message) + '\n';
   for (const auto& message : plan.refusals) out += config::format(message) + '\n';
   if (!plan.warnings.empty() || !plan.refusals.empty()) out += '\n';
@@ -263,11 +272,14 @@ std::string plan_hash(const Plan& plan) {
     all += json::serialize(change) + '\n';
   }
   for (const HostEffect& host : plan.hosts) {
-    if (!host.sentences.empty()) all += json::serialize(json_of(host)) + '\n';
+    if (host.sentences.empty()) continue;
+    json::object effect = json_of(host);
+    effect.erase("uses");
+    all += json::serialize(effect) + '\n';
   }
   for (const auto& message : plan.refusals) all += config::format(message) + '\n';
   for (const Override& one : plan.overrides) {
-    if (one.kind == Override::Kind::mode) all += sentence(one) + '\n';
+    if (one.kind != Override::Kind::drain) all += sentence(one) + '\n';
   }
   return content_hash(all);
 }
@@ -289,6 +301,7 @@ std::string to_json(const Plan& plan) {
                    {"warnings", json_of(plan.warnings)},
                    {"refusals", json_of(plan.refusals)},
                    {"unconfirmed", strings(plan.unconfirmed)},
+                   {"reason", plan.why_not()},
                    {"overrides", to_json(plan.overrides)},
                    {"drops_overrides", plan.drops_overrides},
                    {"plan_hash", plan.hash},

@@ -69,8 +69,9 @@ Reconfiguration::Reconfiguration(Served& served, LoadedConfig from, LoadedConfig
       stopping_(stopping),
       changes_(config::diff(*from_.config, *to_.config)) {}
 
-Reconfiguration::Outcome Reconfiguration::carry_out() {
+Reconfiguration::Outcome Reconfiguration::carry_out(const std::function<Outcome()>& keep) {
   auto done = run();
+  if (done && keep) done = keep();
   if (done) return done;
   return done.error() + go_back();
 }
@@ -94,7 +95,7 @@ std::string Reconfiguration::go_back() {
   for (auto undo = undo_.rbegin(); undo != undo_.rend(); ++undo) {
     const auto undone = undo->act();
     if (undone) continue;
-    trouble += fmt::format(" And {} could not be undone: {}", undo->what, undone.error());
+    trouble += fmt::format("; and {} could not be undone: {}", undo->what, undone.error());
   }
   undo_.clear();
   return trouble;

@@ -25,8 +25,10 @@ class Reconfiguration {
   Reconfiguration& operator=(const Reconfiguration&) = delete;
 
   // With an error, a sentence for the operator, everything is as before, but for volumes that have
-  // grown and what pools retain of new ones; what could not be undone is named in it.
-  [[nodiscard]] engine::Result<void, std::string> carry_out();
+  // grown and what pools retain of new ones; what could not be undone is named in it. `keep`: when
+  // all of it runs, brings it to where the next start looks; its error is one of the change.
+  [[nodiscard]] engine::Result<void, std::string> carry_out(
+      const std::function<engine::Result<void, std::string>()>& keep = {});
 
  private:
   using Outcome = engine::Result<void, std::string>;

@@ -49,9 +49,7 @@ control::Answer reload_answer(Kind kind, const Reloader::Answer& answer) {
   if (!answer.error.empty())
     return control::error_answer(answer.is_stale ? 412 : 409, answer.error);
   if (kind == Kind::confirm) return {.body = "{}"};
-  const bool is_good = kind == Kind::plan || answer.plan.outcome == Plan::Outcome::applied ||
-                       (answer.plan.outcome == Plan::Outcome::planned &&
-                        answer.plan.result() == PlanResult::nothing_to_do);
+  const bool is_good = kind == Kind::plan || answer.plan.is_done();
   return {.status = is_good ? 200U : 409U, .body = to_json(answer.plan)};
 }
 

@@ -26,6 +26,8 @@ using config::Part;
 using Kind = Reloader::Request::Kind;
 
 constexpr std::chrono::seconds inspect_patience{2};
+constexpr std::chrono::seconds resume_patience{60};
+constexpr std::chrono::milliseconds settle_period{100};
 
 std::uint64_t now_ms() {
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -53,18 +55,6 @@ std::set<config::SecretRef> rotated(const Secrets& before, const Secrets& after)
   return changed;
 }
 
-std::string first_line_of(const Plan& plan) {
-  if (!plan.failure.empty()) return plan.failure;
-  if (!plan.refusals.empty()) {
-    const std::size_t more = plan.refusals.size() - 1;
-    return config::format(plan.refusals.front()) +
-           (more == 0 ? "" : fmt::format(" (and {} more)", more));
-  }
-  if (plan.result() != PlanResult::needs_confirmation) return {};
-  return fmt::format("{} would lose a disk; apply it with --disconnect",
-                     fmt::join(plan.unconfirmed, ", "));
-}
-
 }  // namespace
 
 Reloader::Reloader(Served& served, Overrides& overrides, Start start)
@@ -78,7 +68,8 @@ Reloader::Reloader(Served& served, Overrides& overrides, Start start)
       text_(std::move(start.text)),
       file_config_(std::move(start.file_config)),
       status_(std::move(start.status)) {
-  keep_copy();
+  const Kept now = running();
+  if (const auto kept = keep(now, now); !kept) log_warn("{}", kept.error());
   settle_overrides();
   thread_ = std::thread([this] { run(); });
   (void)pthread_setname_np(thread_.native_handle(), "reload");
@@ -126,7 +117,18 @@ void Reloader::ask(Request request, Done done) {
   changed_.notify_all();
 }
 
+// What it takes away must be there: a volume that is late knows nothing of its cache.
+void Reloader::resume() {
+  const auto deadline = Clock::now() + resume_patience;
+  while (!stopping_ && !served_.engine.settle(settle_period) && Clock::now() < deadline) {
+  }
+  if (stopping_) return;
+  Request request{.kind = Kind::reload, .by = "the start after a crash in a change"};
+  (void)answer(request);
+}
+
 void Reloader::run() {
+  if (status().resumes) resume();
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     lock.unlock();
@@ -211,6 +213,8 @@ Reloader::Answer Reloader::answer(Request& request) {
       return apply(request);
     case Kind::set_mode:
       return set_mode(request);
+    case Kind::set_access:
+      return set_access(request);
     case Kind::clear_overrides:
       return clear_overrides(request);
   }
@@ -219,12 +223,19 @@ Reloader::Answer Reloader::answer(Request& request) {
 
 Reloader::Answer Reloader::confirm(const Request& request) {
   if (!unconfirmed_) return {.error = "nothing waits for a confirmation"};
+  const Kept before{.copy = {.text = unconfirmed_->text,
+                             .file = file_,
+                             .applied_ms = unconfirmed_->status.applied_ms,
+                             .by = unconfirmed_->status.applied_by},
+                    .overrides = unconfirmed_->overrides.value_or(overrides_.all())};
+  if (const auto kept = keep(running(), before); !kept) {
+    return {.error = "it stays unconfirmed: " + kept.error()};
+  }
   unconfirmed_.reset();
   {
     const std::lock_guard lock(mutex_);
     status_.note.clear();
   }
-  keep_copy();
   settle_overrides();
   log_info("config={} confirmed by={}", status().hash, request.by);
   return {};
@@ -251,9 +262,31 @@ Reloader::Answer Reloader::apply(const Request& request) {
             .is_stale = true};
   }
   const PlanResult result = plan.result();
+  prepared.applied_ms = now_ms();
+  const auto keep_new = [&] {
+    return keep({.copy = {.text = prepared.text,
+                          .file = file_,
+                          .applied_ms = prepared.applied_ms,
+                          .by = request.by},
+                 .overrides = request.drop_overrides ? std::vector<Override>{} : overrides_.all()},
+                running());
+  };
+  if (result == PlanResult::nothing_to_do) {
+    // Its text may be another one nevertheless.
+    if (const auto kept = keep_new(); !kept) {
+      plan.outcome = Plan::Outcome::failed;
+      plan.failure = kept.error();
+    }
+  }
   if (result == PlanResult::changes) {
     const LoadedConfig before = loaded_;
-    const auto done = Reconfiguration(served_, loaded_, prepared.loaded, stopping_).carry_out();
+    Reconfiguration change(served_, loaded_, prepared.loaded, stopping_);
+    auto done = mark(plan.file_hash);
+    // One that waits for its confirmation is not kept: it would outlive a crash.
+    if (done) {
+      done = request.confirm_within.count() != 0 ? change.carry_out() : change.carry_out(keep_new);
+      (void)mark({});
+    }
     if (done) {
       plan.outcome = Plan::Outcome::applied;
       if (request.confirm_within.count() != 0) {
@@ -270,7 +303,9 @@ Reloader::Answer Reloader::apply(const Request& request) {
       plan.failure = done.error();
     }
   }
-  if (plan.outcome == Plan::Outcome::applied || result == PlanResult::nothing_to_do) {
+  const bool is_same =
+      result == PlanResult::nothing_to_do && plan.outcome == Plan::Outcome::planned;
+  if (plan.outcome == Plan::Outcome::applied || is_same) {
     applied(prepared, request);
   }
   tell(request, plan);
@@ -289,7 +324,7 @@ void Reloader::applied(Prepared& prepared, const Request& request) {
     text_ = std::move(prepared.text);
     file_config_ = prepared.file_config;
     status_.hash = plan.file_hash;
-    status_.applied_ms = now_ms();
+    status_.applied_ms = prepared.applied_ms;
     status_.applied_by = request.by;
     status_.is_copy = false;
     status_.note.clear();
@@ -308,7 +343,6 @@ void Reloader::applied(Prepared& prepared, const Request& request) {
     drop_overrides(request.by);
   }
   if (unconfirmed_) return;
-  keep_copy();
   settle_overrides();
 }
 
@@ -320,11 +354,12 @@ void Reloader::take_back() {
   const auto overrides = before.overrides.value_or(overrides_.all());
   before.loaded.config = overridden(before.file_config, overrides);
   const auto done = Reconfiguration(served_, loaded_, before.loaded, stopping_).carry_out();
-  Plan plan{.file = file_, .file_hash = before.status.hash};
+  Plan plan{.file = file_, .file_hash = before.status.hash, .running_hash = status().hash};
   plan.outcome = done ? Plan::Outcome::applied : Plan::Outcome::failed;
   if (done) {
     loaded_ = before.loaded;
     overrides_.replace(overrides);
+    follow_access();
     const std::lock_guard lock(mutex_);
     text_ = before.text;
     file_config_ = before.file_config;
@@ -340,20 +375,37 @@ void Reloader::take_back() {
   tell(request, plan);
 }
 
-void Reloader::keep_copy() {
-  if (state_directory_.empty()) return;
+engine::Result<void, std::string> Reloader::mark(const std::string& hash) {
+  if (state_directory_.empty()) return engine::success();
+  return mark_change(state_directory_, hash);
+}
+
+Reloader::Kept Reloader::running() const {
   const ReloadStatus now = status();
-  const auto written = write_applied_copy(
-      state_directory_,
-      {.text = running_text(), .file = file_, .applied_ms = now.applied_ms, .by = now.applied_by});
-  if (!written) log_warn("{}", written.error());
+  return {.copy = {.text = running_text(),
+                   .file = file_,
+                   .applied_ms = now.applied_ms,
+                   .by = now.applied_by},
+          .overrides = overrides_.all()};
+}
+
+engine::Result<void, std::string> Reloader::keep(const Kept& wanted, const Kept& before) {
+  if (state_directory_.empty()) return engine::success();
+  const auto write = [this](const Kept& kept) -> engine::Result<void, std::string> {
+    TRY(overrides_.keep(kept.overrides));
+    return write_applied_copy(state_directory_, kept.copy);
+  };
+  auto written = write(wanted);
+  if (written) return written;
+  if (const auto again = write(before); !again) log_warn("{}", again.error());
+  return written;
 }
 
 void Reloader::tell(const Request& request, const Plan& plan) {
   const bool is_applied = plan.outcome == Plan::Outcome::applied;
   const bool is_failed = plan.outcome == Plan::Outcome::failed;
   const std::string result = is_applied ? "applied" : is_failed ? "failed" : text(plan.result());
-  const std::string reason = first_line_of(plan);
+  const std::string reason = plan.why_not();
   {
     const std::lock_guard lock(mutex_);
     status_.last_ms = now_ms();
@@ -361,10 +413,10 @@ void Reloader::tell(const Request& request, const Plan& plan) {
     status_.last_result = result;
     status_.last_reason = reason;
   }
-  const bool is_good = is_applied || (!is_failed && plan.result() == PlanResult::nothing_to_do);
+  const bool is_good = plan.is_done();
   if (is_good) {
-    log_info("config={} {} by={} from={} changes={}", plan.file_hash, result, request.by, plan.file,
-             plan.changes.size());
+    log_info("config={} {} by={} from={} before={} changes={}", plan.file_hash, result, request.by,
+             plan.file, plan.running_hash, plan.changes.size());
   } else {
     log_error("config={} {} by={} from={}: nothing has changed: {}", plan.file_hash, result,
               request.by, plan.file, reason);
@@ -385,6 +437,7 @@ Reloader::Prepared Reloader::prepare(const Request& request) {
   PlanRequest wanted{.hash = content_hash(prepared.text),
                      .messages = std::move(outcome.messages),
                      .disconnect = request.disconnect};
+  if (!request.drop_overrides) wanted.access = access_states(overrides_.all());
   if (!outcome.config) {
     const ReloadStatus now = status();
     prepared.plan = {.file = request.file,
@@ -419,6 +472,7 @@ Running Reloader::look() {
   running.hash = now.hash;
   running.applied_ms = now.applied_ms;
   running.applied_by = now.applied_by;
+  running.access = access_states(now.overrides);
   served_.on_control([&] {
     running.nvmf = served_.nvmf.status();
     running.iscsi = served_.iscsi.status();
@@ -432,7 +486,9 @@ Running Reloader::look() {
                                 .reason = condition.reason,
                                 .size = condition.size * volume->volume().identity().block_size,
                                 .cache = served_.engine.cache_of(name),
-                                .is_reserved = reservations && reservations->type.has_value()});
+                                .is_reserved = reservations && reservations->type.has_value(),
+                                .commands_in_flight = volume->counts().in_flight(),
+                                .since_last_write = served_.since_last_write(name)});
     }
   });
   return running;

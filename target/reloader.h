@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "target/applied_copy.h"
 #include "target/overrides.h"
 #include "target/plan.h"
 #include "target/served.h"
@@ -27,6 +28,8 @@ struct ReloadStatus {
   std::string applied_by{};
   std::string note{};    // what the operator should know of it; empty: nothing
   bool is_copy = false;  // the file was broken at the start: what was applied last is served
+  // A crash has cut off the change to the file: what ran before it is served, then it is made.
+  bool resumes = false;
   // The last apply or reload; 0: there was none.
   std::uint64_t last_ms = 0;
   std::string last_by{};
@@ -50,7 +53,7 @@ class Reloader {
     // Told what has become of each attempt; any thread. May be empty.
     std::function<void(bool is_good, const std::string& sentence)> observe{};
     // And of each override that comes or goes; the same.
-    std::function<void(bool is_set, const std::string& volume, const std::string& sentence)>
+    std::function<void(bool is_set, const std::string& subject, const std::string& sentence)>
         observe_override{};
   };
   struct Request {
@@ -60,7 +63,8 @@ class Reloader {
       reload,  // apply, of the daemon's own file as it is when its turn comes
       confirm,
       set_mode,         // of `volume` to `mode`; what the file says is no override
-      clear_overrides,  // of `volume`; of all if it is empty
+      set_access,       // of `path` to `access`
+      clear_overrides,  // of `volume`, or of `path`; of all if both are empty
     };
     Kind kind = Kind::plan;
     std::string file{};  // its name, for messages
@@ -71,6 +75,8 @@ class Reloader {
     bool drop_overrides = false;                  // plan, apply
     std::string volume{};
     std::string mode{};
+    std::string path{};  // a listener, or a group of them
+    std::string access{};
     // Done only if this is the hash of what runs when its turn comes; empty: in any case.
     std::string if_match{};
     // Apply: done only if the plan is still the one with this hash; empty: in any case.
@@ -125,6 +131,11 @@ class Reloader {
     ReloadStatus status;
     Clock::time_point deadline;
   };
+  // What the next start is to know of what runs.
+  struct Kept {
+    AppliedCopy copy;
+    std::vector<Override> overrides;
+  };
   // By which a file that has changed is known.
   struct FileMark {
     std::uint64_t inode = 0;
@@ -138,9 +149,11 @@ class Reloader {
     LoadedConfig loaded;  // with its overrides; empty if it is invalid
     std::shared_ptr<const config::Config> file_config;
     std::string text;
+    std::uint64_t applied_ms = 0;  // since 1970: when that is, if it is
   };
 
   void run();
+  void resume();
   [[nodiscard]] Answer answer(Request& request);
   [[nodiscard]] Answer confirm(const Request& request);
   [[nodiscard]] Answer apply(const Request& request);
@@ -153,14 +166,20 @@ class Reloader {
   // What the machine says to it, beyond the file.
   void inspect(const config::Config& after, std::vector<config::Message>& messages) const;
   void applied(Prepared& prepared, const Request& request);
-  void keep_copy();
+  // On the disk: `wanted`; or, with an error, `before`.
+  [[nodiscard]] engine::Result<void, std::string> keep(const Kept& wanted, const Kept& before);
+  [[nodiscard]] Kept running() const;
+  [[nodiscard]] engine::Result<void, std::string> mark(const std::string& hash);
   // Overrides; see reloader_overrides.cpp.
   [[nodiscard]] Answer set_mode(const Request& request);
+  [[nodiscard]] Answer set_access(const Request& request);
   [[nodiscard]] Answer clear_overrides(const Request& request);
   [[nodiscard]] engine::Result<void, std::string> change_mode(const std::string& volume,
                                                               const std::string& mode);
   void drop_overrides(const std::string& by);
   void erase_override(const Override& one, const std::string& why);
+  // Hosts are told what is said of the ways to them now.
+  void follow_access();
   void settle_overrides();
   [[nodiscard]] std::string kept_overrides();
   void override_again();
@@ -171,7 +190,7 @@ class Reloader {
   const std::string state_directory_;
   const std::string file_;  // the daemon's own
   const std::function<void(bool is_good, const std::string& sentence)> observe_;
-  const std::function<void(bool is_set, const std::string& volume, const std::string& sentence)>
+  const std::function<void(bool is_set, const std::string& subject, const std::string& sentence)>
       observe_override_;
   std::atomic<bool> stopping_{false};
 

@@ -12,6 +12,10 @@
 namespace target {
 namespace {
 
+constexpr const char* dropped_and_unconfirmed =
+    "overrides were dropped by a change that waits for its confirmation; forebayctl confirm, or "
+    "wait until it is taken back";
+
 using OverrideKind = Override::Kind;
 
 constexpr std::chrono::seconds override_patience{25};
@@ -48,11 +52,7 @@ engine::Result<void, std::string> Reloader::change_mode(const std::string& volum
 }
 
 Reloader::Answer Reloader::set_mode(const Request& request) {
-  if (unconfirmed_ && unconfirmed_->overrides) {
-    return {.error =
-                "overrides were dropped by a change that waits for its confirmation; "
-                "forebayctl confirm, or wait until it is taken back"};
-  }
+  if (unconfirmed_ && unconfirmed_->overrides) return {.error = dropped_and_unconfirmed};
   if (auto done = change_mode(request.volume, request.mode); !done) return {.error = done.error()};
   Override wanted{.kind = OverrideKind::mode,
                   .subject = request.volume,
@@ -70,15 +70,43 @@ Reloader::Answer Reloader::set_mode(const Request& request) {
   return {.note = kept_overrides()};
 }
 
-Reloader::Answer Reloader::clear_overrides(const Request& request) {
-  if (unconfirmed_ && unconfirmed_->overrides) {
-    return {.error =
-                "overrides were dropped by a change that waits for its confirmation; "
-                "forebayctl confirm, or wait until it is taken back"};
+Reloader::Answer Reloader::set_access(const Request& request) {
+  if (unconfirmed_ && unconfirmed_->overrides) return {.error = dropped_and_unconfirmed};
+  const auto state = block::access_state_of(request.access);
+  if (!state) {
+    return {.error = fmt::format(
+                "\"{}\" is no state; optimized, non-optimized, inaccessible, persistent-loss and "
+                "change are",
+                request.access)};
   }
+  AccessStates states = access_states(overrides_.all());
+  if (auto set = states.set(*file_config_, request.path, *state); !set) {
+    return {.error = set.error()};
+  }
+  for (const Override& one : overrides_.all()) {
+    if (one.kind != OverrideKind::access || states.named().contains(one.subject)) continue;
+    erase_override(one, fmt::format("{} is {}, by {}", request.path, request.access, request.by));
+  }
+  if (states.named().contains(request.path)) {
+    Override wanted{.kind = OverrideKind::access,
+                    .subject = request.path,
+                    .value = request.access,
+                    .by = request.by,
+                    .since_ms = override_time_ms()};
+    if (observe_override_) observe_override_(true, request.path, sentence(wanted));
+    overrides_.set(std::move(wanted));
+  }
+  follow_access();
+  return {.note = kept_overrides()};
+}
+
+Reloader::Answer Reloader::clear_overrides(const Request& request) {
+  if (unconfirmed_ && unconfirmed_->overrides) return {.error = dropped_and_unconfirmed};
+  const std::string& asked = request.path.empty() ? request.volume : request.path;
   bool is_any = false;
   for (const Override& one : overrides_.all()) {
-    if (!request.volume.empty() && one.subject != request.volume) continue;
+    const bool is_path = one.kind == OverrideKind::access;
+    if (!asked.empty() && (one.subject != asked || is_path == request.path.empty())) continue;
     is_any = true;
     const std::string& name = one.subject;
     const std::string wanted = file_value(*file_config_, one);
@@ -89,14 +117,14 @@ Reloader::Answer Reloader::clear_overrides(const Request& request) {
       if (!done && !has_none) return {.error = fmt::format("volume {}: {}", name, done.error())};
     }
     if (one.kind == OverrideKind::drain) {
-      (void)awaited([&](auto done) { served_.engine.cancel_drain(name, std::move(done)); });
+      (void)awaited([&](auto done) { served_.cancel_drain(name, request.by, std::move(done)); });
     }
     erase_override(one, "it was cleared by " + request.by);
   }
-  if (!is_any && !request.volume.empty()) {
-    return {.error = fmt::format("nothing of {} is overridden; see: forebayctl overrides",
-                                 request.volume)};
+  if (!is_any && !asked.empty()) {
+    return {.error = fmt::format("nothing of {} is overridden; see: forebayctl overrides", asked)};
   }
+  follow_access();
   override_again();
   return {.note = kept_overrides()};
 }
@@ -105,10 +133,16 @@ Reloader::Answer Reloader::clear_overrides(const Request& request) {
 void Reloader::drop_overrides(const std::string& by) {
   for (const Override& one : overrides_.all()) {
     if (one.kind == OverrideKind::drain) {
-      (void)awaited([&](auto done) { served_.engine.cancel_drain(one.subject, std::move(done)); });
+      (void)awaited([&](auto done) { served_.cancel_drain(one.subject, by, std::move(done)); });
     }
     erase_override(one, "it was dropped with the configuration that was applied by " + by);
   }
+  follow_access();
+}
+
+void Reloader::follow_access() {
+  const AccessStates states = access_states(overrides_.all());
+  served_.on_control([&] { served_.take_access(states); });
 }
 
 void Reloader::erase_override(const Override& one, const std::string& why) {

@@ -106,7 +106,8 @@ bool ScrubRun::account() {
     return false;
   }
   look_at_hosts();
-  const std::uint64_t rate = hosts_are_busy_ ? rate_ / share_beside_hosts : rate_;
+  const std::uint64_t most = rate_.load(std::memory_order_relaxed);
+  const std::uint64_t rate = hosts_are_busy_ ? most / share_beside_hosts : most;
   const auto needs = std::chrono::nanoseconds(bytes * 1'000'000'000ULL / rate);
   ready_at_ = std::max(ready_at_, reactor_.clock().now()) + engine::Duration(needs);
   return true;

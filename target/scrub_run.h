@@ -30,8 +30,7 @@ struct ScrubResult {
 // a quarter of its rate. What is known to be lost is passed by.
 class ScrubRun : public std::enable_shared_from_this<ScrubRun> {
  public:
-  static constexpr std::uint64_t usual_rate = 100ULL << 20;  // bytes a second
-  static constexpr std::uint64_t least_rate = 1ULL << 20;
+  static constexpr std::uint64_t least_rate = 1ULL << 20;  // bytes a second
   static constexpr std::uint64_t most_rate = 16ULL << 30;
   static constexpr std::size_t most_findings = 64;
 
@@ -45,6 +44,10 @@ class ScrubRun : public std::enable_shared_from_this<ScrubRun> {
   void start();
   // Any thread. It ends soon, unless it has.
   void cancel();
+  // From now on. Any thread.
+  void set_rate(std::uint64_t bytes_per_second) {
+    rate_.store(bytes_per_second, std::memory_order_relaxed);
+  }
   [[nodiscard]] std::uint64_t done_bytes() const {
     return done_bytes_.load(std::memory_order_relaxed);
   }
@@ -63,7 +66,7 @@ class ScrubRun : public std::enable_shared_from_this<ScrubRun> {
   block::BlockVolume& volume_;
   Reactor& reactor_;
   const engine::LostRanges lost_;
-  const std::uint64_t rate_;
+  std::atomic<std::uint64_t> rate_;
   const Ended ended_;
   const std::uint32_t block_bytes_;
   const std::uint64_t blocks_;

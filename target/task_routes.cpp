@@ -45,7 +45,7 @@ std::optional<Tasks::Wish> wish_in(const Request& request) {
                    .by = request.caller.name};
   if (const auto* const rate = wanted->if_contains("bytes_per_second")) {
     boost::system::error_code error;
-    wish.scrub_rate = rate->to_number<std::uint64_t>(error);
+    wish.scrub_rate.emplace(rate->to_number<std::uint64_t>(error));
     if (error) return std::nullopt;
   }
   return wish;
@@ -110,7 +110,7 @@ std::vector<Route> Tasks::routes(Tasks* tasks, const control::Audit& audit) {
       reply->answer(control::error_answer(409, "there is no task " + request.name));
       return true;
     }
-    tasks->cancel(*id, [reply](const auto& done) {
+    tasks->cancel(*id, request.caller.name, [reply](const auto& done) {
       reply->answer(done ? control::Answer{.body = "{}"}
                          : control::error_answer(409, done.error()));
     });

@@ -95,6 +95,7 @@ void Tasks::begin_drain(const Wish& wish, Begun done) {
   const auto begun = [this, wish, before, done = std::move(done)](const auto& outcome) {
     uses_.post([this, wish, before, done, outcome] {
       if (!outcome) return done(outcome.error());
+      if (wish.kind == TaskKind::drain) uses_.drain_begun(wish.object, wish.by);
       Task* task = table_.find(wish.kind, wish.object);
       if (task == nullptr) {
         task = &add(wish);
@@ -120,7 +121,8 @@ void Tasks::begin_drain(const Wish& wish, Begun done) {
 
 void Tasks::begin_scrub(const Wish& wish, const Begun& done) {
   if (!uses_.volumes.contains(wish.object)) return done("there is no volume " + wish.object);
-  if (wish.scrub_rate < ScrubRun::least_rate || wish.scrub_rate > ScrubRun::most_rate) {
+  const std::uint64_t rate = wish.scrub_rate.value_or(usual_rate_);
+  if (rate < ScrubRun::least_rate || rate > ScrubRun::most_rate) {
     return done(std::string("a scrub reads from 1 MiB to 16 GiB a second"));
   }
   if (const Task* const other = table_.find(TaskKind::scrub, wish.object)) {
@@ -148,9 +150,10 @@ void Tasks::start_next_scrub() {
     const auto ended = [this, id = next.id](const ScrubResult& result) {
       uses_.post([this, id, result] { scrub_ended(id, result); });
     };
-    run_ =
-        std::make_shared<ScrubRun>(*volume->second, uses_.reactor(),
-                                   uses_.engine.losses_of(task->object).ranges, next.rate, ended);
+    run_ = std::make_shared<ScrubRun>(*volume->second, uses_.reactor(),
+                                      uses_.engine.losses_of(task->object).ranges,
+                                      next.rate.value_or(usual_rate_), ended);
+    run_is_at_usual_rate_ = !next.rate;
     scrubbed_ = next.id;
     start(*task, run_->total_bytes());
     run_->start();
@@ -165,6 +168,11 @@ void Tasks::start(Task& task, std::uint64_t total_bytes) {
            task.started_by);
   uses_.events.add(EventName::task_started, task.object,
                    fmt::format("{} (task {}), for {}", text(task.kind), task.id, task.started_by));
+}
+
+void Tasks::set_scrub_rate(std::uint64_t bytes_per_second) {
+  usual_rate_ = bytes_per_second;
+  if (run_ != nullptr && run_is_at_usual_rate_) run_->set_rate(bytes_per_second);
 }
 
 // ---- under way
@@ -259,6 +267,11 @@ void Tasks::scrub_ended(std::uint64_t id, const ScrubResult& result) {
   LastScrub& last = last_scrubs_[task->object];
   figures_.checked_bytes += run->done_bytes();
   figures_.findings += result.findings_total;
+  if (result.end == ScrubResult::End::whole) last.lost.clear();
+  for (const auto& one : result.findings) {
+    const bool is_new = std::ranges::find(last.lost, one) == last.lost.end();
+    if (one.kind == FindingKind::cache_lost && is_new) last.lost.push_back(one);
+  }
   if (!task->findings.empty()) {
     uses_.events.add(is_healed(result.findings) ? EventName::scrub_healed : EventName::scrub_found,
                      task->object,
@@ -297,7 +310,7 @@ void Tasks::end(Task& task, TaskState state, std::string result) {
       fmt::format("{} (task {}) {}: {}", text(task.kind), task.id, text(task.state), task.result));
 }
 
-void Tasks::cancel(std::uint64_t id, Done done) {
+void Tasks::cancel(std::uint64_t id, const std::string& by, Done done) {
   Task* const task = table_.find(id);
   if (task == nullptr) return done(fmt::format("there is no task {}", id));
   if (task->has_ended()) {
@@ -308,7 +321,7 @@ void Tasks::cancel(std::uint64_t id, Done done) {
         fmt::format("a retirement goes on volume by volume: cancel the detachments that "
                     "forebayctl status shows"));
   }
-  if (task->kind != TaskKind::scrub) return cancel_drain(task->object, std::move(done));
+  if (task->kind != TaskKind::scrub) return cancel_drain(task->object, by, std::move(done));
   if (scrubbed_ == id) {
     run_->cancel();
   } else {
@@ -317,13 +330,14 @@ void Tasks::cancel(std::uint64_t id, Done done) {
   done(engine::success());
 }
 
-void Tasks::cancel_drain(const std::string& volume, Done done) {
+void Tasks::cancel_drain(const std::string& volume, const std::string& by, Done done) {
   if (!is_open_) return done(std::string(not_open));
   cancelling_.insert(volume);
-  uses_.engine.cancel_drain(volume, [this, volume, done = std::move(done)](const auto& outcome) {
-    uses_.post([this, volume, done, outcome] {
+  const auto cancelled = [this, volume, by, done = std::move(done)](const auto& outcome) {
+    uses_.post([this, volume, by, done, outcome] {
       cancelling_.erase(volume);
       if (!outcome) return done(outcome.error());
+      uses_.drain_cancelled(volume, by);
       for (const TaskKind kind : {TaskKind::drain, TaskKind::flush, TaskKind::detach}) {
         if (Task* const task = table_.find(kind, volume)) {
           end(*task, TaskState::cancelled, "what is left is written to its pool in its own time");
@@ -331,7 +345,8 @@ void Tasks::cancel_drain(const std::string& volume, Done done) {
       }
       done(engine::success());
     });
-  });
+  };
+  uses_.engine.cancel_drain(volume, cancelled);
 }
 
 void Tasks::stop() {
@@ -346,6 +361,14 @@ LastScrub Tasks::last_scrub(const std::string& volume) const {
   for (const Task& task : table_.all()) {
     if (task.id == scrubbed_ && task.object == volume) last.is_running = true;
   }
+  const engine::Volume* const served = uses_.engine.find(volume);
+  if (last.lost.empty() || served == nullptr) return last;
+  const engine::LostRanges listed = uses_.engine.losses_of(volume).ranges;
+  const std::uint64_t sectors = served->identity().block_size.bytes / engine::sector_bytes;
+  std::erase_if(last.lost, [&](const engine::ScrubFinding& one) {
+    return listed.touches(
+        {.begin = {one.lba.value * sectors}, .count = {one.blocks.value * sectors}});
+  });
   return last;
 }
 
@@ -353,7 +376,10 @@ metrics::ScrubFigures Tasks::scrub_figures() const {
   metrics::ScrubFigures figures = figures_;
   figures.running = scrubbed_ != 0;
   for (const auto& [volume, last] : last_scrubs_) {
-    if (last.bad_blocks > 0 && uses_.volumes.contains(volume)) ++figures.bad_volumes;
+    if (!uses_.volumes.contains(volume)) continue;
+    if (last.bad_blocks > 0) ++figures.bad_volumes;
+    figures.bad_blocks += last.bad_blocks;
+    for (const auto& one : last_scrub(volume).lost) figures.lost_blocks += one.blocks.value;
   }
   return figures;
 }

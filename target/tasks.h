@@ -6,10 +6,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "config/config.h"
 #include "engine/volume/engine.h"
 #include "target/assembly.h"
 #include "target/control/audit.h"
@@ -27,6 +29,9 @@ struct LastScrub {
   std::uint64_t ended_ms = 0;  // since 1970; 0: none has, since the daemon started
   std::uint64_t bad_blocks = 0;
   std::string result{};
+  // What only the cache had, and has badly, of the last one that got there; without what its pool
+  // lists as lost by now. Until written.
+  std::vector<engine::ScrubFinding> lost{};
 };
 
 // Control thread, all of it. The work is the engine's, and goes on with or without somebody who
@@ -42,12 +47,15 @@ class Tasks {
     std::function<Reactor&()> reactor;
     // Any thread: runs it on the control thread.
     std::function<void(std::function<void()>)> post;
+    // A drain has begun, whoever has asked for it by whatever route; and the same is cancelled.
+    std::function<void(const std::string& volume, const std::string& by)> drain_begun;
+    std::function<void(const std::string& volume, const std::string& by)> drain_cancelled;
   };
   struct Wish {
     control::TaskKind kind = control::TaskKind::flush;
     std::string object;
     std::string by;
-    std::uint64_t scrub_rate = ScrubRun::usual_rate;  // bytes a second
+    std::optional<std::uint64_t> scrub_rate{};  // bytes a second; nullopt: as configured
   };
   // The task's number; or why it has not begun, as a sentence. On the control thread.
   using Begun = std::function<void(engine::Result<std::uint64_t, std::string>)>;
@@ -60,12 +68,14 @@ class Tasks {
 
   // A flush, or drain, of a volume that has one already makes that one longer.
   void begin(const Wish& wish, Begun done);
-  // `done`: on any thread. A retirement cannot be cancelled.
-  void cancel(std::uint64_t id, Done done);
+  // `done`: on any thread. A retirement cannot be cancelled. `by`: who wants that.
+  void cancel(std::uint64_t id, const std::string& by, Done done);
   // Of whatever drains, flushes or detaches the volume.
-  void cancel_drain(const std::string& volume, Done done);
+  void cancel_drain(const std::string& volume, const std::string& by, Done done);
   // Every now and then: what goes on, and what has ended.
   void look();
+  // Of scrubs for which nobody has asked for another rate; also of the one that goes on.
+  void set_scrub_rate(std::uint64_t bytes_per_second);
   // Nothing is begun before open(), nor after stop(), which also ends the scrub that goes on.
   void open() { is_open_ = true; }
   void stop();
@@ -80,7 +90,7 @@ class Tasks {
  private:
   struct Queued {
     std::uint64_t id = 0;
-    std::uint64_t rate = 0;
+    std::optional<std::uint64_t> rate{};
   };
 
   void begin_drain(const Wish& wish, Begun done);
@@ -103,6 +113,8 @@ class Tasks {
   std::deque<Queued> queue_;       // of scrubs
   std::uint64_t scrubbed_ = 0;     // the task; 0: none
   std::shared_ptr<ScrubRun> run_;  // of that
+  bool run_is_at_usual_rate_ = false;
+  std::uint64_t usual_rate_ = config::Scrub{}.rate.value.value;
   std::map<std::string, LastScrub> last_scrubs_;
   // Volumes whose draining is being cancelled: that it has ended does not mean that it is done.
   std::set<std::string> cancelling_;

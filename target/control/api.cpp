@@ -150,6 +150,13 @@ bool give_up_lost(const ControlRoutes& routes, const std::string& name,
   return true;
 }
 
+bool protect(const ControlRoutes& routes, const std::string& name, const json::object& wanted,
+             const Reply& reply) {
+  const auto on = flag_in(wanted, "on");
+  if (on) routes.protect(name, *on, empty_answer(reply));
+  return on.has_value();
+}
+
 bool add_member(const ControlRoutes& routes, const std::string& name, const json::object& wanted,
                 const Reply& reply) {
   const auto disk = text_in(wanted, "disk");
@@ -158,13 +165,6 @@ bool add_member(const ControlRoutes& routes, const std::string& name, const json
   routes.add_member(name, {.disk = *disk, .overwrite = *overwrite},
                     answer_of<ControlRoutes::AddMemberDone>(reply, grown_pool));
   return true;
-}
-
-bool set_access(const ControlRoutes& routes, const std::string& name, const json::object& wanted,
-                const Reply& reply) {
-  const auto state = text_in(wanted, "state");
-  if (state) routes.set_access(name, *state, empty_answer(reply));
-  return state.has_value();
 }
 
 bool retire(const ControlRoutes& routes, const std::string& name, const json::object& /*wanted*/,
@@ -193,10 +193,10 @@ constexpr Change changes[] = {
     {"volume", "/v1/volumes/{name}/attach", Role::operator_, &attach, R"({"cache": DEVICE})"},
     {"volume", "/v1/volumes/{name}/abandon", Role::admin, &abandon, R"({"cache": UUID})"},
     {"volume", "/v1/volumes/{name}/give-up-lost", Role::admin, &give_up_lost, "{}"},
+    {"volume", "/v1/volumes/{name}/write-protection", Role::operator_, &protect,
+     R"({"on": true}, or false)"},
     {"pool", "/v1/pools/{name}/add-member", Role::admin, &add_member,
      R"({"disk": PATH, "overwrite": [WORD, ...]})"},
-    {"path", "/v1/paths/{name}/access", Role::operator_, &set_access,
-     R"({"state": "inaccessible"}, or another state)"},
     {"cache", "/v1/caches/{name}/retire", Role::admin, &retire, "{}"}};
 
 Route route_of(const Change& change, const Routes& routes) {

@@ -66,8 +66,7 @@ struct ControlRoutes {
   std::function<void(const std::string& volume, const std::string& cache, AbandonDone done)>
       abandon;
   std::function<void(const std::string& volume, Done done)> give_up_lost;
-  // Of a listener, or a group of them.
-  std::function<void(const std::string& path, const std::string& state, Done done)> set_access;
+  std::function<void(const std::string& volume, bool on, Done done)> protect;
 };
 
 // The JSON object that a request's body is; nullopt: it is something else.

@@ -10,11 +10,14 @@ namespace {
 
 constexpr std::size_t longest_body = 512;
 
+// A plan that was not carried out has a reason of its own.
 std::string error_in(const std::string& body) {
   boost::system::error_code error;
   const auto value = boost::json::parse(body, error);
   const auto* object = error ? nullptr : value.if_object();
-  const auto* text = object == nullptr ? nullptr : object->if_contains("error");
+  if (object == nullptr) return {};
+  const auto* text = object->if_contains("error");
+  if (text == nullptr) text = object->if_contains("reason");
   if (text == nullptr || !text->is_string()) return {};
   return {text->get_string().data(), text->get_string().size()};
 }
@@ -28,7 +31,8 @@ class AuditedReply final : public Responder {
     AuditRecord record = record_;
     record.done = answer.status == 200;
     if (!record.done) record.reason = error_in(answer.body);
-    audit_(record);
+    record.after = audit_.now();
+    audit_.tell(record);
     reply_->answer(std::move(answer));
   }
   std::shared_ptr<OpenAnswer> open(const std::string& content_type) override {
@@ -41,14 +45,31 @@ class AuditedReply final : public Responder {
   const Audit audit_;
 };
 
+std::string origin_of(const Caller& caller) {
+  if (caller.uid) return "control socket";
+  return caller.network;
+}
+
+std::string audited_line(const Request& request) {
+  std::string line = std::string(text(request.method)) + " " + request.path;
+  char before = '?';
+  for (const auto& [key, value] : request.query) {
+    line += before + key + '=' + value.substr(0, longest_body);
+    before = '&';
+  }
+  return line;
+}
+
 }  // namespace
 
 Route audited(Route route, Audit audit) {
   route.handle = [handle = std::move(route.handle), audit = std::move(audit)](
                      const Request& request, const Reply& reply) {
     AuditRecord record{.caller = request.caller,
-                       .request = std::string(text(request.method)) + " " + request.path,
-                       .body = request.body.size() <= longest_body ? request.body : ""};
+                       .from = origin_of(request.caller),
+                       .request = audited_line(request),
+                       .body = request.body.size() <= longest_body ? request.body : "",
+                       .before = audit.now()};
     return handle(request, std::make_shared<AuditedReply>(reply, std::move(record), audit));
   };
   return route;

@@ -158,7 +158,8 @@ json::object value_of(const OverloadStatus& o) {
           {"hold_us_total", o.hold_us_total},
           {"interrupted_total", o.interrupted_total},
           {"closings_total", o.closings_total},
-          {"closed", o.closed}};
+          {"closed", o.closed},
+          {"disk_silent", o.disk_silent}};
 }
 
 json::object value_of(const QosStatus& q) {
@@ -181,7 +182,8 @@ json::object value_of(const ScrubStatus& s) {
   return {{"running", s.running},
           {"ended_ms", s.ended_ms},
           {"bad_blocks", s.bad_blocks},
-          {"result", s.result}};
+          {"result", s.result},
+          {"lost", list_of(s.lost)}};
 }
 
 json::object value_of(const VolumeStatus& v) {
@@ -233,7 +235,8 @@ json::object value_of(const KnownHost& h) {
           {"chap_user", h.chap_user},
           {"mutual_user", h.mutual_user},
           {"tls_keys", names_of(h.tls_keys)},
-          {"dhchap", h.dhchap}};
+          {"dhchap", h.dhchap},
+          {"concat", h.concat}};
 }
 
 json::object value_of(const NamespaceStatus& n) {
@@ -354,6 +357,7 @@ std::string to_json(const Status& s) {
                                    {"by", s.last_reload.by},
                                    {"result", s.last_reload.result},
                                    {"reason", s.last_reload.reason}}},
+      {"certificate_end_ms", s.certificate_end_ms},
       {"uptime_seconds", s.uptime_seconds},
       {"memory_used_bytes", s.memory_used_bytes},
       {"memory_limit_bytes", s.memory_limit_bytes},

@@ -168,6 +168,9 @@ struct ScrubStatus {
   std::uint64_t ended_ms = 0;  // since 1970; 0: none has, since the daemon started
   std::uint64_t bad_blocks = 0;
   std::string result{};  // one sentence
+  // What only the cache had, and has badly: reads of it fail until it is written. Not in
+  // lost_ranges yet.
+  std::vector<LostRange> lost{};
 };
 
 // What becomes of commands that a volume has no room for, and what has (docs/qos.md, "Overload").
@@ -184,6 +187,8 @@ struct OverloadStatus {
   std::uint64_t interrupted_total = 0;
   std::uint64_t closings_total = 0;
   bool closed = false;
+  // A disk of its pool has been asked, and has answered nothing for seconds.
+  bool disk_silent = false;
 };
 
 struct VolumeStatus {
@@ -238,6 +243,7 @@ struct KnownHost {
   std::string mutual_user{};  // of ours
   std::vector<std::string> tls_keys{};  // their names
   std::string dhchap{};                 // by NVMe, as `chap` by iSCSI
+  std::string concat{};  // none, permitted, required: whether that makes keys for TLS
 };
 
 struct NamespaceStatus {
@@ -367,6 +373,7 @@ struct Status {
   std::vector<OverrideStatus> overrides{};
   std::string overrides_note{};  // why some may be missing; empty: none is
   ReloadResult last_reload{};
+  std::uint64_t certificate_end_ms = 0;  // of the API over TCP, since 1970; 0: none is shown
   std::uint64_t uptime_seconds = 0;
   std::uint64_t memory_used_bytes = 0;
   std::uint64_t memory_limit_bytes = 0;

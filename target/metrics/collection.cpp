@@ -32,6 +32,7 @@ ConnectionFigures figures_of(const CountersByProtocol& counters) {
 TlsFigures figures_of(const tls::TlsCounters& counters) {
   TlsFigures copy;
   copy.handshakes = counters.handshakes.load(std::memory_order_relaxed);
+  copy.kernel_connections = counters.kernel_connections.load(std::memory_order_relaxed);
   copy.key_updates = counters.key_updates.load(std::memory_order_relaxed);
   for (std::size_t i = 0; i < tls::tls_fault_count; ++i) {
     copy.failures[i] = counters.failures[i].load(std::memory_order_relaxed);

@@ -87,6 +87,10 @@ void add_daemon(Families& families, const Snapshot& snapshot) {
       .add({}, scrub.last_end);
   families.gauge("scrub_bad_volumes", "Volumes whose last scrub has found something.")
       .add({}, scrub.bad_volumes);
+  families.gauge("scrub_last_bad_blocks", "Blocks that each volume's last scrub has found bad.")
+      .add({}, scrub.bad_blocks);
+  families.gauge("scrub_last_lost_blocks", "Of these, those that nobody else has.")
+      .add({}, scrub.lost_blocks);
   families.counter("scrub_bytes_total", "Bytes of volumes that were scrubbed.")
       .add({}, scrub.checked_bytes);
   families.counter("scrub_findings_total", "Places that scrubs have found bad, also healed.")

@@ -101,6 +101,9 @@ void add_connections(Families& families, const Snapshot& snapshot) {
   for (std::size_t i = 0; i < tls::tls_fault_count; ++i) {
     failures.add({{"reason", tls::label(static_cast<tls::TlsFault>(i))}}, snapshot.tls.failures[i]);
   }
+  families
+      .counter("tls_kernel_connections_total", "Connections whose TLS records the kernel carries.")
+      .add({}, snapshot.tls.kernel_connections);
   families.counter("tls_key_updates_total", "Changes of keys that hosts began.")
       .add({}, snapshot.tls.key_updates);
   families.counter("network_receive_bytes_total", "Bytes from hosts.").add({}, all.bytes_received);

@@ -79,6 +79,7 @@ struct ConnectionFigures {
 struct TlsFigures {
   std::uint64_t handshakes = 0;
   std::uint64_t key_updates = 0;
+  std::uint64_t kernel_connections = 0;
   std::array<std::uint64_t, tls::tls_fault_count> failures{};  // by TlsFault
 };
 [[nodiscard]] TlsFigures figures_of(const tls::TlsCounters& counters);
@@ -103,6 +104,8 @@ struct ScrubFigures {
   std::uint64_t bad_volumes = 0;    // whose last one has found something
   std::uint64_t checked_bytes = 0;  // by those that have ended
   std::uint64_t findings = 0;       // of them
+  std::uint64_t bad_blocks = 0;     // found by each volume's last one
+  std::uint64_t lost_blocks = 0;    // of these, that nobody else has, and no pool lists as lost yet
 };
 
 // Of the API over TCP.
