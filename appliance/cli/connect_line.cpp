@@ -78,6 +78,12 @@ std::string proof_options(const json::value& status, const HostView& host) {
                      proof == "mutual" ? " --dhchap-ctrl-secret=TARGET_KEY" : "");
 }
 
+// The proof makes a key for TLS where the host must not do without, and has no other.
+std::string concat_option(const json::value& status, const HostView& host) {
+  const json::value known = find(status, "known_hosts", host.name);
+  return !known.is_null() && text(known, "concat") == "required" ? " --concat" : "";
+}
+
 // TLS is used where the listener has it and the host has a key, and where there is no other way.
 bool uses_tls(const json::value& status, const json::value& listener, const HostView& host) {
   const std::string tls = text(listener, "tls");
@@ -188,10 +194,11 @@ void add_nvme(ConnectLines& lines, const json::value& status, const HostView& ho
     if (with_tls) add_tls(lines, path.exported, host);
     has_keys |= with_tls;
     for (const Endpoint& at : endpoints_of(listener, own)) {
-      add_once(lines.now,
-               nvme_connect(at, path.exported, host,
-                            fmt::format("{}{}{}", with_digests ? " --hdr-digest --data-digest" : "",
-                                        with_tls ? tls_options : "", proof)));
+      add_once(
+          lines.now,
+          nvme_connect(at, path.exported, host,
+                       fmt::format("{}{}{}", with_digests ? " --hdr-digest --data-digest" : "",
+                                   with_tls ? tls_options : concat_option(status, host), proof)));
     }
   }
   add_discovery(lines, status, host, own, has_keys);

@@ -19,6 +19,7 @@
 #include "appliance/cli/host_view.h"
 #include "appliance/cli/json_view.h"
 #include "appliance/cli/status_screen.h"
+#include "appliance/cli/time_text.h"
 #include "config/parse.h"
 
 namespace cli {
@@ -192,6 +193,27 @@ void look_at_memory(Diagnoses& all, const json::value& status) {
   findings.append_to(all, fmt::format("{} of {} used", size_text(used), size_text(limit)));
 }
 
+// Of the API over TCP; said only where it shows one.
+void look_at_certificate(Diagnoses& all, const json::value& status, std::uint64_t now) {
+  const auto* const end = status.as_object().if_contains("certificate_end_ms");
+  const std::uint64_t end_ms = end == nullptr ? 0 : end->to_number<std::uint64_t>();
+  if (end_ms == 0) return;
+  Findings findings("certificate");
+  const std::string when = time_text(end_ms);
+  constexpr std::uint64_t day_ms = 24ULL * 3600 * 1000;
+  if (end_ms <= now) {
+    findings.bad(fmt::format(
+        "the control port's ended on {}; put a new one in its place, then: forebayctl reload",
+        when));
+  } else if (end_ms - now < 21 * day_ms) {
+    findings.hint(
+        fmt::format("the control port's ends on {}, in {} day{}; put a new one in its place, then: "
+                    "forebayctl reload",
+                    when, (end_ms - now) / day_ms, (end_ms - now) / day_ms == 1 ? "" : "s"));
+  }
+  findings.append_to(all, "the control port's ends on " + when);
+}
+
 // Of the interface that has the address; empty: none has.
 std::string interface_of(const std::string& address) {
   ifaddrs* first = nullptr;
@@ -269,7 +291,7 @@ Diagnoses diagnose_without_daemon(const std::string& reason, const std::string& 
 
 }  // namespace
 
-Diagnoses diagnose(const json::value& status) {
+Diagnoses diagnose(const json::value& status, std::uint64_t now) {
   Diagnoses all{{Verdict::ok, "daemon",
                  fmt::format("{} {} answers, up {}", text(status, "node"), text(status, "version"),
                              duration_text(number(status, "uptime_seconds")))}};
@@ -279,6 +301,7 @@ Diagnoses diagnose(const json::value& status) {
   look_at_listeners(all, status);
   look_at_paths(all, status);
   look_at_access(all, status);
+  look_at_certificate(all, status, now);
   look_at_memory(all, status);
   return all;
 }
@@ -319,7 +342,7 @@ int show_doctor(const DoctorOptions& options) {
   const auto status = get(options.socket, "/v1/status");
   Diagnoses all;
   if (status) {
-    all = diagnose(status.value());
+    all = diagnose(status.value(), now_ms());
     for (Diagnosis& one : diagnose_machine(status.value(), options.socket)) {
       all.push_back(std::move(one));
     }

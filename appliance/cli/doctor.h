@@ -22,7 +22,8 @@ struct Diagnosis {
 };
 
 // Of the daemon's status alone.
-[[nodiscard]] std::vector<Diagnosis> diagnose(const boost::json::value& status);
+[[nodiscard]] std::vector<Diagnosis> diagnose(const boost::json::value& status,
+                                              std::uint64_t now_ms);
 // What the status does not know of this machine: the MTU of the listeners' interfaces, who may open
 // the socket.
 [[nodiscard]] std::vector<Diagnosis> diagnose_machine(const boost::json::value& status,

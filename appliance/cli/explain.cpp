@@ -73,6 +73,10 @@ void add_next_of_volume(Explanation& e, const json::value& volume) {
   } else if (e.state == "refused") {
     e.next.emplace_back("Correct the configuration, and restart the daemon.");
   }
+  if (flag(volume, "write_protected") && !text(volume, "note").empty()) {
+    e.next.push_back(
+        fmt::format("If hosts shall write it again: forebayctl write-protection {} off", e.name));
+  }
   if (number(volume, "lost_bytes") > 0) {
     e.is_well = false;
     e.why.push_back(fmt::format("{} of it are lost: reading them fails until they are written.",

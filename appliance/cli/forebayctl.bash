@@ -9,7 +9,7 @@ _forebayctl() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
   local _forebayctl_socket=/run/forebay/control.sock
   local commands="status volumes hosts pools cache events explain connect-line top doctor support-bundle pool volume mode drain flush scrub tasks lost detach attach
-    retire abandon give-up-lost overrides ana plan apply confirm reload token"
+    retire abandon give-up-lost write-protection overrides ana plan apply confirm reload token"
   local command= sub= i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
@@ -27,7 +27,7 @@ _forebayctl() {
     --layout) COMPREPLY=($(compgen -W "single linear stripe" -- "$word")); return ;;
     --block-size) COMPREPLY=($(compgen -W "512 4096" -- "$word")); return ;;
     --cache) [ "$command" = attach ] && COMPREPLY=($(compgen -W "$(_forebayctl_names caches)" -- "$word")); return ;;
-    --clear) [ "$command" = overrides ] && { COMPREPLY=($(compgen -W "$(_forebayctl_names volumes)" -- "$word")); return; } ;;
+    --clear) [ "$command" = overrides ] && { COMPREPLY=($(compgen -W "$(_forebayctl_names volumes) $(_forebayctl_names listeners)" -- "$word")); return; } ;;
     --disconnect) COMPREPLY=($(compgen -W "$(_forebayctl_names known_hosts)" -- "$word")); return ;;
     --role) COMPREPLY=($(compgen -W "viewer operator admin" -- "$word")); return ;;
     --server|--wait|--rate|--interval|--since|--confirm-within|-n|--last|--count|--uuid|--overwrite|--chunk-size|--if-match|--plan-hash) return ;;
@@ -41,10 +41,10 @@ _forebayctl() {
     top) options+=" -o --output --interval -n --count" ;;
     doctor|support-bundle) options+=" -o --output --config" ;;
     attach|abandon) options+=" -o --output --cache" ;;
-    drain|detach|retire|give-up-lost|ana) options+=" -o --output" ;;
+    drain|detach|retire|give-up-lost|write-protection) options+=" -o --output" ;;
     plan) options+=" -o --output --drop-overrides" ;;
     reload|confirm) options+=" -o --output --if-match" ;;
-    mode) options+=" -o --output --if-match --clear" ;;
+    mode|ana) options+=" -o --output --if-match --clear" ;;
     overrides) options+=" -o --output --if-match --clear --all" ;;
     apply) options+=" -o --output --if-match --disconnect --confirm-within --drop-overrides --plan-hash" ;;
     lost) options+=" -o --output" ;;
@@ -84,7 +84,7 @@ _forebayctl() {
       else
         names=$(_forebayctl_names volumes)
       fi ;;
-    drain|flush|scrub|lost|detach|attach|abandon|give-up-lost) names=$(_forebayctl_names volumes) ;;
+    drain|flush|scrub|lost|detach|attach|abandon|give-up-lost|write-protection) names=$(_forebayctl_names volumes) ;;
     ana) names=$(_forebayctl_names listeners) ;;
     retire) names=$(_forebayctl_names caches) ;;
     connect-line) names=$(_forebayctl_names known_hosts) ;;

@@ -198,16 +198,14 @@ int main(int argc, char** argv) {
   give_up->add_option("volume", volume_name, "As the configuration calls it")->required();
   ask_daemon(*give_up);
 
-  std::string path_name;
-  std::string path_state;
-  auto* ana = app.add_subcommand(
-      "ana", "How hosts are to reach everything by a listener, or by a group of listeners");
-  ana->add_option("path", path_name, "A listener, or a group, as the configuration calls it")
-      ->required();
-  ana->add_option("state", path_state,
-                  "optimized, non-optimized, inaccessible, persistent-loss or change")
-      ->required();
-  ask_daemon(*ana);
+  std::string wanted_protection;
+  auto* protection = app.add_subcommand(
+      "write-protection", "Whether hosts may write a volume: on keeps them from it, off does not");
+  protection->add_option("volume", volume_name, "As the configuration calls it")->required();
+  protection->add_option("state", wanted_protection, "on or off")
+      ->required()
+      ->check(CLI::IsMember({"on", "off"}));
+  ask_daemon(*protection);
 
   const cli::OverrideCommands override_commands(app);
   const cli::ConfigCommands config_commands(app);
@@ -241,9 +239,12 @@ int main(int argc, char** argv) {
   if (drain->parsed()) return cli::volume_drain(socket, of_volume("drain"));
   if (detach->parsed()) return cli::cache_detach(socket, of_volume("detach"));
   if (attach->parsed()) return cli::cache_attach(socket, of_volume("attach"), device);
-  if (ana->parsed()) return cli::path_access(socket, {format, "ana", path_name}, path_state);
   if (retire->parsed()) return cli::cache_retire(socket, {format, "retire", device});
   if (give_up->parsed()) return cli::volume_give_up_lost(socket, of_volume("give-up-lost"));
+  if (protection->parsed()) {
+    return cli::volume_write_protection(socket, of_volume("write-protection"),
+                                        wanted_protection == "on");
+  }
   if (abandon->parsed()) return cli::volume_abandon(socket, of_volume("abandon"), cache);
   return cli::pool_init({format, "pool init", wanted_pool.paths.front()}, wanted_pool);
 }

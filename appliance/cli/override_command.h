@@ -1,4 +1,4 @@
-// forebayctl mode, overrides: what operators change beside the configuration file.
+// forebayctl mode, ana, overrides: what operators change beside the configuration file.
 #pragma once
 
 #include <memory>

@@ -97,13 +97,20 @@ std::string limits_note(const json::value& volume) {
   return fmt::format("its limits hold {} command{} back", held, held == 1 ? "" : "s");
 }
 
-// Of a volume that has no room for what is written; empty: it has.
+// Of a volume that has no room for what is written, or whose disk does not answer; empty: all is
+// well.
 std::string overload_note(const json::value& volume) {
   const json::value& overload = volume.at("overload");
+  const bool is_silent = flag(overload, "disk_silent");
   if (overload.at("closed").as_bool()) {
+    if (is_silent) return "its disk has answered nothing for too long: hosts are told to wait";
     return "it has had no room for too long: hosts are told to wait until it has";
   }
   const std::uint64_t held = number(overload, "held");
+  if (is_silent) {
+    return fmt::format("its disk does not answer: {} command{} for it", held,
+                       held == 1 ? " waits" : "s wait");
+  }
   if (held == 0) return {};
   return fmt::format("{} command{} for room in its cache", held, held == 1 ? " waits" : "s wait");
 }

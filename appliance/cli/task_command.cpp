@@ -192,15 +192,12 @@ std::string task_text(const json::value& task) {
   return out;
 }
 
-std::string lost_text(const json::value& volume) {
-  const std::string name = text(volume, "name");
-  const std::uint64_t bytes = number(volume, "lost_bytes");
-  if (bytes == 0) return fmt::format("volume {}: nothing is lost.\n", name);
-  std::string out =
-      fmt::format("volume {}: {} are lost; reads of these blocks fail:\n", name, size_text(bytes));
-  const std::uint64_t block = std::max<std::uint64_t>(number(volume, "block_size"), 1);
+namespace {
+
+std::string table_of_blocks(const json::array& ranges, std::uint64_t block_bytes) {
+  const std::uint64_t block = std::max<std::uint64_t>(block_bytes, 1);
   Table table({"FIRST BLOCK", "BLOCKS", "AT", "LENGTH"});
-  for (const auto& range : list(volume, "lost_ranges")) {
+  for (const auto& range : ranges) {
     const std::uint64_t offset = number(range, "offset_bytes");
     const std::uint64_t length = number(range, "length_bytes");
     const std::uint64_t first = offset / block;
@@ -208,9 +205,39 @@ std::string lost_text(const json::value& volume) {
     table.add({std::to_string(first), std::to_string(end - first), std::to_string(offset),
                size_text(length)});
   }
-  out += table.text();
+  return table.text();
+}
+
+// Found by a scrub, and not in the volume's own list yet.
+const json::array& found_lost(const json::value& volume) {
+  return list(member(volume, "scrub"), "lost");
+}
+
+}  // namespace
+
+std::string lost_text(const json::value& volume) {
+  const std::string name = text(volume, "name");
+  const std::uint64_t bytes = number(volume, "lost_bytes");
+  const std::uint64_t block = number(volume, "block_size");
+  const json::array& found = found_lost(volume);
+  if (bytes == 0 && found.empty()) return fmt::format("volume {}: nothing is lost.\n", name);
+  std::string out;
+  if (bytes != 0) {
+    out += fmt::format("volume {}: {} are lost; reads of these blocks fail:\n", name,
+                       size_text(bytes)) +
+           table_of_blocks(list(volume, "lost_ranges"), block) + "\n";
+  }
+  if (!found.empty()) {
+    out += fmt::format(
+               "volume {}: a scrub has found these blocks bad in the cache, which alone has them; "
+               "reads of them fail unless they were written since:\n",
+               name) +
+           table_of_blocks(found, block) +
+           fmt::format("They keep the rest from being written back: forebayctl give-up-lost {}\n\n",
+                       name);
+  }
   out += fmt::format(
-      "\n{} read{} failed there since the daemon started. Restore the blocks from a backup: "
+      "{} read{} failed there since the daemon started. Restore the blocks from a backup: "
       "whatever a host writes there is not lost any more.\n",
       number(volume, "lost_reads"), number(volume, "lost_reads") == 1 ? " has" : "s have");
   return out;
@@ -268,7 +295,7 @@ int show_lost(const std::string& socket, Format format, const std::string& name)
                        {"lost_reads", member(volume, "lost_reads")}},
           format);
   }
-  return number(volume, "lost_bytes") == 0 ? 0 : 2;
+  return number(volume, "lost_bytes") == 0 && found_lost(volume).empty() ? 0 : 2;
 }
 
 int show_tasks(const std::string& socket, Format format) {
@@ -322,7 +349,8 @@ TaskCommands::TaskCommands(CLI::App& app) : commands_(std::make_unique<Commands>
       "flush", "Write all that is only in the cache to the pool now; the mode stays as it is");
   c.scrub = app.add_subcommand(
       "scrub", "Look at every copy of a volume's blocks, in its cache and its pool");
-  c.scrub->add_option("--rate", c.rate, "At most so much a second: 50MiB ...; else 100MiB");
+  c.scrub->add_option("--rate", c.rate,
+                      "At most so much a second: 50MiB ...; else scrub.rate of the configuration");
   for (CLI::App* const command : {c.flush, c.scrub}) {
     auto* const name = command->add_option("volume", c.volume, "As the configuration calls it");
     command->add_flag("--all", c.all_volumes, "Every volume")->excludes(name);

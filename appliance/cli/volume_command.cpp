@@ -116,12 +116,14 @@ int volume_give_up_lost(const std::string& socket, const ChangeReport& report) {
       answer.value());
 }
 
-int path_access(const std::string& socket, const ChangeReport& report, const std::string& state) {
-  const auto answer = ask(socket, "paths", report.name(), "access", {{"state", state}});
+int volume_write_protection(const std::string& socket, const ChangeReport& report, bool on) {
+  const auto answer = ask_volume(socket, report, "write-protection", {{"on", on}});
   if (!answer) return report.failed(answer.error());
   return report.done(
-      fmt::format("path {} is {} from now on, until the daemon ends; its hosts have been told.\n",
-                  report.name(), state),
+      on ? fmt::format("volume {}: hosts cannot write it, also after a restart, until a host or "
+                       "forebayctl write-protection {} off takes that back.\n",
+                       report.name(), report.name())
+         : fmt::format("volume {}: hosts may write it.\n", report.name()),
       answer.value());
 }
 

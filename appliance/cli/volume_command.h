@@ -38,6 +38,10 @@ struct AdoptOptions {
 // is written, reads of it fail. As above.
 [[nodiscard]] int volume_give_up_lost(const std::string& socket, const ChangeReport& report);
 
+// Whether hosts may write it, over any protocol, also after a restart. As above.
+[[nodiscard]] int volume_write_protection(const std::string& socket, const ChangeReport& report,
+                                          bool on);
+
 // How hosts are to reach everything by a listener, or a group of them: an ANA state. As above.
 [[nodiscard]] int path_access(const std::string& socket, const ChangeReport& report,
                               const std::string& state);
