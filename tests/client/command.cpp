@@ -94,6 +94,16 @@ Command identify(const IdentifyFields& fields) {
           .data_in_bytes = fields.bytes};
 }
 
+Command get_lba_status(std::uint32_t nsid, std::uint8_t action, std::uint64_t lba,
+                       std::uint16_t blocks, std::uint32_t bytes) {
+  return {.entry = Entry(opcode::get_lba_status)
+                       .nsid(nsid)
+                       .qword(40, lba)
+                       .cdw(12, bytes / 4 - 1)
+                       .cdw(13, std::uint32_t{action} << 24 | blocks),
+          .data_in_bytes = bytes};
+}
+
 Command get_log(const LogFields& fields) {
   const std::uint32_t dwords_minus_1 = fields.bytes / 4 - 1;
   return {.entry = Entry(opcode::get_log_page)
@@ -172,6 +182,10 @@ Command write_zeroes(std::uint32_t nsid, std::uint64_t lba, std::uint32_t blocks
   Command command{.entry = block_command(opcode::write_zeroes, nsid, lba, blocks)};
   if (deallocate) command.entry.cdw(12, ((blocks - 1) & 0xffff) | 1u << 25);
   return command;
+}
+
+Command write_uncorrectable(std::uint32_t nsid, std::uint64_t lba, std::uint32_t blocks) {
+  return {.entry = block_command(opcode::write_uncorrectable, nsid, lba, blocks)};
 }
 
 Command verify(std::uint32_t nsid, std::uint64_t lba, std::uint32_t blocks) {

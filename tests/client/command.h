@@ -24,6 +24,7 @@ constexpr std::uint8_t set_features = 0x09;
 constexpr std::uint8_t get_features = 0x0a;
 constexpr std::uint8_t async_event_request = 0x0c;
 constexpr std::uint8_t keep_alive = 0x18;
+constexpr std::uint8_t get_lba_status = 0x86;
 // I/O.
 constexpr std::uint8_t flush = 0x00;
 constexpr std::uint8_t write = 0x01;
@@ -31,6 +32,7 @@ constexpr std::uint8_t read = 0x02;
 constexpr std::uint8_t compare = 0x05;
 constexpr std::uint8_t write_zeroes = 0x08;
 constexpr std::uint8_t dataset_management = 0x09;
+constexpr std::uint8_t write_uncorrectable = 0x04;
 constexpr std::uint8_t verify = 0x0c;
 constexpr std::uint8_t reservation_register = 0x0d;
 constexpr std::uint8_t reservation_report = 0x0e;
@@ -180,6 +182,9 @@ struct LogFields {
                                   std::uint32_t nsid = 0);
 [[nodiscard]] Command set_feature(std::uint8_t fid, std::uint32_t cdw11, bool save = false,
                                   Bytes data = {}, std::uint32_t nsid = 0);
+// `blocks` 0: up to the namespace's end.
+[[nodiscard]] Command get_lba_status(std::uint32_t nsid, std::uint8_t action, std::uint64_t lba,
+                                     std::uint16_t blocks, std::uint32_t bytes);
 [[nodiscard]] Command async_event_request();
 [[nodiscard]] Command abort(std::uint16_t sqid, std::uint16_t cid);
 [[nodiscard]] Command keep_alive();
@@ -204,6 +209,8 @@ struct FusedPair {
 [[nodiscard]] Command flush(std::uint32_t nsid);
 [[nodiscard]] Command write_zeroes(std::uint32_t nsid, std::uint64_t lba, std::uint32_t blocks,
                                    bool deallocate = false);
+[[nodiscard]] Command write_uncorrectable(std::uint32_t nsid, std::uint64_t lba,
+                                          std::uint32_t blocks);
 [[nodiscard]] Command verify(std::uint32_t nsid, std::uint64_t lba, std::uint32_t blocks);
 
 struct Range {

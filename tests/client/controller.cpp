@@ -56,6 +56,7 @@ Result<std::unique_ptr<Controller>> Controller::attach(const AttachOptions& want
            .host_nqn = chosen.host_nqn}));
   if (!connected.ok()) return refused("Connect", connected);
   made->id_ = static_cast<std::uint16_t>(connected.result & 0xffff);
+  TRY(made->authenticate(*made->admin_, connected));
   TRY(made->capabilities_, made->read_property(property::cap, 1));
   TRY(made->enable());
   TRY(const auto page, made->identify({.cns = 1}));
@@ -89,7 +90,16 @@ Result<std::unique_ptr<Queue>> Controller::open_io_queue(std::uint16_t id, std::
   if (!flow_control) fields.attributes = disable_sq_flow_control;
   TRY(const auto done, queue->connect(fields));
   if (!done.ok()) return refused("Connect of an I/O queue", done);
+  TRY(authenticate(*queue, done));
   return queue;
+}
+
+Result<void> Controller::authenticate(Queue& queue, const Completion& connected) const {
+  if (options_.dhchap != nullptr) {
+    return DhchapHost(*options_.dhchap, options_.host_nqn, options_.subsystem_nqn).prove(queue);
+  }
+  if ((connected.dw0() & connect_wants_authentication) == 0) return engine::success();
+  return Error{ErrorKind::refused, "the target asks for authentication, and there is no key"};
 }
 
 Result<Completion> Controller::demand(const char* what, Command command) {

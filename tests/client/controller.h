@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/client/dhchap_host.h"
 #include "tests/client/identify.h"
 #include "tests/client/queue.h"
 
@@ -24,6 +25,8 @@ struct AttachOptions {
   std::uint16_t admin_entries = 32;      // honest count
   std::uint16_t controller_id = 0xffff;  // dynamic
   std::uint8_t connect_attributes = 0;   // CATTR of the admin queue
+  // Every queue proves this, asked to or not; nullptr: none does, and who is asked to fails.
+  std::shared_ptr<const DhchapOptions> dhchap = {};
 };
 
 // Not thread safe. Destruction closes every connection of it without a shutdown, as a dying host
@@ -76,6 +79,8 @@ class Controller {
   [[nodiscard]] Result<DiscoveryLog> discovery_log();
 
  private:
+  // Connect's response says whether it is asked for.
+  [[nodiscard]] Result<void> authenticate(Queue& queue, const Completion& connected) const;
   explicit Controller(AttachOptions options) : options_(std::move(options)) {}
   [[nodiscard]] Result<Completion> demand(const char* what, Command command);
 

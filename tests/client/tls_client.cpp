@@ -10,6 +10,12 @@
 #include "engine/foundation/check.h"
 
 namespace client {
+namespace {
+
+// Of a socket at once; several records.
+constexpr std::size_t read_ahead_bytes = 64 << 10;
+
+}  // namespace
 
 struct TlsClient::Callbacks {
   static int use_psk(SSL* ssl, const EVP_MD* hash, const unsigned char** identity,
@@ -43,6 +49,7 @@ TlsClient::TlsClient(TlsOptions options)
   CHECK(SSL_CTX_set_max_proto_version(context_, version) == 1);
   CHECK(SSL_CTX_set1_groups_list(context_, options_.groups.c_str()) == 1);
   CHECK(SSL_CTX_set_ciphersuites(context_, "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256") == 1);
+  SSL_CTX_set_default_read_buffer_len(context_, read_ahead_bytes);
   SSL_CTX_set_psk_use_session_callback(context_, &Callbacks::use_psk);
   ssl_ = SSL_new(context_);
   CHECK(ssl_ != nullptr);
@@ -119,6 +126,36 @@ void TlsClient::update_keys(bool also_peer) {
   CHECK(SSL_key_update(ssl_, also_peer ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED) ==
         1);
   CHECK(SSL_do_handshake(ssl_) == 1);
+}
+
+void TlsClient::use_socket(int socket) {
+  CHECK(BIO_ctrl_pending(SSL_get_rbio(ssl_)) == 0);
+  CHECK(BIO_ctrl_pending(SSL_get_wbio(ssl_)) == 0);
+  CHECK(SSL_set_fd(ssl_, socket) == 1);
+  SSL_set_read_ahead(ssl_, 1);
+  SSL_set_mode(ssl_, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+}
+
+Result<std::size_t> TlsClient::read_some(std::span<std::byte> into) {
+  ERR_clear_error();
+  std::size_t got = 0;
+  const int done = SSL_read_ex(ssl_, into.data(), into.size(), &got);
+  if (done == 1) return got;
+  const int error = SSL_get_error(ssl_, done);
+  if (error == SSL_ERROR_WANT_READ) return std::size_t{0};
+  if (error == SSL_ERROR_ZERO_RETURN) return Error{ErrorKind::closed, "close_notify"};
+  return last_error("read");
+}
+
+bool TlsClient::has_more() const { return SSL_has_pending(ssl_) == 1; }
+
+Result<std::size_t> TlsClient::write_some(std::span<const std::byte> from) {
+  ERR_clear_error();
+  std::size_t written = 0;
+  const int done = SSL_write_ex(ssl_, from.data(), from.size(), &written);
+  if (done == 1) return written;
+  if (SSL_get_error(ssl_, done) == SSL_ERROR_WANT_WRITE) return std::size_t{0};
+  return last_error("write");
 }
 
 void TlsClient::say_goodbye() { (void)SSL_shutdown(ssl_); }

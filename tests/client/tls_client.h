@@ -48,6 +48,17 @@ class TlsClient {
   void update_keys(bool also_peer);
   void say_goodbye();  // close_notify
 
+  // Instead of feed(), to_send(), write() and read() from here on: OpenSSL reads and writes
+  // `socket` (non-blocking, the caller's) by itself, and nothing is copied for it. What was to be
+  // sent has been sent.
+  void use_socket(int socket);
+  // What comes next, at the front of `into`; 0: nothing now. Errors as of read().
+  [[nodiscard]] Result<std::size_t> read_some(std::span<std::byte> into);
+  // OpenSSL has read more of the socket than it has given out.
+  [[nodiscard]] bool has_more() const;
+  // At most a record; 0: the socket is full, and the same bytes must come next (maybe with more).
+  [[nodiscard]] Result<std::size_t> write_some(std::span<const std::byte> from);
+
  private:
   struct Callbacks;
   [[nodiscard]] Error last_error(const char* what) const;

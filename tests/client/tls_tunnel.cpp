@@ -60,12 +60,22 @@ TlsTunnel::~TlsTunnel() {
   stop_ = true;
   ::shutdown(inner_, SHUT_RDWR);
   ::shutdown(wire_->socket(), SHUT_RDWR);
-  carrier_.join();
+  if (carrier_.joinable()) carrier_.join();
   ::close(inner_);
   if (plain_ >= 0) ::close(plain_);
 }
 
 int TlsTunnel::take_socket() { return std::exchange(plain_, -1); }
+
+TlsTunnel::Direct TlsTunnel::take_over() {
+  stop_ = true;
+  ::shutdown(inner_, SHUT_RDWR);
+  carrier_.join();
+  CHECK(wire_->buffered_bytes() == 0);
+  const int socket = wire_->release();
+  tls_->use_socket(socket);
+  return {.socket = socket, .tls = std::move(tls_)};
+}
 
 void TlsTunnel::update_keys(bool also_peer) {
   Bytes sent;

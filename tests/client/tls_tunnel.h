@@ -29,6 +29,14 @@ class TlsTunnel {
   [[nodiscard]] int take_socket();
   [[nodiscard]] std::string suite() const { return suite_; }
 
+  struct Direct {
+    int socket = -1;  // to the target; the caller owns it
+    std::shared_ptr<TlsClient> tls;
+  };
+  // Carries nothing any more: the caller speaks TLS on the socket himself. Nothing may be under way
+  // in either direction.
+  [[nodiscard]] Direct take_over();
+
   // Any thread: between two pieces of data.
   void update_keys(bool also_peer);
   // How the target ended it; nullopt while it has not.
