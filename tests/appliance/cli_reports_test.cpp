@@ -83,10 +83,39 @@ INSTANTIATE_TEST_SUITE_P(
                [] { return explanation_screen(explain(status(), "vm01"), events(), now); }},
         Screen{"explain_host",
                [] { return explanation_screen(explain(status(), "hyper1"), events(), now); }},
-        Screen{"doctor", [] { return doctor_screen(diagnose(status())); }},
+        Screen{"doctor", [] { return doctor_screen(diagnose(status(), now)); }},
         Screen{"connect_nvme", [] { return connect_lines_of("dbhost1"); }},
         Screen{"connect_iscsi", [] { return connect_lines_of("hyper1"); }}),
     [](const auto& one) { return std::string(one.param.name); });
+
+TEST(Doctor, SaysWhenTheCertificateEnds) {
+  constexpr std::uint64_t day = 24ULL * 3600 * 1000;
+  const auto said = [&](std::uint64_t end_ms) {
+    json::value changed = status();
+    changed.as_object()["certificate_end_ms"] = end_ms;
+    std::vector<Diagnosis> found;
+    for (const Diagnosis& one : diagnose(changed, now)) {
+      if (one.about == "certificate") found.push_back(one);
+    }
+    return found;
+  };
+  EXPECT_TRUE(said(0).empty()) << "the API shows none";
+  struct Row {
+    std::uint64_t end_ms;
+    Diagnosis::Verdict verdict;
+    const char* text;
+  };
+  for (const Row& row :
+       {Row{now + 22 * day, Diagnosis::Verdict::ok, "ends on"},
+        Row{now + 20 * day, Diagnosis::Verdict::hint, "in 20 days; put a new one in its place"},
+        Row{now + day, Diagnosis::Verdict::hint, "in 1 day; put a new one in its place"},
+        Row{now, Diagnosis::Verdict::bad, "ended on"}}) {
+    const auto found = said(row.end_ms);
+    ASSERT_EQ(found.size(), 1U) << row.text;
+    EXPECT_EQ(found[0].verdict, row.verdict) << row.text;
+    EXPECT_THAT(found[0].text, HasSubstr(row.text));
+  }
+}
 
 TEST(Explain, EachKindSaysWhatIsWrongWithIt) {
   json::value changed = status();
@@ -197,6 +226,16 @@ TEST(ConnectLine, AHostThatHasToProveItselfIsGivenItsKeys) {
               any(" --dhchap-secret=HOST_KEY --dhchap-ctrl-secret=TARGET_KEY"));
 }
 
+TEST(ConnectLine, AHostWhoseProofMakesTheKeyForTlsSaysSo) {
+  json::value changed = status();
+  for (auto& known : changed.at("known_hosts").as_array()) {
+    known.as_object()["dhchap"] = "one-way";
+    known.as_object()["concat"] = "required";
+  }
+  const auto lines = connect_lines(changed, views_of(changed, "dbhost1").at(0), {});
+  EXPECT_THAT(lines.now, testing::Contains(HasSubstr(" --concat --dhchap-secret=HOST_KEY")));
+}
+
 TEST(ConnectLine, AHostWithoutASecretOfItsOwnProvesTheTargets) {
   json::value changed = status();
   changed.at("known_hosts").at(2).as_object()["chap_user"] = "";
@@ -233,7 +272,7 @@ TEST(Doctor, ADaemonWithNothingAmissGetsNoWordAgainstIt) {
   changed.at("hosts").as_array().clear();
   changed.at("sessions").as_array().clear();
   changed.at("listeners").as_array().pop_back();
-  for (const Diagnosis& one : diagnose(changed)) {
+  for (const Diagnosis& one : diagnose(changed, now)) {
     EXPECT_EQ(one.verdict, Diagnosis::Verdict::ok) << one.about << ": " << one.text;
   }
 }

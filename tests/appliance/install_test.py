@@ -58,7 +58,10 @@ def check_unit(root: Path) -> None:
 
 
 def check_user(root: Path) -> None:
-    run("systemd-sysusers", f"--root={root}")
+    # As the system has it: no word of a conflict with it.
+    (root / "usr/lib/sysusers.d/basic.conf").write_text("g disk 6 -\nu root 0 - /root /bin/bash\n")
+    said = run("systemd-sysusers", f"--root={root}")
+    assert "onflict" not in said, said
     users, groups = ((root / "etc" / name).read_text() for name in ("passwd", "group"))
     assert "forebay:x:" in users and "/usr/sbin/nologin" in users, users
     assert "forebay:x:" in groups and "disk:x:" in groups, groups

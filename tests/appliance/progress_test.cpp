@@ -81,11 +81,9 @@ TEST(Progress, OfATaskIsABar) {
 }
 
 TEST(Progress, WhatIsLostIsNamedByBlocks) {
-  boost::json::object volume{{"name", "db01"},
-                             {"lost_bytes", 0},
-                             {"lost_ranges", {}},
-                             {"lost_reads", 1},
-                             {"block_size", 4096}};
+  boost::json::object volume{{"name", "db01"},     {"lost_bytes", 0},
+                             {"lost_ranges", {}},  {"lost_reads", 1},
+                             {"block_size", 4096}, {"scrub", {{"lost", boost::json::array{}}}}};
   EXPECT_EQ(lost_text(volume), "volume db01: nothing is lost.\n");
   volume["lost_bytes"] = 8192;
   volume["lost_ranges"] =

@@ -229,6 +229,8 @@ def certificate_is_renewed(daemon: Daemon) -> None:
     assert ends() < time.time() + 4 * 86400
     await_holds(lambda: any(event["name"] == "certificate.expiring" for event in daemon.events()), "the event")
     await_holds(lambda: "a new one in its place" in daemon.log(), "the line in the log")
+    said = daemon.ctl("doctor").stdout
+    assert any(line.startswith("- certificate") and "days; put a new one in its place" in line for line in said.splitlines()), said
 
 
 def bad_callers_are_kept_out(daemon: Daemon) -> None:

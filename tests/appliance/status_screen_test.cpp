@@ -89,12 +89,14 @@ class StatusScreen : public testing::Test {
                       {"detaching", false},
                       {"detach_error", ""},
                       {"qos", {{"reads_held", 0}, {"writes_held", 0}}},
-                      {"overload", {{"held", 0}, {"closed", false}}},
+                      {"overload", {{"held", 0}, {"closed", false}, {"disk_silent", false}}},
                       {"drain_bytes", 0},
                       {"drain_seconds", -1},
                       {"lost_bytes", 0},
                       {"lost_ranges", json::array{}},
                       {"lost_reads", 0},
+                      {"write_protected", false},
+                      {"scrub", {{"lost", json::array{}}}},
                       {"uuid", "6f0c"},
                       {"size_bytes", 1U << 30},
                       {"block_size", 4096},
@@ -131,11 +133,21 @@ TEST_F(StatusScreen, SaysWhatTheLimitsOfAVolumeHoldBack) {
 
 TEST_F(StatusScreen, SaysThatThereIsNoRoomForWhatIsWritten) {
   EXPECT_THAT(screen(), Not(HasSubstr("room")));
-  volume["overload"] = {{"held", 1}, {"closed", false}};
+  volume["overload"] = {{"held", 1}, {"closed", false}, {"disk_silent", false}};
   EXPECT_THAT(screen(), HasSubstr("- volume db01: 1 command waits for room in its cache\n"));
-  volume["overload"] = {{"held", 0}, {"closed", true}};
+  volume["overload"] = {{"held", 0}, {"closed", true}, {"disk_silent", false}};
   EXPECT_THAT(screen(), HasSubstr("- volume db01: it has had no room for too long: hosts are told "
                                   "to wait until it has\n"));
+}
+
+TEST_F(StatusScreen, SaysThatADiskDoesNotAnswer) {
+  volume["overload"] = {{"held", 2}, {"closed", false}, {"disk_silent", true}};
+  EXPECT_THAT(screen(),
+              HasSubstr("- volume db01: its disk does not answer: 2 commands wait for it\n"));
+  volume["overload"] = {{"held", 0}, {"closed", true}, {"disk_silent", true}};
+  EXPECT_THAT(screen(),
+              HasSubstr("- volume db01: its disk has answered nothing for too long: hosts "
+                        "are told to wait\n"));
 }
 
 TEST_F(StatusScreen, OfAVolumeThatHasLostNothingSaysNothing) {

@@ -84,7 +84,7 @@ TEST(Build, MissingKeysAreNamedWithAnExample) {
 TEST(Build, EmptySectionsAreEmptyMaps) {
   expect_complaints(
       {{"reactors:\nlisteners:\ncache_devices:\npools:\nvolumes:\nhosts:\nsubsystems:\ntargets:"
-        "\niscsi:\nmetrics:\ncontrol:\nlog:\n",
+        "\niscsi:\nmetrics:\ncontrol:\nscrub:\nlog:\n",
         {}}});
 }
 

@@ -24,7 +24,8 @@ TEST(DhchapReader, WhatIsWrittenArrives) {
   const auto outcome = parse_text(
       std::string(heading) +
           file_with("key: 'file:/k', controller_key: 'credential:c', hash: [sha512, sha256], "
-                    "dhgroup: ffdhe3072, required: false, previous: {key: 'file:/old', until: "
+                    "dhgroup: ffdhe3072, required: false, concat: none, previous: {key: "
+                    "'file:/old', until: "
                     "\"2026-12-31T23:59:59Z\"}"),
       "f.yaml");
   ASSERT_TRUE(outcome.config.has_value());
@@ -37,6 +38,7 @@ TEST(DhchapReader, WhatIsWrittenArrives) {
   EXPECT_EQ(dhchap.groups[0].value, "ffdhe3072");
   EXPECT_FALSE(dhchap.required);
   EXPECT_FALSE(dhchap.discovery);
+  EXPECT_EQ(dhchap.concat, Concat::none);
   ASSERT_TRUE(dhchap.previous.has_value());
   EXPECT_EQ(dhchap.previous->keys.key.value.name, "/old");
   EXPECT_EQ(dhchap.previous->until.value.time_since_epoch().count(), 1'798'761'599);
@@ -56,6 +58,12 @@ TEST(DhchapReader, WhatIsWrongIsNamed) {
       ElementsAre("f.yaml:6:47: hosts.h.dhchap.discovery: asks at discovery for what is not "
                   "required (required: false); remove one of them."));
   EXPECT_THAT(complaints_of("key: 'file:/k', discovery: true"), IsEmpty());
+  EXPECT_THAT(complaints_of("key: 'file:/k', concat: none"), IsEmpty());
+  EXPECT_THAT(complaints_of("key: 'file:/k', required: false, concat: permitted"), IsEmpty());
+  EXPECT_THAT(
+      complaints_of("key: 'file:/k', required: false, concat: required"),
+      ElementsAre("f.yaml:6:47: hosts.h.dhchap.concat: makes keys by a proof that is not required "
+                  "(required: false); remove one of them."));
   EXPECT_THAT(complaints_of("key: 'file:/k', dhgroup: []"),
               ElementsAre("f.yaml:6:30: hosts.h.dhchap.dhgroup: is an empty list, so no host could "
                           "be let in; remove it for all of them, or name some."));

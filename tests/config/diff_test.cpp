@@ -145,6 +145,7 @@ TEST(Diff, EveryKeyOfTheFileIsCompared) {
       {"iscsi.discovery_chap", {Part::settings, "iscsi.discovery_chap."}},
       {"metrics", {Part::settings, "metrics."}},
       {"control", {Part::settings, "control."}},
+      {"scrub", {Part::settings, "scrub."}},
       {"log", {Part::settings, "log."}},
       {"listeners.*", {Part::listener, ""}},
       {"listeners.*.iscsi", {Part::listener, "iscsi."}},

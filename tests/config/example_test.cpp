@@ -195,7 +195,7 @@ TEST(Example, NonDefaultsArriveToo) {
           "  v: {pool: p, size: 1GiB, cache: {device: c, mode: write-through, guaranteed: 1MiB,\n"
           "      maximum: 128TiB, dirty_low: 1%, dirty_high: 100%, max_dirty_age: 1d,\n"
           "      ordered: journal}, atomic: required}\n"
-          "log: {level: debug}\n",
+          "scrub: {rate: 16GiB/s}\nlog: {level: debug}\n",
       "f.yaml");
   ASSERT_TRUE(outcome.config.has_value());
   const Listener& listener = outcome.config->listeners.at("l");
@@ -238,6 +238,7 @@ TEST(Example, NonDefaultsArriveToo) {
   EXPECT_EQ(cache.dirty_high_percent, 100U);
   EXPECT_EQ(cache.max_dirty_age, milliseconds{86'400'000});
   EXPECT_EQ(cache.ordered, VolumeCache::Ordered::journal);
+  EXPECT_EQ(outcome.config->scrub.rate.value.value, std::uint64_t{16} << 30);
   EXPECT_EQ(outcome.config->log_level, LogLevel::debug);
 }
 
@@ -251,6 +252,7 @@ TEST(Example, TheSmallestFileHasTheDefaults) {
   EXPECT_EQ(outcome.config->control.socket.value, "/run/forebay/control.sock");
   EXPECT_FALSE(outcome.config->control.group.has_value());
   EXPECT_FALSE(outcome.config->metrics.has_value());
+  EXPECT_EQ(outcome.config->scrub.rate.value, 100_MiB);
   EXPECT_TRUE(outcome.config->listeners.empty());
 }
 

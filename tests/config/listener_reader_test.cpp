@@ -10,6 +10,18 @@ namespace {
 
 using std::chrono::milliseconds;
 
+TEST(ListenerReader, TlsRecordsAreTheKernelsUnlessToldOtherwise) {
+  const ParseOutcome outcome = parse_text(
+      std::string(heading) +
+          "listeners:\n"
+          "  usual: {protocol: nvme-tcp, address: 10.0.0.1, tls: required}\n"
+          "  own: {protocol: nvme-tcp, address: 10.0.0.2, tls: required, tls_kernel: false}\n",
+      "f.yaml");
+  ASSERT_TRUE(outcome.config.has_value());
+  EXPECT_TRUE(outcome.config->listeners.at("usual").nvme_tcp.tls_kernel);
+  EXPECT_FALSE(outcome.config->listeners.at("own").nvme_tcp.tls_kernel);
+}
+
 TEST(ListenerReader, IscsiOptionsArrive) {
   const ParseOutcome outcome = parse_text(
       std::string(heading) +

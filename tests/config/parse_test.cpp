@@ -60,7 +60,7 @@ TEST(Parse, DuplicateKeysAreFoundInEveryMap) {
         "f.yaml:4:13: metrics.x.a: defined twice (first at line 4)."}},
       {"nonsense: [{a: 1, a: 2}]\n",
        {"f.yaml:3:1: nonsense: unknown key; known: apiVersion, node, reactors, memory, listeners, "
-        "cache_devices, pools, volumes, hosts, subsystems, targets, iscsi, ... (15 in all).",
+        "cache_devices, pools, volumes, hosts, subsystems, targets, iscsi, ... (16 in all).",
         "f.yaml:3:19: nonsense[0].a: defined twice (first at line 3)."}},
   });
 }
@@ -263,7 +263,7 @@ TEST(Parse, MessagesShowNoControlCharactersOfTheFile) {
   expect_complaints({
       {"\"a\\e[31m\\n\": 1\n",
        {"f.yaml:3:1: a\\x1b[31m\\x0a: unknown key; known: apiVersion, node, reactors, memory, "
-        "listeners, cache_devices, pools, volumes, hosts, subsystems, targets, iscsi, ... (15 in "
+        "listeners, cache_devices, pools, volumes, hosts, subsystems, targets, iscsi, ... (16 in "
         "all)."}},
       {"log: {level: \"\\x07\\u20ac\"}\n",
        {"f.yaml:3:14: log.level: unknown value \"\\x07\\xe2\\x82\\xac\"; use one of error, warn, "

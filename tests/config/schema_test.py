@@ -17,6 +17,7 @@ PATTERNS = {  # pattern in the parser's key table -> where the schema has it
     "reactors": ["properties", "reactors"],
     "metrics": ["properties", "metrics"],
     "control": ["properties", "control"],
+    "scrub": ["properties", "scrub"],
     "log": ["properties", "log"],
     "iscsi": ["properties", "iscsi"],
     "iscsi.discovery_chap": ["$defs", "chap"],

@@ -1,9 +1,12 @@
-// Power fails while writes go into the cache and around it, in modes that change under them:
-// whatever was answered is read afterwards, each block whole.
+// Power fails while writes go into the cache and around it, and blocks are lost because a host
+// wants it so, in modes that change under them: whatever was answered is read afterwards, each
+// block whole.
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <list>
 
+#include "engine/pool/lossy_backing.h"
 #include "tests/crash/crash_form.h"
 #include "tests/engine/volume/cache_front_kit.h"
 
@@ -18,13 +21,14 @@ using test::FrontUpkeep;
 using test::HostIo;
 
 constexpr std::uint64_t sectors = 24;
+constexpr int lost_value = -2;
 
 // Values of sectors, as hosts may read them.
 class Allowed {
  public:
   Allowed() : settled_(FrontLife::of_backing(0, sectors)) {}
 
-  void begin(const HostIo& io, std::uint8_t value) { under_way_.push_back({&io, value}); }
+  void begin(const HostIo& io, int value) { under_way_.push_back({&io, value}); }
   [[nodiscard]] bool is_free(std::uint64_t at, std::uint64_t count) {
     settle();
     return std::ranges::none_of(under_way_, [&](const Write& write) {
@@ -52,11 +56,14 @@ class Allowed {
  private:
   struct Write {
     const HostIo* io;
-    std::uint8_t value;
+    int value;
   };
   void settle() {
     under_way_.remove_if([this](const Write& write) {
       if (!write.io->has_ended) return false;
+      const bool is_refused =
+          write.value == lost_value && write.io->status == IoStatus::capacity_exceeded;
+      if (is_refused) return true;
       EXPECT_EQ(write.io->status, IoStatus::ok);
       const auto begin = settled_.begin() + static_cast<std::ptrdiff_t>(write.io->lba.value);
       std::fill_n(begin, write.io->blocks.value, write.value);
@@ -78,19 +85,63 @@ constexpr Mode modes[] = {{CacheMode::write_back, format::CacheMode::write_back}
                           {CacheMode::pass_through, format::CacheMode::pass_through},
                           {CacheMode::write_through, format::CacheMode::write_through}};
 
+// The disk of somebody else.
+class SomebodysDisk final : public BackingDevice {
+ public:
+  explicit SomebodysDisk(BackingDevice& disk) : disk_(disk) {}
+  [[nodiscard]] ByteCount size() const override { return disk_.size(); }
+  void submit(IoLane& lane, BackingIo& io) override { disk_.submit(lane, io); }
+
+ private:
+  BackingDevice& disk_;
+};
+
+// The volume's record in its pool, which changes when the pool's thread comes to it.
+class PoolRecord final : public LostKeeper {
+ public:
+  void set_lost(const std::string& /*volume*/, const LostRanges& lost, LostDone done) override {
+    asked_.emplace_back(lost, std::move(done));
+    if (!holds) settle();
+  }
+  void settle() {
+    while (!asked_.empty()) {
+      auto [lost, done] = std::move(asked_.front());
+      asked_.pop_front();
+      durable_ = lost;
+      done(success());
+    }
+  }
+  // A change on its way may be there.
+  [[nodiscard]] LostRanges after_crash(SeededRandom& random) const {
+    return asked_.empty() || random.chance(1, 2) ? durable_ : asked_.front().first;
+  }
+
+  bool holds = false;
+
+ private:
+  LostRanges durable_;
+  std::deque<std::pair<LostRanges, LostDone>> asked_;
+};
+
 // A volume from its beginning to its end, looked at wherever a crash can leave something new.
 class CrashedLife {
  public:
   CrashedLife(std::uint64_t seed, CrashCounts& counts)
       : counts_(counts), random_(seed), crash_random_(seed + 1000) {
     life_.backing.inner.disk().sync();
+    life_.front = std::make_unique<CacheFront>(life_.cache, *life_.volume, lossy_, BlockSize{512},
+                                               life_.clock);
+    upkeep_.emplace(life_);
+    record_.holds = random_.chance(2, 3);
     life_.lines->on_persist_point([this](PersistPoint) { look(is_switching() ? 2 : 4); });
-    upkeep_.beside = [this] { go_on_beside(); };
+    upkeep_->beside = [this] { go_on_beside(); };
     life_.backing.inner.hold(random_.chance(2, 3));
   }
   ~CrashedLife() {
     life_.lines->on_persist_point({});
-    upkeep_.beside = {};
+    upkeep_->beside = {};
+    record_.holds = false;
+    record_.settle();
     life_.backing.inner.hold(false);
     life_.backing.inner.release_all();
   }
@@ -98,8 +149,8 @@ class CrashedLife {
   void step() {
     if (random_.chance(1, 5)) switch_mode();
     for (std::uint64_t commands = 1 + random_.below(3); commands > 0; --commands) command();
-    if (random_.chance(1, 3)) upkeep_.drain();
-    upkeep_.work();
+    if (random_.chance(1, 3)) upkeep_->drain();
+    upkeep_->work();
     look(1);
   }
 
@@ -107,6 +158,10 @@ class CrashedLife {
   // Disks answer, hosts write and read, and modes change, while write-back is at work.
   void go_on_beside() {
     if (life_.backing.inner.release_any()) look(2);
+    if (record_.holds && random_.chance(1, 3)) {
+      record_.settle();
+      look(2);
+    }
     if (random_.chance(1, 12)) command();
     if (random_.chance(1, 40)) switch_mode();
   }
@@ -123,7 +178,7 @@ class CrashedLife {
     settled_mode_ = next.on_media;
     new_mode_.reset();
     life_.front->set_mode(next.mode);
-    upkeep_.follow_mode();
+    upkeep_->follow_mode();
     begun_before_ = life_.commands.size();
     published_before_ = life_.volume->commit().published();
   }
@@ -147,6 +202,8 @@ class CrashedLife {
     const auto lane = static_cast<std::size_t>(random_.below(2));
     if (random_.chance(1, 3)) {
       (void)life_.submit(Kind::read, at, count, 0, lane);  // may fill the cache
+    } else if (allowed_.is_free(at, count) && random_.chance(1, 5)) {
+      allowed_.begin(life_.submit(Kind::lose, at, count, 0, lane), lost_value);
     } else if (allowed_.is_free(at, count)) {
       const auto value = static_cast<std::uint8_t>(101 + next_++ % 150);
       allowed_.begin(life_.submit(Kind::write, at, count, value, lane), value);
@@ -164,9 +221,12 @@ class CrashedLife {
     const format::CacheMode mode = recovered.device->volumes()[0].binding.mode;
     EXPECT_TRUE(mode == settled_mode_ || mode == new_mode_);
     const auto disk = disk_after_crash();
+    const LostRanges lost = record_.after_crash(crash_random_);
     std::vector<int> found = recovered.read(0, sectors);
     for (std::uint64_t sector = 0; sector < sectors; ++sector) {
-      if (found[sector] == -1) found[sector] = std::to_integer<int>(disk[sector * 512]);
+      if (found[sector] != -1) continue;
+      const bool is_lost = lost.touches({.begin = {sector}, .count = {1}});
+      found[sector] = is_lost ? lost_value : std::to_integer<int>(disk[sector * 512]);
     }
     const std::string complaint = allowed_.complaint(found);
     if (testing::Test::HasFailure() || !complaint.empty()) ++counts_.violations;
@@ -191,7 +251,9 @@ class CrashedLife {
   SeededRandom random_;        // the workload
   SeededRandom crash_random_;  // what power failure leaves
   FrontLife life_{test::Media::lines, 64};
-  FrontUpkeep upkeep_{life_};
+  PoolRecord record_;
+  LossyBacking lossy_{std::make_unique<SomebodysDisk>(life_.backing), "db01", {}, record_};
+  std::optional<FrontUpkeep> upkeep_;
   Allowed allowed_;
   std::uint64_t next_ = 0;
   format::CacheMode settled_mode_ = format::CacheMode::write_back;

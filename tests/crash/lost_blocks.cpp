@@ -114,7 +114,7 @@ class LostBlocks {
       check();
       return violate("write-back has passed what it cannot read");
     }
-    backing_.add({lost_block.value * sector_size}, {sector_size},
+    backing_.add({lost_block.value * sector_size}, {sector_size}, LossRecord::Asker::cache,
                  [this](const auto&) { write_back_.look_again(); });
     if (!write_back()) return violate("what was given up still stops write-back");
     allowed_[0] = {lost, 5};

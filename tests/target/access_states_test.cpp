@@ -39,6 +39,10 @@ TEST(AccessStates, WhatIsSaidLastCountsOfAGroupAndOfOneOfIt) {
   EXPECT_TRUE(states.named().empty());
   ASSERT_TRUE(states.set(config, "c", AccessState::non_optimized));
   EXPECT_EQ(states.of(c), AccessState::non_optimized);
+  // What it would be without a word is not remembered.
+  ASSERT_TRUE(states.set(config, "b", AccessState::inaccessible));
+  ASSERT_TRUE(states.set(config, "b", AccessState::optimized));
+  EXPECT_EQ(states.named(), (AccessStates::States{{"c", AccessState::non_optimized}}));
 }
 
 TEST(AccessStates, ANameThatIsNothingIsRefused) {

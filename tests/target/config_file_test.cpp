@@ -49,6 +49,27 @@ TEST_F(BootConfigTest, OfABrokenFileTheLastAppliedIsServed) {
   EXPECT_FALSE(boot.file.outcome.messages.empty());
 }
 
+TEST_F(BootConfigTest, AChangeThatWasCutOffBeginsWithWhatRanBefore) {
+  const std::string old = std::string(good) + "# old\n";
+  write(good);
+  const AppliedCopy copy{.text = old, .file = path_, .applied_ms = 77, .by = "x"};
+  ASSERT_TRUE(write_applied_copy(state(), copy).has_value());
+  EXPECT_EQ(boot_config(path_, state()).text, good) << "a file that was edited is served";
+  ASSERT_TRUE(mark_change(state(), content_hash("another")).has_value());
+  EXPECT_EQ(boot_config(path_, state()).text, good) << "it was the change to another file";
+  ASSERT_TRUE(mark_change(state(), content_hash(good)).has_value());
+  const BootConfig boot = boot_config(path_, state());
+  EXPECT_EQ(boot.text, old);
+  EXPECT_TRUE(boot.status.resumes);
+  EXPECT_FALSE(boot.status.is_copy);
+  EXPECT_EQ(boot.status.applied_ms, 77U);
+  write("node: [");
+  EXPECT_TRUE(boot_config(path_, state()).status.is_copy) << "there is nothing to go on to";
+  write(good);
+  ASSERT_TRUE(mark_change(state(), {}).has_value());
+  EXPECT_EQ(boot_config(path_, state()).text, good) << "it has ended";
+}
+
 TEST_F(BootConfigTest, ACopyOfAnotherFileIsNot) {
   ASSERT_TRUE(write_applied_copy(state(), {.text = good, .file = "/other.yaml"}).has_value());
   EXPECT_FALSE(boot_config(path_, state()).config.has_value());

@@ -130,6 +130,26 @@ TEST_F(OverridesTest, WithoutADirectoryTheyAreNotKeptAndThatIsSaid) {
   EXPECT_NE(gone.keep().error().find("/gone/overrides.new cannot be written: "), std::string::npos);
 }
 
+TEST_F(OverridesTest, WhatIsSaidOfAPathIsKeptAndReadAsSuch) {
+  const Override path{.kind = Kind::access,
+                      .subject = "right",
+                      .value = "non-optimized",
+                      .by = "root",
+                      .since_ms = 1'796'000'000'000};
+  const std::string whole = to_text({path});
+  const auto read = parse_overrides(whole);
+  ASSERT_TRUE(read.has_value());
+  ASSERT_EQ(read->size(), 1U);
+  EXPECT_EQ(sentence(read->at(0)),
+            "path right is non-optimized, by root since 2026-11-30 00:53 UTC");
+  EXPECT_EQ(access_states(*read).named(),
+            (AccessStates::States{{"right", block::AccessState::non_optimized}}));
+  EXPECT_TRUE(access_states(some()).named().empty());
+  Override wrong = path;
+  wrong.value = "gone";
+  EXPECT_FALSE(parse_overrides(to_text({wrong})).has_value()) << "no such state";
+}
+
 TEST_F(OverridesTest, ANameCannotMakeALine) {
   std::vector<Override> all = some();
   all[0].by = "eve\nmode\tdb02\twrite-back\t1\troot\n";

@@ -174,6 +174,37 @@ TEST(Plan, AVolumeThatGrowsIsToldByBothProtocols) {
   expect_unconcerned(scsi, {"a", "b"});
 }
 
+TEST(Plan, WhetherADiskThatGoesIsInUseIsTold) {
+  const std::string after = with("hosts: [a, b]", "hosts: [a]");
+  const auto use_of = [&](std::uint64_t commands, std::optional<engine::Duration> last) {
+    Running now = running();
+    now.volumes["one"].commands_in_flight = commands;
+    now.volumes["one"].since_last_write = last;
+    const Plan plan = plan_of(after, {}, now);
+    const auto& uses = host(plan, "b").uses;
+    EXPECT_TRUE(host(plan, "a").uses.empty()) << "it keeps what it has";
+    EXPECT_EQ(plan_hash(plan), plan_hash(plan_of(after))) << "that changes by itself";
+    EXPECT_EQ(uses.size(), 1U);
+    const std::string use = uses.empty() ? "" : uses.front();
+    std::string shown = screen(plan);
+    std::erase_if(shown, [](char c) { return c == ' ' || c == '\n'; });
+    std::string wanted = use + ".";
+    std::erase(wanted, ' ');
+    EXPECT_NE(shown.find(wanted), std::string::npos) << screen(plan);
+    EXPECT_NE(to_json(plan).find('"' + use + '"'), std::string::npos) << to_json(plan);
+    return use;
+  };
+  using std::chrono::minutes;
+  using std::chrono::seconds;
+  EXPECT_EQ(use_of(37, seconds(0)),
+            "one is in use: last write less than 2 s ago, 37 commands in flight");
+  EXPECT_EQ(use_of(0, seconds(59)), "one is in use: last write 59 s ago, nothing in flight");
+  EXPECT_EQ(use_of(1, std::nullopt),
+            "one is in use: not written to since it is served, 1 command in flight");
+  EXPECT_EQ(use_of(0, minutes(90)), "one: last write 90 min ago, nothing in flight");
+  EXPECT_EQ(use_of(0, std::nullopt), "one: not written to since it is served, nothing in flight");
+}
+
 TEST(Plan, AHostThatWouldLoseItsDiskMustBeNamed) {
   const std::string after = with("hosts: [a, b]", "hosts: [a]");
   const Plan bare = plan_of(after);
@@ -304,6 +335,83 @@ TEST(Plan, ACacheIsTakenFromAVolumeThatIsClean) {
   EXPECT_NE(plan.refusals[0].text.find("removed, but d holds 11 GiB dirty data"), std::string::npos)
       << plan.refusals[0].text;
   EXPECT_NE(plan.refusals[0].text.find("(forebayctl drain three)"), std::string::npos);
+}
+
+TEST(Plan, AListenerThatComesToAGroupOfWhichSomethingIsSaidIsToldToItsHosts) {
+  const AccessStates said({{"east", block::AccessState::inaccessible}});
+  Running now = running();
+  now.access = said;
+  const auto with_group = [](const char* listener) {
+    return with(std::string(listener) + ": {", std::string(listener) + ": {group: east, ");
+  };
+  const Plan nvme = plan_of(with_group("l2"), {.access = said}, now);
+  EXPECT_EQ(nvme.changes.at(0).effect, Effect::live);
+  EXPECT_EQ(host(nvme, "a").effect, Effect::notified);
+  EXPECT_TRUE(host(nvme, "a").events.ana);
+  EXPECT_EQ(host(nvme, "a").sentences,
+            (std::vector<std::string>{
+                "AEN \"asymmetric namespace access changed\": l2 becomes inaccessible"}));
+  expect_unconcerned(nvme, {"b", "c"});
+  const auto json = boost::json::parse(to_json(nvme));
+  EXPECT_EQ(json.at("hosts").at(0).at("events"), boost::json::array{"ana-changed"});
+
+  const Plan scsi = plan_of(with_group("s1"), {.access = said}, now);
+  EXPECT_TRUE(host(scsi, "c").events.access_changed);
+  EXPECT_EQ(host(scsi, "c").sentences,
+            (std::vector<std::string>{"unit attention: asymmetric access state changed"}));
+  expect_unconcerned(scsi, {"a", "b"});
+
+  // What goes with the plan is a change, though the file is as it was.
+  now.access = AccessStates({{"l1", block::AccessState::change}});
+  Plan dropped = plan_of(base, {}, now);
+  EXPECT_EQ(dropped.result(), PlanResult::nothing_to_do);
+  dropped.overrides = {{.kind = Override::Kind::access, .subject = "l1", .value = "change"}};
+  dropped.drops_overrides = true;
+  EXPECT_EQ(dropped.result(), PlanResult::changes);
+  EXPECT_EQ(host(dropped, "a").sentences,
+            (std::vector<std::string>{
+                "AEN \"asymmetric namespace access changed\": l1 becomes optimized"}));
+  EXPECT_NE(screen(dropped).find("--drop-overrides\n"), std::string::npos) << screen(dropped);
+  EXPECT_EQ(screen(dropped).find("systemctl reload"), std::string::npos) << "it keeps them";
+}
+
+TEST(Plan, InitiatorsAreToldWhatAnotherModeMeans) {
+  const auto mode = [](const char* word) {
+    return with("cache: {device: d}", std::string("cache: {device: d, mode: ") + word + "}");
+  };
+  const auto small = [](const std::string& text) {
+    return parsed(with("three: {pool: p,", "three: {block_size: 512, pool: p,", text));
+  };
+  Running now = running();
+  now.caches[0].guarantee.medium = engine::PmemMedium::devdax;
+  const Plan past = plan_of(mode("write-around"), {}, now);
+  EXPECT_TRUE(host(past, "c").events.inquiry_changed) << screen(past);
+  EXPECT_FALSE(host(past, "c").events.mode_changed);
+  EXPECT_FALSE(host(past, "c").events.capacity_changed) << "it has blocks of 4096";
+  const Plan of_small = make_plan(small(base), small(mode("write-around")), now, {});
+  EXPECT_TRUE(host(of_small, "c").events.capacity_changed) << "on a disk of 512";
+  now.volumes["three"].cache->backing_atomic_bytes = 4096;
+  const Plan on_large = make_plan(small(base), small(mode("write-around")), now, {});
+  EXPECT_FALSE(host(on_large, "c").events.capacity_changed);
+  const Plan read_only = plan_of(mode("read-only"), {}, now);
+  EXPECT_TRUE(host(read_only, "c").events.mode_changed);
+  EXPECT_FALSE(host(read_only, "c").events.inquiry_changed);
+  expect_unconcerned(plan_of(mode("write-through"), {}, now), {"a", "b", "c"});
+  now.caches[0].guarantee.medium = engine::PmemMedium::tmpfs;
+  expect_unconcerned(plan_of(mode("write-around"), {}, now), {"a", "b", "c"});
+}
+
+// It is judged when the cache is opened: until then nothing would hold a volume to it.
+TEST(Plan, AtomicIsSaidToNeedARestartWhicheverWayItChanges) {
+  const std::string with_it = with("three: {pool: p,", "three: {atomic: required, pool: p,");
+  for (const auto& [before, after] : {std::pair(base, with_it), {with_it, base}}) {
+    const Plan plan = make_plan(parsed(before), parsed(after), running(), {});
+    EXPECT_EQ(plan.result(), PlanResult::refused);
+    ASSERT_EQ(plan.refusals.size(), 1U) << screen(plan);
+    EXPECT_EQ(plan.refusals[0].path, "volumes.three.atomic");
+    EXPECT_NE(plan.refusals[0].text.find("is taken at the start of the daemon"), std::string::npos)
+        << plan.refusals[0].text;
+  }
 }
 
 TEST(Plan, AVolumeForAPoolThatIsNotThereIsRefused) {

@@ -25,10 +25,11 @@ class Losses final : public LossRecord {
              offset.value + length.value <= range.end().value * 512;
     });
   }
-  void add(MediaOffset offset, ByteCount length, Done done) override {
+  void add(MediaOffset offset, ByteCount length, Asker /*asker*/, Done done) override {
     ranges.push_back({{offset.value / 512}, {length.value / 512}});
     done(success());
   }
+  [[nodiscard]] std::vector<Lost> listed() const override { return {}; }
   void count_lost_read() override { ++reads; }
   std::vector<SectorRange> ranges;
   int asked = 0;
@@ -40,7 +41,8 @@ class WriteBackLost : public testing::Test {
   WriteBackLost() { disk.backing.keep_losses(&losses); }
   void give_up(WriteBackLife& life) {
     const SectorRange range = life.write_back.status().trouble.value().range;
-    losses.add({range.begin.value * 512}, {range.count.value * 512}, [](const auto&) {});
+    losses.add({range.begin.value * 512}, {range.count.value * 512}, LossRecord::Asker::cache,
+               [](const auto&) {});
     life.write_back.look_again();
     life.go_on();
   }
@@ -106,7 +108,7 @@ TEST_F(WriteBackLost, TheNextLifeGoesOnWithWhatWasWrittenDown) {
     life.write(16, 8, 2);
     flip_bit(*pmem, life.place_of(8));
     life.write_back_all();
-    losses.add({8 * 512}, {8 * 512}, [](const auto&) {});
+    losses.add({8 * 512}, {8 * 512}, LossRecord::Asker::cache, [](const auto&) {});
   }
   WriteBackLife life(*pmem, disk);
   EXPECT_THAT(life.cache.read(8, 8), Each(-3)) << "nobody else has it";

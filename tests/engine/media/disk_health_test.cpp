@@ -211,6 +211,35 @@ TEST_F(CountedFile, EverythingThatIsAskedOfTheKernelIsCounted) {
   EXPECT_EQ(health->counts().last_fault->offset.value, 8192U);
 }
 
+TEST(DiskSilence, IsOfADiskThatHasTransfersToDoAndEndsNothing) {
+  DiskHealth health;
+  const Instant begin{1h};
+  const auto read = operation_of(OperationKind::read);
+  EXPECT_EQ(health.silent_since(begin), std::nullopt);
+  health.begins(OperationKind::read);
+  health.begins(OperationKind::write);
+  EXPECT_EQ(health.silent_since(begin + 1s), std::nullopt);
+  EXPECT_EQ(health.silent_since(begin + 2s), std::nullopt);
+  EXPECT_EQ(health.silent_since(begin + 3s), begin) << "the last look before it was asked";
+  EXPECT_EQ(health.silent_since(begin + 3s), begin) << "asked of it by another volume";
+  EXPECT_EQ(health.silent_since(begin + 60s), begin);
+  // Whatever it answers, it answers.
+  health.ended(read, -EIO, 60s);
+  EXPECT_EQ(health.silent_since(begin + 61s), std::nullopt);
+  EXPECT_EQ(health.silent_since(begin + 64s), begin + 61s) << "the other one is still there";
+  health.ended(operation_of(OperationKind::write), 512, 64s);
+  EXPECT_EQ(health.silent_since(begin + 65s), std::nullopt);
+}
+
+TEST(DiskSilence, ADiskThatOnlySyncsOrZeroesMayTakeItsTime) {
+  DiskHealth health;
+  health.begins(OperationKind::sync);
+  const Instant begin{1h};
+  for (int second = 0; second < 20; ++second) {
+    EXPECT_EQ(health.silent_since(begin + std::chrono::seconds(second)), std::nullopt);
+  }
+}
+
 // The kernel itself, in which something may wait before it is handed over.
 TEST(CountedUring, TimesAreOfTheKernelAlone) {
   FileKit kit(1_MiB, ".");

@@ -183,7 +183,7 @@ ErrorKind kind_of_edited(const Edit& edit) {
 TEST(DeviceTable, NewerFormatsAreUnsupportedNotDamaged) {
   EXPECT_EQ(kind_of_edited([](Parts&) {}), ErrorKind::io) << "as it is";
   EXPECT_EQ(kind_of_edited([](Parts& parts) { parts.header.version = 2; }), ErrorKind::unsupported);
-  EXPECT_EQ(kind_of_edited([](Parts& parts) { parts.header.features.incompatible = 2; }),
+  EXPECT_EQ(kind_of_edited([](Parts& parts) { parts.header.features.incompatible = 4; }),
             ErrorKind::unsupported);
   EXPECT_EQ(kind_of_edited([](Parts& parts) { parts.header.features.read_only = 1; }),
             ErrorKind::unsupported);
@@ -227,6 +227,11 @@ TEST(DeviceTable, ContradictionsAreDamage) {
       [](auto& table) { table.members[1].uuid = {}; },
       [](auto& table) { table.members[1].slices = 0; },
       [](auto& table) { table.members[1].slices = ~std::uint64_t{0}; },
+      [](auto& table) { table.members[1].absent_from = table.volumes.sequence + 1; },
+      [](auto& table) { table.members[1].absent_at = table.volumes.sequence + 1; },
+      [](auto& table) {
+        for (auto& member : table.members) member.absent_from = 1;
+      },
       [](auto& table) { table.places[0].marker_member = 2; },
       [](auto& table) { table.places[0].marker_place = 2048; },
       [](auto& table) { table.places[0].marker_place = 1; },         // another one's

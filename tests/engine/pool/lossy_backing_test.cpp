@@ -210,7 +210,7 @@ TEST_F(LossyBackingTest, AFailedSyncSettlesNothing) {
 TEST_F(LossyBackingTest, WhatIsGivenUpIsLostWhenItIsDurable) {
   record.holds = true;
   bool told = false;
-  backing->add({100 * 512}, {512}, [&told](const auto& added) {
+  backing->add({100 * 512}, {512}, LossRecord::Asker::cache, [&told](const auto& added) {
     EXPECT_TRUE(added);
     told = true;
   });
@@ -238,7 +238,7 @@ TEST_F(LossyBackingTest, AFullRecordRefusesAndTheOthersGoOn) {
   int added = 0;
   int refused = 0;
   for (std::uint64_t at = 0; at < 20; ++at) {
-    backing->add({(100 + 2 * at) * 512}, {512},
+    backing->add({(100 + 2 * at) * 512}, {512}, LossRecord::Asker::cache,
                  [&](const auto& result) { ++(result ? added : refused); });
   }
   record.settle();
@@ -246,6 +246,28 @@ TEST_F(LossyBackingTest, AFullRecordRefusesAndTheOthersGoOn) {
   EXPECT_EQ(refused, 20 - added);
   EXPECT_EQ(record.changes, 2) << "all that wait go with one change";
   EXPECT_EQ(backing->lost(), record.durable);
+}
+
+TEST_F(LossyBackingTest, HostsLeaveRoomForWhatCachesLose) {
+  int added = 0;
+  bool is_full = false;
+  for (std::uint64_t at = 0; at < 10; ++at) {
+    backing->add({(100 + 2 * at) * 512}, {512}, LossRecord::Asker::host, [&](const auto& result) {
+      if (result) ++added;
+      is_full = !result && result.error().is_full;
+    });
+  }
+  EXPECT_EQ(added, static_cast<int>(LostRanges::most_by_hosts) - 1);
+  EXPECT_TRUE(is_full);
+  // What makes it no longer a list needs no room.
+  backing->add({101 * 512}, {512}, LossRecord::Asker::host,
+               [](const auto& result) { EXPECT_TRUE(result); });
+  backing->add({200 * 512}, {512}, LossRecord::Asker::cache,
+               [](const auto& result) { EXPECT_TRUE(result); });
+  const auto listed = backing->listed();
+  ASSERT_EQ(listed.size(), LostRanges::most_by_hosts);
+  EXPECT_EQ(listed[1].offset, MediaOffset{100 * 512});
+  EXPECT_EQ(listed[1].length, ByteCount{3 * 512});
 }
 
 TEST_F(LossyBackingTest, WithNothingLostItIsTheOtherOne) {

@@ -21,12 +21,13 @@ using Layout = format::MemberLayout;
 
 constexpr BlockSize block_of_4k{4096};
 
-// A linear pool of two disks with a volume "a" of a whole disk and a bit.
+// A pool of two disks with a volume "a" of a whole disk and a bit; a stripe, so nothing of it can
+// be served without one of them (for linear ones see missing_member_test.cpp).
 struct PoolOfDisks {
   SimDisks disks;
   Uuid pool;
 
-  explicit PoolOfDisks(Layout layout = Layout::linear) {
+  explicit PoolOfDisks(Layout layout = Layout::stripe) {
     add_disks(disks, 3, 4);
     const auto made = init_device_pool(disks.candidates({0, 1}), small_form(layout), any_content);
     EXPECT_TRUE(made) << made.error().text;
@@ -113,7 +114,7 @@ TEST(MemberSet, TheSameMemberTwiceNamesBothPaths) {
 TEST(MemberSet, AnOlderCopyOfAMemberIsNotTaken) {
   PoolOfDisks pool;
   const auto copy = pool.disks.disks[1]->bytes;
-  ASSERT_TRUE(pool.change(6 * sim_slice.value));
+  ASSERT_TRUE(pool.change(7 * sim_slice.value));
   pool.disks.disks[1]->bytes = copy;
   expect_refused(pool.open({0, 1}), ErrorKind::member_outdated, {"sim1", "older copy", "member 1"});
   EXPECT_EQ(pool.disks.disks[1]->bytes, copy);
@@ -214,7 +215,7 @@ TEST(MemberSet, MembersThatContradictEachOtherAreRefused) {
 }
 
 TEST(MemberSet, AMemberThatTheTableDoesNotHaveIsNotUsed) {
-  PoolOfDisks pool;
+  PoolOfDisks pool(Layout::linear);
   {
     auto opened = pool.open({0, 1});
     ASSERT_TRUE(opened);
@@ -236,7 +237,9 @@ TEST(MemberSet, AMemberThatTheTableDoesNotHaveIsNotUsed) {
   ASSERT_TRUE(added) << added.error().text;
   opened.value().reset();
   EXPECT_TRUE(pool.open({0, 1, 2}));
-  expect_refused(pool.open({0, 1}), ErrorKind::member_missing, {"member 2 of 3", "SERIAL2"});
+  const auto without = pool.open({0, 1});
+  ASSERT_TRUE(without) << without.error().text;
+  EXPECT_FALSE(without.value()->is_whole());
 }
 
 TEST(MemberSet, AStrangerWithALabelOfThePoolIsNotTaken) {
@@ -271,6 +274,75 @@ TEST(MemberSet, ADamagedLabelIsHealedFromTheOther) {
     const auto opened = DevicePool::open(pool.disks.candidates());
     ASSERT_TRUE(opened) << opened.error().text;
     EXPECT_TRUE(std::ranges::equal(pool.block(bad), pool.block(good)));
+  }
+}
+
+TEST(MemberSet, ALabelThatCannotBeReadIsServedByTheOtherAndTold) {
+  const LabelArea area;
+  for (const bool first : {true, false}) {
+    for (const bool stays : {false, true}) {
+      SingleUsual pool;
+      const MediaOffset place = first ? area.first_label() : area.second_label();
+      pool.disks.disks[0]->bad = {{.offset = place.value + 512, .length = 512, .stays = stays}};
+      const auto opened = DevicePool::open(pool.disks.candidates());
+      ASSERT_TRUE(opened) << opened.error().text;
+      ASSERT_EQ(opened.value()->notes().size(), 1U);
+      const std::string& told = opened.value()->notes()[0].error.text;
+      EXPECT_NE(told.find(first ? "first label" : "second label"), std::string::npos) << told;
+      EXPECT_NE(told.find("SERIAL0"), std::string::npos) << told;
+      EXPECT_NE(told.find(stays ? "cannot be written anew" : "has been written anew"),
+                std::string::npos)
+          << told;
+      EXPECT_EQ(pool.disks.disks[0]->bad.empty(), !stays);
+    }
+  }
+}
+
+TEST(MemberSet, ATableThatCannotBeReadIsServedByAnotherAndTold) {
+  for (const Layout layout : {Layout::linear, Layout::stripe}) {
+    for (const std::size_t slot : {0U, 1U}) {
+      PoolOfDisks pool(layout);
+      pool.disks.disks[1]->bad = {
+          {.offset = small_area.slot(slot).value, .length = 512, .stays = false}};
+      const auto opened = pool.open({0, 1});
+      ASSERT_TRUE(opened) << opened.error().text;
+      EXPECT_TRUE(opened.value()->is_whole());
+      ASSERT_EQ(opened.value()->notes().size(), 1U);
+      const std::string& told = opened.value()->notes()[0].error.text;
+      EXPECT_NE(told.find("replica " + std::to_string(slot)), std::string::npos) << told;
+      EXPECT_NE(told.find("SERIAL1"), std::string::npos) << told;
+      EXPECT_TRUE(pool.disks.disks[1]->bad.empty()) << "it is written anew";
+    }
+  }
+}
+
+// Of two disks the pool changes as ever; of one alone it is served, and changes nothing that a
+// crash could leave without any table.
+TEST(MemberSet, ATableThatCannotBeWrittenAnewDoesNotRefuseThePool) {
+  PoolOfDisks pool;
+  pool.disks.disks[1]->bad = {{.offset = small_area.slot(0).value, .length = 512, .stays = true}};
+  {
+    const auto opened = pool.open({0, 1});
+    ASSERT_TRUE(opened) << opened.error().text;
+    ASSERT_EQ(opened.value()->notes().size(), 1U);
+    EXPECT_NE(opened.value()->notes()[0].error.text.find("cannot be written anew"),
+              std::string::npos);
+  }
+  EXPECT_TRUE(pool.change(7 * sim_slice.value));
+  EXPECT_TRUE(pool.open({0, 1}));
+
+  for (const std::size_t slot : {0U, 1U}) {
+    SimDisks disks;
+    add_disks(disks, 1, 4);
+    ASSERT_TRUE(init_device_pool(disks.candidates(), small_form(Layout::single), any_content));
+    disks.disks[0]->bad = {{.offset = small_area.slot(slot).value, .length = 512, .stays = true}};
+    {
+      const auto opened = DevicePool::open(disks.candidates());
+      ASSERT_TRUE(opened) << opened.error().text;
+      const VolumeWish wish[] = {{"a", sim_slice, block_of_4k}};
+      EXPECT_FALSE(opened.value()->ensure(wish)[0]);
+    }
+    EXPECT_TRUE(DevicePool::open(disks.candidates())) << "the good one is as it was";
   }
 }
 

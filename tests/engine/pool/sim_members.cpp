@@ -25,6 +25,7 @@ class SimMember final : public PoolMember {
 
   FileResult<std::size_t> read(MediaOffset offset, std::span<std::byte> bytes) override {
     TRY(disks_.step());
+    if (is_bad(offset, bytes.size(), false)) return FileError{EIO};
     if (offset.value >= disk_.bytes.size()) return std::size_t{0};
     const auto there = std::span(disk_.bytes).subspan(offset.value);
     const std::size_t count = std::min(there.size(), bytes.size());
@@ -34,6 +35,8 @@ class SimMember final : public PoolMember {
   FileResult<void> write(MediaOffset offset, std::span<const std::byte> bytes) override {
     CHECK(offset.value % sector_bytes == 0 && bytes.size() % sector_bytes == 0);
     CHECK(offset.value <= disk_.bytes.size() && bytes.size() <= disk_.bytes.size() - offset.value);
+    if (is_bad(offset, bytes.size(), true)) return FileError{EIO};
+    std::erase_if(disk_.bad, [&](const auto& bad) { return touches(bad, offset, bytes.size()); });
     const auto place = std::span(disk_.bytes).subspan(offset.value, bytes.size());
     disk_.unsynced.push_back({.offset = offset.value, .bytes = {place.begin(), place.end()}});
     std::ranges::copy(bytes, place.begin());
@@ -64,6 +67,15 @@ class SimMember final : public PoolMember {
   FileResult<void> unlock(MediaOffset, ByteCount) override { return success(); }
 
  private:
+  static bool touches(const SimDisks::Disk::BadPlace& bad, MediaOffset offset, std::size_t length) {
+    return offset.value < bad.offset + bad.length && bad.offset < offset.value + length;
+  }
+  [[nodiscard]] bool is_bad(MediaOffset offset, std::size_t length, bool is_written) const {
+    return std::ranges::any_of(disk_.bad, [&](const auto& bad) {
+      return touches(bad, offset, length) && (bad.stays || !is_written);
+    });
+  }
+
   SimDisks& disks_;
   SimDisks::Disk& disk_;
   const MemberInfo info_;

@@ -25,6 +25,13 @@ struct SimDisks {
       std::vector<std::byte> bytes;
     };
     std::vector<Overwritten> unsynced;  // what was there before each write since the last sync
+    // Reading there fails, until it is written; where `stays`, writing does, too.
+    struct BadPlace {
+      std::uint64_t offset = 0;
+      std::uint64_t length = 0;
+      bool stays = false;
+    };
+    std::vector<BadPlace> bad;
     bool held = false;
     bool hung = false;         // somebody's I/O on it has not ended: no range can be locked
     std::uint64_t zeroed = 0;  // bytes, since it was made

@@ -212,7 +212,7 @@ TEST_F(DevicePoolEngine, TakesAnotherMemberWhileItIsServed) {
     EXPECT_NE(now.reason.find("member 2 of 3"), std::string::npos) << now.reason;
     const auto closed = add_member(*engine, member("m2"));
     ASSERT_FALSE(closed);
-    EXPECT_NE(closed.error().find("is not open"), std::string::npos) << closed.error();
+    EXPECT_NE(closed.error().find("while one is missing"), std::string::npos) << closed.error();
   }
   const auto engine = open({"m2", "m0", "m1"}, 40_MiB);
   Volume& volume = *engine->find("data");
@@ -285,6 +285,66 @@ TEST_F(DevicePoolEngine, AMissingMemberIsToldAndItsVolumesWait) {
   EXPECT_EQ(now.state, VolumeState::late);
   EXPECT_NE(now.reason.find("member 1 of 2"), std::string::npos) << now.reason;
   EXPECT_NE(now.reason.find("m1"), std::string::npos) << now.reason;
+}
+
+// "data" lies on the first member, "other" on both; the second one goes away and comes back.
+TEST_F(DevicePoolEngine, AMissingMemberTakesDownOnlyWhatLiesOnIt) {
+  make_members(format::MemberLayout::linear);
+  PoolSpec pool{.name = "fast", .kind = PoolSpec::Kind::device, .directory = {}, .uuid = {}};
+  pool.members = {member("m0"), member("m1")};
+  const std::vector<VolumeSpec> volumes{
+      {.name = "data", .pool = "fast", .size = 8_MiB, .block_size = pool_block},
+      {.name = "other", .pool = "fast", .size = 16_MiB, .block_size = pool_block}};
+  const EngineOptions options{.known_volumes_file = directory + "/known-volumes"};
+  const auto take_away = [this] { fs::rename(member("m1"), member("away")); };
+  const auto bring_back = [this] { fs::rename(member("away"), member("m1")); };
+  {
+    const auto engine = Engine::open({pool}, volumes, options);
+    ASSERT_EQ(write(*engine->find("data"), 0, 1), IoStatus::ok);
+    ASSERT_EQ(write(*engine->find("other"), 4095, 2), IoStatus::ok);
+  }
+  take_away();
+  const auto engine = Engine::open({pool}, volumes, options);
+  Volume& data = *engine->find("data");
+  Volume& other = *engine->find("other");
+  const auto expect_told = [&](const std::string& reason) {
+    for (const std::string& word : {std::string("member 1 of 2"), member("m1")}) {
+      EXPECT_NE(reason.find(word), std::string::npos) << reason;
+    }
+  };
+  ASSERT_EQ(data.state(), VolumeState::online) << data.condition().reason;
+  EXPECT_EQ(read(data, 0), 1);
+  EXPECT_EQ(other.state(), VolumeState::late);
+  expect_told(other.condition().reason);
+  PoolStatus status = engine->pools().at(0);
+  EXPECT_TRUE(status.open);
+  EXPECT_TRUE(status.disks.at(1).disk.is_missing);
+  EXPECT_FALSE(engine->findings().empty());
+  const auto refused = grow(*engine, 32_MiB);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().find("no space"), std::string::npos) << refused.error();
+  bring_back();
+  engine->retry_now();
+  ASSERT_TRUE(engine->settle(std::chrono::seconds(20)));
+  ASSERT_EQ(other.state(), VolumeState::online) << other.condition().reason;
+  EXPECT_EQ(read(other, 4095), 2);
+  EXPECT_FALSE(engine->pools().at(0).disks.at(1).disk.is_missing);
+  EXPECT_TRUE(engine->findings().empty());
+
+  // While it is served.
+  take_away();
+  dynamic_cast<CachedVolume&>(other).backed().fail("its disk has gone");
+  engine->retry_now();
+  (void)engine->settle(std::chrono::seconds(20));
+  EXPECT_EQ(other.state(), VolumeState::failed);
+  expect_told(other.condition().reason);
+  EXPECT_EQ(write(data, 1, 3), IoStatus::ok) << "nothing has happened to it";
+  bring_back();
+  engine->retry_now();
+  ASSERT_TRUE(engine->settle(std::chrono::seconds(20)));
+  ASSERT_EQ(other.state(), VolumeState::online) << other.condition().reason;
+  EXPECT_EQ(read(other, 4095), 2);
+  EXPECT_EQ(read(data, 1), 3);
 }
 
 TEST_F(DevicePoolEngine, ARetainedVolumeIsDestroyedByNameAndUuid) {

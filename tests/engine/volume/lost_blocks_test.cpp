@@ -119,6 +119,54 @@ TEST_P(LostBlocks, IsGoodAgainWhenTheCacheHasWrittenItAnew) {
   EXPECT_EQ(now.read("db01", lba), 0x45);
 }
 
+// As a host wants it, whoever has it: cache, image or both.
+TEST_P(LostBlocks, IsLostBecauseAHostWantsItSo) {
+  make_dirty();
+  const auto lose = [](Life& now, std::uint64_t at, std::uint64_t blocks) {
+    return run(*now.engine->find("db01"), *now.lane, VolumeIo::Kind::lose, at, blocks);
+  };
+  {
+    Life now(*this, {volume()}, {cache()});
+    ASSERT_EQ(now.write("db01", lba + 4, 1, 0x50), IoStatus::ok);
+    EXPECT_EQ(lose(now, lba, 1), IoStatus::ok);
+    EXPECT_EQ(lose(now, lba + 8, 2), IoStatus::ok) << "what only the image has";
+    EXPECT_EQ(now.read("db01", lba), bad);
+    EXPECT_EQ(now.read("db01", lba + 9), bad);
+    EXPECT_EQ(now.read("db01", lba + 1), 0x43);
+    EXPECT_EQ(now.read("db01", lba + 4), 0x50);
+    const std::vector<engine::LostBlocks> lost{{{lba}, {1}}, {{lba + 8}, {2}}};
+    EXPECT_EQ(now.engine->find("db01")->lost_blocks(), lost);
+    EXPECT_EQ(now.condition("db01").state, VolumeState::online);
+    ASSERT_EQ(now.write("db01", lba + 8, 1, 0x51), IoStatus::ok);
+    EXPECT_EQ(now.read("db01", lba + 8), 0x51);
+  }
+  {
+    Life now(*this, {volume(soon)}, {cache()});
+    EXPECT_EQ(now.read("db01", lba), bad);
+    EXPECT_EQ(now.read("db01", lba + 8), 0x51);
+    EXPECT_EQ(now.read("db01", lba + 9), bad);
+    now.wait_until_clean();
+    EXPECT_EQ(now.read("db01", lba), bad) << "nothing is written back over it";
+  }
+  std::filesystem::remove(path_of("pmem0"));
+  Life now(*this, {direct("db01", 8_MiB)}, {});
+  EXPECT_EQ(now.read("db01", lba), bad);
+  EXPECT_EQ(now.read("db01", lba + 1), 0x43);
+  EXPECT_EQ(now.read("db01", lba + 8), 0x51);
+  EXPECT_EQ(now.read("db01", lba + 9), bad);
+  EXPECT_EQ(lose(now, lba + 1, 1), IoStatus::ok) << "without a cache";
+  EXPECT_EQ(now.read("db01", lba + 1), bad);
+  ASSERT_EQ(now.write("db01", lba, 2, 0x52), IoStatus::ok);
+  EXPECT_EQ(now.read("db01", lba), 0x52);
+  EXPECT_EQ(now.read("db01", lba + 1), 0x52);
+  ASSERT_EQ(now.write("db01", lba + 9, 1, 0x53), IoStatus::ok);
+  for (std::uint64_t at = 0; at < LostRanges::most_by_hosts; ++at) {
+    EXPECT_EQ(lose(now, 100 + 2 * at, 1), IoStatus::ok);
+  }
+  EXPECT_EQ(lose(now, 200, 1), IoStatus::capacity_exceeded);
+  EXPECT_EQ(now.read("db01", 200), 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Granularities, LostBlocks, testing::Values("PAGE", "CACHE_LINE"));
 
 }  // namespace

@@ -364,7 +364,7 @@ void ModelLife::tick(Duration by) {
     if (upkeeps_[volume] == nullptr) continue;
     upkeeps_[volume]->tick();
     Served& served = volumes_[volume];
-    served.backed->look_at_backing();
+    served.backed->look_for_failure();
     served.face->set_trouble(upkeeps_[volume]->trouble(),
                              !served.cache->is_writable() && !served.cache->waits_for_room());
   }
@@ -394,7 +394,7 @@ void ModelLife::end_troubles() {
     served.backing->release_all();
     if (!served.backing->needs_reopen()) continue;
     served.backing->reopen();
-    served.backed->look_at_backing();
+    served.backed->look_for_failure();
     served.backed->recover(served.backed->size(), {});
   }
 }

@@ -252,6 +252,92 @@ TEST(DhchapAuthenticator, NegotiationEndsWithTheReasonWhy) {
   }
 }
 
+DhchapAuthenticator concatenating(Concatenation offered, bool is_demanded = false) {
+  return {credentials(), std::string(host_nqn), std::string(subsystem_nqn),
+          ConcatenationRule{.offered = offered,
+                            .is_demanded = is_demanded,
+                            .hashes = {DhchapHash::sha256, DhchapHash::sha384}}};
+}
+Bytes negotiate_with(Concatenation concatenation, std::string_view hashes = "010203",
+                     std::string_view groups = "0001") {
+  Bytes message = negotiate(hashes, groups);
+  message[6] = static_cast<std::byte>(concatenation);
+  return message;
+}
+
+TEST(DhchapAuthenticator, ConcatenationIsWhatIsOfferedAndAtLeastWhatIsDemanded) {
+  using enum Concatenation;
+  const auto outcome = [](Concatenation offered, bool is_demanded, Concatenation asked) {
+    auto side = concatenating(offered, is_demanded);
+    give(side, negotiate_with(asked));
+    return side.failure();
+  };
+  EXPECT_EQ(outcome(none, false, none), std::nullopt);
+  EXPECT_EQ(outcome(none, false, new_psk), AuthFailure::concatenation_mismatch);
+  EXPECT_EQ(outcome(new_psk, false, none), std::nullopt);
+  EXPECT_EQ(outcome(new_psk, false, new_psk), std::nullopt);
+  EXPECT_EQ(outcome(new_psk, false, replace_psk), AuthFailure::concatenation_mismatch);
+  EXPECT_EQ(outcome(new_psk, true, none), AuthFailure::concatenation_mismatch);
+  EXPECT_EQ(outcome(new_psk, true, new_psk), std::nullopt);
+  EXPECT_EQ(outcome(replace_psk, false, replace_psk), std::nullopt);
+  EXPECT_EQ(outcome(replace_psk, false, new_psk), AuthFailure::concatenation_mismatch);
+  // TLS has no suite of SHA-512; and without a shared secret there is nothing to make a key of.
+  auto long_hash = concatenating(new_psk);
+  give(long_hash, negotiate_with(new_psk, "03"));
+  EXPECT_EQ(long_hash.failure(), AuthFailure::hash_not_usable);
+  auto no_secret = concatenating(new_psk);
+  give(no_secret, negotiate_with(new_psk, "01", "00"));
+  EXPECT_EQ(no_secret.failure(), AuthFailure::group_not_usable);
+}
+
+// As a host with that key answers, SC_C proved as `concatenation`.
+Bytes reply_for_psk(const Bytes& challenge, std::uint8_t concatenation, Bytes& shared) {
+  const auto key = DhKey::make(DhGroup::ffdhe2048);
+  shared = *key->shared_secret(std::span(challenge).subspan(48));
+  Bytes message = reply({.mutual = true,
+                         .shared = shared,
+                         .public_value = {key->public_value().begin(), key->public_value().end()}});
+  message[12] = std::byte{0};  // S2: the challenge is for the PSK alone
+  const auto proof = host_response({.transaction = 7,
+                                    .concatenation = concatenation,
+                                    .host_nqn = host_nqn,
+                                    .subsystem_nqn = subsystem_nqn,
+                                    .shared_secret = shared},
+                                   secret(1), Bytes(32, std::byte{0xa5}), our_sequence);
+  std::ranges::copy(proof.bytes(), message.begin() + 16);
+  return message;
+}
+
+TEST(DhchapAuthenticator, ConcatenationMakesAPskOfBothChallenges) {
+  for (const std::uint8_t proved_as : {std::uint8_t{2}, std::uint8_t{0}}) {
+    auto side = concatenating(Concatenation::new_psk, true);
+    give(side, negotiate_with(Concatenation::new_psk));
+    Bytes shared;
+    give(side, reply_for_psk(fetch(side), proved_as, shared));
+    const Bytes success1 = fetch(side);
+    EXPECT_EQ(success1[8], std::byte{0}) << "it was not asked to prove itself";
+    ASSERT_EQ(side.state(), State::proved);
+    EXPECT_FALSE(side.proof().mutual);
+    ASSERT_TRUE(side.proof().generated.has_value());
+    EXPECT_EQ(side.proof().generated->hash, DhchapHash::sha256);
+    EXPECT_EQ(side.proof().generated->psk,
+              generated_psk(DhchapHash::sha256, shared, Bytes(32, std::byte{0xa5}),
+                            Bytes(32, std::byte{0x5a})));
+  }
+  auto wrong = concatenating(Concatenation::new_psk);
+  give(wrong, negotiate_with(Concatenation::new_psk));
+  Bytes shared;
+  give(wrong, reply_for_psk(fetch(wrong), 3, shared));
+  EXPECT_EQ(wrong.failure(), AuthFailure::authentication_failed);
+  // No challenge of the host's, no PSK.
+  auto unasked = concatenating(Concatenation::new_psk);
+  give(unasked, negotiate_with(Concatenation::new_psk));
+  Bytes message = reply_for_psk(fetch(unasked), 2, shared);
+  message[8] = std::byte{0};
+  give(unasked, message);
+  EXPECT_EQ(unasked.failure(), AuthFailure::authentication_failed);
+}
+
 TEST(DhchapAuthenticator, OurOrderDecidesAmongWhatTheHostOffers) {
   auto known = without_groups();
   known.hashes = {DhchapHash::sha512, DhchapHash::sha256};

@@ -177,11 +177,39 @@ TEST(AdminCommand, CommandsWithoutFields) {
 }
 
 TEST(AdminCommand, FusedOperationsAreRefused) {
-  for (const unsigned opcode : {0x02u, 0x06u, 0x08u, 0x09u, 0x0au, 0x0cu, 0x18u}) {
+  for (const unsigned opcode : {0x02u, 0x06u, 0x08u, 0x09u, 0x0au, 0x0cu, 0x18u, 0x86u}) {
     EXPECT_EQ(expect_refusal(
                   RawEntry(static_cast<std::uint8_t>(opcode)).flags(1).transport_sgl(4096).entry()),
               (Refusal{status::invalid_field, at_byte(1)}));
   }
+}
+
+TEST(AdminCommand, GetLbaStatusHasHonestLengths) {
+  const auto entry = [](std::uint32_t action) {
+    return RawEntry(0x86)
+        .nsid(7)
+        .dword(10, 5)
+        .dword(11, 1)
+        .dword(12, 1023)
+        .dword(13, action << 24 | 0x00ff'1234)
+        .transport_sgl(4096)
+        .entry();
+  };
+  const auto get = expect_command<GetLbaStatus>(entry(0x11));
+  EXPECT_EQ(get.nsid, NamespaceId{7});
+  EXPECT_EQ(get.first, engine::Lba{0x1'0000'0005});
+  EXPECT_EQ(get.blocks, engine::BlockCount{0x1234});
+  EXPECT_EQ(get.action, LbaStatusAction::tracked);
+  EXPECT_EQ(get.length, engine::ByteCount{4096});
+  EXPECT_EQ(expect_command<GetLbaStatus>(entry(0x10)).action, LbaStatusAction::scan);
+  EXPECT_EQ(expect_command<GetLbaStatus>(entry(0x02)).action, LbaStatusAction::allocated);
+  for (const unsigned unknown : {0x00u, 0x01u, 0x03u, 0x12u, 0xffu}) {
+    EXPECT_EQ(expect_refusal(entry(unknown)), (Refusal{status::invalid_field, at_dword(13, 24)}));
+  }
+  EXPECT_EQ(expect_refusal(
+                RawEntry(0x86).dword(12, 1024).dword(13, 0x11U << 24).transport_sgl(4096).entry())
+                .status,
+            status::data_sgl_length_invalid);
 }
 
 // Create and Delete Queue, Format, Firmware Download, Sanitize and all others; 7Fh is parsed
@@ -196,6 +224,7 @@ TEST(AdminCommand, UnknownOpcodesAreRefused) {
       case 0x0a:
       case 0x0c:
       case 0x18:
+      case 0x86:
         EXPECT_STRNE(admin_opcode_name(static_cast<std::uint8_t>(opcode)), "unknown");
         continue;
       default:

@@ -30,7 +30,7 @@ TEST(CommandEffectsLog, AgreesWithTheParsersForEveryOpcode) {
 TEST(CommandEffectsLog, CommandsThatChangeBlocksSaySo) {
   const PageBytes page(build_command_effects(EffectsOf::io_controller));
   ASSERT_EQ(page.size(), 4096u);
-  for (const unsigned opcode : {0x01u, 0x08u, 0x09u, 0x19u})
+  for (const unsigned opcode : {0x01u, 0x04u, 0x08u, 0x09u, 0x19u})
     EXPECT_EQ(page.number(1024 + opcode * 4, 4), 3u) << opcode;
   for (const unsigned opcode : {0x00u, 0x02u, 0x05u, 0x0cu, 0x0du, 0x0eu, 0x11u, 0x15u})
     EXPECT_EQ(page.number(1024 + opcode * 4, 4), 1u) << opcode;

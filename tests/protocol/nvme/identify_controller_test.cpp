@@ -30,14 +30,15 @@ TEST(IdentifyController, GoldenIoController) {
   EXPECT_EQ(page.number(77, 1), 8u) << "MDTS 1 MiB";
   EXPECT_EQ(page.number(78, 2), 0x0102u) << "CNTLID";
   EXPECT_EQ(page.number(80, 4), 0x0002'0100u) << "VER";
-  EXPECT_EQ(page.number(92, 4), 0x0000'0900u) << "OAES";
+  EXPECT_EQ(page.number(92, 4), 0x0000'8900u) << "OAES";
   EXPECT_EQ(page.number(96, 4), 0x0000'0041u) << "CTRATT";
   EXPECT_EQ(page.number(111, 1), 1u) << "CNTRLTYPE";
-  EXPECT_EQ(page.number(256, 2), 0u) << "OACS";
+  EXPECT_EQ(page.number(256, 2), 0x200u) << "OACS: Get LBA Status";
   EXPECT_EQ(page.number(258, 1), 3u) << "ACL";
   EXPECT_EQ(page.number(259, 1), 3u) << "AERL";
   EXPECT_EQ(page.number(260, 1), 0x03u) << "FRMW";
-  EXPECT_EQ(page.number(261, 1), 0x06u) << "LPA";
+  EXPECT_EQ(page.number(261, 1), 0x16u) << "LPA";
+  EXPECT_EQ(page.number(352, 4), 1u) << "PELS";
   EXPECT_EQ(page.number(262, 1), 63u) << "ELPE";
   EXPECT_EQ(page.number(263, 1), 0u) << "NPSS";
   EXPECT_EQ(page.number(266, 2), 343u) << "WCTEMP";
@@ -50,7 +51,7 @@ TEST(IdentifyController, GoldenIoController) {
   EXPECT_EQ(page.number(513, 1), 0x44u) << "CQES";
   EXPECT_EQ(page.number(514, 2), 1024u) << "MAXCMD";
   EXPECT_EQ(page.number(516, 4), 1024u) << "NN";
-  EXPECT_EQ(page.number(520, 2), 0x01fdu) << "ONCS";
+  EXPECT_EQ(page.number(520, 2), 0x01ffu) << "ONCS";
   EXPECT_EQ(page.number(522, 2), 1u) << "FUSES";
   EXPECT_EQ(page.number(525, 1), 0x06u) << "VWC";
   EXPECT_EQ(page.number(526, 4), 0u) << "AWUN, AWUPF";

@@ -148,7 +148,7 @@ TEST(IoCommand, ProtectionInformationAndDirectivesAreRefused) {
 }
 
 TEST(IoCommand, OtherFusedOperationsThanCompareAndWriteAreRefusedWithTheirBit) {
-  for (const unsigned opcode : {0x00u, 0x01u, 0x02u, 0x05u, 0x08u, 0x09u, 0x0cu}) {
+  for (const unsigned opcode : {0x00u, 0x01u, 0x02u, 0x04u, 0x05u, 0x08u, 0x09u, 0x0cu}) {
     for (const unsigned fuse : {1u, 2u, 3u}) {
       const auto entry = RawEntry(static_cast<std::uint8_t>(opcode))
                              .flags(static_cast<std::uint8_t>(fuse))
@@ -171,6 +171,7 @@ TEST(IoCommand, UnknownOpcodesAreRefusedWhateverElseTheySay) {
       case 0x00:
       case 0x01:
       case 0x02:
+      case 0x04:
       case 0x05:
       case 0x08:
       case 0x09:
@@ -193,6 +194,17 @@ TEST(IoCommand, UnknownOpcodesAreRefusedWhateverElseTheySay) {
     }
     EXPECT_STREQ(io_opcode_name(static_cast<std::uint8_t>(opcode)), "unknown");
   }
+}
+
+TEST(IoCommand, WriteUncorrectableHasBlocksAndNothingElse) {
+  const auto lose = expect_io<WriteUncorrectable>(
+      RawEntry(0x04).nsid(3).dword(10, 0x89ab'cdef).dword(11, 1).dword(12, 0xffff).entry());
+  EXPECT_EQ(lose.nsid, NamespaceId{3});
+  EXPECT_EQ(lose.blocks, (BlockRange{{0x1'89ab'cdef}, {65536}}));
+  EXPECT_EQ(expect_io_refusal(RawEntry(0x04).dword(12, 1U << 20).entry()),
+            (Refusal{status::invalid_field, at_dword(12, 20)}))
+      << "DTYPE";
+  EXPECT_STREQ(io_opcode_name(0x04), "write uncorrectable");
 }
 
 TEST(IoCommand, DataCommandsNeedAnSgl) {

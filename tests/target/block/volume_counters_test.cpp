@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "target/block/block_volume.h"
+#include "target/block/volume_request.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/target/block/keeping_volume.h"
 #include "tests/target/nvmf/memory_lane.h"
@@ -17,12 +17,13 @@ class VolumeCountersTest : public testing::Test {
   VolumeCountersTest() { EXPECT_TRUE(reactor.attach()); }
   ~VolumeCountersTest() override { reactor.detach(); }
 
-  VolumeCounts after(const AnsweredCommand& command) {
+  // One command, that began and failed in the same turn.
+  VolumeCounts after_failure(CommandKind kind, CommandOutcome outcome) {
     VolumeCounters counters;
-    counters.began();
+    (void)counters.began();
     EXPECT_EQ(counters.counts().in_flight(), 1U);
-    if (auto* const whole = counters.answered(command)) {
-      reactor.count_at_turn_end({.whole = whole, .began = command.began});
+    if (counters.failed(kind, outcome)) {
+      reactor.count_at_turn_end(counters.latencies(kind), reactor.now());
     }
     reactor.run_turn();
     const VolumeCounts counts = counters.counts();
@@ -40,22 +41,10 @@ class VolumeCountersTest : public testing::Test {
       clock};
 };
 
-TEST_F(VolumeCountersTest, WhatSucceedsCountsWithItsBytes) {
-  const VolumeCounts read = after({.kind = CommandKind::read, .bytes = 4096, .began = {}});
-  EXPECT_EQ(read.reads.count(), 1U);
-  EXPECT_EQ(read.read_bytes, 4096U);
-  EXPECT_EQ(read.writes.count() + read.others + read.written_bytes, 0U);
-  const VolumeCounts write = after({.kind = CommandKind::write, .bytes = 512, .began = {}});
-  EXPECT_EQ(write.writes.count(), 1U);
-  EXPECT_EQ(write.written_bytes, 512U);
-  EXPECT_EQ(after({.kind = CommandKind::other, .bytes = 512, .began = {}}).others, 1U);
-}
-
 TEST_F(VolumeCountersTest, WhatFailsCountsByWhyAndWithoutBytes) {
   for (const CommandOutcome outcome : {CommandOutcome::media, CommandOutcome::unavailable,
                                        CommandOutcome::refused, CommandOutcome::capacity}) {
-    const VolumeCounts counts =
-        after({.kind = CommandKind::write, .outcome = outcome, .bytes = 4096, .began = {}});
+    const VolumeCounts counts = after_failure(CommandKind::write, outcome);
     EXPECT_EQ(counts.writes.count(), 1U);
     EXPECT_EQ(counts.write_errors[place(outcome)], 1U);
     EXPECT_EQ(counts.written_bytes, 0U);
@@ -63,8 +52,7 @@ TEST_F(VolumeCountersTest, WhatFailsCountsByWhyAndWithoutBytes) {
 }
 
 TEST_F(VolumeCountersTest, WhatIsAbortedIsNeitherAReadNorAWrite) {
-  const VolumeCounts counts = after(
-      {.kind = CommandKind::read, .outcome = CommandOutcome::aborted, .bytes = 4096, .began = {}});
+  const VolumeCounts counts = after_failure(CommandKind::read, CommandOutcome::aborted);
   EXPECT_EQ(counts.aborted, 1U);
   EXPECT_EQ(counts.reads.count() + counts.read_bytes, 0U);
 }
@@ -74,14 +62,14 @@ TEST_F(VolumeCountersTest, ACommandThatMovesToAnotherVolumeIsThatOnes) {
   KeepingVolume second_volume;
   BlockVolume first(first_volume);
   BlockVolume second(second_volume);
-  BlockVolume* of = nullptr;
-  begin_command(of, &first, reactor);
-  begin_command(of, &first, reactor);
+  VolumeRequest request;
+  begin_command(request, first, reactor);
+  begin_command(request, first, reactor);
   EXPECT_EQ(first.counts().in_flight(), 1U);
-  begin_command(of, &second, reactor);
+  begin_command(request, second, reactor);
   EXPECT_EQ(first.counts().in_flight(), 0U);
   EXPECT_EQ(second.counts().in_flight(), 1U);
-  of->counters(reactor).dropped();
+  request.counters->dropped();
   EXPECT_EQ(second.counts().in_flight(), 0U);
   EXPECT_EQ(second.counts().aborted, 1U);
 }
@@ -91,11 +79,49 @@ TEST_F(VolumeCountersTest, ReactorsAreAddedUpAndUnknownOnesCountedToo) {
   BlockVolume all(volume, 2);
   Reactor second({.number = 1}, nullptr, clock);
   Reactor unknown({.number = 7}, nullptr, clock);
-  all.counters(reactor).began();
-  all.counters(second).began();
-  all.counters(unknown).began();
+  (void)all.counters(reactor).began();
+  (void)all.counters(second).began();
+  (void)all.counters(unknown).began();
   EXPECT_NE(&all.counters(reactor), &all.counters(second));
   EXPECT_EQ(all.counts().in_flight(), 3U);
+}
+
+// How many of so many commands at one reactor are timed, and how many of them for the reactor too.
+struct HowManyTimed {
+  std::uint32_t all = 0;
+  std::uint32_t for_reactor = 0;
+};
+HowManyTimed timed_of(BlockVolume& volume, const Reactor& reactor, std::uint32_t commands) {
+  HowManyTimed timed;
+  for (std::uint32_t i = 0; i < commands; ++i) {
+    VolumeRequest request;
+    begin_command(request, volume, reactor);
+    if (!request.io.is_timed) continue;
+    ++timed.all;
+    timed.for_reactor += request.is_timed_for_reactor ? 1 : 0;
+  }
+  return timed;
+}
+
+TEST_F(VolumeCountersTest, TheFirstOfItsCommandsAndSomeOfTheOthersAreTimed) {
+  KeepingVolume kept;
+  BlockVolume volume(kept);
+  EXPECT_EQ(timed_of(volume, reactor, 1).all, 1U);
+  const HowManyTimed rest = timed_of(volume, reactor, 10 * commands_for_one_timed);
+  EXPECT_EQ(rest.all, 10U);
+  EXPECT_EQ(rest.for_reactor, 10U);
+}
+
+TEST_F(VolumeCountersTest, AllCommandsOfANamedVolumeAreTimedAndAsManyForTheReactorAsOfOthers) {
+  KeepingVolume kept;
+  BlockVolume volume(kept);
+  volume.tell_stages(true);
+  const HowManyTimed named = timed_of(volume, reactor, 10 * commands_for_one_timed);
+  EXPECT_EQ(named.all, 10 * commands_for_one_timed);
+  EXPECT_EQ(named.for_reactor, 10U);
+  volume.tell_stages(false);
+  EXPECT_EQ(timed_of(volume, reactor, 1).all, 1U) << "what was decided before";
+  EXPECT_EQ(timed_of(volume, reactor, 10 * commands_for_one_timed).all, 10U);
 }
 
 }  // namespace

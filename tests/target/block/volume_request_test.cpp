@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/target/nvmf/held_volume.h"
+#include "tests/target/nvmf/manual_clock.h"
 #include "tests/target/nvmf/memory_lane.h"
 
 namespace target::block {
@@ -19,6 +20,7 @@ using engine::VolumeIo;
 using nvmf::HeldVolume;
 using nvmf::TestReactor;
 using testing::ElementsAre;
+using namespace std::chrono_literals;
 
 constexpr std::uint32_t block_bytes = 512;
 
@@ -59,6 +61,9 @@ struct Path final : VolumeRequests::Owner {
 
 class VolumeRequestTest : public testing::Test {
  protected:
+  // `clock`: nullptr is the machine's.
+  explicit VolumeRequestTest(const engine::Clock* clock = nullptr)
+      : reactor(engine::ByteCount{4U << 20}, clock) {}
   void prepare(Slot& slot, VolumeIo::Kind kind, std::uint64_t lba, std::uint64_t blocks = 1,
                int value = 0) {
     slot.data.assign(blocks * block_bytes, static_cast<std::byte>(value));
@@ -81,7 +86,7 @@ class VolumeRequestTest : public testing::Test {
   void end_first() { volume.end(*volume.held().front()); }
   int value_at(std::uint64_t lba) { return std::to_integer<int>(volume.block(lba)[0]); }
 
-  TestReactor reactor{engine::ByteCount{4U << 20}};
+  TestReactor reactor;
   HeldVolume volume{engine::BlockSize{block_bytes}, 4096};
   BlockVolume shared{volume};
   Path path{reactor.get()};
@@ -345,6 +350,76 @@ TEST_F(VolumeRequestTest, AVerifyIsNotBegunBeyondTheShare) {
   while (!volume.held().empty()) end_first();
   EXPECT_EQ(shared.buffers().held(), 0U);
   EXPECT_THAT(slots.back().outcomes, ElementsAre(IoStatus::ok));
+}
+
+struct StallClock {
+  nvmf::ManualClock clock;
+};
+class StalledRequestTest : protected StallClock, public VolumeRequestTest {
+ protected:
+  StalledRequestTest() : VolumeRequestTest(&clock) {}
+  void pass(engine::Duration time) {
+    for (engine::Duration left = time;; left -= 50ms) {
+      reactor.run_until_idle();
+      reactor.run_until_idle();  // a timer is no activity
+      if (left <= 0s) return;
+      clock.advance(50ms);
+    }
+  }
+  Slot first;
+  Slot second;
+};
+
+// A silent disk is not asked: what came is held, in its place, until the disk answers.
+TEST_F(StalledRequestTest, GoesOnWhenTheDiskAnswers) {
+  volume.is_silent = true;
+  write(path, first, 0, 1, 1);
+  write(path, second, 0, 1, 2);
+  EXPECT_TRUE(volume.seen.empty());
+  EXPECT_EQ(shared.overload().counts().held, 1U) << "the other one waits behind it";
+  pass(5s);
+  EXPECT_TRUE(first.outcomes.empty());
+  volume.is_silent = false;
+  pass(1s);
+  EXPECT_THAT(first.outcomes, ElementsAre(IoStatus::ok));
+  EXPECT_THAT(second.outcomes, ElementsAre(IoStatus::ok));
+  EXPECT_EQ(volume.block(0)[0], std::byte{2}) << "in the order they came";
+  EXPECT_EQ(shared.overload().counts().held, 0U);
+}
+
+TEST_F(StalledRequestTest, EndsWhenItHasBeenHeldForLongEnough) {
+  volume.is_silent = true;
+  prepare(first, VolumeIo::Kind::read, 0);
+  path.requests.submit(first.request, done);
+  pass(9s);
+  EXPECT_TRUE(first.outcomes.empty());
+  pass(2s);
+  EXPECT_THAT(first.outcomes, ElementsAre(IoStatus::no_room));
+  // Asked for once more it is held anew.
+  path.requests.submit(first.request, done);
+  pass(9s);
+  EXPECT_EQ(first.outcomes.size(), 1U);
+  EXPECT_EQ(shared.overload().counts().held, 1U);
+  pass(2s);
+  EXPECT_EQ(first.outcomes.size(), 2U);
+  EXPECT_TRUE(volume.seen.empty()) << "the disk was never asked";
+}
+
+TEST_F(StalledRequestTest, IsTakenBackAndDiesWithItsQueue) {
+  volume.is_silent = true;
+  write(path, first, 0);
+  write(path, second, 4);
+  const auto any = [](VolumeRequest&) { return true; };
+  VolumeRequest* const found = path.requests.find_without_room(any);
+  ASSERT_EQ(found, &first.request);
+  EXPECT_TRUE(VolumeRequests::take_back(*found));
+  EXPECT_TRUE(first.outcomes.empty()) << "soon, and not in there";
+  pass(0s);
+  EXPECT_THAT(first.outcomes, ElementsAre(IoStatus::cancelled));
+  path.end();
+  pass(0s);
+  EXPECT_THAT(second.outcomes, ElementsAre(IoStatus::cancelled));
+  EXPECT_EQ(shared.overload().counts().held, 0U);
 }
 
 // Two reactors, each with a path of its own, swap one counter forward: no increment is lost.

@@ -1,5 +1,6 @@
 #include "target/control/control_server.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -33,7 +34,8 @@ class ControlServerTest : public testing::Test {
 
   auto start() {
     ControlRoutes routes{
-        .audit = [this](const AuditRecord& record) { audited_changes.push_back(record); },
+        .audit = {.tell = [this](const AuditRecord& record) { audited_changes.push_back(record); },
+                  .running = [this] { return fmt::format("run{}", runs++); }},
         .status = [] { return std::string(R"({"node":"n"})"); },
         .grow =
             [this](const std::string& volume, std::uint64_t size, ControlRoutes::Done done) {
@@ -110,10 +112,9 @@ class ControlServerTest : public testing::Test {
               asked = volume + " has lost something";
               done(engine::success());
             },
-        .set_access =
-            [this](const std::string& path_name, const std::string& state,
-                   ControlRoutes::Done done) {
-              asked = path_name + " is " + state;
+        .protect =
+            [this](const std::string& volume, bool on, ControlRoutes::Done done) {
+              asked = volume + (on ? " is protected" : " is not protected");
               done(engine::success());
             }};
     return ControlServer::start(path, "", api_routes(std::move(routes)));
@@ -147,6 +148,7 @@ class ControlServerTest : public testing::Test {
   }
 
   std::string asked;
+  int runs = 0;                              // of the same threads
   std::vector<AuditRecord> audited_changes;  // of the server's thread, or one that answers
   std::thread answering;
   std::filesystem::path directory;
@@ -201,6 +203,9 @@ TEST_F(ControlServerTest, ChangesWhatACacheDoes) {
   EXPECT_NE(change("db01/abandon", R"({"cache":"none"})").find(" 409 "), std::string::npos);
   EXPECT_NE(change("db01/give-up-lost", "{}").find(" 200 "), std::string::npos);
   EXPECT_EQ(asked, "db01 has lost something");
+  EXPECT_NE(change("db01/write-protection", R"({"on":true})").find(" 200 "), std::string::npos);
+  EXPECT_EQ(asked, "db01 is protected");
+  EXPECT_NE(change("db01/write-protection", R"({"on":1})").find(" 400 "), std::string::npos);
   asked.clear();
   for (const char* body : {"", "[]", "{}", R"({"mode":1})", R"({"cancel":"no"})"}) {
     EXPECT_NE(change("db01/drain", body).find(" 400 "), std::string::npos) << body;
@@ -313,7 +318,10 @@ TEST_F(ControlServerTest, EachChangeIsToldToTheAuditWithWhoHasAskedForIt) {
   EXPECT_TRUE(done.done);
   EXPECT_EQ(done.caller.uid, ::getuid());
   EXPECT_EQ(done.caller.name, user_name(::getuid()));
+  EXPECT_EQ(done.from, "control socket");
   EXPECT_EQ(done.request, "POST /v1/volumes/db01/grow");
+  EXPECT_EQ(done.before, "run0");
+  EXPECT_EQ(done.after, "run1");
   EXPECT_EQ(done.body, R"({"size_bytes":4096})");
   EXPECT_FALSE(audited_changes[1].done);
   EXPECT_EQ(audited_changes[1].reason, "there is no volume \"none\"");

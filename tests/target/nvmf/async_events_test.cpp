@@ -10,7 +10,7 @@ namespace {
 namespace nvme = protocol::nvme;
 using Kind = AsyncEvents::Kind;
 
-constexpr std::uint32_t everything = 0x8000'09ff;
+constexpr std::uint32_t everything = 0x8000'89ff;
 
 TEST(AsyncEvents, NothingIsSentThatWasNotAskedFor) {
   AsyncEvents events;
@@ -33,6 +33,20 @@ TEST(AsyncEvents, NotificationsAreThoseOfTheSpecification) {
   EXPECT_EQ(events.take()->dword0(), 0x0070'f002U);
   EXPECT_TRUE(events.raise(Kind::temperature));
   EXPECT_EQ(events.take()->dword0(), 0x0002'0101U);
+  EXPECT_TRUE(events.raise(Kind::reliability));
+  EXPECT_EQ(events.take()->dword0(), 0x0002'0001U);
+  EXPECT_TRUE(events.raise(Kind::reservation));
+  EXPECT_EQ(events.take()->dword0(), 0x0080'0006U);
+  EXPECT_TRUE(events.raise(Kind::shutdown));
+  EXPECT_EQ(events.take()->dword0(), 0x0000'0003U) << "no log page says more";
+}
+
+TEST(AsyncEvents, AShutdownIsNoLogPagesAndReadingOneHidesItNot) {
+  AsyncEvents events;
+  events.configure(everything);
+  EXPECT_TRUE(events.raise(Kind::shutdown));
+  events.log_page_read(0x00);
+  EXPECT_TRUE(events.take());
 }
 
 TEST(AsyncEvents, OneNotificationUntilItsLogPageIsRead) {

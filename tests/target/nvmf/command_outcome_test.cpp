@@ -13,7 +13,8 @@ TEST(NvmeCommandOutcome, OpcodesCountAsWhatTheyMove) {
   EXPECT_EQ(counted_kind(0x02), CommandKind::read);
   EXPECT_EQ(counted_kind(0x05), CommandKind::read);  // Compare
   EXPECT_EQ(counted_kind(0x01), CommandKind::write);
-  for (const unsigned opcode : {0x00U, 0x08U, 0x09U, 0x0cU, 0x0dU, 0x0eU, 0x11U, 0x15U, 0xffU}) {
+  for (const unsigned opcode :
+       {0x00U, 0x04U, 0x08U, 0x09U, 0x0cU, 0x0dU, 0x0eU, 0x11U, 0x15U, 0xffU}) {
     EXPECT_EQ(counted_kind(static_cast<std::uint8_t>(opcode)), CommandKind::other) << opcode;
   }
 }

@@ -161,6 +161,24 @@ TEST_F(ConnectTest, ControllerIdentifiersStayInTheirRangeAndAreUsedAgain) {
   EXPECT_EQ(links.back()->connect(fields).result, 102U) << "not the one that was free a moment ago";
 }
 
+// The policy of docs/multipath.md: each path is an association of its own, and the first is not
+// ended for the second.
+TEST_F(ConnectTest, AHostThatComesTwiceHasTwoControllers) {
+  auto first = admin();
+  const std::uint16_t of_first = cntlid;
+  auto second = admin();
+  EXPECT_NE(cntlid, of_first);
+  EXPECT_FALSE(first->ended());
+  EXPECT_TRUE(first->must(entry_of(nvme::AdminOpcode::keep_alive)).status.is_success());
+  auto other_identifier = admin({.host_id = 0x22});
+  EXPECT_NE(cntlid, of_first);
+  EXPECT_EQ(target.status().controllers.size(), 3U);
+  // A queue is its own controller's.
+  auto queue = link();
+  EXPECT_EQ(queue->connect({.qid = 1, .cntlid = of_first, .host_id = 0x22}).status,
+            status::connect_invalid_parameters);
+}
+
 TEST_F(ConnectTest, IoQueueJoinsItsController) {
   auto made = admin();
   auto queue = link();

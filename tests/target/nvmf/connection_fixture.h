@@ -133,7 +133,8 @@ class ScriptedExecutor final : public CommandExecutor {
     std::function<void(CommandPermit)> on_data;
   };
 
-  explicit ScriptedExecutor(std::shared_ptr<Record> record) : record_(std::move(record)) {}
+  ScriptedExecutor(std::shared_ptr<Record> record, const Reactor& reactor)
+      : record_(std::move(record)), reactor_(reactor) {}
   ~ScriptedExecutor() override { record_->destroyed = true; }
 
   [[nodiscard]] block::BlockVolume* volume_of(const Command& command) override {
@@ -145,7 +146,9 @@ class ScriptedExecutor final : public CommandExecutor {
   }
   void execute(CommandPermit permit) override {
     EXPECT_TRUE(record_->ended.empty());
-    permit.command().request.volume = volume_of(permit.command());
+    if (block::BlockVolume* const volume = volume_of(permit.command())) {
+      block::begin_command(permit.command().request, *volume, reactor_);
+    }
     record_->executed.push_back(permit.command().entry.command_id);
     act(record_->on_execute, std::move(permit));
   }
@@ -170,6 +173,7 @@ class ScriptedExecutor final : public CommandExecutor {
     record_->parked.push_back(&permit.park());
   }
   std::shared_ptr<Record> record_;
+  const Reactor& reactor_;
 };
 
 // One host and its connection.
@@ -182,7 +186,7 @@ class SimHost {
     Connection::open(*sim_.registry, std::make_unique<SimStream>(wire), options,
                      [this](CommandPort& opened) {
                        port = &opened;
-                       return std::make_unique<ScriptedExecutor>(record);
+                       return std::make_unique<ScriptedExecutor>(record, sim_.reactor);
                      });
   }
   ~SimHost() {

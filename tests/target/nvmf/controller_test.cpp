@@ -123,9 +123,9 @@ TEST_F(ControllerTest, DisconnectEndsItsQueueAlone) {
 TEST_F(ControllerTest, PropertiesAndAuthenticationAreNotForIoQueues) {
   auto made = admin();
   auto queue = io(1);
-  EXPECT_EQ(queue->must(property_get(nvme::property::csts)).status, status::invalid_opcode);
-  EXPECT_EQ(queue->must(fabrics_entry(static_cast<nvme::FabricsType>(0x20))).status,
-            status::invalid_opcode);
+  EXPECT_TRUE(queue->must(property_get(nvme::property::csts)).status.is(status::invalid_opcode));
+  EXPECT_TRUE(queue->must(fabrics_entry(static_cast<nvme::FabricsType>(0x20)))
+                  .status.is(status::invalid_opcode));
   EXPECT_EQ(made->must(fabrics_entry(static_cast<nvme::FabricsType>(0x20))).status.code,
             status::invalid_opcode.code);
 }
@@ -318,8 +318,8 @@ TEST_F(ControllerTest, EventsWaitForARequest) {
   EXPECT_TRUE(target.remove_namespace(subsystem_a, 2));
   reactor.run_until_idle();
   EXPECT_EQ(made->must(event_request()).result, 0x0004'0002U);
-  EXPECT_EQ(made->must(event_request()).result, 0x000c'0302U) << "the ANA page has changed, too";
-  EXPECT_EQ(made->run(event_request()), nullptr);
+  EXPECT_EQ(made->run(event_request()), nullptr)
+      << "the ANA page has changed, too, but that is not told besides";
 }
 
 TEST_F(ControllerTest, HostIsNotToldOfNamespacesItDoesNotSee) {

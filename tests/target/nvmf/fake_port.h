@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "target/nvmf/command.h"
+#include "target/nvmf/command_outcome.h"
 #include "target/reactor/reactor.h"
 
 namespace target::nvmf {
@@ -32,6 +33,8 @@ class FakePort final : public CommandPort {
 
   // Where data_ready() goes.
   std::function<void(CommandPermit)> data_ready;
+  // Where CommandExecutor::answered_well() goes, if anywhere; each for itself.
+  std::function<void(block::CommandKind, std::uint64_t bytes)> answered_well;
   // What the host sends for a command when asked by R2T.
   std::vector<std::byte> host_data;
   std::vector<Answer> answers;
@@ -75,6 +78,7 @@ class FakePort final : public CommandPort {
   }
   void respond(Command& command, protocol::nvme::Status status, std::uint64_t result) override {
     answers.push_back({command.entry.command_id, status, result, {}, false});
+    if (status.is_success()) count(command, command.request.io.data.size());
     command.buffer.release();
   }
   void respond_with_data(Command& command, std::uint32_t bytes, std::uint64_t result) override {
@@ -84,6 +88,7 @@ class FakePort final : public CommandPort {
                        result,
                        {data.begin(), data.end()},
                        false});
+    count(command, bytes);
     command.buffer.release();
   }
   [[nodiscard]] bool may_respond_in_place(const Command&, std::uint32_t) const override {
@@ -97,6 +102,7 @@ class FakePort final : public CommandPort {
     for (const auto piece : read.pieces()) {
       answer.data.insert(answer.data.end(), piece.begin(), piece.end());
     }
+    count(command, answer.data.size());
   }
   [[nodiscard]] Command* take_waiting(const block::BlockVolume& volume) override {
     const auto found = std::find_if(waiting.begin(), waiting.end(), [&](const Command* each) {
@@ -124,6 +130,10 @@ class FakePort final : public CommandPort {
   LinkInfo link_;
 
  private:
+  void count(const Command& command, std::uint64_t bytes) {
+    if (!answered_well || command.request.volume == nullptr) return;
+    answered_well(counted_kind(command.entry.opcode), bytes);
+  }
   void fill(Command& command, std::span<const std::byte> bytes) {
     command.buffer = *reactor_.lane().buffers().lease({bytes.size()});
     std::memcpy(command.buffer.bytes().data(), bytes.data(), bytes.size());

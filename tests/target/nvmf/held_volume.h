@@ -30,6 +30,8 @@ class HeldVolume : public engine::Volume {
   [[nodiscard]] std::span<std::byte> block(std::uint64_t lba) {
     return std::span(bytes_).subspan(lba * identity_.block_size.bytes, identity_.block_size.bytes);
   }
+  // Its disk answers nobody: what would have to ask it gives way.
+  bool is_silent = false;
   // While true, what it is asked to give out in place is.
   bool gives_out = false;
   // Requests that reached the volume, in order.
@@ -44,6 +46,7 @@ class HeldVolume : public engine::Volume {
     return {.state = state(), .size = size(), .reason = {}, .promise = {}};
   }
   [[nodiscard]] std::uint64_t changes() const override { return 0; }
+  [[nodiscard]] bool is_backing_silent() const override { return is_silent; }
   [[nodiscard]] engine::PinnedRead read_in_place(engine::IoLane&,
                                                  const engine::ReadInPlace& read) override {
     asked_in_place.push_back(read);
@@ -54,6 +57,7 @@ class HeldVolume : public engine::Volume {
   }
   std::vector<engine::ReadInPlace> asked_in_place;
   void submit(engine::IoLane&, engine::VolumeIo& io) override {
+    if (is_silent && io.gives_way) return io.done(io, engine::IoStatus::no_answer);
     seen.push_back(io.kind);
     if (hold) {
       held_.push_back(&io);

@@ -71,15 +71,80 @@ TEST_F(IdentifyTest, ControllerPageSaysWhatIsDone) {
   EXPECT_EQ(id.nanagrpid, max_namespaces);
   EXPECT_EQ(id.mnan, max_namespaces);
   EXPECT_GE(id.nn, id.mnan) << "Linux refuses MNAN above NN";
-  EXPECT_EQ(id.oncs, 0x01fd)
-      << "Compare, DSM, Write Zeroes, Save and Select, Reservations, Timestamp, Verify, Copy";
+  EXPECT_EQ(id.oncs, 0x01ff) << "Compare, Write Uncorrectable, DSM, Write Zeroes, Save and Select, "
+                                "Reservations, Timestamp, "
+                                "Verify, Copy";
   EXPECT_EQ(id.cdfs, 0x05) << "source ranges of formats 0h and 2h";
   EXPECT_EQ(id.fuses, 1) << "Compare and Write";
-  EXPECT_EQ(id.oacs, 0) << "no format, firmware, namespace management, security";
+  EXPECT_EQ(id.oacs, 0x200)
+      << "Get LBA Status; no format, firmware, namespace management, security";
+  EXPECT_EQ(id.sanicap, 0U) << "no Sanitize";
   EXPECT_EQ(id.sqes, 0x66);
   EXPECT_EQ(id.cqes, 0x44);
   EXPECT_EQ(id.sgls & 3U, 1U);
   EXPECT_NE(id.sgls & (1U << 20), 0U) << "offsets: in-capsule data";
+}
+
+class LbaStatusTest : public TargetHarness {
+ protected:
+  struct Asked {
+    std::uint8_t action = 0x11;
+    std::uint32_t first = 0;
+    std::uint16_t blocks = 0;
+    std::uint32_t bytes = 4096;
+    std::uint32_t nsid = 1;
+  };
+  nvmf::FakePort::Answer ask(Link& made, const Asked& asked) {
+    auto entry = entry_of(nvme::AdminOpcode::get_lba_status, asked.bytes);
+    entry.nsid = asked.nsid;
+    entry.cdw10 = asked.first;
+    entry.cdw12 = asked.bytes / 4 - 1;
+    entry.cdw13 = std::uint32_t{asked.action} << 24 | asked.blocks;
+    return made.must(entry);
+  }
+  // First block and how many, of each.
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> found(Link& made, const Asked& asked) {
+    const auto answer = ask(made, asked);
+    EXPECT_EQ(answer.status, status::success);
+    EXPECT_EQ(answer.data.size(), asked.bytes);
+    const auto number = [&answer](std::size_t at, std::size_t bytes) {
+      std::uint64_t value = 0;
+      while (bytes-- > 0) value = value << 8 | std::to_integer<unsigned>(answer.data[at + bytes]);
+      return value;
+    };
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> all;
+    for (std::size_t at = 0; at < number(0, 4); ++at) {
+      all.emplace_back(number(8 + 16 * at, 8), number(16 + 16 * at, 4));
+    }
+    return all;
+  }
+  using Ranges = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
+};
+
+TEST_F(LbaStatusTest, TellsWhatIsKnownToBeLostAndThatTheRestHasItsPlace) {
+  small.lost = {{{10}, {5}}, {{100}, {8}}};
+  auto made = admin();
+  for (const std::uint8_t action : {std::uint8_t{0x10}, std::uint8_t{0x11}}) {
+    EXPECT_EQ(found(*made, {.action = action}), (Ranges{{10, 5}, {100, 8}}));
+    EXPECT_EQ(found(*made, {.action = action, .first = 12, .blocks = 90}),
+              (Ranges{{12, 3}, {100, 2}}));
+    EXPECT_EQ(found(*made, {.action = action, .first = 15, .blocks = 85}), Ranges{});
+    EXPECT_EQ(found(*made, {.action = action, .bytes = 24}), (Ranges{{10, 5}}));
+  }
+  EXPECT_EQ(found(*made, {.action = 0x02}), (Ranges{{0, 2048}}));
+  EXPECT_EQ(found(*made, {.action = 0x02, .first = 5, .blocks = 7}), (Ranges{{5, 7}}));
+}
+
+TEST_F(LbaStatusTest, RefusesWhatItCannotAnswer) {
+  auto made = admin();
+  EXPECT_TRUE(ask(*made, {.first = 2048}).status.is(status::lba_out_of_range));
+  EXPECT_TRUE(ask(*made, {.first = 2040, .blocks = 9}).status.is(status::lba_out_of_range));
+  EXPECT_TRUE(ask(*made, {.nsid = 77}).status.is(status::invalid_namespace));
+  EXPECT_TRUE(ask(*made, {.action = 0x03}).status.is(status::invalid_field));
+  small.now_state = engine::VolumeState::late;
+  EXPECT_TRUE(ask(*made, {}).status.is(status::namespace_not_ready));
+  auto other_kind = discovery();
+  EXPECT_TRUE(ask(*other_kind, {}).status.is(status::invalid_opcode));
 }
 
 TEST_F(IdentifyTest, ConfiguredIdentityIsShown) {

@@ -113,9 +113,13 @@ TEST_F(LimitedQueue, WhatCountsAsWhat) {
     bool reads, writes, bytes;
   };
   constexpr std::array rows{
-      Row{IoOpcode::read, true, false, true},          Row{IoOpcode::compare, true, false, true},
-      Row{IoOpcode::verify, true, false, true},        Row{IoOpcode::write, false, true, true},
-      Row{IoOpcode::write_zeroes, false, true, false}, Row{IoOpcode::flush, false, false, false},
+      Row{IoOpcode::read, true, false, true},
+      Row{IoOpcode::compare, true, false, true},
+      Row{IoOpcode::verify, true, false, true},
+      Row{IoOpcode::write, false, true, true},
+      Row{IoOpcode::write_zeroes, false, true, false},
+      Row{IoOpcode::flush, false, false, false},
+      Row{IoOpcode::write_uncorrectable, false, true, false},
   };
   std::uint16_t cid = 0;
   for (const Row& row : rows) {
@@ -125,7 +129,7 @@ TEST_F(LimitedQueue, WhatCountsAsWhat) {
       for (int i = 0; i < 2; ++i) {
         auto command = entry(row.opcode, ++cid, 0, 8);
         if (row.opcode == IoOpcode::flush || row.opcode == IoOpcode::verify ||
-            row.opcode == IoOpcode::write_zeroes) {
+            row.opcode == IoOpcode::write_zeroes || row.opcode == IoOpcode::write_uncorrectable) {
           command.data_pointer = {};
         }
         if (row.opcode == IoOpcode::flush) command.cdw12 = 0;

@@ -98,9 +98,9 @@ TEST_F(IoQueueTest, EveryRefusalHasItsStatusAndChangesNothing) {
 
 TEST_F(IoQueueTest, UnknownOpcodesAreRefused) {
   for (unsigned opcode = 0; opcode < 0x100; ++opcode) {
-    if (opcode == 0 || opcode == 1 || opcode == 2 || opcode == 5 || opcode == 8 || opcode == 9 ||
-        opcode == 0xc || opcode == 0xd || opcode == 0xe || opcode == 0x11 || opcode == 0x15 ||
-        opcode == 0x19)
+    if (opcode == 0 || opcode == 1 || opcode == 2 || opcode == 4 || opcode == 5 || opcode == 8 ||
+        opcode == 9 || opcode == 0xc || opcode == 0xd || opcode == 0xe || opcode == 0x11 ||
+        opcode == 0x15 || opcode == 0x19)
       continue;
     Path path(*this);
     path.run(entry(static_cast<IoOpcode>(opcode), 1));
@@ -249,6 +249,31 @@ TEST_F(IoQueueTest, WriteZeroesAndVerifyReachTheVolume) {
   EXPECT_EQ(volume.block(5)[511], std::byte{0});
   EXPECT_EQ(volume.block(6)[0], std::byte{0xff});
   EXPECT_EQ(volume.seen.back(), engine::VolumeIo::Kind::verify);
+}
+
+TEST_F(IoQueueTest, WriteUncorrectableReachesTheVolumeInItsPlaceAmongWrites) {
+  Path path(*this);
+  volume.hold = true;
+  path.port.host_data = pattern(4, 1);
+  path.run(entry(IoOpcode::write, 1, 0, 4));
+  path.run(entry(IoOpcode::write_uncorrectable, 2, 2, 4));
+  ASSERT_EQ(volume.held().size(), 1U) << "it overlaps the write";
+  volume.end(*volume.held().front());
+  reactor.run_until_idle();
+  ASSERT_EQ(volume.held().size(), 1U);
+  engine::VolumeIo& io = *volume.held().front();
+  EXPECT_EQ(io.kind, engine::VolumeIo::Kind::lose);
+  EXPECT_EQ(io.lba, engine::Lba{2});
+  EXPECT_EQ(io.blocks, engine::BlockCount{4});
+  volume.outcome = engine::IoStatus::capacity_exceeded;
+  volume.end(io);
+  EXPECT_TRUE(path.status_of(2).is(status::capacity_exceeded)) << "no more can be lost";
+  volume.hold = false;
+  volume.outcome = engine::IoStatus::ok;
+  path.run(entry(IoOpcode::write_uncorrectable, 3, 2, 4));
+  EXPECT_TRUE(path.status_of(3).is_success());
+  path.run(entry(IoOpcode::write_uncorrectable, 4, volume_blocks, 1));
+  EXPECT_TRUE(path.status_of(4).is(status::lba_out_of_range));
 }
 
 nvme::SubmissionEntry deallocate(std::uint16_t cid, std::uint32_t ranges) {

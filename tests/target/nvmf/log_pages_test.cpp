@@ -29,7 +29,10 @@ TEST_F(LogPagesTest, SupportedPagesAreThoseThatAnswer) {
   for (Link* made : {io_admin.get(), finder.get()}) {
     const auto supported = page_of<nvme::SupportedLogPagesPage>(made->must(log_entry(0x00, 1024)));
     for (unsigned lid = 0; lid < 256; ++lid) {
-      const auto answer = made->must(log_entry(static_cast<std::uint8_t>(lid), 16, 0, true));
+      auto asked = log_entry(static_cast<std::uint8_t>(lid), 16, 0, true);
+      // Which has to be established first.
+      if (lid == 0x0d) asked.cdw10 = asked.cdw10 | 0x300U;
+      const auto answer = made->must(asked);
       EXPECT_EQ(answer.status.is_success(), (supported.lid[lid] & 1U) != 0) << lid;
       if (!answer.status.is_success()) {
         EXPECT_EQ(answer.status.code, status::invalid_log_page.code) << lid;
@@ -108,6 +111,53 @@ TEST_F(LogPagesTest, ErrorsAreRealAndNewestFirst) {
   EXPECT_EQ(entries[2].parameter_location, 40) << "byte 40: the feature identifier";
   EXPECT_EQ(entries[3].error_count, 0U);
   EXPECT_EQ(read(*made, 0x02, 512).at(176), std::byte{3}) << "SMART counts them";
+}
+
+TEST_F(LogPagesTest, EachKindOfFailedCommandHasItsEntry) {
+  auto made = admin();
+  auto queue = io(1);
+  const auto newest = [&] {
+    nvme::ErrorLogEntry entry;
+    std::memcpy(&entry, read(*made, 0x01, 64).data(), sizeof(entry));
+    return entry;
+  };
+  // A command that names no block has none in its entry.
+  auto flush = entry_of(std::uint8_t{0x00});
+  flush.nsid = 77;
+  flush.cdw10 = 5;
+  EXPECT_EQ(queue->must(flush).status.code, status::invalid_namespace.code);
+  EXPECT_EQ(newest().nsid, 77U);
+  EXPECT_EQ(newest().lba, 0U);
+  EXPECT_EQ(newest().status >> 1 & 0xffU, status::invalid_namespace.code);
+  // Fabrics commands on an I/O queue.
+  EXPECT_EQ(queue->must(property_get(0)).status.code, status::invalid_opcode.code);
+  EXPECT_EQ(newest().sqid, 1);
+  EXPECT_EQ(newest().command_id, queue->last_command());
+  EXPECT_EQ(newest().opcode, 0x7f);
+  EXPECT_EQ(newest().parameter_location, 4);
+  // What only its volume could refuse.
+  small.keeps = false;
+  auto protect = set_feature(nvme::FeatureId::write_protection, 1);
+  protect.nsid = 1;
+  (void)made->run(protect);
+  const auto refused = made->last_command();
+  reactor.run_until_idle();
+  EXPECT_EQ(newest().sqid, 0);
+  EXPECT_EQ(newest().command_id, refused);
+  EXPECT_EQ(newest().nsid, 1U);
+  // Media.
+  large.outcome = engine::IoStatus::media_error;
+  auto bad = entry_of(std::uint8_t{0x02}, 4096);
+  bad.nsid = 2;
+  bad.cdw10 = 9;
+  EXPECT_EQ(queue->must(bad).status.code, status::unrecovered_read_error.code);
+  EXPECT_EQ(newest().lba, 9U);
+  EXPECT_EQ(newest().status >> 1 & 0x7ffU, 0x281U);
+  EXPECT_EQ(newest().transport_type, 3);
+  const auto count = newest().error_count.value();
+  // A Connect out of sequence is none of them (Base 2.2, "Connect Command and Response").
+  EXPECT_EQ(queue->connect({.qid = 1, .cntlid = cntlid}).status, status::command_sequence_error);
+  EXPECT_EQ(newest().error_count, count);
 }
 
 TEST_F(LogPagesTest, OldErrorsMakeRoom) {
@@ -228,7 +278,8 @@ TEST_F(LogPagesTest, EffectsAgreeWithBehaviour) {
     entry.nsid = 2;
     const auto* answer = queue->run(entry);
     EXPECT_EQ((effects.io[opcode] & 1U) != 0, !is_unknown(answer)) << "I/O opcode " << opcode;
-    const bool writes = opcode == 0x01 || opcode == 0x08 || opcode == 0x09 || opcode == 0x19;
+    const bool writes =
+        opcode == 0x01 || opcode == 0x04 || opcode == 0x08 || opcode == 0x09 || opcode == 0x19;
     EXPECT_EQ((effects.io[opcode] & 2U) != 0, writes) << "I/O opcode " << opcode;
   }
   auto other_set = log_entry(0x05, 4096);

@@ -147,7 +147,10 @@ TEST_F(NamespaceTableTest, RefusedVolumeIsInaccessible) {
 TEST_F(NamespaceTableTest, FailedVolumeIsServedForWhatItCanDo) {
   auto& volume = add(1);
   volume.now_state = engine::VolumeState::failed;
-  EXPECT_TRUE(table.refresh().empty());
+  const auto changes = table.refresh();
+  ASSERT_EQ(changes.size(), 1U) << "a warning, and nothing else";
+  EXPECT_TRUE(changes[0].failing);
+  EXPECT_FALSE(changes[0].ana || changes[0].attributes);
 }
 
 TEST_F(NamespaceTableTest, GrowthIsAnAttributeChange) {

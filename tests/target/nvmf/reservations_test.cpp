@@ -85,7 +85,8 @@ TEST_F(NvmeReservations, WhoHoldsItKeepsTheOtherOut) {
   ASSERT_EQ(run(a, opcode, acquire(0, ReservationType::write_exclusive), 0xa), status::success);
   EXPECT_EQ(io(a, IoOpcode::write), status::success);
   EXPECT_EQ(io(b, IoOpcode::read), status::success);
-  for (const auto refused : {IoOpcode::write, IoOpcode::write_zeroes, IoOpcode::flush}) {
+  for (const auto refused :
+       {IoOpcode::write, IoOpcode::write_zeroes, IoOpcode::write_uncorrectable, IoOpcode::flush}) {
     EXPECT_TRUE(io(b, refused).is(status::reservation_conflict)) << static_cast<int>(refused);
   }
   EXPECT_EQ(b.owner.failures.back().status, status::reservation_conflict);

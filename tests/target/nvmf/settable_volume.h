@@ -4,6 +4,7 @@
 #include <atomic>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "engine/volume/volume.h"
 
@@ -39,14 +40,19 @@ class SettableVolume final : public engine::Volume {
   // Kept, or not if `keeps` is false.
   std::atomic<engine::WriteProtection> protection{engine::WriteProtection::none};
   std::atomic<bool> keeps{true};
+  // Before hosts are there.
+  std::vector<engine::LostBlocks> lost;
+  [[nodiscard]] std::vector<engine::LostBlocks> lost_blocks() const override { return lost; }
   [[nodiscard]] engine::WriteProtection write_protection() const override { return protection; }
   void protect(engine::WriteProtection wanted, KeepDone done) override {
     if (!keeps) return done(std::string("the disk is gone"));
     protection = wanted;
     done(boost::outcome_v2::success());
   }
+  // How what is submitted ends while it is online.
+  std::atomic<engine::IoStatus> outcome{engine::IoStatus::ok};
   void submit(engine::IoLane&, engine::VolumeIo& io) override {
-    io.done(io, now_state == engine::VolumeState::online ? engine::IoStatus::ok
+    io.done(io, now_state == engine::VolumeState::online ? outcome.load()
                                                          : engine::IoStatus::unavailable);
   }
 

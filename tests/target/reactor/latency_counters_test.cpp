@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <vector>
+
 #include "target/reactor/reactor.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/target/nvmf/memory_lane.h"
@@ -24,6 +27,25 @@ TEST(LatencyCounters, ABoundBelongsToTheBucketBelowIt) {
     EXPECT_EQ(counts.count(), 1U);
     EXPECT_EQ(counts.counts[bucket], 1U) << took.count();
     EXPECT_EQ(counts.sum_ns, static_cast<std::uint64_t>(took.count()));
+  }
+}
+
+TEST(LatencyCounters, EveryTimeIsInTheBucketThatItsBoundsSay) {
+  const auto counted_one_by_one = [](std::int64_t nanoseconds) {
+    std::size_t bucket = 0;
+    for (const std::int64_t bound : LatencyCounts::bounds_ns) bucket += nanoseconds > bound ? 1 : 0;
+    return bucket;
+  };
+  std::vector<std::int64_t> times{0, 1, std::numeric_limits<std::int64_t>::max()};
+  for (const std::int64_t bound : LatencyCounts::bounds_ns) {
+    times.insert(times.end(), {bound - 1, bound, bound + 1});
+  }
+  for (int bit = 1; bit < 63; ++bit) {
+    const std::int64_t power = std::int64_t{1} << bit;
+    times.insert(times.end(), {power - 1, power, power + 1});
+  }
+  for (const std::int64_t time : times) {
+    EXPECT_EQ(LatencyCounts::bucket_of(time), counted_one_by_one(time)) << time;
   }
 }
 
@@ -52,7 +74,7 @@ class TurnEndLatency : public testing::Test {
 
 TEST_F(TurnEndLatency, IsCountedWhenTheTurnHasEndedAndNotBefore) {
   reactor.post([this] {
-    reactor.count_at_turn_end({.whole = &counters, .began = reactor.now()});
+    reactor.count_at_turn_end(counters, reactor.now());
     clock.advance(300us);
     EXPECT_EQ(counters.counts().count(), 0U);
   });
@@ -66,34 +88,31 @@ TEST_F(TurnEndLatency, ATurnMayEndAnyNumber) {
   reactor.post([this] {
     for (std::uint64_t i = 0; i < many; ++i) {
       clock.advance(1us);  // so that each is counted for itself
-      reactor.count_at_turn_end({.whole = &counters, .began = clock.now()});
+      reactor.count_at_turn_end(counters, clock.now());
     }
   });
   reactor.run_turn();
   EXPECT_EQ(counters.counts().count(), many);
 }
 
-TEST_F(TurnEndLatency, ThoseThatBeganTogetherAreCountedTogetherAndTheirPartsToo) {
-  LatencyCounters last;
-  LatencyCounters last_too;
+struct ToldOfTurns final : TurnCounting {
+  void count_turn(engine::Instant ended) override { at.push_back(ended); }
+  std::vector<engine::Instant> at;
+};
+
+TEST_F(TurnEndLatency, WhoeverCountsATurnIsToldOfItsEndOnce) {
+  ToldOfTurns told;
+  const engine::Instant began = clock.now();
   reactor.post([&] {
-    const engine::Instant began = clock.now();
+    ToldOfTurns gone;  // leaves the list by itself
+    reactor.count_at_turn_end(gone);
+    reactor.count_at_turn_end(told);
+    reactor.count_at_turn_end(told);
     clock.advance(300us);
-    const engine::Instant sent = clock.now();
-    for (int i = 0; i < 3; ++i) {
-      reactor.count_at_turn_end(
-          {.whole = &counters, .last = &last, .last_too = &last_too, .began = began, .sent = sent});
-    }
-    reactor.count_at_turn_end({.whole = &counters, .last = &last, .began = began, .sent = began});
-    clock.advance(100us);
   });
   reactor.run_turn();
-  EXPECT_EQ(counters.counts().counts[3], 4U);
-  EXPECT_EQ(counters.counts().sum_ns, 1'600'000U);
-  EXPECT_EQ(last.counts().counts[1], 3U);
-  EXPECT_EQ(last.counts().counts[3], 1U);
-  EXPECT_EQ(last.counts().sum_ns, 700'000U);
-  EXPECT_EQ(last_too.counts().sum_ns, 300'000U);
+  reactor.run_turn();
+  EXPECT_EQ(told.at, std::vector{began + 300us});
 }
 
 }  // namespace
