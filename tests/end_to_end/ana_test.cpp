@@ -1,6 +1,12 @@
 // One volume by two listeners, and what the operator says of one of them (docs/multipath.md).
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <boost/json.hpp>
+#include <mutex>
+#include <set>
+#include <thread>
+
 #include "tests/end_to_end/harness/daemon.h"
 #include "tests/end_to_end/harness/host.h"
 #include "tests/end_to_end/harness/initiator.h"
@@ -17,6 +23,7 @@ class Ana : public testing::Test {
     ConfigText config = memory_config();
     config.listeners = {{.name = "left"}, {.name = "right", .options = "group: east"}};
     config.subsystems[0].listeners = "[left, right]";
+    config.reactors = 2;
     return with_iscsi(config);
   }
   void SetUp() override { ASSERT_TRUE(daemon.start()); }
@@ -29,6 +36,12 @@ class Ana : public testing::Test {
     EXPECT_EQ(done.exit.code, 0) << done.output;
     EXPECT_NE(done.output.find("path " + path + " is " + state), std::string::npos) << done.output;
   }
+  Outcome ask(std::vector<std::string> words) {
+    words.insert(words.begin(), FOREBAYCTL);
+    words.insert(words.end(), {"--socket", daemon.config().control_socket});
+    return run({.arguments = std::move(words)});
+  }
+  std::size_t overrides() { return daemon.status().at("overrides").as_array().size(); }
   [[nodiscard]] std::string access_of(const std::string& listener) {
     return named(daemon.status(), "listeners", listener).at("access").as_string().c_str();
   }
@@ -80,6 +93,50 @@ TEST_F(Ana, HostsOfOneListenerAreToldAndAnsweredSoAndNobodyElse) {
   EXPECT_EQ(access_of("right"), "optimized");
 }
 
+// Two queues of one controller, on two reactors, and nothing between: whichever is the first to
+// answer by a new state, the log has it by then.
+TEST_F(Ana, NoQueueAnswersByAStateThatTheLogDoesNotHaveYet) {
+  Host host(daemon.endpoint(1));
+  ASSERT_TRUE(host.connected());
+  const auto second = open_queue(*host.controller, 2);
+  ASSERT_TRUE(second != nullptr);
+  ASSERT_GOOD(request_event(*host.controller, ana_change_notices));
+  std::mutex admin;  // guards the admin queue
+  std::atomic<int> round{0};
+  std::atomic<int> arrived{0};
+  constexpr int last_round = 12;
+  // Of each round the first answer of the new state, and the log right behind it.
+  const auto watch = [&](Queue& queue) {
+    for (int seen = 0; seen < last_round;) {
+      const bool is_reached = seen % 2 == 1;  // after the next change
+      const std::uint16_t expected = is_reached ? 0 : path_inaccessible;
+      const std::uint16_t answer = status_of(queue, client::io::read(1, 0, 1, path_block));
+      if (answer == 0xffff) return;
+      if (answer != expected) continue;
+      if (round.load() <= seen) continue;  // as it was before
+      {
+        const std::lock_guard lock(admin);
+        EXPECT_EQ(ana_state(*host.controller, 1), is_reached ? 1 : 3) << "change " << seen;
+      }
+      ++seen;
+      ++arrived;
+    }
+  };
+  std::thread first_watch([&] { watch(*host.queue); });
+  std::thread second_watch([&] { watch(*second); });
+  for (int change = 0; change < last_round; ++change) {
+    round = change + 1;
+    set("right", change % 2 == 0 ? "inaccessible" : "optimized");
+    const auto deadline = SteadyClock::now() + start_time_out;
+    while (arrived < 2 * (change + 1) && SteadyClock::now() < deadline) std::this_thread::yield();
+    EXPECT_EQ(arrived, 2 * (change + 1)) << "one of them did not see it";
+    if (HasFailure()) break;
+  }
+  if (HasFailure()) daemon.kill();  // whoever still waits for an answer has one
+  first_watch.join();
+  second_watch.join();
+}
+
 TEST_F(Ana, EachStateHasItsStatus) {
   Host host(daemon.endpoint(1));
   ASSERT_TRUE(host.connected());
@@ -95,6 +152,108 @@ TEST_F(Ana, EachStateHasItsStatus) {
     EXPECT_EQ(access_of("right"), word);
     EXPECT_EQ(access_of("left"), "optimized");
   }
+}
+
+// Killed: what was said holds from the first connection on.
+TEST_F(Ana, WhatWasSaidOutlivesTheDaemonAndIsListed) {
+  set("east", "inaccessible");
+  set("scsi", "non-optimized");
+  set("left", "inaccessible");
+  set("left", "optimized");
+  ASSERT_EQ(overrides(), 2U) << "one way is as it would be by itself";
+  const auto one = daemon.status().at("overrides").at(0);
+  EXPECT_EQ(one.at("kind").as_string(), "access");
+  EXPECT_EQ(one.at("subject").as_string(), "east");
+  EXPECT_EQ(one.at("value").as_string(), "inaccessible");
+  EXPECT_EQ(one.at("by").as_string(), "root");
+  daemon.kill();
+  ASSERT_TRUE(daemon.start());
+  Host host(daemon.endpoint(1));
+  ASSERT_TRUE(host.connected());
+  EXPECT_EQ(ana_state(*host.controller, 1), 3);
+  EXPECT_EQ(status_of(*host.queue, client::io::read(1, 0, 1, path_block)), path_inaccessible);
+  EXPECT_EQ(access_of("right"), "inaccessible");
+  EXPECT_EQ(access_of("scsi"), "non-optimized");
+  EXPECT_NE(ask({"status"}).output.find("path east is inaccessible, by root since "),
+            std::string::npos);
+  const Outcome cleared = ask({"overrides", "--clear", "east"});
+  EXPECT_EQ(cleared.exit.code, 0) << cleared.output;
+  EXPECT_NE(cleared.output.find("path east is as the file says"), std::string::npos);
+  EXPECT_EQ(ana_state(*host.controller, 1), 1);
+  EXPECT_EQ(ask({"ana", "scsi", "--clear"}).exit.code, 0);
+  EXPECT_EQ(access_of("scsi"), "optimized");
+  EXPECT_EQ(overrides(), 0U);
+  EXPECT_EQ(ask({"ana", "scsi", "--clear"}).exit.code, 1) << "nothing is said of it any more";
+}
+
+// A listener comes to a group of which something is said; then everything said is dropped. What a
+// plan says that hosts will hear is what they hear.
+TEST_F(Ana, PlansNameWhatHostsAreTold) {
+  Host left(daemon.endpoint(0));
+  Host right(daemon.endpoint(1));
+  ASSERT_TRUE(left.connected() && right.connected());
+  const auto session = open_session(to_target(iscsi_endpoint(daemon.config())));
+  ASSERT_TRUE(session);
+  const auto heard_by_initiator = [&] {
+    std::set<std::uint16_t> codes;
+    for (int i = 0; i < 8; ++i) {
+      const auto done = session->execute(scsi::test_unit_ready());
+      EXPECT_GOOD(done);
+      if (!done || done.value().ok()) break;
+      codes.insert(done.value().additional_sense());
+    }
+    return codes;
+  };
+  const auto left_event = request_event(*left.controller, ana_change_notices);
+  const auto first_event = request_event(*right.controller, ana_change_notices);
+  ASSERT_TRUE(left_event && first_event);
+  set("east", "non-optimized");
+  (void)heard_by_initiator();
+  ASSERT_GOOD(right.controller->admin().await(first_event.value()));
+  EXPECT_EQ(ana_state(*right.controller, 1), 2);
+  const auto right_event = right.controller->admin().submit(client::admin::async_event_request());
+  ASSERT_GOOD(right_event);
+
+  ConfigText next = daemon.config();
+  for (ListenerText& listener : next.listeners) listener.options = "group: east";
+  const std::string file = workplace.path("next.yaml");
+  write_file(file, next.yaml());
+  const auto events_of = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"plan", file, "-o", "json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Outcome planned = ask(words);
+    EXPECT_EQ(planned.exit.code, 2) << planned.output;
+    std::multiset<std::string> events;
+    const auto json = boost::json::parse(planned.output);
+    for (const auto& host : json.at("hosts").as_array()) {
+      for (const auto& event : host.at("events").as_array()) {
+        events.insert(std::string(event.as_string()));
+      }
+    }
+    return events;
+  };
+  std::multiset<std::string> told{"access-state-changed", "ana-changed"};
+  EXPECT_EQ(events_of({}), told) << "one of the two hosts, and the initiator";
+  EXPECT_EQ(ask({"apply", file}).exit.code, 0);
+  ASSERT_GOOD(left.controller->admin().await(left_event.value()));
+  EXPECT_EQ(ana_state(*left.controller, 1), 2);
+  const auto silent = right.controller->admin().stays_silent(Milliseconds{50});
+  ASSERT_GOOD(silent);
+  EXPECT_TRUE(silent.value()) << "its way is as it was";
+  EXPECT_EQ(heard_by_initiator(), (std::set<std::uint16_t>{0x2a06}));
+
+  const auto again = left.controller->admin().submit(client::admin::async_event_request());
+  ASSERT_GOOD(again);
+  told.insert("ana-changed");
+  EXPECT_EQ(events_of({"--drop-overrides"}), told);
+  const Outcome dropped = ask({"apply", file, "--drop-overrides"});
+  EXPECT_EQ(dropped.exit.code, 0) << dropped.output;
+  ASSERT_GOOD(left.controller->admin().await(again.value()));
+  ASSERT_GOOD(right.controller->admin().await(right_event.value()));
+  EXPECT_EQ(ana_state(*left.controller, 1), 1);
+  EXPECT_EQ(ana_state(*right.controller, 1), 1);
+  EXPECT_EQ(heard_by_initiator(), (std::set<std::uint16_t>{0x2a06}));
+  EXPECT_EQ(overrides(), 0U);
 }
 
 TEST_F(Ana, WhatIsNotThereIsSaid) {

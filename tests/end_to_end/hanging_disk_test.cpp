@@ -66,7 +66,8 @@ TEST(HangingDisk, HoldsUpNobodyButItsOwnPool) {
   daemon.kill();
 }
 
-TEST(HangingDisk, ItsVolumesComeWhenItAnswers) {
+// The same, as hosts see it that look at access states: each of its namespaces is a group.
+TEST(HangingDisk, ItsGroupsAreInaccessibleUntilItAnswers) {
   Workplace workplace;
   Daemon daemon(workplace, two_pools(workplace));
   ASSERT_TRUE(daemon.start());
@@ -77,9 +78,17 @@ TEST(HangingDisk, ItsVolumesComeWhenItAnswers) {
   Host host(daemon.endpoint());
   ASSERT_TRUE(host.connected());
   EXPECT_EQ(status_of(*host.queue, client::io::read(1, 0, 1, 4096)), 0x302);
+  EXPECT_EQ(ana_state(*host.controller, 1), 3);
+  EXPECT_EQ(ana_state(*host.controller, 3), 1) << "the pool that is well";
+  const auto event = request_event(*host.controller, ana_change_notices);
+  ASSERT_GOOD(event);
   stuck.give_back();
+  const auto told = host.controller->admin().await(event.value(), start_time_out);
+  ASSERT_GOOD(told);
+  EXPECT_EQ(told.value().dw0(), 0x0c0302U) << "a notice, ANA change, log 0Ch";
   EXPECT_TRUE(daemon.await_status(
       [](const boost::json::value& now) { return now.at("healthy").as_bool(); }));
+  EXPECT_EQ(ana_state(*host.controller, 1), 1);
   write_and_read_back(*host.queue, 1, 0, 8, 4096, 1);
 }
 

@@ -196,8 +196,8 @@ TEST_F(IllegalState, EveryOpcodeIsAnsweredAndTheQueueLivesOn) {
     if (opcode != client::opcode::fabrics) {
       const auto done = attacker.queue().execute({.entry = client::Entry(opcode).nsid(1)});
       ASSERT_GOOD(done);
-      const bool known = code == 0 || code == 1 || code == 2 || code == 5 || code == 8 ||
-                         code == 9 || code == 0x0c || code == 0x0d || code == 0x0e ||
+      const bool known = code == 0 || code == 1 || code == 2 || code == 4 || code == 5 ||
+                         code == 8 || code == 9 || code == 0x0c || code == 0x0d || code == 0x0e ||
                          code == 0x11 || code == 0x15 || code == 0x19;
       if (!known) {
         EXPECT_EQ(done.value().kind(), invalid_opcode);

@@ -324,6 +324,20 @@ TEST_F(IscsiAndNvme, WriteProtectionIsOneForBoth) {
                                              daemon_.config().control_socket}});
     EXPECT_NE(shown.output.find(expected), std::string::npos) << shown.output;
   }
+  const std::string socket = daemon_.config().control_socket;
+  const std::string volume = "big";
+  const Outcome explained = run({.arguments = {FOREBAYCTL, "explain", volume, "--socket", socket}});
+  EXPECT_NE(explained.output.find("write-protection " + volume + " off"), std::string::npos)
+      << explained.output;
+  const auto let_write = [&](const char* state) {
+    const Outcome done =
+        run({.arguments = {FOREBAYCTL, "write-protection", volume, state, "--socket", socket}});
+    EXPECT_EQ(done.exit.code, 0) << done.output;
+  };
+  let_write("off");
+  EXPECT_EQ(status_of(*nvme.queue, write), 0) << "the operator may take it back";
+  let_write("on");
+  EXPECT_EQ(status_of(*nvme.queue, write), is_write_protected);
   EXPECT_EQ(set(nvme, 0), 0);
   EXPECT_EQ(status_of(*nvme.queue, write), 0);
   take_unit_attentions(*mine);
@@ -364,6 +378,43 @@ TEST_F(IscsiAndNvme, ACopyByNvmeIsSeenByAll) {
   EXPECT_EQ(status_of(*nvme.queue, from_other), incompatible_namespace) << "512 into 4096";
   EXPECT_EQ(status_of(*nvme.queue, client::io::copy(1, 3000, {{0, 8, 1}})), 0);
   EXPECT_TRUE(read(*mine, 0, 3000, 1, iscsi_block) == read(*mine, 0, 0, 1, iscsi_block));
+}
+
+TEST_F(IscsiAndNvme, WhatAHostHasMadeUnreadableIsSoForBothAndStaysSo) {
+  constexpr std::uint16_t unrecovered_read_error = 0x281;
+  constexpr std::uint8_t medium_error = 3;
+  for (const bool after_restart : {false, true}) {
+    if (after_restart) {
+      daemon_.kill();
+      ASSERT_TRUE(daemon_.start());
+    }
+    const auto mine = session("mine");
+    Host nvme(daemon_.endpoint());
+    ASSERT_TRUE(mine && nvme.connected());
+    if (!after_restart) {
+      write(*mine, 0, 96, pattern(8 * iscsi_block, 3), iscsi_block);
+      EXPECT_EQ(status_of(*nvme.queue, client::io::write_uncorrectable(1, 100, 2)), 0);
+    }
+    EXPECT_EQ(status_of(*nvme.queue, client::io::read(1, 101, 1, iscsi_block)),
+              unrecovered_read_error);
+    EXPECT_EQ(status_of(*nvme.queue, client::io::verify(1, 96, 8)), unrecovered_read_error);
+    EXPECT_EQ(status_of(*nvme.queue, client::io::read(1, 102, 1, iscsi_block)), 0);
+    const auto lost =
+        nvme.controller->admin().execute(client::admin::get_lba_status(1, 0x11, 0, 0, 4096));
+    ASSERT_GOOD(lost);
+    ASSERT_EQ(lost.value().data.size(), 4096U);
+    EXPECT_EQ(lost.value().data[0], std::byte{1}) << "one range";
+    EXPECT_EQ(lost.value().data[8], std::byte{100});
+    EXPECT_EQ(lost.value().data[16], std::byte{2});
+    take_unit_attentions(*mine);
+    const auto failed = mine->execute(scsi::read(100, 1, iscsi_block));
+    ASSERT_GOOD(failed);
+    EXPECT_EQ(failed.value().sense_key(), medium_error) << failed.value().describe();
+    if (!after_restart) continue;
+    write(*mine, 0, 100, pattern(2 * iscsi_block, 4), iscsi_block);
+    EXPECT_TRUE(read(*mine, 0, 100, 2, iscsi_block) == pattern(2 * iscsi_block, 4));
+    EXPECT_EQ(status_of(*nvme.queue, client::io::verify(1, 96, 8)), 0);
+  }
 }
 
 TEST_F(IscsiAndNvme, AResizeReachesBoth) {

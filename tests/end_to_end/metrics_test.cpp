@@ -129,8 +129,11 @@ TEST_F(Metrics, CountsAgreeWithTheLoadGenerators) {
   EXPECT_EQ(now.value("forebay_volume_in_flight" + of_volume), 0);
   EXPECT_EQ(now.sum("forebay_volume_read_errors_total"), 0);
   EXPECT_EQ(now.value("forebay_volume_reads_total{volume=\"small\"}"), 0);
-  EXPECT_NEAR(now.value("forebay_host_reads_total" + of_host), reads, reads / 100);
-  EXPECT_NEAR(now.value("forebay_host_written_bytes_total" + of_host), writes * 8192, writes * 82);
+  // What is counted by host is counted together, and yet every command once.
+  EXPECT_EQ(now.value("forebay_host_reads_total" + of_host),
+            now.value("forebay_volume_reads_total" + of_volume));
+  EXPECT_EQ(now.value("forebay_host_written_bytes_total" + of_host),
+            now.value("forebay_volume_written_bytes_total" + of_volume));
   EXPECT_EQ(now.value("forebay_host_connects_total" + of_host), 1);
   // All of it went through the cache, or around it, and by the reactors.
   const double hits = now.value("forebay_volume_cache_read_hits_total" + of_volume);
@@ -141,15 +144,17 @@ TEST_F(Metrics, CountsAgreeWithTheLoadGenerators) {
   EXPECT_GT(now.value("forebay_volume_dirty_bytes" + of_volume), 0);
   EXPECT_GT(now.value("forebay_volume_oldest_dirty_age_seconds" + of_volume), 0);
   EXPECT_GT(now.value("forebay_cache_stored_bytes_total{cache=\"front\"}"), writes * 8192);
-  // Every command is received, taken on by its volume and sent.
+  // One of 64 commands is timed, and each of those is received, taken on by its volume and sent.
+  const double timed = (reads + writes) / 64;
   for (const char* stage : {"receive", "cache", "send"}) {
-    EXPECT_NEAR(of_stage(now, "forebay_reactor_stage_seconds_count", stage), reads + writes,
-                (reads + writes) / 100)
-        << stage;
+    EXPECT_NEAR(of_stage(now, "forebay_reactor_stage_seconds_count", stage), timed, 2) << stage;
   }
-  EXPECT_NEAR(of_stage(now, "forebay_reactor_stage_seconds_count", "commit"), writes, writes / 100);
-  EXPECT_NEAR(of_stage(now, "forebay_reactor_stage_seconds_count", "backing"), misses,
-              misses / 100 + 1);
+  // Which of them were writes, or misses, is chance.
+  const double commits = of_stage(now, "forebay_reactor_stage_seconds_count", "commit");
+  EXPECT_GT(commits, writes / 64 / 3);
+  EXPECT_LT(commits, timed);
+  EXPECT_GT(of_stage(now, "forebay_reactor_stage_seconds_count", "backing"), 0);
+  EXPECT_LT(of_stage(now, "forebay_reactor_stage_seconds_count", "backing"), timed);
   EXPECT_EQ(of_stage(now, "forebay_reactor_stage_seconds_count", "qos_wait"), 0);
   EXPECT_GT(now.sum("forebay_reactor_busy_seconds_total"), 0);
 }
@@ -216,8 +221,8 @@ TEST_F(Metrics, StagesTellOfNamedVolumesWhereTheTimeGoes) {
   const double latency = now.value("forebay_volume_read_seconds_sum{volume=\"small\"}") +
                          now.value("forebay_volume_write_seconds_sum{volume=\"small\"}");
   EXPECT_NEAR(all, latency, 0.1 * latency);
-  // And that of the cached one has been counted by the reactors.
-  EXPECT_EQ(of_stage(now, "forebay_reactor_stage_seconds_count", "commit"), 10);
+  // Of the cached one the first is timed, for its reactor.
+  EXPECT_EQ(of_stage(now, "forebay_reactor_stage_seconds_count", "commit"), 1);
 
   ASSERT_NO_FATAL_FAILURE(tell_stages_of("big"));
   const Scrape then = scrape(port);

@@ -23,7 +23,7 @@ constexpr std::uint16_t interrupted = 0x021;
 
 class Overload : public testing::Test {
  protected:
-  // NSID 1 is what there will be no room for; 2 has no cache, and no disk either.
+  // NSID 1 is what there will be no room for; 2 has no cache, and no disk either; 3 a disk alone.
   [[nodiscard]] ConfigText config() {
     ConfigText config = file_config(workplace.make_pool("pool"));
     config.caches = {{.path = workplace.make_cache("cache", "24MiB")}};
@@ -31,7 +31,14 @@ class Overload : public testing::Test {
     config.volumes[0].overload = "hold: 500ms, retries: 2, inaccessible_after: 2s, recovery: 500ms";
     config.pools.push_back({.name = "mem"});
     config.volumes[1].pool = "mem";
-    return with_iscsi(config);
+    config.volumes.push_back(
+        {.name = "plain",
+         .pool = config.pools[0].name,
+         .overload = "hold: 500ms, retries: 2, inaccessible_after: 9s, recovery: 500ms"});
+    config.subsystems[0].namespaces.push_back({.nsid = 3, .volume = "plain"});
+    config = with_iscsi(config);
+    config.targets[0].luns.push_back({.lun = 2, .volume = "plain"});
+    return config;
   }
   void SetUp() override {
     daemon.environment = hung_disk_environment(hung);
@@ -39,12 +46,12 @@ class Overload : public testing::Test {
   }
   void hang() { write_file(hung, ""); }
   void go_on() { std::filesystem::remove(hung); }
-  [[nodiscard]] boost::json::value overload() {
-    return named(daemon.status(), "volumes", "big").at("overload");
+  [[nodiscard]] boost::json::value overload(const char* volume = "big") {
+    return named(daemon.status(), "volumes", volume).at("overload");
   }
-  [[nodiscard]] bool becomes(bool closed) {
-    return daemon.await_status([closed](const auto& status) {
-      return named(status, "volumes", "big").at("overload").at("closed").as_bool() == closed;
+  [[nodiscard]] bool becomes(bool closed, const char* volume = "big", const char* what = "closed") {
+    return daemon.await_status([=](const auto& status) {
+      return named(status, "volumes", volume).at("overload").at(what).as_bool() == closed;
     });
   }
   static client::Command write_of(std::uint64_t number) {
@@ -234,6 +241,95 @@ TEST_F(Overload, KeepAliveAndAdminAreServedAsLongAsItLasts) {
   }
   EXPECT_GT(overload().at("held").to_number<int>(), 0) << "that host knows no access states";
   go_on();
+}
+
+// What the disk has been given before nobody gets back; what comes once it is known to be silent
+// goes the same way as what finds no room.
+TEST_F(Overload, ADiskThatAnswersNothingIsNotAskedAndNothingIsLost) {
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  behave(*host.controller);
+  write(*host.queue, 3, 0, pattern(full_block, 1), full_block);
+  write(*host.queue, 1, 0, pattern(full_block, 2), full_block);
+  const auto event = request_event(*host.controller, ana_change_notices);
+  ASSERT_GOOD(event);
+  hang();
+  const auto at_the_disk = host.queue->submit(client::io::read(3, 0, 1, full_block));
+  ASSERT_GOOD(at_the_disk);
+  ASSERT_TRUE(becomes(true, "plain", "disk_silent"));
+  EXPECT_TRUE(read(*host.queue, 1, 0, 1, full_block) == pattern(full_block, 2)) << "a hit";
+  // Of both, also what the cache of the other one has not.
+  const auto miss = host.queue->submit(client::io::read(1, 4000, 1, full_block));
+  ASSERT_GOOD(miss);
+  const auto new_write = [&] {
+    return host.queue->submit(client::io::write(3, 8, pattern(full_block, 3), full_block));
+  };
+  const auto answer_to = [&](std::uint16_t cid) {
+    const auto done = host.queue->await(cid, Milliseconds{20'000});
+    EXPECT_GOOD(done);
+    return done ? done.value().kind() : std::uint16_t{0xffff};
+  };
+  for (int times = 0; times < 2; ++times) {
+    const auto sent = new_write();
+    ASSERT_GOOD(sent);
+    EXPECT_EQ(answer_to(sent.value()), interrupted) << times;
+  }
+  EXPECT_EQ(answer_to(miss.value()), interrupted);
+  const auto held = new_write();
+  ASSERT_GOOD(held);
+  write_and_read_back(*host.queue, 2, 0, 8, 512, 7);
+  EXPECT_GOOD(host.controller->keep_alive());
+  const auto told = host.controller->admin().await(event.value(), Milliseconds{20'000});
+  ASSERT_GOOD(told);
+  EXPECT_EQ(told.value().dw0(), 0x0c0302U);
+  EXPECT_EQ(answer_to(held.value()), full_inaccessible) << "as often as it may be sent back";
+  EXPECT_EQ(ana_state(*host.controller, 2), 1);
+  EXPECT_TRUE(becomes(true, "plain"));
+  EXPECT_EQ(status_of(*host.queue, client::io::read(3, 0, 1, full_block)), full_inaccessible);
+  EXPECT_NE(run({.arguments = {FOREBAYCTL, "status", "--socket", daemon.config().control_socket}})
+                .output.find("its disk has answered nothing for too long"),
+            std::string::npos);
+
+  go_on();
+  const auto done = host.queue->await(at_the_disk.value(), Milliseconds{20'000});
+  ASSERT_GOOD(done);
+  EXPECT_TRUE(done.value().ok()) << done.value().describe();
+  EXPECT_TRUE(becomes(false, "plain"));
+  EXPECT_EQ(ana_state(*host.controller, 3), 1);
+  write(*host.queue, 3, 8, pattern(full_block, 3), full_block);
+  EXPECT_TRUE(read(*host.queue, 3, 8, 1, full_block) == pattern(full_block, 3));
+  EXPECT_TRUE(read(*host.queue, 3, 0, 1, full_block) == pattern(full_block, 1));
+  EXPECT_FALSE(overload("plain").at("disk_silent").as_bool());
+}
+
+TEST_F(Overload, AnInitiatorIsToldThatASilentDiskIsBusy) {
+  const auto session = open_session(to_target(iscsi_endpoint(daemon.config())));
+  ASSERT_TRUE(session);
+  const Bytes data(full_block);
+  scsi::Task ready = scsi::test_unit_ready();
+  ready.lun = iscsi::lun_field(2);
+  for (int attentions = 0; attentions < 8; ++attentions) {
+    const auto done = session->execute(ready);
+    ASSERT_GOOD(done);
+    if (done.value().ok()) break;
+  }
+  hang();
+  scsi::Task first = scsi::write(0, data, full_block);
+  first.lun = iscsi::lun_field(2);
+  const auto at_the_disk = session->submit(first);
+  ASSERT_GOOD(at_the_disk);
+  ASSERT_TRUE(becomes(true, "plain", "disk_silent"));
+  scsi::Task second = scsi::write(1, data, full_block);
+  second.lun = iscsi::lun_field(2);
+  const auto sent = session->submit(second);
+  ASSERT_GOOD(sent);
+  const auto refused = session->await_any();
+  ASSERT_GOOD(refused);
+  EXPECT_EQ(refused.value().status, 0x28) << "TASK SET FULL: " << refused.value().describe();
+  go_on();
+  const auto done = session->await_any();
+  ASSERT_GOOD(done);
+  EXPECT_TRUE(done.value().ok()) << done.value().describe();
 }
 
 TEST_F(Overload, AnInitiatorIsToldThatItIsBusy) {

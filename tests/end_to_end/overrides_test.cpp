@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -17,6 +20,28 @@ namespace end_to_end {
 namespace {
 
 using testing::HasSubstr;
+
+// What the daemon answers, as it comes.
+std::string cli_post(const std::string& socket_path, const std::string& target,
+                     const std::string& body) {
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  socket_path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  const std::string request = fmt::format(
+      "POST {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}", target,
+      body.size(), body);
+  EXPECT_EQ(::send(fd, request.data(), request.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(request.size()));
+  std::string answer;
+  char piece[4096];
+  for (ssize_t got = 0; (got = ::recv(fd, piece, sizeof(piece), 0)) > 0;) {
+    answer.append(piece, static_cast<std::size_t>(got));
+  }
+  ::close(fd);
+  return answer;
+}
 
 class Overridden : public testing::Test {
  protected:
@@ -207,6 +232,49 @@ TEST_F(Overridden, ADrainThatWasCutOffGoesOn) {
   })) << "nobody has asked again";
 }
 
+// Begun as a task, as `forebayctl drain` begins it; and cancelled by each way that there is.
+TEST_F(Overridden, ADrainIsOneByWhicheverRouteItBegins) {
+  const std::string hung = workplace.path("hung");
+  daemon.environment = hung_disk_environment(hung);
+  ASSERT_TRUE(daemon.start());
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 64, pattern(64 * 4096, 1), 4096));
+  }
+  write_file(hung, "");
+  const auto begin = [&] {
+    const auto answer =
+        cli_post(daemon.config().control_socket, "/v1/tasks", R"({"kind":"drain","object":"big"})");
+    EXPECT_THAT(answer, HasSubstr("HTTP/1.1 200"));
+    const auto status = daemon.status();
+    const auto& all = status.at("overrides").as_array();
+    EXPECT_EQ(all.size(), 1U) << "before it is answered";
+    if (all.size() == 1) {
+      EXPECT_EQ(all[0].at("kind").as_string(), "drain");
+      EXPECT_EQ(all[0].at("subject").as_string(), "big");
+      EXPECT_EQ(all[0].at("by").as_string(), "root");
+    }
+  };
+  const auto state_of = [&](const char* task) {
+    return std::string(json_of({"tasks", "show", task}).at("state").as_string());
+  };
+  begin();
+  do_well({"tasks", "cancel", "1"});
+  EXPECT_EQ(count(), 0U);
+  EXPECT_EQ(state_of("1"), "cancelled");
+  EXPECT_TRUE(has_event("override.cleared", "big"));
+  begin();
+  do_well({"overrides", "--clear", "big"});
+  EXPECT_EQ(count(), 0U);
+  EXPECT_EQ(state_of("2"), "cancelled") << "and not done";
+  std::filesystem::remove(hung);
+  begin();
+  EXPECT_TRUE(daemon.await_status([](const auto& status) {
+    return status.at("overrides").as_array().empty();
+  })) << "it is drained";
+}
+
 TEST_F(Overridden, OfTwoWritersAtOnceOneWinsAndOneIsTold) {
   ASSERT_TRUE(daemon.start());
   const std::string before = hash();
@@ -289,6 +357,8 @@ TEST_F(Overridden, ResultsHaveOneShape) {
                         {{"volume", "rename", "big", "new", "--uuid", nil}, "volume rename", false},
                         {{"abandon", "big", "--cache", nil}, "abandon", false},
                         {{"give-up-lost", "none"}, "give-up-lost", false},
+                        {{"write-protection", "big", "off"}, "write-protection", true},
+                        {{"write-protection", "none", "on"}, "write-protection", false},
                         {{"pool", "add-member", "disk", "/none"}, "pool add-member", false},
                         {{"apply", "/none"}, "apply", false},
                         {{"confirm"}, "confirm", false},

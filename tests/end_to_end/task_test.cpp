@@ -104,7 +104,7 @@ TEST_F(Tasks, WhatOnlyTheCacheHadIsNamedAndListedWhenItIsGivenUp) {
   ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 70, pattern(big_block, 7), big_block));
   ASSERT_NO_FATAL_FAILURE(flip(workplace.path("front"), pattern(big_block, 7)));
   expect({"scrub", "big"}, 2, {"block 70: bad in the cache, which alone has them"});
-  expect({"lost", "big"}, 0, {"nothing is lost"});
+  expect({"lost", "big"}, 2, {"bad in the cache, which alone has them", "70", "give-up-lost big"});
   expect({"flush", "big", "--no-wait"}, 0, {"has begun"});
   ASSERT_TRUE(daemon.await_status([](const boost::json::value& status) {
     return named(status, "volumes", "big").at("state").as_string() == "degraded";
@@ -116,6 +116,28 @@ TEST_F(Tasks, WhatOnlyTheCacheHadIsNamedAndListedWhenItIsGivenUp) {
   expect({"lost", "big"}, 2, {"reads of these blocks fail", "FIRST BLOCK", "70"});
   expect({"tasks", "wait", "2"}, 0, {"flush of big: done"});
   expect({"scrub", "big"}, 0, {"all is well"});  // what is known to be lost is passed by
+}
+
+TEST_F(Tasks, WhatOnlyTheCacheHadStaysLostUntilAWriteCoversIt) {
+  ASSERT_TRUE(daemon.start());
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    ASSERT_NO_FATAL_FAILURE(write(*host.queue, 1, 70, pattern(big_block, 7), big_block));
+    ASSERT_NO_FATAL_FAILURE(flip(workplace.path("front"), pattern(big_block, 7)));
+    expect({"scrub", "big"}, 2, {"block 70"});
+    expect({"lost", "big"}, 2, {"70"});
+  }
+  daemon.kill();
+  ASSERT_TRUE(daemon.start());
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  EXPECT_NE(status_of(*host.queue, client::io::read(1, 70, 1, big_block)), 0);
+  expect({"scrub", "big"}, 2, {"block 70"});
+  expect({"lost", "big"}, 2, {"70"});
+  ASSERT_NO_FATAL_FAILURE(write_and_read_back(*host.queue, 1, 70, 1, big_block, 8));
+  expect({"scrub", "big"}, 0, {"all is well"});
+  expect({"lost", "big"}, 0, {"nothing is lost"});
 }
 
 TEST_F(Tasks, AreListedShownAndCancelled) {

@@ -2,15 +2,19 @@
 // come, the others do not notice.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <csignal>
+#include <thread>
 
-#include "protocol/tls/psk.h"
 #include "tests/end_to_end/harness/bystander.h"
 #include "tests/end_to_end/harness/daemon.h"
+#include "tests/end_to_end/harness/holdings.h"
 #include "tests/end_to_end/harness/host.h"
+#include "tests/end_to_end/harness/tls_proof.h"
 
 namespace end_to_end {
 namespace {
@@ -19,39 +23,20 @@ namespace tls = protocol::tls;
 using tls::Derivation;
 using tls::IdentityVersion;
 
-constexpr const char* nqn_of_a =
-    "nqn.2014-08.org.nvmexpress:uuid:1b4e28ba-2fa1-11d2-883f-0016d3cca427";
-constexpr const char* nqn_of_b = "nqn.2026-11.com.example:host-b";
-constexpr std::string_view key_of_a =
-    "NVMeTLSkey-1:01:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh+KfiaR:";
+constexpr int poll_time_out_ms = 20'000;
+constexpr std::size_t alert_bytes = 7;
+constexpr std::size_t record_header_bytes = 5;
+constexpr std::size_t largest_hello_bytes = 8192;
+constexpr std::size_t tls_crowd = 400;
+constexpr std::uint64_t allowed_for_one = 64 << 10;
+constexpr std::uint64_t allowed_afterwards = (8 << 20) + sanitizer_bytes;
+
+using Proof = TlsProof;
+constexpr std::string_view key_of_a = tls_key_of_a;
 constexpr std::string_view long_key_of_a =
     "NVMeTLSkey-1:02:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiMkJSYnKCkqKywtLi8wyg3Bcw==:";
 
-std::string another_key(std::byte fill) {
-  tls::ConfiguredPsk psk{.retained_by = tls::Hash::sha256, .key = {.size = 32}};
-  std::ranges::fill(psk.key.bytes(), fill);
-  return tls::key_text_of(psk);
-}
-
-struct Proof {
-  std::string key{key_of_a};
-  std::string host = nqn_of_a;
-  std::string subsystem = default_subsystem;
-  Derivation derivation = Derivation::rfc8446;
-  IdentityVersion version = IdentityVersion::v1;
-};
-
-client::TlsOptions options_of(const Proof& proof) {
-  const auto psk = std::get<tls::ConfiguredPsk>(tls::parse_key_text(proof.key));
-  const auto retained = tls::retained_psk(psk, proof.host, proof.derivation);
-  const std::string identity =
-      tls::psk_identity(proof.version, psk.hash(), {proof.host, proof.subsystem}, *retained);
-  const auto key = tls::tls_psk(proof.version, psk.hash(), identity, *retained, proof.derivation);
-  const auto bytes = key->bytes();
-  return {.identity = identity,
-          .psk = {bytes.begin(), bytes.end()},
-          .is_sha384 = psk.hash() == tls::Hash::sha384};
-}
+std::string another_key(std::byte fill) { return tls_key_of(fill); }
 
 HostOptions host_of(const Proof& proof, client::TransportOptions transport = {}) {
   transport.tls = std::make_shared<const client::TlsOptions>(options_of(proof));
@@ -78,7 +63,8 @@ class Tls : public testing::Test {
     for (const char* const policy : {"permitted", "required"}) {
       text.listeners.push_back({.name = policy,
                                 .port = workplace_.free_port(),
-                                .options = std::string("tls: ") + policy});
+                                // So that the test alone ends connections.
+                                .options = std::string("icreq_timeout: 5m, tls: ") + policy});
     }
     text.subsystems[0].listeners = "[permitted, required]";
     text.subsystems[0].hosts = "[a, b]";
@@ -249,17 +235,110 @@ TEST_F(Tls, KeysAreExchangedWhileHostsStayConnected) {
   bystander.expect_undisturbed();
 }
 
-TEST_F(Tls, HostileBytesEndTheirOwnConnectionAndNothingElse) {
-  ASSERT_TRUE(daemon_.start());
-  Bystander bystander(required(), host_of({.key = another_key(std::byte{2}), .host = nqn_of_b}));
+// What it says first; empty when it ends the connection without a word.
+client::Bytes answer_of(client::RawConnection& raw) {
+  client::Bytes bytes(alert_bytes);
+  std::size_t had = 0;
+  pollfd waiting{.fd = raw.socket(), .events = POLLIN, .revents = 0};
+  while (had < bytes.size() && ::poll(&waiting, 1, poll_time_out_ms) == 1) {
+    const ssize_t got = ::recv(raw.socket(), bytes.data() + had, bytes.size() - had, MSG_DONTWAIT);
+    if (got <= 0) break;
+    had += static_cast<std::size_t>(got);
+  }
+  bytes.resize(had);
+  return bytes;
+}
 
-  // In the smallest pieces it is the same hello.
+constexpr std::uint8_t of_handshake = 22;
+constexpr std::uint8_t of_alert = 21;
+
+std::uint8_t type_of(const client::Bytes& answer) {
+  return answer.empty() ? std::uint8_t{0} : std::to_integer<std::uint8_t>(answer[0]);
+}
+// Of an alert.
+std::uint8_t description_of(const client::Bytes& answer) {
+  return answer.size() < alert_bytes ? std::uint8_t{0} : std::to_integer<std::uint8_t>(answer[6]);
+}
+
+// The ClientHello of a host whose key is the right one.
+client::Bytes hello_of(const client::TlsOptions& options) {
+  client::TlsClient host(options);
+  EXPECT_FALSE(host.shake_hands().value());
+  return host.to_send();
+}
+
+TEST_F(Tls, AHelloInFragmentsIsTheSameHello) {
+  ASSERT_TRUE(daemon_.start());
+  // As TCP may cut it: in the smallest pieces.
   auto options = host_of({});
   auto cut = *options.transport.tls;
   cut.cut_bytes = 1;
   options.transport.tls = std::make_shared<const client::TlsOptions>(cut);
   EXPECT_TRUE(Host(required(), options).connected());
 
+  // As RFC 8446, 5.1, lets TLS cut it: in records.
+  const client::Bytes hello = hello_of(options_of({}));
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{200}}) {
+    client::Bytes records;
+    for (std::size_t at = record_header_bytes; at < hello.size(); at += piece) {
+      const std::size_t bytes = std::min(piece, hello.size() - at);
+      for (const std::size_t byte :
+           {std::size_t{22}, std::size_t{3}, std::size_t{1}, bytes >> 8, bytes & 0xff}) {
+        records.push_back(static_cast<std::byte>(byte));
+      }
+      records.insert(records.end(), hello.begin() + static_cast<std::ptrdiff_t>(at),
+                     hello.begin() + static_cast<std::ptrdiff_t>(at + bytes));
+    }
+    auto raw = client::RawConnection::connect(required());
+    ASSERT_GOOD(raw);
+    ASSERT_GOOD(raw.value()->send(records));
+    const client::Bytes answer = answer_of(*raw.value());
+    // So many records are more than a hello may have around it.
+    const bool is_too_large = records.size() > largest_hello_bytes;
+    EXPECT_EQ(type_of(answer), is_too_large ? of_alert : of_handshake)
+        << piece << ": " << client::to_hex(answer);
+  }
+}
+
+// Somebody on the way changes what the host offers, to have less of it.
+TEST_F(Tls, NobodyOnTheWayTalksAHostDown) {
+  ASSERT_TRUE(daemon_.start());
+  constexpr std::uint8_t decrypt_error = 51;
+  constexpr std::uint8_t protocol_version = 70;
+  constexpr std::uint8_t handshake_failure = 40;
+  struct Change {
+    const char* what;
+    const char* from;
+    const char* to;
+    std::uint8_t alert;
+  };
+  for (const Change& change : {
+           Change{"TLS 1.2 alone", "00 2b 00 03 02 03 04", "00 2b 00 03 02 03 03",
+                  protocol_version},
+           Change{"no exchange of keys", "00 2d 00 02 01 01", "00 2d 00 02 01 00",
+                  handshake_failure},
+           Change{"one suite fewer", "13 02 13 01", "13 01 13 01", decrypt_error},
+       }) {
+    SCOPED_TRACE(change.what);
+    client::Bytes hello = hello_of(options_of({}));
+    const client::Bytes from = client::from_hex(change.from);
+    const client::Bytes to = client::from_hex(change.to);
+    const auto found = std::ranges::search(hello, from).begin();
+    ASSERT_NE(found, hello.end());
+    std::ranges::copy(to, found);
+    auto raw = client::RawConnection::connect(required());
+    ASSERT_GOOD(raw);
+    ASSERT_GOOD(raw.value()->send(hello));
+    const client::Bytes answer = answer_of(*raw.value());
+    EXPECT_EQ(type_of(answer), of_alert) << client::to_hex(answer);
+    EXPECT_EQ(description_of(answer), change.alert) << client::to_hex(answer);
+    EXPECT_GOOD(raw.value()->await_end());
+  }
+}
+
+TEST_F(Tls, AFloodOfKeyUpdatesEndsItsOwnConnection) {
+  ASSERT_TRUE(daemon_.start());
+  Bystander bystander(required(), host_of({.key = another_key(std::byte{2}), .host = nqn_of_b}));
   // New keys now and then are followed, ours as well where the host asks; without end they are not.
   Host host(required(), host_of({}));
   ASSERT_TRUE(host.connected());
@@ -271,6 +350,72 @@ TEST_F(Tls, HostileBytesEndTheirOwnConnectionAndNothingElse) {
   ASSERT_GOOD(flood);
   for (int i = 0; i < 40 && !flood.value()->end(); ++i) flood.value()->update_keys(true);
   EXPECT_TRUE(daemon_.await_log({"tls refused", "does nothing but change its keys"}));
+  bystander.expect_undisturbed();
+}
+
+// A quarter says nothing, one stops inside its hello, one is refused, one leaves the handshake to
+// us.
+TEST_F(Tls, AFloodOfConnectionsLeavesNothingBehind) {
+  ASSERT_TRUE(daemon_.start());
+  auto bystander = std::make_unique<Bystander>(
+      required(), host_of({.key = another_key(std::byte{2}), .host = nqn_of_b}));
+  bystander->await_rounds(20);
+  const auto await_places = [&](std::size_t crowd) {
+    EXPECT_TRUE(daemon_.await_status([crowd](const auto& status) {
+      const Holdings now = holdings_of(status);
+      return now.places == crowd + 2 && now.connections == now.places;
+    }));
+  };
+  client::TlsOptions wrong = options_of({});
+  wrong.psk[0] ^= std::byte{1};
+  const auto flood = [&](std::vector<std::unique_ptr<client::RawConnection>>& held) {
+    for (std::size_t i = 0; i < tls_crowd; ++i) {
+      auto raw = client::RawConnection::connect(required());
+      ASSERT_GOOD(raw);
+      if (i % 4 != 0) {
+        client::Bytes hello = hello_of(i % 4 == 2 ? wrong : options_of({}));
+        if (i % 4 == 1) hello.resize(1 + i % (hello.size() - 1));
+        ASSERT_GOOD(raw.value()->send(hello));
+      }
+      if (i % 4 >= 2) {
+        EXPECT_EQ(type_of(answer_of(*raw.value())), i % 4 == 2 ? of_alert : of_handshake);
+      }
+      if (i % 4 != 2) held.push_back(std::move(raw.value()));
+    }
+  };
+  // Once, so that what the libraries keep for ever is there already.
+  {
+    std::vector<std::unique_ptr<client::RawConnection>> held;
+    flood(held);
+  }
+  await_places(0);
+  const Usage before = daemon_.usage();
+  {
+    std::vector<std::unique_ptr<client::RawConnection>> held;
+    flood(held);
+    await_places(held.size());
+    EXPECT_LE(daemon_.usage().resident_bytes,
+              before.resident_bytes + held.size() * allowed_for_one + sanitizer_bytes);
+  }
+  await_places(0);
+  const auto deadline = std::chrono::steady_clock::now() + recovery_time_out;
+  Usage now = daemon_.usage();
+  while ((now.descriptors != before.descriptors ||
+          now.resident_bytes > before.resident_bytes + allowed_afterwards) &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(client::Milliseconds{50});
+    now = daemon_.usage();
+  }
+  EXPECT_EQ(now.descriptors, before.descriptors);
+  EXPECT_LE(now.resident_bytes, before.resident_bytes + allowed_afterwards);
+  bystander->expect_undisturbed();
+  bystander.reset();
+  daemon_.expect_nothing_left();
+}
+
+TEST_F(Tls, HostileBytesEndTheirOwnConnectionAndNothingElse) {
+  ASSERT_TRUE(daemon_.start());
+  Bystander bystander(required(), host_of({.key = another_key(std::byte{2}), .host = nqn_of_b}));
 
   // What is no TLS, or damaged, or too large.
   const auto send_raw = [&](std::vector<std::uint8_t> head, std::size_t more) {

@@ -62,6 +62,7 @@ struct CheckIo {
     data_of(write.data, capsule);
   }
   void operator()(const Compare& compare) const { check_blocks(compare.blocks); }
+  void operator()(const WriteUncorrectable& lose) const { check_blocks(lose.blocks); }
   void operator()(const Verify& verify) const { check_blocks(verify.blocks); }
   void operator()(const Copy& copy) const {
     CHECK(copy.range_count >= 1 && copy.range_count <= 256);
@@ -139,6 +140,9 @@ struct CheckAdmin {
   void operator()(const GetFeatures& get) const { CHECK(static_cast<unsigned>(get.select) <= 3); }
   void operator()(const AsyncEventRequest&) const {}
   void operator()(const KeepAlive&) const {}
+  void operator()(const GetLbaStatus& get) const {
+    CHECK(get.length.value != 0 && get.length.value % 4 == 0 && get.blocks.value <= 0xffff);
+  }
 };
 
 struct CheckFabrics {

@@ -13,7 +13,8 @@ std::unique_ptr<Controller> attach(const client::Endpoint& endpoint, const HostO
                                   .transport = options.transport,
                                   .subsystem_nqn = options.subsystem,
                                   .host_nqn = options.host_nqn,
-                                  .keep_alive_ms = options.keep_alive_ms});
+                                  .keep_alive_ms = options.keep_alive_ms,
+                                  .dhchap = options.dhchap});
   EXPECT_GOOD(made);
   return made ? std::move(made.value()) : nullptr;
 }

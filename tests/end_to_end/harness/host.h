@@ -23,6 +23,7 @@ struct HostOptions {
   std::string subsystem = default_subsystem;
   std::string host_nqn = {};
   std::uint32_t keep_alive_ms = 0;
+  std::shared_ptr<const client::DhchapOptions> dhchap = {};
 };
 
 // nullptr and a test failure when it is refused.
