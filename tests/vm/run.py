@@ -43,7 +43,7 @@ def main() -> int:
 
 def prepare(options: argparse.Namespace) -> int:
     """Fetches and builds what all scenarios start from."""
-    suites = options.suite or list(images.SUITES)
+    suites = options.suite or sorted({case.suite for case in catalogue.cases(options.long)})
     with concurrent.futures.ThreadPoolExecutor() as pool:
         built = list(pool.map(lambda suite: images.prepare(suite, options.cache, options.refresh), suites))
     for image in built:

@@ -13,10 +13,11 @@ from lab.machine import Hardware, Image, Nvdimm
 from lab.namespace import ADDRESS
 from lab.pool_disk import PoolDisk
 from lab.programs import Programs
-from lab.target import IO_PORT, Target
+from lab.target import IO_PORT, TLS_PERMITTED_PORT, TLS_REQUIRED_PORT, Target
 
 NVDIMM_MIB, CACHE_MIB = 64, 24
 START_TIMEOUT_S = 180.0
+PORTS = (IO_PORT, TLS_PERMITTED_PORT, TLS_REQUIRED_PORT)
 DEVICE = {"devdax": "/dev/dax0.0", "fsdax": "/dev/pmem0"}
 
 
@@ -34,8 +35,9 @@ class GuestTarget(Target):
         self._log = folder / "forebayd.log"
         self._log_size = 0
         self._guest = EmulatedGuest(image, folder / "target", "the target's guest", Hardware(
-            self.nvdimm, [folder / "programs.ext4", *disk.files], disk.drives, [f"{ADDRESS}:{IO_PORT}"], self._log))
+            self.nvdimm, [folder / "programs.ext4", *disk.files], disk.drives, [f"{ADDRESS}:{port}" for port in PORTS], self._log))
         self._daemon: Job | None = None
+        self._secrets: dict[str, str] = {}
         self.config["memory"] = "128MiB"
         self.add_listener("io", "*")
 
@@ -48,6 +50,11 @@ class GuestTarget(Target):
     def run(self, command: str) -> str:
         """Of the administrator's, in the guest."""
         return self._guest.run(command)
+
+    def write_secret(self, name: str, secret: str) -> str:
+        """A reference to it for the configuration; the guest has it from the next start on."""
+        self._secrets[f"/run/{name}"] = secret
+        return f"file:/run/{name}"
 
     def create_pool(self) -> None:
         """Also the guest itself, with new disks and a new NVDIMM."""
@@ -74,6 +81,9 @@ class GuestTarget(Target):
             self._boot()
             self._mount_cache()
             self.disk.mount(self._guest)
+        for path, secret in self._secrets.items():
+            self._guest.write(path, secret)
+            self.run(f"chmod 0600 {path}")
         self._guest.write("/run/forebay.yaml", self.yaml())
         self._log_size = self._log.stat().st_size
         self._daemon = self._guest.start("echo $$ > /run/forebayd.pid; STATE_DIRECTORY=/run "

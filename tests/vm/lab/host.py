@@ -32,7 +32,7 @@ class Host:
 
     def connect(self, *options: str, address: str = ADDRESS, port: int = IO_PORT, nqn: str = SUBSYSTEM) -> str:
         """The controller's name, such as nvme0, once it is live."""
-        self.asked_for.update({"--tls"} if "--tls" in options else options)
+        self.asked_for.update({"--tls"} if {"--tls", "--concat"} & {*options} else options)
         output = self.run(f"nvme connect -t tcp -a {address} -s {port} -n {nqn} -k {KEEP_ALIVE_S} -l 900 -c 1 "
                           f"{' '.join(options)} -o json 2>&1 || exit $?")
         found = re.search(r"nvme\d+", output)

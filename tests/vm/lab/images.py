@@ -14,7 +14,7 @@ from lab.errors import CannotRun
 from lab.packages import Packages
 
 # The oldest kernel that a suite must bring for the tests to mean what they say.
-SUITES = {"bookworm": (6, 1), "trixie": (6, 12)}
+SUITES = {"bookworm": (6, 1), "trixie": (6, 12), "forky": (6, 15)}
 PATHS = ("kernel", "initramfs", "root", "state")
 
 

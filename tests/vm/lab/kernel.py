@@ -42,10 +42,11 @@ def build(packages: Packages, folder: Path) -> Kernel:
     for name in names:
         unpacked.mkdir(parents=True, exist_ok=True)
         run("dpkg-deb", "-x", packages.download(name), unpacked, timeout=1800)
-    images = sorted(unpacked.glob("boot/vmlinuz-*"))
+    # Later suites put it beside its modules.
+    images = sorted([*unpacked.glob("boot/vmlinuz-*"), *unpacked.glob("usr/lib/modules/*/vmlinuz")])
     if len(images) != 1:
         raise CannotRun(f"expected one kernel in {names}, found {images}")
-    release = images[0].name.removeprefix("vmlinuz-")
+    release = images[0].parent.name if images[0].name == "vmlinuz" else images[0].name.removeprefix("vmlinuz-")
     (folder / "vmlinux").write_bytes(elf_of(images[0].read_bytes()))
     _copy_modules(unpacked, release, folder / "modules")
     shutil.rmtree(unpacked)
@@ -60,7 +61,7 @@ def _binary_packages(packages: Packages) -> list[str]:
         if name != METAPACKAGE:
             names.append(name)
         queue += [other for other in packages.depends(name)
-                  if re.fullmatch(r"linux-(image|binary|modules)-\d.*", other) and other not in names]
+                  if re.fullmatch(r"linux-(image|binary|modules|base)-\d.*", other) and other not in names]
     if not names:
         raise CannotRun(f"{METAPACKAGE} of {packages.suite} names no kernel")
     return names

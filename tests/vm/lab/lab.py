@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from lab import diagnosis
+from lab import diagnosis, shell
 from lab.capture import Capture
 from lab.emulated_guest import EmulatedGuest
 from lab.errors import Failed
@@ -17,7 +17,7 @@ from lab.namespace import ADDRESS
 from lab.pool_disk import PoolDisk
 from lab.programs import Programs
 from lab.service_target import ServiceTarget
-from lab.target import MIB, Target
+from lab.target import MIB, SUBSYSTEM, Target
 from lab.uml_guest import UmlGuest
 
 
@@ -88,6 +88,11 @@ class Lab:
         guest.boot()
         self._hosts[0] = Host(guest, 0)
         return self._hosts[0]
+
+    def own_client(self, *options: str) -> None:
+        """Verified reads and writes by the project's own client, on this machine."""
+        shell.run(self._programs.path("forebay-load"), "--address", ADDRESS, "--subsystem", SUBSYSTEM, "--verify", "--mix", "50",
+                  "--quiet", *options)
 
     def require(self, holds: object, otherwise: str) -> None:
         if not holds:

@@ -16,7 +16,8 @@ class Programs:
     build: Path  # a preset's folder
 
     def path(self, name: str) -> Path:
-        return self.build / {"forebayd": "target", "forebayctl": "appliance/cli", "forebay-media": "appliance/media"}[name] / name
+        return self.build / {"forebayd": "target", "forebayctl": "appliance/cli", "forebay-media": "appliance/media",
+                             "forebay-load": "tests/bench"}[name] / name
 
     def write_disk(self, image: Path) -> None:
         """An ext4 image with all of them in /bin, to be mounted at /programs. Each brings the libraries that it was built

@@ -12,7 +12,7 @@ PACKAGES = ("base-files", "busybox-static", "bash", "coreutils", "diffutils", "u
             "mawk", "kmod", "iproute2", "nvme-cli", "fio", "e2fsprogs", "xfsprogs", "ndctl", "dmsetup", "mdadm",
             "lvm2", "open-iscsi", "sg3-utils", "multipath-tools", "udev", "systemd", "keyutils")
 # What not every suite has: the daemon that shakes hands for a kernel that speaks TLS.
-PACKAGES_OF = {"trixie": ("ktls-utils",)}
+PACKAGES_OF = {"trixie": ("ktls-utils",), "forky": ("ktls-utils",)}
 SCRIPTS = ("start.sh", "start_uml.sh", "places.sh", "agent.sh")
 DROPPED = ("usr/share/doc", "usr/share/locale", "usr/share/man", "usr/share/info", "usr/share/zoneinfo",
            "usr/share/perl", "usr/share/icu", "usr/lib/x86_64-linux-gnu/perl", "usr/share/fio")

@@ -54,7 +54,9 @@ class ServiceTarget(GuestTarget):
 
     def __init__(self, image: Image, programs: Programs, folder: Path):
         super().__init__(image, programs, folder, "devdax", ServiceDisks(folder, GuestTarget.FIRST_DISK))
-        self._guest.hardware.arguments = ("forebay.services", "systemd.unit=basic.target", "systemd.condition-needs-update=false")
+        # An emulated machine beside others may be ten times slower than services are given.
+        self._guest.hardware.arguments = ("forebay.services", "systemd.unit=basic.target", "systemd.condition-needs-update=false",
+                                          "systemd.default_timeout_start_sec=900")
         self.config["control"] = {"socket": "/run/forebay/control.sock", "group": "forebay"}
         self.config["pools"]["disks"] = {"kind": "device", "layout": "single", "members": [self.disk.raw]}
 
@@ -145,8 +147,10 @@ class ServiceTarget(GuestTarget):
         self._guest.await_true("systemctl is-active basic.target", BOOT_TIMEOUT_S)
         self._guest.run("modprobe -a nfit nd_pmem dax_pmem device_dax && mkdir -p /programs && mount -o ro /dev/vdb /programs && "
                         "cp -a /programs/root/. / && cp -n /programs/lib/* /usr/lib/x86_64-linux-gnu/")
-        # As docs/operations.md says, and for disks too: a guest has not had the groups until now.
-        self._guest.run("systemd-sysusers && systemd-tmpfiles --create && systemctl restart systemd-udevd && "
+        # As docs/operations.md says, and for disks too: a guest has not had the system's own groups until now; it lacks some
+        # nevertheless that only packages' scripts make, and of which other packages' tmpfiles speak.
+        self._guest.run("systemd-sysusers && systemd-sysusers forebay.conf && systemd-tmpfiles --create forebay.conf && "
+                        "systemctl restart systemd-udevd && "
                         "udevadm trigger --action=add --subsystem-match=dax --subsystem-match=block && systemctl daemon-reload && udevadm settle")
         self._guest.await_true("ls /sys/bus/nd/devices/region0")
         self._guest.run("dmesg -C")

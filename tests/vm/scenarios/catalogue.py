@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lab.lab import Lab, Scenario
-from scenarios import administration, authentication, changes, connecting, data, disk_pools, filesystems, iscsi, outages, overload, persistent_memory, plans, security, service, several_hosts, soak
+from scenarios import administration, authentication, changes, connecting, data, disk_pools, events, filesystems, iscsi, outages, overload, persistent_memory, plans, security, service, several_hosts, soak
 
 SCENARIOS: tuple[Scenario, ...] = (
     connecting.discover, connecting.queues, connecting.digests, connecting.ipv6, connecting.reconnect_50_times,
@@ -15,8 +15,10 @@ SCENARIOS: tuple[Scenario, ...] = (
     several_hosts.two_hosts,
     changes.late_volume, changes.volume_grown, changes.discovery_changes,
 )
-# What the older kernel has not.
-TRIXIE_ONLY: tuple[Scenario, ...] = (security.tls,)
+# What the older kernel has not, or its nvme-cli: Get LBA Status there announces less room than it asks for.
+TRIXIE_ONLY: tuple[Scenario, ...] = (security.tls, data.without_data, events.persistent_events, events.commands_by_hand)
+# What only the newest kernel has.
+FORKY_ONLY: tuple[Scenario, ...] = (security.concatenation,)
 # What a host must prove; the older kernel cannot.
 AUTHENTICATION: tuple[Scenario, ...] = (authentication.dhchap, authentication.dhchap_all)
 AUTHENTICATION_SHORT = {"dhchap"}
@@ -33,12 +35,14 @@ GUEST_TARGETS: tuple[Scenario, ...] = (persistent_memory.fsdax_power_cut, persis
                                        disk_pools.raid_leg_pulled, disk_pools.logical_volume_grown,
                                        disk_pools.flaky_member, disk_pools.file_system_full, service.installed_service)
 GUEST_TARGETS_SHORT = {"fsdax_power_cut", "failing_pool", "disk_pulled"}
+# Likewise, and the older kernel's hosts have no TLS.
+TRIXIE_GUEST_TARGETS: tuple[Scenario, ...] = (security.kernel_tls,)
 # Those that ask most of the engine run again with a cache in front of the pool, smaller than what they write.
 CACHED: tuple[Scenario, ...] = (filesystems.ext4, filesystems.xfs, data.zeroing, data.large_io, outages.target_killed,
                                 outages.target_stopped, changes.volume_grown)
 # What the short form leaves out: the project's own client does the same to the target, or the short form has its like.
 TRIXIE_LONG = {"ipv6", "reconnect_50_times", "xfs", "features", "resets", "zeroing", "large_io", "comparing", "target_killed",
-               "target_stopped", "target_silent", "cache_full_three_minutes"}
+               "target_stopped", "target_silent", "cache_full_three_minutes", "commands_by_hand"}
 # The older kernel's share of the short form, and that of cached volumes.
 BOOKWORM_SHORT = {"discover", "ext4"}
 CACHED_SHORT = {"cached_ext4", "cached_target_killed"}
@@ -66,12 +70,14 @@ class Case:
 
 def cases(long: bool) -> list[Case]:
     every = [Case("trixie", scenario, scenario.__name__ in TRIXIE_LONG) for scenario in SCENARIOS]
-    every += [Case("trixie", scenario, False) for scenario in TRIXIE_ONLY]
+    every += [Case("trixie", scenario, scenario.__name__ in TRIXIE_LONG) for scenario in TRIXIE_ONLY]
+    every += [Case("forky", scenario, True) for scenario in FORKY_ONLY]
     every += [Case("bookworm", scenario, scenario.__name__ not in BOOKWORM_SHORT) for scenario in SCENARIOS]
     every += [Case("trixie", scenario, f"cached_{scenario.__name__}" not in CACHED_SHORT, cached=True)
               for scenario in CACHED]
     every += [Case("trixie", scenario, scenario.__name__ not in GUEST_TARGETS_SHORT) for scenario in GUEST_TARGETS]
     every += [Case("bookworm", scenario, True) for scenario in GUEST_TARGETS]
+    every += [Case("trixie", scenario, True) for scenario in TRIXIE_GUEST_TARGETS]
     every += [Case("trixie", scenario, scenario.__name__ not in AUTHENTICATION_SHORT) for scenario in AUTHENTICATION]
     every += [Case("trixie", scenario, scenario.__name__ not in ISCSI_SHORT) for scenario in ISCSI]
     every += [Case("bookworm", scenario, True) for scenario in ISCSI]

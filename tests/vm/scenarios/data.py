@@ -85,6 +85,7 @@ def zeroing(lab: Lab) -> None:
     host.connect("-i", "2")
     _zero_more_than_one_command_can(lab, host, host.device(2))
     device = host.device(1)
+    _require_limits_of_deallocation(lab, host, device.removeprefix("/dev/"))
     _fill(host, device)
     host.run(f"blkdiscard -z -o {1 * MIB} -l {2 * MIB} {device}")
     _require_zeroes(lab, host, device, {1, 2})
@@ -99,6 +100,18 @@ def zeroing(lab: Lab) -> None:
                     f"dd if={device} bs=1M skip=5 count=1 iflag=direct status=none | cmp - /run/pattern && echo same")
     lab.require("same" in used, "a discarded range cannot be used again")
     host.run(f"blkdiscard -f {device}", 300)
+
+
+def _require_limits_of_deallocation(lab: Lab, host: Host, name: str) -> None:
+    """A kernel that knows of it (6.17 and newer): zeros may be written by deallocating as many bytes as without, until root says no."""
+    queue = f"/sys/block/{name}/queue"
+    if host.attempt(f"test -e {queue}/write_zeroes_unmap_max_hw_bytes").code != 0:
+        return
+    zeros, hardware, unmap = (int(host.read(f"{queue}/write_zeroes_{limit}_bytes")) for limit in ("max", "unmap_max_hw", "unmap_max"))
+    lab.require(hardware == unmap == zeros > 0, f"limits: {zeros}, by deallocating {hardware} and {unmap}")
+    host.run(f"echo 0 > {queue}/write_zeroes_unmap_max_bytes")
+    lab.require(host.read(f"{queue}/write_zeroes_unmap_max_bytes") == "0", "deallocating cannot be turned off")
+    host.run(f"echo {zeros} > {queue}/write_zeroes_unmap_max_bytes")
 
 
 def _zero_more_than_one_command_can(lab: Lab, host: Host, device: str) -> None:
@@ -132,6 +145,50 @@ def comparing(lab: Lab) -> None:
     host.run(f"nvme read {device} {options} --data=/run/read && cmp /run/read /run/same")
     # fsync after each write of a file on the raw device.
     host.fio(device, "--rw=randwrite", "--bs=4k", "--size=1M", "--fsync=1")
+
+
+def without_data(lab: Lab) -> None:
+    """Copy, Verify, Write Uncorrectable, Get LBA Status and write protection: what moves no data, by the stock tools."""
+    lab.allowed_complaints = r"critical medium error|I/O error, dev nvme|Unrecovered|sct 0x2 / sc 0x81|[Ii]/O Cmd|Write Protected|sc 0x20"
+    lab.serve((1, "data", SIZE, 4096))
+    host = lab.host()
+    controller = host.connect("-i", "2")
+    device = host.device(1)
+    host.run(f"yes forebay | head -c {32 * 4096} > /run/pattern && dd if=/run/pattern of={device} bs=4096 oflag=direct status=none")
+
+    # 32 blocks from 0 to 2000.
+    host.run(f"nvme copy {device} --sdlba=2000 --slbs=0 --blocks=31")
+    host.run(f"dd if={device} bs=4096 skip=2000 count=32 iflag=direct status=none | cmp - /run/pattern")
+    host.run(f"nvme verify {device} --start-block=2000 --block-count=31")
+
+    def lost() -> list[tuple[int, int]]:
+        answer = host.run(f"nvme get-lba-status {device} --namespace-id=1 --start-lba=0 --max-dw=1023 --action=0x11 --range-len=0")
+        return [(int(first, 0), int(count, 0)) for first, count in
+                re.findall(r"DSLBA:\s*(0x[0-9a-fA-F]+)[,\s]+NLB:\s*(0x[0-9a-fA-F]+|\d+)", answer)]
+
+    lab.require(lost() == [], f"nothing is lost yet: {lost()}")
+    host.run(f"nvme write-uncor {device} --start-block=2003 --block-count=1")
+    lab.require(lost() == [(2003, 2)], f"blocks 2003 and 2004 are lost: {lost()}")
+    for block, readable in ((2002, True), (2003, False), (2004, False), (2005, True)):
+        answer = host.attempt(f"dd if={device} of=/dev/null bs=4096 skip={block} count=1 iflag=direct status=none 2>&1")
+        lab.require((answer.code == 0) == readable, f"reading block {block}: {answer}")
+    answer = host.attempt(f"nvme verify {device} --start-block=2000 --block-count=31 2>&1")
+    lab.require(answer.code != 0, f"verify over lost blocks: {answer}")
+    host.run(f"dd if=/run/pattern of={device} bs=4096 seek=2003 count=2 oflag=direct status=none")
+    lab.require(lost() == [], f"what is written is not lost any more: {lost()}")
+    host.run(f"nvme verify {device} --start-block=2000 --block-count=31")
+
+    # Taken back by the host here; by the operator in the end-to-end tests.
+    write = f"nvme write {device} --start-block=1 --block-count=0 --data-size=4096 --data=/run/pattern 2>&1"
+    host.run(f"nvme set-feature /dev/{controller} -n 1 -f 0x84 --value=1")
+    lab.require(host.attempt(write).code != 0, "a write-protected namespace takes a write")
+    host.run(f"nvme set-feature /dev/{controller} -n 1 -f 0x84 --value=0")
+    host.run(write)
+    # What is not offered says so: Format NVM and Sanitize.
+    control = host.json(f"id-ctrl /dev/{controller}")
+    lab.require(control["oacs"] & 2 == 0 and control["sanicap"] == 0, f"oacs {control['oacs']:x}, sanicap {control['sanicap']:x}")
+    answer = host.attempt(f"nvme format {device} --lbaf=0 --force 2>&1")
+    lab.require(answer.code != 0, f"format: {answer}")
 
 
 def _fill(host: Host, device: str) -> None:

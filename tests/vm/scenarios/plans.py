@@ -16,11 +16,11 @@ from lab.target import IO_PORT, ISCSI_TARGET, MIB, SUBSYSTEM, Target
 
 OTHER = "nqn.2026-11.com.example:other"
 SECRET = "a-hosts-secret-0123"
-# As the kernel traces them: type, information and log page of the completion. With a namespace its ANA state comes and goes: a plan
-# speaks of both events as one.
-NVME_EVENTS = {"0x040002": "namespace-attribute-changed", "0x0c0302": "namespace-attribute-changed"}
+# As the kernel traces them: type, information and log page of the completion. With a namespace its ANA state comes and goes.
+NVME_EVENTS = {"0x040002": "namespace-attribute-changed", "0x0c0302": "ana-changed"}
 # As it tells udev, in SDEV_UA.
-SCSI_EVENTS = {"CAPACITY_DATA_HAS_CHANGED": "capacity-changed", "REPORTED_LUNS_DATA_HAS_CHANGED": "reported-luns-changed"}
+SCSI_EVENTS = {"CAPACITY_DATA_HAS_CHANGED": "capacity-changed", "REPORTED_LUNS_DATA_HAS_CHANGED": "reported-luns-changed",
+               "ASYMMETRIC_ACCESS_STATE_CHANGED": "access-state-changed", "INQUIRY_DATA_HAS_CHANGED": "inquiry-data-changed"}
 # What it says when a LUN or a size is another one.
 COMPLAINTS = r"sd .*(capacity|Capacity|LUN assignments|Warning)|scsi .*LUN assignments|iscsi: "
 TRACE = "/sys/kernel/debug/tracing"
@@ -134,9 +134,8 @@ class Watched:
     def await_events(self, expected: set[str]) -> set[str]:
         """All since the last call. What was not expected has time to come: as long as what was, and then a command of each disk."""
         if expected:
-            pattern = "|".join([code for code, name in NVME_EVENTS.items() if name in expected])
-            if pattern:
-                self.host.await_true(f"grep -qE '{pattern}' {TRACE}/trace")
+            for code in (code for code, name in NVME_EVENTS.items() if name in expected):
+                self.host.await_true(f"grep -q {code} {TRACE}/trace")
             for ua in (ua for ua, name in SCSI_EVENTS.items() if name in expected):
                 self.host.await_true(f"{self._use()}; grep -q SDEV_UA={ua} /run/uevents")
         self.host.run(f"{self._use()}; udevadm settle || true")

@@ -2,14 +2,16 @@
 
 import time
 
+from lab.guest_target import GuestTarget
 from lab.host import Host
 from lab.lab import Lab
 from lab.namespace import ADDRESS
 from lab.target import TLS_PERMITTED_PORT, TLS_REQUIRED_PORT
 from lab.tls_keys import TlsKeys
-from scenarios import outages
+from scenarios import authentication, outages
 
 STATUS_TIMEOUT_S = 60
+GENERATED = "tls1.3/aes-128-gcm/generated"
 # Of a host that speaks without TLS where it must not.
 EXPECTED_COMPLAINTS = r"nvme_tcp: queue 0: failed to receive icresp, error -104$"
 
@@ -34,6 +36,100 @@ def tls(lab: Lab) -> None:
     _key_exchanged(lab, host, keys, made, places)
     _refused(lab, host, keys, made)
     _as_connect_line_has_it(lab, host, keys, made["second"])
+
+
+def concatenation(lab: Lab) -> None:
+    """The proof of DH-HMAC-CHAP makes the key for TLS: under load, once more after a reset, replaced inside TLS; and the host may not do without."""
+    lab.allowed_complaints = rf"{EXPECTED_COMPLAINTS}|{authentication.COMPLAINTS}"
+    host = lab.host()
+    TlsKeys(host)
+    key = host.run(f"nvme gen-dhchap-key --hmac=1 --nqn={host.nqn}").strip()
+    place = lab.target.write_secret("host_key", key)
+    lab.target.drop_listeners()
+    lab.target.add_tls_listener("permitted", ADDRESS, "permitted")
+    lab.target.admit_alone("db", {"nqn": host.nqn, "dhchap": {"key": place, "concat": "required"}})
+    lab.serve()
+
+    proof = f"--dhchap-secret={key}"
+    controller = host.connect("--concat", proof, "-i", "2", port=TLS_PERMITTED_PORT)
+    _await_securities(lab, [GENERATED])
+    lab.require(_concatenations(lab) == 1, "the host has not made one key")
+    lab.require(int(host.attribute(controller, "tls_key"), 16), "the kernel knows of no key")
+    host.fio(host.device(1), "--rw=randwrite", "--bs=4k", "--size=1M", "--iodepth=8")
+
+    load = outages.Passes(host, host.device(1), 4)
+    outages.await_progress(lambda: outages.moved_sectors(host), load.check)
+    host.write(f"/sys/class/nvme/{controller}/dhchap_secret", key)
+    _await_concatenations(lab, 2)
+    outages.await_progress(lambda: outages.moved_sectors(host), load.check)
+    host.run(f"nvme reset /dev/{controller}")
+    host.await_live(controller)
+    _await_concatenations(lab, 3)
+    _await_securities(lab, [GENERATED])
+    outages.await_progress(lambda: outages.moved_sectors(host), load.check)
+    load.finish()
+    host.disconnect(controller)
+    _await_securities(lab, [])
+
+    host.connect_expecting_failure(proof, port=TLS_PERMITTED_PORT)
+    lab.require(not host.controllers(), "a controller is left without a generated key")
+
+
+def _concatenations(lab: Lab) -> int:
+    return lab.target.log().count("concatenation=yes")
+
+
+def _await_concatenations(lab: Lab, count: int) -> None:
+    deadline = time.monotonic() + STATUS_TIMEOUT_S
+    while _concatenations(lab) < count:
+        lab.require(time.monotonic() < deadline, f"the host has made {_concatenations(lab)} keys, expected {count}")
+        time.sleep(0.1)
+
+
+def kernel_tls(lab: Lab) -> None:
+    """The kernel of the target carries the records: of a host whose kernel does so too, with digests inside, and of OpenSSL's with both suites; on
+    another listener it may not."""
+    target = lab.use_guest_target("devdax")
+    host = lab.host()
+    keys = TlsKeys(host)
+    made = {"first": keys.generate(1), "long": keys.generate(2)}
+    target.add_tls_listener("required", "*", "required")
+    target.add_tls_listener("permitted", "*", "permitted")
+    target.config["listeners"]["permitted"]["tls_kernel"] = False
+    places = [target.write_secret(name, key) for name, key in made.items()]
+    target.admit_alone("db", {"nqn": host.nqn, "tls_psk": places})
+    lab.serve()
+    target.run("modprobe tls")
+    lab.own_client("--hostnqn", host.nqn, "--count", "200", "--range", "1MiB")
+    for name, key in made.items():
+        place = lab.folder / f"own-{name}"
+        place.write_text(key)
+        for options in (["--count", "2000", "--range", "8MiB", "--digests", "header,data"],
+                        ["--count", "100", "--range", "8MiB", "--block-size", "128KiB", "--depth", "4"]):
+            lab.own_client("--hostnqn", host.nqn, "--port", str(TLS_REQUIRED_PORT), "--tls-key", str(place), *options)
+
+    keys.use(made["first"])
+    before = _carried(target)
+    # Two connections of each load above.
+    lab.require(all(before[name] == 8 for name in ("TlsTxSw", "TlsRxSw")), f"the target's kernel says {before} of OpenSSL's connections")
+    controller = host.connect("--tls", "--keyring=.nvme", "-i", "2", "-g", "-G", port=TLS_REQUIRED_PORT)
+    _await_securities(lab, ["tls1.3/aes-128-gcm/first/kernel"])
+    during = _carried(target)
+    lab.require(all(during[name] - before[name] == 3 for name in ("TlsTxSw", "TlsRxSw")), f"the target's kernel says {before}, then {during}")
+    host.fio(host.device(1), "--rw=randwrite", "--bs=4k", "--size=1M", "--iodepth=8")
+    host.fio(host.device(1), "--rw=write", "--bs=256k", "--size=2M", "--iodepth=4")
+    host.disconnect(controller)
+    controller = host.connect("--tls", "--keyring=.nvme", "-i", "2", port=TLS_PERMITTED_PORT)
+    _await_securities(lab, ["tls1.3/aes-128-gcm/first"])
+    host.fio(host.device(1), "--rw=randwrite", "--bs=4k", "--size=1M", "--iodepth=8")
+    host.disconnect(controller)
+    after = _carried(target)
+    lab.require(after["TlsTxSw"] == during["TlsTxSw"] and not after["TlsDecryptError"], f"the target's kernel says {after}")
+
+
+def _carried(target: GuestTarget) -> dict[str, int]:
+    """What the kernel of the target has to do with TLS (Documentation/networking/tls.rst)."""
+    return {name: int(count) for name, count in (line.split() for line in target.run("cat /proc/net/tls_stat").splitlines())}
 
 
 def _required(lab: Lab, host: Host) -> None:
