@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -10,9 +11,10 @@
 #include "engine/foundation/random.h"
 #include "tests/bench/ceiling/copy.h"
 #include "tests/bench/ceiling/echo.h"
+#include "tests/bench/ceiling/tls_cipher.h"
 
 int main(int argc, char** argv) {
-  CLI::App app{"The bare limits of this machine: loopback echo and copies to mapped memory.",
+  CLI::App app{"The bare limits of this machine: loopback echo, copies to mapped memory, ciphers.",
                "forebay-ceiling"};
   app.require_subcommand(1);
   app.option_defaults()->always_capture_default();
@@ -38,12 +40,25 @@ int main(int argc, char** argv) {
   copy->add_option("--size", media_bytes)->transform(CLI::AsSizeValue(false));
   copy->add_option("--blocks", blocks);
 
+  std::uint64_t cipher_bytes = std::uint64_t{512} << 20;
+  auto* cipher = app.add_subcommand("cipher", "AES-GCM and CRC-32C over the bytes of one I/O");
+  cipher->add_option("--block-size", block_bytes)->transform(CLI::AsSizeValue(false));
+  cipher->add_option("--bytes", cipher_bytes, "of each in all")->transform(CLI::AsSizeValue(false));
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {
     return app.exit(problem) == 0 ? 0 : 2;
   }
 
+  if (*cipher) {
+    const std::uint64_t rounds = std::max<std::uint64_t>(1, cipher_bytes / block_bytes);
+    fmt::print(R"({{"aes_128_gcm_ns": {:.1f}, "aes_256_gcm_ns": {:.1f}, "crc32c_ns": {:.1f}}})"
+               "\n",
+               bench::aes_gcm_ns(16, block_bytes, rounds),
+               bench::aes_gcm_ns(32, block_bytes, rounds), bench::crc32c_ns(block_bytes, rounds));
+    return 0;
+  }
   std::string error;
   if (*echo) {
     plan.shape =

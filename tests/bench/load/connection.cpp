@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t inbox_bytes = 512 << 10;
 constexpr std::size_t capsule_bytes = 72;
 constexpr std::size_t h2c_header_bytes = 24;
+constexpr std::size_t record_bytes = 16384;  // the most that a record of TLS holds
 
 std::size_t align_up(std::size_t value, std::size_t unit) {
   return (value + unit - 1) / unit * unit;
@@ -55,6 +56,7 @@ LoadConnection::LoadConnection(const ConnectionSettings& settings,
   free_.reserve(settings.depth);
   for (std::uint32_t i = settings.depth; i-- > 0;) free_.push_back(static_cast<std::uint16_t>(i));
   if (settings.keep_data) buffers_.resize(std::size_t{settings.depth} * settings.unit_bytes);
+  if (settings.tls != nullptr) record_.resize(record_bytes);
   outbox_.reserve(std::size_t{settings.depth} * 4 + 4096,
                   std::size_t{settings.depth} * 512 + 65536);
 }
@@ -148,11 +150,23 @@ void LoadConnection::queue_h2c_data(std::uint16_t slot, std::uint16_t ttag, std:
 }
 
 bool LoadConnection::flush() {
+  if (settings_.tls != nullptr) return flush_sealed();
   const int failure = outbox_.flush(settings_.socket);
   return failure == 0 || fail(fmt::format("send: {}", std::strerror(failure)));
 }
 
+bool LoadConnection::flush_sealed() {
+  while (!outbox_.empty()) {
+    const auto written = settings_.tls->write_some(outbox_.gather(record_));
+    if (!written) return fail(written.error().describe());
+    if (written.value() == 0) break;
+    outbox_.sent(written.value());
+  }
+  return true;
+}
+
 bool LoadConnection::receive(std::vector<Done>& done) {
+  if (settings_.tls != nullptr) return receive_sealed(done);
   const ssize_t got = ::recv(settings_.socket, inbox_.data() + inbox_used_,
                              inbox_.size() - inbox_used_, MSG_DONTWAIT);
   if (got < 0) {
@@ -160,8 +174,22 @@ bool LoadConnection::receive(std::vector<Done>& done) {
     return fail(fmt::format("receive: {}", std::strerror(errno)));
   }
   if (got == 0) return fail("the target closed the connection");
-  std::span<const std::byte> bytes =
-      std::span(inbox_).first(inbox_used_ + static_cast<std::size_t>(got));
+  return take(static_cast<std::size_t>(got), done);
+}
+
+// OpenSSL reads ahead of what it gives out, and a socket that has been read tells of nothing more.
+bool LoadConnection::receive_sealed(std::vector<Done>& done) {
+  do {
+    const auto got = settings_.tls->read_some(std::span(inbox_).subspan(inbox_used_));
+    if (!got) return fail(got.error().describe());
+    if (got.value() == 0) return true;
+    if (!take(got.value(), done)) return false;
+  } while (settings_.tls->has_more());
+  return true;
+}
+
+bool LoadConnection::take(std::size_t received, std::vector<Done>& done) {
+  std::span<const std::byte> bytes = std::span(inbox_).first(inbox_used_ + received);
   if (!parse(bytes, done)) return false;
   // What is left is the beginning of a header or a digest.
   if (!bytes.empty()) std::memmove(inbox_.data(), bytes.data(), bytes.size());

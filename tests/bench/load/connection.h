@@ -12,6 +12,7 @@
 
 #include "tests/bench/load/outbox.h"
 #include "tests/client/pdu.h"
+#include "tests/client/tls_client.h"
 
 namespace bench {
 
@@ -19,7 +20,8 @@ inline constexpr std::size_t digest_bytes = 4;
 
 // A connected and negotiated queue, as the client library left it.
 struct ConnectionSettings {
-  int socket = -1;  // owned by the connection from then on
+  int socket = -1;                              // owned by the connection from then on
+  std::shared_ptr<client::TlsClient> tls = {};  // on that socket; nullptr: plain
   client::Framing outgoing = {};
   client::Framing incoming = {};
   std::uint32_t maxh2cdata = 0;
@@ -63,8 +65,8 @@ class LoadConnection {
   // Queues the command of a slot; flush() sends.
   void submit(std::uint16_t slot);
 
-  // One recv; appends what completed. False when the connection is lost or the target broke the
-  // protocol: error() says why.
+  // One recv, of TLS with all that came with it; appends what completed. False when the connection
+  // is lost or the target broke the protocol: error() says why.
   [[nodiscard]] bool receive(std::vector<Done>& done);
   [[nodiscard]] bool flush();
   // Something is left to send that the socket did not take.
@@ -93,6 +95,9 @@ class LoadConnection {
   [[nodiscard]] std::span<const std::byte> write_data(std::uint16_t slot) const;
   void queue_digest(std::uint32_t digest);
 
+  [[nodiscard]] bool take(std::size_t received, std::vector<Done>& done);
+  [[nodiscard]] bool receive_sealed(std::vector<Done>& done);
+  [[nodiscard]] bool flush_sealed();
   [[nodiscard]] bool parse(std::span<const std::byte>& bytes, std::vector<Done>& done);
   [[nodiscard]] bool take_header(std::span<const std::byte> header, std::vector<Done>& done);
   [[nodiscard]] bool take_data_header(std::span<const std::byte> header);
@@ -115,6 +120,7 @@ class LoadConnection {
 
   std::vector<std::byte> inbox_;
   std::size_t inbox_used_ = 0;
+  std::vector<std::byte> record_;  // TLS: gathered to be sealed
   Expect expect_ = Expect::header;
   std::uint32_t left_ = 0;  // of the padding, payload or digest
   std::uint32_t payload_bytes_ = 0;

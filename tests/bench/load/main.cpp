@@ -31,6 +31,18 @@ int main(int argc, char** argv) {
   (void)std::signal(SIGINT, on_signal);
   (void)std::signal(SIGTERM, on_signal);
 
+  // OpenSSL's writes know no MSG_NOSIGNAL.
+  (void)std::signal(SIGPIPE, SIG_IGN);
+
+  if (options->setups != 0) {
+    const auto rate = bench::run_setups(*options);
+    if (rate) {
+      fmt::print("{{\"setups_per_second\": {:.1f}}}\n", rate.value());
+      return 0;
+    }
+    fmt::print(stderr, "forebay-load: {}\n", rate.error().describe());
+    return exit_failed;
+  }
   const auto figures = bench::run_load(*options);
   if (!figures) {
     const bool usage = figures.error().kind == client::ErrorKind::misuse;

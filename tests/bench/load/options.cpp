@@ -1,6 +1,7 @@
 #include "tests/bench/load/options.h"
 
 #include <CLI/CLI.hpp>
+#include <fstream>
 #include <iostream>
 #include <map>
 
@@ -19,7 +20,19 @@ std::string find_conflict(const LoadOptions& options) {
   if (options.range_bytes != 0 && options.range_bytes < options.block_bytes) {
     return "--range is smaller than one --block-size";
   }
+  if ((!options.tls_key.empty() || !options.dhchap_key.empty()) && options.host_nqn.empty()) {
+    return "--tls-key and --dhchap-key are a host's: give its --hostnqn";
+  }
   return {};
+}
+
+std::string first_line(const std::string& path) {
+  std::string line;
+  if (!path.empty()) {
+    std::ifstream file(path);
+    std::getline(file, line);
+  }
+  return line;
 }
 
 std::vector<unsigned> parse_cpus(const std::vector<std::string>& texts) {
@@ -41,6 +54,8 @@ std::optional<LoadOptions> parse_options(int argc, const char* const* argv, int&
   LoadOptions options;
   std::vector<std::string> cpus;
   std::vector<std::string> digests;
+  std::string key_file;
+  std::string dhchap_file;
   const CLI::AsSizeValue sizes(/*kb_is_1000=*/false);
 
   CLI::App app{
@@ -57,6 +72,18 @@ std::optional<LoadOptions> parse_options(int argc, const char* const* argv, int&
       ->required()
       ->group("Target");
   app.add_option("--hostnqn", options.host_nqn, "Host NQN; a fresh one each association if empty")
+      ->group("Target");
+  app.add_option("--tls-key", key_file, "A file with this host's TLS key: speak TLS 1.3")
+      ->check(CLI::ExistingFile)
+      ->group("Target");
+  app.add_option("--dhchap-key", dhchap_file,
+                 "A file with this host's key: prove it by DH-HMAC-CHAP")
+      ->check(CLI::ExistingFile)
+      ->group("Target");
+  app.add_option("--dhchap-group", options.dhchap_group, "of --dhchap-key")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, std::uint8_t>{
+          {"null", 0}, {"ffdhe2048", 1}, {"ffdhe3072", 2}, {"ffdhe4096", 3}}))
+      ->default_str("ffdhe2048")
       ->group("Target");
   app.add_option("--nsid", options.nsid, "Namespace")->group("Target");
   app.add_option("--digests", digests, "header, data or both")
@@ -108,6 +135,12 @@ std::optional<LoadOptions> parse_options(int argc, const char* const* argv, int&
       ->group("Load");
   app.add_flag("--idle", options.idle, "Only stay connected and send keep-alives")->group("Load");
 
+  app.add_option("--setups", options.setups,
+                 "No I/O: connect and part so many times, one after the other, and say how long "
+                 "that takes")
+      ->check(CLI::Range(1, 1000000))
+      ->group("Load");
+
   app.add_option("--threads", options.threads, "Threads; queues are dealt out among them")
       ->check(CLI::Range(1, 256))
       ->group("Machine");
@@ -142,6 +175,15 @@ std::optional<LoadOptions> parse_options(int argc, const char* const* argv, int&
   }
   for (const std::string& digest : digests) {
     (digest == "header" ? options.header_digest : options.data_digest) = true;
+  }
+  options.tls_key = first_line(key_file);
+  options.dhchap_key = first_line(dhchap_file);
+  // Never less than what was asked for.
+  if ((!key_file.empty() && options.tls_key.empty()) ||
+      (!dhchap_file.empty() && options.dhchap_key.empty())) {
+    std::cerr << "forebay-load: the file of a key has no key in its first line\n";
+    exit_code = 2;
+    return std::nullopt;
   }
   if (const std::string conflict = find_conflict(options); !conflict.empty()) {
     std::cerr << "forebay-load: " << conflict << "\n";

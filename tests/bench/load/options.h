@@ -14,7 +14,10 @@ struct LoadOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 4420;
   std::string subsystem_nqn = {};
-  std::string host_nqn = {};  // empty: a fresh one for each association
+  std::string host_nqn = {};      // empty: a fresh one for each association
+  std::string dhchap_key = {};    // a text, "DHHC-1:01:...:"; empty: proves nothing
+  std::uint8_t dhchap_group = 1;  // as the standard numbers them: 0 null, 1 ffdhe2048 ...
+  std::string tls_key = {};       // a text, "NVMeTLSkey-1:01:...:"; empty: without TLS
   std::uint32_t nsid = 1;
 
   std::uint32_t connections = 1;  // associations
@@ -39,6 +42,7 @@ struct LoadOptions {
   std::uint64_t count = 0;  // I/Os in all; 0: by duration
   bool idle = false;        // connect and send keep-alives, no I/O
   double keep_alive_s = 15;
+  std::uint32_t setups = 0;  // instead of I/O: so many associations, one after the other
 
   std::string json_path = {};  // "-" is standard output
   bool quiet = false;          // no progress line

@@ -49,6 +49,9 @@ TEST(Options, WrongUsageEndsWithTwo) {
   EXPECT_EQ(parse({"--subsystem", "x", "--threads", "2"}).exit_code, 2);
   EXPECT_EQ(parse({"--subsystem", "x", "--cpu", "one"}).exit_code, 2);
   EXPECT_EQ(parse({"--subsystem", "x", "--digests", "tail"}).exit_code, 2);
+  EXPECT_EQ(parse({"--subsystem", "x", "--tls-key", "/no/such/file"}).exit_code, 2);
+  EXPECT_EQ(parse({"--subsystem", "x", "--tls-key", "/dev/null"}).exit_code, 2);
+  EXPECT_EQ(parse({"--subsystem", "x", "--dhchap-group", "ffdhe1024"}).exit_code, 2);
   EXPECT_EQ(parse({"--no-such-option"}).exit_code, 2);
 }
 

@@ -3,8 +3,10 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 namespace bench {
 namespace {
@@ -55,10 +57,36 @@ int Outbox::flush(int socket) {
     }
     advance(static_cast<std::size_t>(sent));
   }
+  clear();
+  return 0;
+}
+
+void Outbox::clear() {
   segments_.clear();
   headers_.clear();
   first_ = 0;
-  return 0;
+}
+
+std::span<const std::byte> Outbox::gather(std::span<std::byte> into) const {
+  std::size_t filled = 0;
+  for (std::size_t i = first_; i < segments_.size() && filled < into.size(); ++i) {
+    const Segment& segment = segments_[i];
+    const std::byte* const from =
+        segment.data != nullptr ? segment.data : headers_.data() + segment.offset;
+    const std::size_t bytes = std::min(segment.bytes, into.size() - filled);
+    std::memcpy(into.data() + filled, from, bytes);
+    filled += bytes;
+  }
+  return into.first(filled);
+}
+
+void Outbox::sent(std::size_t bytes) {
+  advance(bytes);
+  if (empty()) {
+    clear();
+  } else {
+    compact();
+  }
 }
 
 void Outbox::advance(std::size_t sent) {

@@ -21,6 +21,10 @@ class Outbox {
   [[nodiscard]] bool empty() const { return first_ == segments_.size(); }
   // Sends what the socket takes. 0, or the errno of a failure; a full socket is no failure.
   [[nodiscard]] int flush(int socket);
+  // Instead, for who sends in another way: copies from the queue's front what `into` has room for,
+  // and gives the filled part out; then says how much of it went.
+  [[nodiscard]] std::span<const std::byte> gather(std::span<std::byte> into) const;
+  void sent(std::size_t bytes);
 
  private:
   struct Segment {
@@ -30,6 +34,7 @@ class Outbox {
   };
   void advance(std::size_t sent);
   void compact();
+  void clear();
 
   std::vector<Segment> segments_;
   std::vector<std::byte> headers_;

@@ -107,6 +107,11 @@ Result<Figures> stay_idle(const LoadOptions& options, Session& session) {
 
 }  // namespace
 
+Result<double> run_setups(const LoadOptions& options) {
+  TRY(const auto took, Session::set_up_and_part(options));
+  return options.setups / std::chrono::duration<double>(took).count();
+}
+
 Result<Figures> run_load(const LoadOptions& options) {
   TRY(auto session, Session::open(options));
   if (options.idle) {

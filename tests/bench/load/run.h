@@ -9,5 +9,7 @@ namespace bench {
 
 // Errors: what kept the run from starting. What goes wrong later is in the figures.
 [[nodiscard]] client::Result<Figures> run_load(const LoadOptions& options);
+// Of `setups` alone: how many associations a second. Errors: the first that could not be set up.
+[[nodiscard]] client::Result<double> run_setups(const LoadOptions& options);
 
 }  // namespace bench

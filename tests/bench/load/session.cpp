@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "tests/client/tls_key.h"
+
 namespace bench {
 namespace {
 
@@ -38,10 +40,7 @@ Result<void> check_namespace(const client::NamespaceData& space, const LoadOptio
   return engine::success();
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Session>> Session::open(const LoadOptions& options) {
-  std::unique_ptr<Session> session(new Session);
+Result<client::AttachOptions> attach_options(const LoadOptions& options) {
   // Not as one initializer: g++ 12 then takes its last members for uninitialized.
   client::AttachOptions attach;
   attach.endpoint = {.host = options.address, .port = options.port};
@@ -50,6 +49,35 @@ Result<std::unique_ptr<Session>> Session::open(const LoadOptions& options) {
   attach.subsystem_nqn = options.subsystem_nqn;
   attach.host_nqn = options.host_nqn;
   attach.keep_alive_ms = static_cast<std::uint32_t>(options.keep_alive_s * 1000);
+  if (!options.tls_key.empty()) {
+    TRY(auto tls, client::tls_options_of(options.tls_key, options.host_nqn, options.subsystem_nqn));
+    attach.transport.tls = std::make_shared<const client::TlsOptions>(std::move(tls));
+  }
+  if (!options.dhchap_key.empty()) {
+    client::DhchapOptions dhchap;
+    dhchap.secret = options.dhchap_key;
+    dhchap.groups = {options.dhchap_group};
+    attach.dhchap = std::make_shared<const client::DhchapOptions>(std::move(dhchap));
+  }
+  return attach;
+}
+
+// Of a queue whose TLS is spoken by its new owner from here on.
+void hand_over(client::Queue& queue, ConnectionSettings& settings) {
+  if (queue.raw().tunnel() == nullptr) {
+    settings.socket = queue.raw().release();
+    return;
+  }
+  const auto direct = queue.raw().tunnel()->take_over();
+  settings.socket = direct.socket;
+  settings.tls = direct.tls;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> Session::open(const LoadOptions& options) {
+  std::unique_ptr<Session> session(new Session);
+  TRY(const auto attach, attach_options(options));
   for (std::uint32_t i = 0; i < options.connections; ++i) {
     auto controller = client::Controller::attach(attach);
     if (!controller) {
@@ -94,13 +122,26 @@ Result<std::unique_ptr<Session>> Session::open(const LoadOptions& options) {
                                        .unit_bytes = options.block_bytes,
                                        .depth = options.depth,
                                        .keep_data = options.verify});
-      session->connections_.back().socket = opened.raw().release();
+      hand_over(opened, session->connections_.back());
     }
     session->controllers_.push_back(std::move(controller.value()));
   }
   session->keep_alive_every_ = std::chrono::milliseconds{attach.keep_alive_ms / 3};
   session->keep_alive_last_ = std::chrono::steady_clock::now();
   return session;
+}
+
+Result<std::chrono::nanoseconds> Session::set_up_and_part(const LoadOptions& options) {
+  TRY(const auto attach, attach_options(options));
+  const auto start = std::chrono::steady_clock::now();
+  for (std::uint32_t i = 0; i < options.setups; ++i) {
+    const auto controller = client::Controller::attach(attach);
+    if (!controller) {
+      return at_step(controller.error(), fmt::format("attach {} of {} to {}", i + 1, options.setups,
+                                                     attach.endpoint.text()));
+    }
+  }
+  return std::chrono::steady_clock::now() - start;
 }
 
 Result<void> Session::keep_alive(std::chrono::steady_clock::time_point now) {

@@ -25,6 +25,11 @@ class Session {
 
   // Sends Keep Alive on every association that is due at `now`; at most every third of KATO.
   [[nodiscard]] client::Result<void> keep_alive(std::chrono::steady_clock::time_point now);
+  // Connects options.setups associations, one after the other, each parting as soon as its
+  // controller is ready. Errors as of open().
+  [[nodiscard]] static client::Result<std::chrono::nanoseconds> set_up_and_part(
+      const LoadOptions& options);
+
   // Shuts every controller down in an orderly way.
   void close();
 

@@ -11,9 +11,9 @@ SECONDS = 1.5
 SYMBOLS = 12
 
 
-def take(tool, served, case):
-    """Lines of text; the case is run once more for it."""
-    load = subprocess.Popen(tool.case_command(case, served, SECONDS + 2), stdout=subprocess.DEVNULL,
+def take(tool, served, case, *arguments):
+    """Lines of text; the case is run once more for it. `arguments`: more of them for forebay-load."""
+    load = subprocess.Popen([*tool.case_command(case, served, SECONDS + 2), *arguments], stdout=subprocess.DEVNULL,
                             stderr=subprocess.DEVNULL)
     try:
         time.sleep(0.5)  # connected and warm
