@@ -51,7 +51,7 @@ THREADED = ["suite_threads", "engine_media_test", "engine_volume_threads_test", 
             "target_scsi_test"]
 POOLS = (r"^(engine\.(Backings/BackingDeviceContract|PoisonContract|Space(Asked|Budget)|Disk|FindOutlier|Member|Refusal|Pool|Thin|VolumeTable|"
          r"Adopt|CacheBinding|Destroy|DevicePool|InitDevicePool|AddMember|Device(Number|Table)|Extent(Allocator|Backing|Map)|OrderedStripe|"
-         r"MarkerFile|FileMarker|FileJournal|Journal|LossyBacking|LostRanges|InspectMembers|Retained|Granularities/ThinVolume)"
+         r"MarkerFile|FileMarker|FileJournal|Journal|LossyBacking|LostRanges|InspectMembers|HalfAPool|MissingMember|Retained|Granularities/ThinVolume)"
          r"|end_to_end\.(AddMember|PoolInit|Grow|Retained|Adopted|ThinPool|DiskTrouble|HangingDisk|Late)|vm\.(prepare|\w+\.(disk|failing|raid|logical)))")
 # What changes the daemon while it serves, and what an operator asks of it: `names` of the pattern of POOLS.
 OPERATIONS = (r"^(config\.Diff|unit\.(Plan|ControlServerTest|EventLog|StateTimes|HttpPortTest|HttpExchange|Request|RouteTable|Streams|Status|OpenApi|Troubles"
@@ -68,7 +68,7 @@ SUITES = [
           "release", ["end_to_end", "smoke"], ["suite_end_to_end", "suite_smoke", "forebay-ceiling", *DAEMON], 5.5,
           shows="bench.txt", figures=r"\d+ kills, "),
     Suite("vm", "stock Linux kernels as hosts, and below the target, in QEMU",
-          "release", ["vm"], ["forebayd", "forebayctl", "forebay-media"], 7, packages=["vm"], long_labels=["vm-long"], figures="passed "),
+          "release", ["vm"], ["forebayd", "forebayctl", "forebay-media", "forebay-load"], 7, packages=["vm"], long_labels=["vm-long"], figures="passed "),
     Suite("iscsi", "libiscsi's conformance suite, its tools and QEMU's initiator against the real daemon; bad input by our own",
           "release", ["iscsi"], ["suite_iscsi", *DAEMON, "forebay-media"], 2.3, packages=["iscsi"], long_labels=["iscsi-long"],
           figures="conformance "),

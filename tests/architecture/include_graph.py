@@ -63,7 +63,7 @@ PACKAGES = {
     r"libpmem2\.h": r"^engine/media/open_pmem\.cpp$",
     r"blkid/": r"^engine/pool/disk_signatures\.cpp$",
     r"yaml-cpp/": r"^config/parse\w*\.cpp$",
-    r"openssl/": r"^(protocol/(auth|tls)/\w+|(target/control|appliance/cli|tests/client)/tls_\w+)\.(cpp|h)$",
+    r"openssl/": r"^(protocol/(auth|tls)/\w+|(target/control|appliance/cli|tests/bench/ceiling)/tls_\w+|tests/client/(tls|dhchap)_\w+)\.(cpp|h)$",
     r"prometheus/": r"^target/metrics/",
     r"isa-l/": r"^engine/foundation/crc32c\.cpp$",
     r"boost/asio": r"^(target|appliance/cli)/",
