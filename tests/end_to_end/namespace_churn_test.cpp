@@ -124,7 +124,7 @@ TEST_F(NamespaceChurn, AnIdentifierThatIsMappedAnewIsTheOtherVolume) {
       }
       EXPECT_TRUE(read(*host.queue, 11 + i, 0, 1, 4096) == pattern(4096, seed)) << volumes[i];
     }
-    std::ranges::rotate(volumes, volumes.begin() + 1);
+    std::rotate(volumes.begin(), volumes.begin() + 1, volumes.end());
   }
 }
 

@@ -323,7 +323,7 @@ TEST_F(Tls, NobodyOnTheWayTalksAHostDown) {
     client::Bytes hello = hello_of(options_of({}));
     const client::Bytes from = client::from_hex(change.from);
     const client::Bytes to = client::from_hex(change.to);
-    const auto found = std::ranges::search(hello, from).begin();
+    const auto found = std::search(hello.begin(), hello.end(), from.begin(), from.end());
     ASSERT_NE(found, hello.end());
     std::ranges::copy(to, found);
     auto raw = client::RawConnection::connect(required());
