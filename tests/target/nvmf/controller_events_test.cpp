@@ -44,15 +44,15 @@ TEST_F(ControllerEventsTest, ABackingThatFailsIsAWarningToWhoSeesItsVolume) {
 
 TEST_F(ControllerEventsTest, AnOrderlyStopIsToldToWhoAskedForIt) {
   auto asked = admin();
-  auto other = admin({.host = host_2});
+  auto second = admin({.host = host_2});
   asked->must(set_feature(FeatureId::async_event_configuration, 1U << 15));
-  for (auto* made : {asked.get(), other.get()}) made->run(event_request());
+  for (auto* made : {asked.get(), second.get()}) made->run(event_request());
   target.end_associations(EndReason::stopping);
   reactor.run_until_idle();
   ASSERT_NE(asked->port.answer_to(asked->last_command()), nullptr);
   EXPECT_EQ(asked->port.answer_to(asked->last_command())->result, 3U);
-  EXPECT_EQ(other->port.answer_to(other->last_command()), nullptr);
-  EXPECT_TRUE(asked->ended() && other->ended());
+  EXPECT_EQ(second->port.answer_to(second->last_command()), nullptr);
+  EXPECT_TRUE(asked->ended() && second->ended());
 }
 
 }  // namespace
