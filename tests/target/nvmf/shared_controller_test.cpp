@@ -16,9 +16,10 @@ namespace {
 // A reactor with a thread of its own.
 class ThreadedReactor {
  public:
-  explicit ThreadedReactor(const engine::Clock& clock)
+  // The harness has 0.
+  ThreadedReactor(const engine::Clock& clock, std::uint32_t number)
       : reactor_(
-            {},
+            {.number = number},
             [this]() -> engine::Result<std::unique_ptr<engine::IoLane>, std::string> {
               return std::unique_ptr<engine::IoLane>(std::make_unique<MemoryLane>(budget_));
             },
@@ -52,10 +53,11 @@ class SharedControllerTest : public TargetHarness {};
 TEST_F(SharedControllerTest, QueuesOnOtherThreadsWhileTheConfigurationChanges) {
   constexpr int queue_count = 3;
   SettableVolume added("added", uuid_of(3), 4096, 64);
-  block::BlockVolume block(added);  // outlives every controller
+  block::BlockVolume block(added, most_reactors);  // outlives every controller
   std::vector<std::unique_ptr<ThreadedReactor>> reactors;
-  for (int i = 0; i < queue_count; ++i)
-    reactors.push_back(std::make_unique<ThreadedReactor>(clock));
+  for (std::uint32_t i = 0; i < queue_count; ++i) {
+    reactors.push_back(std::make_unique<ThreadedReactor>(clock, i + 1));
+  }
 
   auto made = admin({.keep_alive_ms = 0});
   made->must(set_feature(nvme::FeatureId::async_event_configuration, 0x900));
@@ -180,7 +182,7 @@ TEST_F(SharedControllerTest, NoChangeIsLostBetweenAPageAndItsEvent) {
 }
 
 TEST_F(SharedControllerTest, QueuesComeAndGoWhileTheControllerIsReset) {
-  ThreadedReactor other_reactor(clock);
+  ThreadedReactor other_reactor(clock, 1);
   auto made = admin({.keep_alive_ms = 0});
   std::atomic<bool> stop{false};
   std::thread host([&] {

@@ -244,6 +244,8 @@ T page_of(const FakePort::Answer& answer) {
 // "bare" has none.
 class TargetHarness : public testing::Test {
  protected:
+  static constexpr std::uint32_t most_reactors = 4;  // of which each counts for itself
+
   TargetHarness() : target(options(), clock) {
     capture_log([](LogLevel, std::string_view) {});
   }
@@ -336,10 +338,10 @@ class TargetHarness : public testing::Test {
   SettableVolume large{"large", uuid_of(2), 4096, 1024};
   SettableVolume masked{"masked", uuid_of(7), 4096, 512};
   SettableVolume other{"other", uuid_of(9), 4096, 256};
-  block::BlockVolume block_small{small};
-  block::BlockVolume block_large{large};
-  block::BlockVolume block_masked{masked};
-  block::BlockVolume block_other{other};
+  block::BlockVolume block_small{small, most_reactors};
+  block::BlockVolume block_large{large, most_reactors};
+  block::BlockVolume block_masked{masked, most_reactors};
+  block::BlockVolume block_other{other, most_reactors};
   NvmfTarget target;
   std::uint16_t cntlid = 0;
 };

@@ -144,7 +144,7 @@ class Worker final : public NexusObserver {
   engine::SystemClock clock_;
   engine::MemoryBudget budget_{engine::ByteCount{64U << 20}};
   Reactor reactor_{
-      {},
+      {.number = number_},
       [this] {
         return engine::Result<std::unique_ptr<engine::IoLane>, std::string>(
             std::unique_ptr<engine::IoLane>(std::make_unique<nvmf::MemoryLane>(budget_)));
@@ -160,7 +160,7 @@ class Worker final : public NexusObserver {
 
 TEST(SharedUnit, SessionsOnSeveralReactorsAndWhoChangesTheirDevice) {
   SharedVolume volume;
-  block::BlockVolume block_volume(volume);
+  block::BlockVolume block_volume(volume, 3);
   auto device = std::make_shared<TargetDevice>(
       DeviceOptions{.name = target_name,
                     .target_ports = {1},
