@@ -241,7 +241,7 @@ TEST_F(Concatenation, WhatCannotBeMadeIsRefusedWithItsReason) {
   EXPECT_EQ(client::explanation_of(answer.value()), auth_failure::failed);
 
   demand("none");
-  reload();
+  daemon_.reload();
   EXPECT_EQ(attempt_on(with_tls(), making(client::new_tls_psk)), auth_failure::wrong_concatenation);
   EXPECT_EQ(attempt(usual()), "let in");
 }

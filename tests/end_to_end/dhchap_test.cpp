@@ -199,7 +199,7 @@ TEST_F(Dhchap, KeysAreExchangedUnderIo) {
     configure(
         fmt::format("key: {}, dhgroup: [ffdhe2048, none], previous: {{key: {}, until: \"{}\"}}",
                     place("next", next_secret), place("host", host_secret), until));
-    reload();
+    daemon_.reload();
   };
   rotated("2199-01-01T00:00:00Z");
   EXPECT_EQ(attempt(usual()), "let in");

@@ -79,16 +79,6 @@ class Tls : public testing::Test {
     return text;
   }
 
-  void reload() {
-    write_file(daemon_.config_path(), daemon_.config().yaml());
-    const auto before = daemon_.status().at("last_reload").at("time_ms");
-    daemon_.process().signal(SIGHUP);
-    ASSERT_TRUE(daemon_.await_status([&](const auto& now) {
-      return now.at("last_reload").at("time_ms") != before &&
-             now.at("last_reload").at("result").as_string() == "applied";
-    })) << daemon_.log();
-  }
-
   [[nodiscard]] client::Endpoint permitted() const { return daemon_.endpoint(0); }
   [[nodiscard]] client::Endpoint required() const { return daemon_.endpoint(1); }
 
@@ -214,19 +204,19 @@ TEST_F(Tls, KeysAreExchangedWhileHostsStayConnected) {
   daemon_.config().hosts[0].options =
       fmt::format("tls_psk: [{}]\ntls_psk_old: [{}]\ntls_psk_old_until: \"2199-01-01T00:00:00Z\"\n",
                   place("fresh", fresh), place("a", key_of_a));
-  reload();
+  daemon_.reload();
   EXPECT_TRUE(Host(required(), host_of({})).connected());
   EXPECT_TRUE(Host(required(), host_of({.key = fresh})).connected());
   // The old one no longer.
   daemon_.config().hosts[0].options =
       fmt::format("tls_psk: [{}]\ntls_psk_old: [{}]\ntls_psk_old_until: \"2026-01-01T00:00:00Z\"\n",
                   place("fresh", fresh), place("a", key_of_a));
-  reload();
+  daemon_.reload();
   EXPECT_NE(refusal_of(required(), options_of({})).find("decrypt error"), std::string::npos);
   EXPECT_TRUE(daemon_.await_log({"tls refused", nqn_of_a, "tls_psk_old_until"}));
   // Another key in the same file.
   place("fresh", another_key(std::byte{10}));
-  reload();
+  daemon_.reload();
   EXPECT_NE(refusal_of(required(), options_of({.key = fresh})).find("decrypt error"),
             std::string::npos);
   EXPECT_TRUE(Host(required(), host_of({.key = another_key(std::byte{10})})).connected());

@@ -114,6 +114,16 @@ void Daemon::expect_nothing_left() {
   await_status([](const auto& now) { return holdings_of(now) == Holdings{}; }, recovery_time_out);
 }
 
+void Daemon::reload() {
+  write_file(config_path(), config().yaml());
+  const auto before = status().at("last_reload").at("time_ms");
+  process_->signal(SIGHUP);
+  ASSERT_TRUE(await_status([&](const auto& now) {
+    return now.at("last_reload").at("time_ms") != before &&
+           now.at("last_reload").at("result").as_string() == "applied";
+  })) << log();
+}
+
 void Daemon::kill() {
   expected_to_run_ = false;
   process_->signal(SIGKILL);

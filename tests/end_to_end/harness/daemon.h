@@ -59,6 +59,8 @@ class Daemon {
   }
   // SIGTERM; a test failure when it does not end with code 0 in time.
   void stop();
+  // Writes what config() says now, sends SIGHUP, and waits until that is served.
+  void reload();
   // SIGKILL, awaited.
   void kill();
 

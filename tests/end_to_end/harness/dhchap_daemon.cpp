@@ -45,16 +45,6 @@ void DhchapDaemon::configure(const std::string& section) {
   daemon_.config().hosts[0].options = fmt::format("dhchap: {{{}}}\n", section);
 }
 
-void DhchapDaemon::reload() {
-  write_file(daemon_.config_path(), daemon_.config().yaml());
-  const auto before = daemon_.status().at("last_reload").at("time_ms");
-  daemon_.process().signal(SIGHUP);
-  ASSERT_TRUE(daemon_.await_status([&](const auto& now) {
-    return now.at("last_reload").at("time_ms") != before &&
-           now.at("last_reload").at("result").as_string() == "applied";
-  })) << daemon_.log();
-}
-
 client::ConnectFields DhchapDaemon::connect_fields() {
   client::ConnectFields fields{.subsystem_nqn = default_subsystem, .host_nqn = nqn_with_dhchap};
   fields.host_id.fill(std::byte{7});

@@ -45,7 +45,6 @@ class DhchapDaemon : public testing::Test {
   std::string place(const std::string& name, std::string_view secret);
   // dhchap of hosts[0]: its section, without braces.
   void configure(const std::string& section);
-  void reload();
 
   [[nodiscard]] client::Endpoint plain() const { return daemon_.endpoint(0); }
   [[nodiscard]] client::Endpoint hasty() const { return daemon_.endpoint(1); }
