@@ -84,9 +84,13 @@ class Patcher {
           entry(place, format::EntryType::chunk, place.value, change, bytes);
           break;
         }
-        case 4:
-          poke(pmem_, place_of(change, bytes.size()), bytes);
+        case 4: {
+          const MediaOffset place = place_of(change, bytes.size());
+          // A part of what is poisoned cannot be written.
+          std::vector<std::byte> before(bytes.size());
+          if (pmem_.read(place, before)) poke(pmem_, place, bytes);
           break;
+        }
         default:
           pmem_.poison(place_of(change, 64), ByteCount{64});
       }
