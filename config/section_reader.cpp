@@ -54,6 +54,18 @@ std::string outside(string_view value, const std::string& min, const std::string
   return fmt::format("{} is outside {} to {}.", printable(value), min, max);
 }
 
+// Reports it, if it is none, or has too few items or too many.
+bool is_list(Report& report, const Node::Entry& entry, const Key& rule, const std::string& path,
+             string_view of_what) {
+  const std::size_t items = entry.value.items.size();
+  if (entry.value.kind == Node::Kind::sequence && items >= rule.min && items <= rule.max) {
+    return true;
+  }
+  report.error(entry.value.kind == Node::Kind::null ? entry.at : entry.value.at, path,
+               fmt::format("is not a list of {} to {} {}.", rule.min, rule.max, of_what));
+  return false;
+}
+
 }  // namespace
 
 bool expect_scalar(Report& report, const Node& node, const std::string& path) {
@@ -340,13 +352,7 @@ std::optional<std::vector<Located<std::string>>> SectionReader::paths(string_vie
   const Key& rule = key_of(section_, key);
   const std::string path = path_of(key);
   const std::vector<Node>& items = entry->value.items;
-  if (entry->value.kind != Node::Kind::sequence || items.size() < rule.min ||
-      items.size() > rule.max) {
-    report_.error(entry->value.kind == Node::Kind::null ? entry->at : entry->value.at, path,
-                  fmt::format("is not a list of {} to {} paths; write them in brackets.", rule.min,
-                              rule.max));
-    return std::nullopt;
-  }
+  if (!is_list(report_, *entry, rule, path, "paths; write them in brackets")) return std::nullopt;
   std::vector<Located<std::string>> paths;
   for (std::size_t i = 0; i < items.size(); ++i) {
     const std::string item_path = fmt::format("{}[{}]", path, i);
@@ -434,12 +440,8 @@ std::optional<std::vector<Located<IpEndpoint>>> SectionReader::endpoints(string_
   const Key& rule = key_of(section_, key);
   const std::string path = path_of(key);
   const std::vector<Node>& items = entry->value.items;
-  if (entry->value.kind != Node::Kind::sequence || items.size() < rule.min ||
-      items.size() > rule.max) {
-    report_.error(entry->value.kind == Node::Kind::null ? entry->at : entry->value.at, path,
-                  fmt::format("is not a list of {} to {} addresses with ports; write them in "
-                              "brackets, for example [\"10.0.0.5:9931\"].",
-                              rule.min, rule.max));
+  if (!is_list(report_, *entry, rule, path,
+               "addresses with ports; write them in brackets, for example [\"10.0.0.5:9931\"]")) {
     return std::nullopt;
   }
   std::vector<Located<IpEndpoint>> endpoints;
