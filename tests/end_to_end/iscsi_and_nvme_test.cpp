@@ -123,16 +123,18 @@ TEST_F(IscsiAndNvme, AReservationIsStillThereAfterARestart) {
   write(*owner, 0, 0, pattern(iscsi_block, 1), iscsi_block);
 }
 
+// A block that says how far hosts have counted.
+Bytes number(std::uint64_t value) {
+  Bytes bytes(iscsi_block);
+  client::put_big(bytes, 0, value, 8);
+  return bytes;
+}
+
 // Hosts of both protocols count up one number, by COMPARE AND WRITE and by fused commands. Each
 // success is one step: of two that compare the same only one wins, whichever way they came.
 TEST_F(IscsiAndNvme, OfAFusedPairAndACompareAndWriteOneWins) {
   constexpr int each = 2;
   const int steps = rounds(40, 1'000);
-  const auto number = [](std::uint64_t value) {
-    Bytes bytes(iscsi_block);
-    client::put_big(bytes, 0, value, 8);
-    return bytes;
-  };
   const auto first = session("counter");
   ASSERT_TRUE(first);
   write(*first, 0, 100, number(0), iscsi_block);
@@ -193,11 +195,6 @@ TEST_F(IscsiAndNvme, OfAFusedPairAndACompareAndWriteOneWins) {
 TEST_F(IscsiAndNvme, CompareAndWriteIsAtomicAgainstAll) {
   constexpr int initiators = 4;
   const int steps = rounds(50, 2'000);
-  const auto number = [](std::uint64_t value) {
-    Bytes bytes(iscsi_block);
-    client::put_big(bytes, 0, value, 8);
-    return bytes;
-  };
   const auto first = session("counter");
   ASSERT_TRUE(first);
   write(*first, 0, 100, number(0), iscsi_block);
