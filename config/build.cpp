@@ -268,6 +268,7 @@ class Builder {
           atomic->value == "required" ? Volume::Atomic::required : Volume::Atomic::offered,
           atomic->at};
     }
+    assign(volume.allow_format, reader.boolean("allow_format"));
     if (reader.has("cache")) volume.cache = read_volume_cache(reader);
     volume.qos = read_qos(reader);
     volume.overload = read_overload(reader);

@@ -259,6 +259,7 @@ struct Volume {
     required,  // whole or not at all, also when power fails: always through its cache
   };
   Located<Atomic> atomic{};
+  bool allow_format = false;         // a host may make all of it zeros (NVMe, Format NVM)
   std::optional<VolumeCache> cache;  // never of a volume of a memory pool
   VolumeQos qos;
   VolumeOverload overload;

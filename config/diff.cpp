@@ -175,6 +175,7 @@ constexpr Comparison<Volume> volume_comparisons[] = {
     {"size", [](const Volume& v) { return written(v.size); }},
     {"block_size", [](const Volume& v) { return written(fmt::format("{}", v.block_size.value.bytes), v.block_size.at); }},
     {"atomic", [](const Volume& v) { return chosen("volumes.*", "atomic", v.atomic.value, v.atomic.at); }},
+    {"allow_format", [](const Volume& v) { return written(v.allow_format); }},
     {"qos.read_iops", [](const Volume& v) { return limit(v.qos.read_iops); }},
     {"qos.write_iops", [](const Volume& v) { return limit(v.qos.write_iops); }},
     {"qos.iops", [](const Volume& v) { return limit(v.qos.iops); }},

@@ -124,6 +124,7 @@ constexpr Key volume_keys[] = {
     {"size", Kind::size, required, mib, 1024 * tib, {}, "size: 100GiB"},
     {"block_size", Kind::integer, optional, 512, 4096, block_sizes},
     {"atomic", Kind::choice, optional, 0, 0, atomicities},
+    {"allow_format", Kind::boolean},
     {"cache", Kind::section},
     {"qos", Kind::section},
     {"overload", Kind::section},

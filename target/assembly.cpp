@@ -385,6 +385,7 @@ std::unique_ptr<block::BlockVolume> block_volume(engine::Volume& volume,
   if (wish == config.volumes.end()) return made;
   made->limiter().set_limits(volume_limits(wish->second.qos), now);
   made->set_overload_times(overload_times(wish->second.overload));
+  made->allow_format(wish->second.allow_format);
   return made;
 }
 

@@ -79,6 +79,8 @@ engine::Result<void, std::string> Daemon::start() {
   of_nvmf.generated_keys = &tls_keys_.generated();
   event_keeper_ = std::make_unique<EventKeeper>(state_directory_, clock_);
   of_nvmf.event_logs = event_keeper_.get();
+  make_formatter();
+  of_nvmf.formatter = formatter_.get();
   nvmf_ = std::make_unique<nvmf::NvmfTarget>(of_nvmf, clock_);
   event_keeper_->start();
   iscsi::TargetOptions of_iscsi = iscsi_options(config_, volumes_, secrets);
@@ -377,6 +379,7 @@ void Daemon::start_chores() {
   control_->every(look_period, [this] {
     look_at_overload();
     look_at_writes();
+    formatter_->look();
     announce_listeners();
     log_troubles();
     note_caches();
@@ -468,6 +471,7 @@ void Daemon::refresh_changed_volumes() {
   if (!volumes_changed_.exchange(false, std::memory_order_acq_rel)) return;
   nvmf_->refresh_volumes();
   iscsi_->refresh_volumes();
+  formatter_->look();
 }
 
 void Daemon::announce_listeners() {
@@ -513,7 +517,12 @@ bool Daemon::stop() {
   service_manager::stopping();
   stop_reloader();
   events_.add(control::EventName::daemon_stopping, {}, "it has been told to end");
-  if (control_) control_->post([this] { tasks_->stop(); });
+  if (control_) {
+    control_->post([this] {
+      tasks_->stop();
+      formatter_->stop();
+    });
+  }
   for (const auto& listener : listeners_) listener->close();
   if (nvmf_) nvmf_->end_associations(EndReason::stopping);
   if (iscsi_) iscsi_->end_sessions();

@@ -24,6 +24,7 @@
 #include "target/control/state_times.h"
 #include "target/control/status.h"
 #include "target/event_keeper.h"
+#include "target/formatter.h"
 #include "target/iscsi/target.h"
 #include "target/metrics/snapshot.h"
 #include "target/net/connection_registry.h"
@@ -130,6 +131,10 @@ class Daemon final : private engine::VolumeObserver {
   void note_volume(const engine::Volume& volume);
   void note_write_protection(const engine::Volume& volume);
   void protect(const std::string& name, bool on, const control::ControlRoutes::Done& done);
+  void make_formatter();
+  // Who sees that volume beside this host now; empty: nobody.
+  [[nodiscard]] std::string other_user(const block::BlockVolume& volume,
+                                       const std::string& host) const;
   void note_host(const HostChange& change);
   void note_change(const control::AuditRecord& record);
   [[nodiscard]] control::Audit audit();
@@ -195,6 +200,7 @@ class Daemon final : private engine::VolumeObserver {
   WriteTimes write_times_;  // control thread
   std::vector<std::unique_ptr<block::BlockVolume>> retired_volumes_;
   std::unique_ptr<EventKeeper> event_keeper_;
+  std::unique_ptr<Formatter> formatter_;
   std::unique_ptr<nvmf::NvmfTarget> nvmf_;
   std::unique_ptr<iscsi::IscsiTarget> iscsi_;
   std::vector<std::unique_ptr<Core>> cores_;

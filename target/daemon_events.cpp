@@ -115,6 +115,33 @@ void Daemon::protect(const std::string& name, bool on, const control::ControlRou
                   });
 }
 
+void Daemon::make_formatter() {
+  formatter_ = std::make_unique<Formatter>(Formatter::Uses{
+      .clock = clock_,
+      .volumes = volumes_,
+      .events = events_,
+      // As scrubs.
+      .reactor = [this]() -> Reactor& { return *cores_.back()->reactor; },
+      .post = [this](std::function<void()> task) { control_->post(std::move(task)); },
+      .other_user = [this](block::BlockVolume& volume,
+                           const std::string& host) { return other_user(volume, host); }});
+}
+
+std::string Daemon::other_user(const block::BlockVolume& volume, const std::string& host) const {
+  for (const std::string& other : nvmf_->hosts_of(volume)) {
+    if (other != host) return other;
+  }
+  for (const iscsi::SessionSnapshot& session : iscsi_->status().sessions) {
+    if (session.discovery) continue;
+    const auto device = iscsi_->device_of(session.target_name);
+    if (device == nullptr) continue;
+    for (const auto& unit : device->units_for(session.initiator_name)) {
+      if (&unit->volume() == &volume) return session.initiator_name;
+    }
+  }
+  return {};
+}
+
 // Hosts are told and their I/O is answered so in one step; then it is in log and events.
 void Daemon::look_at_overload() {
   using Change = block::OverloadLadder::Change;

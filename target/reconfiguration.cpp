@@ -346,6 +346,7 @@ Reconfiguration::Outcome Reconfiguration::switch_exports(const LoadedConfig& fro
   const engine::Instant now = served_.clock.now();
   for (const auto& [name, volume] : to.config->volumes) {
     served_.volumes.at(name)->set_overload_times(overload_times(volume.overload));
+    served_.volumes.at(name)->allow_format(volume.allow_format);
     block::VolumeLimiter& limiter = served_.volumes.at(name)->limiter();
     const block::VolumeLimits wanted = volume_limits(volume.qos);
     if (limiter.limits() != wanted) limiter.set_limits(wanted, now);

@@ -86,6 +86,10 @@ inline constexpr std::uint64_t feature_reservations = 4;  // incompatible
 // Some volume is not to be written. Who does not know the bit would write it.
 inline constexpr std::uint64_t feature_write_protection = 8;  // incompatible
 
+// Some volume is being formatted: all of it counts as zeros, whatever lies there. Who does not know
+// the bit would serve it half zeroed.
+inline constexpr std::uint64_t feature_formatting = 16;  // incompatible
+
 struct LostRangeEntry {
   little_uint64_t sector;  // of 512 bytes
   little_uint32_t sectors;
@@ -96,6 +100,7 @@ inline constexpr std::size_t most_lost_ranges = 24;
 // VolumeEntry::flags
 inline constexpr std::uint32_t flag_reservations_persist = 1;
 inline constexpr std::uint32_t flag_write_protected = 2;
+inline constexpr std::uint32_t flag_formatting = 4;
 
 enum class CacheBindingState : std::uint32_t {
   none = 0,   // the image is all there is

@@ -28,6 +28,8 @@ const char* text(IoStatus status) {
       return "no room";
     case IoStatus::no_answer:
       return "no answer";
+    case IoStatus::formatting:
+      return "being formatted";
   }
   return "unknown";
 }

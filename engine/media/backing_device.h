@@ -25,6 +25,7 @@ enum class IoStatus : std::uint8_t {
   read_only,    // the volume does not take writes
   no_room,      // its cache has had no room for it for as long as it may wait: Volume::set_hold
   no_answer,    // not begun: the backing has answered nobody of late (VolumeIo::gives_way)
+  formatting,   // not begun: all of the volume is being made zeros (Volume::begin_format)
 };
 [[nodiscard]] const char* text(IoStatus status);
 

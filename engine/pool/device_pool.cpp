@@ -545,4 +545,12 @@ Result<void, PoolError> DevicePool::set_write_protected(const std::string& name,
   return commit(std::move(planned));
 }
 
+Result<void, PoolError> DevicePool::set_formatting(const std::string& name, bool formatting) {
+  DeviceTable planned = table();
+  TRY(const bool changes, plan_formatting(planned.volumes, name, formatting));
+  if (!changes) return success();
+  TRY(within_reach(name));
+  return commit(std::move(planned));
+}
+
 }  // namespace engine

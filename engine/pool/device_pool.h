@@ -152,6 +152,8 @@ class DevicePool final : public Pool {
       const std::string& name, const KeptReservations& reservations) override;
   [[nodiscard]] Result<void, PoolError> set_write_protected(const std::string& name,
                                                             bool write_protected) override;
+  [[nodiscard]] Result<void, PoolError> set_formatting(const std::string& name,
+                                                       bool formatting) override;
 
  private:
   // What all openings of the pool by this process have of a member's disk.

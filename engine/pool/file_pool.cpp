@@ -518,4 +518,11 @@ Result<void, PoolError> FilePool::set_write_protected(const std::string& name,
   return save(std::move(planned));
 }
 
+Result<void, PoolError> FilePool::set_formatting(const std::string& name, bool formatting) {
+  VolumeTable planned = table_;
+  TRY(const bool changes, plan_formatting(planned, name, formatting));
+  if (!changes) return boost::outcome_v2::success();
+  return save(std::move(planned));
+}
+
 }  // namespace engine

@@ -85,6 +85,8 @@ class FilePool final : public Pool {
       const std::string& name, const KeptReservations& reservations) override;
   [[nodiscard]] Result<void, PoolError> set_write_protected(const std::string& name,
                                                             bool write_protected) override;
+  [[nodiscard]] Result<void, PoolError> set_formatting(const std::string& name,
+                                                       bool formatting) override;
 
  private:
   FilePool(std::unique_ptr<PoolDirectory> directory, VolumeTable table)

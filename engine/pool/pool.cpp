@@ -80,6 +80,12 @@ Result<bool, PoolError> Pool::plan_write_protection(VolumeTable& volumes, const 
   return std::exchange(record->write_protected, write_protected) != write_protected;
 }
 
+Result<bool, PoolError> Pool::plan_formatting(VolumeTable& volumes, const std::string& name,
+                                              bool formatting) {
+  TRY(VolumeRecord* const record, ready_record(volumes, name));
+  return std::exchange(record->formatting, formatting) != formatting;
+}
+
 PoolError Pool::no_such_volume(const std::string& name, const Uuid& uuid) const {
   return {Kind::other_volume,
           "pool " + this->uuid().text() + " has no volume " + name + " with UUID " + uuid.text()};

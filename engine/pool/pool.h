@@ -132,6 +132,9 @@ class Pool {
       const std::string& name, const KeptReservations& reservations) = 0;
   [[nodiscard]] virtual Result<void, PoolError> set_write_protected(const std::string& name,
                                                                     bool write_protected) = 0;
+  // Whether all of it counts as zeros, though not all of it is yet. As set_lost().
+  [[nodiscard]] virtual Result<void, PoolError> set_formatting(const std::string& name,
+                                                               bool formatting) = 0;
 
  protected:
   // Puts `bindings` into `volumes`; the answers that bind() gives if that becomes durable.
@@ -148,6 +151,9 @@ class Pool {
   [[nodiscard]] static Result<bool, PoolError> plan_write_protection(VolumeTable& volumes,
                                                                      const std::string& name,
                                                                      bool write_protected);
+  [[nodiscard]] static Result<bool, PoolError> plan_formatting(VolumeTable& volumes,
+                                                               const std::string& name,
+                                                               bool formatting);
   [[nodiscard]] PoolError no_such_volume(const std::string& name, const Uuid& uuid) const;
   // Why a volume of the table that somebody asks for by name and UUID cannot be destroyed.
   [[nodiscard]] static Result<void, PoolError> may_be_destroyed(const VolumeRecord& volume);

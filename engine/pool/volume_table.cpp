@@ -98,6 +98,7 @@ format::VolumeEntry encode_entry(const VolumeRecord& record) {
   encode_lost(record.lost, entry);
   encode_reservations(record.reservations, entry);
   if (record.write_protected) entry.flags = entry.flags | format::flag_write_protected;
+  if (record.formatting) entry.flags = entry.flags | format::flag_formatting;
   entry.name_length = static_cast<std::uint16_t>(record.name.size());
   entry.image_length = static_cast<std::uint16_t>(record.image.size());
   std::copy(record.name.begin(), record.name.end(), entry.name.begin());
@@ -122,7 +123,7 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
     return unsupported_table("has a cache binding in state " + std::to_string(entry.cache_state));
   }
   constexpr std::uint32_t known_flags =
-      format::flag_reservations_persist | format::flag_write_protected;
+      format::flag_reservations_persist | format::flag_write_protected | format::flag_formatting;
   if ((entry.flags & ~known_flags) != 0) {
     return unsupported_table("has a volume with flags " + std::to_string(entry.flags));
   }
@@ -147,7 +148,8 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
       .lost = *lost,
       .provisioning = provisioning,
       .reservations = decode_reservations(entry),
-      .write_protected = (entry.flags & format::flag_write_protected) != 0};
+      .write_protected = (entry.flags & format::flag_write_protected) != 0,
+      .formatting = (entry.flags & format::flag_formatting) != 0};
   return record;
 }
 
@@ -178,6 +180,7 @@ std::uint64_t features_of(const VolumeTable& table) {
     if (!record.lost.empty()) features |= format::feature_lost_ranges;
     if (record.reservations.persists) features |= format::feature_reservations;
     if (record.write_protected) features |= format::feature_write_protection;
+    if (record.formatting) features |= format::feature_formatting;
   }
   return features;
 }
@@ -265,7 +268,7 @@ Result<VolumeTable, PoolError> decode_volume_table(std::span<const std::byte> by
   }
   constexpr std::uint64_t known_features =
       format::feature_cache_bindings | format::feature_lost_ranges | format::feature_reservations |
-      format::feature_write_protection;
+      format::feature_write_protection | format::feature_formatting;
   if (header->features.read_only != 0 || (header->features.incompatible & ~known_features) != 0) {
     return unsupported_table("asks for features");
   }

@@ -35,6 +35,7 @@ struct VolumeRecord {
   Provisioning provisioning = Provisioning::thick;
   KeptReservations reservations{};
   bool write_protected = false;  // as its operator or a host has said: nobody writes it
+  bool formatting = false;       // all of it is to be zeros before anybody is served
   friend bool operator==(const VolumeRecord&, const VolumeRecord&) = default;
 };
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/foundation/check.h"
+#include "engine/foundation/guard.h"
 #include "engine/media/loss_record.h"
 #include "engine/volume/backing_request.h"
 #include "engine/volume/direct_scrub.h"
@@ -32,6 +33,7 @@ VolumeCondition BackedVolume::condition() const {
   const std::lock_guard lock(mutex_);
   VolumePromise promise = promise_;
   promise.restrict_by(write_protection());
+  if (is_formatting()) promise.note_formatting();
   return {.state = state_.load(std::memory_order_relaxed),
           .size = {blocks_.load(std::memory_order_relaxed)},
           .reason = reason_,
@@ -137,6 +139,8 @@ void BackedVolume::learn_write_protection(bool write_protected) {
 void BackedVolume::protect(WriteProtection protection, KeepDone done) {
   ReservationKeeper* const keeper = keeper_.load(std::memory_order_acquire);
   if (keeper == nullptr) return done(std::string("its pool is not configured"));
+  if (is_formatting())
+    return done(std::string("it is being formatted: ask again when that is over"));
   keeper->keep_write_protection(
       identity().name, protection == WriteProtection::kept,
       [this, protection, done = std::move(done)](const Result<void, std::string>& kept) {
@@ -146,6 +150,38 @@ void BackedVolume::protect(WriteProtection protection, KeepDone done) {
           if (protection_.load(std::memory_order_relaxed) != WriteProtection::until_restart) {
             protection_.store(protection, std::memory_order_release);
           }
+        }
+        changed();
+        done(kept);
+      });
+}
+
+void BackedVolume::learn_formatting(bool formatting) {
+  const std::lock_guard lock(mutex_);
+  if (formatting && GUARD("a format goes on after a restart")) {
+    formatting_.store(true, std::memory_order_release);
+  }
+}
+
+bool BackedVolume::begin_format() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (formatting_.exchange(true, std::memory_order_acq_rel)) return false;
+  }
+  changed();
+  return true;
+}
+
+void BackedVolume::keep_formatting(bool formatting, KeepDone done) {
+  ReservationKeeper* const keeper = keeper_.load(std::memory_order_acquire);
+  if (keeper == nullptr) return done(std::string("its pool is not configured"));
+  keeper->keep_formatting(
+      identity().name, formatting,
+      [this, formatting, done = std::move(done)](const Result<void, std::string>& kept) {
+        if (!kept || formatting) return done(kept);
+        {
+          const std::lock_guard lock(mutex_);
+          formatting_.store(false, std::memory_order_release);
         }
         changed();
         done(kept);
@@ -253,7 +289,8 @@ void BackedVolume::submit(IoLane& lane, VolumeIo& io) {
   if (io.lba.value > size || io.blocks.value > size - io.lba.value) {
     return io.done(io, IoStatus::out_of_range);
   }
-  if (refuses(io)) return io.done(io, IoStatus::read_only);
+  if (const IoStatus refusal = refusal_of(io); refusal != IoStatus::ok) [[unlikely]]
+    return io.done(io, refusal);
   if (io.blocks.value == 0) return io.done(io, IoStatus::ok);
   if (makes_way(io)) [[unlikely]]
     return io.done(io, IoStatus::no_answer);

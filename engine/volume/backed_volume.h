@@ -56,9 +56,19 @@ class BackedVolume final : public Volume, public Scrubbable {
     return protection_.load(std::memory_order_acquire);
   }
   void protect(WriteProtection protection, KeepDone done) override;
-  // It would write, and is not to: also for who writes the backing beside this volume.
-  [[nodiscard]] bool refuses(const VolumeIo& io) const {
-    return writes(io.kind) && write_protection() != WriteProtection::none;
+  [[nodiscard]] bool is_formatting() const override {
+    return formatting_.load(std::memory_order_acquire);
+  }
+  [[nodiscard]] bool begin_format() override;
+  void keep_formatting(bool formatting, KeepDone done) override;
+  // Why a request is not begun; ok: it may be. Also for who uses the backing beside this volume.
+  [[nodiscard]] IoStatus refusal_of(const VolumeIo& io) const {
+    if (io.formats) [[unlikely]]
+      return IoStatus::ok;
+    if (is_formatting() && io.kind != VolumeIo::Kind::flush) [[unlikely]]
+      return IoStatus::formatting;
+    return writes(io.kind) && write_protection() != WriteProtection::none ? IoStatus::read_only
+                                                                          : IoStatus::ok;
   }
 
   // Before the first request.
@@ -72,6 +82,7 @@ class BackedVolume final : public Volume, public Scrubbable {
   // Before it goes online: what its record says. Later ones mean nothing.
   void learn_reservations(const KeptReservations& reservations);
   void learn_write_protection(bool write_protected);
+  void learn_formatting(bool formatting);
   // late -> online, with the backing it keeps for life.
   void go_online(std::unique_ptr<BackingDevice> backing, const Uuid& uuid, BlockCount size,
                  VolumePromise promise);
@@ -106,6 +117,7 @@ class BackedVolume final : public Volume, public Scrubbable {
   std::atomic<VolumeObserver*> observer_{nullptr};
   std::atomic<ReservationKeeper*> keeper_{nullptr};
   std::atomic<WriteProtection> protection_{WriteProtection::none};
+  std::atomic<bool> formatting_{false};
   std::atomic<bool> is_silent_{false};
   const std::uint32_t block_bytes_;
 

@@ -47,6 +47,7 @@ VolumeCondition CachedVolume::condition() const {
       .promise = front_.load(std::memory_order_relaxed) != nullptr ? promise_ : backing.promise};
   if (front_.load(std::memory_order_relaxed) != nullptr) {
     now.promise.restrict_by(backed_.write_protection());
+    if (backed_.is_formatting()) now.promise.note_formatting();
   }
   if (is_down(now.state)) {
     const bool backing_is_down =
@@ -70,6 +71,8 @@ void CachedVolume::update() {
     changed = std::exchange(told_identity_, identity) != identity || changed;
     const WriteProtection protection = backed_.write_protection();
     changed = std::exchange(told_protection_, protection) != protection || changed;
+    const bool formatting = backed_.is_formatting();
+    changed = std::exchange(told_formatting_, formatting) != formatting || changed;
     if (front_.load(std::memory_order_relaxed) == nullptr) {
       const std::uint64_t blocks = backed_.size().value;
       changed = blocks_.exchange(blocks, std::memory_order_acq_rel) != blocks || changed;
@@ -191,7 +194,8 @@ void CachedVolume::submit(IoLane& lane, VolumeIo& io) {
   if (io.lba.value > size || io.blocks.value > size - io.lba.value) {
     return io.done(io, IoStatus::out_of_range);
   }
-  if (backed_.refuses(io)) return io.done(io, IoStatus::read_only);
+  if (const IoStatus refusal = backed_.refusal_of(io); refusal != IoStatus::ok) [[unlikely]]
+    return io.done(io, refusal);
   if (io.blocks.value == 0) return io.done(io, IoStatus::ok);
   if (backed_.makes_way(io)) [[unlikely]] {
     return submit_without_backing(*front, lane, io);
@@ -212,7 +216,7 @@ PinnedRead CachedVolume::read_in_place(IoLane& lane, const ReadInPlace& read) {
   CacheFront* const front = front_.load(std::memory_order_acquire);
   const std::uint64_t size = blocks_.load(std::memory_order_acquire);
   if (front == nullptr || read.blocks.value == 0 || read.lba.value > size ||
-      read.blocks.value > size - read.lba.value) {
+      read.blocks.value > size - read.lba.value || backed_.is_formatting()) {
     return {};
   }
   return front->read_in_place(lane, read);
@@ -241,7 +245,8 @@ void CachedVolume::submit_directly(IoLane& lane, VolumeIo& io) {
   if (!is_flush && (io.lba.value > size || io.blocks.value > size - io.lba.value)) {
     return io.done(io, IoStatus::out_of_range);
   }
-  if (backed_.refuses(io)) return io.done(io, IoStatus::read_only);
+  if (const IoStatus refusal = backed_.refusal_of(io); refusal != IoStatus::ok) [[unlikely]]
+    return io.done(io, refusal);
   if (!is_flush && io.blocks.value == 0) return io.done(io, IoStatus::ok);
   if (!is_flush && backed_.makes_way(io)) [[unlikely]]
     return io.done(io, IoStatus::no_answer);

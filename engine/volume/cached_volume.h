@@ -63,6 +63,11 @@ class CachedVolume final : public Volume, public Scrubbable {
   void protect(WriteProtection protection, KeepDone done) override {
     backed_.protect(protection, std::move(done));
   }
+  [[nodiscard]] bool is_formatting() const override { return backed_.is_formatting(); }
+  [[nodiscard]] bool begin_format() override { return backed_.begin_format(); }
+  void keep_formatting(bool formatting, KeepDone done) override {
+    backed_.keep_formatting(formatting, std::move(done));
+  }
 
   void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
   // Late because of its pool; any thread.
@@ -117,6 +122,7 @@ class CachedVolume final : public Volume, public Scrubbable {
   mutable std::mutex mutex_;
   const VolumeIdentity* told_identity_{&backed_.identity()};
   WriteProtection told_protection_ = WriteProtection::none;
+  bool told_formatting_ = false;
   std::string reason_;  // why it is late
   Finding::About about_ = Finding::About::cache_device;
   bool lacks_cache_ = false;

@@ -46,6 +46,7 @@ void KnownVolumes::remember(const VolumeRecord& record) {
   next.image = record.name + ".raw";
   next.reservations = {};  // the pool's to say
   next.write_protected = false;
+  next.formatting = false;
   const std::lock_guard lock(mutex_);
   VolumeRecord* known = table_.find(record.name);
   if (known != nullptr && *known == next) return;

@@ -91,6 +91,8 @@ class PoolKeeper final : private VolumeObserver,
   // As bind().
   void keep_write_protection(const std::string& volume, bool write_protected,
                              KeepDone done) override;
+  // As bind().
+  void keep_formatting(const std::string& volume, bool formatting, KeepDone done) override;
   // Of a volume that nobody has cached yet, and that is to get a cache. `done`: on the keeper's
   // thread, or in here.
   void find_arrival(const std::string& volume, ArrivalDone done);
@@ -203,7 +205,13 @@ class PoolKeeper final : private VolumeObserver,
 
   struct ReservationRequest {
     std::string volume;
-    std::variant<KeptReservations, bool> kept;  // bool: whether it is write-protected
+    struct Protection {
+      bool is_protected = false;
+    };
+    struct Formatting {
+      bool is_under_way = false;
+    };
+    std::variant<KeptReservations, Protection, Formatting> kept;
     KeepDone done;
   };
 

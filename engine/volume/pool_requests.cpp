@@ -477,17 +477,35 @@ void PoolKeeper::keep_reservations(const std::string& volume, const KeptReservat
 
 void PoolKeeper::keep_write_protection(const std::string& volume, bool write_protected,
                                        KeepDone done) {
-  ask(reservations_, {.volume = volume, .kept = write_protected, .done = std::move(done)});
+  ask(reservations_, {.volume = volume,
+                      .kept = ReservationRequest::Protection{write_protected},
+                      .done = std::move(done)});
+}
+
+void PoolKeeper::keep_formatting(const std::string& volume, bool formatting, KeepDone done) {
+  ask(reservations_, {.volume = volume,
+                      .kept = ReservationRequest::Formatting{formatting},
+                      .done = std::move(done)});
 }
 
 Result<void, std::string> PoolKeeper::keep_now(const ReservationRequest& request) {
   // They last as long as what they are about.
   if (!is_on_disk()) return success();
   if (pool_ == nullptr) return is_not_there(request.volume);
-  const auto* const reservations = std::get_if<KeptReservations>(&request.kept);
-  const auto set = reservations != nullptr
-                       ? pool_->set_reservations(request.volume, *reservations)
-                       : pool_->set_write_protected(request.volume, std::get<bool>(request.kept));
+  struct Keep {
+    Pool& pool;
+    const std::string& volume;
+    Result<void, PoolError> operator()(const KeptReservations& reservations) const {
+      return pool.set_reservations(volume, reservations);
+    }
+    Result<void, PoolError> operator()(const ReservationRequest::Protection& now) const {
+      return pool.set_write_protected(volume, now.is_protected);
+    }
+    Result<void, PoolError> operator()(const ReservationRequest::Formatting& now) const {
+      return pool.set_formatting(volume, now.is_under_way);
+    }
+  };
+  const auto set = std::visit(Keep{*pool_, request.volume}, request.kept);
   if (!set) return set.error().text;
   return success();
 }

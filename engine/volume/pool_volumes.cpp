@@ -230,6 +230,7 @@ void PoolKeeper::bring_up_opened(Slot& slot, const VolumeRecord& record) {
     if (GUARD("reservations before their volume")) {
       slot.volume.learn_reservations(record.reservations);
       slot.volume.learn_write_protection(record.write_protected);
+      slot.volume.learn_formatting(record.formatting);
     }
     slot.volume.go_online(std::move(lossy), record.uuid, blocks, promise);
     if (slot.is_cached) {

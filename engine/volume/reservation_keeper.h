@@ -1,4 +1,5 @@
-// ReservationKeeper: who writes down who may use a volume, and whether anybody may write it.
+// ReservationKeeper: who writes down who may use a volume, and whether anybody may write it,
+// and whether it is being formatted.
 #pragma once
 
 #include <functional>
@@ -20,6 +21,7 @@ class ReservationKeeper {
   // As keep_reservations().
   virtual void keep_write_protection(const std::string& volume, bool write_protected,
                                      KeepDone done) = 0;
+  virtual void keep_formatting(const std::string& volume, bool formatting, KeepDone done) = 0;
 
  protected:
   ~ReservationKeeper() = default;

@@ -66,6 +66,8 @@ struct VolumeIo {
   // If it would have to ask a backing that is silent (Volume::look_at_backing), it ends with
   // no_answer instead, and can be submitted again: what a disk has been given nobody gets back.
   bool gives_way = false;
+  // Of the formatting of the volume itself: what nobody else may do meanwhile (begin_format()).
+  bool formats = false;
   bool is_use = true;  // read: whoever asks is likely to ask again; the cache keeps such blocks
   Lba lba{};
   BlockCount blocks{};
@@ -147,6 +149,11 @@ struct VolumePromise {
   bool is_atomic_anywhere = false;
   bool writable = true;  // false: its mode, or WriteProtection, has made it read-only
 
+  // Until its formatting has ended.
+  void note_formatting() {
+    if (!note.empty()) note += "; ";
+    note += "it is being formatted: hosts are refused until all of it is zeros";
+  }
   // While hosts may not write it.
   void restrict_by(WriteProtection protection) {
     if (protection == WriteProtection::none) return;
@@ -247,6 +254,20 @@ class Volume {
   // then on is carried out, or every one is; those that were under way may be.
   virtual void protect(WriteProtection /*protection*/, KeepDone done) {
     done(std::string("this volume has no pool that keeps its write protection"));
+  }
+
+  // All of it is to be zeros, and not all of it is yet: whoever submits anything but a flush or
+  // what formats it is told `formatting`. Known before the first request is served, also after a
+  // crash. Any thread.
+  [[nodiscard]] virtual bool is_formatting() const { return false; }
+  // From now on it is being formatted; requests that were under way may still be carried out.
+  // False: it is already. Then whoever formats it has to see to it, in this order: that it is kept,
+  // that every block is zeroed (VolumeIo::formats), that it is not kept any more. Any thread.
+  [[nodiscard]] virtual bool begin_format() { return false; }
+  // Whether it is being formatted, as its pool remembers it across crashes; a success with `false`
+  // ends the formatting. `done` as of keep_reservations().
+  virtual void keep_formatting(bool /*formatting*/, KeepDone done) {
+    done(std::string("this volume has no pool that keeps its formatting"));
   }
 };
 

@@ -107,6 +107,17 @@ Parsed<AdminCommand> parse_get_lba_status(const SubmissionEntry& entry) {
   return AdminCommand{whole};
 }
 
+Parsed<AdminCommand> parse_format(const SubmissionEntry& entry) {
+  const std::uint32_t fields = entry.cdw10;
+  const auto erase = static_cast<SecureErase>((fields >> 9) & 0x7u);
+  if (erase > SecureErase::cryptographic) return Refusal{status::invalid_field, at_dword(10, 9)};
+  return AdminCommand{
+      FormatNvm{.nsid = {entry.nsid},
+                .lba_format = static_cast<std::uint8_t>((fields & 0xfu) | ((fields >> 8) & 0x30u)),
+                .protection = static_cast<std::uint8_t>((fields >> 5) & 0x7u),
+                .erase = erase}};
+}
+
 }  // namespace
 
 Parsed<AdminCommand> parse_admin_command(const SubmissionEntry& entry) {
@@ -120,6 +131,7 @@ Parsed<AdminCommand> parse_admin_command(const SubmissionEntry& entry) {
     case AdminOpcode::async_event_request:
     case AdminOpcode::keep_alive:
     case AdminOpcode::get_lba_status:
+    case AdminOpcode::format_nvm:
       if (entry.fuse() != 0) return Refusal{status::invalid_field, at_byte(1)};
       break;
   }
@@ -141,6 +153,8 @@ Parsed<AdminCommand> parse_admin_command(const SubmissionEntry& entry) {
       return AdminCommand{KeepAlive{}};
     case AdminOpcode::get_lba_status:
       return parse_get_lba_status(entry);
+    case AdminOpcode::format_nvm:
+      return parse_format(entry);
   }
   return Refusal{status::invalid_opcode, at_byte(0)};
 }
@@ -163,6 +177,8 @@ const char* admin_opcode_name(std::uint8_t opcode) {
       return "keep alive";
     case AdminOpcode::get_lba_status:
       return "get lba status";
+    case AdminOpcode::format_nvm:
+      return "format nvm";
   }
   return "unknown";
 }

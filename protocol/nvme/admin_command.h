@@ -23,6 +23,7 @@ enum class AdminOpcode : std::uint8_t {
   get_features = 0x0a,
   async_event_request = 0x0c,
   keep_alive = 0x18,
+  format_nvm = 0x80,
   get_lba_status = 0x86,
 };
 
@@ -105,16 +106,27 @@ struct GetLbaStatus {
   DataPointer data{};          // at least `length` bytes
 };
 
+// SES.
+enum class SecureErase : std::uint8_t { none = 0, user_data = 1, cryptographic = 2 };
+
+// Format NVM. That there are no metadata here, MSET and PIL say nothing of.
+struct FormatNvm {
+  NamespaceId nsid{};
+  std::uint8_t lba_format = 0;  // an index into LBAF: LBAFL, and LBAFU above it
+  std::uint8_t protection = 0;  // PI: the type of protection information, 0 is none
+  SecureErase erase = SecureErase::none;
+};
+
 struct AsyncEventRequest {};
 struct KeepAlive {};
 
 using AdminCommand = std::variant<GetLogPage, Identify, Abort, SetFeatures, GetFeatures,
-                                  AsyncEventRequest, KeepAlive, GetLbaStatus>;
+                                  AsyncEventRequest, KeepAlive, GetLbaStatus, FormatNvm>;
 
 // Parses an entry of the Admin queue (opcode 7Fh belongs to parse_fabrics_command and is refused
 // here). Refusals: invalid_opcode; invalid_field (fused, PSDT, reserved SEL, misaligned LPO, other
-// ATYPEs); sgl_*; data_sgl_length_invalid when the SGL is shorter than the page, log or feature
-// asked for.
+// ATYPEs, reserved SES); sgl_*; data_sgl_length_invalid when the SGL is shorter than the page, log
+// or feature asked for.
 [[nodiscard]] Parsed<AdminCommand> parse_admin_command(const SubmissionEntry& entry);
 
 // For log lines: "identify", "keep alive", ...; "unknown" for the rest.

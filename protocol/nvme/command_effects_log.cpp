@@ -35,6 +35,8 @@ CommandEffectsPage build_command_effects(EffectsOf controller) {
   if (controller == EffectsOf::discovery_controller) return page;
   for (const auto opcode : io_controller_commands)
     page.admin[static_cast<std::uint8_t>(opcode)] = effect_bit::supported;
+  page.admin[static_cast<std::uint8_t>(AdminOpcode::format_nvm)] =
+      effect_bit::supported | effect_bit::changes_blocks | effect_bit::alone_in_namespace;
   for (const auto opcode : reading_commands)
     page.io[static_cast<std::uint8_t>(opcode)] = effect_bit::supported;
   for (const auto opcode : changing_commands) {

@@ -46,7 +46,7 @@ std::uint8_t zeroes_based_count(std::uint32_t count) {
 
 void put_io_controller(IdentifyControllerPage& page, const ControllerIdentity& identity) {
   page.oaes = oaes_bit::namespace_attribute | oaes_bit::ana_change | oaes_bit::normal_shutdown;
-  page.oacs = oacs_bit::get_lba_status;
+  page.oacs = oacs_bit::get_lba_status | oacs_bit::format_nvm;
   for (std::size_t i = 0; i < identity.retry_delays_100ms.size(); ++i) {
     page.crdt[i] = identity.retry_delays_100ms[i];
   }
@@ -62,6 +62,7 @@ void put_io_controller(IdentifyControllerPage& page, const ControllerIdentity& i
   page.mnan = identity.max_namespaces;
   page.oncs = identity.optional_commands;
   page.fuses = fused_compare_and_write;
+  page.fna = format_attributes;
   page.cdfs = copy_format_0 | copy_format_2;
   page.nwpc = write_protection | write_protection_until_power_cycle;
   page.vwc = no_write_cache_flush_all;

@@ -26,8 +26,13 @@ inline constexpr std::uint32_t normal_shutdown = 1u << 15;
 inline constexpr std::uint32_t discovery_log_change = 1u << 31;
 }  // namespace oaes_bit
 
+// FNA: every namespace is formatted and erased for itself; FFFFFFFFh is none to format; nothing is
+// erased by its key.
+inline constexpr std::uint8_t format_attributes = 1 << 3;
+
 // OACS.
 namespace oacs_bit {
+inline constexpr std::uint16_t format_nvm = 1 << 1;
 inline constexpr std::uint16_t get_lba_status = 1 << 9;
 }  // namespace oacs_bit
 

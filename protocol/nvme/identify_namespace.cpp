@@ -18,6 +18,7 @@ constexpr std::uint8_t currently_write_protected = 1 << 0;  // NSATTR
 constexpr std::uint8_t reads_zero_after_deallocate = 1 << 0;
 constexpr std::uint8_t write_zeroes_may_deallocate = 1 << 3;
 constexpr std::uint8_t namespace_ready = 1 << 0;
+constexpr std::uint8_t format_progress_known = 1 << 7;  // FPI
 
 // 0's based 16-bit field from an honest count.
 std::uint16_t zeroes_based_blocks(std::uint32_t blocks) {
@@ -34,6 +35,7 @@ IdentifyNamespacePage build_identify_namespace(const NamespaceIdentity& identity
   page.nsfeat = identifiers_never_reused | optimal_hints_defined;
   page.nmic = identity.shared ? attachable_to_many : std::uint8_t{0};
   page.rescap = every_reservation;
+  page.fpi = static_cast<std::uint8_t>(format_progress_known | identity.format_left_percent);
   page.dlfeat = static_cast<std::uint8_t>(
       (identity.deallocated_reads_zero ? reads_zero_after_deallocate : 0) |
       (identity.write_zeroes_deallocates ? write_zeroes_may_deallocate : 0));
@@ -61,6 +63,7 @@ IdentifyIndependentNamespacePage build_identify_independent_namespace(
   page.nsfeat = identifiers_never_reused | no_write_cache;
   page.nmic = identity.shared ? attachable_to_many : std::uint8_t{0};
   page.rescap = every_reservation;
+  page.fpi = static_cast<std::uint8_t>(format_progress_known | identity.format_left_percent);
   page.anagrpid = identity.ana_group;
   page.nsattr = identity.write_protected ? currently_write_protected : std::uint8_t{0};
   page.nstat = identity.ready ? namespace_ready : std::uint8_t{0};

@@ -103,6 +103,7 @@ struct NamespaceIdentity {
   bool deallocated_reads_zero = true;    // DLFEAT 2:0 = 001b
   bool write_zeroes_deallocates = true;  // DLFEAT bit 3: DEAC is honoured
   bool ready = true;                     // NSTAT.NRDY of CNS 08h
+  std::uint8_t format_left_percent = 0;  // FPI: of a format that is under way, what is to do
   // Of Copy: blocks of a source range (MSSRL) and of all of them (MCL), and how many (MSRC).
   std::uint32_t copy_range_blocks = 1;
   std::uint32_t copy_blocks = 1;

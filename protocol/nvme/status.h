@@ -113,6 +113,7 @@ inline constexpr Status lba_out_of_range = detail::final_status(StatusCodeType::
 inline constexpr Status capacity_exceeded = detail::final_status(StatusCodeType::generic, 0x81);
 inline constexpr Status namespace_not_ready = detail::retryable(StatusCodeType::generic, 0x82);
 inline constexpr Status reservation_conflict = detail::final_status(StatusCodeType::generic, 0x83);
+inline constexpr Status format_in_progress = detail::retryable(StatusCodeType::generic, 0x84);
 
 // Command specific (SCT 1h).
 inline constexpr Status invalid_queue_identifier =
@@ -125,6 +126,8 @@ inline constexpr Status async_event_limit_exceeded =
     detail::final_status(StatusCodeType::command_specific, 0x05);
 inline constexpr Status invalid_log_page =
     detail::final_status(StatusCodeType::command_specific, 0x09);
+inline constexpr Status invalid_format =
+    detail::final_status(StatusCodeType::command_specific, 0x0a);
 inline constexpr Status feature_not_saveable =
     detail::final_status(StatusCodeType::command_specific, 0x0d);
 inline constexpr Status feature_not_changeable =

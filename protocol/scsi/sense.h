@@ -79,6 +79,7 @@ inline constexpr Sense none{};
 inline constexpr Sense not_ready_becoming_ready{SenseKey::not_ready, {0x04, 0x01}};
 inline constexpr Sense not_ready_stopped{SenseKey::not_ready, {0x04, 0x02}};  // START UNIT needed
 inline constexpr Sense not_ready_manual{SenseKey::not_ready, {0x04, 0x03}};
+inline constexpr Sense not_ready_format{SenseKey::not_ready, {0x04, 0x04}};
 inline constexpr Sense not_ready_access_transition{SenseKey::not_ready, {0x04, 0x0a}};
 inline constexpr Sense not_ready_target_port_unavailable{SenseKey::not_ready, {0x04, 0x0c}};
 inline constexpr Sense not_ready_not_accessible{SenseKey::not_ready, {0x04, 0x00}};

@@ -66,6 +66,16 @@ class BlockVolume {
     return change;
   }
   [[nodiscard]] Reservations& reservations() { return reservations_; }
+  // Whether its hosts may format it, as the configuration says; and how much of a format that is
+  // under way is still to be done. Any thread.
+  void allow_format(bool allowed) { may_format_.store(allowed, std::memory_order_relaxed); }
+  [[nodiscard]] bool may_format() const { return may_format_.load(std::memory_order_relaxed); }
+  void set_format_left(std::uint8_t percent) {
+    format_left_.store(percent, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint8_t format_left() const {
+    return format_left_.load(std::memory_order_relaxed);
+  }
   // The reactor's thread.
   [[nodiscard]] VolumeCounters& counters(const Reactor& reactor) {
     const std::uint32_t number = reactor.options().number;
@@ -115,6 +125,8 @@ class BlockVolume {
   VolumeLimiter limiter_;
   OverloadLadder overload_;
   engine::Duration hold_{};
+  std::atomic<bool> may_format_{false};
+  std::atomic<std::uint8_t> format_left_{100};  // percent
   Reservations reservations_;
   const std::uint32_t reactors_;             // a power of two, so that finding one is quick
   std::vector<VolumeCounters> counters_;     // by the reactor's number

@@ -262,6 +262,14 @@ void VolumeRequests::enter(VolumeRequest& request, const Extent& hull,
   // Another thread may have admitted it meanwhile; but what it posts runs on this one, later.
   request.stage = Stage::waiting;
   waiting_.push_back(request);
+  refuse_if_formatting(request);
+}
+
+// What it waits for is most likely the formatting, and then it would be refused all the same.
+void VolumeRequests::refuse_if_formatting(VolumeRequest& request) {
+  if (request.place != Place::until_done || request.io.formats) return;
+  if (!request.volume->volume().is_formatting() || !cancel(request)) return;
+  request.done(request, IoStatus::formatting);
 }
 
 void VolumeRequests::admitted(VolumeRequest& request) {

@@ -111,7 +111,8 @@ struct VolumeRequest {
 //
 // `done` is called once for each request, on the reactor's thread, maybe from inside the call that
 // began it; the request may be used again from there. Outcome `cancelled`: not everything of it was
-// done, because the owner may not start anything any more (Owner::may_start). Only what was asked
+// done, because the owner may not start anything any more (Owner::may_start). `formatting`: also of
+// what would have to wait for its place, without a wait. Only what was asked
 // for in pieces may have been done in part.
 //
 // Invariants: a request in an order is in `waiting_` until it is admitted or cancelled; what waits
@@ -255,6 +256,7 @@ class VolumeRequests {
   void follow_changed_limits(engine::Instant now);
   void start(VolumeRequest& request);
   void enter(VolumeRequest& request, const Extent& hull, std::span<const Extent> pieces);
+  void refuse_if_formatting(VolumeRequest& request);
   void in_order(VolumeRequest& request);
   void admitted(VolumeRequest& request);
   void start_next_piece(VolumeRequest& request);

@@ -24,6 +24,8 @@ constexpr EventKind kinds[] = {
     {EventName::volume_refused, "volume.refused", Severity::error, false},
     {EventName::volume_write_protected, "volume.write-protected", Severity::info, true},
     {EventName::volume_writable, "volume.writable", Severity::info, true},
+    {EventName::volume_format_started, "volume.format-started", Severity::warning, true},
+    {EventName::volume_formatted, "volume.formatted", Severity::info, true},
     {EventName::volume_overloaded, "volume.overloaded", Severity::error, false},
     {EventName::volume_overload_over, "volume.overload-over", Severity::info, false},
     {EventName::pool_open, "pool.open", Severity::info, false},

@@ -30,6 +30,8 @@ enum class EventName : std::uint8_t {
   volume_refused,
   volume_write_protected,
   volume_writable,
+  volume_format_started,
+  volume_formatted,
   volume_overloaded,
   volume_overload_over,
   pool_open,

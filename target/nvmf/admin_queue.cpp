@@ -39,7 +39,7 @@ AdminQueue::AdminQueue(NvmfTarget& target, std::shared_ptr<Controller> controlle
   watch_association();
 }
 
-AdminQueue::~AdminQueue() { CHECK(event_requests_.empty()); }
+AdminQueue::~AdminQueue() { CHECK(event_requests_.empty() && format_ == nullptr); }
 
 void AdminQueue::execute(CommandPermit permit) {
   admin_traffic_ = true;
@@ -62,6 +62,7 @@ struct AdminQueue::Visitor {
   void operator()(const nvme::GetLbaStatus& c) {
     queue.get_lba_status(std::move(permit), c, data_is_ready);
   }
+  void operator()(const nvme::FormatNvm& c) { queue.format_nvm(std::move(permit), c); }
   void operator()(const nvme::Abort& c) { queue.abort(std::move(permit), c); }
   void operator()(const nvme::SetFeatures& c) {
     queue.set_features(std::move(permit), c, data_is_ready);
@@ -83,8 +84,10 @@ void AdminQueue::run(CommandPermit permit, bool data_is_ready) {
   if (!controller_->ready())
     return refuse(std::move(permit), {nvme::status::command_sequence_error});
   // Whatever its fields are: a discovery controller has no such command.
-  if (controller_->is_discovery() &&
-      entry.opcode == static_cast<std::uint8_t>(nvme::AdminOpcode::get_lba_status)) {
+  const bool is_of_namespaces =
+      entry.opcode == static_cast<std::uint8_t>(nvme::AdminOpcode::get_lba_status) ||
+      entry.opcode == static_cast<std::uint8_t>(nvme::AdminOpcode::format_nvm);
+  if (controller_->is_discovery() && is_of_namespaces) {
     return refuse(std::move(permit), {nvme::status::invalid_opcode, nvme::at_byte(0)});
   }
   const auto parsed = nvme::parse_admin_command(entry);
@@ -130,6 +133,7 @@ void AdminQueue::set_property(CommandPermit permit, const nvme::PropertySet& com
     case Properties::Effect::disabled:
     case Properties::Effect::shut_down:
       abort_event_requests();
+      leave_format(nvme::status::abort_requested);
       discovery_page_.clear();
       watch_association();
       break;
@@ -374,6 +378,7 @@ void AdminQueue::end(EndReason reason) {
   ended_ = true;
   timer_.disarm();
   abort_event_requests();
+  leave_format(nvme::status::aborted_queue_deleted);
   controller_->end(reason);
 }
 

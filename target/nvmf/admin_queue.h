@@ -9,6 +9,7 @@
 
 #include "protocol/nvme/admin_command.h"
 #include "protocol/nvme/fabrics_command.h"
+#include "target/block/volume_formatter.h"
 #include "target/nvmf/command.h"
 #include "target/nvmf/controller.h"
 #include "target/nvmf/keep_alive.h"
@@ -34,6 +35,8 @@ class AdminQueue {
   // Answers outstanding Asynchronous Event Requests as far as there are events.
   void deliver_events();
   void abort_finished() { --aborts_; }
+  // What has become of the Format NVM that this queue has asked for as its `number`th.
+  void format_ended(std::uint64_t number, block::VolumeFormatter::End end);
   // The connection has ended: so does the association.
   void end(EndReason reason);
 
@@ -50,6 +53,12 @@ class AdminQueue {
                       bool data_is_ready);
   [[nodiscard]] protocol::nvme::Parsed<std::vector<std::byte>> lba_status(
       const protocol::nvme::GetLbaStatus& command) const;
+  // format_nvm.cpp
+  void format_nvm(CommandPermit permit, const protocol::nvme::FormatNvm& command);
+  [[nodiscard]] protocol::nvme::Parsed<block::BlockVolume*> volume_to_format(
+      const protocol::nvme::FormatNvm& command) const;
+  // The host hears no more of a format that is under way; that goes on.
+  void leave_format(protocol::nvme::Status status);
   void abort(CommandPermit permit, const protocol::nvme::Abort& command);
   void set_features(CommandPermit permit, const protocol::nvme::SetFeatures& command,
                     bool data_is_ready);
@@ -89,6 +98,8 @@ class AdminQueue {
 
   std::vector<Command*> event_requests_;  // outstanding, oldest first
   std::uint32_t aborts_ = 0;              // asked of other reactors
+  Command* format_ = nullptr;             // outstanding
+  std::uint64_t formats_ = 0;             // that have begun
   std::vector<std::byte> discovery_page_;
 
   KeepAlive keep_alive_;

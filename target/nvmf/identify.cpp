@@ -56,6 +56,7 @@ nvme::NamespaceIdentity identity_of(const NamespaceFacts& facts) {
           // Late volumes too: their ANA state says it, and a host that is told "not ready" looks
           // again only when the namespace's attributes change.
           .ready = true,
+          .format_left_percent = facts.format_left_percent,
           .copy_range_blocks =
               static_cast<std::uint32_t>(largest_copy_range.value / facts.block_size.bytes),
           .copy_blocks = static_cast<std::uint32_t>(largest_copy.value / facts.block_size.bytes),

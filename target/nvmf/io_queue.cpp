@@ -47,6 +47,8 @@ nvme::Status status_of(IoStatus outcome, VolumeIo::Kind kind) {
       return nvme::status::command_interrupted;
     case IoStatus::read_only:
       return nvme::status::namespace_write_protected;
+    case IoStatus::formatting:
+      return nvme::status::format_in_progress;
   }
   return nvme::status::internal_error;
 }
@@ -61,6 +63,7 @@ bool passes(IoStatus outcome) {
     case IoStatus::timed_out:
     case IoStatus::no_room:
     case IoStatus::no_answer:
+    case IoStatus::formatting:
       return true;
     case IoStatus::ok:
     case IoStatus::media_error:

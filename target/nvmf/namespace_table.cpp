@@ -168,6 +168,7 @@ std::vector<std::uint32_t> NamespaceTable::visible_to(std::string_view host_nqn)
 }
 
 NamespaceFacts NamespaceTable::facts(const Entry& entry) {
+  const block::BlockVolume& volume = *entry.space.volume;
   return {.nsid = entry.space.nsid,
           .ana_group = entry.space.ana_group,
           .ana_state = entry.space.ana_state.load(std::memory_order_relaxed),
@@ -175,7 +176,9 @@ NamespaceFacts NamespaceTable::facts(const Entry& entry) {
           .block_size = entry.space.volume->volume().identity().block_size,
           .size = entry.size,
           .atomic = entry.atomic,
-          .write_protected = entry.write_protected};
+          .write_protected = entry.write_protected,
+          .format_left_percent =
+              volume.volume().is_formatting() ? volume.format_left() : std::uint8_t{0}};
 }
 
 std::optional<NamespaceFacts> NamespaceTable::describe(std::uint32_t nsid,

@@ -45,6 +45,7 @@ struct NamespaceFacts {
   engine::BlockCount size;
   block::AtomicWrites atomic;
   bool write_protected = false;
+  std::uint8_t format_left_percent = 0;  // of a format that is under way
 };
 
 // What the ANA log page tells, at one moment. Every volume is a group of its own, so every

@@ -11,6 +11,7 @@
 #include "engine/foundation/units.h"
 #include "protocol/auth/dhchap_authenticator.h"
 #include "target/block/block_volume.h"
+#include "target/block/volume_formatter.h"
 #include "target/net/generated_keys.h"
 #include "target/net/host_change.h"
 
@@ -116,6 +117,8 @@ struct TargetOptions {
   GeneratedKeys* generated_keys = nullptr;  // outlives the target; nullptr: no concatenation
   JobTaker* worker = nullptr;               // outlives the target; nullptr: a thread of its own
   EventLogs* event_logs = nullptr;          // outlives the target; nullptr: they end with it
+  block::VolumeFormatter* formatter =
+      nullptr;  // outlives the target; nullptr: nothing is formatted
 };
 
 // "nqn.2014-08.org.nvmexpress:uuid:..." derived from `seed` alone, for example the machine's

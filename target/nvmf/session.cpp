@@ -220,6 +220,10 @@ void Session::abort_finished() {
   if (admin_) admin_->abort_finished();
 }
 
+void Session::format_ended(std::uint64_t number, block::VolumeFormatter::End end) {
+  if (admin_) admin_->format_ended(number, end);
+}
+
 void Session::connection_ended(EndReason reason) {
   handle_->owner_ended();
   if (!controller_) return;

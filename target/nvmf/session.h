@@ -82,6 +82,7 @@ class Session final : public CommandExecutor {
   void deliver_events();
   [[nodiscard]] bool abort(std::uint16_t command_id);
   void abort_finished();
+  void format_ended(std::uint64_t number, block::VolumeFormatter::End end);
   void access_changed() {
     if (io_) io_->refuse_unreachable();
   }

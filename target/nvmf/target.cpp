@@ -46,6 +46,7 @@ NvmfTarget::NvmfTarget(const TargetOptions& options, const engine::Clock& clock)
           discovery_subsystem(options), Subsystem::Kind::discovery, firmware_revision_, nullptr)),
       worker_(options.worker != nullptr ? *options.worker : own_worker_),
       generated_keys_(options.generated_keys),
+      formatter_(options.formatter),
       directory_(options.discovery_nqn),
       refusal_log_(refusal_log_burst, refusal_log_interval) {
   for (const auto& listener : options.listeners) CHECK(directory_.add_listener(listener));
@@ -76,6 +77,23 @@ void NvmfTarget::remember_health() const {
     all = all_controllers();
   }
   for (const auto& controller : all) controller->remember_health(/*daily=*/true);
+}
+
+std::set<std::string> NvmfTarget::hosts_of(const block::BlockVolume& volume) const {
+  std::set<std::string> hosts;
+  const Guard guard(mutex_);
+  for (const auto& [nqn, subsystem] : subsystems_) {
+    for (const auto& controller : subsystem->controllers()) {
+      const std::string& host = controller->association().host_nqn;
+      const auto view = subsystem->view_for(host);
+      const auto sees = [&](std::uint32_t nsid) {
+        const Namespace* const found = view->find(nsid);
+        return found != nullptr && found->volume == &volume;
+      };
+      if (std::ranges::any_of(subsystem->namespaces_of(host), sees)) hosts.insert(host);
+    }
+  }
+  return hosts;
 }
 
 std::unique_ptr<CommandExecutor> NvmfTarget::make_session(CommandPort& port) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -115,6 +116,10 @@ class NvmfTarget {
   [[nodiscard]] std::optional<protocol::auth::DhchapCredentials> credentials_of(
       std::string_view host_nqn) const;
   [[nodiscard]] JobTaker& worker() { return worker_; }
+  // nullptr: nothing can be formatted.
+  [[nodiscard]] block::VolumeFormatter* formatter() const { return formatter_; }
+  // Hosts that have a controller now by which they see the volume, each once.
+  [[nodiscard]] std::set<std::string> hosts_of(const block::BlockVolume& volume) const;
   // Secure concatenation on an Admin queue has come to this PSK. On a plain one the host comes back
   // with it inside TLS; inside TLS the controller holds it in the place of the one before.
   void key_generated(Controller& controller, const LinkInfo& link, std::string_view subsystem_nqn,
@@ -155,6 +160,7 @@ class NvmfTarget {
   BackgroundWorker own_worker_;
   JobTaker& worker_;
   GeneratedKeys* const generated_keys_;
+  block::VolumeFormatter* const formatter_;
 
   // Guards everything below; the first of all locks here.
   mutable std::mutex mutex_;

@@ -141,6 +141,9 @@ void AdminQueue::set_write_protection(CommandPermit permit, WriteProtectionState
     if (!is_known(*volume)) {
       return refuse(std::move(permit), {nvme::status::namespace_not_ready, nvme::at_byte(4)});
     }
+    if (volume->volume().is_formatting()) {
+      return refuse(std::move(permit), {nvme::status::format_in_progress, nvme::at_byte(4)});
+    }
     const WriteProtection now = volume->volume().write_protection();
     if (now == WriteProtection::until_restart && state_of(now) != wanted) {
       return refuse(std::move(permit), {nvme::status::feature_not_changeable, nvme::at_dword(11)});

@@ -298,7 +298,7 @@ bool Nexus::admit(TaskPermit& permit, const CommandDescription& row,
                                std::holds_alternative<command::ReadCapacity16>(parsed);
   if (asks_the_medium) {
     const engine::Volume& volume = itl.volume().volume();
-    auto why = not_ready(volume.state());
+    auto why = not_ready(volume);
     if (!why && volume.size().value == 0) why = sense::not_ready_becoming_ready;
     if (why) {
       answer(std::move(permit), *why);

@@ -44,6 +44,13 @@ std::optional<Sense> not_ready(engine::VolumeState state) {
   return std::nullopt;
 }
 
+std::optional<Sense> not_ready(const engine::Volume& volume) {
+  if (const auto why = not_ready(volume.state())) return why;
+  if (volume.is_formatting()) [[unlikely]]
+    return sense::not_ready_format;
+  return std::nullopt;
+}
+
 Outcome outcome_of(IoStatus status, VolumeIo::Kind kind, engine::VolumeState state) {
   switch (status) {
     case IoStatus::ok:
@@ -60,6 +67,8 @@ Outcome outcome_of(IoStatus status, VolumeIo::Kind kind, engine::VolumeState sta
       return sense::internal_target_failure;
     case IoStatus::read_only:
       return sense::write_protected;
+    case IoStatus::formatting:
+      return sense::not_ready_format;
     // Nothing was changed, or it may pass: the host tries again, after a while.
     case IoStatus::cancelled:
     case IoStatus::timed_out:

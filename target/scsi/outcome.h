@@ -28,5 +28,7 @@ using Outcome = std::variant<protocol::scsi::Status, protocol::scsi::Sense>;
 // three minutes), and its path checkers wait. Refused: 04/03, someone has to do something: tried
 // again in vain, so the host gives up at once.
 [[nodiscard]] std::optional<protocol::scsi::Sense> not_ready(engine::VolumeState state);
+// The same, and whether it is being formatted.
+[[nodiscard]] std::optional<protocol::scsi::Sense> not_ready(const engine::Volume& volume);
 
 }  // namespace target::scsi

@@ -128,7 +128,7 @@ void UnitCommands::run(TaskPermit permit, const command::RequestSense& request, 
     if (permit.task().lun != protocol::scsi::report_luns_unit) found = sense::unit_not_supported;
   } else if (const auto code = ready ? itl->attentions().take() : itl->attentions().peek()) {
     found = {.key = protocol::scsi::SenseKey::unit_attention, .code = *code};
-  } else if (const auto why = not_ready(itl->volume().volume().state())) {
+  } else if (const auto why = not_ready(itl->volume().volume())) {
     found = *why;
   }
   const auto format = request.descriptor_format ? protocol::scsi::SenseFormat::descriptor
@@ -222,7 +222,7 @@ void UnitCommands::run(TaskPermit permit, const command::LogSense& log, bool rea
 void UnitCommands::run(TaskPermit permit, const command::SendDiagnostic& diagnostic,
                        bool /*ready*/) {
   if (diagnostic.self_test) {
-    if (const auto why = not_ready(permit.task().itl->volume().volume().state())) {
+    if (const auto why = not_ready(permit.task().itl->volume().volume())) {
       return sink_.answer(std::move(permit), *why);
     }
   }

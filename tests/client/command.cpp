@@ -104,6 +104,10 @@ Command get_lba_status(std::uint32_t nsid, std::uint8_t action, std::uint64_t lb
           .data_in_bytes = bytes};
 }
 
+Command format_nvm(std::uint32_t nsid, std::uint32_t fields) {
+  return {.entry = Entry(opcode::format_nvm).nsid(nsid).cdw(10, fields)};
+}
+
 Command get_log(const LogFields& fields) {
   const std::uint32_t dwords_minus_1 = fields.bytes / 4 - 1;
   return {.entry = Entry(opcode::get_log_page)

@@ -24,6 +24,7 @@ constexpr std::uint8_t set_features = 0x09;
 constexpr std::uint8_t get_features = 0x0a;
 constexpr std::uint8_t async_event_request = 0x0c;
 constexpr std::uint8_t keep_alive = 0x18;
+constexpr std::uint8_t format_nvm = 0x80;
 constexpr std::uint8_t get_lba_status = 0x86;
 // I/O.
 constexpr std::uint8_t flush = 0x00;
@@ -185,6 +186,8 @@ struct LogFields {
 // `blocks` 0: up to the namespace's end.
 [[nodiscard]] Command get_lba_status(std::uint32_t nsid, std::uint8_t action, std::uint64_t lba,
                                      std::uint16_t blocks, std::uint32_t bytes);
+// `fields`: dword 10.
+[[nodiscard]] Command format_nvm(std::uint32_t nsid, std::uint32_t fields = 0);
 [[nodiscard]] Command async_event_request();
 [[nodiscard]] Command abort(std::uint16_t sqid, std::uint16_t cid);
 [[nodiscard]] Command keep_alive();

@@ -194,7 +194,7 @@ TEST(Example, NonDefaultsArriveToo) {
           "volumes:\n"
           "  v: {pool: p, size: 1GiB, cache: {device: c, mode: write-through, guaranteed: 1MiB,\n"
           "      maximum: 128TiB, dirty_low: 1%, dirty_high: 100%, max_dirty_age: 1d,\n"
-          "      ordered: journal}, atomic: required}\n"
+          "      ordered: journal}, atomic: required, allow_format: true}\n"
           "scrub: {rate: 16GiB/s}\nlog: {level: debug}\n",
       "f.yaml");
   ASSERT_TRUE(outcome.config.has_value());
@@ -227,6 +227,7 @@ TEST(Example, NonDefaultsArriveToo) {
   EXPECT_FALSE(device.payload_crc->value);
   EXPECT_EQ(device.payload_crc->at, (Position{12, 45}));
   EXPECT_EQ(outcome.config->volumes.at("v").atomic.value, Volume::Atomic::required);
+  EXPECT_TRUE(outcome.config->volumes.at("v").allow_format);
   const VolumeCache& cache = *outcome.config->volumes.at("v").cache;
   EXPECT_EQ(cache.at, (Position{15, 28}));
   EXPECT_EQ(cache.device.at, (Position{15, 44}));

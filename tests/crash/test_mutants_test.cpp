@@ -132,6 +132,7 @@ constexpr Mutant mutants[] = {
     {"registrant crc", "KeptReservations.EveryTruncationAndEveryFlippedBitIsRefused"},
     {"reservations before their volume",
      "KeptReservationsOfAVolume.ReservationsAreThereBeforeTheirVolumeIsServed"},
+    {"a format goes on after a restart", "*FormattedVolume.IsHiddenThroughRestarts*"},
     {"marker crc", "MarkerFile.AnyFlippedBitLeavesTheOtherSlot"},
     {"journal crc", "JournalFile.NothingIsChangedByOneThatIsDamagedAnywhere"},
     {"journal data crc", "JournalFile.NothingIsChangedByOneThatIsDamagedAnywhere"},

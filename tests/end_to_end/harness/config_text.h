@@ -41,6 +41,7 @@ struct VolumeText {
   std::string cache = {};     // "device: front, max_dirty_age: 1s"; empty: none
   std::string qos = {};       // "write_iops: 500, burst: 1s"; empty: no limits
   std::string overload = {};  // "hold: 500ms, retries: 2"; empty: as it is by default
+  bool allow_format = false;
 };
 
 struct NamespaceText {

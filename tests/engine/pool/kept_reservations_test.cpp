@@ -48,6 +48,7 @@ VolumeTable table_with_reservations() {
                        .identity = {std::byte{0x61}, std::byte{0x62}}},
                       kept_registrant(9, KeptRegistrant::most_identity_bytes)}};
   table.records[1].write_protected = true;
+  table.records[1].formatting = true;
   return table;
 }
 
@@ -65,10 +66,10 @@ TEST(KeptReservations, GoldenBytes) {
   const VolumeTable table = table_with_reservations();
   const auto bytes = encode(table);
   ASSERT_EQ(bytes.size(), first_registrant + 3 * 256U);
-  expect_at(bytes, 32, {12, 0, 0, 0, 0, 0, 0, 0});
+  expect_at(bytes, 32, {28, 0, 0, 0, 0, 0, 0, 0});
   expect_at(bytes, 64, {3, 0, 0, 0, 0, 4, 0, 0, 3, 0, 0, 0, 0});
   expect_at(bytes, 512 + 648, {1, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0});
-  expect_at(bytes, 512 + 1024 + 648, {2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+  expect_at(bytes, 512 + 1024 + 648, {6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
   expect_at(bytes, 512 + 2048 + 648, {1, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 0});
   expect_at(bytes, first_registrant + 4, {0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 16, 0});
   expect_at(bytes, first_registrant + 256 + 4,
@@ -130,7 +131,7 @@ TEST(KeptReservations, ImpossibleContentsAreRefused) {
   EXPECT_TRUE(refused(entry([](VolumeEntry& e) { e.reservation_type = 7; }), damaged));
   EXPECT_TRUE(refused(entry([](VolumeEntry& e) { e.reservation_type = 0x102; }), damaged));
   EXPECT_TRUE(refused(entry([](VolumeEntry& e) { e.flags = 0; }), damaged));
-  EXPECT_TRUE(refused(entry([](VolumeEntry& e) { e.flags = 5; }), ErrorKind::unsupported));
+  EXPECT_TRUE(refused(entry([](VolumeEntry& e) { e.flags = 9; }), ErrorKind::unsupported));
   const auto header = [](const std::function<void(VolumeTableHeader&)>& edit) {
     return edited<VolumeTableHeader>(0, edit);
   };
@@ -156,12 +157,17 @@ TEST(KeptReservations, OfADevicePoolBehindItsVolumes) {
     const auto set = opened.value()->set_reservations("b", kept_reservations(3));
     ASSERT_TRUE(set) << set.error().text;
     ASSERT_TRUE(opened.value()->set_write_protected("a", true));
+    ASSERT_TRUE(opened.value()->set_formatting("a", true));
+    ASSERT_TRUE(opened.value()->set_formatting("b", true));
+    ASSERT_TRUE(opened.value()->set_formatting("b", false));
   }
   for (auto& disk : disks.disks) disk->held = false;
   auto opened = DevicePool::open(disks.candidates());
   ASSERT_TRUE(opened) << opened.error().text;
   EXPECT_EQ(volume_called(*opened.value(), "b")->reservations, kept_reservations(3));
   EXPECT_TRUE(volume_called(*opened.value(), "a")->write_protected);
+  EXPECT_TRUE(volume_called(*opened.value(), "a")->formatting);
+  EXPECT_FALSE(volume_called(*opened.value(), "b")->formatting);
   // Until a slot of its table is full: then nothing changes.
   const VolumeRecord before = *volume_called(*opened.value(), "b");
   const auto set = opened.value()->set_reservations("b", kept);

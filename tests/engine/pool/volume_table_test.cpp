@@ -236,7 +236,7 @@ TEST(VolumeTable, ImpossibleHeadersAreRefusedByKind) {
   };
   const Row rows[] = {
       {"version", [](VolumeTableHeader& h) { h.version = 2; }, ErrorKind::unsupported},
-      {"feature", [](VolumeTableHeader& h) { h.features.incompatible = 16; },
+      {"feature", [](VolumeTableHeader& h) { h.features.incompatible = 32; },
        ErrorKind::unsupported},
       {"read-only feature", [](VolumeTableHeader& h) { h.features.read_only = 4; },
        ErrorKind::unsupported},

@@ -177,7 +177,7 @@ TEST(AdminCommand, CommandsWithoutFields) {
 }
 
 TEST(AdminCommand, FusedOperationsAreRefused) {
-  for (const unsigned opcode : {0x02u, 0x06u, 0x08u, 0x09u, 0x0au, 0x0cu, 0x18u, 0x86u}) {
+  for (const unsigned opcode : {0x02u, 0x06u, 0x08u, 0x09u, 0x0au, 0x0cu, 0x18u, 0x80u, 0x86u}) {
     EXPECT_EQ(expect_refusal(
                   RawEntry(static_cast<std::uint8_t>(opcode)).flags(1).transport_sgl(4096).entry()),
               (Refusal{status::invalid_field, at_byte(1)}));
@@ -212,7 +212,28 @@ TEST(AdminCommand, GetLbaStatusHasHonestLengths) {
             status::data_sgl_length_invalid);
 }
 
-// Create and Delete Queue, Format, Firmware Download, Sanitize and all others; 7Fh is parsed
+TEST(AdminCommand, FormatNamesItsFormatAndItsErase) {
+  const auto entry = [](std::uint32_t fields) {
+    return RawEntry(0x80).nsid(7).dword(10, fields).entry();
+  };
+  auto format = expect_command<FormatNvm>(entry(0));
+  EXPECT_EQ(format.nsid, NamespaceId{7});
+  EXPECT_EQ(format.lba_format, 0);
+  EXPECT_EQ(format.protection, 0);
+  EXPECT_EQ(format.erase, SecureErase::none);
+  format = expect_command<FormatNvm>(entry(0x3f));
+  EXPECT_EQ(format.lba_format, 15) << "MSET is no part of it";
+  EXPECT_EQ(format.protection, 1);
+  EXPECT_EQ(expect_command<FormatNvm>(entry(0x3002)).lba_format, 0x32) << "LBAFU";
+  EXPECT_EQ(expect_command<FormatNvm>(entry(0xe0)).protection, 7);
+  EXPECT_EQ(expect_command<FormatNvm>(entry(1U << 9)).erase, SecureErase::user_data);
+  EXPECT_EQ(expect_command<FormatNvm>(entry(2U << 9)).erase, SecureErase::cryptographic);
+  for (const std::uint32_t erase : {3U, 4U, 7U}) {
+    EXPECT_EQ(expect_refusal(entry(erase << 9)), (Refusal{status::invalid_field, at_dword(10, 9)}));
+  }
+}
+
+// Create and Delete Queue, Firmware Download, Sanitize and all others; 7Fh is parsed
 // elsewhere.
 TEST(AdminCommand, UnknownOpcodesAreRefused) {
   for (unsigned opcode = 0; opcode < 256; ++opcode) {
@@ -224,6 +245,7 @@ TEST(AdminCommand, UnknownOpcodesAreRefused) {
       case 0x0a:
       case 0x0c:
       case 0x18:
+      case 0x80:
       case 0x86:
         EXPECT_STRNE(admin_opcode_name(static_cast<std::uint8_t>(opcode)), "unknown");
         continue;

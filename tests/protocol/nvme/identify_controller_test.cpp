@@ -33,7 +33,7 @@ TEST(IdentifyController, GoldenIoController) {
   EXPECT_EQ(page.number(92, 4), 0x0000'8900u) << "OAES";
   EXPECT_EQ(page.number(96, 4), 0x0000'0041u) << "CTRATT";
   EXPECT_EQ(page.number(111, 1), 1u) << "CNTRLTYPE";
-  EXPECT_EQ(page.number(256, 2), 0x200u) << "OACS: Get LBA Status";
+  EXPECT_EQ(page.number(256, 2), 0x202u) << "OACS: Get LBA Status, Format NVM";
   EXPECT_EQ(page.number(258, 1), 3u) << "ACL";
   EXPECT_EQ(page.number(259, 1), 3u) << "AERL";
   EXPECT_EQ(page.number(260, 1), 0x03u) << "FRMW";
@@ -53,6 +53,7 @@ TEST(IdentifyController, GoldenIoController) {
   EXPECT_EQ(page.number(516, 4), 1024u) << "NN";
   EXPECT_EQ(page.number(520, 2), 0x01ffu) << "ONCS";
   EXPECT_EQ(page.number(522, 2), 1u) << "FUSES";
+  EXPECT_EQ(page.number(524, 1), 0x08u) << "FNA: not FFFFFFFFh";
   EXPECT_EQ(page.number(525, 1), 0x06u) << "VWC";
   EXPECT_EQ(page.number(526, 4), 0u) << "AWUN, AWUPF";
   EXPECT_EQ(page.number(534, 2), 5u) << "OCFS: formats 0h and 2h";

@@ -32,6 +32,7 @@ TEST(IdentifyNamespace, GoldenNamespaceOfSmallBlocks) {
   EXPECT_TRUE(page.is_zero(27, 30)) << "no metadata, no protection";
   EXPECT_EQ(page.number(30, 1), 1u) << "NMIC";
   EXPECT_EQ(page.number(31, 1), 0xffu) << "RESCAP";
+  EXPECT_EQ(page.number(32, 1), 0x80u) << "FPI: nothing is left to format";
   EXPECT_EQ(page.number(33, 1), 0x09u) << "DLFEAT";
   EXPECT_TRUE(page.is_zero(34, 48)) << "no atomicity beyond a block, no boundaries";
   EXPECT_EQ(page.number(48, 8), 0x200'0000'0000u) << "NVMCAP";
@@ -94,9 +95,12 @@ TEST(IdentifyNamespace, IndependentPageSaysReadyAndCacheless) {
   EXPECT_TRUE(ready.is_zero(15, 4096));
   identity.ready = false;
   identity.write_protected = true;
+  identity.format_left_percent = 40;
   const PageBytes late(build_identify_independent_namespace(identity));
   EXPECT_EQ(late.number(14, 1), 0u);
   EXPECT_EQ(late.number(8, 1), 1u);
+  EXPECT_EQ(late.number(3, 1), 0xa8u) << "FPI";
+  EXPECT_EQ(PageBytes(build_identify_namespace(identity)).number(32, 1), 0xa8u);
 }
 
 TEST(IdentifyNamespace, NvmPageIsZeros) {

@@ -76,8 +76,9 @@ TEST_F(IdentifyTest, ControllerPageSaysWhatIsDone) {
                                 "Verify, Copy";
   EXPECT_EQ(id.cdfs, 0x05) << "source ranges of formats 0h and 2h";
   EXPECT_EQ(id.fuses, 1) << "Compare and Write";
-  EXPECT_EQ(id.oacs, 0x200)
-      << "Get LBA Status; no format, firmware, namespace management, security";
+  EXPECT_EQ(id.oacs, 0x202)
+      << "Get LBA Status, Format NVM; no firmware, namespace management, security";
+  EXPECT_EQ(id.fna, 0x08) << "each namespace for itself, FFFFFFFFh is none; no cryptographic erase";
   EXPECT_EQ(id.sanicap, 0U) << "no Sanitize";
   EXPECT_EQ(id.sqes, 0x66);
   EXPECT_EQ(id.cqes, 0x44);

@@ -284,6 +284,27 @@ TEST_F(PersistentLogTest, NamespacesThatComeAndGoAreThere) {
   EXPECT_EQ(found[1].number(44, 4), 2U);
 }
 
+TEST_F(PersistentLogTest, AFormatIsThereWithItsBeginningAndItsEnd) {
+  auto made = admin();
+  block_small.allow_format(true);
+  auto format = entry_of(nvme::AdminOpcode::format_nvm);
+  format.nsid = 1;
+  format.cdw10 = 1U << 9;
+  ASSERT_EQ(made->run(format), nullptr);
+  formatter.asked.at(0).ended(block::VolumeFormatter::End::failed);
+  reactor.run_until_idle();
+  const auto log = read_all(*made);
+  const auto started = log.of(PersistentEventType::format_start);
+  ASSERT_EQ(started.size(), 1U);
+  EXPECT_EQ(started[0].number(0, 4), 1U);
+  EXPECT_EQ(started[0].number(8, 4), 1U << 9);
+  const auto ended = log.of(PersistentEventType::format_completion);
+  ASSERT_EQ(ended.size(), 1U);
+  EXPECT_EQ(ended[0].number(0, 4), 1U);
+  EXPECT_EQ(ended[0].number(5, 1), 1U) << "not as it was asked for";
+  EXPECT_EQ(ended[0].number(8, 4), 6U) << "Internal Error";
+}
+
 TEST_F(PersistentLogTest, AFeatureOfANamespaceIsThereAsItWasSet) {
   auto made = admin();
   auto protect = set_feature(nvme::FeatureId::write_protection, 1);

@@ -49,6 +49,8 @@ class SettableVolume final : public engine::Volume {
     protection = wanted;
     done(boost::outcome_v2::success());
   }
+  std::atomic<bool> formatting{false};
+  [[nodiscard]] bool is_formatting() const override { return formatting; }
   // How what is submitted ends while it is online.
   std::atomic<engine::IoStatus> outcome{engine::IoStatus::ok};
   void submit(engine::IoLane&, engine::VolumeIo& io) override {

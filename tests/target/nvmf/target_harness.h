@@ -239,6 +239,20 @@ T page_of(const FakePort::Answer& answer) {
   return page;
 }
 
+// Formats nothing: remembers who has asked, until the test says how it ends.
+class FakeFormatter final : public block::VolumeFormatter {
+ public:
+  struct Asked {
+    block::BlockVolume* volume = nullptr;
+    std::string host;
+    Ended ended;
+  };
+  std::vector<Asked> asked;
+  void format(block::BlockVolume& volume, const std::string& host, Ended ended) override {
+    asked.push_back({&volume, host, std::move(ended)});
+  }
+};
+
 // Subsystem A: san-a and san-b, hosts 1 and 2, namespaces 1 (512), 2 (4096), 7 (host 1 only).
 // Subsystem B: san-b only, any host, namespace 1. Listener "disc" (wildcard) is for discovery only,
 // "bare" has none.
@@ -254,6 +268,7 @@ class TargetHarness : public testing::Test {
   TargetOptions options() {
     TargetOptions options;
     options.discovery_nqn = unique_discovery;
+    options.formatter = &formatter;
     options.firmware_revision = "1.2.3";
     using Family = ListenerOptions::Family;
     using Discovery = ListenerOptions::Discovery;
@@ -342,6 +357,7 @@ class TargetHarness : public testing::Test {
   block::BlockVolume block_large{large, most_reactors};
   block::BlockVolume block_masked{masked, most_reactors};
   block::BlockVolume block_other{other, most_reactors};
+  FakeFormatter formatter;
   NvmfTarget target;
   std::uint16_t cntlid = 0;
 };

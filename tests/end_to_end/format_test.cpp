@@ -1,0 +1,129 @@
+// Format NVM of a volume that hosts of both protocols may have: only for who has it alone, hidden
+// while it is under way, and never given up once it has begun.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include "tests/end_to_end/harness/daemon.h"
+#include "tests/end_to_end/harness/hung_disk.h"
+#include "tests/end_to_end/harness/initiator.h"
+
+namespace end_to_end {
+namespace {
+
+constexpr std::uint16_t not_for_this_host = 0x15;     // Operation Denied
+constexpr std::uint16_t is_being_formatted = 0x84;    // Format In Progress
+constexpr std::uint16_t held_by_reservations = 0x83;  // Reservation Conflict
+constexpr std::uint16_t erases_user_data = 1U << 9;   // SES
+constexpr std::uint8_t key_not_ready = 2;
+constexpr std::uint8_t key_unit_attention = 6;
+constexpr std::uint16_t format_in_progress_code = 0x0404;
+const char* const other_host = "nqn.2026-11.com.example:other";
+
+class Format : public testing::Test {
+ protected:
+  Format() : daemon(workplace, config()) {}
+  ConfigText config() {
+    ConfigText text = with_iscsi(file_config(workplace.make_pool("pool")));
+    for (VolumeText& volume : text.volumes) volume.allow_format = volume.name == "big";
+    return text;
+  }
+  static std::uint16_t format(Host& host, std::uint32_t nsid, std::uint32_t fields = 0) {
+    return status_of(host.controller->admin(), client::admin::format_nvm(nsid, fields));
+  }
+
+  // That big is being formatted has come to the second replica of the pool's table: bit 4 of its
+  // incompatible features (docs/pool-format.md).
+  [[nodiscard]] bool await_kept() {
+    const auto deadline = SteadyClock::now() + recovery_time_out;
+    while (SteadyClock::now() < deadline) {
+      std::ifstream table(workplace.path("pool/forebay-pool.volumes.1"), std::ios::binary);
+      table.seekg(32);
+      if ((table.get() & 0x10) != 0) return true;
+      std::this_thread::sleep_for(Milliseconds{5});  // a file can only be looked at
+    }
+    return false;
+  }
+
+  Workplace workplace;
+  Daemon daemon;
+};
+
+TEST_F(Format, LeavesZerosToWhoHasTheVolumeAlone) {
+  ASSERT_TRUE(daemon.start());
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    write(*host.queue, 1, 100, pattern(8 * iscsi_block, 1), iscsi_block);
+    EXPECT_EQ(format(host, 2), not_for_this_host) << "no allow_format";
+    {
+      Host other(daemon.endpoint(), {.host_nqn = other_host});
+      ASSERT_TRUE(other.connected());
+      EXPECT_EQ(format(host, 1), not_for_this_host) << "another host is connected";
+    }
+    {
+      const auto initiator = open_session(to_target(iscsi_endpoint(daemon.config())));
+      ASSERT_TRUE(initiator);
+      EXPECT_EQ(format(host, 1), not_for_this_host) << "an initiator is logged in";
+      constexpr std::uint64_t key = 7;
+      execute(*initiator, scsi::reserve(0, 0, 0, key));  // REGISTER
+    }
+    EXPECT_TRUE(read(*host.queue, 1, 100, 8, iscsi_block) == pattern(8 * iscsi_block, 1));
+    EXPECT_EQ(format(host, 1), held_by_reservations);
+  }
+  daemon.kill();  // and with it what was registered
+  ASSERT_TRUE(daemon.start());
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  EXPECT_TRUE(read(*host.queue, 1, 100, 8, iscsi_block) == pattern(8 * iscsi_block, 1));
+  EXPECT_EQ(format(host, 1, erases_user_data), 0);
+  EXPECT_TRUE(read(*host.queue, 1, 100, 8, iscsi_block) == Bytes(8 * iscsi_block));
+  write_and_read_back(*host.queue, 1, 100, 8, iscsi_block, 2);
+  EXPECT_TRUE(daemon.await_log({"volume=big formatted"}));
+}
+
+// Its disk keeps silent: so it is under way for as long as the test likes.
+TEST_F(Format, GoesOnAfterTheDaemonWasKilled) {
+  const std::string hung = workplace.path("hung");
+  daemon.environment = hung_disk_environment(hung);
+  ASSERT_TRUE(daemon.start());
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    write(*host.queue, 1, 100, pattern(8 * iscsi_block, 1), iscsi_block);
+    write_file(hung, "");
+    const auto asked = host.controller->admin().submit(client::admin::format_nvm(1));
+    ASSERT_GOOD(asked);
+    ASSERT_TRUE(daemon.await_status([](const boost::json::value& status) {
+      const auto note = named(status, "volumes", "big").at("note").as_string();
+      return note.find("being formatted") != std::string::npos;
+    }));
+    EXPECT_EQ(status_of(*host.queue, client::io::read(1, 100, 1, iscsi_block)), is_being_formatted);
+    EXPECT_EQ(status_of(*host.queue, client::io::write(1, 5, Bytes(iscsi_block), iscsi_block)),
+              is_being_formatted);
+    const auto initiator = iscsi::Session::open(to_target(iscsi_endpoint(daemon.config())));
+    ASSERT_GOOD(initiator);
+    auto told = initiator.value()->execute(scsi::test_unit_ready());
+    for (int i = 0; told && told.value().sense_key() == key_unit_attention && i < 16; ++i) {
+      told = initiator.value()->execute(scsi::test_unit_ready());
+    }
+    ASSERT_GOOD(told);
+    EXPECT_EQ(told.value().sense_key(), key_not_ready);
+    EXPECT_EQ(told.value().additional_sense(), format_in_progress_code);
+    ASSERT_TRUE(await_kept());
+    daemon.kill();
+  }
+  std::filesystem::remove(hung);
+  ASSERT_TRUE(daemon.start());
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  ASSERT_TRUE(daemon.await_log({"volume=big formatted"}, recovery_time_out));
+  EXPECT_TRUE(read(*host.queue, 1, 100, 8, iscsi_block) == Bytes(8 * iscsi_block));
+  write_and_read_back(*host.queue, 1, 100, 8, iscsi_block, 2);
+}
+
+}  // namespace
+}  // namespace end_to_end
