@@ -166,6 +166,11 @@ engine::Result<void, std::string> Daemon::start_reactors() {
     core->connections = std::make_unique<ConnectionRegistry>(*core->reactor, memory_, counters_);
     cores_.push_back(std::move(core));
   }
+  retired_volumes_ = std::make_unique<RetiredVolumes>(*engine_, cores_.size(),
+                                                      [this](const std::function<void()>& task) {
+                                                        for (const auto& core : cores_)
+                                                          core->reactor->post(task);
+                                                      });
   return engine::success();
 }
 
@@ -386,6 +391,7 @@ void Daemon::start_chores() {
     note_listeners();
     follow_drains();
     forget_what_is_gone();
+    look_at_retired_volumes();
     note_certificate();
     remote_->end_revoked();
   });
@@ -521,6 +527,7 @@ bool Daemon::stop() {
     control_->post([this] {
       tasks_->stop();
       formatter_->stop();
+      retired_volumes_->stop();
     });
   }
   for (const auto& listener : listeners_) listener->close();

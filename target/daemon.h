@@ -35,6 +35,7 @@
 #include "target/reactor/reactor.h"
 #include "target/reloader.h"
 #include "target/remote_control.h"
+#include "target/retired_volumes.h"
 #include "target/served.h"
 #include "target/smart_watch.h"
 #include "target/tasks.h"
@@ -153,6 +154,7 @@ class Daemon final : private engine::VolumeObserver {
   void refresh_changed_volumes();
   void look_at_overload();
   void look_at_writes();
+  void look_at_retired_volumes();
   [[nodiscard]] std::optional<engine::Duration> since_last_write(const std::string& volume);
   void take_access(const AccessStates& states);
   // What both protocols know of the ways follows what has been said, as listeners are now.
@@ -197,8 +199,8 @@ class Daemon final : private engine::VolumeObserver {
   std::unique_ptr<engine::Engine> engine_;
   BlockVolumes volumes_;
   AccessStates access_states_;
-  WriteTimes write_times_;  // control thread
-  std::vector<std::unique_ptr<block::BlockVolume>> retired_volumes_;
+  WriteTimes write_times_;                           // control thread
+  std::unique_ptr<RetiredVolumes> retired_volumes_;  // there when the reactors are
   std::unique_ptr<EventKeeper> event_keeper_;
   std::unique_ptr<Formatter> formatter_;
   std::unique_ptr<nvmf::NvmfTarget> nvmf_;

@@ -42,7 +42,7 @@ void Daemon::start_reloader() {
       .nvmf = *nvmf_,
       .iscsi = *iscsi_,
       .volumes = volumes_,
-      .retired = retired_volumes_,
+      .retired = *retired_volumes_,
       .listeners = listeners_,
       .tls_keys = tls_keys_,
       .make_listener = [this](const auto& config,
@@ -118,6 +118,11 @@ std::vector<control::Route> Daemon::routes_of_reload() {
   std::vector<control::Route> routes = reload_routes(find, audit());
   for (auto& route : override_routes(find, audit())) routes.push_back(std::move(route));
   return routes;
+}
+
+void Daemon::look_at_retired_volumes() {
+  nvmf_->forget_removed_namespaces();
+  retired_volumes_->look();
 }
 
 void Daemon::look_at_writes() {

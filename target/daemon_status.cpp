@@ -351,6 +351,7 @@ control::Status Daemon::status() const {
       std::chrono::duration_cast<std::chrono::seconds>(clock_.now() - started_at_).count());
   status.memory_used_bytes = (memory_.used() + memory_.reserved()).value;
   status.memory_limit_bytes = memory_.limit().value;
+  status.removed_volumes = retired_volumes_->count();
   for (const auto& listener : listeners_) {
     const std::string& name = listener->options().name;
     const config::Listener& wish = config_.listeners.at(name);

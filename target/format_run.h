@@ -23,7 +23,8 @@ class FormatRun final : public std::enable_shared_from_this<FormatRun>,
   // On the reactor's thread. `why`: empty if all is done; else a sentence, and the formatting is to
   // be run again.
   using Ended = std::function<void(const std::string& why)>;
-  // Both outlive it. `piece`: what one request covers; it costs a cache as much memory.
+  // Holds the volume; the reactor outlives it. `piece`: what one request covers; it costs a cache
+  // as much memory.
   FormatRun(block::BlockVolume& volume, Reactor& reactor, Ended ended,
             engine::ByteCount piece = block::largest_zeroing);
 
@@ -43,6 +44,7 @@ class FormatRun final : public std::enable_shared_from_this<FormatRun>,
   void end(const std::string& why);
 
   block::BlockVolume& volume_;
+  const engine::HoldCount::Hold hold_{volume_.holds().take()};
   Reactor& reactor_;
   const Ended ended_;
   const std::uint64_t blocks_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -52,6 +53,24 @@ void Formatter::look() {
     const Run& run = runs_[volume.get()];
     if (run.run == nullptr && now >= run.next_try) start(name, *volume);
   }
+  forget_removed();
+}
+
+void Formatter::forget_removed() {
+  const auto is_removed = [this](const block::BlockVolume* one) {
+    return std::ranges::none_of(uses_.volumes,
+                                [one](const auto& served) { return served.second.get() == one; });
+  };
+  std::erase_if(
+      runs_, [&](const auto& one) { return one.second.run == nullptr && is_removed(one.first); });
+  std::vector<const block::BlockVolume*> left;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [volume, ended] : waiting_) {
+      if (!runs_.contains(volume) && is_removed(volume)) left.push_back(volume);
+    }
+  }
+  for (const auto* volume : left) answer(*volume, End::failed);
 }
 
 void Formatter::start(const std::string& name, block::BlockVolume& volume) {

@@ -54,6 +54,8 @@ class Formatter final : public block::VolumeFormatter {
   void run_ended(const std::string& name, block::BlockVolume& volume, const std::string& why);
   // False: somebody waits already, or nothing begins any more; then `ended` is the caller's still.
   [[nodiscard]] bool wait(const block::BlockVolume& volume, Ended& ended);
+  // Of volumes that the configuration has not any more.
+  void forget_removed();
   void answer(const block::BlockVolume& volume, End end);
 
   const Uses uses_;

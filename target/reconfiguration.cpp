@@ -220,7 +220,7 @@ Reconfiguration::Outcome Reconfiguration::remove_volume(const std::string& name)
   served_.on_control([&] {
     const auto found = served_.volumes.find(name);
     if (found == served_.volumes.end()) return;
-    served_.retired.push_back(std::move(found->second));
+    served_.retired.add(std::move(found->second));
     served_.volumes.erase(found);
   });
   return engine::success();

@@ -36,7 +36,7 @@ class ScrubRun : public std::enable_shared_from_this<ScrubRun> {
 
   // On the reactor's thread.
   using Ended = std::function<void(const ScrubResult& result)>;
-  // Both outlive it. The size is the volume's of now.
+  // Holds the volume; the reactor outlives it. The size is the volume's of now.
   ScrubRun(block::BlockVolume& volume, Reactor& reactor, engine::LostRanges lost,
            std::uint64_t bytes_per_second, Ended ended);
 
@@ -64,6 +64,7 @@ class ScrubRun : public std::enable_shared_from_this<ScrubRun> {
   void end(ScrubResult::End how, std::string why = {});
 
   block::BlockVolume& volume_;
+  const engine::HoldCount::Hold hold_{volume_.holds().take()};
   Reactor& reactor_;
   const engine::LostRanges lost_;
   std::atomic<std::uint64_t> rate_;

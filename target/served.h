@@ -15,6 +15,7 @@
 #include "target/iscsi/target.h"
 #include "target/net/listener.h"
 #include "target/nvmf/target.h"
+#include "target/retired_volumes.h"
 #include "target/secrets.h"
 
 namespace target {
@@ -35,9 +36,7 @@ struct Served {
   nvmf::NvmfTarget& nvmf;
   iscsi::IscsiTarget& iscsi;
   BlockVolumes& volumes;
-  // That are not served any more: a command that is under way may still hold them. Each is small,
-  // and there are no more of them than an operator has taken out since the start.
-  std::vector<std::unique_ptr<block::BlockVolume>>& retired;
+  RetiredVolumes& retired;  // that are not served any more
   Listeners& listeners;
   tls::KeyStore& tls_keys;
 

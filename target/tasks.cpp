@@ -67,6 +67,18 @@ bool is_healed(const std::vector<engine::ScrubFinding>& findings) {
                              [](const auto& one) { return one.kind == FindingKind::cache_healed; });
 }
 
+// Unless they are there already: a scrub has perhaps come to the same ones.
+void add_blocks_of(const engine::LostRange& range, std::uint64_t sectors_per_block,
+                   std::vector<engine::ScrubFinding>& lost) {
+  const std::uint64_t first = range.begin.value / sectors_per_block;
+  const std::uint64_t end = (range.end().value + sectors_per_block - 1) / sectors_per_block;
+  const bool is_known = std::ranges::any_of(lost, [&](const engine::ScrubFinding& one) {
+    return one.lba.value <= first && one.lba.value + one.blocks.value >= end;
+  });
+  if (is_known) return;
+  lost.push_back({.kind = FindingKind::cache_lost, .lba = {first}, .blocks = {end - first}});
+}
+
 }  // namespace
 
 // ---- begun
@@ -362,9 +374,12 @@ LastScrub Tasks::last_scrub(const std::string& volume) const {
     if (task.id == scrubbed_ && task.object == volume) last.is_running = true;
   }
   const engine::Volume* const served = uses_.engine.find(volume);
-  if (last.lost.empty() || served == nullptr) return last;
-  const engine::LostRanges listed = uses_.engine.losses_of(volume).ranges;
+  if (served == nullptr) return last;
   const std::uint64_t sectors = served->identity().block_size.bytes / engine::sector_bytes;
+  const auto cache = uses_.engine.cache_of(volume);
+  if (cache && cache->stopped_by_loss) add_blocks_of(*cache->stopped_by_loss, sectors, last.lost);
+  if (last.lost.empty()) return last;
+  const engine::LostRanges listed = uses_.engine.losses_of(volume).ranges;
   std::erase_if(last.lost, [&](const engine::ScrubFinding& one) {
     return listed.touches(
         {.begin = {one.lba.value * sectors}, .count = {one.blocks.value * sectors}});

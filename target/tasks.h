@@ -29,8 +29,8 @@ struct LastScrub {
   std::uint64_t ended_ms = 0;  // since 1970; 0: none has, since the daemon started
   std::uint64_t bad_blocks = 0;
   std::string result{};
-  // What only the cache had, and has badly, of the last one that got there; without what its pool
-  // lists as lost by now. Until written.
+  // What only the cache had, and has badly, of the last one that got there, and what stops its
+  // write-back for that now; without what its pool lists as lost by now. Until written.
   std::vector<engine::ScrubFinding> lost{};
 };
 

@@ -208,7 +208,7 @@ std::string table_of_blocks(const json::array& ranges, std::uint64_t block_bytes
   return table.text();
 }
 
-// Found by a scrub, and not in the volume's own list yet.
+// Found by a scrub, or by write-back, and not in the volume's own list yet.
 const json::array& found_lost(const json::value& volume) {
   return list(member(volume, "scrub"), "lost");
 }
@@ -229,8 +229,8 @@ std::string lost_text(const json::value& volume) {
   }
   if (!found.empty()) {
     out += fmt::format(
-               "volume {}: a scrub has found these blocks bad in the cache, which alone has them; "
-               "reads of them fail unless they were written since:\n",
+               "volume {}: a scrub, or write-back, has found these blocks bad in the cache, which "
+               "alone has them; reads of them fail unless they were written since:\n",
                name) +
            table_of_blocks(found, block) +
            fmt::format("They keep the rest from being written back: forebayctl give-up-lost {}\n\n",

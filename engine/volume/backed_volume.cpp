@@ -101,15 +101,15 @@ std::optional<KeptReservations> BackedVolume::kept_reservations() const {
 void BackedVolume::keep_reservations(const KeptReservations& reservations, KeepDone done) {
   ReservationKeeper* const keeper = keeper_.load(std::memory_order_acquire);
   if (keeper == nullptr) return done(std::string("its pool is not configured"));
-  keeper->keep_reservations(
-      identity().name, reservations,
-      [this, reservations, done = std::move(done)](const Result<void, std::string>& kept) {
-        if (kept) {
-          const std::lock_guard lock(mutex_);
-          reservations_ = reservations;
-        }
-        done(kept);
-      });
+  keeper->keep_reservations(identity().name, reservations,
+                            [this, hold = keeping_.take(), reservations,
+                             done = std::move(done)](const Result<void, std::string>& kept) {
+                              if (kept) {
+                                const std::lock_guard lock(mutex_);
+                                reservations_ = reservations;
+                              }
+                              done(kept);
+                            });
 }
 
 // A block is lost if any sector of it is.
@@ -143,7 +143,8 @@ void BackedVolume::protect(WriteProtection protection, KeepDone done) {
     return done(std::string("it is being formatted: ask again when that is over"));
   keeper->keep_write_protection(
       identity().name, protection == WriteProtection::kept,
-      [this, protection, done = std::move(done)](const Result<void, std::string>& kept) {
+      [this, hold = keeping_.take(), protection,
+       done = std::move(done)](const Result<void, std::string>& kept) {
         if (!kept) return done(kept);
         {
           const std::lock_guard lock(mutex_);
@@ -175,17 +176,17 @@ bool BackedVolume::begin_format() {
 void BackedVolume::keep_formatting(bool formatting, KeepDone done) {
   ReservationKeeper* const keeper = keeper_.load(std::memory_order_acquire);
   if (keeper == nullptr) return done(std::string("its pool is not configured"));
-  keeper->keep_formatting(
-      identity().name, formatting,
-      [this, formatting, done = std::move(done)](const Result<void, std::string>& kept) {
-        if (!kept || formatting) return done(kept);
-        {
-          const std::lock_guard lock(mutex_);
-          formatting_.store(false, std::memory_order_release);
-        }
-        changed();
-        done(kept);
-      });
+  keeper->keep_formatting(identity().name, formatting,
+                          [this, hold = keeping_.take(), formatting,
+                           done = std::move(done)](const Result<void, std::string>& kept) {
+                            if (!kept || formatting) return done(kept);
+                            {
+                              const std::lock_guard lock(mutex_);
+                              formatting_.store(false, std::memory_order_release);
+                            }
+                            changed();
+                            done(kept);
+                          });
 }
 
 void BackedVolume::go_online(std::unique_ptr<BackingDevice> backing, const Uuid& uuid,

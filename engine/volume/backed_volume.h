@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/foundation/hold_count.h"
 #include "engine/volume/engine.h"
 #include "engine/volume/reservation_keeper.h"
 #include "engine/volume/scrub.h"
@@ -61,6 +62,8 @@ class BackedVolume final : public Volume, public Scrubbable {
   }
   [[nodiscard]] bool begin_format() override;
   void keep_formatting(bool formatting, KeepDone done) override;
+  // Its pool is asked to keep something, and comes back to this.
+  [[nodiscard]] bool is_keeping() const { return keeping_.is_held(); }
   // Why a request is not begun; ok: it may be. Also for who uses the backing beside this volume.
   [[nodiscard]] IoStatus refusal_of(const VolumeIo& io) const {
     if (io.formats) [[unlikely]]
@@ -119,6 +122,7 @@ class BackedVolume final : public Volume, public Scrubbable {
   std::atomic<WriteProtection> protection_{WriteProtection::none};
   std::atomic<bool> formatting_{false};
   std::atomic<bool> is_silent_{false};
+  HoldCount keeping_;
   const std::uint32_t block_bytes_;
 
   // Guards what follows, and changes of what stands above as atomics for readers without it, so

@@ -13,6 +13,7 @@
 
 #include "engine/cache/recovery_workers.h"
 #include "engine/foundation/clock.h"
+#include "engine/foundation/hold_count.h"
 #include "engine/media/memory_reservation.h"
 #include "engine/media/uring_lane.h"
 #include "engine/volume/backing_user.h"
@@ -39,11 +40,13 @@ class CacheKeeper final {
   // After stop() has succeeded, and after every lane that has carried requests.
   ~CacheKeeper();
 
-  // Any thread, before start() or later. Everything outlives the keeper's thread, or erase().
+  // Any thread, before start() or later. Everything outlives the keeper's thread, or, after
+  // erase(), `hold`.
   // Returns who is told of the backing. `is_here`: the volume is served through this device from
   // the start; else it may be moved here.
   [[nodiscard]] BackingUser& add(const VolumeSpec& spec, CachedVolume& volume,
-                                 BindingKeeper& bindings, bool is_here = true);
+                                 BindingKeeper& bindings, bool is_here = true,
+                                 HoldCount::Hold hold = {});
   void start();
 
   // Any thread, from here on.

@@ -133,8 +133,8 @@ void CacheKeeper::set_cache(const std::string& volume, const VolumeCacheSpec& sp
 // ---- volumes that come and go
 
 BackingUser& CacheKeeper::add(const VolumeSpec& spec, CachedVolume& volume, BindingKeeper& bindings,
-                              bool is_here) {
-  auto slot = std::make_unique<Slot>(*this, spec, volume, bindings, is_here);
+                              bool is_here, HoldCount::Hold hold) {
+  auto slot = std::make_unique<Slot>(*this, spec, volume, bindings, is_here, std::move(hold));
   Slot& added = *slot;
   {
     const std::lock_guard lock(mutex_);
@@ -269,9 +269,13 @@ bool CacheKeeper::let_go() {
     if (!ended_) return false;
   }
   if (thread_.joinable()) thread_.join();
-  const std::lock_guard lock(mutex_);
-  posted_.clear();
-  lane_.reset();
+  {
+    const std::lock_guard lock(mutex_);
+    posted_.clear();
+    lane_.reset();
+  }
+  const std::lock_guard lock(slots_mutex_);
+  for (const auto& slot : slots_) slot->let_go_of_volume();
   return true;
 }
 

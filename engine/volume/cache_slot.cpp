@@ -57,8 +57,9 @@ std::string unservable(const RecoveryReport& report, const LogTails& tails) {
 }  // namespace
 
 CacheKeeper::Slot::Slot(CacheKeeper& keeper, VolumeSpec spec, CachedVolume& face,
-                        BindingKeeper& bindings, bool is_here)
-    : keeper_(keeper),
+                        BindingKeeper& bindings, bool is_here, HoldCount::Hold hold)
+    : hold_(std::move(hold)),
+      keeper_(keeper),
       spec_(std::move(spec)),
       face_(face),
       bindings_(bindings),
@@ -134,6 +135,10 @@ void CacheKeeper::Slot::look() {
 
 void CacheKeeper::Slot::publish_status() {
   const WriteBackStatus& now = upkeep_->status();
+  std::optional<LostRange> stopped_by_loss;
+  if (now.trouble && now.trouble->is_lost_data()) {
+    stopped_by_loss = {.begin = now.trouble->range.begin, .count = now.trouble->range.count};
+  }
   const std::lock_guard lock(mutex_);
   status_ = {.device = spec_.cache->device,
              .mode = mode_,
@@ -152,7 +157,8 @@ void CacheKeeper::Slot::publish_status() {
              .write_back_failures = now.failures,
              .dirty_age = upkeep_->dirty_age(),
              .lag_age = upkeep_->lag_age(),
-             .backing_atomic_bytes = arrival_.promise.atomic_write_bytes};
+             .backing_atomic_bytes = arrival_.promise.atomic_write_bytes,
+             .stopped_by_loss = stopped_by_loss};
 }
 
 std::optional<VolumeCacheStatus> CacheKeeper::Slot::status() const {

@@ -17,7 +17,7 @@ class CacheKeeper::Slot final : public BackingUser {
  public:
   // `is_here`: its volume begins on this device; else it may be moved here, see join().
   Slot(CacheKeeper& keeper, VolumeSpec spec, CachedVolume& face, BindingKeeper& bindings,
-       bool is_here);
+       bool is_here, HoldCount::Hold hold);
 
   void backing_came(BackingArrival arrival) override;
   void backing_changed() noexcept override;
@@ -70,6 +70,8 @@ class CacheKeeper::Slot final : public BackingUser {
     if (joined_) std::exchange(joined_, {})(why);
     if (removed_) std::exchange(removed_, {})(why);
   }
+  // The keeper's thread has ended: nothing of the volume is used here any more.
+  void let_go_of_volume() { hold_ = {}; }
   // After end_clean(): the image may be served without its cache from now on.
   void unbind_dirt();
 
@@ -137,6 +139,7 @@ class CacheKeeper::Slot final : public BackingUser {
   void joined(const Result<void, std::string>& outcome);
   [[nodiscard]] VolumePromise promise() const;
 
+  HoldCount::Hold hold_;  // of the volume; first: the last to go
   CacheKeeper& keeper_;
   VolumeSpec spec_;  // its name never changes
   CachedVolume& face_;

@@ -234,6 +234,9 @@ struct VolumeCacheStatus {
   std::optional<Duration> lag_age = Duration{};
   // What the backing by itself writes whole or not at all: VolumePromise::atomic_write_bytes.
   std::uint32_t backing_atomic_bytes = 0;
+  // What write-back cannot get past, because the cache alone has it, and has it badly: the oldest
+  // such place. Found anew after a restart; nullopt: it has met none.
+  std::optional<LostRange> stopped_by_loss{};
 
   // RPO: how old the moment is that the backing has the volume of. As long as it had everything,
   // every moment was that one: then the age begins anew with what is written next.
@@ -370,8 +373,9 @@ class Engine {
   // no wait. Whether a whole new specification would do (shares that do not fit, other block sizes,
   // a pool that is not there), inspect() tells beforehand; what speaks against one change because
   // of what runs, its why_not. Nothing of this is written down: the next start does as its
-  // specification says. Volumes, pools and devices together are added at most `most_added` times.
-  static constexpr std::size_t most_added = 16384;
+  // specification says. There are at most `most_there` volumes, pools and devices, with those that
+  // have been removed (and, of volumes, not forgotten).
+  static constexpr std::size_t most_there = 16384;
 
   // Late at first, as in open(): settle() waits for what can be opened. Errors: one of that name is
   // there, or is being removed; for a device there is no memory cap (EngineOptions::memory).
@@ -389,7 +393,11 @@ class Engine {
   // it can neither be added nor removed again, and a backing that hangs, or a pool that must write
   // its record and cannot answer, puts that off. Error: there is no such volume; it joins or leaves
   // a cache just now.
+  // What is left of it then, which answers as it says, stays until forget().
   virtual void remove_volume(const std::string& name, Done done) = 0;
+  // A volume that has been removed: nobody outside has it any more, nor is inside a call of it or
+  // of its observer, on any lane. True: it is gone. False: something here still has it; ask later.
+  [[nodiscard]] virtual bool forget(const Volume& removed) = 0;
   // None of its volumes is specified any more. `done`: its lock is given back, its members are
   // closed, its thread has ended its work.
   virtual void remove_pool(const std::string& name, Done done) = 0;

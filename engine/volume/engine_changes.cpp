@@ -19,16 +19,19 @@ auto keeper_named(const std::vector<std::unique_ptr<Keeper>>& keepers, const std
 
 std::string LocalEngine::why_not_added(const std::string& what, bool is_taken) const {
   if (is_taken) return what + " is there already, or is still being removed";
-  if (added_ < most_added) return {};
-  return what + ": this daemon has added " + std::to_string(most_added) +
-         " volumes, pools and cache devices since it started, and remembers all of them; restart "
-         "it";
+  const std::size_t there = slots_.size() + former_slots_.size() + pools_.size() +
+                            former_pools_.size() + caches_.size() + former_caches_.size();
+  if (there < most_there) return {};
+  return what + ": this daemon has " + std::to_string(most_there) +
+         " volumes, pools and cache devices, with those that were taken out since it started; "
+         "restart it";
 }
 
 // Not with the lock held: who has ended may be telling somebody.
 template <class Keeper>
 bool LocalEngine::have_let_go(const std::vector<std::unique_ptr<Keeper>>& former,
                               const std::string& name) const {
+  const std::lock_guard letting_go(letting_go_mutex_);
   std::vector<Keeper*> all;
   {
     const std::lock_guard lock(lists_mutex_);
@@ -50,7 +53,6 @@ Result<void, std::string> LocalEngine::add_pool(const PoolSpec& spec) {
     const std::lock_guard lock(lists_mutex_);
     const bool is_taken = is_leaving || keeper_named(pools_, spec.name) != pools_.end();
     if (std::string why = why_not_added("pool " + spec.name, is_taken); !why.empty()) return why;
-    ++added_;
     pools_.push_back(std::make_unique<PoolKeeper>(spec, known_));
     added = pools_.back().get();
   }
@@ -71,7 +73,6 @@ Result<void, std::string> LocalEngine::add_cache(const CacheSpec& spec) {
     if (std::string why = why_not_added("cache device " + spec.name, is_taken); !why.empty()) {
       return why;
     }
-    ++added_;
     caches_.push_back(std::make_unique<CacheKeeper>(spec, *memory_, workers_));
     added = caches_.back().get();
     for (const auto& slot : slots_) {
@@ -96,7 +97,6 @@ Result<Volume*, std::string> LocalEngine::add_volume(const VolumeSpec& spec) {
   if (spec.cache && keeper_named(caches_, spec.cache->device) == caches_.end()) {
     return name + ": there is no cache device " + spec.cache->device;
   }
-  ++added_;
   return add(spec).face.get();
 }
 
@@ -114,7 +114,7 @@ void LocalEngine::remove_volume(const std::string& name, Done done) {
     if (why.empty()) slot.is_leaving = true;
   }
   if (!why.empty()) return done(std::move(why));
-  const Done left = [this, &slot,
+  const Done left = [this, &slot, hold = slot.holds.take(),
                      done = std::move(done)](const Result<void, std::string>& outcome) {
     if (outcome) return leave_pool(slot, done);
     {
@@ -135,7 +135,7 @@ void LocalEngine::leave_pool(Slot& slot, const Done& done) {
   }
   slot.pool->remove(
       slot.backed->identity().name, [&slot] { return slot.face->direct_requests() == 0; },
-      [this, &slot, done](const auto& outcome) {
+      [this, &slot, hold = slot.holds.take(), done](const auto& outcome) {
         has_left(slot);
         done(outcome);
       });
@@ -161,6 +161,20 @@ void LocalEngine::has_left(Slot& slot) {
   for (CacheKeeper* const keeper : keepers) {
     if (const auto user = users.find(keeper); user != users.end()) keeper->erase(*user->second);
   }
+}
+
+bool LocalEngine::forget(const Volume& removed) {
+  // Devices that were removed before may have it still.
+  (void)have_let_go(former_caches_, {});
+  std::unique_ptr<Slot> forgotten;
+  const std::lock_guard lock(lists_mutex_);
+  const auto at = std::ranges::find_if(
+      former_slots_, [&removed](const auto& slot) { return slot->face.get() == &removed; });
+  CHECK(at != former_slots_.end());
+  if ((*at)->holds.is_held() || (*at)->backed->is_keeping()) return false;
+  forgotten = std::move(*at);
+  former_slots_.erase(at);
+  return true;
 }
 
 std::string LocalEngine::why_not_remove_pool(const std::string& name,
@@ -278,7 +292,8 @@ void LocalEngine::set_volume_cache(const std::string& name, const VolumeCacheSpe
   const auto order_before = before ? before->ordered : WriteBackOrder::batch;
   const bool is_reordered = order_before != spec.ordered;
   const bool wants_journal = is_reordered && spec.ordered == WriteBackOrder::journal;
-  const auto set = [this, &slot, name, spec, before, done](const auto& outcome) {
+  const auto set = [this, &slot, hold = slot.holds.take(), name, spec, before,
+                    done](const auto& outcome) {
     if (outcome) {
       const std::lock_guard lock(lists_mutex_);
       slot.spec.cache = spec;

@@ -81,7 +81,7 @@ void LocalEngine::add_to(CacheKeeper& keeper, Slot& slot, bool is_here) {
   VolumeSpec there = slot.spec;
   if (!there.cache) there.cache.emplace();
   there.cache->device = keeper.name();
-  BackingUser& user = keeper.add(there, *slot.face, *slot.pool, is_here);
+  BackingUser& user = keeper.add(there, *slot.face, *slot.pool, is_here, slot.holds.take());
   slot.users[&keeper] = &user;
   if (!is_here) return;
   slot.cache = &keeper;
@@ -221,7 +221,7 @@ void LocalEngine::grow(const std::string& name, ByteCount new_size, Done done) {
 // A cache must know of the size before it is served.
 Engine::Done LocalEngine::follow_growth(Slot& slot, Done done) {
   if (slot.cache == nullptr) return done;
-  return [&slot, done = std::move(done)](const auto& grown) {
+  return [&slot, hold = slot.holds.take(), done = std::move(done)](const auto& grown) {
     if (!grown) return done(grown);
     CacheKeeper* const keeper = slot.cache;
     if (keeper == nullptr) return done(grown);
@@ -352,7 +352,8 @@ void LocalEngine::attach_cache(const std::string& name, const std::string& devic
     const bool is_busy = std::exchange(slot.is_attaching, true);
     if (is_busy) return done("volume " + name + ": its cache is being changed already");
   }
-  const Done ended = [this, &slot, done = std::move(done)](const auto& outcome) {
+  const Done ended = [this, &slot, hold = slot.holds.take(),
+                      done = std::move(done)](const auto& outcome) {
     end_attaching(slot);
     done(outcome);
   };
@@ -416,6 +417,7 @@ void LocalEngine::abandon_cache(const std::string& name, const Uuid& cache, Give
 bool LocalEngine::stop(Duration patience) {
   const Instant deadline = deadline_after(patience);
   bool all_ended = true;
+  const std::lock_guard letting_go(letting_go_mutex_);
   workers_.give_up();
   disks_.stop();
   // Before the pools, which write down what is clean.

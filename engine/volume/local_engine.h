@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/foundation/check.h"
+#include "engine/foundation/hold_count.h"
 #include "engine/volume/backed_volume.h"
 #include "engine/volume/cache_keeper.h"
 #include "engine/volume/cached_volume.h"
@@ -19,9 +20,9 @@
 
 namespace engine {
 
-// Which volumes, pools and devices there are, and were: whatever has been one stays until the end,
-// without what it held, so that nobody need know that it has gone. What happens to them is their
-// keepers'.
+// Which volumes, pools and devices there are, and were: whatever has been one stays without what it
+// held, so that nobody need know that it has gone; a volume until it is forgotten, the others until
+// the end. What happens to them is their keepers'.
 class LocalEngine final : public Engine {
  public:
   LocalEngine(std::vector<PoolSpec> pools, std::vector<VolumeSpec> volumes, EngineOptions options);
@@ -56,6 +57,7 @@ class LocalEngine final : public Engine {
   [[nodiscard]] Result<void, std::string> add_cache(const CacheSpec& spec) override;
   [[nodiscard]] Result<Volume*, std::string> add_volume(const VolumeSpec& spec) override;
   void remove_volume(const std::string& name, Done done) override;
+  [[nodiscard]] bool forget(const Volume& removed) override;
   void remove_pool(const std::string& name, Done done) override;
   void remove_cache(const std::string& name, Done done) override;
   void set_volume_size(const std::string& name, ByteCount size, Done done) override;
@@ -101,6 +103,8 @@ class LocalEngine final : public Engine {
     std::map<const CacheKeeper*, BackingUser*> users;
     bool is_attaching = false;
     bool is_leaving = false;
+    // By what is asked of keepers' threads, and by these.
+    HoldCount holds;
   };
   [[nodiscard]] std::vector<DiskKeeper::PoolDisks> disks() const;
   // Any thread: what there is now.
@@ -142,7 +146,8 @@ class LocalEngine final : public Engine {
   std::atomic<VolumeObserver*> observer_{nullptr};
   // Guards the lists of what there is; never held while a keeper is asked for anything.
   mutable std::mutex lists_mutex_;
-  std::size_t added_ = 0;
+  // Before it: threads of what has been removed are joined, by one at a time.
+  mutable std::mutex letting_go_mutex_;
   std::vector<std::unique_ptr<Slot>> former_slots_;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::map<std::string, Slot*> slots_by_name_;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/foundation/hold_count.h"
 #include "engine/volume/volume.h"
 #include "target/block/atomic_writes.h"
 #include "target/block/buffer_share.h"
@@ -76,6 +77,14 @@ class BlockVolume {
   [[nodiscard]] std::uint8_t format_left() const {
     return format_left_.load(std::memory_order_relaxed);
   }
+  // Of those from whom commands come to it, or who work on it for longer than a turn.
+  [[nodiscard]] engine::HoldCount& holds() { return holds_; }
+  // Nobody holds it, nor has anything under way with it. Control thread, when nobody can take a
+  // hold any more; then it may be freed as soon as every reactor has begun another turn.
+  [[nodiscard]] bool is_left() const {
+    return !holds_.is_held() && !reservations_.is_keeping() && buffers_.held() == 0 &&
+           counts().in_flight() == 0;
+  }
   // The reactor's thread.
   [[nodiscard]] VolumeCounters& counters(const Reactor& reactor) {
     const std::uint32_t number = reactor.options().number;
@@ -120,6 +129,7 @@ class BlockVolume {
   }
 
   engine::Volume& volume_;
+  engine::HoldCount holds_;
   WriteOrder write_order_;
   BufferShare buffers_;
   VolumeLimiter limiter_;

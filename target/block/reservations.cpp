@@ -162,7 +162,8 @@ void Reservations::go_on() {
   }
   for (const auto& answer : answers) answer();
   if (to_keep) {
-    volume_.keep_reservations(*to_keep, [this](const auto& kept) { saved(kept.has_value()); });
+    volume_.keep_reservations(
+        *to_keep, [this, hold = keeping_.take()](const auto& kept) { saved(kept.has_value()); });
   }
 }
 

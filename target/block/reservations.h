@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/foundation/hold_count.h"
 #include "engine/volume/volume.h"
 #include "target/block/reservation_table.h"
 
@@ -104,6 +105,8 @@ class Reservations {
   [[nodiscard]] bool is_unit_reserved() const;
   // Whether a RESERVE of another path stands: SPC-2 then refuses nearly every command.
   [[nodiscard]] bool is_reserved_by_another(const ReservationPath& path) const;
+  // The pool is asked to write something down, and comes back to this.
+  [[nodiscard]] bool is_keeping() const { return keeping_.is_held(); }
 
  private:
   friend class ReservationPath;
@@ -138,6 +141,7 @@ class Reservations {
   [[nodiscard]] std::uint8_t rights_of(const ReservationPath& path) const;
 
   engine::Volume& volume_;
+  engine::HoldCount keeping_;
   // Guards everything below, and the paths' links and rights. Under it: the volume's own lock, and
   // listeners, which only set or post something.
   mutable std::mutex mutex_;

@@ -26,13 +26,19 @@ std::uint64_t VolumeCopy::piece_bytes() const { return std::min(left_.bytes, lar
 
 void VolumeCopy::start(const Blocks& blocks) {
   left_ = blocks;
+  of_source_ = blocks.from->holds().take();
+  of_destination_ = blocks.to->holds().take();
   source_.volume = blocks.from;
   destination_.volume = blocks.to;
   source_.context = destination_.context = this;
   next_piece();
 }
 
-bool VolumeCopy::take_back() { return requests_.cancel(destination_) || requests_.cancel(source_); }
+bool VolumeCopy::take_back() {
+  if (!requests_.cancel(destination_) && !requests_.cancel(source_)) return false;
+  of_source_ = of_destination_ = {};
+  return true;
+}
 
 void VolumeCopy::pay_for_reading() {
   if (!owner_.may_go_on(*this)) return end(End::cancelled);
@@ -110,6 +116,7 @@ void VolumeCopy::refused(VolumeRequest& request, IoStatus outcome) noexcept {
 void VolumeCopy::end(End how, IoStatus outcome) {
   if (destination_.stage == VolumeRequest::Stage::held) requests_.leave(destination_);
   requests_.release_second(destination_);
+  of_source_ = of_destination_ = {};
   owner_.copy_ended(*this, how, outcome);
 }
 

@@ -51,7 +51,7 @@ class VolumeCopy {
   VolumeCopy(const VolumeCopy&) = delete;
   VolumeCopy& operator=(const VolumeCopy&) = delete;
 
-  // They exist. Not while it copies.
+  // They exist, and stay until it has ended. Not while it copies.
   void start(const Blocks& blocks);
   // True: it waited, for its place in the order or by the limits of a volume, and does no more; the
   // owner does not hear of it.
@@ -82,6 +82,8 @@ class VolumeCopy {
   Reactor& reactor_;
   Turn turn_;
   Blocks left_;
+  engine::HoldCount::Hold of_source_;
+  engine::HoldCount::Hold of_destination_;
   // `destination_` holds the place in the order, and writes; `source_` reads, into the buffer of
   // the other.
   VolumeRequest source_;

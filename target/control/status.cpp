@@ -361,6 +361,7 @@ std::string to_json(const Status& s) {
       {"uptime_seconds", s.uptime_seconds},
       {"memory_used_bytes", s.memory_used_bytes},
       {"memory_limit_bytes", s.memory_limit_bytes},
+      {"removed_volumes", s.removed_volumes},
       {"listeners", list_of(s.listeners)},
       {"pools", list_of(s.pools)},
       {"caches", list_of(s.caches)},

@@ -168,8 +168,8 @@ struct ScrubStatus {
   std::uint64_t ended_ms = 0;  // since 1970; 0: none has, since the daemon started
   std::uint64_t bad_blocks = 0;
   std::string result{};  // one sentence
-  // What only the cache had, and has badly: reads of it fail until it is written. Not in
-  // lost_ranges yet.
+  // What only the cache had, and has badly, as scrubs have found since the start, and write-back
+  // now: reads of it fail until it is written. Not in lost_ranges yet.
   std::vector<LostRange> lost{};
 };
 
@@ -377,6 +377,7 @@ struct Status {
   std::uint64_t uptime_seconds = 0;
   std::uint64_t memory_used_bytes = 0;
   std::uint64_t memory_limit_bytes = 0;
+  std::uint64_t removed_volumes = 0;  // that are still in memory: something of theirs is under way
   std::vector<ListenerStatus> listeners;
   std::vector<PoolStatus> pools;
   std::vector<CacheStatus> caches;

@@ -256,6 +256,16 @@ void Controller::refuse_unreachable() {
   }
 }
 
+void Controller::forget_removed_namespaces() {
+  watch_.forget_removed();
+  const Guard guard(mutex_);
+  for (const auto& [qid, queue] : queues_) {
+    queue.session->post([](Session* session) {
+      if (session != nullptr) session->forget_removed_namespaces();
+    });
+  }
+}
+
 void Controller::discovery_log_is(std::uint64_t generation) {
   bool tell = false;
   {

@@ -164,6 +164,9 @@ class Controller {
 
   // Of a namespace that its host uses: what becomes of reservations there is told it from now on.
   void watch_reservations(Namespace& space) { watch_.watch(space, party_); }
+  // Whatever its queues and itself keep of namespaces that have been removed goes, as soon as
+  // nothing of theirs is under way there; to be called again until it has.
+  void forget_removed_namespaces();
   // Under the lock of the volume's reservations.
   void reservation_changed(std::uint32_t nsid,
                            protocol::nvme::ReservationNotification notification) noexcept;

@@ -135,6 +135,7 @@ void CopyCommands::end() {
 
 void IoQueue::run_copy(CommandPermit permit, const nvme::Copy& copy, bool data_is_ready) {
   Command& command = permit.command();
+  NamespaceUse* const of_destination = use_;
   if (copy.format == nvme::CopyFormat::any_namespace && !owner_.copies_between_namespaces()) {
     return refuse(std::move(permit), {nvme::status::invalid_field, nvme::at_dword(12, 8)});
   }
@@ -148,7 +149,7 @@ void IoQueue::run_copy(CommandPermit permit, const nvme::Copy& copy, bool data_i
   if (!checked) return refuse(std::move(permit), checked.error());
   command.data_offset = static_cast<std::uint32_t>(data->data() - command.buffer.bytes().data());
   command.request.io.data = {};
-  use_ = &use_of(*owner_.find_namespace(command.entry.nsid));
+  use_ = of_destination;
   (void)begin(permit);
   copies_.start(command, copy);
 }

@@ -247,6 +247,15 @@ NamespaceUse& IoQueue::use_of(Namespace& space) {
   return *use;
 }
 
+void IoQueue::forget_removed() {
+  std::erase_if(uses_, [this](const auto& each) {
+    const auto& [space, use] = each;
+    if (!space->removed.load(std::memory_order_acquire) || !use->is_idle()) return false;
+    if (use_ == use.get()) use_ = nullptr;
+    return true;
+  });
+}
+
 block::VolumeRequest& IoQueue::begin(CommandPermit& permit) {
   Command& command = permit.park();
   use_->begin(command);

@@ -96,6 +96,9 @@ class IoQueue final : private block::VolumeRequests::Owner,
   // Commands that wait for a buffer, and whose namespace is not to be reached any more, are
   // answered so.
   void refuse_unreachable();
+  // What it keeps of namespaces that have been removed goes, where nothing is under way. In a turn
+  // of its own: not while a command runs.
+  void forget_removed();
   void execute(CommandPermit permit);
   void data_ready(CommandPermit permit);
   // See CommandExecutor.

@@ -57,7 +57,7 @@ void IoQueue::lacked_room(CommandPermit permit) {
   Command& command = permit.command();
   block::OverloadLadder& ladder = command.request.volume->overload();
   ladder.given_back(command.request.held_since, port_.reactor().now());
-  const Namespace* space = owner_.find_namespace(command.entry.nsid);
+  Namespace* const space = owner_.find_namespace(command.entry.nsid);
   const auto access = space == nullptr ? nvme::status::success : check_access(*space);
   if (access.is_success()) {
     if (const auto status = interrupted(command, ladder)) return permit.respond(*status);
@@ -69,7 +69,7 @@ void IoQueue::lacked_room(CommandPermit permit) {
     return run(std::move(permit), Step::data_ready);
   }
   if (!access.is_success()) return permit.respond(access);
-  use_ = &use_of(*owner_.find_namespace(command.entry.nsid));
+  use_ = &use_of(*space);
   requests_.submit_pieces(begin(permit), command.request.order.pieces, &IoQueue::completed);
 }
 

@@ -42,12 +42,12 @@ const char* text(NamespaceError error) {
 Namespace* NamespaceView::find(std::uint32_t nsid) const {
   // NSIDs mostly are 1, 2, 3 ...
   if (nsid - 1U < ascending_.size() && ascending_[nsid - 1]->nsid == nsid) {
-    return ascending_[nsid - 1];
+    return ascending_[nsid - 1].get();
   }
   const auto found = std::lower_bound(
       ascending_.begin(), ascending_.end(), nsid,
-      [](const Namespace* space, std::uint32_t wanted) { return space->nsid < wanted; });
-  return found != ascending_.end() && (*found)->nsid == nsid ? *found : nullptr;
+      [](const auto& space, std::uint32_t wanted) { return space->nsid < wanted; });
+  return found != ascending_.end() && (*found)->nsid == nsid ? found->get() : nullptr;
 }
 
 engine::Result<NamespaceChange, NamespaceError> NamespaceTable::add(
@@ -61,6 +61,7 @@ engine::Result<NamespaceChange, NamespaceError> NamespaceTable::add(
   entry->space.nsid = options.nsid;
   entry->space.ana_group = free_group(options.nsid);
   entry->space.volume = options.volume;
+  entry->space.hold = options.volume->holds().take();
   const engine::VolumeCondition now = volume.condition();
   entry->space.ana_state.store(ana_state_of(*options.volume, now.state), std::memory_order_release);
   entry->size = now.size;
@@ -86,7 +87,11 @@ engine::Result<NamespaceChange, NamespaceError> NamespaceTable::add(
 engine::Result<NamespaceChange, NamespaceError> NamespaceTable::remove(std::uint32_t nsid) {
   const auto found = present_.find(nsid);
   if (found == present_.end()) return NamespaceError::not_found;
-  removed_.push_back(std::move(found->second));
+  Entry& entry = *found->second;
+  entry.space.removed.store(true, std::memory_order_release);
+  (void)has_removed();
+  removed_.push_back(entry.kept);
+  removed_last_from_ = entry.visible_to;
   present_.erase(found);
   ++ana_changes_;
   changed();
@@ -94,7 +99,12 @@ engine::Result<NamespaceChange, NamespaceError> NamespaceTable::remove(std::uint
                          .attributes = true,
                          .ana = true,
                          .presence = true,
-                         .visible_to = &removed_.back()->visible_to};
+                         .visible_to = &removed_last_from_};
+}
+
+bool NamespaceTable::has_removed() {
+  std::erase_if(removed_, [](const auto& space) { return space.expired(); });
+  return !removed_.empty();
 }
 
 engine::Result<NamespaceTable::Reach, NamespaceError> NamespaceTable::set_hosts(
@@ -146,9 +156,9 @@ std::vector<NamespaceChange> NamespaceTable::refresh() {
 }
 
 std::shared_ptr<const NamespaceView> NamespaceTable::view_for(std::string_view host_nqn) const {
-  std::vector<Namespace*> ascending;
+  std::vector<std::shared_ptr<Namespace>> ascending;
   for (const auto& [nsid, entry] : present_) {
-    if (entry->visible_to.admits(host_nqn)) ascending.push_back(&entry->space);
+    if (entry->visible_to.admits(host_nqn)) ascending.push_back(entry->kept);
   }
   return std::make_shared<const NamespaceView>(version(), std::move(ascending));
 }

@@ -19,11 +19,11 @@
 
 namespace target::nvmf {
 
-// What one host saw of the table at one moment; immutable. The namespaces live as long as their
-// subsystem, those taken away too: a command may still be under way.
+// What one host saw of the table at one moment; immutable. Keeps its namespaces, those taken away
+// since then too.
 class NamespaceView {
  public:
-  NamespaceView(std::uint64_t version, std::vector<Namespace*> ascending)
+  NamespaceView(std::uint64_t version, std::vector<std::shared_ptr<Namespace>> ascending)
       : version_(version), ascending_(std::move(ascending)) {}
 
   [[nodiscard]] std::uint64_t version() const { return version_; }
@@ -32,7 +32,7 @@ class NamespaceView {
 
  private:
   std::uint64_t version_;
-  std::vector<Namespace*> ascending_;
+  std::vector<std::shared_ptr<Namespace>> ascending_;
 };
 
 // What Identify tells of a namespace.
@@ -68,7 +68,7 @@ struct NamespaceChange {
   bool ana = false;
   bool presence = false;                // came or went: that says all, and ANA is not told besides
   bool failing = false;                 // its volume's backing has begun to fail
-  const HostAcl* visible_to = nullptr;  // lives as long as the table
+  const HostAcl* visible_to = nullptr;  // until the table changes the next time
 };
 
 enum class NamespaceError : std::uint8_t {
@@ -81,8 +81,8 @@ enum class NamespaceError : std::uint8_t {
 [[nodiscard]] const char* text(NamespaceError error);
 
 // Guarded by its subsystem's lock, but for version().
-// Invariants: an ANA group belongs to one present namespace; Namespace objects are never freed;
-// version() grows with every change of what find() may answer.
+// Invariants: an ANA group belongs to one present namespace; version() grows with every change of
+// what find() may answer.
 class NamespaceTable {
  public:
   NamespaceTable() = default;
@@ -92,6 +92,8 @@ class NamespaceTable {
   [[nodiscard]] engine::Result<NamespaceChange, NamespaceError> add(
       const NamespaceOptions& options);
   [[nodiscard]] engine::Result<NamespaceChange, NamespaceError> remove(std::uint32_t nsid);
+  // Some that have been removed are still kept by others.
+  [[nodiscard]] bool has_removed();
   // Who saw it, and who sees it from now on.
   struct Reach {
     HostAcl before;
@@ -128,7 +130,8 @@ class NamespaceTable {
 
  private:
   struct Entry {
-    Namespace space;
+    std::shared_ptr<Namespace> kept = std::make_shared<Namespace>();
+    Namespace& space = *kept;
     HostAcl visible_to;
     std::uint64_t ana_changes = 0;  // the table's count when the group last changed
     engine::BlockCount size;
@@ -142,7 +145,8 @@ class NamespaceTable {
   void changed() { version_.fetch_add(1, std::memory_order_acq_rel); }
 
   std::map<std::uint32_t, std::unique_ptr<Entry>> present_;
-  std::vector<std::unique_ptr<Entry>> removed_;
+  std::vector<std::weak_ptr<const Namespace>> removed_;  // those that are still kept
+  HostAcl removed_last_from_;
   std::uint64_t ana_changes_ = 1;
   std::uint32_t highest_nsid_ = max_namespaces;
   std::atomic<std::uint64_t> version_{1};

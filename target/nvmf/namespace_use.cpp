@@ -9,6 +9,7 @@ namespace target::nvmf {
 NamespaceUse::NamespaceUse(Namespace& space, const block::PartyId& party, Queue& queue,
                            Reactor& reactor)
     : space_(space),
+      kept_(space.weak_from_this().lock()),
       queue_(queue),
       reactor_(reactor),
       path_(space.volume->reservations(), party, *this) {

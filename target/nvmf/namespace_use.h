@@ -24,7 +24,8 @@ struct CommandEra {
   std::vector<block::AbortTicket> tickets;
 };
 
-// Its queue's, and lives as long; reactor thread only, but for what Reservations tell it.
+// Its queue's, which lets go of it when the namespace has been removed and it is idle; reactor
+// thread only, but for what Reservations tell it. Keeps the namespace.
 class NamespaceUse final : public std::enable_shared_from_this<NamespaceUse>,
                            private block::ReservationListener {
  public:
@@ -37,7 +38,7 @@ class NamespaceUse final : public std::enable_shared_from_this<NamespaceUse>,
     ~Queue() = default;
   };
 
-  // All outlive it.
+  // The others outlive it.
   NamespaceUse(Namespace& space, const block::PartyId& party, Queue& queue, Reactor& reactor);
   NamespaceUse(const NamespaceUse&) = delete;
   NamespaceUse& operator=(const NamespaceUse&) = delete;
@@ -52,6 +53,8 @@ class NamespaceUse final : public std::enable_shared_from_this<NamespaceUse>,
     ++command.era->commands;
   }
   static void end(Command& command);
+  // Nothing that has begun is under way.
+  [[nodiscard]] bool is_idle() const { return eras_.size() == 1 && eras_.back().commands == 0; }
 
  private:
   // The notices are for the controller, once.
@@ -60,6 +63,7 @@ class NamespaceUse final : public std::enable_shared_from_this<NamespaceUse>,
   void abort_now(block::AbortTicket ticket);
 
   Namespace& space_;
+  const std::shared_ptr<Namespace> kept_;  // null: it is not its table's
   Queue& queue_;
   Reactor& reactor_;
   std::list<CommandEra> eras_;  // the last is now; those before it have commands, and tickets

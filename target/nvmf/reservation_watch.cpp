@@ -33,7 +33,10 @@ void ReservationLog::take() {
 
 struct ReservationWatch::Way final : private block::ReservationListener {
   Way(Controller& whose, Namespace& space, const block::PartyId& party)
-      : controller(whose), nsid(space.nsid), path(space.volume->reservations(), party, *this) {}
+      : kept(space.weak_from_this().lock()),
+        controller(whose),
+        nsid(space.nsid),
+        path(space.volume->reservations(), party, *this) {}
 
   void reservation_notice(block::ReservationNotice notice) noexcept override {
     using Notification = nvme::ReservationNotification;
@@ -54,6 +57,7 @@ struct ReservationWatch::Way final : private block::ReservationListener {
   // Commands are those of the queues, each of which has a path of its own.
   void abort_commands(block::AbortTicket /*ticket*/) noexcept override {}
 
+  const std::shared_ptr<Namespace> kept;  // null: it is not its table's
   Controller& controller;
   const std::uint32_t nsid;
   block::ReservationPath path;
@@ -67,6 +71,14 @@ void ReservationWatch::watch(Namespace& space, const block::PartyId& party) {
   const std::lock_guard lock(mutex_);
   auto& way = ways_[&space];
   if (way == nullptr) way = std::make_unique<Way>(controller_, space, party);
+}
+
+// A queue that has begun to use one before it was removed may come later: then this is called
+// again, as long as the queue keeps it.
+void ReservationWatch::forget_removed() {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(
+      ways_, [](const auto& each) { return each.first->removed.load(std::memory_order_acquire); });
 }
 
 }  // namespace target::nvmf

@@ -42,8 +42,8 @@ class ReservationLog {
   std::uint64_t count_ = 0;
 };
 
-// Any thread. From when a queue of the controller has first used a namespace until the controller
-// is gone.
+// Any thread. From when a queue of the controller has first used a namespace until that has been
+// removed, or the controller is gone.
 class ReservationWatch {
  public:
   explicit ReservationWatch(Controller& controller);
@@ -52,6 +52,7 @@ class ReservationWatch {
   ~ReservationWatch();
 
   void watch(Namespace& space, const block::PartyId& party);
+  void forget_removed();
 
  private:
   struct Way;

@@ -61,11 +61,13 @@ IoQueueView::IoQueueView(Controller& controller, std::uint64_t enable)
       view_(controller.subsystem().view_for(controller.association().host_nqn)) {}
 
 Namespace* IoQueueView::find_namespace(std::uint32_t nsid) {
-  Subsystem& subsystem = controller_.subsystem();
-  if (view_->version() != subsystem.namespaces_version()) [[unlikely]] {
-    view_ = subsystem.view_for(controller_.association().host_nqn);
-  }
+  if (view_->version() != controller_.subsystem().namespaces_version()) [[unlikely]]
+    refresh();
   return view_->find(nsid);
+}
+
+void IoQueueView::refresh() {
+  view_ = controller_.subsystem().view_for(controller_.association().host_nqn);
 }
 
 Session::Session(NvmfTarget& target, CommandPort& port)

@@ -26,6 +26,8 @@ class IoQueueView final : public IoQueueOwner {
   IoQueueView(Controller& controller, std::uint64_t enable);
 
   [[nodiscard]] Namespace* find_namespace(std::uint32_t nsid) override;
+  // The view is of now. Not while a command runs.
+  void refresh();
   [[nodiscard]] bool ready() const override {
     const std::uint64_t serving = controller_.serving();
     return serving != 0 && serving == enable_;
@@ -85,6 +87,11 @@ class Session final : public CommandExecutor {
   void format_ended(std::uint64_t number, block::VolumeFormatter::End end);
   void access_changed() {
     if (io_) io_->refuse_unreachable();
+  }
+  void forget_removed_namespaces() {
+    if (!io_) return;
+    view_->refresh();
+    io_->forget_removed();
   }
   // Answers the Authentication Send whose Diffie-Hellman another thread has done.
   void finish_authentication(CommandPermit permit, protocol::auth::DhWork& work);

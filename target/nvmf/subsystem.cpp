@@ -153,6 +153,15 @@ void Subsystem::refresh_volumes() {
   tell(namespaces_.refresh());
 }
 
+// Without the lock: what goes may be the last of something.
+void Subsystem::forget_removed_namespaces() {
+  {
+    const Guard guard(mutex_);
+    if (!namespaces_.has_removed()) return;
+  }
+  for (const auto& controller : controllers()) controller->forget_removed_namespaces();
+}
+
 std::shared_ptr<const NamespaceView> Subsystem::view_for(std::string_view host_nqn) const {
   const Guard guard(mutex_);
   return namespaces_.view_for(host_nqn);

@@ -70,6 +70,8 @@ class Subsystem : public std::enable_shared_from_this<Subsystem> {
   [[nodiscard]] engine::Result<void, NamespaceError> set_namespace_hosts(
       std::uint32_t nsid, const std::optional<std::vector<std::string>>& hosts);
   void refresh_volumes();
+  // See NvmfTarget.
+  void forget_removed_namespaces();
   // Of everything that is reached by this listener: the log, what I/O is answered and who is told.
   void set_path_state(std::string_view listener, AnaState state);
 

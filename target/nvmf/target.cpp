@@ -105,6 +105,16 @@ void NvmfTarget::refresh_volumes() {
   for (const auto& [nqn, subsystem] : subsystems_) subsystem->refresh_volumes();
 }
 
+// Without the lock: what goes may be the last of something.
+void NvmfTarget::forget_removed_namespaces() {
+  std::vector<std::shared_ptr<Subsystem>> all;
+  {
+    const Guard guard(mutex_);
+    for (const auto& [nqn, subsystem] : subsystems_) all.push_back(subsystem);
+  }
+  for (const auto& subsystem : all) subsystem->forget_removed_namespaces();
+}
+
 void NvmfTarget::tell_discovery() const {
   for (const auto& controller : discovery_->controllers()) {
     controller->discovery_log_is(directory_.generation_for(controller->association().host_nqn));

@@ -52,6 +52,9 @@ class NvmfTarget {
   // attribute changed) and the status of I/O follows, in one step. Call it when a volume has
   // changed (VolumeObserver hands it on).
   void refresh_volumes();
+  // To be called now and then: what queues and controllers keep of namespaces that have been
+  // removed goes as soon as no command is under way there, also of hosts that send nothing.
+  void forget_removed_namespaces();
 
   // Changes while hosts are connected. Hosts that a change does not concern see no event.
   // False: no such name, or it exists already.

@@ -20,7 +20,7 @@ namespace target::scsi {
 class ItlNexus;
 
 // Any thread. Kept by a shared_ptr: by its device's table, and by nexuses until their tasks here
-// have ended, even when the configuration has taken it away. Its volume outlives it.
+// have ended, even when the configuration has taken it away. Holds its volume.
 class LogicalUnit {
  public:
   LogicalUnit(std::uint16_t lun, block::BlockVolume& volume);
@@ -74,6 +74,7 @@ class LogicalUnit {
 
   const std::uint16_t lun_;
   block::BlockVolume& volume_;
+  const engine::HoldCount::Hold hold_{volume_.holds().take()};
   std::atomic<bool> descriptor_sense_{false};
   std::atomic<bool> software_write_protect_{false};
   std::atomic<bool> volume_writable_{true};

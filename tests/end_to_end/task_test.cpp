@@ -133,10 +133,21 @@ TEST_F(Tasks, WhatOnlyTheCacheHadStaysLostUntilAWriteCoversIt) {
   Host host(daemon.endpoint());
   ASSERT_TRUE(host.connected());
   EXPECT_NE(status_of(*host.queue, client::io::read(1, 70, 1, big_block)), 0);
+  // Without another scrub it is known when write-back comes there.
+  expect({"flush", "big", "--no-wait"}, 0, {"has begun"});
+  const auto lists = [](bool any) {
+    return [any](const boost::json::value& status) {
+      const auto big = named(status, "volumes", "big");
+      return big.at("scrub").at("lost").as_array().empty() != any;
+    };
+  };
+  ASSERT_TRUE(daemon.await_status(lists(true)));
+  expect({"lost", "big"}, 2, {"70", "give-up-lost big"});
   expect({"scrub", "big"}, 2, {"block 70"});
   expect({"lost", "big"}, 2, {"70"});
   ASSERT_NO_FATAL_FAILURE(write_and_read_back(*host.queue, 1, 70, 1, big_block, 8));
   expect({"scrub", "big"}, 0, {"all is well"});
+  ASSERT_TRUE(daemon.await_status(lists(false)));
   expect({"lost", "big"}, 0, {"nothing is lost"});
 }
 

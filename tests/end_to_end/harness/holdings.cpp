@@ -9,7 +9,8 @@ namespace end_to_end {
 std::ostream& operator<<(std::ostream& out, const Holdings& holdings) {
   return out << holdings.connections << " connections, " << holdings.places << " places, "
              << holdings.associations << " associations, " << holdings.timers << " timers, "
-             << holdings.disk_operations << " disk operations";
+             << holdings.disk_operations << " disk operations, " << holdings.removed_volumes
+             << " removed volumes";
 }
 
 Holdings holdings_of(const boost::json::value& status) {
@@ -26,6 +27,7 @@ Holdings holdings_of(const boost::json::value& status) {
     all.places += count(listener, "connections");
     if (!listener.at("listening").as_bool()) --all.timers;
   }
+  all.removed_volumes = count(status, "removed_volumes");
   all.associations = status.at("hosts").as_array().size() + status.at("sessions").as_array().size();
   return all;
 }

@@ -13,6 +13,7 @@ struct Holdings {
   std::uint64_t associations = 0;  // and sessions of iSCSI
   std::uint64_t timers = 0;        // but for the one with which each waiting listener tries again
   std::uint64_t disk_operations = 0;
+  std::uint64_t removed_volumes = 0;
 
   bool operator==(const Holdings&) const = default;
 };

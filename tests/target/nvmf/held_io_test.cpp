@@ -12,6 +12,8 @@ using namespace std::chrono_literals;
 
 class HeldIo : public TargetHarness {
  protected:
+  // A namespace holds its volume, and the target outlives these here.
+  ~HeldIo() override { (void)target.remove_namespace(subsystem_a, 9); }
   nvme::SubmissionEntry write(std::uint64_t lba) {
     auto entry = entry_of(std::uint8_t{0x01}, 4096);
     entry.nsid = 9;
@@ -62,6 +64,32 @@ TEST_F(HeldIo, ExpiredKeepAliveCancelsWhatHasNotStarted) {
   EXPECT_EQ(queue->port.answer_to(running), nullptr);
   held.end(*held.held().front());
   EXPECT_NE(queue->port.answer_to(running), nullptr) << "answered into nothing";
+}
+
+// As RetiredVolumes has it asked for, every second.
+TEST_F(HeldIo, ARemovedNamespaceIsKeptUntilItsLastCommandHasEnded) {
+  EXPECT_TRUE(target.add_namespace(subsystem_a, {.nsid = 9, .volume = &block_held, .hosts = {}}));
+  auto made = admin();
+  auto busy = io(1);
+  auto idle = io(2);
+  EXPECT_EQ(idle->must(write(1)).status, status::success);
+  held.hold = true;
+  busy->run(write(5));
+  const auto running = busy->last_command();
+  EXPECT_TRUE(target.remove_namespace(subsystem_a, 9));
+  const auto forget = [&] {
+    target.forget_removed_namespaces();
+    reactor.run_until_idle();
+  };
+  forget();
+  EXPECT_TRUE(block_held.holds().is_held()) << "a command is under way";
+  EXPECT_EQ(idle->must(write(1)).status.code, status::invalid_namespace.code);
+  held.end(*held.held().front());
+  EXPECT_EQ(busy->port.answer_to(running)->status, status::success);
+  EXPECT_TRUE(block_held.holds().is_held()) << "the queue may use it again, as far as it knows";
+  forget();
+  EXPECT_FALSE(block_held.holds().is_held()) << "neither the queues nor their controller keep it";
+  EXPECT_TRUE(block_held.write_order().idle());
 }
 
 // The association that saturates itself: every command it may have waits, for a disk that does not

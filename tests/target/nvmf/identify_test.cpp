@@ -380,6 +380,7 @@ TEST_F(IdentifyTest, UnknownIdentityIsNotMadeUp) {
   EXPECT_NE(made->port.answer_to(1 + 3), nullptr) << "namespace attribute changed";
   const auto ns = page<nvme::IdentifyNamespacePage>(*made, 0x00, 4);
   EXPECT_EQ(std::memcmp(ns.nguid, nvme::nguid_of(uuid_of(4)).data(), 16), 0);
+  EXPECT_TRUE(target.remove_namespace(subsystem_a, 4));  // it holds its volume
 }
 
 }  // namespace

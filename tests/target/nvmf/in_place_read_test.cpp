@@ -23,6 +23,8 @@ class InPlaceRead : public TargetHarness {
     control = admin();
     queue = io(1);
   }
+  // It holds its volume, and the target outlives these here.
+  ~InPlaceRead() override { EXPECT_TRUE(target.remove_namespace(subsystem_a, 9)); }
   FakePort::Answer read(std::uint64_t lba, std::uint32_t blocks) {
     auto entry = entry_of(std::uint8_t{0x02}, blocks * block_bytes);
     entry.nsid = 9;

@@ -165,13 +165,19 @@ TEST_F(NamespaceTableTest, GrowthIsAnAttributeChange) {
 
 TEST_F(NamespaceTableTest, RemovedNamespaceStaysValidForCommandsUnderWay) {
   add(1);
-  const auto view = table.view_for("h");
+  auto view = table.view_for("h");
   Namespace* held = view->find(1);
   const auto version = table.version();
   EXPECT_TRUE(table.remove(1));
   EXPECT_NE(table.version(), version);
   EXPECT_EQ(table.view_for("h")->find(1), nullptr);
   EXPECT_EQ(held->volume, &blocks[0]);
+  EXPECT_TRUE(held->removed);
+  EXPECT_TRUE(table.has_removed());
+  EXPECT_TRUE(blocks[0].holds().is_held());
+  view.reset();
+  EXPECT_FALSE(table.has_removed()) << "nobody keeps it";
+  EXPECT_FALSE(blocks[0].holds().is_held());
   EXPECT_TRUE(table.add({.nsid = 1, .volume = &blocks[0], .hosts = {}}))
       << "its identifier is free";
 }
