@@ -258,8 +258,6 @@ Result<bool, TlsFault> TlsRecords::take_content(ContentType type, std::span<std:
   return fail(TlsFault::unexpected, Alert::unexpected_message, reply);
 }
 
-// RFC 8446, 4.6.3. One is answered when the peer asks for it, and never begun by us: hosts whose
-// kernel carries the records cannot follow.
 // RFC 8446, 4.6.3. A KeyUpdate is answered when the peer asks for it, and never begun by us: hosts
 // whose kernel carries the records cannot follow.
 Result<bool, TlsFault> TlsRecords::take_control(ContentType type,
