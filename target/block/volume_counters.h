@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "target/reactor/command_run.h"
 #include "target/reactor/latency_counters.h"
 
 namespace target::block {
@@ -63,7 +64,13 @@ struct AnsweredCommand {
   CommandKind kind = CommandKind::other;
   CommandOutcome outcome = CommandOutcome::ok;
   std::uint64_t bytes = 0;  // moved to or from the host, if it succeeded
-  engine::Instant began;
+};
+
+// Of the commands of one kind.
+struct KindCounters {
+  LatencyCounters latencies;  // of all that were answered, and not aborted
+  std::atomic<std::uint64_t> bytes{0};
+  std::array<std::atomic<std::uint64_t>, command_outcomes> errors{};
 };
 
 // The reactor's thread counts, any thread copies. A command is counted twice: when it is known
@@ -74,69 +81,51 @@ struct AnsweredCommand {
 // What ended is not counted for itself: it is what has a latency, was dropped or has moved.
 class alignas(64) VolumeCounters {
  public:
-  // True: this command's stages are timed; whoever begins it says by time_again_after() which one
-  // is the next.
-  [[nodiscard]] bool began() {
-    add_owned(begun_);
-    return --until_timed_ == 0;
-  }
-  void time_again_after(std::uint32_t commands) { until_timed_ = commands; }
-  // Of commands that are timed because the volume is named: every how-manieth is the reactor's too.
-  [[nodiscard]] bool is_reactors_turn(std::uint32_t one_of) {
-    if (--until_reactors_ != 0) return false;
-    until_reactors_ = one_of;
-    return true;
-  }
+  [[nodiscard]] BegunCounter& begun() { return begun_; }
 
   // It belongs to another volume after all, or has gone without an answer.
   void moved() { add_owned(moved_); }
   void dropped() { add_owned(aborted_); }
-  // Commands that were answered well, and what they moved.
-  void succeeded(CommandKind kind, std::uint64_t bytes) { add_owned(bytes_[place(kind)], bytes); }
+  // What was answered well adds to its latencies and its bytes.
+  [[nodiscard]] KindCounters& of(CommandKind kind) { return kinds_[place(kind)]; }
   // False: of such no latency is told.
   [[nodiscard]] bool failed(CommandKind kind, CommandOutcome outcome) {
     if (outcome == CommandOutcome::aborted) {
       add_owned(aborted_);
       return false;
     }
-    add_owned(errors_[place(kind)][static_cast<std::size_t>(outcome)]);
+    add_owned(of(kind).errors[static_cast<std::size_t>(outcome)]);
     return true;
   }
-  [[nodiscard]] LatencyCounters& latencies(CommandKind kind) { return latencies_[place(kind)]; }
 
   [[nodiscard]] VolumeCounts counts() const {
     constexpr auto relaxed = std::memory_order_relaxed;
-    const auto bytes_of = [&](CommandKind kind) { return bytes_[place(kind)].load(relaxed); };
-    const auto latencies_of = [&](CommandKind kind) { return latencies_[place(kind)].counts(); };
-    VolumeCounts copy{.reads = latencies_of(CommandKind::read),
-                      .writes = latencies_of(CommandKind::write),
-                      .others = latencies_of(CommandKind::other).count(),
-                      .read_bytes = bytes_of(CommandKind::read),
-                      .written_bytes = bytes_of(CommandKind::write),
+    const KindCounters& reads = kinds_[place(CommandKind::read)];
+    const KindCounters& writes = kinds_[place(CommandKind::write)];
+    VolumeCounts copy{.reads = reads.latencies.counts(),
+                      .writes = writes.latencies.counts(),
+                      .others = kinds_[place(CommandKind::other)].latencies.counts().count(),
+                      .read_bytes = reads.bytes.load(relaxed),
+                      .written_bytes = writes.bytes.load(relaxed),
                       .aborted = aborted_.load(relaxed)};
     for (std::size_t i = 0; i < command_outcomes; ++i) {
-      copy.read_errors[i] = errors_[place(CommandKind::read)][i].load(relaxed);
-      copy.write_errors[i] = errors_[place(CommandKind::write)][i].load(relaxed);
+      copy.read_errors[i] = reads.errors[i].load(relaxed);
+      copy.write_errors[i] = writes.errors[i].load(relaxed);
     }
     // In this order: what ends between the two only looks as if it were still under way.
     copy.ended = copy.reads.count() + copy.writes.count() + copy.others + copy.aborted +
                  moved_.load(relaxed);
-    copy.begun = begun_.load(relaxed);
+    copy.begun = begun_.count();
     return copy;
   }
 
  private:
-  using Errors = std::array<std::atomic<std::uint64_t>, command_outcomes>;
   static constexpr std::size_t place(CommandKind kind) { return static_cast<std::size_t>(kind); }
 
-  std::atomic<std::uint64_t> begun_{0};
-  std::uint32_t until_timed_ = 1;  // the first is
-  std::uint32_t until_reactors_ = 1;
-  std::array<std::atomic<std::uint64_t>, command_kinds> bytes_{};
+  BegunCounter begun_;
   std::atomic<std::uint64_t> moved_{0};
   std::atomic<std::uint64_t> aborted_{0};
-  std::array<LatencyCounters, command_kinds> latencies_;
-  std::array<Errors, command_kinds> errors_{};
+  std::array<KindCounters, command_kinds> kinds_;
 };
 
 }  // namespace target::block

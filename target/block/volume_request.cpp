@@ -400,11 +400,23 @@ void VolumeRequests::note_timed_beginning(VolumeRequest& request) {
   if (request.began == Instant{}) request.began = reactor_.now();
 }
 
+void begin_run(BlockVolume& volume, Reactor& reactor) {
+  reactor.begin_run(&volume, volume.counters(reactor).begun());
+}
+
+void move_command(VolumeRequest& request, BlockVolume& volume, Reactor& reactor) {
+  request.volume->counters(reactor).moved();
+  request.volume = nullptr;
+  forget_times(request);
+  begin_command(request, volume, reactor);
+}
+
 void begin_timed_command(VolumeRequest& request, const Reactor& reactor) {
-  VolumeCounters& counters = *request.counters;
+  BegunCounter& begun = request.volume->counters(reactor).begun();
   const bool is_named = request.volume->stages(reactor) != nullptr;
-  counters.time_again_after(is_named ? 1 : commands_for_one_timed);
-  request.is_timed_for_reactor = !is_named || counters.is_reactors_turn(commands_for_one_timed);
+  begun.time_again_after(is_named ? 1 : commands_for_one_timed);
+  request.is_timed_for_reactor = !is_named || begun.is_reactors_turn(commands_for_one_timed);
+  request.started = request.started + VolumeRequest::timed_mark;
   request.io.is_timed = true;
   request.duties |= VolumeRequest::tells_its_times;
 }

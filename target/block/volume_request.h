@@ -36,8 +36,10 @@ struct VolumeRequest {
   engine::VolumeIo io;
   // The owner's pointer back to itself.
   void* context = nullptr;
-  // Of `volume` at this reactor, while it is not null.
-  VolumeCounters* counters = nullptr;
+  // While `volume` is not null: when the command began, as its run says (CommandRun); of one whose
+  // stages are timed, timed_mark later, so that it is not taken for one of the others.
+  engine::Instant started;
+  static constexpr engine::Duration timed_mark{std::int64_t{1} << 62};
   // Only of a command whose stages are timed (io.is_timed): when the first was asked of the volume,
   // and when the last was done, by the reactor's turns and the commits in them; and how long it was
   // held back by the volume's limits.
@@ -282,17 +284,30 @@ class VolumeRequests {
   Timer stall_timer_;
 };
 
+// The commands that begin from now on in this turn are for that volume.
+[[gnu::noinline]] void begin_run(BlockVolume& volume, Reactor& reactor);
 // The command of `request` is for that volume from now on, until it has been answered or dropped.
+[[gnu::cold]] void move_command(VolumeRequest& request, BlockVolume& volume, Reactor& reactor);
 [[gnu::cold]] void begin_timed_command(VolumeRequest& request, const Reactor& reactor);
 [[gnu::always_inline]] inline void begin_command(VolumeRequest& request, BlockVolume& volume,
-                                                 const Reactor& reactor) {
-  if (request.volume == &volume) return;
-  if (request.volume != nullptr) [[unlikely]]
-    request.counters->moved();
+                                                 Reactor& reactor) {
+  if (request.volume != nullptr) {
+    if (request.volume != &volume) move_command(request, volume, reactor);
+    return;
+  }
   request.volume = &volume;
-  request.counters = &volume.counters(reactor);
-  if (request.counters->began()) [[unlikely]]
+  const CommandRun& run = reactor.command_run();
+  if (run.whose != &volume) [[unlikely]]
+    begin_run(volume, reactor);
+  request.started = run.began;
+  if (run.counter->add()) [[unlikely]]
     begin_timed_command(request, reactor);
+}
+// When it began; while its volume is not null.
+[[nodiscard]] inline engine::Instant began(const VolumeRequest& request) {
+  const engine::Duration started = request.started.since_start;
+  const bool is_marked = started >= VolumeRequest::timed_mark;
+  return {is_marked ? started - VolumeRequest::timed_mark : started};
 }
 // Its times have been told, or go untold.
 void forget_times(VolumeRequest& request);

@@ -177,10 +177,14 @@ void Connection::abandon(TaskSlot& slot) {
 void Connection::count(TaskSlot& slot, Status status, const Sense* sense, std::uint32_t sent) {
   if (slot.request.volume == nullptr) return;
   const bool to_host = slot.direction == scsi::DataDirection::to_host;
-  count_answered(slot.request, {.kind = scsi::counted_kind(slot.cdb),
-                                .outcome = scsi::counted_outcome(status, sense),
-                                .bytes = to_host ? sent : slot.command_bytes,
-                                .began = slot.started});
+  const std::uint64_t bytes = to_host ? sent : slot.command_bytes;
+  const block::CommandKind kind = scsi::counted_kind(slot.cdb);
+  if (status == Status::good && sense == nullptr) [[likely]] {
+    return count_success(slot.request, kind, bytes);
+  }
+  count_answered(
+      slot.request,
+      {.kind = kind, .outcome = scsi::counted_outcome(status, sense), .bytes = bytes});
 }
 
 void Connection::answer_without_room(const iscsi::ScsiCommand& command) {

@@ -57,7 +57,6 @@ void Connection::begin_command(TaskSlot& slot, const iscsi::ScsiCommand& command
                                   : scsi::DataDirection::none;
   slot.expected_bytes = slot.direction == scsi::DataDirection::none ? 0 : command.expected_bytes;
   slot.command_bytes = 0;
-  slot.started = last_received();
   slot.request.volume = nullptr;
   slot.data_bytes = 0;
   slot.sums.clear();

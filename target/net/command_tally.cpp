@@ -6,48 +6,68 @@ namespace target {
 
 using block::CommandKind;
 
-namespace {
-constexpr std::array<CommandKind, block::command_kinds> all_command_kinds{
-    CommandKind::read, CommandKind::write, CommandKind::other};
-}  // namespace
-
 CommandTally::~CommandTally() {
-  for (const Batch& batch : batches_) DCHECK(batch.of == nullptr);
+  for (const Batch& batch : batches_) DCHECK(batch.commands == 0);
 }
 
-void CommandTally::begin_batch(CommandKind kind, block::VolumeCounters& of, engine::Instant began) {
-  set_aside(kind);
+void CommandTally::count_for(HostCounters& host) {
+  const auto tell = [this](CommandKind kind, std::atomic<std::uint64_t>& commands,
+                           std::atomic<std::uint64_t>& bytes) {
+    Batch& batch = batches_[static_cast<std::size_t>(kind)];
+    batch.host_commands = &commands;
+    batch.host_bytes = &bytes;
+  };
+  tell(CommandKind::read, host.read_commands, host.bytes_read);
+  tell(CommandKind::write, host.write_commands, host.bytes_written);
+}
+
+void CommandTally::add(block::VolumeCounters& of, CommandKind kind, engine::Instant began,
+                       std::uint64_t bytes) {
   Batch& batch = batches_[static_cast<std::size_t>(kind)];
-  batch.of = &of;
-  batch.began = began;
-  reactor_.count_at_turn_end(*this);
+  block::KindCounters* const counters = &of.of(kind);
+  if (batch.began != began || batch.of != counters) {
+    if (batch.commands != 0) set_aside(batch);
+    batch.began = began;
+    batch.of = counters;
+    reactor_.count_at_turn_end(*this);
+  }
+  ++batch.commands;
+  batch.bytes += bytes;
 }
 
-void CommandTally::set_aside(CommandKind kind) {
-  const Batch& batch = batches_[static_cast<std::size_t>(kind)];
-  if (batch.of == nullptr) return;
-  reactor_.count_at_turn_end(batch.of->latencies(kind), batch.began, batch.commands);
-  end_batch(kind);
+void CommandTally::set_aside(Batch& batch) {
+  reactor_.count_at_turn_end(batch.of->latencies, batch.began, batch.commands);
+  end(batch);
 }
 
-void CommandTally::end_batch(CommandKind kind) {
-  Batch& batch = batches_[static_cast<std::size_t>(kind)];
-  batch.of->succeeded(kind, batch.bytes);
-  owner_.count_for_host(kind, batch.commands, batch.bytes);
-  batch = {};
+inline void CommandTally::end(Batch& batch) {
+  add_owned(batch.of->bytes, batch.bytes);
+  if (batch.host_commands != nullptr) {
+    batch.host_commands->fetch_add(batch.commands, std::memory_order_relaxed);
+    batch.host_bytes->fetch_add(batch.bytes, std::memory_order_relaxed);
+  }
+  batch.began = never;
+  batch.commands = 0;
+  batch.bytes = 0;
 }
 
 void CommandTally::settle() {
-  for (const CommandKind kind : all_command_kinds) set_aside(kind);
+  for (Batch& batch : batches_) {
+    if (batch.commands != 0) set_aside(batch);
+  }
 }
 
+[[gnu::noinline]] void CommandTally::count(Batch& batch, engine::Instant ended) {
+  batch.of->latencies.add(ended - batch.began, batch.commands);
+  end(batch);
+}
+
+// One after the other, and no loop: most turns have but one or two kinds.
 void CommandTally::count_turn(engine::Instant ended) {
-  for (const CommandKind kind : all_command_kinds) {
-    const Batch& batch = batches_[static_cast<std::size_t>(kind)];
-    if (batch.of == nullptr) continue;
-    batch.of->latencies(kind).add(ended - batch.began, batch.commands);
-    end_batch(kind);
-  }
+  static_assert(block::command_kinds == 3);
+  if (batches_[0].commands != 0) count(batches_[0], ended);
+  if (batches_[1].commands != 0) count(batches_[1], ended);
+  if (batches_[2].commands != 0) count(batches_[2], ended);
 }
 
 }  // namespace target

@@ -30,7 +30,7 @@ PduConnection::PduConnection(ConnectionRegistry& registry, std::unique_ptr<ByteS
       counters_(registry.counters(protocol.counted_as)),
       stream_(std::move(stream)),
       stash_(std::max(protocol.largest_header_bytes, most_trailer_bytes)),
-      tally_(reactor_, *this),
+      tally_(reactor_),
       buffers_(*this, registry, output_, limits.buffer_ceiling_bytes),
       timer_([this] { time_passed(); }),
       last_received_(reactor_.clock().now()),
@@ -259,37 +259,50 @@ bool PduConnection::let_go_of_pins(Instant now) {
   }
 }
 
+void PduConnection::count_answered(block::VolumeRequest& request,
+                                   const block::AnsweredCommand& command) {
+  if (command.outcome == block::CommandOutcome::ok) {
+    return count_unlike(request, command.kind, command.bytes);
+  }
+  if (request.volume != nullptr) count_for_itself(request, command);
+}
+
+void PduConnection::count_unlike(block::VolumeRequest& request, block::CommandKind kind,
+                                 std::uint64_t bytes) {
+  if (request.volume == nullptr) return;
+  if (request.duties != 0) [[unlikely]] {
+    return count_for_itself(request,
+                            {.kind = kind, .outcome = block::CommandOutcome::ok, .bytes = bytes});
+  }
+  tally_.add(request.volume->counters(reactor_), kind, request.started, bytes);
+}
+
 void PduConnection::count_for_itself(block::VolumeRequest& request,
                                      const block::AnsweredCommand& command) {
+  block::VolumeCounters& counters = request.volume->counters(reactor_);
+  const Instant began = block::began(request);
   if (command.outcome == block::CommandOutcome::ok) {
-    tally_.add(*request.counters, command.kind, command.began, command.bytes);
-  } else if (request.counters->failed(command.kind, command.outcome)) {
-    reactor_.count_at_turn_end(request.counters->latencies(command.kind), command.began);
+    tally_.add(counters, command.kind, began, command.bytes);
+  } else if (counters.failed(command.kind, command.outcome)) {
+    reactor_.count_at_turn_end(counters.of(command.kind).latencies, began);
   }
   // Of what has asked nothing of its volume, or ended for a reason of its own, nothing is told.
   const bool has_stages = request.ended != Instant{} && command.kind != block::CommandKind::other &&
                           command.outcome != block::CommandOutcome::aborted;
   if (has_stages) {
-    if (request.is_timed_for_reactor) count_stages(registry_.stages(), request, command);
+    if (request.is_timed_for_reactor) count_stages(registry_.stages(), request, began);
     if (auto* const of_volume = request.volume->stages(reactor_)) {
-      count_stages(*of_volume, request, command);
+      count_stages(*of_volume, request, began);
     }
   }
   block::forget_times(request);
 }
 
-void PduConnection::count_timed(block::VolumeRequest& request, block::CommandKind kind,
-                                Instant began, std::uint64_t bytes) {
-  count_for_itself(
-      request,
-      {.kind = kind, .outcome = block::CommandOutcome::ok, .bytes = bytes, .began = began});
-}
-
 void PduConnection::count_stages(block::StageCounters& stages, const block::VolumeRequest& request,
-                                 const block::AnsweredCommand& command) {
+                                 Instant began) {
   using Timed = block::CommandStage;
   const engine::IoTimes& times = request.io.times;
-  stages.of(Timed::receive).add(request.began - command.began - request.held);
+  stages.of(Timed::receive).add(request.began - began - request.held);
   if (request.held != engine::Duration{}) stages.of(Timed::qos_wait).add(request.held);
   stages.of(Timed::cache).add(request.ended - request.began - times.commit - times.backing);
   if (times.committed) stages.of(Timed::commit).add(times.commit);
@@ -299,7 +312,7 @@ void PduConnection::count_stages(block::StageCounters& stages, const block::Volu
 
 void PduConnection::count_dropped(block::VolumeRequest& request) {
   if (request.volume == nullptr) return;
-  request.counters->dropped();
+  request.volume->counters(reactor_).dropped();
   block::forget_times(request);
 }
 

@@ -50,10 +50,7 @@ struct PduConnectionLimits {
 // data and its digest are there (data_complete). It appends what it has to say to output() and
 // calls send_soon(). It keeps count of the commands that somebody else holds (command_began,
 // command_ended), and of those whose data it has asked the host for (data_asked_for..).
-class PduConnection : private TurnTask,
-                      private Poller,
-                      protected TransferBuffers::Owner,
-                      protected CommandTally::Owner {
+class PduConnection : private TurnTask, private Poller, protected TransferBuffers::Owner {
  public:
   PduConnection(const PduConnection&) = delete;
   PduConnection& operator=(const PduConnection&) = delete;
@@ -184,26 +181,18 @@ class PduConnection : private TurnTask,
   [[nodiscard]] LogLimit& log_limit() { return registry_.log_limit(); }
   // A command has been answered, or goes without an answer; before its request is used again.
   // Nothing where no volume is known.
-  void count_answered(block::VolumeRequest& request, const block::AnsweredCommand& command) {
-    if (command.outcome == block::CommandOutcome::ok) {
-      return count_success(request, command.kind, command.began, command.bytes);
-    }
-    if (request.volume != nullptr) count_for_itself(request, command);
-  }
-  // The same of one that ended well; few instructions where `kind` is known.
+  void count_answered(block::VolumeRequest& request, const block::AnsweredCommand& command);
+  // The same of a read or a write that ended well, and so has a volume; few instructions where
+  // `kind` is known.
   [[gnu::always_inline]] void count_success(block::VolumeRequest& request, block::CommandKind kind,
-                                            engine::Instant began, std::uint64_t bytes) {
-    if (request.volume == nullptr) return;
-    if (request.duties != 0) [[unlikely]]
-      return count_timed(request, kind, began, bytes);
-    tally_.add(*request.counters, kind, began, bytes);
+                                            std::uint64_t bytes) {
+    if (!tally_.add_alike(kind, request.started, bytes)) [[unlikely]]
+      count_unlike(request, kind, bytes);
   }
-  static void count_dropped(block::VolumeRequest& request);
-  // By derived classes that count by host otherwise: nothing.
-  void count_for_host(block::CommandKind /*kind*/, std::uint64_t /*commands*/,
-                      std::uint64_t /*bytes*/) override {}
-  // When the bytes came that are being looked at, by the reactor's turns.
-  [[nodiscard]] engine::Instant last_received() const { return last_received_; }
+  void count_dropped(block::VolumeRequest& request);
+  // Where what is answered well is counted from now on, too; they live as long as what executes its
+  // commands.
+  void count_for_host(HostCounters& host) { tally_.count_for(host); }
   // To write down what was settled.
   [[nodiscard]] LinkInfo& wire_link() { return link_; }
 
@@ -245,12 +234,13 @@ class PduConnection : private TurnTask,
   void time_passed();
   [[nodiscard]] bool let_go_of_pins(engine::Instant now);
   [[nodiscard]] bool host_owes() const;
+  // One that ended well, but may be the first of its kind, be timed, or be of no volume.
+  [[gnu::noinline]] void count_unlike(block::VolumeRequest& request, block::CommandKind kind,
+                                      std::uint64_t bytes);
   // One that did not end well, or whose stages are timed.
   void count_for_itself(block::VolumeRequest& request, const block::AnsweredCommand& command);
-  [[gnu::cold]] void count_timed(block::VolumeRequest& request, block::CommandKind kind,
-                                 engine::Instant began, std::uint64_t bytes);
   void count_stages(block::StageCounters& stages, const block::VolumeRequest& request,
-                    const block::AnsweredCommand& command);
+                    engine::Instant began);
 
   static constexpr std::size_t digest_bytes = 4;
   static constexpr std::size_t most_trailer_bytes = 3 + digest_bytes;

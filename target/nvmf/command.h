@@ -19,7 +19,8 @@
 
 namespace target {
 class Reactor;
-}
+struct HostCounters;
+}  // namespace target
 
 namespace target::nvmf {
 
@@ -41,7 +42,6 @@ struct Command {
   block::VolumeRequest request;
   void* context = nullptr;        // the executor's pointer back to itself
   CommandEra* era = nullptr;      // NamespaceUse's, while the volume works on it
-  engine::Instant started;        // the turn in which its capsule was decoded, for metrics
   std::uint32_t data_offset = 0;  // where in `buffer` the data begins that the request is for
   Command* partner = nullptr;     // the other half of a fused pair, from when both have come
 
@@ -94,6 +94,8 @@ struct QueueBinding {
   std::uint32_t entries = 1;  // SQSIZE + 1
   bool sq_flow_control_disabled =
       false;  // CATTR bit 2: SQHD is not reported; SUCCESS may elide responses
+  // Where what is answered well is counted beside its volume, if anywhere; as long as the executor.
+  HostCounters* host = nullptr;
 };
 
 // The Connection, as executors see it.
@@ -154,10 +156,6 @@ class CommandExecutor {
   // commands in the engine are still resumed and answered (into nothing). The Connection and its
   // slots live until all are.
   virtual void connection_ended(EndReason reason) = 0;
-  // So many of its commands have been answered well, and what they have moved: for the counters of
-  // whose connection it is.
-  virtual void answered_well(block::CommandKind /*kind*/, std::uint64_t /*commands*/,
-                             std::uint64_t /*bytes*/) {}
   // A PDU came with a wrong digest: for the counters of whose connection it is.
   virtual void digest_failed() {}
 };

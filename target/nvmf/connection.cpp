@@ -34,6 +34,7 @@ void Connection::bind(const QueueBinding& binding) {
   binding_ = binding;
   slots_.grow(binding.entries);
   if (binding.qid != 0) decoder_.limit_in_capsule(options_.in_capsule_bytes);
+  if (binding.host != nullptr) count_for_host(*binding.host);
   settle();
 }
 

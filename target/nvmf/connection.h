@@ -101,10 +101,6 @@ class Connection final : public PduConnection, public CommandPort {
   void drop(CommandSlot& slot);
   void count(CommandSlot& slot, protocol::nvme::Status status, std::uint64_t bytes);
   [[gnu::cold]] void count_failure(CommandSlot& slot, protocol::nvme::Status status);
-  void count_for_host(block::CommandKind kind, std::uint64_t commands,
-                      std::uint64_t bytes) override {
-    executor_->answered_well(kind, commands, bytes);
-  }
   void release(CommandSlot& slot);
 
   const ConnectionOptions options_;

@@ -115,7 +115,6 @@ void Connection::handle_capsule(const nvme_tcp::CommandCapsule& capsule,
   slot.entry = entry;
   slot.port = this;
   slot.context = nullptr;
-  slot.started = last_received();
   if (pdu_data_bytes() == 0) return execute(slot);
   if (block::BlockVolume* const volume = executor_->volume_of(slot)) {
     block::begin_command(slot.request, *volume, reactor());

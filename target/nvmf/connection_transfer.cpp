@@ -160,19 +160,17 @@ void Connection::respond(Command& command, nvme::Status status, std::uint64_t re
     return count_failure(slot, status);
   const auto opcode = static_cast<nvme::IoOpcode>(slot.entry.opcode);
   if (opcode == nvme::IoOpcode::read) {
-    return count_success(slot.request, block::CommandKind::read, slot.started, bytes);
+    return count_success(slot.request, block::CommandKind::read, bytes);
   }
   if (opcode == nvme::IoOpcode::write) {
-    return count_success(slot.request, block::CommandKind::write, slot.started, bytes);
+    return count_success(slot.request, block::CommandKind::write, bytes);
   }
-  count_success(slot.request, counted_kind(slot.entry.opcode), slot.started, bytes);
+  count_answered(slot.request, {.kind = counted_kind(slot.entry.opcode), .bytes = bytes});
 }
 
 void Connection::count_failure(CommandSlot& slot, nvme::Status status) {
-  count_answered(slot.request, {.kind = counted_kind(slot.entry.opcode),
-                                .outcome = counted_failure(status),
-                                .bytes = 0,
-                                .began = slot.started});
+  count_answered(slot.request,
+                 {.kind = counted_kind(slot.entry.opcode), .outcome = counted_failure(status)});
 }
 
 void Connection::answer(CommandSlot& slot, nvme::Status status, std::uint64_t result) {

@@ -12,6 +12,7 @@
 #include "protocol/nvme/io_command.h"
 #include "target/block/block_volume.h"
 #include "target/block/volume_request.h"
+#include "target/net/command_tally.h"
 #include "target/nvmf/command.h"
 #include "target/nvmf/copy_commands.h"
 #include "target/nvmf/namespace.h"
@@ -21,11 +22,7 @@
 namespace target::nvmf {
 
 // Counters of one controller behind SMART (log page 02h); relaxed, any thread.
-struct IoCounters {
-  std::atomic<std::uint64_t> read_commands{0};
-  std::atomic<std::uint64_t> write_commands{0};
-  std::atomic<std::uint64_t> bytes_read{0};
-  std::atomic<std::uint64_t> bytes_written{0};
+struct IoCounters : HostCounters {
   std::atomic<std::uint64_t> media_errors{0};
   std::atomic<std::uint64_t> digest_errors{0};  // of PDUs, on any of its queues
 };

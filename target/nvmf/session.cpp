@@ -161,7 +161,8 @@ void Session::connect(CommandPermit permit, bool data_is_ready) {
 void Session::accept(CommandPermit permit, const nvme::Connect& connect) {
   binding_ = {.qid = connect.queue_id,
               .entries = connect.queue_entries,
-              .sq_flow_control_disabled = connect.sq_flow_control_disabled};
+              .sq_flow_control_disabled = connect.sq_flow_control_disabled,
+              .host = connect.queue_id == 0 ? nullptr : &controller_->counters()};
   if (connect.queue_id == 0) {
     admin_.emplace(target_, controller_, handle_, port_);
   } else {
@@ -234,23 +235,6 @@ void Session::connection_ended(EndReason reason) {
   if (admin_) return admin_->end(reason);
   controller_->detach_queue(binding_.qid, *handle_);
   io_->end();
-}
-
-// An administrative command is of no volume, so these are of an I/O queue.
-void Session::answered_well(block::CommandKind kind, std::uint64_t commands, std::uint64_t bytes) {
-  IoCounters& counters = controller_->counters();
-  switch (kind) {
-    case block::CommandKind::read:
-      counters.read_commands.fetch_add(commands, std::memory_order_relaxed);
-      counters.bytes_read.fetch_add(bytes, std::memory_order_relaxed);
-      break;
-    case block::CommandKind::write:
-      counters.write_commands.fetch_add(commands, std::memory_order_relaxed);
-      counters.bytes_written.fetch_add(bytes, std::memory_order_relaxed);
-      break;
-    case block::CommandKind::other:
-      break;
-  }
 }
 
 void Session::digest_failed() {

@@ -75,7 +75,6 @@ class Session final : public CommandExecutor {
   }
   void partner_lost(Command& command) override { io_->partner_lost(command); }
   void connection_ended(EndReason reason) override;
-  void answered_well(block::CommandKind kind, std::uint64_t commands, std::uint64_t bytes) override;
   void digest_failed() override;
 
   // Asked for by other threads.

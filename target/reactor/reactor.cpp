@@ -80,6 +80,13 @@ Reactor::~Reactor() {
 
 Reactor* Reactor::current() { return current_reactor; }
 
+void TurnCounting::leave_list() {
+  if (current_reactor == nullptr) return;
+  TurnCounting** link = &current_reactor->turn_counting_;
+  while (*link != nullptr && *link != this) link = &(*link)->next_;
+  if (*link != nullptr) *link = next_;
+}
+
 engine::Result<void, std::string> Reactor::open() {
   CHECK(current_reactor == nullptr);
   auto lane = make_lane_();
@@ -99,6 +106,10 @@ engine::Result<void, std::string> Reactor::open() {
 
 void Reactor::close() {
   waits_.reset();
+  // Of what ended behind the last turn nothing is told.
+  while (turn_counting_ != nullptr) {
+    std::exchange(turn_counting_, turn_counting_->next_)->is_listed_ = false;
+  }
   if (lane_->in_flight() == 0) {
     lane_.reset();
   } else {
@@ -245,6 +256,14 @@ void Reactor::finish_turn() {
 
 bool Reactor::run_turn() {
   now_ = clock_.now();
+  const bool active = turn();
+  publish_usage();
+  count_turn(clock_.now());
+  return active;
+}
+
+// Began at now_.
+bool Reactor::turn() {
   lane_->set_now(now_);
   activity_ = run_posted();
   timers_.expire(now_);
@@ -252,9 +271,6 @@ bool Reactor::run_turn() {
   (void)poll_context();  // whoever has work says so by keep_polling()
   if (lane_->reap() != 0) activity_ = true;
   finish_turn();
-  publish_holdings();
-  turn_ended_ = clock_.now();
-  count_turn();
   return activity_ || must_turn_again();
 }
 
@@ -263,16 +279,21 @@ void Reactor::count_endings(Instant now) {
   endings_.clear();
 }
 
-void Reactor::count_turn() {
-  count_endings(turn_ended_);
-  while (!turn_counting_.empty()) {
-    TurnCounting& counting = turn_counting_.front();
-    turn_counting_.pop_front();
-    counting.count_turn(turn_ended_);
+// A handler that wakes the reactor up may begin commands before the next turn, which are of that.
+void Reactor::count_turn(Instant ended) {
+  command_run_.whose = nullptr;
+  if (!endings_.empty()) count_endings(ended);
+  while (TurnCounting* const counting = turn_counting_) {
+    turn_counting_ = counting->next_;
+    counting->is_listed_ = false;
+    counting->count_turn(ended);
   }
 }
 
-void Reactor::publish_holdings() {
+void Reactor::publish_usage() {
+  turns_.store(turns_run_, std::memory_order_relaxed);
+  polling_ns_.store(nanoseconds(spent_[0]), std::memory_order_relaxed);
+  busy_ns_.store(nanoseconds(spent_[1]), std::memory_order_relaxed);
   shown_residents_.store(residents_, std::memory_order_relaxed);
   shown_timers_.store(timers_.size(), std::memory_order_relaxed);
   shown_disk_operations_.store(lane_->in_flight(), std::memory_order_relaxed);
@@ -285,11 +306,15 @@ bool Reactor::drained() {
 }
 
 void Reactor::run() {
+  now_ = clock_.now();
   for (;;) {
-    const bool active = run_turn();
-    const Instant end = turn_ended_;
-    add_owned(turns_, 1);
-    add_owned(active ? busy_ns_ : polling_ns_, nanoseconds(end - now_));
+    const bool active = turn();
+    // The clock is read once a turn: where one ends the next begins, unless it sleeps.
+    const Instant end = clock_.now();
+    count_turn(end);
+    spent_[active ? 1 : 0] += end - now_;
+    now_ = end;
+    if (++turns_run_ % turns_told_together == 0) publish_usage();
     if (stopping_.load(std::memory_order_acquire)) {
       stopped_clean_ = drained();
       if (stopped_clean_ || end >= stop_deadline_) break;
@@ -301,10 +326,11 @@ void Reactor::run() {
       sleep_until_work();
     }
   }
+  publish_usage();
   end_polling();
 }
 
-// After a turn without work: true if another one should follow at once.
+// After a turn without work, which ended at now_: true if another one should follow at once.
 bool Reactor::may_poll_on() {
   polled_in_vain_ = true;
   if (now_ - last_activity_ >= policy_.budget()) {
@@ -314,7 +340,7 @@ bool Reactor::may_poll_on() {
   if (now_ - std::max(last_activity_, last_yield_) < yield_interval) return true;
   const Instant before = clock_.now();
   sched_yield();
-  last_yield_ = clock_.now();
+  now_ = last_yield_ = clock_.now();
   if (last_yield_ - before < crowded_after) return true;
   policy_.crowded();
   return false;
@@ -340,6 +366,7 @@ void Reactor::sleep_until_work() {
   if (must_turn_again()) return;  // asking to be told may itself have found something
   waits_->watch_lane(*lane_);
   const Instant before = clock_.now();
+  now_ = before;
   std::optional<Instant> deadline = timers_.next_deadline();
   if (stopping_.load(std::memory_order_acquire)) {
     deadline = deadline ? std::min(*deadline, stop_deadline_) : stop_deadline_;
@@ -352,6 +379,7 @@ void Reactor::sleep_until_work() {
     sleeping_ = true;
   }
   activity_ = false;
+  publish_usage();
   add_owned(sleeps_, 1);
   woken_ = true;
   context_->run_one();
@@ -361,6 +389,7 @@ void Reactor::sleep_until_work() {
     sleeping_ = false;
   }
   const Instant after = clock_.now();
+  now_ = after;
   add_owned(asleep_ns_, nanoseconds(after - before));
   if (activity_) {
     policy_.slept(after - before);

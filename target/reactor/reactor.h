@@ -2,6 +2,8 @@
 // kernel when nothing happens.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
@@ -17,6 +19,7 @@
 #include "engine/foundation/clock.h"
 #include "engine/foundation/result.h"
 #include "engine/media/io_lane.h"
+#include "target/reactor/command_run.h"
 #include "target/reactor/latency_counters.h"
 #include "target/reactor/poll_policy.h"
 #include "target/reactor/timer_queue.h"
@@ -55,14 +58,27 @@ class TurnTask : public boost::intrusive::list_base_hook<
 };
 
 // Somebody who counts what ended in the running turn once it has: how long that took is known then.
-// Leaves the list by itself when destroyed.
-class TurnCounting : public boost::intrusive::list_base_hook<
-                         boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+// Leaves the list by itself when destroyed, on the thread of its reactor.
+class TurnCounting {
  public:
+  TurnCounting(const TurnCounting&) = delete;
+  TurnCounting& operator=(const TurnCounting&) = delete;
+  // Nobody may be added or destroyed from inside.
   virtual void count_turn(engine::Instant ended) = 0;
 
  protected:
-  ~TurnCounting() = default;
+  TurnCounting() = default;
+  ~TurnCounting() {
+    if (is_listed_) leave_list();
+  }
+
+ private:
+  friend class Reactor;
+  void leave_list();
+
+  // A list of one direction, as most of what is in it stays until all of it goes.
+  TurnCounting* next_ = nullptr;
+  bool is_listed_ = false;
 };
 
 // Somebody who had work a moment ago and is asked directly for more instead of waiting for the
@@ -91,7 +107,8 @@ struct ReactorOptions {
   engine::Duration longest_poll = std::chrono::microseconds(100);
 };
 
-// Where the thread's time went since it started, and what it had at the end of its last turn.
+// Where the thread's time went since it started, and what it had at the end of a turn: of the last
+// one before it slept, or of one that is not long ago.
 struct ReactorUsage {
   std::uint64_t busy_ns = 0;     // turns that found work
   std::uint64_t polling_ns = 0;  // turns that did not
@@ -180,7 +197,18 @@ class Reactor {
   }
   // Calls counting.count_turn() then; nothing if it is to be called already.
   void count_at_turn_end(TurnCounting& counting) {
-    if (!counting.is_linked()) turn_counting_.push_back(counting);
+    if (counting.is_listed_) return;
+    counting.is_listed_ = true;
+    counting.next_ = std::exchange(turn_counting_, &counting);
+  }
+
+  // Of the commands that began last.
+  [[nodiscard]] const CommandRun& command_run() const { return command_run_; }
+  // Those that begin from now on are counted there; `counter` lives until the turn has ended.
+  void begin_run(const void* whose, BegunCounter& counter) {
+    command_run_ = {.whose = whose,
+                    .counter = &counter,
+                    .began = std::max(now(), command_run_.began + engine::Duration(1))};
   }
 
   // Runs task.end_of_turn() once at the end of this turn; nothing if it is queued already.
@@ -194,12 +222,14 @@ class Reactor {
   void remove_resident() { --residents_; }
 
  private:
+  friend class TurnCounting;
   struct Waits;  // what is asked of the io_context
 
   void enqueue(Posted& posted);
   [[nodiscard]] engine::Result<void, std::string> open();
   void close();
   void run();
+  [[nodiscard]] bool turn();
   [[nodiscard]] bool run_posted();
   [[nodiscard]] bool run_pollers();
   [[nodiscard]] bool poll_context();
@@ -210,13 +240,15 @@ class Reactor {
   void end_polling();
   void refresh_now();
   void count_endings(engine::Instant now);
-  void count_turn();
-  void publish_holdings();
+  void count_turn(engine::Instant ended);
+  void publish_usage();
   [[nodiscard]] bool drained();
 
   static constexpr std::size_t most_pollers = 16;
   static constexpr std::size_t most_handlers = 64;  // of the io_context in one turn
   static constexpr std::size_t most_endings = 256;  // that are counted together
+  // usage() is told of so many turns at once, and before each sleep. A power of two.
+  static constexpr std::uint64_t turns_told_together = 16;
   // The kernel's notices are looked at so often while pollers are polled.
   static constexpr engine::Duration context_interval = std::chrono::microseconds(20);
   // The core is offered to others so often while polling in vain ...
@@ -249,9 +281,12 @@ class Reactor {
     engine::Instant began;
     std::uint64_t times;
   };
-  std::vector<Ending> endings_;  // of this turn
-  boost::intrusive::list<TurnCounting, boost::intrusive::constant_time_size<false>> turn_counting_;
-  engine::Instant turn_ended_{};
+  std::vector<Ending> endings_;            // of this turn
+  TurnCounting* turn_counting_ = nullptr;  // the last one that was added
+  CommandRun command_run_;
+  // What has not been told yet of usage().
+  std::uint64_t turns_run_ = 0;
+  std::array<engine::Duration, 2> spent_{};  // polling, busy
 
   // Guards posted_ and sleeping_. Leaf.
   std::mutex posted_mutex_;
@@ -262,12 +297,12 @@ class Reactor {
   engine::Instant stop_deadline_{};  // written before stopping_
   bool stopped_clean_ = false;
 
+  // As usage() was told last.
   std::atomic<std::uint64_t> busy_ns_{0};
   std::atomic<std::uint64_t> polling_ns_{0};
   std::atomic<std::uint64_t> asleep_ns_{0};
   std::atomic<std::uint64_t> turns_{0};
   std::atomic<std::uint64_t> sleeps_{0};
-  // What usage() says of the reactor thread's own.
   std::atomic<std::uint64_t> shown_residents_{0};
   std::atomic<std::uint64_t> shown_timers_{0};
   std::atomic<std::uint64_t> shown_disk_operations_{0};

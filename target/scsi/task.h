@@ -53,8 +53,6 @@ struct Task {
   // makes the residual of the difference (RFC 7143, 11.4.5).
   std::uint32_t command_bytes = 0;
 
-  engine::Instant started;  // the transport's: the turn in which it came, for metrics
-
   // Data of the command: from the host once data_ready() says so, or to the host.
   engine::BufferLease buffer;
   std::uint32_t data_bytes = 0;  // how much of `buffer` has come from the host

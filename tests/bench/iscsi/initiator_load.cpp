@@ -111,6 +111,7 @@ class Run {
                                     0, &Run::ended, &slot, &slot.piece, 1);
     if (task == nullptr) return fail("command");
     ++in_flight_;
+    ++issued_;
   }
 
   static void ended(iscsi_context* /*context*/, int status, void* task, void* slot) {
@@ -130,7 +131,7 @@ class Run {
       ++figures_.commands;
       figures_.latency.record(static_cast<std::uint64_t>((now - slot.issued).count()));
     }
-    if (now < end_) issue(slot);
+    if (load_.commands != 0 ? issued_ < load_.commands : now < end_) issue(slot);
   }
 
   const InitiatorLoad& load_;
@@ -139,6 +140,7 @@ class Run {
   std::uint32_t lun_block_bytes_ = 0;
   std::uint64_t places_ = 1;
   std::uint64_t next_ = 0;
+  std::uint64_t issued_ = 0;
   engine::SeededRandom random_{seed};
   std::vector<Slot> slots_;
   std::uint32_t in_flight_ = 0;

@@ -17,6 +17,7 @@ struct InitiatorLoad {
   bool sequential = false;
   double warmup_seconds = 0.2;
   double seconds = 1;
+  std::uint64_t commands = 0;  // if not 0: ends after so many, however long they take
 };
 
 struct InitiatorFigures {

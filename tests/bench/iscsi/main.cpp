@@ -13,7 +13,8 @@ namespace {
 constexpr const char* usage =
     "usage: forebay-iscsi-load --url URL [--direction read|write] [--block-size BYTES] [--depth "
     "N]\n"
-    "       [--pattern random|sequential] [--warmup SECONDS] [--seconds SECONDS] [--cpu N]\n";
+    "       [--pattern random|sequential] [--warmup SECONDS] [--seconds SECONDS | --count N]\n"
+    "       [--cpu N]\n";
 
 int wrong_usage() {
   fmt::print(stderr, "{}", usage);
@@ -25,7 +26,7 @@ int wrong_usage() {
 int main(int count, char** arguments) {
   std::map<std::string, std::string> given{
       {"--direction", "read"}, {"--block-size", "4096"}, {"--depth", "1"}, {"--pattern", "random"},
-      {"--warmup", "0.2"},     {"--seconds", "1"},       {"--cpu", ""},    {"--url", ""}};
+      {"--warmup", "0.2"},     {"--seconds", "1"},       {"--count", "0"}, {"--cpu", ""}, {"--url", ""}};
   if (count % 2 != 1) return wrong_usage();
   for (int i = 1; i < count; i += 2) {
     const auto found = given.find(arguments[i]);
@@ -39,7 +40,8 @@ int main(int count, char** arguments) {
       .depth = static_cast<std::uint32_t>(std::atoi(given["--depth"].c_str())),
       .sequential = given["--pattern"] == "sequential",
       .warmup_seconds = std::atof(given["--warmup"].c_str()),
-      .seconds = std::atof(given["--seconds"].c_str())};
+      .seconds = std::atof(given["--seconds"].c_str()),
+      .commands = std::strtoull(given["--count"].c_str(), nullptr, 10)};
   if (load.url.empty() || load.block_bytes == 0 || load.depth == 0) return wrong_usage();
   if (!given["--cpu"].empty()) {
     cpu_set_t cpus;

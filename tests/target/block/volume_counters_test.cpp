@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "target/block/volume_request.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/target/block/keeping_volume.h"
@@ -20,10 +22,10 @@ class VolumeCountersTest : public testing::Test {
   // One command, that began and failed in the same turn.
   VolumeCounts after_failure(CommandKind kind, CommandOutcome outcome) {
     VolumeCounters counters;
-    (void)counters.began();
+    (void)counters.begun().add();
     EXPECT_EQ(counters.counts().in_flight(), 1U);
     if (counters.failed(kind, outcome)) {
-      reactor.count_at_turn_end(counters.latencies(kind), reactor.now());
+      reactor.count_at_turn_end(counters.of(kind).latencies, reactor.now());
     }
     reactor.run_turn();
     const VolumeCounts counts = counters.counts();
@@ -69,7 +71,7 @@ TEST_F(VolumeCountersTest, ACommandThatMovesToAnotherVolumeIsThatOnes) {
   begin_command(request, second, reactor);
   EXPECT_EQ(first.counts().in_flight(), 0U);
   EXPECT_EQ(second.counts().in_flight(), 1U);
-  request.counters->dropped();
+  second.counters(reactor).dropped();
   EXPECT_EQ(second.counts().in_flight(), 0U);
   EXPECT_EQ(second.counts().aborted, 1U);
 }
@@ -79,11 +81,30 @@ TEST_F(VolumeCountersTest, ReactorsAreAddedUpAndUnknownOnesCountedToo) {
   BlockVolume all(volume, 2);
   Reactor second({.number = 1}, nullptr, clock);
   Reactor unknown({.number = 7}, nullptr, clock);
-  (void)all.counters(reactor).began();
-  (void)all.counters(second).began();
-  (void)all.counters(unknown).began();
+  (void)all.counters(reactor).begun().add();
+  (void)all.counters(second).begun().add();
+  (void)all.counters(unknown).begun().add();
   EXPECT_NE(&all.counters(reactor), &all.counters(second));
   EXPECT_EQ(all.counts().in_flight(), 3U);
+}
+
+TEST_F(VolumeCountersTest, WhenACommandBeganTellsItsVolumeAndItsTurn) {
+  KeepingVolume kept;
+  BlockVolume first(kept);
+  BlockVolume second(kept);
+  std::array<VolumeRequest, 5> requests;
+  begin_command(requests[0], first, reactor);  // timed: so it is like no other
+  begin_command(requests[1], first, reactor);
+  begin_command(requests[2], first, reactor);
+  (void)second.counters(reactor).begun().add();
+  begin_command(requests[3], second, reactor);
+  EXPECT_NE(requests[0].started, requests[1].started);
+  EXPECT_EQ(began(requests[0]), began(requests[1]));
+  EXPECT_EQ(requests[1].started, requests[2].started);
+  EXPECT_NE(requests[2].started, requests[3].started);
+  reactor.run_turn();
+  begin_command(requests[4], second, reactor);
+  EXPECT_NE(requests[4].started, requests[3].started) << "although no time has passed";
 }
 
 // How many of so many commands at one reactor are timed, and how many of them for the reactor too.
@@ -91,7 +112,7 @@ struct HowManyTimed {
   std::uint32_t all = 0;
   std::uint32_t for_reactor = 0;
 };
-HowManyTimed timed_of(BlockVolume& volume, const Reactor& reactor, std::uint32_t commands) {
+HowManyTimed timed_of(BlockVolume& volume, Reactor& reactor, std::uint32_t commands) {
   HowManyTimed timed;
   for (std::uint32_t i = 0; i < commands; ++i) {
     VolumeRequest request;

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
-
 #include "tests/sim/sim_clock.h"
 #include "tests/target/nvmf/memory_lane.h"
 
@@ -13,26 +11,12 @@ namespace {
 using namespace std::chrono_literals;
 using block::CommandKind;
 
-// What the host of the connection is told.
-struct HostTold final : CommandTally::Owner {
-  struct Sum {
-    std::uint64_t commands = 0;
-    std::uint64_t bytes = 0;
-  };
-  void count_for_host(CommandKind kind, std::uint64_t commands, std::uint64_t bytes) override {
-    Sum& sum = sums[static_cast<std::size_t>(kind)];
-    sum.commands += commands;
-    sum.bytes += bytes;
-  }
-  [[nodiscard]] const Sum& of(CommandKind kind) const {
-    return sums[static_cast<std::size_t>(kind)];
-  }
-  std::array<Sum, block::command_kinds> sums;
-};
-
 class CommandTallyTest : public testing::Test {
  protected:
-  CommandTallyTest() { EXPECT_TRUE(reactor.attach()); }
+  CommandTallyTest() {
+    EXPECT_TRUE(reactor.attach());
+    tally.count_for(host);
+  }
   ~CommandTallyTest() override { reactor.detach(); }
 
   template <class F>
@@ -42,7 +26,7 @@ class CommandTallyTest : public testing::Test {
   }
   void answer(block::VolumeCounters& volume, CommandKind kind, engine::Instant began,
               std::uint64_t bytes) {
-    (void)volume.began();
+    (void)volume.begun().add();
     tally.add(volume, kind, began, bytes);
   }
 
@@ -56,8 +40,8 @@ class CommandTallyTest : public testing::Test {
       clock};
   block::VolumeCounters first;
   block::VolumeCounters second;
-  HostTold host;
-  CommandTally tally{reactor, host};
+  HostCounters host;
+  CommandTally tally{reactor};
 };
 
 TEST_F(CommandTallyTest, EveryCommandIsCountedWithItsBytesAndTime) {
@@ -80,8 +64,8 @@ TEST_F(CommandTallyTest, EveryCommandIsCountedWithItsBytesAndTime) {
   EXPECT_EQ(counts.written_bytes, 5U * 512);
   EXPECT_EQ(counts.others, 1U);
   EXPECT_EQ(counts.in_flight(), 0U);
-  EXPECT_EQ(host.of(CommandKind::read).commands, 5U);
-  EXPECT_EQ(host.of(CommandKind::write).bytes, 5U * 512);
+  EXPECT_EQ(host.read_commands, 5U);
+  EXPECT_EQ(host.bytes_written, 5U * 512);
 }
 
 TEST_F(CommandTallyTest, WhatBeganInAnotherTurnHasALatencyOfItsOwn) {
@@ -98,7 +82,7 @@ TEST_F(CommandTallyTest, WhatBeganInAnotherTurnHasALatencyOfItsOwn) {
   EXPECT_EQ(counts.reads.counts[5], 2U);
   EXPECT_EQ(counts.reads.sum_ns, 2U * 1'060'000 + 60'000);
   EXPECT_EQ(counts.read_bytes, 7U);
-  EXPECT_EQ(host.of(CommandKind::read).commands, 3U);
+  EXPECT_EQ(host.read_commands, 3U);
 }
 
 TEST_F(CommandTallyTest, VolumesAreKeptApart) {
@@ -110,7 +94,31 @@ TEST_F(CommandTallyTest, VolumesAreKeptApart) {
   EXPECT_EQ(first.counts().writes.count(), 100U);
   EXPECT_EQ(second.counts().writes.count(), 200U);
   EXPECT_EQ(second.counts().written_bytes, 200U * 512);
-  EXPECT_EQ(host.of(CommandKind::write).commands, 300U);
+  EXPECT_EQ(host.write_commands, 300U);
+}
+
+TEST_F(CommandTallyTest, OnlyWhatBeganInTheSameRunIsAlike) {
+  const auto began_for = [this](block::VolumeCounters& volume) {
+    reactor.begin_run(&volume, volume.begun());
+    return reactor.command_run().began;
+  };
+  in_a_turn([&] {
+    const engine::Instant run = began_for(first);
+    const engine::Instant other = began_for(second);
+    EXPECT_NE(run, other) << "of another volume, in the same turn";
+    EXPECT_FALSE(tally.add_alike(CommandKind::read, run, 1)) << "the first";
+    tally.add(first, CommandKind::read, run, 1);
+    EXPECT_TRUE(tally.add_alike(CommandKind::read, run, 2));
+    EXPECT_FALSE(tally.add_alike(CommandKind::write, run, 4)) << "of another kind";
+    EXPECT_FALSE(tally.add_alike(CommandKind::read, other, 4));
+    tally.add(second, CommandKind::read, other, 4);
+    EXPECT_FALSE(tally.add_alike(CommandKind::read, run, 8)) << "not any more";
+    tally.settle();
+    EXPECT_FALSE(tally.add_alike(CommandKind::read, other, 8)) << "of nothing";
+  });
+  EXPECT_EQ(first.counts().reads.count(), 2U);
+  EXPECT_EQ(first.counts().read_bytes, 3U);
+  EXPECT_EQ(second.counts().read_bytes, 4U);
 }
 
 // A connection ends within its turn; its last commands have their latency all the same.
@@ -118,14 +126,14 @@ TEST_F(CommandTallyTest, ItsOwnerIsToldBeforeItEndsAndNothingTwice) {
   in_a_turn([this] {
     answer(first, CommandKind::read, reactor.now(), 4096);
     tally.settle();
-    EXPECT_EQ(host.of(CommandKind::read).commands, 1U);
+    EXPECT_EQ(host.read_commands, 1U);
     clock.advance(300us);
   });
   in_a_turn([this] { answer(first, CommandKind::read, reactor.now(), 4096); });
   EXPECT_EQ(first.counts().reads.count(), 2U);
   EXPECT_EQ(first.counts().reads.counts[3], 1U);
-  EXPECT_EQ(host.of(CommandKind::read).commands, 2U);
-  EXPECT_EQ(host.of(CommandKind::read).bytes, 2U * 4096);
+  EXPECT_EQ(host.read_commands, 2U);
+  EXPECT_EQ(host.bytes_read, 2U * 4096);
 }
 
 }  // namespace

@@ -33,8 +33,8 @@ class FakePort final : public CommandPort {
 
   // Where data_ready() goes.
   std::function<void(CommandPermit)> data_ready;
-  // Where CommandExecutor::answered_well() goes, if anywhere; each for itself.
-  std::function<void(block::CommandKind, std::uint64_t bytes)> answered_well;
+  // Where what is answered well is counted, if anywhere.
+  HostCounters* host = nullptr;
   // What the host sends for a command when asked by R2T.
   std::vector<std::byte> host_data;
   std::vector<Answer> answers;
@@ -122,7 +122,10 @@ class FakePort final : public CommandPort {
     }
     return false;
   }
-  void bind(const QueueBinding& accepted) override { binding = accepted; }
+  void bind(const QueueBinding& accepted) override {
+    binding = accepted;
+    host = accepted.host;
+  }
   void end(EndReason reason) override { ended = reason; }
   [[nodiscard]] const LinkInfo& link() const override { return link_; }
   [[nodiscard]] Reactor& reactor() override { return reactor_; }
@@ -131,8 +134,13 @@ class FakePort final : public CommandPort {
 
  private:
   void count(const Command& command, std::uint64_t bytes) {
-    if (!answered_well || command.request.volume == nullptr) return;
-    answered_well(counted_kind(command.entry.opcode), bytes);
+    const block::CommandKind kind = counted_kind(command.entry.opcode);
+    if (host == nullptr || command.request.volume == nullptr || kind == block::CommandKind::other) {
+      return;
+    }
+    const bool is_read = kind == block::CommandKind::read;
+    ++(is_read ? host->read_commands : host->write_commands);
+    (is_read ? host->bytes_read : host->bytes_written) += bytes;
   }
   void fill(Command& command, std::span<const std::byte> bytes) {
     command.buffer = *reactor_.lane().buffers().lease({bytes.size()});

@@ -35,14 +35,6 @@ class FakeOwner final : public IoQueueOwner {
   [[nodiscard]] const block::PartyId& party() const override { return host; }
   void uses(Namespace& space) override { used.push_back(space.nsid); }
 
-  // What a session counts.
-  void count(block::CommandKind kind, std::uint64_t bytes) {
-    if (kind == block::CommandKind::other) return;
-    const bool is_read = kind == block::CommandKind::read;
-    ++(is_read ? counters_.read_commands : counters_.write_commands);
-    (is_read ? counters_.bytes_read : counters_.bytes_written) += bytes;
-  }
-
   std::map<std::uint32_t, Namespace*> namespaces;
   bool is_ready = true;
   bool host_delays_retries = false;
@@ -86,9 +78,7 @@ class IoQueueTest : public testing::Test {
   struct Path {
     explicit Path(IoQueueTest& test) : port(test.reactor.get()), queue(test.owner, port, 1) {
       port.data_ready = [this](CommandPermit permit) { queue.data_ready(std::move(permit)); };
-      port.answered_well = [&test](block::CommandKind kind, std::uint64_t bytes) {
-        test.owner.count(kind, bytes);
-      };
+      port.host = &test.owner.counters();
     }
     void run(const nvme::SubmissionEntry& e, std::span<const std::byte> in_capsule = {}) {
       queue.execute(CommandPermit(port.command(e, in_capsule)));

@@ -89,9 +89,6 @@ class Link {
     port.link_.local_address = std::move(local);
     session = target.make_session(port);
     port.data_ready = [this](CommandPermit permit) { session->data_ready(std::move(permit)); };
-    port.answered_well = [this](block::CommandKind kind, std::uint64_t bytes) {
-      session->answered_well(kind, 1, bytes);
-    };
   }
   ~Link() { close(); }
 

@@ -103,16 +103,40 @@ struct ToldOfTurns final : TurnCounting {
 TEST_F(TurnEndLatency, WhoeverCountsATurnIsToldOfItsEndOnce) {
   ToldOfTurns told;
   const engine::Instant began = clock.now();
+  ToldOfTurns told_too;
   reactor.post([&] {
-    ToldOfTurns gone;  // leaves the list by itself
-    reactor.count_at_turn_end(gone);
+    ToldOfTurns first;  // these leave the list by themselves
+    ToldOfTurns last;
+    reactor.count_at_turn_end(first);
     reactor.count_at_turn_end(told);
     reactor.count_at_turn_end(told);
+    reactor.count_at_turn_end(told_too);
+    reactor.count_at_turn_end(last);
     clock.advance(300us);
   });
   reactor.run_turn();
   reactor.run_turn();
   EXPECT_EQ(told.at, std::vector{began + 300us});
+  EXPECT_EQ(told_too.at, told.at);
+}
+
+TEST_F(TurnEndLatency, ARunOfCommandsIsOverWithItsTurnAndNoneBeganWhenAnotherDid) {
+  BegunCounter counter;
+  const int volume = 0;
+  std::vector<engine::Instant> began;
+  for (int i = 0; i < 3; ++i) {
+    reactor.post([&] {
+      reactor.begin_run(&volume, counter);
+      EXPECT_EQ(reactor.command_run().whose, &volume);
+      began.push_back(reactor.command_run().began);
+    });
+    if (i == 1) clock.advance(1ms);
+    reactor.run_turn();
+    EXPECT_EQ(reactor.command_run().whose, nullptr);
+  }
+  EXPECT_EQ(began[1], clock.now());
+  EXPECT_LT(began[0], began[1]);
+  EXPECT_EQ(began[2] - began[1], 1ns) << "no time has passed in between";
 }
 
 }  // namespace
