@@ -256,6 +256,7 @@ class Builder {
     Volume volume;
     volume.name = name;
     volume.at = reader.at();
+    assign(volume.was, reader.text("was"));
     assign(volume.pool, reader.text("pool"));
     const auto size = reader.size("size");
     check_multiple(reader, "size", size);

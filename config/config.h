@@ -251,6 +251,7 @@ struct VolumeOverload {
 struct Volume {
   std::string name;
   Position at;
+  Located<std::string> was{};  // its name before; empty: none. No volume of the file is called so.
   Located<std::string> pool;
   Located<engine::ByteCount> size;  // a multiple of 4096
   Located<engine::BlockSize> block_size;

@@ -171,6 +171,7 @@ constexpr Comparison<Pool> pool_comparisons[] = {
 #define CACHE_KEY(key, expression) \
   {"cache." key, [](const Volume& v) { return v.cache ? (expression) : Written{}; }}
 constexpr Comparison<Volume> volume_comparisons[] = {
+    {"was", [](const Volume& v) { return v.was.value.empty() ? Written{} : written(v.was); }},
     {"pool", [](const Volume& v) { return written(v.pool); }},
     {"size", [](const Volume& v) { return written(v.size); }},
     {"block_size", [](const Volume& v) { return written(fmt::format("{}", v.block_size.value.bytes), v.block_size.at); }},

@@ -120,6 +120,7 @@ constexpr Key pool_keys[] = {
 };
 
 constexpr Key volume_keys[] = {
+    {"was", Kind::name},
     {"pool", Kind::name, required, 0, 0, {}, "pool: NAME"},
     {"size", Kind::size, required, mib, 1024 * tib, {}, "size: 100GiB"},
     {"block_size", Kind::integer, optional, 512, 4096, block_sizes},

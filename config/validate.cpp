@@ -225,15 +225,40 @@ class Validator {
   void check_volume(const Volume& volume) {
     const std::string path = join_path("volumes", volume.name);
     pools_.check(volume.pool, path + ".pool", report_);
+    check_former_name(volume, path);
     check_atomic(volume, path);
     if (!volume.cache) return;
     cache_devices_.check(volume.cache->device, path + ".cache.device", report_);
     const auto pool = config_.pools.find(volume.pool.value);
-    if (pool == config_.pools.end() || pool->second.kind != Pool::Kind::memory) return;
+    if (pool == config_.pools.end()) return;
+    if (pool->second.kind == Pool::Kind::device &&
+        volume.cache->ordered == VolumeCache::Ordered::journal) {
+      report_.error(volume.cache->at, path + ".cache.ordered",
+                    fmt::format("pool {} is of disks (kind: device), which have no place for a "
+                                "journal beside a volume; use ordered: batch, or a pool in a "
+                                "directory (kind: file).",
+                                in_quotes(pool->first)));
+    }
+    if (pool->second.kind != Pool::Kind::memory) return;
     report_.error(volume.cache->at, path + ".cache",
                   fmt::format("pool {} is of kind memory: its volumes are new at each start, and "
                               "nothing that a cache keeps would be theirs; remove the cache.",
                               in_quotes(pool->first)));
+  }
+
+  void check_former_name(const Volume& volume, const std::string& path) {
+    const std::string& was = volume.was.value;
+    if (was.empty()) return;
+    if (config_.volumes.contains(was)) {
+      report_.error(volume.was.at, path + ".was",
+                    fmt::format("volume {} is another one of this file; remove `was`, or that.",
+                                in_quotes(was)));
+    }
+    const auto [other, fresh] = by_former_name_.emplace(was, volume.name);
+    if (fresh) return;
+    report_.error(volume.was.at, path + ".was",
+                  fmt::format("volume {} was called so, too; remove `was` from one of them.",
+                              in_quotes(other->second)));
   }
 
   void check_atomic(const Volume& volume, const std::string& path) {
@@ -445,6 +470,7 @@ class Validator {
   References cache_devices_;
   References pools_;
   References volumes_;
+  std::map<std::string, std::string> by_former_name_;
   References hosts_;
 };
 

@@ -353,6 +353,7 @@ std::vector<engine::VolumeSpec> volume_specs(const config::Config& config) {
         .pool = volume.pool.value,
         .size = volume.size.value,
         .block_size = volume.block_size.value,
+        .was = volume.was.value,
         .needs_atomic_writes = volume.atomic.value == config::Volume::Atomic::required};
     if (volume.cache) spec.cache = volume_cache_spec(*volume.cache);
     specs.push_back(std::move(spec));

@@ -104,6 +104,7 @@ constexpr Row pool_rows[] = {
 };
 
 constexpr Row volume_rows[] = {
+    {"was"},
     {"pool", Effect::refused,
      "a volume stays in its pool: make another one, copy, and take this one out"},
     {"size", Effect::notified},

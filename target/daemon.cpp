@@ -239,13 +239,22 @@ engine::Result<void, std::string> Daemon::start_control() {
     }
     engine_->grow(volume, {size_bytes}, std::move(done));
   };
-  routes.destroy = [this](const std::string& volume, const std::string& uuid,
-                          control::ControlRoutes::Done done) {
-    const auto known = engine::Uuid::parse(uuid);
-    if (!known) return done("\"" + uuid + "\" is no UUID; status says which the volume has");
-    engine_->destroy(volume, *known, [volume, uuid, done = std::move(done)](auto did) {
-      if (did) log_warn("volume={} uuid={} destroyed: its data is deleted", volume, uuid);
-      done(std::move(did));
+  routes.destroy = [this](const std::string& volume,
+                          const control::ControlRoutes::Destruction& wanted,
+                          control::ControlRoutes::DestroyDone done) {
+    const auto uuid = engine::Uuid::parse(wanted.uuid);
+    const engine::Uuid cache = engine::Uuid::parse(wanted.cache).value_or(engine::Uuid{});
+    if (!uuid) return done("\"" + wanted.uuid + "\" is no UUID; status says which the volume has");
+    if (!wanted.cache.empty() && cache.is_nil()) {
+      return done("\"" + wanted.cache + "\" is no UUID; status says which the cache has");
+    }
+    engine_->destroy(volume, *uuid, cache, [volume, wanted, done = std::move(done)](auto did) {
+      if (!did) return done(did.error());
+      const engine::DestroyedVolume& destroyed = did.value();
+      log_warn("volume={} uuid={} destroyed: its data is deleted{}{}", volume, wanted.uuid,
+               destroyed.cache_text.empty() ? "" : "; ", destroyed.cache_text);
+      done(control::ControlRoutes::Destroyed{.cache_text = destroyed.cache_text,
+                                             .cache_freed_bytes = destroyed.cache_freed.value});
     });
   };
   routes.rename = [this](const std::string& volume, const std::string& uuid, const std::string& to,

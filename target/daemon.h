@@ -147,6 +147,7 @@ class Daemon final : private engine::VolumeObserver {
   void tell_event_streams();
   // Main thread before start_chores(), then control.
   void note_pools(const std::vector<engine::PoolStatus>& pools);
+  void tell_of_replicas(const engine::PoolStatus& pool);
   void note_caches();
   void note_listeners();
 
@@ -168,6 +169,7 @@ class Daemon final : private engine::VolumeObserver {
   [[nodiscard]] std::vector<control::Route> metrics_routes();
   [[nodiscard]] metrics::Snapshot snapshot() const;
   [[nodiscard]] metrics::VolumeFigures figures_of_volume(const engine::Volume& volume,
+                                                         const engine::VolumeIdentity& identity,
                                                          std::chrono::milliseconds now) const;
   // A line each; empty: all of the configuration is served.
   [[nodiscard]] std::vector<std::string> why_not_ready() const;
@@ -221,9 +223,14 @@ class Daemon final : private engine::VolumeObserver {
   std::unique_ptr<control::HttpPort> metrics_port_;  // null: nobody can ask
   std::atomic<bool> volumes_changed_{false};
   TroubleLog troubles_;
-  std::set<std::string> filling_;  // pools, when last looked at
-  AilingDisks ailing_;             // the same
-  std::string expiring_;           // what was last said of the certificate; control thread
+  struct SeenReplicas {
+    std::uint64_t rotten = 0;
+    std::uint64_t all = 0;
+  };
+  std::map<std::string, SeenReplicas> seen_replicas_;  // of pools, that have been told of
+  std::set<std::string> filling_;                      // pools, when last looked at
+  AilingDisks ailing_;                                 // the same
+  std::string expiring_;  // what was last said of the certificate; control thread
   // At the last look; control thread.
   std::uint64_t memory_used_ = 0;
   std::uint64_t connections_closed_ = 0;

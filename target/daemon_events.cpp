@@ -292,6 +292,7 @@ void Daemon::note_pools(const std::vector<engine::PoolStatus>& pools) {
     } else if (news == News::changed) {
       events_.add(EventName::pool_open, pool.name, "its volumes can be served");
     }
+    tell_of_replicas(pool);
     const News filling = states_.note("filling", pool.name, pool.filling ? "yes" : "no");
     if (filling != News::same && pool.filling) {
       events_.add(
@@ -310,6 +311,21 @@ void Daemon::note_pools(const std::vector<engine::PoolStatus>& pools) {
                   fmt::format("of pool {}: {}", pool.name, disk.troubles.front()));
     }
   }
+}
+
+// What lies twice, and was not whole in one of the places.
+void Daemon::tell_of_replicas(const engine::PoolStatus& pool) {
+  const std::uint64_t rotten = pool.healed.rotten;
+  const std::uint64_t all = rotten + pool.healed.cut_off;
+  SeenReplicas& seen = seen_replicas_[pool.name];
+  if (all == seen.all) return;
+  for (const std::string& text : pool.healed.texts) log_warn("pool={} {}", pool.name, text);
+  if (rotten != seen.rotten) {
+    events_.add(EventName::pool_replica_rotten, pool.name,
+                fmt::format("{} of its labels and tables, which another one replaces: {}",
+                            rotten - seen.rotten, fmt::join(pool.healed.texts, "; ")));
+  }
+  seen = {.rotten = rotten, .all = all};
 }
 
 void Daemon::note_caches() {
@@ -359,6 +375,7 @@ void Daemon::forget_what_is_gone() {
   states_.keep_only("volume", volumes);
   write_times_.keep_only(volumes);
   states_.keep_only("pool", pools);
+  std::erase_if(seen_replicas_, [&](const auto& seen) { return !pools.contains(seen.first); });
   states_.keep_only("filling", pools);
   states_.keep_only("disk", disks);
   states_.keep_only("cache", caches);

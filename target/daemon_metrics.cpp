@@ -45,6 +45,9 @@ metrics::SmartFigures figures_of(const SmartReport& report) {
   if (report.percentage_used) {
     figures.wear_ratio = static_cast<double>(*report.percentage_used) / 100;
   }
+  if (report.spare_percent) {
+    figures.spare_ratio = static_cast<double>(*report.spare_percent) / 100;
+  }
   return figures;
 }
 
@@ -143,9 +146,10 @@ std::vector<std::string> Daemon::why_not_ready() const {
   return reasons;
 }
 
+// `identity`: as it was when that was looked for; it may be renamed meanwhile.
 metrics::VolumeFigures Daemon::figures_of_volume(const engine::Volume& volume,
+                                                 const engine::VolumeIdentity& identity,
                                                  std::chrono::milliseconds now) const {
-  const auto& identity = volume.identity();
   const engine::VolumeCondition condition = volume.condition();
   metrics::VolumeFigures figures;
   figures.name = identity.name;
@@ -198,10 +202,10 @@ metrics::Snapshot Daemon::snapshot() const {
   all.memory_limit_bytes = memory_.limit().value;
   all.scrub = tasks_->scrub_figures();
   for (const engine::Volume* volume : engine_->volumes()) {
-    const std::string& name = volume->identity().name;
-    // One that is just being added, or removed.
-    if (!volumes_.contains(name) || !config_.volumes.contains(name)) continue;
-    all.volumes.push_back(figures_of_volume(*volume, now));
+    const engine::VolumeIdentity& identity = volume->identity();
+    // One that is just being added, renamed or removed.
+    if (!volumes_.contains(identity.name) || !config_.volumes.contains(identity.name)) continue;
+    all.volumes.push_back(figures_of_volume(*volume, identity, now));
   }
   all.ready = why_not_ready().empty();
   all.caches = engine_->caches();

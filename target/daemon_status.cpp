@@ -377,6 +377,8 @@ control::Status Daemon::status() const {
                             .reserve_bytes = pool.reserve.value,
                             .warn_at_percent = pool.warn_at.value_or(0),
                             .filling = pool.filling,
+                            .rotten_replicas = pool.healed.rotten,
+                            .cut_off_replicas = pool.healed.cut_off,
                             .advice = pool.advice,
                             .state_since_ms = states_.since_ms("pool", pool.name)});
     for (const auto& volume : pool.retained) {
@@ -387,6 +389,15 @@ control::Status Daemon::status() const {
            .block_size = volume.block_size.bytes,
            .cache = volume.cache.is_nil() ? std::string() : volume.cache.text(),
            .dirty = volume.dirty});
+    }
+    for (const engine::MemberState& member : pool.members) {
+      status.pools.back().members.push_back({.index = member.index,
+                                             .uuid = member.uuid.text(),
+                                             .state = member.is_there ? "there" : "missing",
+                                             .path = member.path,
+                                             .device = member.device,
+                                             .serial = member.serial,
+                                             .reason = member.reason});
     }
     for (const auto& disk : pool.disks) {
       const SmartReport smart = smart_->report_of(disk.disk.whole_device);

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <string>
 #include <utility>
 
+#include "config/renaming.h"
 #include "config/report.h"
 #include "config/values.h"
 #include "target/host_effects.h"
@@ -44,8 +47,9 @@ const typename Map::mapped_type* entry(const Map& map, const std::string& name) 
 class Planner {
  public:
   Planner(const Config& before, const Config& after, const Running& running,
-          const PlanRequest& request)
+          const std::map<std::string, std::string>& names, const PlanRequest& request)
       : before_(before), after_(after), running_(running), access_(request.access) {
+    for (const auto& [from, to] : names) former_names_.emplace(to, from);
     plan_.file = after.file;
     plan_.file_hash = request.hash;
     plan_.running_hash = running.hash;
@@ -102,6 +106,12 @@ class Planner {
     if (const auto* changed = std::get_if<Changed>(&planned.change.what)) {
       std::vector<std::string> said;
       for (const KeyChange& key : changed->keys) {
+        if (is_renaming(planned.change.subject, key)) {
+          said.push_back(fmt::format("renamed from {}; hosts keep their disk",
+                                     former_names_.at(planned.change.subject.name)));
+          planned.effect = std::max(planned.effect, effect_of(planned, key));
+          continue;
+        }
         said.push_back(key.before.empty() ? fmt::format("{}: {}", key.key, key.after)
                        : key.after.empty()
                            ? fmt::format("{}: no longer {}", key.key, key.before)
@@ -133,8 +143,28 @@ class Planner {
     std::string why;
     if (part == Part::volume && key.key == "size") why = why_not_size(name);
     if (part == Part::volume && key.key == "cache.device") why = why_not_device(planned, key, name);
+    if (part == Part::volume && key.key == "was") why = why_not_named(key, name);
     if (part == Part::pool && key.key == "members") why = why_not_members(name);
     return why.empty() ? rule->effect : refused(std::move(why));
+  }
+
+  [[nodiscard]] bool is_renaming(const config::Subject& subject, const KeyChange& key) const {
+    return subject.part == Part::volume && key.key == "was" && former_names_.contains(subject.name);
+  }
+
+  // What its pool has must be found by the next start.
+  [[nodiscard]] std::string why_not_named(const KeyChange& key, const std::string& name) const {
+    const auto* pool = named(running_.pools, after_.volumes.at(name).pool.value);
+    if (pool == nullptr) return {};
+    const auto* retained = named(pool->retained, name);
+    if (former_names_.contains(name) && retained != nullptr) {
+      return fmt::format(
+          "pool {} retains another volume {} (UUID {}): rename or destroy that first.", pool->name,
+          name, retained->uuid.text());
+    }
+    if (std::ranges::count(pool->renaming, name) == 0 || former_names_.contains(name)) return {};
+    return fmt::format("pool {} calls it {} yet: keep the line until it does not.", pool->name,
+                       key.before);
   }
 
   // A UUID that is written down, or not any more, and was that all along.
@@ -486,7 +516,8 @@ class Planner {
   const Config& before_;
   const Config& after_;
   const Running& running_;
-  const AccessStates& access_;  // afterwards
+  const AccessStates& access_;                       // afterwards
+  std::map<std::string, std::string> former_names_;  // of volumes that are renamed
   Plan plan_;
 };
 
@@ -555,7 +586,21 @@ std::string Plan::why_not() const {
 
 Plan make_plan(const Config& before, const Config& after, const Running& running,
                const PlanRequest& request) {
-  return Planner(before, after, running, request).make(request.disconnect, request.rotated);
+  const auto names = config::renamed_volumes(before, after);
+  if (names.empty()) {
+    return Planner(before, after, running, names, request)
+        .make(request.disconnect, request.rotated);
+  }
+  // What runs, called as the file calls it.
+  Running called = running;
+  for (const auto& [from, to] : names) {
+    auto volume = called.volumes.extract(from);
+    if (volume.empty()) continue;
+    volume.key() = to;
+    called.volumes.insert(std::move(volume));
+  }
+  return Planner(config::renamed(before, names), after, called, names, request)
+      .make(request.disconnect, request.rotated);
 }
 
 }  // namespace target

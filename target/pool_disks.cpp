@@ -48,7 +48,8 @@ control::DiskStatus status_of_disk(const engine::DiskStatus& disk, const SmartRe
                   .power_on_hours = smart.power_on_hours,
                   .reallocated_sectors = smart.reallocated_sectors,
                   .pending_sectors = smart.pending_sectors,
-                  .percentage_used = smart.percentage_used};
+                  .percentage_used = smart.percentage_used,
+                  .spare_percent = smart.spare_percent};
   status.outlier = disk.outlier;
   status.troubles = disk.troubles;
   return status;

@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "config/renaming.h"
 #include "target/exports.h"
 #include "target/reactor/log.h"
 
@@ -59,12 +60,20 @@ std::optional<engine::VolumeCacheSpec> cache_spec_of(const config::Config& confi
   return spec_named(volume_specs(config), name).cache;
 }
 
+LoadedConfig called(LoadedConfig side, const std::map<std::string, std::string>& names) {
+  if (names.empty()) return side;
+  side.config = std::make_shared<const config::Config>(config::renamed(*side.config, names));
+  return side;
+}
+
 }  // namespace
 
 Reconfiguration::Reconfiguration(Served& served, LoadedConfig from, LoadedConfig to,
                                  const std::atomic<bool>& stopping)
     : served_(served),
-      from_(std::move(from)),
+      before_(std::move(from)),
+      names_(config::renamed_volumes(*before_.config, *to.config)),
+      from_(called(before_, names_)),
       to_(std::move(to)),
       stopping_(stopping),
       changes_(config::diff(*from_.config, *to_.config)) {}
@@ -77,6 +86,7 @@ Reconfiguration::Outcome Reconfiguration::carry_out(const std::function<Outcome(
 }
 
 Reconfiguration::Outcome Reconfiguration::run() {
+  TRY(rename_volumes());
   TRY(add_caches());
   TRY(add_pools());
   TRY(set_pool_spaces());
@@ -150,6 +160,36 @@ std::string Reconfiguration::await_open(const std::function<std::string()>& reas
     const bool is_over = is_settled || stopping_ || std::chrono::steady_clock::now() >= deadline;
     if (why.empty() || is_over) return why;
   }
+}
+
+// First: from here on everything is called as the new configuration has it.
+Reconfiguration::Outcome Reconfiguration::rename_volumes() {
+  if (names_.empty()) return engine::success();
+  can_undo("the names of volumes", [this] {
+    served_.on_control([this] { served_.take_config(before_); });
+    return engine::success();
+  });
+  for (const auto& [from, to] : names_) {
+    TRY(rename_volume(from, to));
+    const std::string before = from;
+    const std::string now = to;
+    can_undo("the name of volume " + from,
+             [this, before, now] { return rename_volume(now, before); });
+  }
+  served_.on_control([this] { served_.take_config(from_); });
+  return engine::success();
+}
+
+Reconfiguration::Outcome Reconfiguration::rename_volume(const std::string& from,
+                                                        const std::string& to) {
+  TRY(await([&](auto done) { served_.engine.rename_volume(from, to, std::move(done)); }));
+  served_.on_control([&] {
+    auto volume = served_.volumes.extract(from);
+    if (volume.empty()) return;
+    volume.key() = to;
+    served_.volumes.insert(std::move(volume));
+  });
+  return engine::success();
 }
 
 Reconfiguration::Outcome Reconfiguration::add_caches() {

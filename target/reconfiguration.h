@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ class Reconfiguration {
   Outcome run();
   [[nodiscard]] std::string go_back();
 
+  Outcome rename_volumes();
+  Outcome rename_volume(const std::string& from, const std::string& to);
   Outcome add_caches();
   Outcome add_pools();
   Outcome set_pool_spaces();
@@ -70,7 +73,9 @@ class Reconfiguration {
   Outcome for_each(config::Part part, const std::function<Outcome(const config::Change&)>& each);
 
   Served& served_;
-  const LoadedConfig from_;
+  const LoadedConfig before_;
+  const std::map<std::string, std::string> names_;  // of volumes: as they are, as `to_` has them
+  const LoadedConfig from_;                         // `before_`, with the latter
   const LoadedConfig to_;
   const std::atomic<bool>& stopping_;
   const std::vector<config::Change> changes_;

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "config/parse.h"
+#include "config/renaming.h"
 #include "target/applied_copy.h"
 #include "target/config_file.h"
 #include "target/reactor/log.h"
@@ -390,6 +391,12 @@ Reloader::Kept Reloader::running() const {
 }
 
 engine::Result<void, std::string> Reloader::keep(const Kept& wanted, const Kept& before) {
+  TRY(write_down(wanted, before));
+  served_.engine.keep_names();
+  return engine::success();
+}
+
+engine::Result<void, std::string> Reloader::write_down(const Kept& wanted, const Kept& before) {
   if (state_directory_.empty()) return engine::success();
   const auto write = [this](const Kept& kept) -> engine::Result<void, std::string> {
     TRY(overrides_.keep(kept.overrides));
@@ -495,7 +502,8 @@ Running Reloader::look() {
 }
 
 void Reloader::inspect(const config::Config& after, std::vector<config::Message>& messages) const {
-  const config::Config& before = *loaded_.config;
+  const config::Config before =
+      config::renamed(*loaded_.config, config::renamed_volumes(*loaded_.config, after));
   std::set<std::string> pools;
   std::set<std::string> caches;
   std::set<std::string> volumes;

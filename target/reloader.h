@@ -167,6 +167,9 @@ class Reloader {
   void inspect(const config::Config& after, std::vector<config::Message>& messages) const;
   void applied(Prepared& prepared, const Request& request);
   // On the disk: `wanted`; or, with an error, `before`.
+  [[nodiscard]] engine::Result<void, std::string> write_down(const Kept& wanted,
+                                                             const Kept& before);
+  // The same, and pools may call volumes as the configuration does.
   [[nodiscard]] engine::Result<void, std::string> keep(const Kept& wanted, const Kept& before);
   [[nodiscard]] Kept running() const;
   [[nodiscard]] engine::Result<void, std::string> mark(const std::string& hash);

@@ -112,6 +112,7 @@ SmartReport smart_report_of(std::string_view output, int exit_status) {
   }
   told.pending_sectors = ata_attribute(report, pending_id);
   told.percentage_used = count_in(at(nvme, {"percentage_used"}));
+  told.spare_percent = count_in(at(nvme, {"available_spare"}));
   return told;
 }
 

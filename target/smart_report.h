@@ -22,6 +22,7 @@ struct SmartReport {
   std::optional<std::uint64_t> reallocated_sectors{};  // ATA attribute 5; SCSI: grown defects
   std::optional<std::uint64_t> pending_sectors{};      // ATA attribute 197
   std::optional<std::uint64_t> percentage_used{};      // of the media's wear; may be over 100
+  std::optional<std::uint64_t> spare_percent{};        // NVMe: what is left of the spare blocks
   friend bool operator==(const SmartReport&, const SmartReport&) = default;
 };
 [[nodiscard]] const char* text(SmartReport::Verdict verdict);

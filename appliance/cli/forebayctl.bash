@@ -71,7 +71,8 @@ _forebayctl() {
       case $sub in
         "") COMPREPLY=($(compgen -W "grow destroy rename adopt" -- "$word")); return ;;
         grow) options+=" -o --output" ;;
-        destroy|rename) options+=" -o --output --uuid" ;;
+        destroy) options+=" -o --output --uuid --cache" ;;
+        rename) options+=" -o --output --uuid" ;;
         adopt) options+=" -o --output --pool --file --block-size" ;;
       esac ;;
   esac

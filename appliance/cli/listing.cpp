@@ -175,6 +175,17 @@ std::string paths_table(const json::value& status) {
   return table.empty() ? std::string() : table.text();
 }
 
+std::string members_table(const json::value& status) {
+  Table table({"POOL", "MEMBER", "STATE", "SERIAL", "UUID", "PATH"});
+  for (const auto& pool : list(status, "pools")) {
+    for (const auto& one : list(pool, "members")) {
+      table.add({text(pool, "name"), std::to_string(number(one, "index")), text(one, "state"),
+                 or_dash(text(one, "serial")), text(one, "uuid"), text(one, "path")});
+    }
+  }
+  return table.empty() ? std::string() : table.text();
+}
+
 std::string disks_table(const json::value& status) {
   Table table({"POOL", "DISK", "MODEL", "READS", "WRITES", "P99 us r/w", "ERRORS", "STATE"});
   for (const auto& pool : list(status, "pools")) {

@@ -11,6 +11,8 @@ namespace cli {
 // `status` is the daemon's /v1/status.
 [[nodiscard]] std::string volumes_table(const boost::json::value& status);
 [[nodiscard]] std::string pools_table(const boost::json::value& status);
+// Empty without a device pool.
+[[nodiscard]] std::string members_table(const boost::json::value& status);
 [[nodiscard]] std::string disks_table(const boost::json::value& status);
 [[nodiscard]] std::string caches_table(const boost::json::value& status);
 [[nodiscard]] std::string cached_volumes_table(const boost::json::value& status);

@@ -139,6 +139,10 @@ int main(int argc, char** argv) {
       "destroy", "Delete the data of a volume that the configuration does not name any more");
   destroy->add_option("name", volume_name, "As status calls it, where it is retained")->required();
   destroy->add_option("--uuid", uuid, "Its UUID, as status shows it")->required();
+  std::string cache;
+  destroy->add_option(
+      "--cache", cache,
+      "UUID of the cache that it belongs together with: what that has is lost, too");
   ask_daemon(*destroy);
 
   std::string new_name;
@@ -184,7 +188,6 @@ int main(int argc, char** argv) {
   retire->add_option("cache", device, "As the configuration calls it")->required();
   ask_daemon(*retire);
 
-  std::string cache;
   auto* abandon = app.add_subcommand(
       "abandon", "Serve a volume without what a lost cache had of it: that is lost then");
   abandon->add_option("volume", volume_name, "As the configuration calls it")->required();
@@ -231,7 +234,9 @@ int main(int argc, char** argv) {
     return cli::pool_add_member(socket, {format, "pool add-member", pool_name}, newcomer);
   }
   if (grow->parsed()) return cli::volume_grow(socket, of_volume("volume grow"), size);
-  if (destroy->parsed()) return cli::volume_destroy(socket, of_volume("volume destroy"), uuid);
+  if (destroy->parsed()) {
+    return cli::volume_destroy(socket, of_volume("volume destroy"), uuid, cache);
+  }
   if (rename->parsed()) {
     return cli::volume_rename(socket, of_volume("volume rename"), new_name, uuid);
   }

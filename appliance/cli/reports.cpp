@@ -181,7 +181,7 @@ std::optional<int> Reports::run() const {
   if (o.pools->parsed()) {
     return show_list(o.socket, o.format, {"pools"}, [](const json::value& status) {
       return pools_table(status) + states_table(status, "pools", "POOL", now_ms()) +
-             disks_table(status);
+             members_table(status) + disks_table(status);
     });
   }
   if (o.cache->parsed()) {

@@ -7,6 +7,7 @@
 #include "appliance/cli/json_view.h"
 #include "appliance/cli/progress.h"
 #include "appliance/cli/request.h"
+#include "appliance/cli/status_screen.h"
 #include "config/values.h"
 
 namespace cli {
@@ -33,12 +34,19 @@ int volume_grow(const std::string& socket, const ChangeReport& report, const std
       answer.value());
 }
 
-int volume_destroy(const std::string& socket, const ChangeReport& report, const std::string& uuid) {
-  const auto answer = ask_volume(socket, report, "destroy", {{"uuid", uuid}});
+int volume_destroy(const std::string& socket, const ChangeReport& report, const std::string& uuid,
+                   const std::string& cache) {
+  boost::json::object wanted{{"uuid", uuid}};
+  if (!cache.empty()) wanted["cache"] = cache;
+  const auto answer = ask_volume(socket, report, "destroy", wanted);
   if (!answer) return report.failed(answer.error());
-  return report.done(
-      fmt::format("volume {} ({}) is destroyed: its data is deleted.\n", report.name(), uuid),
-      answer.value());
+  std::string said =
+      fmt::format("volume {} ({}) is destroyed: its data is deleted.\n", report.name(), uuid);
+  if (const std::string had = text(answer.value(), "cache_text"); !had.empty()) {
+    said += fmt::format("{} Free again on the cache device: {}.\n", had,
+                        size_text(number(answer.value(), "cache_freed_bytes")));
+  }
+  return report.done(said, answer.value());
 }
 
 int volume_rename(const std::string& socket, const ChangeReport& report, const std::string& to,

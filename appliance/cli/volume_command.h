@@ -14,8 +14,9 @@ namespace cli {
 [[nodiscard]] int volume_grow(const std::string& socket, const ChangeReport& report,
                               const std::string& size);
 // Deletes the data of a volume that the configuration does not name any more. As above.
+// `cache`: the UUID of the cache that it belongs together with; empty: none is named.
 [[nodiscard]] int volume_destroy(const std::string& socket, const ChangeReport& report,
-                                 const std::string& uuid);
+                                 const std::string& uuid, const std::string& cache);
 // Another name for one that the configuration does not name any more. As above.
 [[nodiscard]] int volume_rename(const std::string& socket, const ChangeReport& report,
                                 const std::string& to, const std::string& uuid);

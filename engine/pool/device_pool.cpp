@@ -70,9 +70,10 @@ PoolError never_completed(const Uuid& pool) {
 
 Result<std::unique_ptr<DevicePool>, PoolError> DevicePool::open(
     std::vector<MemberCandidate> candidates, std::optional<Uuid> expected,
-    const DevicePool* predecessor) {
+    const DevicePool* predecessor, std::vector<MemberState>* seen) {
   FoundMembers found = find_members(std::move(candidates), expected, HoldMembers::yes,
                                     predecessor != nullptr ? &predecessor->members_ : nullptr);
+  if (seen != nullptr) *seen = member_states(found);
   if (auto refused = found.refusal()) return std::move(*refused);
   if (found.table->volumes.sequence == 0) return never_completed(found.table->volumes.pool_uuid);
   std::vector<MemberTrouble> notes = std::move(found.troubles);
@@ -507,11 +508,12 @@ Result<VolumeRecord, PoolError> DevicePool::rename(const std::string& name, cons
   return renamed;
 }
 
-Result<void, PoolError> DevicePool::destroy(const std::string& name, const Uuid& uuid) {
+Result<void, PoolError> DevicePool::destroy(const std::string& name, const Uuid& uuid,
+                                            const Uuid& cache) {
   const auto volume = table().find(name);
   if (!volume || table().volumes.records[*volume].uuid != uuid) return no_such_volume(name, uuid);
   TRY(within_reach(name));
-  TRY(may_be_destroyed(table().volumes.records[*volume]));
+  TRY(may_be_destroyed(table().volumes.records[*volume], cache));
   DeviceTable planned = table();
   planned.erase(*volume);
   return commit(std::move(planned));

@@ -65,9 +65,10 @@ class DevicePool final : public Pool {
   // all of that. A linear pool goes without those that are missing, foreign or do not answer as
   // they should: see is_whole(). `expected`: refuse any other pool. `predecessor`: what this
   // process has opened before, whose holds count as our own. Errors: those of find_members(), io.
+  // `seen`: told which of its members are there, also where it is refused, as far as anybody knows.
   [[nodiscard]] static Result<std::unique_ptr<DevicePool>, PoolError> open(
       std::vector<MemberCandidate> candidates, std::optional<Uuid> expected = std::nullopt,
-      const DevicePool* predecessor = nullptr);
+      const DevicePool* predecessor = nullptr, std::vector<MemberState>* seen = nullptr);
 
   // True: go on. Called between steps of zeroing, each of some MiB; after false, ensure() and
   // grow() answer `zeroing`, and the next one goes on. Never called: zeroing goes on to its end.
@@ -129,6 +130,8 @@ class DevicePool final : public Pool {
   }
   [[nodiscard]] FileResult<PoolDirectory::Space> space() override;
   [[nodiscard]] std::vector<PoolDisk> disks() const override;
+  [[nodiscard]] std::vector<MemberState> members() const override;
+  [[nodiscard]] HealedReplicas healed() const override { return members_.healed(); }
   [[nodiscard]] std::vector<Result<VolumeRecord, PoolError>> ensure(
       std::span<const VolumeWish> wishes) override;
   [[nodiscard]] Result<VolumeRecord, PoolError> grow(const std::string& name, ByteCount size,
@@ -145,7 +148,8 @@ class DevicePool final : public Pool {
       std::span<const NewBinding> bindings) override;
   [[nodiscard]] Result<VolumeRecord, PoolError> rename(const std::string& name, const Uuid& uuid,
                                                        const std::string& to) override;
-  [[nodiscard]] Result<void, PoolError> destroy(const std::string& name, const Uuid& uuid) override;
+  [[nodiscard]] Result<void, PoolError> destroy(const std::string& name, const Uuid& uuid,
+                                                const Uuid& cache = {}) override;
   [[nodiscard]] Result<void, PoolError> set_lost(const std::string& name,
                                                  const LostRanges& lost) override;
   [[nodiscard]] Result<void, PoolError> set_reservations(

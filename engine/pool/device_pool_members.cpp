@@ -31,6 +31,22 @@ std::vector<PoolDisk> DevicePool::disks() const {
   return all;
 }
 
+std::vector<MemberState> DevicePool::members() const {
+  std::vector<MemberState> states;
+  for (std::uint32_t index = 0; index < members_.count(); ++index) {
+    const MemberInfo info = member(index);
+    MemberState state{.index = index,
+                      .uuid = table().members[index].uuid,
+                      .is_there = members_.is_there(index),
+                      .path = info.path,
+                      .serial = info.serial};
+    if (state.is_there) state.device = info.device;
+    if (!state.is_there) state.reason = why_missing(notes_, index, state.path);
+    states.push_back(std::move(state));
+  }
+  return states;
+}
+
 bool DevicePool::is_whole() const { return members_.is_whole() && !members_.has_failed(); }
 
 std::optional<PoolError> DevicePool::why_out_of_reach(const VolumeRecord& volume) const {

@@ -59,8 +59,10 @@ Result<std::unique_ptr<FilePool>, PoolError> FilePool::open(
                          (process > 0 ? " (pid " + std::to_string(process) + ")" : "") +
                          "; stop that one first"};
   }
-  TRY(auto table, read_volume_table(*directory, label.pool_uuid));
+  HealedReplicas healed;
+  TRY(auto table, read_volume_table(*directory, label.pool_uuid, &healed));
   std::unique_ptr<FilePool> pool(new FilePool(std::move(directory), std::move(table)));
+  pool->healed_ = std::move(healed);
   pool->tried_sequence_ = pool->table_.sequence;
   pool->inherited_lock_ = holder.value().inherited;
   if (predecessor != nullptr) pool->health_ = predecessor->health_;

@@ -50,6 +50,7 @@ class FilePool final : public Pool {
   [[nodiscard]] std::string image_path(const VolumeRecord& volume) const;
   [[nodiscard]] FileResult<PoolDirectory::Space> space() override { return directory_->space(); }
   [[nodiscard]] std::vector<PoolDisk> disks() const override;
+  [[nodiscard]] HealedReplicas healed() const override { return healed_; }
   // Where the I/O of its volumes is counted: the same for all openings of the pool.
   [[nodiscard]] const std::shared_ptr<DiskHealth>& health() const { return health_; }
   // Nothing is made or grown into what the operator wants to stay free, nor into what `promised`
@@ -78,7 +79,8 @@ class FilePool final : public Pool {
   [[nodiscard]] Result<VolumeRecord, PoolError> adopt(const Adoption& adoption) override;
   [[nodiscard]] Result<VolumeRecord, PoolError> rename(const std::string& name, const Uuid& uuid,
                                                        const std::string& to) override;
-  [[nodiscard]] Result<void, PoolError> destroy(const std::string& name, const Uuid& uuid) override;
+  [[nodiscard]] Result<void, PoolError> destroy(const std::string& name, const Uuid& uuid,
+                                                const Uuid& cache = {}) override;
   [[nodiscard]] Result<void, PoolError> set_lost(const std::string& name,
                                                  const LostRanges& lost) override;
   [[nodiscard]] Result<void, PoolError> set_reservations(
@@ -130,6 +132,7 @@ class FilePool final : public Pool {
   std::uint64_t tried_sequence_ = 0;  // the highest that may be on the media
   ByteCount kept_free_;
   std::function<ByteCount()> promised_;
+  HealedReplicas healed_;
   bool inherited_lock_ = false;
 };
 

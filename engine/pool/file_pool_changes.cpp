@@ -122,11 +122,12 @@ Result<VolumeRecord, PoolError> FilePool::rename(const std::string& name, const 
 
 // ---- destroying
 
-Result<void, PoolError> FilePool::destroy(const std::string& name, const Uuid& uuid) {
+Result<void, PoolError> FilePool::destroy(const std::string& name, const Uuid& uuid,
+                                          const Uuid& cache) {
   VolumeTable planned = table_;
   VolumeRecord* const record = planned.find(name);
   if (record == nullptr || record->uuid != uuid) return no_such_volume(name, uuid);
-  TRY(may_be_destroyed(*record));
+  TRY(may_be_destroyed(*record, cache));
   record->ready = false;
   record->destroying = true;
   if (GUARD("destroying before its files are removed")) {

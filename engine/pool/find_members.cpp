@@ -91,6 +91,9 @@ PoolError opening_error(const std::string& path, FileError error) {
   if (error.code == ENOTBLK) {
     return {Kind::missing, path + " is neither a block device nor a regular file"};
   }
+  if (error.code == ETIMEDOUT) {
+    return {Kind::io, path + " does not answer; it is asked again when it does"};
+  }
   return {Kind::io, path + " cannot be opened: " + error.text()};
 }
 
@@ -400,6 +403,37 @@ std::vector<std::optional<Member>> by_index(std::vector<Member> members, const D
 }
 
 }  // namespace
+
+std::string why_missing(const std::vector<MemberTrouble>& troubles, std::uint32_t index,
+                        const std::string& path) {
+  const auto is_of_path = [&path](const auto& one) { return !one.index && one.path == path; };
+  const auto is_of_index = [index](const auto& one) { return one.index == index; };
+  auto found = std::ranges::find_if(troubles, is_of_path);
+  if (found == troubles.end()) found = std::ranges::find_if(troubles, is_of_index);
+  return found == troubles.end() ? std::string() : found->error.text;
+}
+
+std::vector<MemberState> member_states(const FoundMembers& found) {
+  std::vector<MemberState> states;
+  if (!found.table || found.members.size() != found.table->members.size()) return states;
+  for (std::uint32_t index = 0; index < found.members.size(); ++index) {
+    const MemberRecord& record = found.table->members[index];
+    MemberState state{.index = index,
+                      .uuid = record.uuid,
+                      .is_there = found.members[index].has_value(),
+                      .path = record.path,
+                      .serial = record.serial};
+    if (state.is_there) {
+      const MemberInfo& info = found.members[index]->disk->info();
+      state.path = info.path;
+      state.device = info.device;
+      if (!info.serial.empty()) state.serial = info.serial;
+    }
+    if (!state.is_there) state.reason = why_missing(found.troubles, index, state.path);
+    states.push_back(std::move(state));
+  }
+  return states;
+}
 
 std::string missing_text(const DeviceTable& table, std::uint32_t index) {
   const MemberRecord& record = table.members[index];

@@ -1,6 +1,7 @@
 #include "engine/pool/member_set.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "engine/foundation/check.h"
@@ -99,6 +100,7 @@ const PoolMember* MemberSet::at_device(const std::string& device) const {
 // ---- after opening
 
 Result<void, PoolError> MemberSet::settle(std::vector<MemberTrouble>& told) {
+  judge_slots();
   heal_labels(told);
   while (true) {
     auto settled = settle_slots(told);
@@ -123,8 +125,54 @@ void MemberSet::heal_labels(std::vector<MemberTrouble>& told) {
       told.push_back(replica_trouble(*members_[index], index,
                                      copy == 0 ? "its first label" : "its second label",
                                      "the other one serves", healed));
+      // It is there since the member is one, and nobody has written it since.
+      ++healed_.rotten;
+      healed_.texts.push_back(told.back().error.text);
     }
   }
+}
+
+// A change writes the slots of one number, and those of the other when all of these are synced. So
+// a crash leaves slots that are not whole of one number only; and what it leaves in one differs
+// from the newest table in its number and its checksums at least.
+void MemberSet::judge_slots() {
+  rotten_slots_.resize(members_.size());
+  const auto is_bad = [this](std::size_t index, std::size_t slot) {
+    const auto& member = unsettled_[index];
+    return member && table_.members[index].absent_from == 0 && !member->slots[slot] &&
+           !member->slot_is_unreadable[slot];
+  };
+  for (std::size_t slot = 0; slot < 2; ++slot) {
+    bool is_other_bad = false;
+    for (std::size_t index = 0; index < members_.size(); ++index) {
+      is_other_bad = is_other_bad || is_bad(index, 1 - slot);
+    }
+    for (std::size_t index = 0; index < members_.size(); ++index) {
+      if (!is_bad(index, slot)) continue;
+      rotten_slots_[index][slot] = is_other_bad || is_rotten(index, slot);
+      const std::string what = name_of(members_[index]->info()) + ": replica " +
+                               std::to_string(slot) + " of the pool's table was not whole: ";
+      if (rotten_slots_[index][slot]) {
+        ++healed_.rotten;
+        healed_.texts.push_back(what + "it is rotten; another one serves; look at the disk");
+      } else {
+        ++healed_.cut_off;
+        healed_.texts.push_back(what +
+                                "a change was cut off (or it is rotten); another one serves");
+      }
+    }
+  }
+}
+
+bool MemberSet::is_rotten(std::size_t index, std::size_t slot) const {
+  constexpr std::ptrdiff_t fewest_of_a_change = 3;  // bytes, of two checksums and a number
+  const auto image = encode(table_);
+  std::vector<std::byte> found(image.size());
+  const auto read = members_[index]->read(label_.area.slot(slot), found);
+  if (!read || read.value() != found.size()) return false;
+  std::ptrdiff_t differing = 0;
+  for (std::size_t at = 0; at < found.size(); ++at) differing += found[at] != image[at] ? 1 : 0;
+  return differing < fewest_of_a_change;
 }
 
 Result<void, PoolError> MemberSet::settle_slots(std::vector<MemberTrouble>& told) {
@@ -138,9 +186,10 @@ Result<void, PoolError> MemberSet::settle_slots(std::vector<MemberTrouble>& told
       const auto& found = unsettled_[index]->slots[slot];
       if (bad_slots_[index][slot] || (found && *found == table_)) continue;
       const bool was_unreadable = std::exchange(unsettled_[index]->slot_is_unreadable[slot], false);
+      const bool was_rotten = std::exchange(rotten_slots_[index][slot], false);
       auto healed = write_slot(slot, {index}, image);
-      if (healed && was_unreadable) healed = sync({index});
-      if (was_unreadable || !healed) {
+      if (healed && (was_unreadable || was_rotten)) healed = sync({index});
+      if (was_unreadable || was_rotten || !healed) {
         told.push_back(replica_trouble(*members_[index], index,
                                        "replica " + std::to_string(slot) + " of the pool's table",
                                        "another one serves", healed));

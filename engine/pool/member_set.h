@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/pool/device_table.h"
+#include "engine/pool/member_state.h"
 #include "engine/pool/pool_member.h"
 
 namespace engine {
@@ -100,6 +101,9 @@ class MemberSet {
   // Errors: io.
   [[nodiscard]] Result<void, PoolError> settle(std::vector<MemberTrouble>& told);
 
+  // What settle() has found not whole.
+  [[nodiscard]] const HealedReplicas& healed() const { return healed_; }
+
   // Writes `table`, with the next sequence, to all slots; when that is durable, it is table().
   // After an error the next start may find the one or the other. Errors: no_space (it does not fit
   // into a slot), io.
@@ -117,6 +121,8 @@ class MemberSet {
 
   void heal_labels(std::vector<MemberTrouble>& told);
   [[nodiscard]] Result<void, PoolError> settle_slots(std::vector<MemberTrouble>& told);
+  void judge_slots();
+  [[nodiscard]] bool is_rotten(std::size_t index, std::size_t slot) const;
   // The table says who is missing, and who is back.
   [[nodiscard]] Result<void, PoolError> settle_absence();
   // False: the pool does not go without it.
@@ -137,12 +143,21 @@ class MemberSet {
   std::size_t next_slot_ = 0;          // the one that may be lost: the other is whole everywhere
   std::optional<std::size_t> failed_;  // the member by which the last commit has failed
   bool is_settled_ = false;
+  std::vector<std::array<bool, 2>> rotten_slots_;  // as they were found
+  HealedReplicas healed_;
 };
 
 // At least so much higher are the numbers of tables that are written without a member: none of
 // those that it may have alone reaches them. How much more is by chance, so that what two parts of
 // a pool have done without each other is told apart.
 inline constexpr std::uint64_t numbers_apart = std::uint64_t{1} << 24;
+
+// What was found at the path where it was last, or of the member itself; empty: neither.
+[[nodiscard]] std::string why_missing(const std::vector<MemberTrouble>& troubles,
+                                      std::uint32_t index, const std::string& path);
+
+// The members of `found`, as its table has them; none without a table.
+[[nodiscard]] std::vector<MemberState> member_states(const FoundMembers& found);
 
 // "member 1 of 2 of pool U is missing (UUID ..., serial S); it was PATH last".
 [[nodiscard]] std::string missing_text(const DeviceTable& table, std::uint32_t index);

@@ -91,14 +91,21 @@ PoolError Pool::no_such_volume(const std::string& name, const Uuid& uuid) const 
           "pool " + this->uuid().text() + " has no volume " + name + " with UUID " + uuid.text()};
 }
 
-Result<void, PoolError> Pool::may_be_destroyed(const VolumeRecord& volume) {
+Result<void, PoolError> Pool::may_be_destroyed(const VolumeRecord& volume, const Uuid& cache) {
   if (volume.cache.state == format::CacheBindingState::none) return success();
+  const std::string device = volume.cache.device.text();
+  if (volume.cache.device == cache) return success();
+  if (!cache.is_nil()) {
+    return PoolError{Kind::cache_missing, "volume " + volume.name +
+                                              " belongs together with cache " + device +
+                                              ", not with " + cache.text()};
+  }
+  const bool is_dirty = volume.cache.state == format::CacheBindingState::dirty;
   return PoolError{Kind::cache_missing,
-                   "volume " + volume.name + " belongs together with cache " +
-                       volume.cache.device.text() +
-                       ", which may have what its image lacks: name both in the configuration "
-                       "and detach it (forebayctl detach " +
-                       volume.name + ") before it is taken out again"};
+                   "volume " + volume.name + " belongs together with cache " + device +
+                       (is_dirty ? ", which may have what its image lacks"
+                                 : ", which has parts of it") +
+                       ": to destroy that, too, name it with --cache " + device};
 }
 
 }  // namespace engine

@@ -11,6 +11,7 @@
 #include "engine/pool/adoption.h"
 #include "engine/pool/file_journal.h"
 #include "engine/pool/file_marker.h"
+#include "engine/pool/member_state.h"
 #include "engine/pool/opened_volume.h"
 #include "engine/pool/pool_directory.h"
 #include "engine/pool/pool_disk.h"
@@ -29,6 +30,7 @@ struct VolumeWish {
   // Served through a cache, which judges by the record whether the image may be.
   bool is_cached = false;
   Provisioning provisioning = Provisioning::thick;  // if it is made anew
+  std::string was{};  // for an inspection: what its pool may call it yet
 };
 
 // Locked for this process while it lives. One thread.
@@ -51,6 +53,10 @@ class Pool {
   [[nodiscard]] virtual bool is_whole() const { return true; }
   // What it lies on: its members by index, or what its directory is on. May wait for them.
   [[nodiscard]] virtual std::vector<PoolDisk> disks() const = 0;
+  // Its members by index; none where it has none.
+  [[nodiscard]] virtual std::vector<MemberState> members() const { return {}; }
+  // When it was opened.
+  [[nodiscard]] virtual HealedReplicas healed() const { return {}; }
   // What of the free space nobody is to be promised.
   [[nodiscard]] virtual ByteCount reserve() const { return {}; }
   // Whether the volume may lack space for what is written to it.
@@ -117,11 +123,17 @@ class Pool {
   [[nodiscard]] virtual Result<VolumeRecord, PoolError> rename(const std::string& name,
                                                                const Uuid& uuid,
                                                                const std::string& to) = 0;
-  // Ends a volume that nobody serves and no cache knows: its entry, its data and what lies beside
-  // that. After an error it may be asked for again; what a crash cuts off the next opening ends.
-  // Errors: other_volume where none has that name and UUID, cache_missing, io.
-  [[nodiscard]] virtual Result<void, PoolError> destroy(const std::string& name,
-                                                        const Uuid& uuid) = 0;
+  // Ends a volume that nobody serves: its entry, its data and what lies beside that; also if it
+  // belongs together with a cache, where that is `cache`. After an error it may be asked for again;
+  // what a crash cuts off the next opening ends. Errors: other_volume where none has that name and
+  // UUID, cache_missing where it belongs to another cache than that, io.
+  [[nodiscard]] virtual Result<void, PoolError> destroy(const std::string& name, const Uuid& uuid,
+                                                        const Uuid& cache = {}) = 0;
+
+  // Why a volume of the table that somebody asks for by name and UUID cannot be destroyed, with
+  // what `cache` has of it.
+  [[nodiscard]] static Result<void, PoolError> may_be_destroyed(const VolumeRecord& volume,
+                                                                const Uuid& cache);
 
   // What of the volume is lost from now on; durable on return. Errors: image_missing, io.
   [[nodiscard]] virtual Result<void, PoolError> set_lost(const std::string& name,
@@ -155,8 +167,6 @@ class Pool {
                                                                const std::string& name,
                                                                bool formatting);
   [[nodiscard]] PoolError no_such_volume(const std::string& name, const Uuid& uuid) const;
-  // Why a volume of the table that somebody asks for by name and UUID cannot be destroyed.
-  [[nodiscard]] static Result<void, PoolError> may_be_destroyed(const VolumeRecord& volume);
 };
 
 }  // namespace engine

@@ -41,6 +41,20 @@ void judge_wish(PoolFindings& findings, std::size_t at, const VolumeWish& wish,
   }
 }
 
+// By the name that it has, or had; null: it is to be made, unless it has had another one.
+const VolumeRecord* record_for(const VolumeTable& table, PoolFindings& findings, std::size_t at,
+                               const VolumeWish& wish) {
+  const auto called = [&table](const std::string& name) -> const VolumeRecord* {
+    const auto found = std::ranges::find(table.records, name, &VolumeRecord::name);
+    return found == table.records.end() ? nullptr : &*found;
+  };
+  const VolumeRecord* record = called(wish.name);
+  if (record != nullptr || wish.was.empty()) return record;
+  record = called(wish.was);
+  if (record == nullptr) findings.volumes[at] = not_made_anew(wish.name, wish.was);
+  return record;
+}
+
 FoundMembers look_at_members(const MembersWish& configured) {
   FoundMembers found;
   for (int look = 0; look < looks_at_members; ++look) {
@@ -84,6 +98,13 @@ void add_what_is_left(PoolError& refused, PoolDirectory& directory, const Volume
   refused.text += " The volume is then " + what_is_left(marker.value()->mark, record.cache.device);
 }
 
+PoolError not_made_anew(const std::string& name, const std::string& was) {
+  return {Kind::image_missing,
+          "its pool has no volume " + name + ", and none that is called " + was +
+              ", as it was (was: " + was +
+              "); it is not made anew: bring it back, or take `was` out of the configuration"};
+}
+
 PoolError shrink_error(ByteCount existing, ByteCount wished) {
   return {Kind::shrink, size_text(wished) + " is smaller than the existing " + size_text(existing) +
                             "; shrinking is refused. (To serve less, make a new volume.)"};
@@ -116,7 +137,7 @@ PoolFindings inspect_file_pool(const std::string& directory, std::optional<Uuid>
     return findings;
   }
   for (std::size_t at = 0; at < wishes.size(); ++at) {
-    const VolumeRecord* record = table.value().find(wishes[at].name);
+    const VolumeRecord* record = record_for(table.value(), findings, at, wishes[at]);
     if (record == nullptr || !record->ready) continue;
     std::optional<BackingMark> mark;
     if (const auto marker = read_marker(place, record->image, record->uuid);
@@ -151,9 +172,10 @@ PoolFindings inspect_device_pool(const MembersWish& configured,
   if (table.volumes.sequence == 0) findings.pool = never_completed(label.pool);
   if (findings.pool) return findings;
   for (std::size_t at = 0; at < wishes.size(); ++at) {
-    const auto volume = table.find(wishes[at].name);
-    if (!volume || !table.volumes.records[*volume].ready) continue;
-    const VolumeRecord& record = table.volumes.records[*volume];
+    const VolumeRecord* const found_record = record_for(table.volumes, findings, at, wishes[at]);
+    if (found_record == nullptr || !found_record->ready) continue;
+    const VolumeRecord& record = *found_record;
+    const auto volume = table.find(record.name);
     const VolumePlace& place = table.places[*volume];
     std::optional<BackingMark> mark;
     // With what it lies on, as the members tell.

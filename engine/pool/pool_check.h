@@ -18,6 +18,8 @@ namespace engine {
                                                   const VolumeWish& wish);
 // Where a cache is missing: what the image is without it, as the marker beside it says.
 void add_what_is_left(PoolError& refused, PoolDirectory& directory, const VolumeRecord& record);
+// Of a volume that has had another name, and is there by neither.
+[[nodiscard]] PoolError not_made_anew(const std::string& name, const std::string& was);
 [[nodiscard]] PoolError shrink_error(ByteCount existing, ByteCount wished);
 // What to tell of a volume that is served although `configured` says less.
 [[nodiscard]] std::string larger_than_configured(ByteCount existing, ByteCount configured);

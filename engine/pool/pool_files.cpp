@@ -114,6 +114,7 @@ namespace {
 struct ChosenTable {
   VolumeTable table;
   const char* stale_replica = nullptr;  // the one to be repaired; null if both are equal
+  std::string damage{};                 // what is wrong with that; empty: it is older
 };
 
 Result<ChosenTable, PoolError> choose_volume_table(PoolDirectory& directory, const Uuid& pool) {
@@ -131,18 +132,28 @@ Result<ChosenTable, PoolError> choose_volume_table(PoolDirectory& directory, con
   const bool use_second =
       !first.table || (second.table && second.table->sequence > first.table->sequence);
   const bool equal = first.table == second.table;
+  const auto& stale = use_second ? first : second;
   return ChosenTable{.table = use_second ? *second.table : *first.table,
-                     .stale_replica = equal ? nullptr : volume_table_names[use_second ? 0 : 1]};
+                     .stale_replica = equal ? nullptr : volume_table_names[use_second ? 0 : 1],
+                     .damage = stale.error ? stale.error->text : std::string()};
 }
 
 }  // namespace
 
-Result<VolumeTable, PoolError> read_volume_table(PoolDirectory& directory, const Uuid& pool) {
+Result<VolumeTable, PoolError> read_volume_table(PoolDirectory& directory, const Uuid& pool,
+                                                 HealedReplicas* healed) {
   TRY(auto chosen, choose_volume_table(directory, pool));
   if (chosen.stale_replica != nullptr) {
     const auto written = replace_file(directory, chosen.stale_replica, encode(chosen.table));
     if (!written)
       return pool_io_error(directory, "the volume table cannot be repaired", written.error());
+    if (healed != nullptr && !chosen.damage.empty()) {
+      ++healed->rotten;
+      healed->texts.push_back(directory.path() + ": a replica of the volume table was damaged (" +
+                              chosen.damage +
+                              "); the other one serves, and it has been written anew; look at the "
+                              "disk");
+    }
   }
   return std::move(chosen.table);
 }

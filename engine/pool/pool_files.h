@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "engine/pool/member_state.h"
 #include "engine/pool/pool_directory.h"
 #include "engine/pool/pool_error.h"
 #include "engine/pool/pool_label.h"
@@ -43,10 +44,11 @@ inline constexpr std::array<const char*, 2> volume_table_names{"forebay-pool.vol
 // Errors: not_labelled, wrong_pool (another than `expected`), damaged, unsupported, io.
 [[nodiscard]] Result<PoolLabel, PoolError> read_pool_label(PoolDirectory& directory,
                                                            std::optional<Uuid> expected = {});
-// The newest valid replica; equal in both on return. Errors: damaged (both), unsupported (either),
-// io.
+// The newest valid replica; equal in both on return. `healed`: told of one that was none, which no
+// crash leaves: files are replaced whole. Errors: damaged (both), unsupported (either), io.
 [[nodiscard]] Result<VolumeTable, PoolError> read_volume_table(PoolDirectory& directory,
-                                                               const Uuid& pool);
+                                                               const Uuid& pool,
+                                                               HealedReplicas* healed = nullptr);
 // The same, and nothing is repaired.
 [[nodiscard]] Result<VolumeTable, PoolError> peek_volume_table(PoolDirectory& directory,
                                                                const Uuid& pool);

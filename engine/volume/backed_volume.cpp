@@ -55,8 +55,20 @@ void BackedVolume::set_identity(const Uuid& uuid) {
   CHECK(known.uuid.is_nil());
   VolumeIdentity learned = known;
   learned.uuid = uuid;
-  identities_.push_back(std::make_unique<const VolumeIdentity>(std::move(learned)));
+  publish(std::move(learned));
+}
+
+void BackedVolume::publish(VolumeIdentity identity) {
+  identities_.push_back(std::make_unique<const VolumeIdentity>(std::move(identity)));
   identity_.store(identities_.back().get(), std::memory_order_release);
+}
+
+void BackedVolume::rename(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  VolumeIdentity renamed = identity();
+  if (renamed.name == name) return;
+  renamed.name = name;
+  publish(std::move(renamed));
 }
 
 void BackedVolume::learn(const Uuid& uuid, BlockCount size) {

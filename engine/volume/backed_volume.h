@@ -79,6 +79,8 @@ class BackedVolume final : public Volume, public Scrubbable {
   void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
   // What is known of a volume that is not there: a nil UUID becomes the real one, never another.
   void learn(const Uuid& uuid, BlockCount size);
+  // Any thread: it is called so from now on; whoever has its old identity keeps that.
+  void rename(const std::string& name);
   void stay_late(const std::string& reason, Finding::About about, bool lacks_cache = false);
   // late -> refused, for good.
   void refuse(const std::string& reason, Finding::About about);
@@ -111,6 +113,7 @@ class BackedVolume final : public Volume, public Scrubbable {
   static void backing_done(BackingIo& backing_io, IoStatus status) noexcept;
   void changed();
   void set_identity(const Uuid& uuid);
+  void publish(VolumeIdentity identity);
 
   std::atomic<const VolumeIdentity*> identity_;
   std::atomic<std::uint64_t> blocks_;

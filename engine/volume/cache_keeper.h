@@ -70,6 +70,12 @@ class CacheKeeper final {
   void release(const std::string& volume, Released then);
   // The volume joins the device with that; `done`: it has, or why not. It may be released again.
   void join(const std::string& volume, std::shared_ptr<BackingArrival> arrival, Engine::Done done);
+  // What the device has of a volume that is not served through it is gone, and its space free; how
+  // much that is, 0 if it has nothing. Error: the device is not open, or the volume is here.
+  using Forgotten = Result<ByteCount, std::string>;
+  void forget(const Uuid& volume, std::function<void(Forgotten)> done);
+  // As Engine: it is meant by either name from then on.
+  void rename(const std::string& volume, const std::string& to, Engine::Done done);
   void abandon(const std::string& volume, const Uuid& cache, const Engine::GivenUp& done);
   [[nodiscard]] std::optional<VolumeCacheStatus> status_of(const std::string& volume) const;
   // Another journal for a volume's write-back, or none; or, not wanted, the one before.
@@ -133,9 +139,11 @@ class CacheKeeper final {
   void sleep();
   void wake();
   void ask(Wish wish);
-  // The keeper's thread, or under slots_mutex_. Null: there is no such volume.
+  // The keeper's thread, or under slots_mutex_, by any name that it has had; null: there is no such
+  // volume.
   [[nodiscard]] Slot* find(const std::string& volume) const;
   [[nodiscard]] static std::string is_unknown(const std::string& volume);
+  [[nodiscard]] Forgotten forget_now(const Uuid& volume);
   void list_newcomers();
   void begin_removal(const Engine::Done& done);
   void end_removal(Result<void, std::string> outcome);

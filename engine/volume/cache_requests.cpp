@@ -17,8 +17,21 @@ constexpr std::string_view is_not_kept = "its cache is not kept any more: the da
 
 CacheKeeper::Slot* CacheKeeper::find(const std::string& volume) const {
   const auto slot =
-      std::ranges::find_if(slots_, [&volume](const auto& each) { return each->name() == volume; });
+      std::ranges::find_if(slots_, [&volume](const auto& each) { return each->is_called(volume); });
   return slot == slots_.end() ? nullptr : slot->get();
+}
+
+// Of one that it does not know there is nothing to rename; after the end nobody asks any more.
+void CacheKeeper::rename(const std::string& volume, const std::string& to, Engine::Done done) {
+  const auto rename = [this, volume, to, done] {
+    list_newcomers();
+    if (Slot* const slot = find(volume)) {
+      const std::lock_guard lock(slots_mutex_);
+      slot->rename(to);
+    }
+    done(success());
+  };
+  if (!post_if_running(rename)) done(success());
 }
 
 std::string CacheKeeper::is_unknown(const std::string& volume) {
@@ -242,6 +255,46 @@ bool CacheKeeper::has_here(const std::string& volume) const {
   const std::lock_guard lock(slots_mutex_);
   const Slot* const slot = find(volume);
   return slot != nullptr && slot->is_here();
+}
+
+void CacheKeeper::forget(const Uuid& volume, std::function<void(Forgotten)> done) {
+  const auto forget = [this, volume, done] { done(forget_now(volume)); };
+  if (!post_if_running(forget)) done(std::string(is_not_kept));
+}
+
+// What cannot be freed now the next open frees: the volume is leaving from the first step on.
+CacheKeeper::Forgotten CacheKeeper::forget_now(const Uuid& volume) {
+  list_newcomers();
+  if (cache_.device == nullptr) return late_reason();
+  const bool is_here = std::ranges::any_of(slots_, [&volume](const auto& slot) {
+    return slot->is_here() && (slot->uuid() == volume || slot->uuid().is_nil());
+  });
+  if (is_here) {
+    return "cache device " + spec_.name +
+           " serves the volume, or waits for one of which it does not know yet whether it is that";
+  }
+  CacheDevice& device = *cache_.device;
+  const auto slot = device.volumes().find(volume);
+  if (!slot) return ByteCount{};
+  const std::uint64_t free_before = device.segments().free_count();
+  const auto failed = [this](const CacheError& error) {
+    return "cache device " + spec_.name + ": " + error.text;
+  };
+  const CacheVolume& known = device.volumes()[*slot];
+  if (known.damaged) {
+    return "cache device " + spec_.name +
+           ": its entry of the volume is damaged; repair the device first (forebay-media repair)";
+  }
+  if (known.identity.state == format::VolumeSlotState::attached) {
+    const auto left = device.volumes().leave(*writer_, *slot);
+    if (!left) return failed(left.error());
+  }
+  if (const auto freed = device.finish_leaving(*writer_, *slot); !freed) {
+    return failed(freed.error());
+  }
+  retained_have_changed_ = true;
+  const std::uint64_t freed = device.segments().free_count() - free_before;
+  return ByteCount{freed * device.layout().segment_bytes};
 }
 
 void CacheKeeper::publish_retained() {

@@ -1,11 +1,14 @@
 // CacheKeeper::Slot: one volume of a cache device: joined, served, looked after.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/cache/recovery.h"
 #include "engine/volume/cache_keeper.h"
@@ -78,8 +81,16 @@ class CacheKeeper::Slot final : public BackingUser {
   // Null until it is served.
   [[nodiscard]] VolumeUpkeep* upkeep() const { return upkeep_.get(); }
   [[nodiscard]] CacheFront* front() const { return front_.get(); }
-  // Any thread.
+  // As CacheKeeper::find().
   [[nodiscard]] const std::string& name() const { return spec_.name; }
+  [[nodiscard]] bool is_called(const std::string& name) const {
+    return spec_.name == name || std::ranges::count(former_names_, name) != 0;
+  }
+  // The keeper's thread, under its slots_mutex_.
+  void rename(const std::string& to) {
+    former_names_.push_back(std::exchange(spec_.name, to));
+    std::erase(former_names_, to);
+  }
   // Any thread: it is not away.
   [[nodiscard]] bool is_here() const { return is_here_.load(std::memory_order_relaxed); }
   [[nodiscard]] Uuid uuid() const { return face_.identity().uuid; }
@@ -141,7 +152,8 @@ class CacheKeeper::Slot final : public BackingUser {
 
   HoldCount::Hold hold_;  // of the volume; first: the last to go
   CacheKeeper& keeper_;
-  VolumeSpec spec_;  // its name never changes
+  VolumeSpec spec_;
+  std::vector<std::string> former_names_;  // since the start
   CachedVolume& face_;
   BindingKeeper& bindings_;
 

@@ -21,6 +21,7 @@
 #include "engine/pool/adoption.h"
 #include "engine/pool/extent_map.h"
 #include "engine/pool/lost_ranges.h"
+#include "engine/pool/member_state.h"
 #include "engine/pool/pool_disk.h"
 #include "engine/pool/provisioning.h"
 #include "engine/volume/cache_mode.h"
@@ -37,6 +38,8 @@ struct PoolSpec {
   std::string directory;               // file: the labelled directory
   std::optional<Uuid> uuid;            // refuse any other pool, where the configuration names it
   std::vector<std::string> members{};  // device: their paths; the order means nothing
+  // How long a member that does not answer is waited for, when the pool is opened.
+  Duration member_patience = std::chrono::seconds(10);
   // device: a pool that was made otherwise is refused.
   std::optional<format::MemberLayout> layout{};
   std::optional<ByteCount> chunk{};
@@ -83,6 +86,8 @@ struct VolumeSpec {
   std::string pool;
   ByteCount size;
   BlockSize block_size;
+  // What its pool may call it yet: then that is told its name. Not empty: it is never made anew.
+  std::string was{};
   std::optional<VolumeCacheSpec> cache{};
   // It is served only where writes are as whole as they are through a cache's log
   // (VolumePromise::is_atomic_anywhere): through a cache that survives power loss, which it does
@@ -163,8 +168,13 @@ struct PoolStatus {
   unsigned tries = 0;
   Duration next_try_in{};
   std::vector<RetainedVolume> retained{};  // none while not open
-  std::vector<DiskStatus> disks{};         // as it was last open; of a pool in memory none
+  // Volumes that it calls as they were called before: see Engine::keep_names.
+  std::vector<std::string> renaming{};
+  std::vector<DiskStatus> disks{};  // as it was last open; of a pool in memory none
   // Of an open device pool: sentences about its members that the operator should act on some time.
+  // Of a device pool, as they were last looked for; none while nobody knows them.
+  std::vector<MemberState> members{};
+  HealedReplicas healed{};  // since the start; of the texts, those of the last opening
   std::vector<std::string> advice{};
 };
 
@@ -259,6 +269,13 @@ struct WhatIsLeft {
   std::string text;  // for the operator: of which moment it is, and how much is lost
 };
 
+// Of a volume that has been destroyed.
+struct DestroyedVolume {
+  // For the operator: what its cache had that its image lacked; empty: it belonged to none.
+  std::string cache_text;
+  ByteCount cache_freed;  // of the cache device, and free again
+};
+
 // Told of each change of a volume's state or size. Called on the thread that changed it (a reactor
 // when a flush failed, else the pool's), after the change is visible: hand it on, do not work in
 // it.
@@ -279,6 +296,7 @@ class Engine {
   using Done = std::function<void(Result<void, std::string>)>;
   using AdoptDone = std::function<void(Result<RetainedVolume, std::string>)>;
   using AddMemberDone = std::function<void(Result<GrownPool, std::string>)>;
+  using DestroyDone = std::function<void(Result<DestroyedVolume, std::string>)>;
   using GivenUp = std::function<void(Result<WhatIsLeft, std::string>)>;
 
   // Opens what can be opened; what cannot stays late with its reason and is tried again: pools that
@@ -314,8 +332,12 @@ class Engine {
   // Grows a volume that is online. `done` runs on a thread of the engine, or in here.
   virtual void grow(const std::string& name, ByteCount new_size, Done done) = 0;
 
-  // Deletes the data of a volume that its pool retains: see pools(). For good.
-  virtual void destroy(const std::string& name, const Uuid& uuid, Done done) = 0;
+  // Deletes the data of a volume that its pool retains: see pools(). For good. One that belongs
+  // together with a cache only if that is `cache` (nil: none is named), and what that has of it
+  // goes first: whatever cuts this off, it may be asked for again. A cache that is not open keeps
+  // that until this is asked for once more, when no pool has the volume.
+  virtual void destroy(const std::string& name, const Uuid& uuid, const Uuid& cache,
+                       DestroyDone done) = 0;
   // Another name for a volume that its pool retains; it keeps its UUID and its data.
   virtual void rename(const std::string& name, const Uuid& uuid, const std::string& to,
                       Done done) = 0;
@@ -398,6 +420,14 @@ class Engine {
   // A volume that has been removed: nobody outside has it any more, nor is inside a call of it or
   // of its observer, on any lane. True: it is gone. False: something here still has it; ask later.
   [[nodiscard]] virtual bool forget(const Volume& removed) = 0;
+  // Another name for a volume that is there; hosts see nothing of it, and go on meanwhile. Whoever
+  // names it by one that it had before means it all the same, until the engine ends: nothing else
+  // can be called so. `done`: it is called `to`. Errors: it is not there, joins or leaves a cache
+  // or is being removed just now; another volume is called so, or was, or its pool retains one.
+  virtual void rename_volume(const std::string& name, const std::string& to, Done done) = 0;
+  // The specification that the next start reads has the volumes' names of now (VolumeSpec::was says
+  // what they were): their pools write them down, and try again what they cannot.
+  virtual void keep_names() = 0;
   // None of its volumes is specified any more. `done`: its lock is given back, its members are
   // closed, its thread has ended its work.
   virtual void remove_pool(const std::string& name, Done done) = 0;

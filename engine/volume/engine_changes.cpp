@@ -87,7 +87,10 @@ Result<Volume*, std::string> LocalEngine::add_volume(const VolumeSpec& spec) {
   const std::string name = "volume " + spec.name;
   const std::lock_guard lock(lists_mutex_);
   if (std::string why = why_not_added(name, slots_by_name_.contains(spec.name)); !why.empty()) {
-    return why;
+    const Slot* const other = slots_by_name_[spec.name];
+    if (other == nullptr || other->spec.name == spec.name) return why;
+    return name + ": volume " + other->spec.name +
+           " was called so when the daemon started; restart it first";
   }
   const auto pool = keeper_named(pools_, spec.pool);
   if (pool == pools_.end()) return name + ": there is no pool " + spec.pool;
@@ -152,7 +155,7 @@ void LocalEngine::has_left(Slot& slot) {
     const std::lock_guard lock(lists_mutex_);
     users.swap(slot.users);
     for (const auto& keeper : caches_) keepers.push_back(keeper.get());
-    slots_by_name_.erase(slot.spec.name);
+    std::erase_if(slots_by_name_, [&slot](const auto& named) { return named.second == &slot; });
     const auto at =
         std::ranges::find_if(slots_, [&slot](const auto& one) { return one.get() == &slot; });
     former_slots_.push_back(std::move(*at));
@@ -176,6 +179,128 @@ bool LocalEngine::forget(const Volume& removed) {
   former_slots_.erase(at);
   return true;
 }
+
+// ---- for good
+
+// Its pool is asked first whether it may be, and its cache forgets it before its pool does: so
+// there is always somebody who knows that something is left.
+void LocalEngine::destroy(const std::string& name, const Uuid& uuid, const Uuid& cache,
+                          DestroyDone done) {
+  const auto pools = pool_keepers();
+  const auto found = std::ranges::find_if(
+      pools, [&](const PoolKeeper* pool) { return pool->retains(name, uuid); });
+  if (found == pools.end()) return destroy_remains(name, uuid, cache, done);
+  PoolKeeper* const pool = *found;
+  const PoolKeeper::DestroyRequest wanted{.volume = name, .uuid = uuid, .cache = cache};
+  pool->look_at(wanted, [this, pool, wanted, done](const auto& may) {
+    if (!may) return done(may.error());
+    const auto destroy = [pool, wanted, done](DestroyedVolume destroyed) {
+      pool->destroy(wanted, [destroyed, done](const auto& outcome) {
+        if (!outcome) return done(outcome.error());
+        done(destroyed);
+      });
+    };
+    DestroyedVolume destroyed{.cache_text = may.value().text, .cache_freed = {}};
+    if (destroyed.cache_text.empty()) return destroy(std::move(destroyed));
+    CacheKeeper* const keeper = keeper_of_cache(wanted.cache);
+    if (keeper == nullptr) {
+      destroyed.cache_text +=
+          " The cache is not open: what it has of the volume keeps its space there until this is "
+          "asked for again while it is.";
+      return destroy(std::move(destroyed));
+    }
+    keeper->forget(wanted.uuid, [destroyed, destroy, done](const CacheKeeper::Forgotten& freed) {
+      if (!freed) return done(freed.error());
+      DestroyedVolume without = destroyed;
+      without.cache_freed = freed.value();
+      destroy(std::move(without));
+    });
+  });
+}
+
+// A pool that is late may have it yet.
+void LocalEngine::destroy_remains(const std::string& name, const Uuid& uuid, const Uuid& cache,
+                                  const DestroyDone& done) {
+  std::string why = why_not_retained(name, uuid);
+  CacheKeeper* const keeper = cache.is_nil() ? nullptr : keeper_of_cache(cache);
+  const auto pools = this->pools();
+  const bool are_open =
+      std::ranges::all_of(pools, [](const PoolStatus& pool) { return pool.open; });
+  const auto served = volumes();
+  const bool is_served = std::ranges::any_of(served, [&uuid](const Volume* volume) {
+    return volume->identity().uuid == uuid || volume->identity().uuid.is_nil();
+  });
+  if (keeper == nullptr || !are_open || is_served) return done(std::move(why));
+  keeper->forget(uuid, [why, done](const CacheKeeper::Forgotten& freed) {
+    if (!freed) return done(freed.error());
+    if (freed.value().value == 0) return done(why);
+    done(DestroyedVolume{.cache_text = "No pool has had it any more: this was all that was left.",
+                         .cache_freed = freed.value()});
+  });
+}
+
+CacheKeeper* LocalEngine::keeper_of_cache(const Uuid& cache) const {
+  const auto keepers = cache_keepers();
+  const auto found = std::ranges::find_if(keepers, [&cache](const CacheKeeper* keeper) {
+    const CacheStatus now = keeper->status();
+    return now.open && now.uuid == cache;
+  });
+  return found == keepers.end() ? nullptr : *found;
+}
+
+// ---- by another name
+
+void LocalEngine::rename_volume(const std::string& name, const std::string& to, Done done) {
+  Slot* const found = slot_called(name);
+  if (found == nullptr) return done("there is no volume " + name);
+  Slot& slot = *found;
+  const std::string volume = "volume " + name;
+  std::string why;
+  {
+    const std::lock_guard lock(lists_mutex_);
+    const auto taken = slots_by_name_.find(to);
+    if (taken != slots_by_name_.end() && taken->second != &slot) {
+      why = volume + " cannot be called " + to + ": another one is, or was since the start";
+    }
+    if (slot.pool == nullptr) why = volume + ": " + slot.backed->condition().reason;
+    if (slot.is_attaching) why = volume + ": its cache is being changed just now";
+    if (slot.is_leaving) why = volume + " is being removed";
+    if (why.empty()) slot.is_attaching = true;
+  }
+  if (!why.empty()) return done(std::move(why));
+  slot.pool->rename_served(
+      name, to,
+      [this, &slot, hold = slot.holds.take(), to, done = std::move(done)](const auto& outcome) {
+        if (outcome) return rename_on(cache_keepers(), slot, to, done);
+        end_attaching(slot);
+        done(outcome);
+      });
+}
+
+void LocalEngine::rename_on(std::vector<CacheKeeper*> left, Slot& slot, const std::string& to,
+                            const Done& done) {
+  if (!left.empty()) {
+    CacheKeeper* const keeper = left.back();
+    left.pop_back();
+    return keeper->rename(slot.backed->identity().name, to,
+                          [this, left, &slot, hold = slot.holds.take(), to,
+                           done](const auto& /*always*/) { rename_on(left, slot, to, done); });
+  }
+  {
+    const std::lock_guard lock(lists_mutex_);
+    slots_by_name_[to] = &slot;
+    slot.spec.name = to;
+    slot.is_attaching = false;
+  }
+  slot.backed->rename(to);
+  done(boost::outcome_v2::success());
+}
+
+void LocalEngine::keep_names() {
+  for (PoolKeeper* const pool : pool_keepers()) pool->keep_names();
+}
+
+// ---- less, once more
 
 std::string LocalEngine::why_not_remove_pool(const std::string& name,
                                              const std::vector<std::string>& leaving) const {

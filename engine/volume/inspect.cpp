@@ -3,28 +3,19 @@
 #include <limits>
 #include <map>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "engine/cache/cache_memory.h"
 #include "engine/pool/pool_check.h"
 #include "engine/volume/cache_opening.h"
 #include "engine/volume/engine.h"
+#include "engine/volume/look_beside.h"
 #include "engine/volume/pool_finding.h"
 
 namespace engine {
 namespace {
 
 constexpr const char* no_answer = "its disk does not answer; ";
-
-// Runs on a thread that nobody can end while it waits for a disk.
-template <class Look>
-auto look_beside(Look look) {
-  std::packaged_task<decltype(look())()> task(std::move(look));
-  auto found = task.get_future();
-  std::thread(std::move(task)).detach();
-  return found;
-}
 
 class Inspector {
  public:
@@ -77,7 +68,9 @@ class Inspector {
                         .size = volume.size,
                         .block_size = volume.block_size,
                         .uuid = std::nullopt,
-                        .is_cached = volume.cache.has_value()});
+                        .is_cached = volume.cache.has_value(),
+                        .provisioning = pool.provisioning,
+                        .was = volume.was});
     }
     auto looking = look_beside([pool, wishes] {
       if (pool.kind == PoolSpec::Kind::file) {

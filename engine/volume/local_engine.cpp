@@ -229,13 +229,6 @@ Engine::Done LocalEngine::follow_growth(Slot& slot, Done done) {
   };
 }
 
-void LocalEngine::destroy(const std::string& name, const Uuid& uuid, Done done) {
-  for (PoolKeeper* const pool : pool_keepers()) {
-    if (pool->retains(name, uuid)) return pool->destroy(name, uuid, std::move(done));
-  }
-  done(why_not_retained(name, uuid, "destroyed"));
-}
-
 void LocalEngine::rename(const std::string& name, const Uuid& uuid, const std::string& to,
                          Done done) {
   for (PoolKeeper* const pool : pool_keepers()) {
@@ -243,7 +236,7 @@ void LocalEngine::rename(const std::string& name, const Uuid& uuid, const std::s
     if (std::string why = why_not_named(to, *pool); !why.empty()) return done(std::move(why));
     return pool->rename(name, uuid, to, std::move(done));
   }
-  done(why_not_retained(name, uuid, "renamed"));
+  done(why_not_retained(name, uuid, to));
 }
 
 void LocalEngine::adopt(const std::string& pool, const Adoption& adoption, AdoptDone done) {
@@ -265,12 +258,16 @@ void LocalEngine::add_member(const std::string& pool, const std::string& disk,
 }
 
 std::string LocalEngine::why_not_retained(const std::string& name, const Uuid& uuid,
-                                          const char* wanted) const {
+                                          const std::string& to) const {
   if (const Volume* const served = find(name);
       served != nullptr && served->identity().uuid == uuid) {
-    return "volume " + name +
-           " is in the configuration: only what that does not name any more can be " + wanted +
-           " (take it out, and forebayctl reload)";
+    const std::string why = "volume " + name + " is in the configuration: ";
+    if (!to.empty()) {
+      return why + "name it " + to + " there, with `was: " + name + "`, and forebayctl reload";
+    }
+    return why +
+           "only what that does not name any more can be destroyed (take it out, and forebayctl "
+           "reload)";
   }
   return "no pool that is open retains a volume " + name + " with UUID " + uuid.text() +
          "; forebayctl status lists those that do";

@@ -37,7 +37,8 @@ class LocalEngine final : public Engine {
   void retry_now() override;
   [[nodiscard]] bool settle(Duration patience) override;
   void grow(const std::string& name, ByteCount new_size, Done done) override;
-  void destroy(const std::string& name, const Uuid& uuid, Done done) override;
+  void destroy(const std::string& name, const Uuid& uuid, const Uuid& cache,
+               DestroyDone done) override;
   void rename(const std::string& name, const Uuid& uuid, const std::string& to, Done done) override;
   void adopt(const std::string& pool, const Adoption& adoption, AdoptDone done) override;
   [[nodiscard]] std::uint64_t backing_errors_of(const std::string& name) const override;
@@ -58,6 +59,8 @@ class LocalEngine final : public Engine {
   [[nodiscard]] Result<Volume*, std::string> add_volume(const VolumeSpec& spec) override;
   void remove_volume(const std::string& name, Done done) override;
   [[nodiscard]] bool forget(const Volume& removed) override;
+  void rename_volume(const std::string& name, const std::string& to, Done done) override;
+  void keep_names() override;
   void remove_pool(const std::string& name, Done done) override;
   void remove_cache(const std::string& name, Done done) override;
   void set_volume_size(const std::string& name, ByteCount size, Done done) override;
@@ -101,7 +104,7 @@ class LocalEngine final : public Engine {
     Alone alone;
     // Of lists_mutex_: the volume on each device, and what goes on with it.
     std::map<const CacheKeeper*, BackingUser*> users;
-    bool is_attaching = false;
+    bool is_attaching = false;  // or renamed
     bool is_leaving = false;
     // By what is asked of keepers' threads, and by these.
     HoldCount holds;
@@ -123,10 +126,18 @@ class LocalEngine final : public Engine {
                                  const std::string& name) const;
   // No cache uses the volume any more.
   void leave_pool(Slot& slot, const Done& done);
+  // Behind its pool, one device after the other: `left` of them.
+  void rename_on(std::vector<CacheKeeper*> left, Slot& slot, const std::string& to,
+                 const Done& done);
   void has_left(Slot& slot);
   void has_left(CacheKeeper& keeper);
+  // What the cache has of a volume that no pool has.
+  void destroy_remains(const std::string& name, const Uuid& uuid, const Uuid& cache,
+                       const DestroyDone& done);
+  [[nodiscard]] CacheKeeper* keeper_of_cache(const Uuid& cache) const;
+  // `to`: as what it was to be renamed; empty: it was to be destroyed.
   [[nodiscard]] std::string why_not_retained(const std::string& name, const Uuid& uuid,
-                                             const char* wanted) const;
+                                             const std::string& to = {}) const;
   // Empty: a volume of the pool may be called so.
   [[nodiscard]] std::string why_not_named(const std::string& name, const PoolKeeper& pool) const;
   // False: the device is not there any more.
@@ -150,7 +161,7 @@ class LocalEngine final : public Engine {
   mutable std::mutex letting_go_mutex_;
   std::vector<std::unique_ptr<Slot>> former_slots_;
   std::vector<std::unique_ptr<Slot>> slots_;
-  std::map<std::string, Slot*> slots_by_name_;
+  std::map<std::string, Slot*> slots_by_name_;  // by each that it has had since the start
   std::vector<std::unique_ptr<PoolKeeper>> former_pools_;  // these two: removed, or about to be
   std::vector<std::unique_ptr<PoolKeeper>> pools_;
   RecoveryWorkers workers_;

@@ -51,7 +51,8 @@ bool is_settled(VolumeState state) {
 PoolKeeper::PoolKeeper(PoolSpec spec, KnownVolumes& known)
     : spec_(std::move(spec)),
       backing_number_(is_on_disk() ? IoSource::new_backing() : 0),
-      known_(known) {
+      known_(known),
+      openings_(spec_.member_patience) {
   status_.name = spec_.name;
   status_.kind = spec_.kind;
   status_.provisioning = spec_.provisioning;
@@ -108,6 +109,7 @@ std::vector<Finding> PoolKeeper::findings() const {
   for (const std::string& advice : status_.advice) {
     all.push_back({.about = Finding::About::pool_members, .name = spec_.name, .text = advice});
   }
+  all.insert(all.end(), name_errors_.begin(), name_errors_.end());
   for (const auto& slot : slots_) {
     VolumeCondition now = slot->volume.condition();
     const ByteCount size = now.size * slot->spec.block_size;
@@ -279,7 +281,8 @@ void PoolKeeper::run() {
       without_lock(lock, "opening", [&] { attempt(); });
     } else if (status_.open && is_on_disk() && next_measure_ <= now) {
       without_lock(lock, "measuring", [&] {
-        (void)known_.save();  // again, should it have failed
+        write_names();  // again, should it have failed; and what is remembered, too
+        (void)known_.save();
         measure();
       });
     } else {
@@ -325,7 +328,10 @@ void PoolKeeper::attempt() {
     publish_open();
     publish_advice();
     bring_up(down);
+    write_names();
     publish_retained();
+  } else {
+    write_names();
   }
   (void)known_.save();
   measure();
@@ -357,6 +363,12 @@ Result<void, PoolError> PoolKeeper::open_pool() {
     former_.push_back(std::move(pool_));
   }
   pool_ = std::move(opened.value());
+  const HealedReplicas healed = pool_->healed();
+  if (healed.empty()) return boost::outcome_v2::success();
+  const std::lock_guard lock(mutex_);
+  status_.healed.rotten += healed.rotten;
+  status_.healed.cut_off += healed.cut_off;
+  status_.healed.texts = healed.texts;
   return boost::outcome_v2::success();
 }
 
@@ -367,14 +379,18 @@ void PoolKeeper::publish_error(const PoolError& error) {
   status_.size = status_.free = {};
   status_.retained.clear();
   status_.advice.clear();
+  if (!members_seen_.empty()) status_.members = members_seen_;
   error_ = error;
 }
 
 void PoolKeeper::publish_open() {
   std::vector<PoolDisk> disks;
+  std::vector<MemberState> members;
   if (pool_ != nullptr) disks = pool_->disks();
+  if (pool_ != nullptr) members = pool_->members();
   const std::lock_guard lock(mutex_);
   disks_ = std::move(disks);
+  status_.members = std::move(members);
   if (error_) {
     // What its volumes wait for is another thing now.
     error_.reset();
@@ -391,7 +407,7 @@ void PoolKeeper::publish_retained() {
   ByteCount owed;
   for (const VolumeRecord& record : pool_->volumes()) {
     known_.follow(record);
-    if (!record.ready || is_configured(record.name)) continue;
+    if (!record.ready || serves(record)) continue;
     owed = owed + pool_->lacking(record);
     retained.push_back({.name = record.name,
                         .uuid = record.uuid,
@@ -404,19 +420,6 @@ void PoolKeeper::publish_retained() {
   retained_owed_ = owed;
   const std::lock_guard lock(mutex_);
   status_.retained = std::move(retained);
-}
-
-bool PoolKeeper::is_configured(const std::string& volume) const {
-  return std::ranges::any_of(slots_,
-                             [&volume](const auto& slot) { return slot->spec.name == volume; });
-}
-
-const VolumeRecord* PoolKeeper::record_of(const std::string& volume) const {
-  const auto& records = pool_->volumes();
-  const auto found = std::find_if(records.begin(), records.end(), [&](const VolumeRecord& record) {
-    return record.ready && record.name == volume;
-  });
-  return found == records.end() ? nullptr : &*found;
 }
 
 }  // namespace engine

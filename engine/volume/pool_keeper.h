@@ -23,6 +23,7 @@
 #include "engine/volume/binding_keeper.h"
 #include "engine/volume/engine.h"
 #include "engine/volume/known_volumes.h"
+#include "engine/volume/member_openings.h"
 #include "engine/volume/reservation_keeper.h"
 #include "engine/volume/retry_pace.h"
 
@@ -74,13 +75,24 @@ class PoolKeeper final : private VolumeObserver,
   // Of one that it retains. A second time it is done already.
   void rename(const std::string& volume, const Uuid& uuid, const std::string& to,
               Engine::Done done);
+  // Of one that is served, as Engine::rename_volume() and Engine::keep_names().
+  void rename_served(const std::string& volume, const std::string& to, Engine::Done done);
+  void keep_names();
   // Of a file pool. As rename().
   void adopt(const Adoption& adoption, Engine::AdoptDone done);
   // Of a device pool: see Engine::add_member.
   void add_member(const std::string& disk, const std::vector<std::string>& permitted,
                   Engine::AddMemberDone done);
-  // Of one that it retains.
-  void destroy(const std::string& volume, const Uuid& uuid, Engine::Done done);
+  // Of one that it retains; `cache`: nil, or the one that it belongs together with.
+  struct DestroyRequest {
+    std::string volume;
+    Uuid uuid;
+    Uuid cache{};
+    Engine::Done done{};
+  };
+  void destroy(DestroyRequest wanted, Engine::Done done);
+  // Whether that may be; then what its cache has that its image lacks, empty: it belongs to none.
+  void look_at(const DestroyRequest& wanted, const Engine::GivenUp& done);
   // Also carried out when the keeper is told to stop before it has come to it.
   void bind(const std::string& volume, const CacheBinding& binding, BindDone done) override;
   // As bind().
@@ -126,6 +138,7 @@ class PoolKeeper final : private VolumeObserver,
     VolumeSpec spec;
     BackedVolume& volume;
     BackingUser& user;
+    std::vector<std::string> former_names{};  // by which it may still be meant, as `spec`
     bool is_cached = false;  // its record is its user's, not this pool's; the keeper's thread
     // Which kind of backing it has, once online; the volume owns that.
     std::unique_ptr<VolumeSpace> space{};  // null: it has all its space
@@ -150,12 +163,6 @@ class PoolKeeper final : private VolumeObserver,
   struct Removal {
     std::string volume;
     std::function<bool()> is_quiet;
-    Engine::Done done;
-  };
-
-  struct DestroyRequest {
-    std::string volume;
-    Uuid uuid;
     Engine::Done done;
   };
 
@@ -270,6 +277,7 @@ class PoolKeeper final : private VolumeObserver,
   void answer_measured(const Request& request, const Answer& answer);
   [[nodiscard]] Result<void, std::string> grow_now(const GrowRequest& request);
   void publish_retained();
+  [[nodiscard]] Result<WhatIsLeft, std::string> look_at_now(const DestroyRequest& request);
   [[nodiscard]] Result<void, std::string> destroy_now(const DestroyRequest& request);
   [[nodiscard]] Result<void, std::string> rename_now(const RenameRequest& request);
   [[nodiscard]] Result<RetainedVolume, std::string> adopt_now(const Adoption& adoption);
@@ -295,7 +303,15 @@ class PoolKeeper final : private VolumeObserver,
   static void learn_identity(Slot& slot, const VolumeRecord* record);
   [[nodiscard]] VolumeWish wish_for(const Slot& slot) const;
   [[nodiscard]] bool is_configured(const std::string& volume) const;
-  // The keeper's thread, or under mutex_. Null: there is no such volume.
+  // What its pool has of that name is a volume's that is specified.
+  [[nodiscard]] bool serves(const VolumeRecord& record) const;
+  [[nodiscard]] Result<void, std::string> rename_served_now(const std::string& volume,
+                                                            const std::string& to);
+  // What the pool's table calls a volume, whatever it is called here.
+  [[nodiscard]] std::string name_in_pool(const std::string& volume) const;
+  void write_names();
+  // The keeper's thread, or under mutex_, by any name that it has had; null: there is no such
+  // volume.
   [[nodiscard]] Slot* slot_of(const std::string& volume) const;
   void list(std::unique_ptr<Slot> slot);
   void list_arriving(std::vector<std::unique_ptr<Slot>> arriving);
@@ -306,7 +322,9 @@ class PoolKeeper final : private VolumeObserver,
   void keep_reserve();
   [[nodiscard]] FoundJournal journal_now(const std::string& volume, const VolumeCacheSpec& spec,
                                          bool wants_journal);
+  // By any of its names.
   [[nodiscard]] const VolumeRecord* record_of(const std::string& volume) const;
+  [[nodiscard]] const VolumeRecord* record_called(const std::string& name) const;
   [[nodiscard]] bool is_on_disk() const { return spec_.kind != PoolSpec::Kind::memory; }
 
   static constexpr Duration measure_period = std::chrono::seconds(5);
@@ -324,8 +342,11 @@ class PoolKeeper final : private VolumeObserver,
   // have (another file system, or another disk, stands there now).
   std::unique_ptr<Pool> pool_;
   std::vector<std::unique_ptr<Pool>> former_;
+  MemberOpenings openings_;
+  std::vector<MemberState> members_seen_;   // when it was last tried
   std::vector<std::string> added_members_;  // since the start, and not in the specification
   bool may_zero_ = true;
+  bool keeps_names_ = true;  // of volumes that are called otherwise now
   SpaceBudget budget_;
   ByteCount retained_owed_;  // to volumes that nobody serves
   bool is_thin_ = false;     // of some volume
@@ -338,7 +359,8 @@ class PoolKeeper final : private VolumeObserver,
   PoolStatus status_;
   std::vector<PoolDisk> disks_;
   std::optional<PoolError> error_;  // why it is not open
-  std::string opening_;             // since when its volumes have been waited for
+  std::vector<Finding> name_errors_;
+  std::string opening_;  // since when its volumes have been waited for
   std::deque<SpaceRequest> spaces_;
   std::deque<GrowRequest> grows_;
   std::deque<DestroyRequest> destroys_;

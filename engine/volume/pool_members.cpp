@@ -53,12 +53,9 @@ std::vector<std::string> PoolKeeper::member_paths() const {
 }
 
 Result<std::unique_ptr<Pool>, PoolError> PoolKeeper::open_disks() {
-  std::vector<MemberCandidate> members;
-  for (const std::string& path : member_paths()) {
-    members.push_back({.path = path, .opened = open_pool_member(path)});
-  }
+  std::vector<MemberCandidate> members = openings_.open(member_paths());
   TRY(auto disks, DevicePool::open(std::move(members), spec_.uuid,
-                                   dynamic_cast<const DevicePool*>(pool_.get())));
+                                   dynamic_cast<const DevicePool*>(pool_.get()), &members_seen_));
   if (auto other = disks->differs_from(spec_.layout, spec_.chunk)) return std::move(*other);
   // Others of the pool, and whoever wants the daemon to end, do not wait for hours.
   disks->watch_zeroing([this](const ZeroingProgress& progress) {

@@ -62,12 +62,6 @@ void PoolKeeper::refuse_requests() {
   for (const Removal& removal : removals) removal.done(std::string(stopping_answer));
 }
 
-PoolKeeper::Slot* PoolKeeper::slot_of(const std::string& volume) const {
-  const auto slot = std::ranges::find_if(
-      slots_, [&volume](const auto& each) { return each->spec.name == volume; });
-  return slot == slots_.end() ? nullptr : slot->get();
-}
-
 // ---- space for what is written
 
 // Until its cache is there, what that owes is what the marker last said of it.
@@ -142,7 +136,7 @@ Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {
     CHECK(slot.opened != nullptr);
     if (const PoolStatus pool = status(); !pool.open) return "volume " + name + ": " + pool.reason;
     const ByteCount known = request.is_specified ? ByteCount{} : slot.spec.size;
-    auto grown = pool_->grow(name, size, known);
+    auto grown = pool_->grow(name_in_pool(name), size, known);
     if (!grown) return "volume " + name + ": " + grown.error().text;
     if (auto opened = slot.opened->grow(*pool_, grown.value()); !opened) {
       return "volume " + name + ": " + opened.error().text;
@@ -164,22 +158,43 @@ bool PoolKeeper::retains(const std::string& volume, const Uuid& uuid) const {
   });
 }
 
-void PoolKeeper::destroy(const std::string& volume, const Uuid& uuid, Engine::Done done) {
-  ask(destroys_, {.volume = volume, .uuid = uuid, .done = std::move(done)});
+void PoolKeeper::destroy(DestroyRequest wanted, Engine::Done done) {
+  wanted.done = std::move(done);
+  ask(destroys_, std::move(wanted));
 }
 
-Result<void, std::string> PoolKeeper::destroy_now(const DestroyRequest& request) {
-  const VolumeRecord* const record = pool_ == nullptr ? nullptr : record_of(request.volume);
-  if (record == nullptr) return is_not_there(request.volume);
+void PoolKeeper::look_at(const DestroyRequest& wanted, const Engine::GivenUp& done) {
+  ask(changes_, {.work = [this, wanted, done] { done(look_at_now(wanted)); },
+                 .done = [done](const Result<void, std::string>& why) { done(why.error()); }});
+}
+
+Result<WhatIsLeft, std::string> PoolKeeper::look_at_now(const DestroyRequest& request) {
+  const VolumeRecord* const record = record_called(request.volume);
+  if (record == nullptr || record->uuid != request.uuid) return is_not_there(request.volume);
+  if (serves(*record)) return "volume " + request.volume + " is in the configuration";
   // Somebody else may use it, or what an earlier daemon has asked of it still be under way. One
   // that is missing can be ended, too.
   const auto held = pool_->open_volume(*record, {}, nullptr);
   if (!held && held.error().kind == PoolError::Kind::in_use) return held.error().text;
   if (!held && held.error().kind == PoolError::Kind::member_missing) return held.error().text;
+  if (const auto may = pool_->may_be_destroyed(*record, request.cache); !may) {
+    return may.error().text;
+  }
+  if (record->cache.state == format::CacheBindingState::none) return WhatIsLeft{};
+  const std::string cache = "cache " + record->cache.device.text();
+  if (record->cache.state == format::CacheBindingState::clean) {
+    return WhatIsLeft{"Its " + cache + " had nothing that its image lacked."};
+  }
+  return WhatIsLeft{"Its image lacked what " + cache + " had; it was " +
+                    pool_->what_is_left(*record, record->cache.device)};
+}
+
+Result<void, std::string> PoolKeeper::destroy_now(const DestroyRequest& request) {
+  if (const auto may = look_at_now(request); !may) return may.error();
   // First: what is remembered of it would keep its name from being used again.
   known_.forget(request.uuid);
   (void)known_.save();
-  const auto destroyed = pool_->destroy(request.volume, request.uuid);
+  const auto destroyed = pool_->destroy(request.volume, request.uuid, request.cache);
   publish_retained();
   if (!destroyed) return destroyed.error().text;
   return success();
@@ -194,7 +209,8 @@ void PoolKeeper::rename(const std::string& volume, const Uuid& uuid, const std::
 
 Result<void, std::string> PoolKeeper::rename_now(const RenameRequest& request) {
   if (pool_ == nullptr) return is_not_there(request.volume);
-  if (is_configured(request.volume)) return "volume " + request.volume + " is served";
+  const VolumeRecord* const record = record_called(request.volume);
+  if (record != nullptr && serves(*record)) return "volume " + request.volume + " is served";
   const auto renamed = pool_->rename(request.volume, request.uuid, request.to);
   publish_retained();
   (void)known_.save();
@@ -263,7 +279,7 @@ void PoolKeeper::bind_now(const std::deque<BindRequest>& requests) {
       request.done(is_not_there(request.volume));
       continue;
     }
-    bindings.push_back({.volume = request.volume, .cache = request.binding});
+    bindings.push_back({.volume = record->name, .cache = request.binding});
     bound_by.push_back(&request);
   }
   if (bindings.empty()) return;
@@ -337,12 +353,12 @@ Result<CacheBinding, std::string> PoolKeeper::abandon_cache_of(Slot& slot,
   }
   // Before hosts write: what comes later must not be undone.
   if (GUARD("journal settled before its cache is forgotten")) {
-    if (const auto settled = pool_->settle_journal(name); !settled) {
+    if (const auto settled = pool_->settle_journal(record->name); !settled) {
       return "volume " + name + ": " + settled.error().text;
     }
   }
   what_is_left = pool_->what_is_left(*record, cache.device);
-  const auto bound = pool_->bind(name, binding);
+  const auto bound = pool_->bind(std::string(record->name), binding);
   if (!bound) return bound.error().text;
   return binding;
 }
@@ -459,7 +475,7 @@ void PoolKeeper::set_lost_now(const std::deque<LostRequest>& requests) {
       request.done(success());
       continue;
     }
-    const auto set = pool_->set_lost(request.volume, request.lost);
+    const auto set = pool_->set_lost(name_in_pool(request.volume), request.lost);
     if (set) {
       request.done(success());
     } else {
@@ -505,7 +521,8 @@ Result<void, std::string> PoolKeeper::keep_now(const ReservationRequest& request
       return pool.set_formatting(volume, now.is_under_way);
     }
   };
-  const auto set = std::visit(Keep{*pool_, request.volume}, request.kept);
+  const std::string name = name_in_pool(request.volume);
+  const auto set = std::visit(Keep{*pool_, name}, request.kept);
   if (!set) return set.error().text;
   return success();
 }

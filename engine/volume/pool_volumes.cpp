@@ -28,6 +28,7 @@ BlockCount blocks_of(ByteCount size, BlockSize block) { return {size.value / blo
 void PoolKeeper::add(const VolumeSpec& spec, BackedVolume& volume, BackingUser& user) {
   auto slot = std::make_unique<Slot>(
       Slot{.spec = spec, .volume = volume, .user = user, .is_cached = spec.cache.has_value()});
+  if (!spec.was.empty()) slot->former_names.push_back(spec.was);
   if (!thread_.joinable()) return list(std::move(slot));
   volume.stay_late("pool " + spec_.name + ": its turn has not come yet",
                    Finding::About::pool_directory);
@@ -47,7 +48,8 @@ void PoolKeeper::list(std::unique_ptr<Slot> slot) {
   added.volume.observe(this);
   added.volume.keep_with(*this);
   if (!is_on_disk()) return;
-  const auto known = known_.find(added.spec.name);
+  auto known = known_.find(added.spec.name);
+  if (!known && !added.spec.was.empty()) known = known_.find(added.spec.was);
   learn_identity(added, known ? &*known : nullptr);
 }
 
@@ -113,7 +115,7 @@ VolumeWish PoolKeeper::wish_for(const Slot& slot) const {
     size = std::max(size, slot.volume.size() * slot.spec.block_size);
   }
   const Uuid& uuid = slot.volume.identity().uuid;
-  return {.name = slot.spec.name,
+  return {.name = name_in_pool(slot.spec.name),
           .size = size,
           .block_size = slot.spec.block_size,
           .uuid = uuid.is_nil() ? std::nullopt : std::optional(uuid),
@@ -142,9 +144,17 @@ void PoolKeeper::bring_up(const std::vector<Slot*>& down) {
   trying_now_ = true;
 }
 
-std::vector<PoolKeeper::Slot*> PoolKeeper::ensure(const std::vector<Slot*>& down) {
+std::vector<PoolKeeper::Slot*> PoolKeeper::ensure(const std::vector<Slot*>& all) {
+  std::vector<Slot*> down;
   std::vector<VolumeWish> wishes;
-  for (const Slot* slot : down) wishes.push_back(wish_for(*slot));
+  for (Slot* const slot : all) {
+    if (!slot->spec.was.empty() && record_of(slot->spec.name) == nullptr) {
+      stay_down(*slot, not_made_anew(slot->spec.name, slot->spec.was));
+      continue;
+    }
+    down.push_back(slot);
+    wishes.push_back(wish_for(*slot));
+  }
   const auto answers = pool_->ensure(wishes);
   std::vector<Slot*> unzeroed;
   for (std::size_t at = 0; at < down.size(); ++at) {

@@ -74,6 +74,10 @@ json::object grown_pool(const ControlRoutes::GrownPool& pool) {
           {"free_bytes", pool.free_bytes}};
 }
 
+json::object destroyed(const ControlRoutes::Destroyed& volume) {
+  return {{"cache_text", volume.cache_text}, {"cache_freed_bytes", volume.cache_freed_bytes}};
+}
+
 json::object abandoned(const ControlRoutes::Abandoned& volume) {
   return {{"what_is_left", volume.what_is_left}};
 }
@@ -93,8 +97,11 @@ bool grow(const ControlRoutes& routes, const std::string& name, const json::obje
 bool destroy(const ControlRoutes& routes, const std::string& name, const json::object& wanted,
              const Reply& reply) {
   const auto uuid = text_in(wanted, "uuid");
-  if (uuid) routes.destroy(name, *uuid, empty_answer(reply));
-  return uuid.has_value();
+  const auto cache = text_in(wanted, "cache");
+  if (!uuid || (wanted.contains("cache") && !cache)) return false;
+  routes.destroy(name, {.uuid = *uuid, .cache = cache.value_or("")},
+                 answer_of<ControlRoutes::DestroyDone>(reply, destroyed));
+  return true;
 }
 
 bool rename(const ControlRoutes& routes, const std::string& name, const json::object& wanted,
@@ -183,7 +190,8 @@ struct Change {
 };
 constexpr Change changes[] = {
     {"volume", "/v1/volumes/{name}/grow", Role::admin, &grow, R"({"size_bytes": N})"},
-    {"volume", "/v1/volumes/{name}/destroy", Role::admin, &destroy, R"({"uuid": UUID})"},
+    {"volume", "/v1/volumes/{name}/destroy", Role::admin, &destroy,
+     R"({"uuid": UUID, "cache": UUID})"},
     {"volume", "/v1/volumes/{name}/rename", Role::admin, &rename, R"({"uuid": UUID, "to": NAME})"},
     {"volume", "/v1/volumes/{name}/adopt", Role::admin, &adopt,
      R"({"pool": POOL, "file": FILE, "block_size": 512 or 4096})"},

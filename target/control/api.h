@@ -43,7 +43,17 @@ struct ControlRoutes {
   // Each changes what it names. `done` may be called on any thread, or never; its error is a
   // sentence.
   std::function<void(const std::string& volume, std::uint64_t size_bytes, Done done)> grow;
-  std::function<void(const std::string& volume, const std::string& uuid, Done done)> destroy;
+  struct Destruction {
+    std::string uuid;
+    std::string cache;  // UUID of the one that it belongs together with; empty: none is named
+  };
+  struct Destroyed {
+    std::string cache_text;
+    std::uint64_t cache_freed_bytes = 0;
+  };
+  using DestroyDone = std::function<void(engine::Result<Destroyed, std::string>)>;
+  std::function<void(const std::string& volume, const Destruction& wanted, DestroyDone done)>
+      destroy;
   std::function<void(const std::string& volume, const std::string& uuid, const std::string& to,
                      Done done)>
       rename;

@@ -32,6 +32,7 @@ constexpr EventKind kinds[] = {
     {EventName::pool_unavailable, "pool.unavailable", Severity::error, false},
     {EventName::pool_filling, "pool.filling", Severity::warning, false},
     {EventName::pool_filling_over, "pool.filling-over", Severity::info, false},
+    {EventName::pool_replica_rotten, "pool.replica-rotten", Severity::warning, false},
     {EventName::disk_ailing, "disk.ailing", Severity::warning, false},
     {EventName::disk_well, "disk.well", Severity::info, false},
     {EventName::cache_open, "cache.open", Severity::info, false},

@@ -38,6 +38,7 @@ enum class EventName : std::uint8_t {
   pool_unavailable,
   pool_filling,
   pool_filling_over,
+  pool_replica_rotten,
   disk_ailing,
   disk_well,
   cache_open,

@@ -75,7 +75,8 @@ json::object value_of(const SmartStatus& s) {
           {"power_on_hours", or_null(s.power_on_hours)},
           {"reallocated_sectors", or_null(s.reallocated_sectors)},
           {"pending_sectors", or_null(s.pending_sectors)},
-          {"percentage_used", or_null(s.percentage_used)}};
+          {"percentage_used", or_null(s.percentage_used)},
+          {"spare_percent", or_null(s.spare_percent)}};
 }
 
 json::object value_of(const DiskStatus& d) {
@@ -96,6 +97,11 @@ json::object value_of(const DiskStatus& d) {
           {"troubles", std::move(troubles)}};
 }
 
+json::object value_of(const MemberStatus& m) {
+  return {{"index", m.index},   {"uuid", m.uuid},     {"state", m.state},  {"path", m.path},
+          {"device", m.device}, {"serial", m.serial}, {"reason", m.reason}};
+}
+
 json::object value_of(const PoolStatus& p) {
   return {{"name", p.name},
           {"kind", p.kind},
@@ -110,6 +116,9 @@ json::object value_of(const PoolStatus& p) {
           {"filling", p.filling},
           {"retained", list_of(p.retained)},
           {"disks", list_of(p.disks)},
+          {"members", list_of(p.members)},
+          {"rotten_replicas", p.rotten_replicas},
+          {"cut_off_replicas", p.cut_off_replicas},
           {"advice", json::array(p.advice.begin(), p.advice.end())},
           {"state_since_ms", p.state_since_ms}};
 }

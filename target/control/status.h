@@ -35,6 +35,17 @@ struct RetainedVolume {
   bool dirty = false;  // which may have what the image lacks
 };
 
+// One of a device pool.
+struct MemberStatus {
+  std::uint32_t index = 0;
+  std::string uuid;
+  std::string state{};   // "there", "missing"
+  std::string path{};    // as configured; of one that is missing, where it was last
+  std::string device{};  // without symbolic links; empty: missing
+  std::string serial{};
+  std::string reason{};  // why it is missing
+};
+
 // What a disk has done of one kind since the daemon started.
 struct DiskWorkStatus {
   std::uint64_t count = 0;
@@ -62,6 +73,7 @@ struct SmartStatus {
   std::optional<std::uint64_t> reallocated_sectors{};
   std::optional<std::uint64_t> pending_sectors{};
   std::optional<std::uint64_t> percentage_used{};  // of the media's wear
+  std::optional<std::uint64_t> spare_percent{};    // of its spare blocks, what is left
 };
 
 // Of a pool.
@@ -95,6 +107,10 @@ struct PoolStatus {
   bool filling = false;               // so much is
   std::vector<RetainedVolume> retained{};
   std::vector<DiskStatus> disks{};  // as it was last open
+  std::vector<MemberStatus> members{};
+  // Of its labels and tables, replicas that were not whole when it was opened, since the start.
+  std::uint64_t rotten_replicas = 0;
+  std::uint64_t cut_off_replicas = 0;  // or a change was cut off
   // Sentences about the members of an open device pool, for the operator to act on some time.
   std::vector<std::string> advice{};
   std::uint64_t state_since_ms = 0;

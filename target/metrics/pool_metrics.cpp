@@ -72,6 +72,12 @@ void add_pool_state(Families& families, const Snapshot& snapshot) {
                 [](const auto& pool) { return pool.reserve.value; });
   add_each_pool(families.gauge("pool_filling", "Whether warn_at is reached."), snapshot,
                 [](const auto& pool) { return pool.filling; });
+  auto replicas = families.counter("pool_bad_replicas_total",
+                                   "Replicas of labels and tables that were not whole.");
+  for (const engine::PoolStatus& pool : snapshot.pools) {
+    replicas.add({{"pool", pool.name}, {"cause", "rotten"}}, std::uint64_t{pool.healed.rotten});
+    replicas.add({{"pool", pool.name}, {"cause", "cut_off"}}, std::uint64_t{pool.healed.cut_off});
+  }
   add_each_pool(families.gauge("pool_retained_volumes", "Volumes that nobody configures."),
                 snapshot, [](const auto& pool) { return std::uint64_t{pool.retained.size()}; });
 }
@@ -141,6 +147,8 @@ void add_pools(Families& families, const Snapshot& snapshot) {
             &SmartFigures::pending_sectors);
   add_smart(families.gauge("disk_wear_ratio", "What of the media's life is used."), snapshot,
             &SmartFigures::wear_ratio);
+  add_smart(families.gauge("disk_spare_ratio", "What of its spare blocks is left."), snapshot,
+            &SmartFigures::spare_ratio);
 }
 
 }  // namespace target::metrics

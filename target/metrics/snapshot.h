@@ -42,6 +42,7 @@ struct SmartFigures {
   std::optional<double> reallocated_sectors;
   std::optional<double> pending_sectors;
   std::optional<double> wear_ratio;
+  std::optional<double> spare_ratio;
 };
 
 // Of one protocol.

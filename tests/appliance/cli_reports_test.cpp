@@ -76,7 +76,9 @@ INSTANTIATE_TEST_SUITE_P(
                  return hosts_table(status()) + paths_table(status()) + targets_table(status()) +
                         sessions_table(status());
                }},
-        Screen{"pools", [] { return pools_table(status()) + disks_table(status()); }},
+        Screen{
+            "pools",
+            [] { return pools_table(status()) + members_table(status()) + disks_table(status()); }},
         Screen{"cache", [] { return caches_table(status()) + cached_volumes_table(status()); }},
         Screen{"events", [] { return events_screen(events(), 0); }},
         Screen{"explain_volume",

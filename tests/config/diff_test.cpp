@@ -10,6 +10,7 @@
 
 #include "config/keys.h"
 #include "config/parse.h"
+#include "config/renaming.h"
 
 namespace config {
 namespace {
@@ -178,6 +179,41 @@ TEST(Diff, EveryKeyOfTheFileIsCompared) {
           << section.pattern << ": " << name;
     }
   }
+}
+
+// Wherever a volume is named; and what else has changed of it is still told.
+TEST(Renaming, IsWhatAVolumeWasAndNoVolumeTheLess) {
+  std::string text = with("one: {pool: p, size: 1GiB}", "uno: {was: one, pool: p, size: 3GiB}");
+  for (std::size_t at = text.find("volume: one"); at != std::string::npos;
+       at = text.find("volume: one")) {
+    text.replace(at, 11, "volume: uno");
+  }
+  const Config before = config_of(base);
+  const Config after = config_of(text);
+  const auto names = renamed_volumes(before, after);
+  ASSERT_EQ(names, (std::map<std::string, std::string>{{"one", "uno"}}));
+  const auto found = diff(renamed(before, names), after);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].path, "volumes.uno");
+  const auto& keys = std::get<Changed>(found[0].what).keys;
+  ASSERT_EQ(keys.size(), 2U);
+  EXPECT_EQ(keys[0].key, "was");
+  EXPECT_EQ(keys[0].before, "");
+  EXPECT_EQ(keys[0].after, "one");
+  EXPECT_EQ(keys[1].key, "size");
+
+  // What is taken back says nothing of what it was.
+  const auto back = renamed_volumes(after, before);
+  ASSERT_EQ(back, (std::map<std::string, std::string>{{"uno", "one"}}));
+  const auto undone = diff(renamed(after, back), before);
+  ASSERT_EQ(undone.size(), 1U);
+  EXPECT_EQ(undone[0].path, "volumes.one");
+  EXPECT_EQ(std::get<Changed>(undone[0].what).keys[0].before, "uno");
+
+  // Once it is called so, it is so by either file.
+  const Config without = config_of(text.replace(text.find("was: one, "), 10, ""));
+  EXPECT_TRUE(renamed_volumes(after, without).empty());
+  EXPECT_TRUE(renamed_volumes(before, without).empty()) << "another one";
 }
 
 }  // namespace

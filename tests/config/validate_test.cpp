@@ -54,6 +54,38 @@ TEST(Validate, LongListsOfWhatThereIsAreCut) {
                           "... (40 in all)."));
 }
 
+TEST(Validate, AVolumeHasHadANameOfNobodyElse) {
+  const std::string pool = "pools: {p: {kind: file, directory: /p}}\n";
+  expect_complaints({
+      {pool + "volumes:\n  a: {was: b, pool: p, size: 1GiB}\n  b: {pool: p, size: 1GiB}\n",
+       {"f.yaml:5:12: volumes.a.was: volume \"b\" is another one of this file; remove `was`, or "
+        "that."}},
+      {pool + "volumes: {a: {was: a, pool: p, size: 1GiB}}\n",
+       {"f.yaml:4:20: volumes.a.was: volume \"a\" is another one of this file; remove `was`, or "
+        "that."}},
+      {pool + "volumes:\n  a: {was: c, pool: p, size: 1GiB}\n  b: {was: c, pool: p, size: "
+              "1GiB}\n",
+       {"f.yaml:6:12: volumes.b.was: volume \"a\" was called so, too; remove `was` from one of "
+        "them."}},
+  });
+}
+
+TEST(Validate, APoolOfDisksHasNoPlaceForAJournal) {
+  const std::string body =
+      "cache_devices: {d: {path: /dev/dax0.0}}\n"
+      "pools:\n"
+      "  disks: {kind: device, layout: single, members: [/dev/sdb]}\n"
+      "  files: {kind: file, directory: /p}\n"
+      "volumes:\n"
+      "  a: {pool: files, size: 1GiB, cache: {device: d, ordered: journal}}\n"
+      "  b: {pool: disks, size: 1GiB, cache: {device: d, ordered: batch}}\n"
+      "  c: {pool: disks, size: 1GiB, cache: {device: d, ordered: journal}}\n";
+  EXPECT_THAT(complaints(body),
+              ElementsAre("f.yaml:10:39: volumes.c.cache.ordered: pool \"disks\" is of disks "
+                          "(kind: device), which have no place for a journal beside a volume; use "
+                          "ordered: batch, or a pool in a directory (kind: file)."));
+}
+
 TEST(Validate, ReferencesToBrokenEntriesAreNotASecondMistake) {
   expect_complaints({
       {"pools: {p: {kind: device}}\nvolumes: {v: {pool: p, size: 1GiB}}\n",

@@ -161,6 +161,72 @@ TEST(HangingDisk, SigtermDoesNotWaitForAWriteThatNeverEnds) {
   EXPECT_TRUE(read(*host.queue, 1, 0, 1, 4096) == before) << "what was answered is safe";
 }
 
+// The pool waits for it once, for as long as a disk needs that has been asleep.
+TEST(HangingDisk, AMemberThatHangsAtOpeningTakesDownOnlyWhatLiesOnIt) {
+  Workplace workplace;
+  std::vector<std::string> init{FOREBAYCTL, "pool", "init", "--layout", "linear"};
+  for (const char* name : {"m0", "m1"}) {
+    init.push_back(workplace.path(name));
+    write_file(init.back(), "");
+    std::filesystem::resize_file(init.back(), 64U << 20);
+  }
+  ASSERT_EQ(run({.arguments = init}).exit.code, 0);
+  ConfigText config;
+  config.pools = {{.name = "disks",
+                   .members = "[" + workplace.path("m0") + ", " + workplace.path("m1") + "]",
+                   .layout = "linear"},
+                  {.name = "mem"}};
+  config.volumes = {{.name = "first", .pool = "disks", .size = "16MiB"},
+                    {.name = "on_both", .pool = "disks", .size = "32MiB"},
+                    {.name = "other", .pool = "mem"}};
+  config.subsystems = {{.namespaces = {{.nsid = 1, .volume = "first"},
+                                       {.nsid = 2, .volume = "on_both"},
+                                       {.nsid = 3, .volume = "other"}}}};
+  Daemon daemon(workplace, config);
+  daemon.environment = hung_disk_environment(workplace.path("never"));
+  ASSERT_TRUE(daemon.start());
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    write(*host.queue, 1, 5, pattern(4096, 1), 4096);
+    write(*host.queue, 2, 8000, pattern(4096, 2), 4096);
+  }
+  daemon.stop();
+
+  write_file(workplace.path("m1.hung"), "");
+  daemon.launch();
+  ASSERT_TRUE(daemon.ready());
+  EXPECT_EQ(named(daemon.status(), "volumes", "other").at("state").as_string(), "online");
+  const auto state_of = [](const boost::json::value& status, const char* volume) {
+    return std::string(named(status, "volumes", volume).at("state").as_string());
+  };
+  ASSERT_TRUE(
+      daemon.await_status([&](const auto& status) { return state_of(status, "first") == "online"; },
+                          Milliseconds{60'000}))
+      << daemon.log();
+  const auto status = daemon.status();
+  EXPECT_EQ(state_of(status, "on_both"), "late");
+  const auto pool = named(status, "pools", "disks");
+  EXPECT_TRUE(pool.at("open").as_bool());
+  ASSERT_EQ(pool.at("members").as_array().size(), 2U);
+  EXPECT_EQ(pool.at("members").at(0).at("state").as_string(), "there");
+  EXPECT_EQ(pool.at("members").at(1).at("state").as_string(), "missing");
+  EXPECT_EQ(std::string(pool.at("members").at(1).at("reason").as_string()),
+            workplace.path("m1") + " does not answer; it is asked again when it does");
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  EXPECT_TRUE(read(*host.queue, 1, 5, 1, 4096) == pattern(4096, 1));
+  write_and_read_back(*host.queue, 1, 6, 1, 4096, 3);
+
+  std::filesystem::remove(workplace.path("m1.hung"));
+  ASSERT_TRUE(daemon.await_status(
+      [&](const auto& now) { return state_of(now, "on_both") == "online"; }, Milliseconds{60'000}))
+      << daemon.log();
+  EXPECT_TRUE(read(*host.queue, 2, 8000, 1, 4096) == pattern(4096, 2));
+  EXPECT_EQ(named(daemon.status(), "pools", "disks").at("members").at(1).at("state").as_string(),
+            "there");
+}
+
 // What is not a file where the label should be must not make anybody wait for its other end.
 TEST(HangingDisk, APipeInPlaceOfTheLabelIsRefused) {
   Workplace workplace;

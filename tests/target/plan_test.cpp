@@ -431,6 +431,35 @@ TEST(Plan, WhatTheMachineSaysIsARefusal) {
   EXPECT_EQ(plan.result(), PlanResult::refused);
 }
 
+TEST(Plan, ARenamedVolumeIsNobodysLoss) {
+  const std::string renamed =
+      with("2: {volume: two,", "2: {volume: duo,",
+           with("two: {pool: p, size: 2GiB}", "duo: {was: two, pool: p, size: 3GiB}"));
+  const Plan plan = plan_of(renamed);
+  ASSERT_EQ(plan.result(), PlanResult::changes) << screen(plan);
+  ASSERT_EQ(plan.changes.size(), 1U);
+  EXPECT_EQ(plan.changes[0].what, "renamed from two; hosts keep their disk; size: 2GiB -> 3GiB");
+  EXPECT_TRUE(host(plan, "a").lost_volumes.empty());
+  EXPECT_TRUE(host(plan, "a").events.namespace_attributes) << "it grows";
+  expect_unconcerned(plan, {"b", "c"});
+
+  // What the next start would not find is refused.
+  Running retains = running();
+  retains.pools[0].retained.push_back({.name = "duo"});
+  const Plan taken = plan_of(renamed, {}, retains);
+  ASSERT_EQ(taken.refusals.size(), 1U) << screen(taken);
+  EXPECT_EQ(taken.refusals[0].path, "volumes.duo.was");
+  EXPECT_NE(taken.refusals[0].text.find("retains another volume duo"), std::string::npos);
+  Running unwritten = running();
+  unwritten.volumes["duo"] = unwritten.volumes.extract("two").mapped();
+  const std::string without = with("was: two, ", "", renamed);
+  const auto end = [&] { return make_plan(parsed(renamed), parsed(without), unwritten, {}); };
+  EXPECT_EQ(end().result(), PlanResult::changes) << screen(end());
+  unwritten.pools[0].renaming = {"duo"};
+  ASSERT_EQ(end().refusals.size(), 1U);
+  EXPECT_EQ(end().refusals[0].text, "pool p calls it two yet: keep the line until it does not.");
+}
+
 TEST(Plan, WarningsAreNoRefusals) {
   const std::string shared = with("2: {volume: two, hosts: [a]}", "2: {volume: two}");
   const Plan plan = plan_of(shared);

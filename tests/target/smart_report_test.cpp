@@ -56,7 +56,8 @@ TEST(SmartReport, OfAnNvmeDisk) {
   EXPECT_EQ(report, (SmartReport{.verdict = Verdict::passed,
                                  .temperature_celsius = 41,
                                  .power_on_hours = 5120,
-                                 .percentage_used = 104}));
+                                 .percentage_used = 104,
+                                 .spare_percent = 100}));
 }
 
 TEST(SmartReport, OneThatFailsSaysSoInEitherPlace) {

@@ -94,8 +94,9 @@ std::string ConfigText::yaml() const {
   }
   if (!volumes.empty()) out.line("volumes:");
   for (const VolumeText& volume : volumes) {
-    out.line("  {}: {{pool: {}, size: {}, block_size: {}{}{}{}{}}}", volume.name, volume.pool,
-             volume.size, volume.block_size, volume.allow_format ? ", allow_format: true" : "",
+    out.line("  {}: {{{}pool: {}, size: {}, block_size: {}{}{}{}{}}}", volume.name,
+             volume.was.empty() ? "" : "was: " + volume.was + ", ", volume.pool, volume.size,
+             volume.block_size, volume.allow_format ? ", allow_format: true" : "",
              volume.cache.empty() ? "" : ", cache: {" + volume.cache + "}",
              volume.qos.empty() ? "" : ", qos: {" + volume.qos + "}",
              volume.overload.empty() ? "" : ", overload: {" + volume.overload + "}");

@@ -42,6 +42,7 @@ struct VolumeText {
   std::string qos = {};       // "write_iops: 500, burst: 1s"; empty: no limits
   std::string overload = {};  // "hold: 500ms, retries: 2"; empty: as it is by default
   bool allow_format = false;
+  std::string was = {};  // its name before
 };
 
 struct NamespaceText {

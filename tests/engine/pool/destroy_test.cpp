@@ -114,8 +114,10 @@ TEST(Destroy, NotWhatBelongsTogetherWithACache) {
     EXPECT_NE(refused.error().text.find(cache.device.text()), std::string::npos)
         << refused.error().text;
   }
-  ASSERT_TRUE(now.bind("gone", forgotten(cache)));
-  EXPECT_TRUE(now.destroy("gone", pool.gone));
+  const auto other = now.destroy("gone", pool.gone, Uuid::random());
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().kind, ErrorKind::cache_missing);
+  EXPECT_TRUE(now.destroy("gone", pool.gone, cache.device)) << "it is named, too";
 }
 
 TEST(Destroy, AnImageThatIsMissingIsNoObstacle) {

@@ -106,6 +106,7 @@ void expect_legal(SimDisks& disks, Layout layout, Told& told, const std::string&
                                          : DevicePool::open(disks.candidates({0, 1}));
   ASSERT_TRUE(opened) << opened.error().text;
   DevicePool& pool = *opened.value();
+  EXPECT_EQ(pool.healed().rotten, 0U) << "what a crash leaves is not called so";
   if (told.pool) {
     EXPECT_EQ(pool.uuid(), *told.pool);
   }

@@ -154,6 +154,8 @@ TEST(DevicePool, WhatBelongsTogetherWithACacheIsNotDestroyed) {
   cache.state = format::CacheBindingState::dirty;
   ASSERT_TRUE(fresh.pool->bind("a", cache));
   EXPECT_EQ(fresh.pool->destroy("a", made.value().uuid).error().kind, ErrorKind::cache_missing);
+  EXPECT_EQ(fresh.pool->destroy("a", made.value().uuid, Uuid::random()).error().kind,
+            ErrorKind::cache_missing);
   fresh.reopen();
   EXPECT_EQ(volume_called(*fresh.pool, "a")->cache, cache);
   EXPECT_EQ(fresh.ensure({"a", {4096}, page_blocks}).error().kind, ErrorKind::cache_missing);

@@ -372,9 +372,14 @@ TEST_F(PoolTest, DamagedReplicaIsRepairedFromTheOther) {
   for (const char* replica : {"forebay-pool.volumes.0", "forebay-pool.volumes.1"}) {
     for (const std::string& damage : {std::string(), std::string("garbage"), good.substr(0, 700)}) {
       write_file(replica, damage);
-      EXPECT_EQ(open()->volumes().size(), 1U);
+      const auto pool = open();
+      EXPECT_EQ(pool->volumes().size(), 1U);
       EXPECT_EQ(read_file(replica), good);
+      EXPECT_EQ(pool->healed().rotten, 1U) << "files are replaced whole";
+      EXPECT_NE(pool->healed().texts.at(0).find("a replica of the volume table was damaged"),
+                std::string::npos);
     }
+    EXPECT_TRUE(open()->healed().empty());
     fs::remove(at(replica));
     EXPECT_EQ(open()->volumes().size(), 1U);
     EXPECT_EQ(read_file(replica), good);

@@ -274,7 +274,71 @@ TEST(MemberSet, ADamagedLabelIsHealedFromTheOther) {
     const auto opened = DevicePool::open(pool.disks.candidates());
     ASSERT_TRUE(opened) << opened.error().text;
     EXPECT_TRUE(std::ranges::equal(pool.block(bad), pool.block(good)));
+    EXPECT_EQ(opened.value()->healed().rotten, 1U);
   }
+}
+
+TEST(MemberSet, ARottenReplicaIsToldAndNotTakenForAChangeThatWasCutOff) {
+  struct Row {
+    const char* what;
+    std::vector<std::pair<std::size_t, std::size_t>> bad;  // disk and slot
+    std::size_t bytes;
+    unsigned rotten;
+    unsigned cut_off;
+  };
+  for (const Row& row : std::vector<Row>{
+           {"a bit of the header", {{1, 0}}, 1, 1, 0},
+           {"a sector: a write may have been cut off there", {{1, 0}}, 512, 0, 1},
+           {"the same of all disks", {{0, 1}, {1, 1}}, 512, 0, 2},
+           {"slots of both numbers, which no crash leaves", {{0, 0}, {1, 1}}, 512, 2, 0},
+           {"both slots of a disk", {{1, 0}, {1, 1}}, 512, 2, 0}}) {
+    SCOPED_TRACE(row.what);
+    PoolOfDisks pool;
+    for (const auto& [disk, slot] : row.bad) {
+      for (std::byte& one : pool.bytes(disk, small_area.slot(slot), row.bytes)) {
+        one ^= std::byte{0x55};
+      }
+    }
+    {
+      const auto opened = pool.open({0, 1});
+      ASSERT_TRUE(opened) << opened.error().text;
+      const HealedReplicas healed = opened.value()->healed();
+      EXPECT_EQ(healed.rotten, row.rotten);
+      EXPECT_EQ(healed.cut_off, row.cut_off);
+      ASSERT_EQ(healed.texts.size(), row.bad.size());
+      EXPECT_NE(healed.texts.back().find("SERIAL1"), std::string::npos) << healed.texts.back();
+      // An operator is to act on rot alone.
+      EXPECT_EQ(opened.value()->notes().size(), row.rotten);
+    }
+    const auto again = pool.open({0, 1});
+    ASSERT_TRUE(again) << again.error().text;
+    EXPECT_TRUE(again.value()->healed().empty());
+  }
+}
+
+TEST(MemberSet, WhoIsThereIsKnownAlsoOfAPoolThatIsRefused) {
+  PoolOfDisks pool;
+  std::vector<MemberState> seen;
+  EXPECT_FALSE(DevicePool::open(pool.disks.candidates({0}), {}, nullptr, &seen));
+  ASSERT_EQ(seen.size(), 2U);
+  EXPECT_TRUE(seen[0].is_there);
+  EXPECT_EQ(seen[0].serial, "SERIAL0");
+  EXPECT_EQ(seen[0].reason, "");
+  EXPECT_FALSE(seen[1].is_there);
+  EXPECT_EQ(seen[1].index, 1U);
+  EXPECT_EQ(seen[1].serial, "SERIAL1");
+  EXPECT_EQ(seen[1].path, "/dev/disk/by-id/sim1");
+  EXPECT_NE(seen[1].reason.find("member 1 of 2"), std::string::npos) << seen[1].reason;
+
+  PoolOfDisks linear(Layout::linear);
+  const auto opened = DevicePool::open(linear.disks.candidates({0}), {}, nullptr, &seen);
+  ASSERT_TRUE(opened) << opened.error().text;
+  const auto members = opened.value()->members();
+  ASSERT_EQ(members.size(), 2U);
+  EXPECT_TRUE(members[0].is_there);
+  EXPECT_FALSE(members[1].is_there);
+  EXPECT_EQ(members[1].uuid, seen[1].uuid);
+  EXPECT_NE(members[1].reason.find("SERIAL1"), std::string::npos) << members[1].reason;
 }
 
 TEST(MemberSet, ALabelThatCannotBeReadIsServedByTheOtherAndTold) {

@@ -319,6 +319,11 @@ TEST_F(DevicePoolEngine, AMissingMemberTakesDownOnlyWhatLiesOnIt) {
   PoolStatus status = engine->pools().at(0);
   EXPECT_TRUE(status.open);
   EXPECT_TRUE(status.disks.at(1).disk.is_missing);
+  ASSERT_EQ(status.members.size(), 2U);
+  EXPECT_TRUE(status.members[0].is_there);
+  EXPECT_FALSE(status.members[1].is_there);
+  EXPECT_EQ(status.members[1].path, member("m1"));
+  expect_told(status.members[1].reason);
   EXPECT_FALSE(engine->findings().empty());
   const auto refused = grow(*engine, 32_MiB);
   ASSERT_FALSE(refused);
@@ -329,6 +334,7 @@ TEST_F(DevicePoolEngine, AMissingMemberTakesDownOnlyWhatLiesOnIt) {
   ASSERT_EQ(other.state(), VolumeState::online) << other.condition().reason;
   EXPECT_EQ(read(other, 4095), 2);
   EXPECT_FALSE(engine->pools().at(0).disks.at(1).disk.is_missing);
+  EXPECT_TRUE(engine->pools().at(0).members.at(1).is_there);
   EXPECT_TRUE(engine->findings().empty());
 
   // While it is served.
@@ -358,8 +364,8 @@ TEST_F(DevicePoolEngine, ARetainedVolumeIsDestroyedByNameAndUuid) {
   pool.members = {member("m0"), member("m1")};
   const auto engine =
       Engine::open({pool}, {}, {.known_volumes_file = directory + "/known-volumes"});
-  std::promise<Result<void, std::string>> promise;
-  engine->destroy("data", uuid, [&promise](auto done) { promise.set_value(std::move(done)); });
+  std::promise<Result<DestroyedVolume, std::string>> promise;
+  engine->destroy("data", uuid, {}, [&promise](auto done) { promise.set_value(std::move(done)); });
   const auto destroyed = promise.get_future().get();
   EXPECT_TRUE(destroyed) << destroyed.error();
 }

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <optional>
 
+#include "engine/cache/cache_device.h"
+#include "engine/cache/durable_writer.h"
 #include "engine/pool/journal_file.h"
 #include "tests/engine/volume/cached_engine_kit.h"
 
@@ -67,8 +69,28 @@ class Reconfiguration : public CachedEngine {
     [[nodiscard]] std::string remove_cache(const std::string& name) {
       return answer([&](Engine::Done done) { engine->remove_cache(name, std::move(done)); });
     }
-    [[nodiscard]] std::string destroy(const std::string& name, const Uuid& uuid) {
-      return answer([&](Engine::Done done) { engine->destroy(name, uuid, std::move(done)); });
+    // `destroyed`: what it says of it.
+    [[nodiscard]] std::string destroy(const std::string& name, const Uuid& uuid,
+                                      const Uuid& cache = {},
+                                      DestroyedVolume* destroyed = nullptr) {
+      return answer([&](const Engine::Done& done) {
+        engine->destroy(name, uuid, cache, [done, destroyed](const auto& outcome) {
+          if (!outcome) return done(outcome.error());
+          if (destroyed != nullptr) *destroyed = outcome.value();
+          done(success());
+        });
+      });
+    }
+    [[nodiscard]] std::string rename(const std::string& name, const std::string& to) {
+      return answer([&](Engine::Done done) { engine->rename_volume(name, to, std::move(done)); });
+    }
+    // Volumes that their pools call otherwise yet.
+    [[nodiscard]] std::string renaming() const {
+      std::string all;
+      for (const PoolStatus& pool : engine->pools()) {
+        for (const std::string& name : pool.renaming) all += name;
+      }
+      return all;
     }
     [[nodiscard]] std::string set_cache(const VolumeSpec& spec) {
       return answer([&](Engine::Done done) {
@@ -158,6 +180,87 @@ TEST_P(Reconfiguration, RemovedWhileDirtyItComesBackWithAllOfIt) {
   EXPECT_EQ(next.read("db01", 7), 0x43);
 }
 
+// Its cache, dirty, and its pool go on as before, whichever of its names they were told.
+TEST_P(Reconfiguration, RenamedWhileDirtyItIsServedOnAndFoundByTheNextStart) {
+  Uuid uuid;
+  {
+    Running life(*this, {cached("db01", 8_MiB)}, {cache()});
+    Volume& volume = *life.engine->find("db01");
+    uuid = volume.identity().uuid;
+    const VolumeIdentity& identity_before = volume.identity();
+    ASSERT_EQ(life.write("db01", 7, 1, 0x41), IoStatus::ok);
+    ASSERT_EQ(life.rename("db01", "db02"), "");
+    EXPECT_EQ(life.engine->find("db02"), &volume);
+    EXPECT_EQ(volume.identity().name, "db02");
+    EXPECT_EQ(identity_before.name, "db01") << "who has it may still look";
+    EXPECT_EQ(volume.identity().uuid, uuid);
+    EXPECT_EQ(life.read("db02", 7), 0x41);
+    ASSERT_EQ(life.write("db02", 8, 1, 0x42), IoStatus::ok);
+    EXPECT_GT(life.dirty("db02").value, 0U);
+    EXPECT_FALSE(life.retained("db01")) << "it is served";
+    EXPECT_EQ(life.renaming(), "db02");
+    EXPECT_EQ(life.set_cache(cached("db02", 8_MiB, "pmem0", std::chrono::minutes(30))), "");
+    ASSERT_EQ(life.grow("db02", 12_MiB) ? "" : "no", std::string());
+    // The name that it had is its own until the end.
+    EXPECT_EQ(life.add(direct("db01", 4_MiB)),
+              "volume db01: volume db02 was called so when the daemon started; restart it first");
+    EXPECT_EQ(life.rename("other", "db01"),
+              "volume other cannot be called db01: another one is, or was since the start");
+    EXPECT_EQ(life.rename("other", "db02"),
+              "volume other cannot be called db02: another one is, or was since the start");
+    EXPECT_EQ(life.rename("none", "x"), "there is no volume none");
+    // And back, and again.
+    EXPECT_EQ(life.rename("db02", "db01"), "");
+    EXPECT_EQ(life.renaming(), "");
+    EXPECT_EQ(life.rename("db01", "db02"), "");
+  }
+  // A crash before the pool has written it down.
+  VolumeSpec renamed = cached("db02", 12_MiB);
+  renamed.was = "db01";
+  {
+    EXPECT_EQ(binding("db01").state, format::CacheBindingState::dirty);
+    Running life(*this, {renamed}, {cache()});
+    EXPECT_EQ(life.condition("db02").state, VolumeState::online) << life.reason("db02");
+    EXPECT_EQ(life.engine->find("db02")->identity().uuid, uuid);
+    EXPECT_EQ(life.read("db02", 7), 0x41);
+    EXPECT_EQ(life.read("db02", 8), 0x42);
+    EXPECT_EQ(life.renaming(), "");
+    EXPECT_EQ(life.rename("db02", "db03"), "");
+    ASSERT_EQ(life.write("db03", 9, 1, 0x43), IoStatus::ok);
+    life.engine->keep_names();
+    EXPECT_TRUE(life.meanwhile([&] { return life.renaming().empty(); }));
+  }
+  Running life(*this, {cached("db03", 12_MiB)}, {cache()});
+  EXPECT_EQ(life.engine->find("db03")->identity().uuid, uuid);
+  for (int at = 0; at < 3; ++at) {
+    EXPECT_EQ(life.read("db03", 7 + static_cast<std::uint64_t>(at)), 0x41 + at);
+  }
+  EXPECT_EQ(life.remove("db03"), "");
+  ASSERT_TRUE(life.retained("db03").has_value());
+  EXPECT_TRUE(life.retained("db03")->dirty);
+}
+
+TEST_P(Reconfiguration, ANameThatItsPoolRetainsIsNotGivenAndWhatWasIsNeverMadeAnew) {
+  VolumeSpec gone = direct("new", 4_MiB);
+  gone.was = "lost";
+  Running life(*this, {cached("db01", 8_MiB), direct("left", 4_MiB), gone}, {cache()});
+  EXPECT_EQ(life.reason("new"),
+            "its pool has no volume new, and none that is called lost, as it was (was: lost); it "
+            "is not made anew: bring it back, or take `was` out of the configuration");
+  const Uuid left = life.engine->find("left")->identity().uuid;
+  EXPECT_EQ(life.remove("left"), "");
+  EXPECT_EQ(life.rename("db01", "left"), "pool bulk retains a volume left (UUID " + left.text() +
+                                             "): rename or destroy that first");
+  EXPECT_EQ(life.engine->find("db01")->identity().name, "db01");
+  EXPECT_EQ(life.write("db01", 1, 1, 1), IoStatus::ok);
+  // It comes by that name, and is called otherwise in one go.
+  VolumeSpec again = direct("right", 4_MiB);
+  again.was = "left";
+  EXPECT_EQ(life.add(again), "");
+  EXPECT_EQ(life.engine->find("right")->identity().uuid, left);
+  EXPECT_EQ(life.renaming(), "");
+}
+
 TEST_P(Reconfiguration, RemovedAndDirtyItCannotBeDestroyed) {
   Running life(*this, {cached("db01", 8_MiB)}, {cache()});
   const Uuid uuid = life.engine->find("db01")->identity().uuid;
@@ -166,6 +269,79 @@ TEST_P(Reconfiguration, RemovedAndDirtyItCannotBeDestroyed) {
   EXPECT_TRUE(contains(life.destroy("db01", uuid), "may have what its image lacks"));
   ASSERT_EQ(life.add(cached("db01", 8_MiB)), "");
   EXPECT_EQ(life.read("db01", 7), 1);
+}
+
+TEST_P(Reconfiguration, RemovedAndDirtyItIsDestroyedWithTheCacheThatIsNamed) {
+  Running life(*this, {cached("db01", 8_MiB)}, {cache()});
+  const Uuid uuid = life.engine->find("db01")->identity().uuid;
+  ASSERT_EQ(life.write("db01", 7, 16, 1), IoStatus::ok);
+  EXPECT_TRUE(contains(life.destroy("db01", uuid, cache_uuid), "is in the configuration"));
+  ASSERT_EQ(life.remove("db01"), "");
+  EXPECT_TRUE(contains(life.destroy("db01", uuid), "name it with --cache " + cache_uuid.text()));
+  EXPECT_TRUE(contains(life.destroy("db01", uuid, Uuid::random()), "not with"));
+  EXPECT_TRUE(contains(life.destroy("db01", cache_uuid, cache_uuid), "retains a volume db01"));
+  EXPECT_TRUE(contains(life.engine->why_not_remove_cache("pmem0", {"other"}), "db01"));
+
+  DestroyedVolume destroyed;
+  ASSERT_EQ(life.destroy("db01", uuid, cache_uuid, &destroyed), "");
+  EXPECT_TRUE(contains(destroyed.cache_text, "Its image lacked what cache " + cache_uuid.text()))
+      << destroyed.cache_text;
+  EXPECT_GT(destroyed.cache_freed.value, 0U);
+  EXPECT_FALSE(life.retained("db01"));
+  EXPECT_TRUE(life.meanwhile(
+      [&] { return !contains(life.engine->why_not_remove_cache("pmem0", {"other"}), "db01"); }));
+  EXPECT_TRUE(contains(life.destroy("db01", uuid, cache_uuid), "no pool that is open retains"));
+  ASSERT_EQ(life.add(cached("db01", 8_MiB)), "");
+  EXPECT_EQ(life.read("db01", 7), 0) << "another one";
+}
+
+// Whatever was cut off: asked again, it is done, and nothing of it keeps any space.
+TEST_P(Reconfiguration, DestroyingIsTakenUpWhereItWasCutOff) {
+  enum class Cut { nothing, leaving, forgotten, pool_first, without_cache };
+  Uuid uuid;
+  {
+    Running life(*this, {cached("db01", 8_MiB)}, {cache()});
+    uuid = life.engine->find("db01")->identity().uuid;
+    ASSERT_EQ(life.write("db01", 7, 16, 1), IoStatus::ok);
+    ASSERT_EQ(life.remove("db01"), "");
+  }
+  for (const std::string name : {"bulk", "pmem0"}) copy(name, name + ".before");
+  for (const Cut cut :
+       {Cut::nothing, Cut::leaving, Cut::forgotten, Cut::pool_first, Cut::without_cache}) {
+    SCOPED_TRACE(static_cast<int>(cut));
+    for (const std::string name : {"bulk", "pmem0"}) copy(name + ".before", name);
+    if (cut == Cut::leaving || cut == Cut::forgotten) {
+      const auto region = open_pmem_region(path_of("pmem0"), {});
+      ASSERT_TRUE(region);
+      const auto device = CacheDevice::open(*region.value());
+      ASSERT_TRUE(device);
+      auto writer = DurableWriter::make(*region.value());
+      ASSERT_TRUE(writer);
+      const auto slot = device.value()->volumes().find(uuid);
+      ASSERT_TRUE(slot.has_value());
+      ASSERT_TRUE(device.value()->volumes().leave(writer.value(), *slot));
+      if (cut == Cut::forgotten) {
+        ASSERT_TRUE(device.value()->finish_leaving(writer.value(), *slot));
+      }
+    } else if (cut == Cut::pool_first) {
+      ASSERT_TRUE(FilePool::open(directory + "/bulk").value()->destroy("db01", uuid, cache_uuid));
+    } else if (cut == Cut::without_cache) {
+      const auto engine = Engine::open({pool()}, {});
+      std::promise<Result<DestroyedVolume, std::string>> promise;
+      engine->destroy("db01", uuid, cache_uuid, [&](auto done) { promise.set_value(done); });
+      const auto done = promise.get_future().get();
+      ASSERT_TRUE(done) << done.error();
+      EXPECT_TRUE(contains(done.value().cache_text, "The cache is not open"));
+    }
+    Running life(*this, {}, {cache()});
+    ASSERT_EQ(life.destroy("db01", uuid, cache_uuid), "");
+    EXPECT_FALSE(life.retained("db01"));
+    EXPECT_TRUE(life.meanwhile(
+        [&] { return !contains(life.engine->why_not_remove_cache("pmem0", {"other"}), "db01"); }));
+    EXPECT_FALSE(fs::exists(path_of("bulk/db01.raw")));
+    ASSERT_EQ(life.remove("other"), "");
+    EXPECT_EQ(life.remove_cache("pmem0"), "");
+  }
 }
 
 TEST_P(Reconfiguration, RemovedAndCleanItIsNoCachesAnyMore) {

@@ -65,8 +65,8 @@ struct Retained : testing::Test {
   }
   // Empty: done.
   static std::string destroy(Engine& engine, const std::string& name, const Uuid& uuid) {
-    std::promise<Result<void, std::string>> promise;
-    engine.destroy(name, uuid, [&promise](auto done) { promise.set_value(std::move(done)); });
+    std::promise<Result<DestroyedVolume, std::string>> promise;
+    engine.destroy(name, uuid, {}, [&promise](auto done) { promise.set_value(std::move(done)); });
     const auto done = promise.get_future().get();
     return done ? std::string() : done.error();
   }

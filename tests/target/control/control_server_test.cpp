@@ -49,9 +49,11 @@ class ControlServerTest : public testing::Test {
               }
             },
         .destroy =
-            [this](const std::string& volume, const std::string& uuid, ControlRoutes::Done done) {
-              asked = volume + " with " + uuid + " is destroyed";
-              done(engine::success());
+            [this](const std::string& volume, const ControlRoutes::Destruction& wanted,
+                   ControlRoutes::DestroyDone done) {
+              asked = volume + " with " + wanted.uuid + " is destroyed";
+              if (!wanted.cache.empty()) asked += " with what " + wanted.cache + " has";
+              done(ControlRoutes::Destroyed{.cache_text = "nothing", .cache_freed_bytes = 4096});
             },
         .rename =
             [this](const std::string& volume, const std::string& uuid, const std::string& to,
@@ -220,8 +222,12 @@ TEST_F(ControlServerTest, DestroysOnlyWhatIsNamedByItsUuid) {
   ASSERT_TRUE(server) << server.error();
   EXPECT_NE(change("db01/destroy", R"({"uuid":"6f0c"})").find(" 200 "), std::string::npos);
   EXPECT_EQ(asked, "db01 with 6f0c is destroyed");
+  const std::string answer = change("db01/destroy", R"({"uuid":"6f0c","cache":"77a1"})");
+  EXPECT_NE(answer.find(R"({"cache_text":"nothing","cache_freed_bytes":4096})"), std::string::npos)
+      << answer;
+  EXPECT_EQ(asked, "db01 with 6f0c is destroyed with what 77a1 has");
   asked.clear();
-  for (const char* body : {"", "[]", "{}", R"({"uuid":1})"}) {
+  for (const char* body : {"", "[]", "{}", R"({"uuid":1})", R"({"uuid":"6f0c","cache":1})"}) {
     EXPECT_NE(change("db01/destroy", body).find(" 400 "), std::string::npos) << body;
   }
   EXPECT_EQ(asked, "");

@@ -239,7 +239,8 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   EXPECT_EQ(disk.at("smart"),
             boost::json::parse(R"({"status": "passed", "why": "", "temperature_celsius": -3,
                                    "power_on_hours": null, "reallocated_sectors": null,
-                                   "pending_sectors": null, "percentage_used": null})"));
+                                   "pending_sectors": null, "percentage_used": null,
+                                   "spare_percent": null})"));
   EXPECT_EQ(disk.at("outlier").as_string(), "slower");
   EXPECT_EQ(disk.at("troubles").at(0).as_string(), "is slow");
   const auto& bare = json.at("pools").at(0).at("disks").at(1);

@@ -76,7 +76,8 @@ Snapshot everything() {
                            .power_on_seconds = 3600,
                            .reallocated_sectors = 0,
                            .pending_sectors = 0,
-                           .wear_ratio = 0.25};
+                           .wear_ratio = 0.25,
+                           .spare_ratio = 0.5};
 
   all.nvme.hosts.of("nqn.host").connects = 2;
   all.iscsi.hosts.of("iqn.host").reads = 3;
@@ -205,6 +206,7 @@ TEST(Collection, FiguresStandUnderTheirLabels) {
         "3\n",
         "forebay_disk_in_flight{pool=\"fast\",disk=\"/dev/disk/by-id/one\"} 1\n",
         "forebay_disk_wear_ratio{pool=\"fast\",disk=\"/dev/disk/by-id/one\"} 0.25\n",
+        "forebay_disk_spare_ratio{pool=\"fast\",disk=\"/dev/disk/by-id/one\"} 0.5\n",
         "forebay_host_connects_total{host=\"nqn.host\",protocol=\"nvme-tcp\"} 2\n",
         "forebay_host_reads_total{host=\"iqn.host\",protocol=\"iscsi\"} 3\n",
         "forebay_build_info{version=\"1.2.3\",node=\"store1\"} 1\n"}) {
