@@ -397,6 +397,7 @@ void Daemon::start_chores() {
     announce_listeners();
     log_troubles();
     note_caches();
+    note_lost_blocks();
     note_listeners();
     follow_drains();
     forget_what_is_gone();

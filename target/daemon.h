@@ -149,6 +149,7 @@ class Daemon final : private engine::VolumeObserver {
   void note_pools(const std::vector<engine::PoolStatus>& pools);
   void tell_of_replicas(const engine::PoolStatus& pool);
   void note_caches();
+  void note_lost_blocks();
   void note_listeners();
 
   // Control thread.

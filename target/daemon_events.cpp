@@ -330,16 +330,40 @@ void Daemon::tell_of_replicas(const engine::PoolStatus& pool) {
 
 void Daemon::note_caches() {
   for (const auto& cache : engine_->caches()) {
-    const char* const state = cache.retired ? "retired" : cache.open ? "ok" : "not open";
+    const char* const state = cache.retired  ? "retired"
+                              : !cache.open  ? "not open"
+                              : cache.failed ? "failed"
+                                             : "ok";
     const News news = states_.note("cache", cache.name, state);
     if (news == News::same) continue;
     if (cache.retired) {
       events_.add(EventName::cache_retired, cache.name, "it may be taken out");
     } else if (!cache.open) {
       events_.add(EventName::cache_unavailable, cache.name, cache.reason);
+    } else if (cache.failed) {
+      events_.add(EventName::cache_failed, cache.name, cache.reason);
     } else if (news == News::changed) {
       events_.add(EventName::cache_open, cache.name, "its volumes can be served");
     }
+  }
+}
+
+// Blocks that nobody has any more: given up, or made so by a host.
+void Daemon::note_lost_blocks() {
+  for (const engine::Volume* volume : engine_->volumes()) {
+    const std::string& name = volume->identity().name;
+    const std::uint64_t bytes =
+        engine_->losses_of(name).ranges.sectors().value * engine::sector_bytes;
+    const News news = states_.note("lost", name, bytes == 0 ? "no" : "yes");
+    if (news == News::same || (news == News::first && bytes == 0)) continue;
+    if (bytes == 0) {
+      events_.add(EventName::volume_blocks_mended, name, "each of its blocks can be read again");
+      continue;
+    }
+    events_.add(EventName::volume_blocks_lost, name,
+                fmt::format("{} bytes of it are lost: reading them fails until they are written; "
+                            "forebayctl lost {}",
+                            bytes, name));
   }
 }
 
@@ -373,6 +397,7 @@ void Daemon::forget_what_is_gone() {
   std::set<std::string> listeners;
   for (const auto& listener : listeners_) listeners.insert(listener->options().name);
   states_.keep_only("volume", volumes);
+  states_.keep_only("lost", volumes);
   write_times_.keep_only(volumes);
   states_.keep_only("pool", pools);
   std::erase_if(seen_replicas_, [&](const auto& seen) { return !pools.contains(seen.first); });

@@ -18,6 +18,7 @@
 #include "appliance/cli/control_client.h"
 #include "appliance/cli/host_view.h"
 #include "appliance/cli/json_view.h"
+#include "appliance/cli/listing.h"
 #include "appliance/cli/status_screen.h"
 #include "appliance/cli/time_text.h"
 #include "config/parse.h"
@@ -115,7 +116,7 @@ void look_at_caches(Diagnoses& all, const json::value& status) {
       findings.hint(fmt::format(
           "{} is durable by msync ({}), which takes a disk's time for each write; devdax or fsdax "
           "takes a cache-line flush",
-          name, text(cache, "media")));
+          name, media_in_words(cache)));
     }
     if (number(cache, "lost_reads") > 0) {
       findings.bad(fmt::format("{} reads were lost by {}; replace it (forebayctl retire {})",

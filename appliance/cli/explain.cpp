@@ -154,6 +154,12 @@ Explanation of_cache(const json::value& status, const json::value& cache) {
     e.is_well = false;
     e.why.push_back(text(cache, "reason"));
     e.next.push_back("What is on it: forebay-media inspect " + text(cache, "path"));
+  } else if (!text(cache, "reason").empty()) {
+    e.state = "failed";
+    e.is_well = false;
+    e.why.push_back(text(cache, "reason"));
+    e.why.emplace_back("What was answered is on it.");
+    e.next.emplace_back("Look after the device (journalctl -k), then: systemctl restart forebay");
   } else if (flag(cache, "retiring")) {
     e.state = "retiring";
     e.why.push_back("Its volumes are being detached: " + retirement_text(status, e.name));

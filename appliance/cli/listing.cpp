@@ -15,32 +15,11 @@ namespace {
 
 namespace json = boost::json;
 
-std::string percent_used(std::uint64_t size, std::uint64_t free) {
-  return size == 0 ? "-" : fmt::format("{}%", (size - std::min(size, free)) * 100 / size);
-}
-
-std::string state_of_cache(const json::value& cache) {
-  if (flag(cache, "retired")) return "retired";
-  if (!flag(cache, "open")) return "not open";
-  return flag(cache, "retiring") ? "retiring" : "ok";
-}
-
-// "write-back, journal"
-std::string mode_of(const json::value& volume) {
-  const std::string mode = or_dash(text(volume, "cache_mode"));
-  return text(volume, "ordered") == "journal" ? mode + ", journal" : mode;
-}
-
 // "header, data"
 std::string digests_of(const json::value& session) {
   const bool header = flag(session, "header_digest");
   const bool data = flag(session, "data_digest");
   return header && data ? "header, data" : header ? "header" : data ? "data" : "none";
-}
-
-std::string state_of_pool(const json::value& pool) {
-  if (!flag(pool, "open")) return "not open";
-  return text(pool, "reason").empty() ? "ok" : "no answer";
 }
 
 // "3h 2m ago": of a state that has been seen to change.
@@ -65,6 +44,55 @@ std::string disk_state(const json::value& disk) {
 }
 
 }  // namespace
+
+std::string percent_used(std::uint64_t size, std::uint64_t free) {
+  return size == 0 ? "-" : fmt::format("{}%", (size - std::min(size, free)) * 100 / size);
+}
+
+std::string state_of_cache(const json::value& cache) {
+  if (flag(cache, "retired")) return "retired";
+  if (!flag(cache, "open")) return "not open";
+  if (!text(cache, "reason").empty()) return "failed";
+  return flag(cache, "retiring") ? "retiring" : "ok";
+}
+
+std::string mode_of(const json::value& volume) {
+  const std::string mode = or_dash(text(volume, "cache_mode"));
+  return text(volume, "ordered") == "journal" ? mode + ", journal" : mode;
+}
+
+std::string state_of_pool(const json::value& pool) {
+  if (!flag(pool, "open")) return "not open";
+  return text(pool, "reason").empty() ? "ok" : "no answer";
+}
+
+std::string media_in_words(const json::value& cache) {
+  // The daemon says "cache line (devdax)".
+  const std::string media = text(cache, "media");
+  const std::size_t at = media.find(" (");
+  if (at == std::string::npos || !media.ends_with(')')) return media;
+  return media.substr(at + 2, media.size() - at - 3) + ", " + media.substr(0, at);
+}
+
+std::optional<std::uint64_t> pool_lag_seconds(const json::value& volume, std::uint64_t now_ms) {
+  if (text(volume, "cache_mode").empty()) return std::nullopt;
+  const std::uint64_t then = number(volume, "consistent_time_ms");
+  const bool lags = number(volume, "dirty_bytes") != 0 || flag(volume, "pool_mixed");
+  if (!lags) return 0;
+  if (then == 0 || then > now_ms) return std::nullopt;
+  return (now_ms - then) / 1000;
+}
+
+HostPresence presence_of(const HostView& host) {
+  HostPresence now{.paths = host.connected_paths(), .security = "-"};
+  for (const HostPath& path : host.paths) {
+    if (!path.connected) continue;
+    now.queues += path.queues;
+    now.seconds = std::max(now.seconds, path.connected_seconds);
+    now.security = path.security;
+  }
+  return now;
+}
 
 std::string volumes_table(const json::value& status) {
   Table table({"VOLUME", "SIZE", "BLOCK", "CACHE", "MODE", "DIRTY", "POOL", "STATE", "UUID"});
@@ -102,13 +130,23 @@ std::string caches_table(const json::value& status) {
   Table table({"CACHE", "MEDIA", "FREE OF SIZE", "DIRTY", "STATE"});
   for (const auto& c : list(status, "caches")) {
     const auto size = number(c, "size_bytes");
-    table.add({text(c, "name"), or_dash(text(c, "media")),
+    table.add({text(c, "name"), or_dash(media_in_words(c)),
                size == 0
                    ? "-"
                    : fmt::format("{} of {}", size_text(number(c, "free_bytes")), size_text(size)),
                size_text(number(c, "dirty_bytes")), state_of_cache(c)});
   }
   return table.text();
+}
+
+std::string listeners_table(const json::value& status) {
+  Table table({"LISTENER", "PROTOCOL", "ADDRESS", "CONNECTIONS", "STATE"});
+  for (const auto& l : list(status, "listeners")) {
+    table.add({text(l, "name"), text(l, "protocol"), text(l, "address"),
+               std::to_string(number(l, "connections")),
+               flag(l, "listening") ? "listening" : "waiting"});
+  }
+  return table.empty() ? std::string() : table.text();
 }
 
 // Each target's name stands once, beside its first LUN.
@@ -147,19 +185,10 @@ std::string sessions_table(const json::value& status) {
 std::string hosts_table(const json::value& status) {
   Table table({"HOST", "PROTOCOL", "VOLUMES", "PATHS", "QUEUES", "SECURITY", "SINCE"});
   for (const HostView& host : host_views(status)) {
-    std::uint64_t queues = 0;
-    std::uint64_t since = 0;
-    std::string security = "-";
-    for (const HostPath& path : host.paths) {
-      if (!path.connected) continue;
-      queues += path.queues;
-      since = std::max(since, path.connected_seconds);
-      security = path.security;
-    }
-    const std::size_t there = host.connected_paths();
+    const HostPresence now = presence_of(host);
     table.add({host.name, host.is_iscsi ? "iscsi" : "nvme-tcp", volumes_of(host),
-               fmt::format("{} of {}", there, host.paths.size()), std::to_string(queues), security,
-               there == 0 ? "not connected" : duration_text(since)});
+               fmt::format("{} of {}", now.paths, host.paths.size()), std::to_string(now.queues),
+               now.security, now.paths == 0 ? "not connected" : duration_text(now.seconds)});
   }
   return table.empty() ? "\nNo host is configured or connected.\n" : table.text();
 }
@@ -203,11 +232,13 @@ std::string disks_table(const json::value& status) {
   return table.empty() ? std::string() : table.text();
 }
 
-std::string cached_volumes_table(const json::value& status) {
-  Table table({"VOLUME", "CACHE", "MODE", "DIRTY", "DRAINING", "LOST"});
+std::string cached_volumes_table(const json::value& status, std::uint64_t now_ms) {
+  Table table({"VOLUME", "CACHE", "MODE", "DIRTY", "RPO", "DRAINING", "LOST"});
   for (const auto& v : list(status, "volumes")) {
     if (text(v, "cache").empty()) continue;
+    const auto lag = pool_lag_seconds(v, now_ms);
     table.add({text(v, "name"), text(v, "cache"), mode_of(v), size_text(number(v, "dirty_bytes")),
+               lag ? duration_text(*lag) : "-",
                flag(v, "detaching")  ? "detaching"
                : flag(v, "draining") ? "yes"
                                      : "-",

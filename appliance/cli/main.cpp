@@ -54,14 +54,13 @@ int show_status(const StatusOptions& options) {
   if (format == cli::Format::table) {
     const auto then = std::chrono::steady_clock::now();
     std::this_thread::sleep_for(rate_time);
-    std::string activity;
+    boost::json::value rates;
     if (const auto later = cli::get(options.socket, "/v1/status")) {
       const std::chrono::duration<double> time = std::chrono::steady_clock::now() - then;
-      const auto rates = cli::rates_between(status.value(), later.value(), time.count());
-      activity = cli::activity_table(later.value(), rates, cli::now_ms());
+      rates = cli::rates_between(status.value(), later.value(), time.count());
       status = later;
     }
-    cli::print(cli::status_screen(status.value(), activity));
+    cli::print(cli::status_screen(status.value(), rates, cli::now_ms()));
   } else {
     cli::print(status.value(), format);
   }
@@ -137,8 +136,8 @@ int main(int argc, char** argv) {
   std::string uuid;
   auto* destroy = volume->add_subcommand(
       "destroy", "Delete the data of a volume that the configuration does not name any more");
-  destroy->add_option("name", volume_name, "As status calls it, where it is retained")->required();
-  destroy->add_option("--uuid", uuid, "Its UUID, as status shows it")->required();
+  destroy->add_option("name", volume_name, "As volumes calls it, where it is retained")->required();
+  destroy->add_option("--uuid", uuid, "Its UUID, as volumes shows it")->required();
   std::string cache;
   destroy->add_option(
       "--cache", cache,
@@ -148,9 +147,9 @@ int main(int argc, char** argv) {
   std::string new_name;
   auto* rename = volume->add_subcommand(
       "rename", "Another name for a volume that the configuration does not name any more");
-  rename->add_option("name", volume_name, "As status calls it, where it is retained")->required();
+  rename->add_option("name", volume_name, "As volumes calls it, where it is retained")->required();
   rename->add_option("to", new_name, "Its new name, for the configuration")->required();
-  rename->add_option("--uuid", uuid, "Its UUID, as status shows it")->required();
+  rename->add_option("--uuid", uuid, "Its UUID, as volumes shows it")->required();
   ask_daemon(*rename);
 
   cli::AdoptOptions adoption;

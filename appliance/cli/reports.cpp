@@ -131,7 +131,9 @@ Reports::Reports(CLI::App& app) : options_(std::make_unique<Options>()) {
     return command;
   };
   o.volumes = add("volumes", "Volumes, their state and since when; those that are retained, too");
-  o.hosts = add("hosts", "Hosts of both protocols: what they see, their paths and sessions");
+  o.hosts = add(
+      "hosts",
+      "Hosts of both protocols: what they see, their paths and sessions; listeners and targets");
   o.pools = add("pools", "Pools and their disks, with errors and latencies");
   o.cache = add("cache", "Cache devices, and what they hold of each volume");
   o.event_list = add("events", "What has changed its state; every name is in docs/events.md");
@@ -172,10 +174,10 @@ std::optional<int> Reports::run() const {
   }
   if (o.hosts->parsed()) {
     return show_list(o.socket, o.format,
-                     {"known_hosts", "hosts", "sessions", "subsystems", "targets"},
+                     {"known_hosts", "hosts", "sessions", "subsystems", "targets", "listeners"},
                      [](const json::value& status) {
-                       return hosts_table(status) + paths_table(status) + targets_table(status) +
-                              sessions_table(status);
+                       return hosts_table(status) + paths_table(status) + listeners_table(status) +
+                              targets_table(status) + sessions_table(status);
                      });
   }
   if (o.pools->parsed()) {
@@ -187,7 +189,7 @@ std::optional<int> Reports::run() const {
   if (o.cache->parsed()) {
     return show_list(o.socket, o.format, {"caches"}, [](const json::value& status) {
       return caches_table(status) + states_table(status, "caches", "CACHE", now_ms()) +
-             cached_volumes_table(status);
+             cached_volumes_table(status, now_ms());
     });
   }
   if (o.event_list->parsed()) {

@@ -12,6 +12,7 @@
 #include "appliance/cli/json_view.h"
 #include "appliance/cli/listing.h"
 #include "appliance/cli/progress.h"
+#include "appliance/cli/status_tables.h"
 #include "appliance/cli/table.h"
 
 namespace cli {
@@ -27,8 +28,9 @@ std::string troubles(const json::value& status) {
       out += fmt::format("! pool {}: {}\n", text(pool, "name"), text(pool, "reason"));
   }
   for (const auto& cache : list(status, "caches")) {
-    if (flag(cache, "open") || flag(cache, "retired")) continue;
-    out += fmt::format("! cache {}: {}\n", text(cache, "name"), text(cache, "reason"));
+    if (flag(cache, "retired") || text(cache, "reason").empty()) continue;
+    out += fmt::format("! cache {}: {}  (forebayctl explain {})\n", text(cache, "name"),
+                       text(cache, "reason"), text(cache, "name"));
   }
   for (const auto& volume : list(status, "volumes")) {
     if (text(volume, "state") == "online") continue;
@@ -180,19 +182,37 @@ std::string notes(const json::value& status) {
   return out;
 }
 
-// How what runs compares with what was applied, in a word.
-std::string config_word(const json::value& status) {
-  const std::size_t overridden = list(status, "overrides").size();
-  if (overridden != 0) return fmt::format("{} override{}", overridden, overridden == 1 ? "" : "s");
-  return flag(status, "config_is_copy") ? "a copy" : "as applied";
+// "2d 4h ago"
+std::string ago(std::uint64_t then_ms, std::uint64_t now_ms) {
+  return duration_text((now_ms - std::min(then_ms, now_ms)) / 1000) + " ago";
 }
 
-std::string config_lines(const json::value& status) {
+// When what runs was applied, and how it compares with that.
+std::string config_words(const json::value& status, std::uint64_t now_ms) {
+  std::string out = "applied " + ago(number(status, "config_applied_ms"), now_ms);
+  if (flag(status, "config_is_copy")) out += ", a copy";
+  const std::size_t overridden = list(status, "overrides").size();
+  if (overridden == 0) return out;
+  return out + fmt::format(", {} override{}", overridden, overridden == 1 ? "" : "s");
+}
+
+// Of the last change that was asked for, if it was not made.
+std::string last_change(const json::value& status, std::uint64_t now_ms) {
+  const json::value& last = member(status, "last_reload");
+  const std::string reason = text(last, "reason");
+  if (reason.empty()) return {};
+  return fmt::format("- config: the last change, {}, by {}, was {}: nothing has changed: {}\n",
+                     ago(number(last, "time_ms"), now_ms), text(last, "by"), text(last, "result"),
+                     reason);
+}
+
+std::string config_lines(const json::value& status, std::uint64_t now_ms) {
   std::string out;
   const std::string note = text(status, "config_note");
   if (!note.empty()) {
     out += fmt::format("{} config: {}\n", flag(status, "config_is_copy") ? '!' : '-', note);
   }
+  out += last_change(status, now_ms);
   const std::string on_disk = text(status, "config_disk_hash");
   if (note.empty() && !on_disk.empty() && on_disk != text(status, "config_hash")) {
     out += fmt::format(
@@ -209,36 +229,9 @@ std::string config_lines(const json::value& status) {
   return out;
 }
 
-std::string listeners_table(const json::value& status) {
-  Table table({"LISTENER", "PROTOCOL", "ADDRESS", "CONNECTIONS", "STATE"});
-  for (const auto& l : list(status, "listeners")) {
-    table.add({text(l, "name"), text(l, "protocol"), text(l, "address"),
-               std::to_string(number(l, "connections")),
-               flag(l, "listening") ? "listening" : "waiting"});
-  }
-  return table.text();
-}
-
-std::string hosts_table(const json::value& status) {
-  if (list(status, "hosts").empty()) return {};
-  Table table({"HOST", "FROM", "SUBSYSTEM", "QUEUES", "SECURITY", "SINCE"});
-  for (const auto& h : list(status, "hosts")) {
-    table.add({text(h, "nqn"), text(h, "address"), text(h, "subsystem"),
-               std::to_string(number(h, "io_queues")), text(h, "security"),
-               duration_text(number(h, "connected_seconds"))});
-  }
-  return table.text();
-}
-
-// Of both protocols.
-std::string connected(const json::value& status) {
-  std::string out = hosts_table(status) + sessions_table(status);
-  return out.empty() ? "\nNo host is connected.\n" : out;
-}
-
 std::string media_of(const json::value& status, const std::string& cache) {
   for (const auto& c : list(status, "caches")) {
-    if (text(c, "name") == cache) return or_dash(text(c, "media"));
+    if (text(c, "name") == cache) return or_dash(media_in_words(c));
   }
   return "-";
 }
@@ -291,23 +284,21 @@ std::string duration_text(std::uint64_t seconds) {
   return fmt::format("{}s", seconds);
 }
 
-std::string status_screen(const json::value& status, const std::string& activity) {
+std::string status_screen(const json::value& status, const json::value& rates,
+                          std::uint64_t now_ms) {
   std::string out =
       fmt::format("forebay {}  {}  up {}        {}        config {}, {}\n", text(status, "node"),
                   text(status, "version"), duration_text(number(status, "uptime_seconds")),
                   flag(status, "healthy") ? "HEALTHY" : "DEGRADED", text(status, "config_hash"),
-                  config_word(status));
-  if (flag(status, "config_is_copy")) out += config_lines(status);
+                  config_words(status, now_ms));
+  if (flag(status, "config_is_copy")) out += config_lines(status, now_ms);
   out += troubles(status);
-  if (!flag(status, "config_is_copy")) out += config_lines(status);
+  if (!flag(status, "config_is_copy")) out += config_lines(status, now_ms);
   out += notes(status);
-  out += volumes_table(status);
-  out += activity;
-  out += caches_table(status);
-  out += pools_table(status);
-  out += listeners_table(status);
-  out += targets_table(status);
-  out += connected(status);
+  out += volumes_overview(status, rates);
+  out += caches_overview(status, now_ms);
+  out += pools_overview(status);
+  out += hosts_overview(status);
   out += durability_line(status);
   return out;
 }

@@ -2,14 +2,15 @@
 #pragma once
 
 #include <boost/json/value.hpp>
+#include <cstdint>
 #include <string>
 
 namespace cli {
 
-// `status` is the daemon's /v1/status; `activity` what volumes do at this moment, a table. Readable
-// on 80 columns without colour.
+// `status` is the daemon's /v1/status; `rates` what volumes do at this moment, as rates_between()
+// has it, or null. `now_ms` since 1970. Readable on 80 columns without colour.
 [[nodiscard]] std::string status_screen(const boost::json::value& status,
-                                        const std::string& activity = {});
+                                        const boost::json::value& rates, std::uint64_t now_ms);
 
 // "2.0 TiB", "512 MiB".
 [[nodiscard]] std::string size_text(std::uint64_t bytes);

@@ -145,7 +145,7 @@ class Bundle {
       lacks("configuration.applied.yaml", running.error());
     }
     put_json("status.json", status);
-    if (status) put("status.txt", status_screen(status.value()));
+    if (status) put("status.txt", status_screen(status.value(), nullptr, now_ms()));
     put_json("events.json", get(options_.socket, "/v1/events"));
     const auto plan = post_text(options_.socket, "/v1/plan?file=configuration.yaml", file);
     if (plan) {

@@ -143,30 +143,10 @@ double real(const json::value& object, const char* key) {
   return member(object, key).to_number<double>();
 }
 
-// "41.2k"
-std::string count_text(double count) {
-  if (count >= 1e6) return fmt::format("{:.1f}M", count / 1e6);
-  if (count >= 10'000) return fmt::format("{:.1f}k", count / 1e3);
-  return fmt::format("{:.0f}", count);
-}
-
 std::string bytes_text(double bytes) { return size_text(static_cast<std::uint64_t>(bytes)); }
 
 std::string us_text(const json::value& us) {
   return us.is_null() ? "-" : fmt::format("{:.0f}", us.to_number<double>());
-}
-
-std::string hit_text(const json::value& ratio) {
-  return ratio.is_null() ? "-" : fmt::format("{:.0f}%", ratio.to_number<double>() * 100);
-}
-
-// RPO: how old the moment is that the pool alone has the volume of.
-std::string age_of_pool(const json::value& volume, std::uint64_t now_ms) {
-  if (text(volume, "cache_mode").empty()) return "-";
-  const std::uint64_t then = number(volume, "consistent_time_ms");
-  const bool lags = number(volume, "dirty_bytes") != 0 || flag(volume, "pool_mixed");
-  if (!lags) return "0s";
-  return then == 0 || then > now_ms ? "-" : duration_text((now_ms - then) / 1000);
 }
 
 std::string volumes_part(const json::value& rates) {
@@ -186,11 +166,9 @@ std::string volumes_part(const json::value& rates) {
     const auto& writes = member(volume, "writes");
     table.add({text(volume, "name"), count_text(real(reads, "per_second")),
                count_text(real(writes, "per_second")), bytes_text(real(reads, "bytes_per_second")),
-               bytes_text(real(writes, "bytes_per_second")),
-               us_text(member(reads, "p50_us")) + "/" + us_text(member(writes, "p50_us")),
-               us_text(member(reads, "p99_us")) + "/" + us_text(member(writes, "p99_us")),
-               hit_text(member(volume, "hit_ratio")), size_text(number(volume, "dirty_bytes")),
-               text(volume, "state")});
+               bytes_text(real(writes, "bytes_per_second")), latencies_text(volume, "p50_us"),
+               latencies_text(volume, "p99_us"), hits_text(volume),
+               size_text(number(volume, "dirty_bytes")), text(volume, "state")});
   }
   return table.empty() ? "\nThere is no volume.\n" : table.text();
 }
@@ -220,21 +198,20 @@ json::value rates_between(const json::value& before, const json::value& after, d
                       {"hosts", rates_of_hosts(before, after, seconds)}};
 }
 
-std::string activity_table(const json::value& status, const json::value& rates,
-                           std::uint64_t now_ms) {
-  Table table({"VOLUME", "READ/s", "WRITE/s", "READ B/s", "WRITE B/s", "P99 us r/w", "HIT", "DIRTY",
-               "RPO"});
-  for (const auto& volume : list(rates, "volumes")) {
-    const auto& reads = member(volume, "reads");
-    const auto& writes = member(volume, "writes");
-    table.add({text(volume, "name"), count_text(real(reads, "per_second")),
-               count_text(real(writes, "per_second")), bytes_text(real(reads, "bytes_per_second")),
-               bytes_text(real(writes, "bytes_per_second")),
-               us_text(member(reads, "p99_us")) + "/" + us_text(member(writes, "p99_us")),
-               hit_text(member(volume, "hit_ratio")), size_text(number(volume, "dirty_bytes")),
-               age_of_pool(find(status, "volumes", text(volume, "name")), now_ms)});
-  }
-  return table.empty() ? std::string() : table.text();
+std::string count_text(double count) {
+  if (count >= 1e6) return fmt::format("{:.1f}M", count / 1e6);
+  if (count >= 10'000) return fmt::format("{:.1f}k", count / 1e3);
+  return fmt::format("{:.0f}", count);
+}
+
+std::string latencies_text(const json::value& volume, const char* percentile) {
+  return us_text(member(member(volume, "reads"), percentile)) + "/" +
+         us_text(member(member(volume, "writes"), percentile));
+}
+
+std::string hits_text(const json::value& volume) {
+  const json::value& ratio = member(volume, "hit_ratio");
+  return ratio.is_null() ? "-" : fmt::format("{:.0f}%", ratio.to_number<double>() * 100);
 }
 
 std::string top_screen(const json::value& rates) {

@@ -23,10 +23,11 @@ struct TopOptions {
 // rates for a second. What has begun in between counts from nothing.
 [[nodiscard]] boost::json::value rates_between(const boost::json::value& before,
                                                const boost::json::value& after, double seconds);
-// Of each volume, for `forebayctl status`: begins with an empty line, and is empty where there is
-// none. `now_ms` since 1970.
-[[nodiscard]] std::string activity_table(const boost::json::value& status,
-                                         const boost::json::value& rates, std::uint64_t now_ms);
+// As tables show them, of one volume out of `rates`: "41.2k"; "310/95", of reads and of writes, by
+// the key of a percentile; "93%". "-": there was none.
+[[nodiscard]] std::string count_text(double count);
+[[nodiscard]] std::string latencies_text(const boost::json::value& volume, const char* percentile);
+[[nodiscard]] std::string hits_text(const boost::json::value& volume);
 // The busiest first.
 [[nodiscard]] std::string top_screen(const boost::json::value& rates);
 

@@ -101,11 +101,11 @@ Result<void, PoolError> Pool::may_be_destroyed(const VolumeRecord& volume, const
                                               ", not with " + cache.text()};
   }
   const bool is_dirty = volume.cache.state == format::CacheBindingState::dirty;
-  return PoolError{Kind::cache_missing,
-                   "volume " + volume.name + " belongs together with cache " + device +
-                       (is_dirty ? ", which may have what its image lacks"
-                                 : ", which has parts of it") +
-                       ": to destroy that, too, name it with --cache " + device};
+  return PoolError{
+      Kind::cache_missing,
+      "volume " + volume.name + " belongs together with cache " + device +
+          (is_dirty ? ", which may have what its image lacks" : ", which has parts of it") +
+          ": to destroy that, too, name it with --cache " + device};
 }
 
 }  // namespace engine

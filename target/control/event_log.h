@@ -1,5 +1,5 @@
 // EventLog: the last changes of state, each under a name that stays, for people and for scripts.
-// docs/events.md has a paragraph for each name.
+// docs/events.md explains each name.
 #pragma once
 
 #include <cstddef>
@@ -34,6 +34,8 @@ enum class EventName : std::uint8_t {
   volume_formatted,
   volume_overloaded,
   volume_overload_over,
+  volume_blocks_lost,
+  volume_blocks_mended,
   pool_open,
   pool_unavailable,
   pool_filling,
@@ -43,6 +45,7 @@ enum class EventName : std::uint8_t {
   disk_well,
   cache_open,
   cache_unavailable,
+  cache_failed,
   cache_retired,
   host_connected,
   host_disconnected,

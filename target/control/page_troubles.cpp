@@ -69,9 +69,9 @@ std::vector<Trouble> troubles_of(const Status& status) {
     all.push_back({.what = "configuration", .text = status.config_note});
   }
   for (const CacheStatus& cache : status.caches) {
-    if (cache.open || cache.retired) continue;
+    if (cache.retired || (cache.open && cache.reason.empty())) continue;
     all.push_back({.what = "cache " + cache.name,
-                   .text = with_reason("not open", cache.reason),
+                   .text = with_reason(cache.open ? "failed" : "not open", cache.reason),
                    .since_ms = cache.state_since_ms});
   }
   add_pools(all, status);

@@ -13,7 +13,7 @@ bool Status::healthy() const {
   }) && std::all_of(pools.begin(), pools.end(), [](const auto& p) {
     return p.open && p.reason.empty();
   }) && std::all_of(caches.begin(), caches.end(), [](const auto& c) {
-    return c.open || c.retired;
+    return c.retired || (c.open && c.reason.empty());
   }) && std::all_of(volumes.begin(), volumes.end(), [](const auto& v) {
     return v.state == "online";
   });

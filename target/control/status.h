@@ -120,7 +120,7 @@ struct CacheStatus {
   std::string name;
   std::string path;
   bool open = false;
-  std::string reason;  // why it is not open
+  std::string reason;  // why it is not open; of an open one: what it has failed to do
   std::string note;    // what an open one does not do
   std::string uuid;
   std::string media;  // "cache line (devdax)"

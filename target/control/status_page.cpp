@@ -229,8 +229,10 @@ void put_caches(std::string& out, const Status& status) {
       R"(<h2>Caches</h2><div class="scroll"><table id="caches"><tr><th>Name</th><th>State</th><th class="opt2">Media</th>)"
       R"(<th>Dirty, clean, free</th><th class="n">Dirty</th><th class="n opt2">Used</th><th class="n">Size</th></tr>)";
   for (const CacheStatus& cache : status.caches) {
+    const bool is_well = cache.retired || (cache.open && cache.reason.empty());
     const char* const state = cache.retired    ? "retired"
                               : !cache.open    ? "not open"
+                              : !is_well       ? "failed"
                               : cache.retiring ? "retiring"
                                                : "open";
     const std::uint64_t used = cache.size_bytes - std::min(cache.free_bytes, cache.size_bytes);
@@ -238,8 +240,7 @@ void put_caches(std::string& out, const Status& status) {
     put(out,
         R"(<tr><td class="name">{}</td><td class="{}">{}</td><td class="opt2 soft long">{}</td><td class="pic">{}</td>)"
         R"(<td class="n d">{}</td><td class="n opt2">{}</td><td class="n">{}</td></tr>)",
-        escaped(cache.name), cache.open || cache.retired ? "ok" : "bad", state,
-        escaped(cache.media),
+        escaped(cache.name), is_well ? "ok" : "bad", state, escaped(cache.media),
         bar({{"dirty", share(dirty, cache.size_bytes)},
              {"used", share(used - dirty, cache.size_bytes)}},
             "Occupancy of " + cache.name),

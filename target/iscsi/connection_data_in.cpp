@@ -182,9 +182,8 @@ void Connection::count(TaskSlot& slot, Status status, const Sense* sense, std::u
   if (status == Status::good && sense == nullptr) [[likely]] {
     return count_success(slot.request, kind, bytes);
   }
-  count_answered(
-      slot.request,
-      {.kind = kind, .outcome = scsi::counted_outcome(status, sense), .bytes = bytes});
+  count_answered(slot.request,
+                 {.kind = kind, .outcome = scsi::counted_outcome(status, sense), .bytes = bytes});
 }
 
 void Connection::answer_without_room(const iscsi::ScsiCommand& command) {

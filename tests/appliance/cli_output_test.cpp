@@ -12,6 +12,8 @@
 #include <iterator>
 #include <string>
 
+#include "appliance/cli/listing.h"
+#include "appliance/cli/status_tables.h"
 #include "appliance/cli/table.h"
 #include "appliance/cli/top.h"
 
@@ -147,16 +149,25 @@ TEST(Redaction, KnowsASecretInEveryForm) {
   EXPECT_EQ(redaction.of_text("short"), "short") << "too short to be told from other words";
 }
 
-TEST(ActivityTable, HasWhatHappensAndHowOldThePoolIs) {
+TEST(StatusTables, HaveWhatHappensAndHowOldThePoolIs) {
   std::ifstream file(FOREBAY_GOLDEN "/status.json");
   const auto status = json::parse(std::string(std::istreambuf_iterator<char>(file), {}));
   auto after = status;
   auto& volume = after.at("volumes").at(0).as_object();
   volume["reads"].at("count") = volume["reads"].at("count").to_number<std::uint64_t>() + 100;
   volume["consistent_time_ms"] = 1'000'000;
-  const std::string table = activity_table(after, rates_between(status, after, 0.5), 1'065'000);
-  EXPECT_THAT(table, testing::ContainsRegex("db01 +200 +0 +0 B +0 B +-/- +- +11 GiB +1m 5s\n"));
-  EXPECT_THAT(table, testing::ContainsRegex("logs +0 +0 +0 B +0 B +-/- +- +0 B +0s\n"));
+  const std::string table = volumes_overview(after, rates_between(status, after, 0.5));
+  EXPECT_THAT(table, testing::ContainsRegex("db01 .*online +200 +0 +-/- +- +11 GiB\n"));
+  EXPECT_THAT(table, testing::ContainsRegex("logs .*online +0 +0 +-/- +- +0 B\n"));
+  EXPECT_THAT(volumes_overview(after, nullptr),
+              testing::ContainsRegex("db01 .*online +- +- +- +- +11 GiB\n"))
+      << "nobody has looked twice";
+  EXPECT_THAT(caches_overview(after, 1'065'000), testing::ContainsRegex("pmem0 .* 1m 5s +0 +ok\n"));
+  const std::string held = cached_volumes_table(after, 1'065'000);
+  EXPECT_THAT(held, testing::ContainsRegex("db01 +pmem0 +write-back +11 GiB +1m 5s +- +-\n"));
+  EXPECT_THAT(held, testing::ContainsRegex("logs +pmem0 +write-through +0 B +0s +- +-\n"));
+  after.at("pools").at(0).at("disks").at(0).at("writes").at("errors") = 14;
+  EXPECT_THAT(pools_overview(after), testing::HasSubstr("; 14 I/O errors\n"));
 }
 
 }  // namespace

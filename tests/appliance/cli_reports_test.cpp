@@ -41,6 +41,25 @@ json::value events() {
     {"id": 3, "time_ms": 1795999760000, "name": "host.lost", "severity": "warning", "subject": "iqn.1993-08.org.debian:01:5a7c1e9f2b", "text": "nop time-out"}]})");
 }
 
+// What `forebayctl status` makes of two looks.
+json::value rates() {
+  const auto side = [](double per_second, const json::value& p99_us) {
+    return json::object{{"per_second", per_second}, {"p99_us", p99_us}};
+  };
+  return json::object{{"volumes", json::array{json::object{{"name", "db01"},
+                                                           {"reads", side(41'240, 310)},
+                                                           {"writes", side(18'910, 95)},
+                                                           {"hit_ratio", 0.93}},
+                                              json::object{{"name", "logs"},
+                                                           {"reads", side(0, nullptr)},
+                                                           {"writes", side(6'080, 4'200)},
+                                                           {"hit_ratio", nullptr}},
+                                              json::object{{"name", "vm01"},
+                                                           {"reads", side(800, 9'800)},
+                                                           {"writes", side(310, 92)},
+                                                           {"hit_ratio", 0.71}}}}};
+}
+
 std::string connect_lines_of(const std::string& host) {
   const json::value now_status = status();
   std::vector<ConnectLines> all;
@@ -66,20 +85,21 @@ TEST_P(CliScreens, AreAsTheyWere) {
 INSTANTIATE_TEST_SUITE_P(
     Of, CliScreens,
     testing::Values(
-        Screen{"status", [] { return status_screen(status()); }},
+        Screen{"status", [] { return status_screen(status(), rates(), now); }},
         Screen{"volumes",
                [] {
                  return volumes_table(status()) + states_table(status(), "volumes", "VOLUME", now);
                }},
         Screen{"hosts",
                [] {
-                 return hosts_table(status()) + paths_table(status()) + targets_table(status()) +
-                        sessions_table(status());
+                 return hosts_table(status()) + paths_table(status()) + listeners_table(status()) +
+                        targets_table(status()) + sessions_table(status());
                }},
         Screen{
             "pools",
             [] { return pools_table(status()) + members_table(status()) + disks_table(status()); }},
-        Screen{"cache", [] { return caches_table(status()) + cached_volumes_table(status()); }},
+        Screen{"cache",
+               [] { return caches_table(status()) + cached_volumes_table(status(), now); }},
         Screen{"events", [] { return events_screen(events(), 0); }},
         Screen{"explain_volume",
                [] { return explanation_screen(explain(status(), "vm01"), events(), now); }},
@@ -134,6 +154,11 @@ TEST(Explain, EachKindSaysWhatIsWrongWithIt) {
   EXPECT_FALSE(explain(changed, "bulk")[0].is_well) << "it is filling";
   EXPECT_FALSE(explain(changed, "fast")[0].is_well) << "a disk is slow";
   EXPECT_TRUE(explain(changed, "pmem0")[0].is_well);
+  changed.at("caches").at(0).as_object()["reason"] = "it could not be written";
+  EXPECT_EQ(explain(changed, "pmem0")[0].state, "failed");
+  EXPECT_FALSE(explain(changed, "pmem0")[0].is_well);
+  EXPECT_THAT(status_screen(changed, nullptr, now),
+              HasSubstr("! cache pmem0: it could not be written  (forebayctl explain pmem0)\n"));
   EXPECT_FALSE(explain(changed, "scsi-b")[0].is_well);
   EXPECT_TRUE(explain(changed, "dbhost1")[0].is_well);
   EXPECT_TRUE(explain(changed, "dbhost2")[0].is_well) << "it may be off";
@@ -259,6 +284,11 @@ TEST(ConnectLine, WithoutDiscoveryItSaysSo) {
   const ConnectLines lines = connect_lines(changed, host, {});
   EXPECT_TRUE(lines.at_boot.empty());
   EXPECT_THAT(lines.notes, testing::Contains(HasSubstr("no listener of this host answers")));
+}
+
+TEST(StatusTables, AreOnTheScreenThatTheReadmeShows) {
+  EXPECT_THAT(file_text(FOREBAY_GOLDEN "/../../../README.md"),
+              HasSubstr("$ forebayctl status\n" + file_text(FOREBAY_GOLDEN "/cli_status.txt")));
 }
 
 // docs/iscsi.md shows it, and a guest is tested with what stands there.

@@ -1,4 +1,4 @@
-"""Pictures of the dashboards have every panel with its curves, and a panel without samples is named; over a stand-in for
+"""Pictures of the dashboards have every panel with its curves, those that docs/ keeps have every panel too, and a panel without samples is named; over a stand-in for
 Prometheus that answers every query but those of one metric, of which there are samples of 0 only."""
 import json
 import subprocess
@@ -56,6 +56,10 @@ def main() -> int:
             found = len(list(picture.iter("{http://www.w3.org/2000/svg}polyline")))
             assert found == expected, f"{path.stem}: {found} curves, expected {expected}"
             curves += found
+            kept = ElementTree.parse(root / f"docs/dashboards/{path.stem}.svg").getroot()
+            told = {element.text for element in kept.iter("{http://www.w3.org/2000/svg}text")}
+            missing = [panel["title"] for panel in board["panels"] if panel["title"] not in told]
+            assert not missing, f"docs/dashboards/{path.stem}.svg is older than its dashboard: no {missing}; draw it anew"
     server.shutdown()
     assert not any("$" in query for query in ASKED), "a variable was left in a query"
     print(f"{curves} curves drawn, {len(ASKED)} queries asked")

@@ -91,6 +91,12 @@ def main() -> int:
         mine = root / "etc/forebay/forebay.yaml"
         checked = run(root / "usr/sbin/forebayd", "--check", mine)
         assert checked.endswith("valid\n") and checked.count("\n") == 1, checked
+        # The first configuration of the page for operators, as it stands there.
+        page = (root / "usr/share/doc/forebay/docs/operations.md").read_text()
+        first = root / "first.yaml"
+        first.write_text(page.split("```yaml\n")[1].split("```")[0])
+        checked = run(root / "usr/sbin/forebayd", "--check", first)
+        assert checked.endswith("valid\n"), checked
         # What it has as comments is as valid; only the pool is not there.
         full = Path(folder) / "full.yaml"
         full.write_text(re.sub(r"^#(?=[a-z ] *[a-z0-9])(?! [A-Z/])", "", mine.read_text(), flags=re.M))

@@ -11,6 +11,8 @@
 #include <string>
 #include <utility>
 
+#include "appliance/cli/listing.h"
+
 namespace cli {
 namespace {
 
@@ -37,28 +39,31 @@ json::object open_pool(const char* name, const char* kind) {
 
 class StatusScreen : public testing::Test {
  protected:
-  [[nodiscard]] std::string screen() const {
-    return status_screen({{"node", "store1"},
-                          {"version", "1.0.0"},
-                          {"healthy", true},
-                          {"config_hash", "0"},
-                          {"config_note", ""},
-                          {"config_is_copy", false},
-                          {"config_disk_hash", disk_hash},
-                          {"config_file", "/f.yaml"},
-                          {"overrides", overrides},
-                          {"overrides_note", overrides_note},
-                          {"uptime_seconds", 1},
-                          {"listeners", listeners},
-                          {"pools", pools},
-                          {"caches", json::array{}},
-                          {"volumes", json::array{volume}},
-                          {"known_hosts", json::array{}},
-                          {"subsystems", json::array{}},
-                          {"hosts", hosts},
-                          {"targets", targets},
-                          {"sessions", sessions}});
+  [[nodiscard]] json::value status() const {
+    return {{"node", "store1"},
+            {"version", "1.0.0"},
+            {"healthy", true},
+            {"config_hash", "0"},
+            {"config_note", ""},
+            {"config_applied_ms", now_ms - 7'260'000},
+            {"last_reload", last_reload},
+            {"config_is_copy", false},
+            {"config_disk_hash", disk_hash},
+            {"config_file", "/f.yaml"},
+            {"overrides", overrides},
+            {"overrides_note", overrides_note},
+            {"uptime_seconds", 1},
+            {"listeners", listeners},
+            {"pools", pools},
+            {"caches", json::array{}},
+            {"volumes", json::array{volume}},
+            {"known_hosts", json::array{}},
+            {"subsystems", json::array{}},
+            {"hosts", hosts},
+            {"targets", targets},
+            {"sessions", sessions}};
   }
+  [[nodiscard]] std::string screen() const { return status_screen(status(), nullptr, now_ms); }
   void lose(std::initializer_list<std::pair<std::uint64_t, std::uint64_t>> ranges) {
     json::array all;
     std::uint64_t bytes = 0;
@@ -70,7 +75,10 @@ class StatusScreen : public testing::Test {
     volume["lost_bytes"] = bytes;
   }
 
+  static constexpr std::uint64_t now_ms = 1'796'000'000'000;
+
   std::string disk_hash = "0";
+  json::object last_reload{{"time_ms", 0}, {"by", ""}, {"result", ""}, {"reason", ""}};
   json::array overrides;
   std::string overrides_note;
   json::array listeners;
@@ -107,7 +115,7 @@ class StatusScreen : public testing::Test {
 };
 
 TEST_F(StatusScreen, ComparesWhatRunsWithWhatWasApplied) {
-  EXPECT_THAT(screen(), HasSubstr("config 0, as applied\n"));
+  EXPECT_THAT(screen(), HasSubstr("config 0, applied 2h 1m ago\n"));
   EXPECT_THAT(screen(), Not(HasSubstr("- config")));
   disk_hash = "1";
   EXPECT_THAT(screen(), HasSubstr("\n- config: /f.yaml has changed since it was applied, and is 1 "
@@ -118,9 +126,19 @@ TEST_F(StatusScreen, ComparesWhatRunsWithWhatWasApplied) {
   for (const char* name : {"db01", "db02"}) {
     overrides.push_back(json::object{{"subject", name}, {"text", "as somebody wanted"}});
   }
-  EXPECT_THAT(screen(), HasSubstr("config 0, 2 overrides\n"));
+  EXPECT_THAT(screen(), HasSubstr("config 0, applied 2h 1m ago, 2 overrides\n"));
   EXPECT_THAT(screen(), HasSubstr("\n- overrides: it is damaged\n- override: as somebody wanted  "
                                   "(forebayctl overrides --clear db01)\n- override: "));
+}
+
+TEST_F(StatusScreen, SaysThatTheLastChangeWasNotMade) {
+  EXPECT_THAT(screen(), Not(HasSubstr("last change")));
+  last_reload = {{"time_ms", now_ms - 61'000},
+                 {"by", "alice"},
+                 {"result", "refused"},
+                 {"reason", "/f.yaml:3:1: unknown key"}};
+  EXPECT_THAT(screen(), HasSubstr("\n- config: the last change, 1m 1s ago, by alice, was refused: "
+                                  "nothing has changed: /f.yaml:3:1: unknown key\n"));
 }
 
 TEST_F(StatusScreen, SaysWhatTheLimitsOfAVolumeHoldBack) {
@@ -163,8 +181,9 @@ TEST_F(StatusScreen, ListsWhatTheConfigurationDoesNotNameAnyMore) {
   EXPECT_THAT(screen(), HasSubstr("\n- pool bulk: 1 volume that the configuration does not name is "
                                   "retained: served again when named, deleted by forebayctl volume "
                                   "destroy NAME --uuid UUID\n"));
-  EXPECT_THAT(screen(), testing::ContainsRegex("old +1.0 MiB +4096 +- +- +in its cache +bulk +"
-                                               "retained +77a1\n"));
+  EXPECT_THAT(volumes_table(status()),
+              testing::ContainsRegex("old +1.0 MiB +4096 +- +- +in its cache +bulk +"
+                                     "retained +77a1\n"));
 }
 
 TEST_F(StatusScreen, SaysWhatTheMembersOfAPoolWant) {
@@ -195,7 +214,12 @@ TEST_F(StatusScreen, SaysThatAPoolIsFilling) {
 }
 
 TEST_F(StatusScreen, NamesADiskOnlyWhenThereIsSomethingToSayOfIt) {
+  const json::object well{{"errors", 0}};
   json::object disk{{"path", "/dev/disk/by-id/x"},
+                    {"reads", well},
+                    {"writes", well},
+                    {"syncs", well},
+                    {"zeroings", well},
                     {"device", "/dev/sdb"},
                     {"model", ""},
                     {"serial", "WRQ0"},
@@ -274,16 +298,17 @@ TEST_F(StatusScreen, ListsListenersWithTheirProtocol) {
                 {"listening", false},
                 {"reason", "not up"},
                 {"connections", 0}}};
-  EXPECT_THAT(screen(), HasSubstr("\n"
-                                  "LISTENER  PROTOCOL  ADDRESS          CONNECTIONS  STATE\n"
-                                  "san-a     nvme-tcp  192.0.2.10:4420  17           listening\n"
-                                  "scsi-a    iscsi     192.0.2.10:3260  0            waiting\n"));
+  EXPECT_THAT(screen(), HasSubstr("\n! listener scsi-a (192.0.2.10:3260): not up\n"));
+  EXPECT_THAT(listeners_table(status()),
+              HasSubstr("\n"
+                        "LISTENER  PROTOCOL  ADDRESS          CONNECTIONS  STATE\n"
+                        "san-a     nvme-tcp  192.0.2.10:4420  17           listening\n"
+                        "scsi-a    iscsi     192.0.2.10:3260  0            waiting\n"));
 }
 
 TEST_F(StatusScreen, WithoutIscsiSaysNothingOfIt) {
-  EXPECT_THAT(screen(), HasSubstr("\nNo host is connected.\n"));
-  EXPECT_THAT(screen(), Not(HasSubstr("TARGET")));
-  EXPECT_THAT(screen(), Not(HasSubstr("INITIATOR")));
+  EXPECT_THAT(screen(), HasSubstr("\nNo host is configured or connected.\n"));
+  EXPECT_EQ(targets_table(status()) + sessions_table(status()), "");
 }
 
 TEST_F(StatusScreen, ListsTargetsWithTheirLunsAndWhoSeesThem) {
@@ -303,7 +328,7 @@ TEST_F(StatusScreen, ListsTargetsWithTheirLunsAndWhoSeesThem) {
               {"initiators", json::array{"iqn.a", "iqn.b"}},
               {"listeners", json::array{}},
               {"luns", json::array{}}}};
-  EXPECT_THAT(screen(),
+  EXPECT_THAT(targets_table(status()),
               HasSubstr("\n"
                         "TARGET                         LUN    VOLUME  SIZE     SEEN BY\n"
                         "iqn.2026-11.com.example:vm     0      vm01    4.0 TiB  any initiator\n"
@@ -329,8 +354,7 @@ TEST_F(StatusScreen, ListsSessionsBesideHosts) {
       "iqn.1993-08.org.debian:01:5a  192.0.2.20:50000  (discovery)                 192.0.2.10:3260 "
       " "
       "header, data  none         12     3       1m 1s\n";
-  EXPECT_THAT(screen(), HasSubstr(table));
-  EXPECT_THAT(screen(), Not(HasSubstr("No host")));
+  EXPECT_THAT(sessions_table(status()), HasSubstr(table));
   hosts.push_back({{"nqn", "nqn.x"},
                    {"address", "192.0.2.20:5"},
                    {"subsystem", "nqn.y"},
@@ -339,8 +363,10 @@ TEST_F(StatusScreen, ListsSessionsBesideHosts) {
                    {"connected_seconds", 9},
                    {"listener", "san-a"},
                    {"discovery", false}});
+  EXPECT_THAT(screen(), testing::ContainsRegex("nqn.x +nvme-tcp +none +- +1 of 1 +2 +9s ago\n"));
   EXPECT_THAT(screen(),
-              HasSubstr("nqn.x  192.0.2.20:5  nqn.y      2       none      9s\n" + table));
+              testing::ContainsRegex("debian:01:5a +iscsi +mutual CHAP +- +1 of 1 +1 +1m 1s ago\n"))
+      << "who is only looking around is no host of a volume";
 }
 
 }  // namespace

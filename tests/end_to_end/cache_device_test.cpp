@@ -296,6 +296,7 @@ TEST_F(CacheDevice, ThatHasLostABlockSaysWhichAndHowOftenItWasAskedFor) {
       return named(status, "volumes", "big").at("state").as_string() == "degraded";
     }));
     expect_done({"give-up-lost", "big"}, {"forebayctl status lists it"});
+    EXPECT_TRUE(daemon.await_event("volume.blocks-lost", "big"));
     EXPECT_TRUE(draining.await_exit(stop_time_out));
     EXPECT_EQ(status_of(*host.queue, client::io::read(1, 70, 1, big_block)) & 0x7ff,
               unrecovered_read_error);
@@ -317,6 +318,7 @@ TEST_F(CacheDevice, ThatHasLostABlockSaysWhichAndHowOftenItWasAskedFor) {
       << screen.output;
   write_and_read_back(*host.queue, 1, 70, 1, big_block, 8);
   EXPECT_EQ(big().at("lost_bytes").to_number<int>(), 0);
+  EXPECT_TRUE(daemon.await_event("volume.blocks-mended", "big"));
 }
 
 TEST_F(CacheDevice, IsKeptWhenItsDetachmentIsInterrupted) {

@@ -81,6 +81,9 @@ TEST(Control, EachReportIsForPeopleAndForScripts) {
                                                       {"cache"},
                                                       {"events"},
                                                       {"doctor"},
+                                                      {"tasks"},
+                                                      {"overrides"},
+                                                      {"lost", "big"},
                                                       {"top", "-n", "1", "--interval", "0.1"},
                                                       {"explain", "big"},
                                                       {"explain", "mem"},
@@ -192,9 +195,30 @@ TEST(Control, ChangesAreEventsWithWhoHasMadeThem) {
 TEST(Control, WithoutADaemonEachCommandSaysSoInOneLine) {
   Workplace workplace;
   Daemon daemon(workplace, memory_config());
-  const std::vector<std::vector<std::string>> commands{
-      {"status"}, {"volumes"},      {"hosts"}, {"pools"},          {"cache"},
-      {"events"}, {"events", "-f"}, {"top"},   {"explain", "big"}, {"connect-line", "a"}};
+  const std::vector<std::vector<std::string>> commands{{"status"},
+                                                       {"volumes"},
+                                                       {"hosts"},
+                                                       {"pools"},
+                                                       {"cache"},
+                                                       {"events"},
+                                                       {"events", "-f"},
+                                                       {"top"},
+                                                       {"explain", "big"},
+                                                       {"connect-line", "a"},
+                                                       {"tasks"},
+                                                       {"lost", "big"},
+                                                       {"overrides"},
+                                                       {"reload"},
+                                                       {"confirm"},
+                                                       {"mode", "big", "read-only"},
+                                                       {"scrub", "big"},
+                                                       {"flush", "big"},
+                                                       {"drain", "big"},
+                                                       {"retire", "front"},
+                                                       {"token", "list"},
+                                                       {"give-up-lost", "big"},
+                                                       {"write-protection", "big", "on"},
+                                                       {"volume", "grow", "big", "1GiB"}};
   for (const auto& command : commands) {
     const Outcome outcome = ctl(daemon, command);
     EXPECT_EQ(outcome.exit.code, 1) << command.front();

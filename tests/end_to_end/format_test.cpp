@@ -83,6 +83,8 @@ TEST_F(Format, LeavesZerosToWhoHasTheVolumeAlone) {
   EXPECT_TRUE(read(*host.queue, 1, 100, 8, iscsi_block) == Bytes(8 * iscsi_block));
   write_and_read_back(*host.queue, 1, 100, 8, iscsi_block, 2);
   EXPECT_TRUE(daemon.await_log({"volume=big formatted"}));
+  EXPECT_TRUE(daemon.await_event("volume.format-started", "big"));
+  EXPECT_TRUE(daemon.await_event("volume.formatted", "big"));
 }
 
 // Its disk keeps silent: so it is under way for as long as the test likes.

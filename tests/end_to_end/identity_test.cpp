@@ -138,6 +138,7 @@ TEST(Identity, AVolumeGrowsAndNeverShrinks) {
   {
     const auto volume = named(daemon.status(), "volumes", "big");
     EXPECT_EQ(volume.at("state").as_string(), "refused");
+    EXPECT_TRUE(daemon.await_event("volume.refused", "big"));
     EXPECT_EQ(volume.at("reason").as_string().find("32MiB is smaller than the existing 96MiB"), 0U)
         << volume.at("reason");
     EXPECT_TRUE(daemon.await_log({daemon.config_path() + ":",

@@ -174,7 +174,7 @@ TEST_F(IscsiTools, StatusListsTargetsUnitsAndSessions) {
   EXPECT_EQ(shown.at("bytes_written").to_number<int>(), 4096);
   EXPECT_EQ(shown.at("listener").as_string(), "scsi");
   const Outcome screen =
-      run({.arguments = {FOREBAYCTL, "status", "--socket", daemon_->config().control_socket}});
+      run({.arguments = {FOREBAYCTL, "hosts", "--socket", daemon_->config().control_socket}});
   EXPECT_EQ(screen.exit.code, 0) << screen.output;
   EXPECT_THAT(screen.output, HasSubstr("TARGET "));
   EXPECT_THAT(screen.output, HasSubstr("INITIATOR "));

@@ -185,9 +185,11 @@ void serve_an_address_that_comes_up_late() {
   EXPECT_EQ(screen.exit.code, 2) << "degraded\n" << screen.output;
   EXPECT_NE(screen.output.find(late_address), std::string::npos) << screen.output;
 
+  EXPECT_TRUE(daemon.await_event("listener.waiting", "san"));
   ASSERT_TRUE(network.add(late_address));
   ASSERT_TRUE(daemon.await_status(
       [](const boost::json::value& now) { return now.at("healthy").as_bool(); }));
+  EXPECT_TRUE(daemon.await_event("listener.listening", "san"));
   Host late(daemon.endpoint(1));
   ASSERT_TRUE(late.connected());
   write_and_read_back(*late.queue, 1, 0, 8, 4096, 2);

@@ -289,12 +289,14 @@ TEST_F(Overload, ADiskThatAnswersNothingIsNotAskedAndNothingIsLost) {
   EXPECT_NE(run({.arguments = {FOREBAYCTL, "status", "--socket", daemon.config().control_socket}})
                 .output.find("its disk has answered nothing for too long"),
             std::string::npos);
+  EXPECT_TRUE(daemon.await_event("volume.overloaded", "plain"));
 
   go_on();
   const auto done = host.queue->await(at_the_disk.value(), Milliseconds{20'000});
   ASSERT_GOOD(done);
   EXPECT_TRUE(done.value().ok()) << done.value().describe();
   EXPECT_TRUE(becomes(false, "plain"));
+  EXPECT_TRUE(daemon.await_event("volume.overload-over", "plain"));
   EXPECT_EQ(ana_state(*host.controller, 3), 1);
   write(*host.queue, 3, 8, pattern(full_block, 3), full_block);
   EXPECT_TRUE(read(*host.queue, 3, 8, 1, full_block) == pattern(full_block, 3));

@@ -480,6 +480,8 @@ TEST_F(Reload, SighupTakesOverTheFileOrSaysWhyNot) {
   EXPECT_TRUE(daemon_.await_log({"refused", "nothing has changed"}));
   const Outcome reload = ctl({"reload"});
   EXPECT_EQ(reload.exit.code, 1) << reload.output;
+  const Outcome screen = ctl({"status"});
+  EXPECT_NE(screen.output.find("- config: the last change, "), std::string::npos) << screen.output;
 }
 
 TEST_F(Reload, AStartWithABrokenFileServesWhatWasAppliedLast) {

@@ -46,7 +46,12 @@ TEST(Retained, AVolumeIsKeptUntilItIsDestroyedByItsUuid) {
   const Outcome screen =
       run({.arguments = {FOREBAYCTL, "status", "--socket", daemon.config().control_socket}});
   EXPECT_EQ(screen.exit.code, 0) << "no trouble\n" << screen.output;
-  EXPECT_NE(screen.output.find("retained  " + uuid), std::string::npos) << screen.output;
+  EXPECT_NE(screen.output.find("1 volume that the configuration does not name is retained"),
+            std::string::npos)
+      << screen.output;
+  const Outcome listed =
+      run({.arguments = {FOREBAYCTL, "volumes", "--socket", daemon.config().control_socket}});
+  EXPECT_NE(listed.output.find("retained  " + uuid), std::string::npos) << listed.output;
 
   ASSERT_NO_FATAL_FAILURE(restart(with));
   EXPECT_TRUE(retained(daemon).empty());

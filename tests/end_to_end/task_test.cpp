@@ -178,6 +178,17 @@ TEST_F(Tasks, AreListedShownAndCancelled) {
   expect({"tasks"}, 1, {"forebayctl: "});
 }
 
+TEST_F(Tasks, OneWhoseVolumeIsTakenOutHasFailed) {
+  ASSERT_TRUE(daemon.start());
+  expect({"scrub", "big", "--rate", "1MiB", "--no-wait"}, 0, {});
+  auto& config = daemon.config();
+  config.subsystems.front().namespaces.erase(config.subsystems.front().namespaces.begin());
+  std::erase_if(config.volumes, [](const VolumeText& volume) { return volume.name == "big"; });
+  daemon.reload();
+  expect({"tasks", "wait", "1"}, 1, {"scrub of big: failed"});
+  EXPECT_TRUE(daemon.await_event("task.failed", "big"));
+}
+
 TEST_F(Tasks, DrainAndDetachAreSuchToo) {
   ASSERT_TRUE(daemon.start());
   expect({"drain", "big"}, 0, {});

@@ -24,9 +24,15 @@ int wrong_usage() {
 }  // namespace
 
 int main(int count, char** arguments) {
-  std::map<std::string, std::string> given{
-      {"--direction", "read"}, {"--block-size", "4096"}, {"--depth", "1"}, {"--pattern", "random"},
-      {"--warmup", "0.2"},     {"--seconds", "1"},       {"--count", "0"}, {"--cpu", ""}, {"--url", ""}};
+  std::map<std::string, std::string> given{{"--direction", "read"},
+                                           {"--block-size", "4096"},
+                                           {"--depth", "1"},
+                                           {"--pattern", "random"},
+                                           {"--warmup", "0.2"},
+                                           {"--seconds", "1"},
+                                           {"--count", "0"},
+                                           {"--cpu", ""},
+                                           {"--url", ""}};
   if (count % 2 != 1) return wrong_usage();
   for (int i = 1; i < count; i += 2) {
     const auto found = given.find(arguments[i]);

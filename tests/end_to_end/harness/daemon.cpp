@@ -150,6 +150,29 @@ boost::json::value Daemon::status() {
   return error.failed() ? boost::json::value() : value;
 }
 
+bool Daemon::await_event(const std::string& name, const std::string& subject) {
+  const auto deadline = SteadyClock::now() + Milliseconds{20'000};
+  for (;;) {
+    const Outcome asked = run({.arguments = {FOREBAYCTL, "events", "-n", "0", "-o", "json",
+                                             "--socket", config_.control_socket}});
+    boost::system::error_code error;
+    const auto answer = boost::json::parse(asked.output, error);
+    if (!error && answer.is_object()) {
+      for (const auto& event : answer.at("events").as_array()) {
+        if (event.at("name").as_string() == boost::json::string_view(name) &&
+            event.at("subject").as_string() == boost::json::string_view(subject)) {
+          return true;
+        }
+      }
+    }
+    if (SteadyClock::now() > deadline) {
+      ADD_FAILURE() << "no event " << name << " of " << subject << " in " << asked.output;
+      return false;
+    }
+    std::this_thread::sleep_for(Milliseconds{20});  // the events can only be asked for
+  }
+}
+
 bool Daemon::await_status(const std::function<bool(const boost::json::value&)>& holds,
                           Milliseconds time_out) {
   const auto deadline = SteadyClock::now() + time_out;

@@ -80,6 +80,8 @@ class Daemon {
   // Asks again and again until `holds`; false on time-out.
   bool await_status(const std::function<bool(const boost::json::value&)>& holds,
                     Milliseconds time_out = Milliseconds{20'000});
+  // Waits for an event of that name about that subject; a test failure when it does not come.
+  bool await_event(const std::string& name, const std::string& subject);
   [[nodiscard]] const std::string& config_path() const { return config_path_; }
 
  private:

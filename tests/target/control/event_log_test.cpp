@@ -6,6 +6,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <regex>
 #include <string>
@@ -72,24 +73,24 @@ TEST(EventLog, IsJson) {
   EXPECT_EQ(event.at("text").as_string(), "EIO");
 }
 
-// Name and severity of each row of the page.
-std::map<std::string, std::string> rows_of_page() {
-  std::map<std::string, std::string> rows;
+// Name and severity of each place of the page: what it means, what hosts see of it, what to do.
+std::map<std::string, std::string> places_of_page() {
   std::ifstream page(FOREBAY_SOURCE_DIR "/docs/events.md");
-  const std::regex row(R"(\| `([a-z.-]+)` \| (\w+) \| .{20,} \| .{8,} \|)");
-  std::smatch found;
-  for (std::string line; std::getline(page, line);) {
-    if (!std::regex_match(line, found, row)) continue;
-    EXPECT_TRUE(rows.emplace(found[1], found[2]).second) << found[1] << " stands there twice";
+  const std::string text{std::istreambuf_iterator<char>(page), {}};
+  std::map<std::string, std::string> places;
+  const std::regex place(
+      "### ([a-z.-]+)\n\n\\*(\\w+)\\.\\* [^\n]{20,}\n\nHosts: [^\n]+\n\nTo do: [^\n]{8,}\n");
+  for (std::sregex_iterator at(text.begin(), text.end(), place), end; at != end; ++at) {
+    EXPECT_TRUE(places.emplace((*at)[1], (*at)[2]).second) << (*at)[1] << " stands there twice";
   }
-  return rows;
+  return places;
 }
 
 TEST(EventLog, EachNameStandsInDocsEvents) {
   std::map<std::string, std::string> in_code;
   for (const EventKind& kind : event_kinds()) in_code.emplace(kind.text, text(kind.severity));
   EXPECT_EQ(in_code.size(), event_kinds().size()) << "a name is used twice";
-  EXPECT_EQ(rows_of_page(), in_code);
+  EXPECT_EQ(places_of_page(), in_code);
 }
 
 TEST(StateTimes, ATimeIsThatOfTheLastChange) {

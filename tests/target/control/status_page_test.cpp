@@ -184,6 +184,13 @@ TEST(StatusPage, TroublesAgreeWithHealth) {
         });
       },
       [](Status& s) { add(s.caches, [&](auto& one) { one.name = "c"; }); },
+      [](Status& s) {
+        add(s.caches, [&](auto& one) {
+          one.name = "c";
+          one.open = true;
+          one.reason = "could not be written";
+        });
+      },
       [](Status& s) { s.volumes.front().state = "late"; }};
   for (const auto& fault : faults) {
     status = calm(1);
