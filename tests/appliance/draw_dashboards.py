@@ -21,11 +21,10 @@ CELL = (44, 34)  # of Grafana's grid, in pixels
 COLOURS = ("#7eb26d", "#eab839", "#6ed0e0", "#ef843c", "#e24d42", "#1f78c1", "#ba43a9", "#705da0", "#508642", "#cca300")
 POINTS = 120
 LEGENDS = 4
-# Panels that are empty, or 0, as long as nothing goes wrong, or where a pool or a disk has not what they show.
-QUIET = {"Alerts", "Errors", "Bad in the cache", "Lost", "Failed", "Bad blocks", "Disks not well", "Pools filling", "Retained volumes",
-         "Temperature", "Wear", "Bad sectors", "Hosts that fell silent", "Sessions begun", "Media errors", "Digest errors", "Broken protocol",
-         "Commands that waited", "Around the cache", "Reclaim", "Segments reclaimed", "Age of what is dirty", "In flight",
-         "Disk operations", "Large reads in place", "Reads in place", "Recovery", "Flush latency"}
+# Panels that are empty, or 0, as long as nothing goes wrong, or where a disk does not tell what they show.
+OF_TROUBLE = {"Alerts", "Errors", "Bad in the cache", "Lost", "Failed", "Bad blocks", "Disks not well", "Pools filling", "Retained volumes",
+              "Temperature", "Wear", "Bad sectors", "Hosts that fell silent", "Media errors", "Digest errors", "Broken protocol",
+              "Commands that waited"}
 SCALES = {"bytes": (1024, "B KiB MiB GiB TiB PiB"), "Bps": (1024, "B/s KiB/s MiB/s GiB/s"), "iops": (1000, "/s k/s M/s"),
           "cps": (1000, "/s k/s M/s"), "none": (1000, " k M G")}
 
@@ -151,6 +150,12 @@ class Panel:
         return "".join(drawn) or f'<text x="{width // 2}" y="{height // 2}" fill="#8e8e8e" text-anchor="middle">no data</text>'
 
 
+def boards_with_panels(prometheus: Prometheus) -> list[tuple[Path, dict, list[Panel]]]:
+    """All that ship, with what their panels show."""
+    boards = [(path, json.loads(path.read_text())) for path in sorted(BOARDS.iterdir())]
+    return [(path, board, [Panel(panel, prometheus) for panel in board["panels"]]) for path, board in boards]
+
+
 def draw(board: dict, panels: list[Panel]) -> str:
     bottom = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in board["panels"])
     width, height = 24 * CELL[0], bottom * CELL[1] + 48
@@ -170,11 +175,9 @@ def main() -> int:
     options = parser.parse_args()
     prometheus = Prometheus(options.prometheus, options.last, options.rate_interval)
     dead, count = [], 0
-    for path in sorted(BOARDS.iterdir()):
-        board = json.loads(path.read_text())
-        panels = [Panel(panel, prometheus) for panel in board["panels"]]
+    for path, board, panels in boards_with_panels(prometheus):
         count += len(panels)
-        dead += [f"{board['title']}: {panel.panel['title']}" for panel in panels if not panel.is_alive() and panel.panel["title"] not in QUIET]
+        dead += [f"{board['title']}: {panel.panel['title']}" for panel in panels if not panel.is_alive() and panel.panel["title"] not in OF_TROUBLE]
         if options.to:
             options.to.mkdir(parents=True, exist_ok=True)
             (options.to / f"{path.stem}.svg").write_text(draw(board, panels))

@@ -1,10 +1,12 @@
 // For LD_PRELOAD: a daemon whose disks stop answering. While the file FOREBAY_TEST_HUNG_DISK is
 // there, no request of io_uring is seen to end any more: it looks as if the disk still had it. And
-// while there is a file PATH.hung beside the file PATH, syncing PATH does not end.
+// while there is a file PATH.hung beside the file PATH, syncing PATH does not end; PATH.bad: it
+// fails.
 #include <dlfcn.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <string>
 
@@ -27,6 +29,10 @@ extern "C" int fdatasync(int descriptor) {
   if (readlink(link.c_str(), path.data(), path.size() - 1) > 0) {
     const std::string hung = std::string(path.data()) + ".hung";
     while (access(hung.c_str(), F_OK) == 0) usleep(10'000);
+    if (access((std::string(path.data()) + ".bad").c_str(), F_OK) == 0) {
+      errno = EIO;
+      return -1;
+    }
   }
   return sync(descriptor);
 }
