@@ -75,7 +75,7 @@ SUITES = [
     Suite("security", "who may connect and proves it, inside TLS: the real daemon, our own client and OpenSSL's",
           "release", ["security"], ["suite_security", *DAEMON], 0.5),
     Suite("observability", "metrics against the load generator's own counts, Debian's Prometheus asking for them; alerts and dashboards as they ship; the status page in a browser",
-          "release", ["observability"], ["suite_observability", *DAEMON, "forebay-media"], 1.5, packages=["observability", "browser"],
+          "release", ["observability"], ["suite_observability", *DAEMON, "forebay-media"], 1.6, packages=["observability", "browser"],
           figures="metrics: |watched: |status page: "),
     Suite("unit", "target and tools, simulated disks, streams and clocks; under ASan and UBSan, as the next three",
           "asan", ["unit"], ["suite_unit"], 1.5, packages=["sanitize"], quick=True, jobs=3),
