@@ -21,6 +21,14 @@ namespace json = boost::json;
 
 namespace {
 
+// Of one in trouble that has what its pool has not: "; 3.1 GiB dirty kept in pmem0".
+std::string what_is_safe(const json::value& volume) {
+  if (number(volume, "dirty_bytes") == 0 || text(volume, "cache").empty()) return {};
+  const bool is_read = text(volume, "state") == "degraded";
+  return fmt::format("; {} dirty kept in {}{}", size_text(number(volume, "dirty_bytes")),
+                     text(volume, "cache"), is_read ? ", reads served" : "");
+}
+
 std::string troubles(const json::value& status) {
   std::string out;
   for (const auto& pool : list(status, "pools")) {
@@ -34,8 +42,9 @@ std::string troubles(const json::value& status) {
   }
   for (const auto& volume : list(status, "volumes")) {
     if (text(volume, "state") == "online") continue;
-    out += fmt::format("! volume {}: {}: {}  (forebayctl explain {})\n", text(volume, "name"),
-                       text(volume, "state"), text(volume, "reason"), text(volume, "name"));
+    out += fmt::format("! volume {}: {}: {}{}  (forebayctl explain {})\n", text(volume, "name"),
+                       text(volume, "state"), text(volume, "reason"), what_is_safe(volume),
+                       text(volume, "name"));
   }
   for (const auto& listener : list(status, "listeners")) {
     if (flag(listener, "listening")) continue;
