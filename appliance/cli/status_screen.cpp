@@ -210,9 +210,9 @@ std::string last_change(const json::value& status, std::uint64_t now_ms) {
   const json::value& last = member(status, "last_reload");
   const std::string reason = text(last, "reason");
   if (reason.empty()) return {};
-  return fmt::format("- config: the last change, {}, by {}, was {}: nothing has changed: {}\n",
-                     ago(number(last, "time_ms"), now_ms), text(last, "by"), text(last, "result"),
-                     reason);
+  return fmt::format(
+      "- config: the last change, {}, by {}, was not made ({}): nothing has changed: {}\n",
+      ago(number(last, "time_ms"), now_ms), text(last, "by"), text(last, "result"), reason);
 }
 
 std::string config_lines(const json::value& status, std::uint64_t now_ms) {

@@ -68,6 +68,14 @@ std::vector<Trouble> troubles_of(const Status& status) {
   if (status.config_is_copy) {
     all.push_back({.what = "configuration", .text = status.config_note});
   }
+  if (!status.last_reload.reason.empty()) {
+    all.push_back({.is_bad = false,
+                   .what = "configuration",
+                   .text = fmt::format(
+                       "the last change, by {}, was not made ({}): nothing has changed: {}",
+                       status.last_reload.by, status.last_reload.result, status.last_reload.reason),
+                   .since_ms = status.last_reload.time_ms});
+  }
   for (const CacheStatus& cache : status.caches) {
     if (cache.retired || (cache.open && cache.reason.empty())) continue;
     all.push_back({.what = "cache " + cache.name,

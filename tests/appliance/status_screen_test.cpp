@@ -137,8 +137,9 @@ TEST_F(StatusScreen, SaysThatTheLastChangeWasNotMade) {
                  {"by", "alice"},
                  {"result", "refused"},
                  {"reason", "/f.yaml:3:1: unknown key"}};
-  EXPECT_THAT(screen(), HasSubstr("\n- config: the last change, 1m 1s ago, by alice, was refused: "
-                                  "nothing has changed: /f.yaml:3:1: unknown key\n"));
+  EXPECT_THAT(screen(),
+              HasSubstr("\n- config: the last change, 1m 1s ago, by alice, was not made (refused): "
+                        "nothing has changed: /f.yaml:3:1: unknown key\n"));
 }
 
 TEST_F(StatusScreen, SaysWhatTheLimitsOfAVolumeHoldBack) {

@@ -165,6 +165,17 @@ TEST(StatusPage, SaysWhatIsWrongBeforeAllElse) {
   EXPECT_THAT(StatusPage::content(status, {}, {}), HasSubstr(">HEALTHY<"));
 }
 
+TEST(StatusPage, SaysThatTheLastChangeWasNotMade) {
+  Status status = calm(1);
+  EXPECT_TRUE(troubles_of(status).empty());
+  status.last_reload = {.time_ms = 7, .by = "alice", .result = "refused", .reason = "line 3"};
+  const auto troubles = troubles_of(status);
+  ASSERT_EQ(troubles.size(), 1U);
+  EXPECT_FALSE(troubles[0].is_bad) << "what ran before runs on";
+  EXPECT_EQ(troubles[0].text,
+            "the last change, by alice, was not made (refused): nothing has changed: line 3");
+}
+
 TEST(StatusPage, TroublesAgreeWithHealth) {
   Status status = calm(1);
   const auto is_bad = [&status] {
