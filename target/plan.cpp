@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <map>
 #include <set>
-#include <string>
 #include <utility>
 
 #include "config/renaming.h"
@@ -587,12 +586,7 @@ std::string Plan::why_not() const {
 Plan make_plan(const Config& before, const Config& after, const Running& running,
                const PlanRequest& request) {
   const auto names = config::renamed_volumes(before, after);
-  if (names.empty()) {
-    return Planner(before, after, running, names, request)
-        .make(request.disconnect, request.rotated);
-  }
-  // What runs, called as the file calls it.
-  Running called = running;
+  Running called = running;  // as the file calls it
   for (const auto& [from, to] : names) {
     auto volume = called.volumes.extract(from);
     if (volume.empty()) continue;

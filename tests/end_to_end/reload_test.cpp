@@ -313,65 +313,6 @@ TEST_F(Reload, AVolumeThatIsTakenOutAndNamedAgainHasItsData) {
   bystander.expect_undisturbed();
 }
 
-TEST_F(Reload, ARenamedVolumeIsTheSameDiskAndFoundByEveryStart) {
-  ASSERT_TRUE(daemon_.start());
-  Bystander bystander(daemon_.endpoint());
-  const auto uuid_of = [&](const std::string& name) {
-    for (const auto& one : daemon_.status().at("volumes").as_array()) {
-      if (one.at("name").as_string() == boost::json::string_view(name)) {
-        return std::string(one.at("uuid").as_string());
-      }
-    }
-    return std::string("not there");
-  };
-  const std::string uuid = uuid_of("p1");
-  HearingHost a(daemon_.endpoint(), nqn_of_a);
-  ASSERT_TRUE(a.connected());
-  (void)a.heard();
-  const auto called = [](ConfigText config, const std::string& name, const std::string& was) {
-    VolumeText& one = config.volumes[config.volumes.size() - 2];
-    one.name = name;
-    one.was = was;
-    subsystem(config, play).namespaces[0].volume = name;
-    return config;
-  };
-  const ConfigText before = daemon_.config();
-  const ConfigText renamed = called(before, "db01", "p1");
-  const ConfigText later = called(before, "db01", "");
-
-  // One that nobody confirms is taken back.
-  EXPECT_TRUE(predicted(plan(renamed), "a").empty());
-  write(*a.host().queue, 1, 7, pattern(4096, 1), 4096);
-  apply_well(renamed, {"--confirm-within", "1s"});
-  EXPECT_EQ(uuid_of("db01"), uuid);
-  EXPECT_TRUE(read(*a.host().queue, 1, 7, 1, 4096) == pattern(4096, 1));
-  daemon_.config() = before;
-  EXPECT_TRUE(daemon_.await_log({"applied by=nobody has confirmed"}, start_time_out));
-  EXPECT_EQ(uuid_of("p1"), uuid);
-
-  // And one that is.
-  apply_well(renamed);
-  write(*a.host().queue, 1, 8, pattern(4096, 2), 4096);
-  EXPECT_TRUE(read(*a.host().queue, 1, 7, 1, 4096) == pattern(4096, 1));
-  EXPECT_TRUE(a.heard().empty()) << "hosts see nothing of it";
-  apply_well(later);
-  EXPECT_EQ(uuid_of("db01"), uuid);
-  EXPECT_TRUE(read(*a.host().queue, 1, 8, 1, 4096) == pattern(4096, 2));
-  EXPECT_EQ(ctl({"volume", "rename", "db01", "db02", "--uuid", uuid}).exit.code, 1);
-  bystander.expect_undisturbed();
-
-  // A file that was changed while nothing ran, and then without what it was.
-  for (const char* was : {"db01", ""}) {
-    daemon_.stop();
-    daemon_.config() = called(before, "db03", was);
-    ASSERT_TRUE(daemon_.start());
-    EXPECT_EQ(uuid_of("db03"), uuid);
-    Host host(daemon_.endpoint(), {.subsystem = play, .host_nqn = nqn_of_a});
-    ASSERT_TRUE(host.connected());
-    EXPECT_TRUE(read(*host.queue, 1, 8, 1, 4096) == pattern(4096, 2));
-  }
-}
-
 TEST_F(Reload, AFileThatIsWrongChangesNothing) {
   ASSERT_TRUE(daemon_.start());
   Bystander bystander(daemon_.endpoint());

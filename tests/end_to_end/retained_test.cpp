@@ -1,5 +1,5 @@
 // A volume that is taken out of the configuration: kept until somebody destroys it by name and
-// UUID.
+// UUID. And one that is named otherwise there: the same disk.
 #include <gtest/gtest.h>
 
 #include "tests/end_to_end/harness/daemon.h"
@@ -80,6 +80,81 @@ TEST(Retained, AVolumeIsKeptUntilItIsDestroyedByItsUuid) {
   Host host(daemon.endpoint());
   ASSERT_TRUE(host.connected());
   EXPECT_TRUE(read(*host.queue, 2, 5, 1, 512) == client::Bytes(512));
+}
+
+TEST(Renamed, AServedVolumeIsTheSameDiskAndFoundByEveryStart) {
+  Workplace workplace;
+  const ConfigText before = file_config(workplace.make_pool("pool"));
+  Daemon daemon(workplace, before);
+  ASSERT_TRUE(daemon.start());
+  const auto called = [&before](const std::string& name, const std::string& was) {
+    ConfigText config = before;
+    for (VolumeText& volume : config.volumes) {
+      if (volume.name != "small") continue;
+      volume.name = name;
+      volume.was = was;
+    }
+    for (NamespaceText& space : config.subsystems[0].namespaces) {
+      if (space.volume == "small") space.volume = name;
+    }
+    return config;
+  };
+  const auto uuid_of = [&daemon](const std::string& name) {
+    return std::string(named(daemon.status(), "volumes", name).at("uuid").as_string());
+  };
+  const auto ctl = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), FOREBAYCTL);
+    words.insert(words.end(), {"--socket", daemon.config().control_socket});
+    return run({.arguments = std::move(words)});
+  };
+  const auto apply = [&](const ConfigText& next, const std::vector<std::string>& more = {}) {
+    write_file(workplace.path("next.yaml"), next.yaml());
+    std::vector<std::string> words{"apply", workplace.path("next.yaml")};
+    words.insert(words.end(), more.begin(), more.end());
+    daemon.notify().forget();
+    const Outcome outcome = ctl(words);
+    EXPECT_EQ(outcome.exit.code, 0) << outcome.output;
+    return outcome.output;
+  };
+  const std::string uuid = uuid_of("small");
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    ASSERT_GOOD(request_event(*host.controller, attribute_notices));
+    write(*host.queue, 2, 5, pattern(512, 1), 512);
+
+    // Unless nobody confirms it.
+    EXPECT_NE(apply(called("db01", "small"), {"--confirm-within", "1s"}).find("renamed from small"),
+              std::string::npos);
+    EXPECT_EQ(uuid_of("db01"), uuid);
+    EXPECT_TRUE(read(*host.queue, 2, 5, 1, 512) == pattern(512, 1));
+    EXPECT_TRUE(daemon.await_log({"applied by=nobody has confirmed"}, start_time_out));
+    EXPECT_EQ(uuid_of("small"), uuid);
+
+    (void)apply(called("db01", "small"));
+    write(*host.queue, 2, 6, pattern(512, 2), 512);
+    (void)apply(called("db01", ""));
+    EXPECT_EQ(uuid_of("db01"), uuid);
+    EXPECT_TRUE(read(*host.queue, 2, 5, 1, 512) == pattern(512, 1));
+    EXPECT_TRUE(read(*host.queue, 2, 6, 1, 512) == pattern(512, 2));
+    ASSERT_TRUE(host.controller->keep_alive());
+    EXPECT_EQ(host.controller->admin().in_flight(), 1U) << "hosts are told nothing";
+    const Outcome command = ctl({"volume", "rename", "db01", "db02", "--uuid", uuid});
+    EXPECT_EQ(command.exit.code, 1);
+    EXPECT_NE(command.output.find("name it db02 there, with `was: db01`"), std::string::npos)
+        << command.output;
+  }
+  // A file that was changed while nothing ran, and the one after that.
+  for (const char* was : {"db01", ""}) {
+    daemon.stop();
+    daemon.config().volumes = called("db03", was).volumes;
+    daemon.config().subsystems = called("db03", was).subsystems;
+    ASSERT_TRUE(daemon.start());
+    EXPECT_EQ(uuid_of("db03"), uuid);
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    EXPECT_TRUE(read(*host.queue, 2, 6, 1, 512) == pattern(512, 2));
+  }
 }
 
 }  // namespace
