@@ -133,7 +133,7 @@ class ScriptedExecutor final : public CommandExecutor {
     std::function<void(CommandPermit)> on_data;
   };
 
-  ScriptedExecutor(std::shared_ptr<Record> record, const Reactor& reactor)
+  ScriptedExecutor(std::shared_ptr<Record> record, Reactor& reactor)
       : record_(std::move(record)), reactor_(reactor) {}
   ~ScriptedExecutor() override { record_->destroyed = true; }
 
@@ -173,7 +173,7 @@ class ScriptedExecutor final : public CommandExecutor {
     record_->parked.push_back(&permit.park());
   }
   std::shared_ptr<Record> record_;
-  const Reactor& reactor_;
+  Reactor& reactor_;
 };
 
 // One host and its connection.
