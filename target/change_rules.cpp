@@ -111,7 +111,7 @@ constexpr Row volume_rows[] = {
     {"block_size", Effect::refused,
      "what lies on a volume has been written in its blocks: make another one, and copy"},
     {"atomic", Effect::refused, at_start},
-    {"allow_format"},
+    {"allow_format", Effect::notified},
     {"qos.read_iops"},
     {"qos.write_iops"},
     {"qos.iops"},

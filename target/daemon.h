@@ -133,6 +133,7 @@ class Daemon final : private engine::VolumeObserver {
   void note_write_protection(const engine::Volume& volume);
   void protect(const std::string& name, bool on, const control::ControlRoutes::Done& done);
   void make_formatter();
+  void renew_volume(const std::string& volume, std::function<void(const std::string& why)> done);
   // Who sees that volume beside this host now; empty: nobody.
   [[nodiscard]] std::string other_user(const block::BlockVolume& volume,
                                        const std::string& host) const;

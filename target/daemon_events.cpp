@@ -67,6 +67,10 @@ bool is_orderly(EndReason reason) {
 
 void Daemon::note_volume(const engine::Volume& volume) {
   const engine::VolumeCondition now = volume.condition();
+  // Taken out, to come back with the blocks that a host has formatted it with: no news.
+  const bool is_renewed = now.state == engine::VolumeState::refused && volume.is_formatting() &&
+                          volume.formatted_blocks() != volume.identity().block_size;
+  if (is_renewed) return;
   note_write_protection(volume);
   const EventName event = event_of(now);
   const char* const state = now.lacks_cache ? "cache-missing" : text(now.state);
@@ -124,7 +128,9 @@ void Daemon::make_formatter() {
       .reactor = [this]() -> Reactor& { return *cores_.back()->reactor; },
       .post = [this](std::function<void()> task) { control_->post(std::move(task)); },
       .other_user = [this](block::BlockVolume& volume,
-                           const std::string& host) { return other_user(volume, host); }});
+                           const std::string& host) { return other_user(volume, host); },
+      .renew = [this](const std::string& volume,
+                      auto done) { renew_volume(volume, std::move(done)); }});
 }
 
 std::string Daemon::other_user(const block::BlockVolume& volume, const std::string& host) const {

@@ -100,6 +100,14 @@ void Daemon::reload(const std::string& by) {
                 });
 }
 
+void Daemon::renew_volume(const std::string& volume,
+                          std::function<void(const std::string& why)> done) {
+  Reloader* const reloader = reloader_now_.load(std::memory_order_acquire);
+  if (reloader == nullptr) return done("the daemon is starting, or ending");
+  reloader->ask({.kind = Reloader::Request::Kind::renew_volume, .by = "a format", .volume = volume},
+                [done = std::move(done)](const auto& answer) { done(answer.error); });
+}
+
 void Daemon::stop_reloader() {
   reloader_now_.store(nullptr, std::memory_order_release);
   if (reloader_) reloader_->stop();

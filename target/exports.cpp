@@ -43,6 +43,11 @@ Rule common(const Rule& a, const Rule& b, std::vector<std::string> Rule::*names)
   return both;
 }
 
+// The same volume, which has been taken out and put in again.
+bool is_renewed(const block::BlockVolume& before, const block::BlockVolume& now) {
+  return &before != &now && before.volume().identity().name == now.volume().identity().name;
+}
+
 class NvmfChange {
  public:
   NvmfChange(nvmf::NvmfTarget& target, const nvmf::TargetOptions& from,
@@ -124,6 +129,10 @@ class NvmfChange {
       CHECK(target_.set_namespace_hosts(nqn, wanted.nsid, wanted.hosts).has_value());
       return;
     }
+    if (old != nullptr && is_renewed(*old->volume, *wanted.volume)) {
+      CHECK(target_.replace_namespace(nqn, wanted).has_value());
+      return;
+    }
     if (old != nullptr) remove(nqn, old->nsid);
     CHECK(target_.add_namespace(nqn, wanted).has_value());
   }
@@ -196,6 +205,10 @@ class IscsiChange {
     if (old != nullptr && *old == wanted) return;
     if (old != nullptr && old->volume == wanted.volume) {
       CHECK(target_.set_lun_initiators(node, wanted.lun, wanted.initiators).has_value());
+      return;
+    }
+    if (old != nullptr && is_renewed(*old->volume, *wanted.volume)) {
+      CHECK(target_.replace_lun(node, wanted).has_value());
       return;
     }
     if (old != nullptr) CHECK(target_.remove_lun(node, old->lun).has_value());

@@ -23,7 +23,8 @@ bool can_be_zeroed(const engine::Volume& volume) {
 
 }  // namespace
 
-void Formatter::format(block::BlockVolume& volume, const std::string& host, Ended ended) {
+void Formatter::format(block::BlockVolume& volume, const std::string& host,
+                       engine::BlockSize blocks, Ended ended) {
   const std::string& name = volume.volume().identity().name;
   if (const std::string other = uses_.other_user(volume, host); !other.empty()) {
     log_warn("volume={} host={} may not format it: {} is connected to it too", name, host, other);
@@ -31,10 +32,15 @@ void Formatter::format(block::BlockVolume& volume, const std::string& host, Ende
   }
   // Waits before it begins, or nobody might be there to be told of the end.
   if (!wait(volume, ended)) return ended(End::in_progress);
-  if (!volume.volume().begin_format()) return answer(volume, End::in_progress);
-  log_warn("volume={} host={} formats it: all that was in it is given up", name, host);
+  if (!volume.volume().begin_format(blocks)) return answer(volume, End::in_progress);
+  const std::string change =
+      blocks == volume.volume().identity().block_size
+          ? std::string()
+          : fmt::format(" with blocks of {} bytes instead of {}", blocks.bytes,
+                        volume.volume().identity().block_size.bytes);
+  log_warn("volume={} host={} formats it{}: all that was in it is given up", name, host, change);
   uses_.events.add(EventName::volume_format_started, name,
-                   fmt::format("for {}: all that was in it is given up", host));
+                   fmt::format("for {}{}: all that was in it is given up", host, change));
   uses_.post([this] { look(); });
 }
 
@@ -49,9 +55,14 @@ void Formatter::look() {
   if (stopping_) return;
   const engine::Instant now = uses_.clock.now();
   for (const auto& [name, volume] : uses_.volumes) {
-    if (!volume->volume().is_formatting() || !can_be_zeroed(volume->volume())) continue;
-    const Run& run = runs_[volume.get()];
-    if (run.run == nullptr && now >= run.next_try) start(name, *volume);
+    if (!volume->volume().is_formatting()) continue;
+    Run& run = runs_[volume.get()];
+    if (run.run != nullptr || run.is_renewing || now < run.next_try) continue;
+    if (run.is_zeroed) {
+      renew(name, *volume);
+    } else if (can_be_zeroed(volume->volume())) {
+      start(name, *volume);
+    }
   }
   forget_removed();
 }
@@ -61,8 +72,9 @@ void Formatter::forget_removed() {
     return std::ranges::none_of(uses_.volumes,
                                 [one](const auto& served) { return served.second.get() == one; });
   };
-  std::erase_if(
-      runs_, [&](const auto& one) { return one.second.run == nullptr && is_removed(one.first); });
+  std::erase_if(runs_, [&](const auto& one) {
+    return one.second.run == nullptr && !one.second.is_renewing && is_removed(one.first);
+  });
   std::vector<const block::BlockVolume*> left;
   {
     const std::lock_guard lock(mutex_);
@@ -87,12 +99,46 @@ void Formatter::run_ended(const std::string& name, block::BlockVolume& volume,
   Run& run = runs_[&volume];
   run.run = nullptr;
   if (stopping_) return;
-  if (why.empty()) {
-    runs_.erase(&volume);
-    log_info("volume={} formatted", name);
-    uses_.events.add(EventName::volume_formatted, name, "all of it is zeros, and it is served");
-    return answer(volume, End::done);
-  }
+  if (!why.empty()) return try_again(name, volume, why);
+  const engine::BlockSize own = volume.volume().identity().block_size;
+  if (volume.volume().formatted_blocks() == own) return end(name, volume, own);
+  run.is_zeroed = true;
+  renew(name, volume);
+}
+
+// The volume is held: the engine may free it before `renewed`.
+void Formatter::renew(const std::string& name, block::BlockVolume& volume) {
+  Run& run = runs_[&volume];
+  run.is_renewing = true;
+  run.hold = volume.holds().take();
+  uses_.renew(name, [this, name, &volume](const std::string& why) {
+    uses_.post([this, name, &volume, why] { renewed(name, volume, why); });
+  });
+}
+
+void Formatter::renewed(const std::string& name, block::BlockVolume& volume,
+                        const std::string& why) {
+  Run& run = runs_[&volume];
+  run.is_renewing = false;
+  const auto hold = std::move(run.hold);
+  if (stopping_) return;
+  if (!why.empty()) return try_again(name, volume, why);
+  end(name, volume, volume.volume().formatted_blocks());
+}
+
+void Formatter::end(const std::string& name, const block::BlockVolume& volume,
+                    engine::BlockSize blocks) {
+  runs_.erase(&volume);
+  log_info("volume={} formatted, blocks={}", name, blocks.bytes);
+  uses_.events.add(
+      EventName::volume_formatted, name,
+      fmt::format("all of it is zeros, in blocks of {} bytes, and it is served", blocks.bytes));
+  answer(volume, End::done);
+}
+
+void Formatter::try_again(const std::string& name, const block::BlockVolume& volume,
+                          const std::string& why) {
+  Run& run = runs_[&volume];
   run.next_try = uses_.clock.now() + try_format_again_after;
   if (std::exchange(run.trouble, why) != why) {
     log_warn("volume={} is not formatted yet, and not served until it is: {}", name, why);

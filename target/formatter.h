@@ -30,6 +30,10 @@ class Formatter final : public block::VolumeFormatter {
     // Who has the volume beside this host: an NQN or an initiator's name; empty: nobody. Any
     // thread.
     std::function<std::string(block::BlockVolume&, const std::string& host)> other_user;
+    // Has the volume come back with the blocks that its pool knows, in the place of the one that is
+    // there. `done`: empty, or why not (yet); on any thread, maybe in here. Control thread.
+    std::function<void(const std::string& volume, std::function<void(const std::string& why)> done)>
+        renew;
   };
   explicit Formatter(Uses uses) : uses_(std::move(uses)) {}
   Formatter(const Formatter&) = delete;
@@ -37,7 +41,8 @@ class Formatter final : public block::VolumeFormatter {
   ~Formatter() = default;
 
   // Any thread.
-  void format(block::BlockVolume& volume, const std::string& host, Ended ended) override;
+  void format(block::BlockVolume& volume, const std::string& host, engine::BlockSize blocks,
+              Ended ended) override;
 
   // Volumes that are to be formatted and are not, are from now on. Often.
   void look();
@@ -47,11 +52,18 @@ class Formatter final : public block::VolumeFormatter {
  private:
   struct Run {
     std::shared_ptr<FormatRun> run;  // nullptr: it waits for its next try
+    bool is_zeroed = false;          // it has other blocks now, and is to come back with them:
+    bool is_renewing = false;        // that is under way
+    engine::HoldCount::Hold hold{};
     engine::Instant next_try{};
     std::string trouble{};  // that has been told
   };
   void start(const std::string& name, block::BlockVolume& volume);
   void run_ended(const std::string& name, block::BlockVolume& volume, const std::string& why);
+  void renew(const std::string& name, block::BlockVolume& volume);
+  void renewed(const std::string& name, block::BlockVolume& volume, const std::string& why);
+  void end(const std::string& name, const block::BlockVolume& volume, engine::BlockSize blocks);
+  void try_again(const std::string& name, const block::BlockVolume& volume, const std::string& why);
   // False: somebody waits already, or nothing begins any more; then `ended` is the caller's still.
   [[nodiscard]] bool wait(const block::BlockVolume& volume, Ended& ended);
   // Of volumes that the configuration has not any more.

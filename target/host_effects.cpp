@@ -152,6 +152,7 @@ struct VolumeNews {
   std::optional<engine::ByteCount> size{};  // it grows to that
   bool protection = false;                  // read-only or not
   bool atomicity = false;                   // what it writes at once
+  bool formats = false;                     // NVMe: what it may be formatted with
   bool physical_block = false;              // and what a host takes for its physical block
   bool is_read_only = false;
 };
@@ -172,6 +173,8 @@ VolumeNews news_of(const Config& before, const Config& after, const Running& run
       is->second.size.value != was->second.size.value) {
     news.size = is->second.size.value;
   }
+  news.formats = was->second.allow_format != is->second.allow_format &&
+                 now != running.volumes.end() && now->second.takes_other_blocks;
   const auto reads_only = [](const config::Volume& volume) {
     return volume.cache && volume.cache->mode == config::VolumeCache::Mode::read_only;
   };
@@ -348,7 +351,8 @@ class Told {
       say(notice + disk + " grows to " + config::size_text(*news.size));
       (is_nvme ? events_.namespace_attributes : events_.capacity_changed) = true;
     }
-    if (!news.protection && !news.atomicity) return;
+    const bool is_news = news.protection || news.atomicity || (is_nvme && news.formats);
+    if (!is_news) return;
     say(notice + disk + (news.is_read_only ? " becomes read-only" : " has other attributes"));
     if (is_nvme) {
       events_.namespace_attributes = true;

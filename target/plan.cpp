@@ -11,6 +11,7 @@
 #include "config/report.h"
 #include "config/values.h"
 #include "target/host_effects.h"
+#include "target/plan_warnings.h"
 
 namespace target {
 namespace {
@@ -73,9 +74,9 @@ class Planner {
       });
       if (!is_named) plan_.unconfirmed.push_back(host.name);
     }
-    warn_of_shared_volumes();
-    warn_of_single_paths();
-    warn_of_plain_chap();
+    for (config::Message& each : plan_warnings(before_, after_, running_)) {
+      plan_.warnings.push_back(std::move(each));
+    }
     std::ranges::stable_sort(plan_.refusals, {}, &config::Message::at);
     std::ranges::stable_sort(plan_.warnings, {}, &config::Message::at);
     return std::move(plan_);
@@ -92,14 +93,6 @@ class Planner {
                               .text = std::move(text),
                               .severity = config::Severity::error});
   }
-  void warn(config::Position at, std::string path, std::string text) {
-    plan_.warnings.push_back({.file = after_.file,
-                              .at = at,
-                              .path = std::move(path),
-                              .text = std::move(text),
-                              .severity = config::Severity::warning});
-  }
-
   void judge(Change change) {
     PlannedChange planned{.change = std::move(change)};
     if (const auto* changed = std::get_if<Changed>(&planned.change.what)) {
@@ -136,6 +129,9 @@ class Planner {
     if (!rule) return refused("cannot be changed while the daemon runs; restart it");
     const std::string& name = planned.change.subject.name;
     if (key.key == "uuid" && is_what_runs(part, name, key.after)) return Effect::live;
+    if (part == Part::volume && key.key == "block_size" && keeps_blocks(planned, name)) {
+      return Effect::live;
+    }
     if (rule->effect == Effect::refused) {
       return refused(fmt::format("{}.", rule->reason));
     }
@@ -164,6 +160,16 @@ class Planner {
     if (std::ranges::count(pool->renaming, name) == 0 || former_names_.contains(name)) return {};
     return fmt::format("pool {} calls it {} yet: keep the line until it does not.", pool->name,
                        key.before);
+  }
+
+  // A host's format has set them: what the file says of them is what the volume was made with.
+  [[nodiscard]] bool keeps_blocks(PlannedChange& planned, const std::string& name) const {
+    const auto* now = entry(running_.volumes, name);
+    if (now == nullptr || !now->has_blocks_of_host) return false;
+    planned.more.push_back(
+        fmt::format("nothing changes: its blocks are of {} bytes, as a host's format has set them",
+                    now->block_size.bytes));
+    return true;
   }
 
   // A UUID that is written down, or not any more, and was that all along.
@@ -438,77 +444,6 @@ class Planner {
       refuse(volume.size.at, config::join_path("volumes", name) + ".size",
              fmt::format("there is no space for it: {} are free on pool {}.", about(pool->free),
                          pool->name));
-    }
-  }
-
-  // Host names that see each volume; "*" stands for any host.
-  [[nodiscard]] static std::map<std::string, std::set<std::string>> hosts_by_volume(
-      const Config& config) {
-    std::map<std::string, std::set<std::string>> all;
-    const auto add = [&](const config::Access& access,
-                         const std::map<std::uint32_t, config::Export>& exports) {
-      for (const auto& [number, exported] : exports) {
-        auto& hosts = all[exported.volume.value];
-        if (!exported.hosts && access.allow_any_host) hosts.insert("*");
-        for (const auto& host : exported.hosts ? *exported.hosts : access.hosts) {
-          hosts.insert(host.value);
-        }
-      }
-    };
-    for (const auto& [nqn, subsystem] : config.subsystems) add(subsystem, subsystem.namespaces);
-    for (const auto& [iqn, target] : config.targets) add(target, target.luns);
-    return all;
-  }
-
-  // Only where that is new: who runs a cluster knows by now.
-  void warn_of_shared_volumes() {
-    const auto was = hosts_by_volume(before_);
-    for (const auto& [name, hosts] : hosts_by_volume(after_)) {
-      if (hosts.size() < 2) continue;
-      const auto old = was.find(name);
-      if (old != was.end() && old->second == hosts) continue;
-      const auto* now = entry(running_.volumes, name);
-      if (now != nullptr && now->is_reserved) continue;
-      warn(after_.volumes.at(name).at, config::join_path("volumes", name),
-           fmt::format("is open to {} hosts and none of them holds a reservation; use a cluster "
-                       "file system, or give the namespace or LUN `hosts: [...]`.",
-                       hosts.size()));
-    }
-  }
-
-  void warn_of_single_paths() {
-    const auto check = [&](const auto& owners, const auto& old_ones, const char* section) {
-      for (const auto& [name, owner] : owners) {
-        if (owner.listeners.size() != 1) continue;
-        const auto old = old_ones.find(name);
-        if (old != old_ones.end() && old->second.listeners.size() == 1) continue;
-        warn(owner.at, config::join_path(section, name),
-             "is reached by one path only: a cable, a switch or an interface that fails takes the "
-             "disks from its hosts; give it a second listener.");
-      }
-    };
-    check(after_.subsystems, before_.subsystems, "subsystems");
-    check(after_.targets, before_.targets, "targets");
-  }
-
-  void warn_of_plain_chap() {
-    const auto uses_chap = [](const Config& config, const config::Target& target) {
-      return target.chap || std::ranges::any_of(target.hosts, [&](const auto& host) {
-               return config.hosts.at(host.value).chap.has_value();
-             });
-    };
-    for (const auto& [iqn, target] : after_.targets) {
-      if (!uses_chap(after_, target)) continue;
-      const auto old = before_.targets.find(iqn);
-      if (old != before_.targets.end() && uses_chap(before_, old->second)) continue;
-      const bool is_remote = std::ranges::any_of(target.listeners, [&](const auto& listener) {
-        return !after_.listeners.at(listener.value).address.value.is_loopback();
-      });
-      if (!is_remote) continue;
-      warn(
-          target.at, config::join_path("targets", iqn),
-          "CHAP proves who a host is, but nothing hides the data on the way, nor keeps others from "
-          "changing it; use a network of its own.");
     }
   }
 

@@ -37,6 +37,9 @@ struct Running {
     engine::VolumeState state = engine::VolumeState::late;
     std::string reason{};  // why it is not online
     engine::ByteCount size{};
+    engine::BlockSize block_size{};
+    bool has_blocks_of_host = false;  // a host's format has set them, and not the configuration
+    bool takes_other_blocks = false;  // where its hosts may format it
     std::optional<engine::VolumeCacheStatus> cache{};
     bool is_reserved = false;  // by some host
     std::uint64_t commands_in_flight = 0;

@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "config/renaming.h"
-#include "target/exports.h"
 #include "target/reactor/log.h"
 
 namespace target {
@@ -41,6 +40,15 @@ std::string reason_of(const std::vector<Status>& all, const std::string& name) {
   if (found == all.end()) return "it is not there";
   if (found->open) return {};
   return found->reason.empty() ? "it is not open yet" : found->reason;
+}
+
+// Of one that is served, empty.
+std::string why_not_there(const engine::Volume& volume) {
+  const auto now = volume.condition();
+  const bool is_there =
+      now.state == engine::VolumeState::online || now.state == engine::VolumeState::degraded;
+  if (is_there) return {};
+  return now.reason.empty() ? "its disk has not answered yet" : now.reason;
 }
 
 bool has_key(const Change& change, std::string_view key) {
@@ -275,16 +283,35 @@ Reconfiguration::Outcome Reconfiguration::add_volumes() {
   }));
   return for_each<Added>(Part::volume, [&](const Change& change) -> Outcome {
     const engine::Volume* const volume = served_.engine.find(change.subject.name);
-    const std::string why = await_open([&]() -> std::string {
-      const auto now = volume->condition();
-      const bool is_there =
-          now.state == engine::VolumeState::online || now.state == engine::VolumeState::degraded;
-      if (is_there) return {};
-      return now.reason.empty() ? "its disk has not answered yet" : now.reason;
-    });
+    const std::string why = await_open([volume] { return why_not_there(*volume); });
     if (!why.empty()) return why;
     return engine::success();
   });
+}
+
+// What cannot be opened takes its place too: it is late there as anywhere.
+Reconfiguration::Outcome Reconfiguration::renew_volume(const std::string& name) {
+  if (!to_.config->volumes.contains(name)) return "the configuration does not name it any more";
+  if (served_.engine.find(name) != nullptr) {
+    TRY(await([&](auto done) { served_.engine.remove_volume(name, std::move(done)); }));
+  }
+  TRY(engine::Volume* const volume,
+      served_.engine.add_volume(spec_named(volume_specs(*to_.config), name)));
+  const std::string why = await_open([volume] { return why_not_there(*volume); });
+  if (!why.empty()) log_warn("volume={} has not come back yet: {}", name, why);
+  served_.on_control([&] { take_place(name, *volume); });
+  return engine::success();
+}
+
+void Reconfiguration::take_place(const std::string& name, engine::Volume& volume) {
+  auto renewed = block_volume(volume, *to_.config, served_.clock.now());
+  const Exports before = exports_of(to_);
+  auto& served = served_.volumes.at(name);
+  renewed->go_on_from(served->counts());
+  renewed->tell_stages(served->stage_counts().has_value());
+  served.swap(renewed);
+  change_exports(served_.nvmf, served_.iscsi, before, exports_of(to_));
+  served_.retired.add(std::move(renewed));
 }
 
 Reconfiguration::Outcome Reconfiguration::set_volume_caches() {
@@ -370,6 +397,11 @@ Reconfiguration::Outcome Reconfiguration::change_what_hosts_see() {
   return engine::success();
 }
 
+Exports Reconfiguration::exports_of(const LoadedConfig& side) const {
+  return {.nvmf = nvmf_options(*side.config, served_.volumes, *side.secrets),
+          .iscsi = iscsi_options(*side.config, served_.volumes, *side.secrets)};
+}
+
 Reconfiguration::Outcome Reconfiguration::switch_exports(const LoadedConfig& from,
                                                          const LoadedConfig& to) {
   for (const LoadedConfig* side : {&from, &to}) {
@@ -379,10 +411,8 @@ Reconfiguration::Outcome Reconfiguration::switch_exports(const LoadedConfig& fro
     }
   }
   TRY(switch_sockets(from, to));
-  const Exports before{.nvmf = nvmf_options(*from.config, served_.volumes, *from.secrets),
-                       .iscsi = iscsi_options(*from.config, served_.volumes, *from.secrets)};
-  const Exports after{.nvmf = nvmf_options(*to.config, served_.volumes, *to.secrets),
-                      .iscsi = iscsi_options(*to.config, served_.volumes, *to.secrets)};
+  const Exports before = exports_of(from);
+  const Exports after = exports_of(to);
   const engine::Instant now = served_.clock.now();
   for (const auto& [name, volume] : to.config->volumes) {
     served_.volumes.at(name)->set_overload_times(overload_times(volume.overload));
@@ -394,6 +424,7 @@ Reconfiguration::Outcome Reconfiguration::switch_exports(const LoadedConfig& fro
   // Connections stay; the next handshake knows these.
   served_.tls_keys.replace(tls_key_ring(*to.config, *to.secrets));
   change_exports(served_.nvmf, served_.iscsi, before, after);
+  served_.nvmf.refresh_volumes();  // of what they may be formatted with
   // Nobody is left who has come through these.
   std::erase_if(served_.listeners, [&](const auto& listener) {
     return !to.config->listeners.contains(listener->options().name);

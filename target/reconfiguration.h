@@ -10,6 +10,7 @@
 
 #include "config/diff.h"
 #include "engine/foundation/result.h"
+#include "target/exports.h"
 #include "target/served.h"
 
 namespace target {
@@ -31,8 +32,13 @@ class Reconfiguration {
   [[nodiscard]] engine::Result<void, std::string> carry_out(
       const std::function<engine::Result<void, std::string>()>& keep = {});
 
- private:
   using Outcome = engine::Result<void, std::string>;
+  // Of what both configurations have, and what nobody can use: taken out of the engine and put in
+  // again as its pool has it now, and everywhere in the place of what was there. With an error it
+  // may be out, and is not served: to be tried again.
+  [[nodiscard]] Outcome renew_volume(const std::string& name);
+
+ private:
   struct Undo {
     std::string what;
     std::function<Outcome()> act;
@@ -58,6 +64,8 @@ class Reconfiguration {
   Outcome add_volume(const config::Config& config, const std::string& name);
   Outcome remove_volume(const std::string& name);
   // Control thread.
+  void take_place(const std::string& name, engine::Volume& volume);
+  [[nodiscard]] Exports exports_of(const LoadedConfig& side) const;
   Outcome switch_exports(const LoadedConfig& from, const LoadedConfig& to);
   Outcome switch_sockets(const LoadedConfig& from, const LoadedConfig& to);
   Outcome open_socket(const LoadedConfig& side, const std::string& name);

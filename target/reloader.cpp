@@ -13,6 +13,7 @@
 #include "config/parse.h"
 #include "config/renaming.h"
 #include "target/applied_copy.h"
+#include "target/block/lba_formats.h"
 #include "target/config_file.h"
 #include "target/reactor/log.h"
 #include "target/reconfiguration.h"
@@ -218,8 +219,16 @@ Reloader::Answer Reloader::answer(Request& request) {
       return set_access(request);
     case Kind::clear_overrides:
       return clear_overrides(request);
+    case Kind::renew_volume:
+      return renew_volume(request);
   }
   return {};
+}
+
+Reloader::Answer Reloader::renew_volume(const Request& request) {
+  const auto renewed =
+      Reconfiguration(served_, loaded_, loaded_, stopping_).renew_volume(request.volume);
+  return {.error = renewed ? std::string() : renewed.error()};
 }
 
 Reloader::Answer Reloader::confirm(const Request& request) {
@@ -489,13 +498,17 @@ Running Reloader::look() {
       const engine::VolumeCondition condition = volume->volume().condition();
       const auto reservations = volume->reservations().report();
       running.volumes.emplace(
-          name, Running::Volume{.state = condition.state,
-                                .reason = condition.reason,
-                                .size = condition.size * volume->volume().identity().block_size,
-                                .cache = served_.engine.cache_of(name),
-                                .is_reserved = reservations && reservations->type.has_value(),
-                                .commands_in_flight = volume->counts().in_flight(),
-                                .since_last_write = served_.since_last_write(name)});
+          name,
+          Running::Volume{.state = condition.state,
+                          .reason = condition.reason,
+                          .size = condition.size * volume->volume().identity().block_size,
+                          .block_size = volume->volume().identity().block_size,
+                          .has_blocks_of_host = volume->volume().has_blocks_of_host(),
+                          .takes_other_blocks = block::lba_formats_of(*volume, true).count > 1,
+                          .cache = served_.engine.cache_of(name),
+                          .is_reserved = reservations && reservations->type.has_value(),
+                          .commands_in_flight = volume->counts().in_flight(),
+                          .since_last_write = served_.since_last_write(name)});
     }
   });
   return running;

@@ -65,6 +65,7 @@ class Reloader {
       set_mode,         // of `volume` to `mode`; what the file says is no override
       set_access,       // of `path` to `access`
       clear_overrides,  // of `volume`, or of `path`; of all if both are empty
+      renew_volume,     // `volume`, which nobody can use: Reconfiguration::renew_volume()
     };
     Kind kind = Kind::plan;
     std::string file{};  // its name, for messages
@@ -157,6 +158,7 @@ class Reloader {
   [[nodiscard]] Answer answer(Request& request);
   [[nodiscard]] Answer confirm(const Request& request);
   [[nodiscard]] Answer apply(const Request& request);
+  [[nodiscard]] Answer renew_volume(const Request& request);
   void take_back();
   // Why not, where the request is for a configuration that does not run any more; empty: go on.
   [[nodiscard]] std::string why_stale(const Request& request) const;

@@ -130,7 +130,10 @@ struct VolumeEntry {
   little_uint32_t flags;                              // who does not know one refuses the pool
   little_uint32_t reservation_type;                   // 0: none; 1 to 6: docs/reservations.md
   little_uint32_t registrants;                        // so many RegistrantEntry are this volume's
-  std::array<std::byte, 364> reserved;
+  // 1: a host's format has set the blocks, and the configuration does not say any more what they
+  // are; 0: it does. Who does not know the field serves the volume when the configuration follows.
+  little_uint32_t blocks_by_host;
+  std::array<std::byte, 360> reserved;
 };
 static_assert(sizeof(VolumeEntry) == 1024 && alignof(VolumeEntry) == 1);
 static_assert(offsetof(VolumeEntry, uuid) == 8 && offsetof(VolumeEntry, size_bytes) == 24);
@@ -144,7 +147,9 @@ static_assert(offsetof(VolumeEntry, cache_state) == 352 &&
               offsetof(VolumeEntry, lost_count) == 356);
 static_assert(offsetof(VolumeEntry, lost) == 360 && offsetof(VolumeEntry, flags) == 648);
 static_assert(offsetof(VolumeEntry, reservation_type) == 652);
-static_assert(offsetof(VolumeEntry, registrants) == 656 && offsetof(VolumeEntry, reserved) == 660);
+static_assert(offsetof(VolumeEntry, registrants) == 656 &&
+              offsetof(VolumeEntry, blocks_by_host) == 660);
+static_assert(offsetof(VolumeEntry, reserved) == 664);
 static_assert(std::is_trivially_copyable_v<VolumeEntry> && std::is_standard_layout_v<VolumeEntry>);
 
 // Who is registered with a volume; behind the entries, in the order of the volumes and of

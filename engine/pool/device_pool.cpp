@@ -547,9 +547,10 @@ Result<void, PoolError> DevicePool::set_write_protected(const std::string& name,
   return commit(std::move(planned));
 }
 
-Result<void, PoolError> DevicePool::set_formatting(const std::string& name, bool formatting) {
+Result<void, PoolError> DevicePool::set_formatting(const std::string& name,
+                                                   std::optional<BlockSize> blocks) {
   DeviceTable planned = table();
-  TRY(const bool changes, plan_formatting(planned.volumes, name, formatting));
+  TRY(const bool changes, plan_formatting(planned.volumes, name, blocks));
   if (!changes) return success();
   TRY(within_reach(name));
   return commit(std::move(planned));

@@ -157,7 +157,7 @@ class DevicePool final : public Pool {
   [[nodiscard]] Result<void, PoolError> set_write_protected(const std::string& name,
                                                             bool write_protected) override;
   [[nodiscard]] Result<void, PoolError> set_formatting(const std::string& name,
-                                                       bool formatting) override;
+                                                       std::optional<BlockSize> blocks) override;
 
  private:
   // What all openings of the pool by this process have of a member's disk.

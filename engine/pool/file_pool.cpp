@@ -520,9 +520,10 @@ Result<void, PoolError> FilePool::set_write_protected(const std::string& name,
   return save(std::move(planned));
 }
 
-Result<void, PoolError> FilePool::set_formatting(const std::string& name, bool formatting) {
+Result<void, PoolError> FilePool::set_formatting(const std::string& name,
+                                                 std::optional<BlockSize> blocks) {
   VolumeTable planned = table_;
-  TRY(const bool changes, plan_formatting(planned, name, formatting));
+  TRY(const bool changes, plan_formatting(planned, name, blocks));
   if (!changes) return boost::outcome_v2::success();
   return save(std::move(planned));
 }

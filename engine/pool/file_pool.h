@@ -88,7 +88,7 @@ class FilePool final : public Pool {
   [[nodiscard]] Result<void, PoolError> set_write_protected(const std::string& name,
                                                             bool write_protected) override;
   [[nodiscard]] Result<void, PoolError> set_formatting(const std::string& name,
-                                                       bool formatting) override;
+                                                       std::optional<BlockSize> blocks) override;
 
  private:
   FilePool(std::unique_ptr<PoolDirectory> directory, VolumeTable table)

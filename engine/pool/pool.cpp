@@ -81,9 +81,19 @@ Result<bool, PoolError> Pool::plan_write_protection(VolumeTable& volumes, const 
 }
 
 Result<bool, PoolError> Pool::plan_formatting(VolumeTable& volumes, const std::string& name,
-                                              bool formatting) {
+                                              std::optional<BlockSize> blocks) {
   TRY(VolumeRecord* const record, ready_record(volumes, name));
-  return std::exchange(record->formatting, formatting) != formatting;
+  const VolumeRecord before = *record;
+  record->formatting = blocks.has_value();
+  if (blocks && *blocks != record->block_size) {
+    record->block_size = *blocks;
+    record->blocks_by_host = true;
+  }
+  if (!valid(*record)) {
+    return PoolError{Kind::bad_name, "volume " + name + " is no whole number of " +
+                                         std::to_string(blocks->bytes) + "-byte blocks"};
+  }
+  return *record != before;
 }
 
 PoolError Pool::no_such_volume(const std::string& name, const Uuid& uuid) const {

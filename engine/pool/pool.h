@@ -144,9 +144,10 @@ class Pool {
       const std::string& name, const KeptReservations& reservations) = 0;
   [[nodiscard]] virtual Result<void, PoolError> set_write_protected(const std::string& name,
                                                                     bool write_protected) = 0;
-  // Whether all of it counts as zeros, though not all of it is yet. As set_lost().
+  // Whether all of it counts as zeros, though not all of it is yet; if so, with blocks of `blocks`
+  // from now on (the same change; of a size that is a whole number of them). As set_lost().
   [[nodiscard]] virtual Result<void, PoolError> set_formatting(const std::string& name,
-                                                               bool formatting) = 0;
+                                                               std::optional<BlockSize> blocks) = 0;
 
  protected:
   // Puts `bindings` into `volumes`; the answers that bind() gives if that becomes durable.
@@ -165,7 +166,7 @@ class Pool {
                                                                      bool write_protected);
   [[nodiscard]] static Result<bool, PoolError> plan_formatting(VolumeTable& volumes,
                                                                const std::string& name,
-                                                               bool formatting);
+                                                               std::optional<BlockSize> blocks);
   [[nodiscard]] PoolError no_such_volume(const std::string& name, const Uuid& uuid) const;
 };
 

@@ -72,7 +72,7 @@ FoundMembers look_at_members(const MembersWish& configured) {
 }  // namespace
 
 std::optional<PoolError> refusal_of(const VolumeRecord& record, const VolumeWish& wish) {
-  if (record.block_size != wish.block_size) {
+  if (record.block_size != wish.block_size && !record.blocks_by_host) {
     return PoolError{Kind::block_size_changed,
                      std::to_string(wish.block_size.bytes) + " is not the existing " +
                          std::to_string(record.block_size.bytes) +
@@ -85,6 +85,13 @@ std::optional<PoolError> refusal_of(const VolumeRecord& record, const VolumeWish
                          "back. (Nothing is served without them. If they are lost: forebayctl "
                          "abandon " +
                          record.name + " --cache " + record.cache.device.text() + ".)"};
+  }
+  // What the configuration says of its blocks does not count any more, so it may not know them.
+  if (wish.size > record.size && wish.size.value % record.block_size.bytes != 0) {
+    return PoolError{Kind::block_size_changed,
+                     size_text(wish.size) + " is not a whole number of the volume's blocks of " +
+                         std::to_string(record.block_size.bytes) +
+                         " bytes, which a host's format has set. (Write another size.)"};
   }
   const bool lags_behind = record.configured.value != 0 && wish.size >= record.configured;
   if (wish.size < record.size && !lags_behind) return shrink_error(record.size, wish.size);
@@ -115,6 +122,11 @@ std::string larger_than_configured(ByteCount existing, ByteCount configured) {
          size_text(existing) +
          ", which is served; shrinking is refused. Write size: " + size_text(existing) +
          " into the configuration. (To serve less, make a new volume.)";
+}
+
+std::string blocks_by_host(BlockSize existing) {
+  return "its block size is " + std::to_string(existing.bytes) +
+         ", set by a host's format, whatever the configuration says of it";
 }
 
 PoolFindings inspect_file_pool(const std::string& directory, std::optional<Uuid> expected,

@@ -23,6 +23,8 @@ void add_what_is_left(PoolError& refused, PoolDirectory& directory, const Volume
 [[nodiscard]] PoolError shrink_error(ByteCount existing, ByteCount wished);
 // What to tell of a volume that is served although `configured` says less.
 [[nodiscard]] std::string larger_than_configured(ByteCount existing, ByteCount configured);
+// The same of one whose configured blocks are others than a host's format has set.
+[[nodiscard]] std::string blocks_by_host(BlockSize existing);
 
 // What a pool's open() and ensure() would say, as far as reading alone can tell, and which volumes
 // are larger than wished (kind shrink).

@@ -99,6 +99,7 @@ format::VolumeEntry encode_entry(const VolumeRecord& record) {
   encode_reservations(record.reservations, entry);
   if (record.write_protected) entry.flags = entry.flags | format::flag_write_protected;
   if (record.formatting) entry.flags = entry.flags | format::flag_formatting;
+  entry.blocks_by_host = record.blocks_by_host ? 1 : 0;
   entry.name_length = static_cast<std::uint16_t>(record.name.size());
   entry.image_length = static_cast<std::uint16_t>(record.image.size());
   std::copy(record.name.begin(), record.name.end(), entry.name.begin());
@@ -149,7 +150,8 @@ Result<VolumeRecord, PoolError> decode_entry(const format::VolumeEntry& entry) {
       .provisioning = provisioning,
       .reservations = decode_reservations(entry),
       .write_protected = (entry.flags & format::flag_write_protected) != 0,
-      .formatting = (entry.flags & format::flag_formatting) != 0};
+      .formatting = (entry.flags & format::flag_formatting) != 0,
+      .blocks_by_host = entry.blocks_by_host != 0};
   return record;
 }
 

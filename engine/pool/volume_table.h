@@ -36,6 +36,7 @@ struct VolumeRecord {
   KeptReservations reservations{};
   bool write_protected = false;  // as its operator or a host has said: nobody writes it
   bool formatting = false;       // all of it is to be zeros before anybody is served
+  bool blocks_by_host = false;   // a host's format has set the block size, whatever is configured
   friend bool operator==(const VolumeRecord&, const VolumeRecord&) = default;
 };
 

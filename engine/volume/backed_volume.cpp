@@ -22,7 +22,8 @@ constexpr const char* flush_failed_reason =
 BackedVolume::BackedVolume(VolumeIdentity identity, BlockCount size, std::string late_reason)
     : blocks_(size.value),
       block_bytes_(identity.block_size.bytes),
-      reason_(std::move(late_reason)) {
+      reason_(std::move(late_reason)),
+      formatted_blocks_(identity.block_size) {
   identities_.push_back(std::make_unique<const VolumeIdentity>(std::move(identity)));
   identity_.store(identities_.back().get(), std::memory_order_release);
 }
@@ -49,12 +50,13 @@ void BackedVolume::changed() {
   }
 }
 
-void BackedVolume::set_identity(const Uuid& uuid) {
+void BackedVolume::set_identity(const Uuid& uuid, BlockSize blocks) {
   const VolumeIdentity& known = identity();
-  if (known.uuid == uuid) return;
-  CHECK(known.uuid.is_nil());
+  if (known.uuid == uuid && known.block_size == blocks) return;
+  CHECK(known.uuid.is_nil() || known.uuid == uuid);
   VolumeIdentity learned = known;
   learned.uuid = uuid;
+  learned.block_size = blocks;
   publish(std::move(learned));
 }
 
@@ -75,8 +77,23 @@ void BackedVolume::learn(const Uuid& uuid, BlockCount size) {
   {
     const std::lock_guard lock(mutex_);
     CHECK(state_.load(std::memory_order_relaxed) == VolumeState::late);
-    set_identity(uuid);
+    set_identity(uuid, block_size());
     blocks_.store(size.value, std::memory_order_release);
+  }
+  changed();
+}
+
+void BackedVolume::learn_blocks(BlockSize blocks, bool of_host) {
+  blocks_of_host_.store(of_host, std::memory_order_relaxed);
+  if (blocks == block_size()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    CHECK(state_.load(std::memory_order_relaxed) == VolumeState::late);
+    const ByteCount size = BlockCount{blocks_.load(std::memory_order_relaxed)} * block_size();
+    set_identity(identity().uuid, blocks);
+    block_bytes_.store(blocks.bytes, std::memory_order_relaxed);
+    blocks_.store(size.value / blocks.bytes, std::memory_order_release);
+    formatted_blocks_ = blocks;
   }
   changed();
 }
@@ -127,12 +144,12 @@ void BackedVolume::keep_reservations(const KeptReservations& reservations, KeepD
 // A block is lost if any sector of it is.
 std::vector<LostBlocks> BackedVolume::lost_blocks() const {
   std::vector<LostBlocks> all;
+  const std::uint64_t block = block_size().bytes;
   const std::lock_guard lock(mutex_);
   if (owned_backing_ == nullptr || owned_backing_->losses() == nullptr) return all;
   for (const LossRecord::Lost& each : owned_backing_->losses()->listed()) {
-    const std::uint64_t begin = each.offset.value / block_bytes_;
-    const std::uint64_t end =
-        (each.offset.value + each.length.value + block_bytes_ - 1) / block_bytes_;
+    const std::uint64_t begin = each.offset.value / block;
+    const std::uint64_t end = (each.offset.value + each.length.value + block - 1) / block;
     if (!all.empty() && begin <= all.back().lba.value + all.back().blocks.value) {
       all.back().blocks = {end - all.back().lba.value};
     } else {
@@ -176,22 +193,40 @@ void BackedVolume::learn_formatting(bool formatting) {
   }
 }
 
-bool BackedVolume::begin_format() {
+// A volume in memory comes back as another one, if it does.
+bool BackedVolume::can_have_blocks(BlockSize blocks) const {
+  if (blocks == block_size()) return true;
+  const ReservationKeeper* const keeper = keeper_.load(std::memory_order_acquire);
+  return keeper != nullptr && keeper->keeps_across_starts() &&
+         (size() * block_size()).value % blocks.bytes == 0;
+}
+
+bool BackedVolume::begin_format(BlockSize blocks) {
   {
     const std::lock_guard lock(mutex_);
     if (formatting_.exchange(true, std::memory_order_acq_rel)) return false;
+    formatted_blocks_ = blocks;
   }
   changed();
   return true;
 }
 
+BlockSize BackedVolume::formatted_blocks() const {
+  const std::lock_guard lock(mutex_);
+  return formatted_blocks_;
+}
+
 void BackedVolume::keep_formatting(bool formatting, KeepDone done) {
   ReservationKeeper* const keeper = keeper_.load(std::memory_order_acquire);
   if (keeper == nullptr) return done(std::string("its pool is not configured"));
-  keeper->keep_formatting(identity().name, formatting,
-                          [this, hold = keeping_.take(), formatting,
+  const BlockSize blocks = formatted_blocks();
+  keeper->keep_formatting(identity().name, formatting ? std::optional(blocks) : std::nullopt,
+                          [this, hold = keeping_.take(), formatting, blocks,
                            done = std::move(done)](const Result<void, std::string>& kept) {
-                            if (!kept || formatting) return done(kept);
+                            const bool is_same = blocks == block_size() ||
+                                                 !GUARD("a volume keeps its blocks while it runs");
+                            const bool is_over = kept && !formatting && is_same;
+                            if (!is_over) return done(kept);
                             {
                               const std::lock_guard lock(mutex_);
                               formatting_.store(false, std::memory_order_release);
@@ -204,10 +239,10 @@ void BackedVolume::keep_formatting(bool formatting, KeepDone done) {
 void BackedVolume::go_online(std::unique_ptr<BackingDevice> backing, const Uuid& uuid,
                              BlockCount size, VolumePromise promise) {
   CHECK(state() == VolumeState::late && owned_backing_ == nullptr);
-  CHECK(backing->size() >= size * BlockSize{block_bytes_});
+  CHECK(backing->size() >= size * block_size());
   {
     const std::lock_guard lock(mutex_);
-    set_identity(uuid);
+    set_identity(uuid, block_size());
     blocks_.store(size.value, std::memory_order_release);
     owned_backing_ = std::move(backing);
     backing_.store(owned_backing_.get(), std::memory_order_release);
@@ -326,7 +361,7 @@ void BackedVolume::submit_to(BackingDevice& backing, IoLane& lane, VolumeIo& io)
       backing_done(ended, status);
     };
   }
-  ask_backing(backing, lane, io, BlockSize{block_bytes_}, io.backing);
+  ask_backing(backing, lane, io, block_size(), io.backing);
 }
 
 void BackedVolume::backing_done(BackingIo& backing_io, IoStatus status) noexcept {

@@ -60,7 +60,12 @@ class BackedVolume final : public Volume, public Scrubbable {
   [[nodiscard]] bool is_formatting() const override {
     return formatting_.load(std::memory_order_acquire);
   }
-  [[nodiscard]] bool begin_format() override;
+  [[nodiscard]] bool can_have_blocks(BlockSize blocks) const override;
+  [[nodiscard]] bool has_blocks_of_host() const override {
+    return blocks_of_host_.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool begin_format(BlockSize blocks) override;
+  [[nodiscard]] BlockSize formatted_blocks() const override;
   void keep_formatting(bool formatting, KeepDone done) override;
   // Its pool is asked to keep something, and comes back to this.
   [[nodiscard]] bool is_keeping() const { return keeping_.is_held(); }
@@ -79,6 +84,9 @@ class BackedVolume final : public Volume, public Scrubbable {
   void observe(VolumeObserver* observer) { observer_.store(observer, std::memory_order_release); }
   // What is known of a volume that is not there: a nil UUID becomes the real one, never another.
   void learn(const Uuid& uuid, BlockCount size);
+  // Before it goes online: the blocks that its pool says it has, and whether a host has set them.
+  // As many bytes as before.
+  void learn_blocks(BlockSize blocks, bool of_host);
   // Any thread: it is called so from now on; whoever has its old identity keeps that.
   void rename(const std::string& name);
   void stay_late(const std::string& reason, Finding::About about, bool lacks_cache = false);
@@ -112,7 +120,11 @@ class BackedVolume final : public Volume, public Scrubbable {
   void submit_to(BackingDevice& backing, IoLane& lane, VolumeIo& io);
   static void backing_done(BackingIo& backing_io, IoStatus status) noexcept;
   void changed();
-  void set_identity(const Uuid& uuid);
+  [[nodiscard]] BlockSize block_size() const {
+    return {block_bytes_.load(std::memory_order_relaxed)};
+  }
+  // Under mutex_.
+  void set_identity(const Uuid& uuid, BlockSize blocks);
   void publish(VolumeIdentity identity);
 
   std::atomic<const VolumeIdentity*> identity_;
@@ -124,9 +136,10 @@ class BackedVolume final : public Volume, public Scrubbable {
   std::atomic<ReservationKeeper*> keeper_{nullptr};
   std::atomic<WriteProtection> protection_{WriteProtection::none};
   std::atomic<bool> formatting_{false};
+  std::atomic<bool> blocks_of_host_{false};  // set while late
   std::atomic<bool> is_silent_{false};
   HoldCount keeping_;
-  const std::uint32_t block_bytes_;
+  std::atomic<std::uint32_t> block_bytes_;  // identity().block_size; set while late
 
   // Guards what follows, and changes of what stands above as atomics for readers without it, so
   // that condition() is of one moment; a leaf, but for the lock of what the backing lists as lost.
@@ -136,6 +149,7 @@ class BackedVolume final : public Volume, public Scrubbable {
   bool lacks_cache_ = false;
   VolumePromise promise_;
   std::optional<KeptReservations> reservations_;
+  BlockSize formatted_blocks_;
   std::vector<std::unique_ptr<const VolumeIdentity>> identities_;  // readers may hold older ones
   std::unique_ptr<BackingDevice> owned_backing_;
 };

@@ -346,10 +346,10 @@ Result<void, CacheError> CacheKeeper::Slot::attach(const std::optional<CacheCont
   binding_ = attached(arrival_.binding, device().uuid(), contents);
   TRY(device().volumes().attach(writer, {.volume = uuid,
                                          .backing = uuid,
-                                         .size = face_.backed().size() * spec_.block_size,
+                                         .size = face_.backed().size() * blocks(),
                                          .binding = {.attach_epoch = binding_.epoch,
                                                      .mode = on_media(mode_),
-                                                     .block_size = spec_.block_size,
+                                                     .block_size = blocks(),
                                                      .name = spec_.name}}));
   return success();
 }
@@ -361,6 +361,7 @@ Result<void, CacheError> CacheKeeper::Slot::resume(std::uint32_t slot,
   CacheVolumeBinding next = device().volumes()[slot].binding;
   next.attach_epoch = binding_.epoch;
   next.mode = on_media(mode_);
+  next.block_size = blocks();  // a host's format may have changed them meanwhile
   return device().volumes().set_binding(*keeper_.writer_, slot, next);
 }
 
@@ -418,7 +419,7 @@ Result<void, CacheError> CacheKeeper::Slot::serve(RecoveredVolume recovered) {
   const BlockCount size = face_.backed().size();
   TRY(extend(size));
   front_ = std::make_unique<CacheFront>(
-      keeper_.cache_, *cache_, *face_.backed().backing(), spec_.block_size, keeper_.clock_,
+      keeper_.cache_, *cache_, *face_.backed().backing(), blocks(), keeper_.clock_,
       joined_ && GUARD("a cache that joins is gone around") ? CacheMode::pass_through : mode_);
   upkeep_ = std::make_unique<VolumeUpkeep>(
       *front_, std::move(arrival_.marker), *keeper_.lane_, writer, *keeper_.actor_, keeper_.clock_,
@@ -445,8 +446,8 @@ std::uint32_t CacheKeeper::Slot::slot_on_device() const {
 }
 
 // The log must know of the size before a host can write there.
-Result<void, CacheError> CacheKeeper::Slot::extend(BlockCount blocks) {
-  const ByteCount size = blocks * spec_.block_size;
+Result<void, CacheError> CacheKeeper::Slot::extend(BlockCount count) {
+  const ByteCount size = count * blocks();
   if (device().volumes()[cache_->slot()].identity.size >= size) return success();
   return device().volumes().set_size(*keeper_.writer_, cache_->slot(), size);
 }

@@ -133,7 +133,8 @@ class CacheKeeper::Slot final : public BackingUser {
   void bind_later(const std::string& why);
   void recover();
   [[nodiscard]] Result<void, CacheError> serve(RecoveredVolume recovered);
-  [[nodiscard]] Result<void, CacheError> extend(BlockCount blocks);
+  [[nodiscard]] Result<void, CacheError> extend(BlockCount count);
+  [[nodiscard]] BlockSize blocks() const { return face_.identity().block_size; }
   [[nodiscard]] std::string why_not_served() const;
   void go_on_parting();
   [[nodiscard]] bool have_ended(unsigned era);

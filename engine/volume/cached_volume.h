@@ -64,7 +64,14 @@ class CachedVolume final : public Volume, public Scrubbable {
     backed_.protect(protection, std::move(done));
   }
   [[nodiscard]] bool is_formatting() const override { return backed_.is_formatting(); }
-  [[nodiscard]] bool begin_format() override { return backed_.begin_format(); }
+  [[nodiscard]] bool can_have_blocks(BlockSize blocks) const override {
+    return backed_.can_have_blocks(blocks);
+  }
+  [[nodiscard]] bool has_blocks_of_host() const override { return backed_.has_blocks_of_host(); }
+  [[nodiscard]] bool begin_format(BlockSize blocks) override {
+    return backed_.begin_format(blocks);
+  }
+  [[nodiscard]] BlockSize formatted_blocks() const override { return backed_.formatted_blocks(); }
   void keep_formatting(bool formatting, KeepDone done) override {
     backed_.keep_formatting(formatting, std::move(done));
   }

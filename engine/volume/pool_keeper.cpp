@@ -112,7 +112,7 @@ std::vector<Finding> PoolKeeper::findings() const {
   all.insert(all.end(), name_errors_.begin(), name_errors_.end());
   for (const auto& slot : slots_) {
     VolumeCondition now = slot->volume.condition();
-    const ByteCount size = now.size * slot->spec.block_size;
+    const ByteCount size = now.size * served_blocks(*slot);
     const bool down = now.state == VolumeState::late || now.state == VolumeState::refused;
     if (down && now.reason_about == Finding::About::pool_directory) {
       return {{.about = Finding::About::pool_directory,

@@ -104,7 +104,9 @@ class PoolKeeper final : private VolumeObserver,
   void keep_write_protection(const std::string& volume, bool write_protected,
                              KeepDone done) override;
   // As bind().
-  void keep_formatting(const std::string& volume, bool formatting, KeepDone done) override;
+  void keep_formatting(const std::string& volume, std::optional<BlockSize> blocks,
+                       KeepDone done) override;
+  [[nodiscard]] bool keeps_across_starts() const override { return is_on_disk(); }
   // Of a volume that nobody has cached yet, and that is to get a cache. `done`: on the keeper's
   // thread, or in here.
   void find_arrival(const std::string& volume, ArrivalDone done);
@@ -216,7 +218,7 @@ class PoolKeeper final : private VolumeObserver,
       bool is_protected = false;
     };
     struct Formatting {
-      bool is_under_way = false;
+      std::optional<BlockSize> blocks;
     };
     std::variant<KeptReservations, Protection, Formatting> kept;
     KeepDone done;
@@ -301,6 +303,10 @@ class PoolKeeper final : private VolumeObserver,
   // What the volume of `size` does not promise, and where it differs from the configuration.
   [[nodiscard]] VolumePromise promise_of(const Slot& slot, ByteCount size);
   static void learn_identity(Slot& slot, const VolumeRecord* record);
+  // What it is served with, which its pool has perhaps changed for the next time.
+  [[nodiscard]] static BlockSize served_blocks(const Slot& slot) {
+    return slot.volume.identity().block_size;
+  }
   [[nodiscard]] VolumeWish wish_for(const Slot& slot) const;
   [[nodiscard]] bool is_configured(const std::string& volume) const;
   // What its pool has of that name is a volume's that is specified.

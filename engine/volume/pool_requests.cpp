@@ -111,7 +111,7 @@ Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {
     slot.spec.size = size;
   };
   if (request.is_specified && now.state == VolumeState::late) {
-    if (size.value % slot.spec.block_size.bytes == 0 && size >= slot.spec.size) {
+    if (size.value % served_blocks(slot).bytes == 0 && size >= slot.spec.size) {
       specify();
       try_now();
       return success();
@@ -120,7 +120,7 @@ Result<void, std::string> PoolKeeper::grow_now(const GrowRequest& request) {
   if (now.state != VolumeState::online) {
     return "volume " + name + " is not online: " + now.reason;
   }
-  const BlockSize block = slot.spec.block_size;
+  const BlockSize block = served_blocks(slot);
   const ByteCount existing = now.size * block;
   if (size.value % block.bytes != 0) {
     return "volume " + name + ": " + std::to_string(size.value) +
@@ -498,10 +498,10 @@ void PoolKeeper::keep_write_protection(const std::string& volume, bool write_pro
                       .done = std::move(done)});
 }
 
-void PoolKeeper::keep_formatting(const std::string& volume, bool formatting, KeepDone done) {
-  ask(reservations_, {.volume = volume,
-                      .kept = ReservationRequest::Formatting{formatting},
-                      .done = std::move(done)});
+void PoolKeeper::keep_formatting(const std::string& volume, std::optional<BlockSize> blocks,
+                                 KeepDone done) {
+  ask(reservations_,
+      {.volume = volume, .kept = ReservationRequest::Formatting{blocks}, .done = std::move(done)});
 }
 
 Result<void, std::string> PoolKeeper::keep_now(const ReservationRequest& request) {
@@ -518,7 +518,7 @@ Result<void, std::string> PoolKeeper::keep_now(const ReservationRequest& request
       return pool.set_write_protected(volume, now.is_protected);
     }
     Result<void, PoolError> operator()(const ReservationRequest::Formatting& now) const {
-      return pool.set_formatting(volume, now.is_under_way);
+      return pool.set_formatting(volume, now.blocks);
     }
   };
   const std::string name = name_in_pool(request.volume);

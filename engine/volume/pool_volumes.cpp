@@ -112,7 +112,7 @@ bool PoolKeeper::let_go() {
 VolumeWish PoolKeeper::wish_for(const Slot& slot) const {
   ByteCount size = slot.spec.size;
   if (slot.volume.state() != VolumeState::late) {
-    size = std::max(size, slot.volume.size() * slot.spec.block_size);
+    size = std::max(size, slot.volume.size() * served_blocks(slot));
   }
   const Uuid& uuid = slot.volume.identity().uuid;
   return {.name = name_in_pool(slot.spec.name),
@@ -203,7 +203,11 @@ Result<std::unique_ptr<OpenedVolume>, PoolError> PoolKeeper::open_volume(const S
 }
 
 void PoolKeeper::bring_up_opened(Slot& slot, const VolumeRecord& record) {
-  const BlockCount blocks = blocks_of(record.size, record.block_size);
+  // Once it has been online it has its blocks for good, whatever its record says by now.
+  if (slot.volume.state() == VolumeState::late) {
+    slot.volume.learn_blocks(record.block_size, record.blocks_by_host);
+  }
+  const BlockCount blocks = blocks_of(record.size, served_blocks(slot));
   if (slot.opened != nullptr) {
     auto reopened = slot.opened->reopen(*pool_, record);
     if (!reopened) return stay_down(slot, reopened.error());
@@ -267,6 +271,10 @@ VolumePromise PoolKeeper::promise_of(const Slot& slot, ByteCount size) {
     if (!note.empty()) note += "; ";
     note += larger_than_configured(size, slot.spec.size);
   }
+  if (served_blocks(slot) != slot.spec.block_size) {
+    if (!note.empty()) note += "; ";
+    note += blocks_by_host(served_blocks(slot));
+  }
   return {.durable = beneath.survives_power_loss,
           .note = std::move(note),
           .atomic_write_bytes = beneath.atomic_write_bytes};
@@ -290,7 +298,9 @@ void PoolKeeper::stay_down(Slot& slot, const std::string& reason) {
 // Gives a late volume the identity and size of `record`, unless it has one.
 void PoolKeeper::learn_identity(Slot& slot, const VolumeRecord* record) {
   if (slot.volume.state() != VolumeState::late || !slot.volume.identity().uuid.is_nil()) return;
-  if (record == nullptr || record->block_size != slot.spec.block_size) return;
+  if (record == nullptr) return;
+  if (record->block_size != slot.spec.block_size && !record->blocks_by_host) return;
+  slot.volume.learn_blocks(record->block_size, record->blocks_by_host);
   slot.volume.learn(record->uuid, blocks_of(record->size, record->block_size));
 }
 

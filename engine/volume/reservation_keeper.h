@@ -3,9 +3,11 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "engine/foundation/result.h"
+#include "engine/foundation/units.h"
 #include "engine/pool/kept_reservations.h"
 
 namespace engine {
@@ -21,7 +23,11 @@ class ReservationKeeper {
   // As keep_reservations().
   virtual void keep_write_protection(const std::string& volume, bool write_protected,
                                      KeepDone done) = 0;
-  virtual void keep_formatting(const std::string& volume, bool formatting, KeepDone done) = 0;
+  // `blocks`: those that it is formatted with; nullopt: it is not being formatted.
+  virtual void keep_formatting(const std::string& volume, std::optional<BlockSize> blocks,
+                               KeepDone done) = 0;
+  // The volume comes back as the same after a restart. Any thread.
+  [[nodiscard]] virtual bool keeps_across_starts() const = 0;
 
  protected:
   ~ReservationKeeper() = default;

@@ -179,7 +179,9 @@ struct VolumeCondition {
   VolumePromise promise;
 };
 
-// What a host is shown; never changes for a UUID, but that the volume may grow.
+// What a host is shown; never changes for a UUID, but that the volume may grow, and may be
+// formatted with other blocks (begin_format()), and that its blocks may turn out to be others than
+// configured as long as it is late.
 struct VolumeIdentity {
   std::string name;
   Uuid uuid;
@@ -260,12 +262,24 @@ class Volume {
   // what formats it is told `formatting`. Known before the first request is served, also after a
   // crash. Any thread.
   [[nodiscard]] virtual bool is_formatting() const { return false; }
+  // Whether it can be formatted with blocks of this size: its own always can. Any thread.
+  [[nodiscard]] virtual bool can_have_blocks(BlockSize blocks) const {
+    return blocks == identity().block_size;
+  }
+  // A host's format has set its blocks: what the configuration says of them means nothing any more.
+  [[nodiscard]] virtual bool has_blocks_of_host() const { return false; }
   // From now on it is being formatted; requests that were under way may still be carried out.
   // False: it is already. Then whoever formats it has to see to it, in this order: that it is kept,
-  // that every block is zeroed (VolumeIo::formats), that it is not kept any more. Any thread.
-  [[nodiscard]] virtual bool begin_format() { return false; }
-  // Whether it is being formatted, as its pool remembers it across crashes; a success with `false`
-  // ends the formatting. `done` as of keep_reservations().
+  // that every block is zeroed (VolumeIo::formats), that it is not kept any more. With blocks of
+  // another size (which it can_have_blocks()) that is not all: this volume has its blocks for good,
+  // and nobody is served by it any more; it is to be removed from its engine and added again, where
+  // it comes back with the others. Any thread.
+  [[nodiscard]] virtual bool begin_format(BlockSize /*blocks*/) { return false; }
+  // What begin_format() was told; the volume's own if it was not. Any thread; takes a lock.
+  [[nodiscard]] virtual BlockSize formatted_blocks() const { return identity().block_size; }
+  // Whether it is being formatted, as its pool remembers it across crashes, and with which blocks;
+  // a success with `false` ends the formatting, but of one that is to come back with other blocks.
+  // `done` as of keep_reservations().
   virtual void keep_formatting(bool /*formatting*/, KeepDone done) {
     done(std::string("this volume has no pool that keeps its formatting"));
   }

@@ -36,7 +36,8 @@ CommandEffectsPage build_command_effects(EffectsOf controller) {
   for (const auto opcode : io_controller_commands)
     page.admin[static_cast<std::uint8_t>(opcode)] = effect_bit::supported;
   page.admin[static_cast<std::uint8_t>(AdminOpcode::format_nvm)] =
-      effect_bit::supported | effect_bit::changes_blocks | effect_bit::alone_in_namespace;
+      effect_bit::supported | effect_bit::changes_blocks | effect_bit::changes_namespace |
+      effect_bit::alone_in_namespace;
   for (const auto opcode : reading_commands)
     page.io[static_cast<std::uint8_t>(opcode)] = effect_bit::supported;
   for (const auto opcode : changing_commands) {

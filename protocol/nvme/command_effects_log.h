@@ -12,6 +12,7 @@ namespace protocol::nvme {
 namespace effect_bit {
 inline constexpr std::uint32_t supported = 1u << 0;       // CSUPP, FSUPP
 inline constexpr std::uint32_t changes_blocks = 1u << 1;  // LBCC: logical block content may change
+inline constexpr std::uint32_t changes_namespace = 1u << 2;  // NCC: its capabilities, as the format
 // CSE 001b: to be sent while no other command to the same namespace is outstanding.
 inline constexpr std::uint32_t alone_in_namespace = 1u << 16;
 }  // namespace effect_bit

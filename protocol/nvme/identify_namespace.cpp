@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
 #include <cstring>
+#include <iterator>
 
 #include "protocol/nvme/reservation.h"
 
@@ -23,6 +25,28 @@ constexpr std::uint8_t format_progress_known = 1 << 7;  // FPI
 // 0's based 16-bit field from an honest count.
 std::uint16_t zeroes_based_blocks(std::uint32_t blocks) {
   return static_cast<std::uint16_t>(std::clamp<std::uint32_t>(blocks, 1, 0x1'0000) - 1);
+}
+
+// The larger the blocks, the less is to be said of each byte: best, better, and so on.
+void set_formats(IdentifyNamespacePage& page, const NamespaceIdentity& identity) {
+  const auto log2_of = [](engine::BlockSize size) {
+    return static_cast<std::uint8_t>(std::bit_width(size.bytes) - 1);
+  };
+  const std::size_t count = std::min(identity.formats.size(), std::size(page.lbaf));
+  if (count == 0) {
+    page.lbaf[0].data_log2 = log2_of(identity.block_size);
+    return;
+  }
+  page.nlbaf = static_cast<std::uint8_t>(count - 1);
+  for (std::size_t at = 0; at < count; ++at) {
+    const engine::BlockSize size = identity.formats[at];
+    page.lbaf[at].data_log2 = log2_of(size);
+    const auto larger = std::ranges::count_if(
+        identity.formats, [size](engine::BlockSize other) { return other.bytes > size.bytes; });
+    page.lbaf[at].relative_performance =
+        static_cast<std::uint8_t>(std::min(larger, std::ptrdiff_t{3}));
+    if (size == identity.block_size) page.flbas = static_cast<std::uint8_t>(at);
+  }
 }
 
 }  // namespace
@@ -53,7 +77,7 @@ IdentifyNamespacePage build_identify_namespace(const NamespaceIdentity& identity
   page.anagrpid = identity.ana_group;
   page.nsattr = identity.write_protected ? currently_write_protected : std::uint8_t{0};
   std::memcpy(page.nguid, identity.nguid.data(), sizeof(page.nguid));
-  page.lbaf[0].data_log2 = static_cast<std::uint8_t>(std::bit_width(identity.block_size.bytes) - 1);
+  set_formats(page, identity);
   return page;
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
+#include <vector>
 
 #include "engine/foundation/units.h"
 #include "protocol/nvme/counter128.h"
@@ -96,6 +97,9 @@ struct NamespaceIdentity {
   engine::BlockCount size{};  // NSZE and NCAP
   engine::BlockCount used{};  // NUSE: what is allocated, at most `size`
   engine::BlockSize block_size{};
+  // LBAF: those that Format NVM may ask for, at most 64; empty: `block_size` alone, which else is
+  // among them.
+  std::vector<engine::BlockSize> formats{};
   Nguid nguid{};
   std::uint32_t ana_group = 0;           // ANAGRPID
   bool shared = true;                    // NMIC: more than one controller may be attached

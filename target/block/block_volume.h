@@ -6,6 +6,7 @@
 #include <atomic>
 #include <bit>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -94,7 +95,14 @@ class BlockVolume {
   [[nodiscard]] VolumeCounts counts() const {
     VolumeCounts sum;
     for (const VolumeCounters& each : counters_) sum += each.counts();
+    if (former_ != nullptr) sum += *former_;
     return sum;
+  }
+  // It takes the place of one that counted so, and whose commands under way count for nobody.
+  // Before anybody finds it.
+  void go_on_from(VolumeCounts former) {
+    former.begun = former.ended;
+    former_ = std::make_unique<const VolumeCounts>(former);
   }
 
   // Whether stages are counted for this volume too, and all of its commands are timed for it (from
@@ -138,8 +146,9 @@ class BlockVolume {
   std::atomic<bool> may_format_{false};
   std::atomic<std::uint8_t> format_left_{100};  // percent
   Reservations reservations_;
-  const std::uint32_t reactors_;             // a power of two, so that finding one is quick
-  std::vector<VolumeCounters> counters_;     // by the reactor's number
+  const std::uint32_t reactors_;          // a power of two, so that finding one is quick
+  std::vector<VolumeCounters> counters_;  // by the reactor's number
+  std::unique_ptr<const VolumeCounts> former_;
   std::vector<StageCounters> stage_memory_;  // as many, once they have been wanted
   std::atomic<StageCounters*> stages_{nullptr};
 };

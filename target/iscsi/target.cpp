@@ -240,6 +240,15 @@ engine::Result<void, LunError> IscsiTarget::remove_lun(std::string_view node, st
   return engine::success();
 }
 
+engine::Result<void, LunError> IscsiTarget::replace_lun(std::string_view node,
+                                                        const scsi::LunOptions& options) {
+  const auto device = device_of(node);
+  if (!device) return LunError::no_node;
+  const auto replaced = device->replace_lun(options);
+  if (!replaced) return error_of(replaced.error());
+  return engine::success();
+}
+
 engine::Result<void, LunError> IscsiTarget::set_lun_initiators(
     std::string_view node, std::uint16_t lun,
     const std::optional<std::vector<std::string>>& initiators) {

@@ -85,6 +85,9 @@ class IscsiTarget {
   [[nodiscard]] engine::Result<void, LunError> add_lun(std::string_view node,
                                                        const scsi::LunOptions& options);
   [[nodiscard]] engine::Result<void, LunError> remove_lun(std::string_view node, std::uint16_t lun);
+  // The same volume has come back with other blocks: initiators find that in the unit's place.
+  [[nodiscard]] engine::Result<void, LunError> replace_lun(std::string_view node,
+                                                           const scsi::LunOptions& options);
   // Which initiators see the LUN from now on; nullopt: all that the node admits. Those that gain or
   // lose it are told.
   [[nodiscard]] engine::Result<void, LunError> set_lun_initiators(

@@ -55,7 +55,11 @@ class AdminQueue {
       const protocol::nvme::GetLbaStatus& command) const;
   // format_nvm.cpp
   void format_nvm(CommandPermit permit, const protocol::nvme::FormatNvm& command);
-  [[nodiscard]] protocol::nvme::Parsed<block::BlockVolume*> volume_to_format(
+  struct WantedFormat {
+    block::BlockVolume* volume = nullptr;
+    engine::BlockSize blocks;
+  };
+  [[nodiscard]] protocol::nvme::Parsed<WantedFormat> wanted_format(
       const protocol::nvme::FormatNvm& command) const;
   // The host hears no more of a format that is under way; that goes on.
   void leave_format(protocol::nvme::Status status);

@@ -4,6 +4,7 @@
 
 #include "protocol/nvme/identify_controller.h"
 #include "protocol/nvme/persistent_event_log.h"
+#include "target/block/lba_formats.h"
 #include "target/nvmf/admin_queue.h"
 #include "target/nvmf/session.h"
 #include "target/nvmf/session_handle.h"
@@ -19,8 +20,6 @@ using nvme::Parsed;
 using nvme::Refusal;
 
 namespace {
-
-constexpr std::uint8_t lba_formats = 1;  // as Identify Namespace lists them: the volume's own
 
 nvme::Status status_of_format(VolumeFormatter::End end) {
   switch (end) {
@@ -46,9 +45,6 @@ Parsed<void> check_fields(const nvme::FormatNvm& command) {
   }
   if (command.erase == nvme::SecureErase::cryptographic) {
     return Refusal{nvme::status::invalid_field, nvme::at_dword(10, 9)};
-  }
-  if (command.lba_format >= lba_formats) {
-    return Refusal{nvme::status::invalid_format, nvme::at_dword(10)};
   }
   if (command.protection != 0) {
     return Refusal{nvme::status::invalid_format, nvme::at_dword(10, 5)};
@@ -78,13 +74,15 @@ Parsed<void> check_volume(block::BlockVolume& volume) {
 
 }  // namespace
 
-Parsed<block::BlockVolume*> AdminQueue::volume_to_format(const nvme::FormatNvm& command) const {
+Parsed<AdminQueue::WantedFormat> AdminQueue::wanted_format(const nvme::FormatNvm& command) const {
   TRY(check_fields(command));
   const auto view = controller_->subsystem().view_for(controller_->association().host_nqn);
   const Namespace* const found = view->find(command.nsid.value);
   if (found == nullptr) return Refusal{nvme::status::invalid_namespace, nvme::at_byte(4)};
+  const auto blocks = block::lba_formats_of(*found->volume).at(command.lba_format);
+  if (!blocks) return Refusal{nvme::status::invalid_format, nvme::at_dword(10)};
   TRY(check_volume(*found->volume));
-  return found->volume;
+  return WantedFormat{.volume = found->volume, .blocks = *blocks};
 }
 
 void AdminQueue::format_nvm(CommandPermit permit, const nvme::FormatNvm& command) {
@@ -92,8 +90,8 @@ void AdminQueue::format_nvm(CommandPermit permit, const nvme::FormatNvm& command
     return refuse(std::move(permit), {nvme::status::operation_denied});
   }
   if (format_ != nullptr) return refuse(std::move(permit), {nvme::status::format_in_progress});
-  const auto volume = volume_to_format(command);
-  if (!volume) return refuse(std::move(permit), volume.error());
+  const auto wanted = wanted_format(command);
+  if (!wanted) return refuse(std::move(permit), wanted.error());
 
   nvme::FormatStartEvent started{};
   started.nsid = command.nsid.value;
@@ -102,19 +100,19 @@ void AdminQueue::format_nvm(CommandPermit permit, const nvme::FormatNvm& command
   controller_->remember_format(started);
   format_ = &permit.park();
   const std::uint64_t number = ++formats_;
-  target_.formatter()->format(*volume.value(), controller_->association().host_nqn,
-                              [session = session_, controller = controller_, nsid = command.nsid,
-                               number](VolumeFormatter::End end) {
-                                nvme::FormatCompletionEvent completed{};
-                                completed.nsid = nsid.value;
-                                completed.format_status = end == VolumeFormatter::End::done ? 0 : 1;
-                                completed.status =
-                                    nvme::make_completion(0, status_of_format(end), 0).status >> 1;
-                                controller->remember_format(completed);
-                                session->post([number, end](Session* owner) {
-                                  if (owner != nullptr) owner->format_ended(number, end);
-                                });
-                              });
+  target_.formatter()->format(
+      *wanted.value().volume, controller_->association().host_nqn, wanted.value().blocks,
+      [session = session_, controller = controller_, nsid = command.nsid,
+       number](VolumeFormatter::End end) {
+        nvme::FormatCompletionEvent completed{};
+        completed.nsid = nsid.value;
+        completed.format_status = end == VolumeFormatter::End::done ? 0 : 1;
+        completed.status = nvme::make_completion(0, status_of_format(end), 0).status >> 1;
+        controller->remember_format(completed);
+        session->post([number, end](Session* owner) {
+          if (owner != nullptr) owner->format_ended(number, end);
+        });
+      });
 }
 
 void AdminQueue::format_ended(std::uint64_t number, VolumeFormatter::End end) {

@@ -108,6 +108,9 @@ void IoQueue::run_pair(Command& compare, PairStep step) {
   if (found == nullptr) {
     return refuse_half(compare, {nvme::status::invalid_namespace, nvme::at_byte(4)});
   }
+  if (has_moved(compare, *found) || has_moved(write, *found)) {
+    return refuse_half(compare, {nvme::status::namespace_not_ready});
+  }
   block::begin_command(compare.request, *found->volume, reactor_);
   block::begin_command(write.request, *found->volume, reactor_);
   const auto reachable = check_access(*found);

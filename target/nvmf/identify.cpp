@@ -44,28 +44,30 @@ Parsed<std::optional<NamespaceFacts>> find(const Controller& controller, nvme::N
 
 nvme::NamespaceIdentity identity_of(const NamespaceFacts& facts) {
   const std::uint32_t granularity = block::preferred_granularity_bytes / facts.block_size.bytes;
-  return {.size = facts.size,
-          .used = facts.size,
-          .block_size = facts.block_size,
-          .nguid = nvme::nguid_of(facts.uuid),
-          .ana_group = facts.ana_group,
-          .shared = true,
-          .write_protected = facts.write_protected,
-          .deallocated_reads_zero = true,
-          .write_zeroes_deallocates = true,
-          // Late volumes too: their ANA state says it, and a host that is told "not ready" looks
-          // again only when the namespace's attributes change.
-          .ready = true,
-          .format_left_percent = facts.format_left_percent,
-          .copy_range_blocks =
-              static_cast<std::uint32_t>(largest_copy_range.value / facts.block_size.bytes),
-          .copy_blocks = static_cast<std::uint32_t>(largest_copy.value / facts.block_size.bytes),
-          .copy_ranges = most_copy_ranges,
-          .hints = {.preferred_write_granularity = granularity,
-                    .preferred_write_alignment = granularity,
-                    .preferred_deallocate_granularity = granularity,
-                    .preferred_deallocate_alignment = granularity,
-                    .optimal_write_size = granularity}};
+  return {
+      .size = facts.size,
+      .used = facts.size,
+      .block_size = facts.block_size,
+      .formats = {facts.formats.sizes.begin(), facts.formats.sizes.begin() + facts.formats.count},
+      .nguid = nvme::nguid_of(facts.uuid),
+      .ana_group = facts.ana_group,
+      .shared = true,
+      .write_protected = facts.write_protected,
+      .deallocated_reads_zero = true,
+      .write_zeroes_deallocates = true,
+      // Late volumes too: their ANA state says it, and a host that is told "not ready" looks
+      // again only when the namespace's attributes change.
+      .ready = true,
+      .format_left_percent = facts.format_left_percent,
+      .copy_range_blocks =
+          static_cast<std::uint32_t>(largest_copy_range.value / facts.block_size.bytes),
+      .copy_blocks = static_cast<std::uint32_t>(largest_copy.value / facts.block_size.bytes),
+      .copy_ranges = most_copy_ranges,
+      .hints = {.preferred_write_granularity = granularity,
+                .preferred_write_alignment = granularity,
+                .preferred_deallocate_granularity = granularity,
+                .preferred_deallocate_alignment = granularity,
+                .optimal_write_size = granularity}};
 }
 
 // What is kept whole when power fails. Through the log of a cache that is whatever one command can

@@ -134,6 +134,13 @@ void IoQueue::data_ready(CommandPermit permit) {
   run(std::move(permit), Step::data_ready);
 }
 
+// It has waited, for its data or its turn, and its namespace is another volume by now, or has other
+// blocks: what it says of blocks was not said of these. The host tries it again.
+bool IoQueue::has_moved(const Command& command, const Namespace& found) {
+  const block::BlockVolume* const before = command.request.volume;
+  return before != nullptr && before != found.volume;
+}
+
 void IoQueue::run(CommandPermit permit, Step step) {
   Command& command = permit.command();
   if (ended_) return permit.respond(nvme::status::aborted_queue_deleted);
@@ -151,6 +158,7 @@ void IoQueue::run(CommandPermit permit, Step step) {
   if (found == nullptr) {
     return refuse(std::move(permit), {nvme::status::invalid_namespace, nvme::at_byte(4)});
   }
+  if (has_moved(command, *found)) return permit.respond(nvme::status::namespace_not_ready);
   block::begin_command(command.request, *found->volume, reactor_);
   const auto reachable = check_access(*found);
   if (!reachable.is_success()) return permit.respond(reachable);

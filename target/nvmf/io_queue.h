@@ -229,6 +229,7 @@ class IoQueue final : private block::VolumeRequests::Owner,
 
   // Success, or the status of a namespace that is not to be reached by this host now.
   [[nodiscard]] protocol::nvme::Status check_access(const Namespace& space) const;
+  [[nodiscard]] static bool has_moved(const Command& command, const Namespace& found);
   // It has been held for as long as it may be, and there is still no room for it.
   void lacked_room(CommandPermit permit);
   // nullopt: it may not be sent back (once more).

@@ -55,24 +55,7 @@ engine::Result<NamespaceChange, NamespaceError> NamespaceTable::add(
   if (options.nsid == 0 || options.nsid == 0xffff'ffff) return NamespaceError::bad_nsid;
   if (present_.contains(options.nsid)) return NamespaceError::nsid_in_use;
   if (present_.size() == max_namespaces) return NamespaceError::table_full;
-
-  auto entry = std::make_unique<Entry>();
-  const engine::Volume& volume = options.volume->volume();
-  entry->space.nsid = options.nsid;
-  entry->space.ana_group = free_group(options.nsid);
-  entry->space.volume = options.volume;
-  entry->space.hold = options.volume->holds().take();
-  const engine::VolumeCondition now = volume.condition();
-  entry->space.ana_state.store(ana_state_of(*options.volume, now.state), std::memory_order_release);
-  entry->size = now.size;
-  entry->uuid = volume.identity().uuid;
-  entry->atomic = block::atomic_writes_of(now.promise);
-  entry->write_protected = !now.promise.writable;
-  entry->failing = is_failing(now.state);
-  if (options.hosts) entry->visible_to = HostAcl(*options.hosts);
-  // A group that has been there before: its count goes on, it never goes back.
-  entry->ana_changes = ++ana_changes_;
-
+  auto entry = make_entry(options, free_group(options.nsid));
   const NamespaceChange change{.nsid = options.nsid,
                                .attributes = true,
                                .ana = true,
@@ -84,13 +67,52 @@ engine::Result<NamespaceChange, NamespaceError> NamespaceTable::add(
   return change;
 }
 
+std::unique_ptr<NamespaceTable::Entry> NamespaceTable::make_entry(const NamespaceOptions& options,
+                                                                  std::uint32_t ana_group) {
+  auto entry = std::make_unique<Entry>();
+  const engine::Volume& volume = options.volume->volume();
+  entry->space.nsid = options.nsid;
+  entry->space.ana_group = ana_group;
+  entry->space.volume = options.volume;
+  entry->space.hold = options.volume->holds().take();
+  const engine::VolumeCondition now = volume.condition();
+  entry->space.ana_state.store(ana_state_of(*options.volume, now.state), std::memory_order_release);
+  entry->size = now.size;
+  entry->uuid = volume.identity().uuid;
+  entry->atomic = block::atomic_writes_of(now.promise);
+  entry->formats = block::lba_formats_of(*options.volume);
+  entry->write_protected = !now.promise.writable;
+  entry->failing = is_failing(now.state);
+  if (options.hosts) entry->visible_to = HostAcl(*options.hosts);
+  // A group that has been there before: its count goes on, it never goes back.
+  entry->ana_changes = ++ana_changes_;
+  return entry;
+}
+
+engine::Result<NamespaceChange, NamespaceError> NamespaceTable::replace(
+    const NamespaceOptions& options) {
+  const auto found = present_.find(options.nsid);
+  if (found == present_.end()) return NamespaceError::not_found;
+  keep_removed(*found->second);
+  found->second = make_entry(options, found->second->space.ana_group);
+  changed();
+  return NamespaceChange{.nsid = options.nsid,
+                         .attributes = true,
+                         .ana = true,
+                         .visible_to = &found->second->visible_to};
+}
+
+void NamespaceTable::keep_removed(Entry& entry) {
+  entry.space.removed.store(true, std::memory_order_release);
+  (void)has_removed();
+  removed_.push_back(entry.kept);
+}
+
 engine::Result<NamespaceChange, NamespaceError> NamespaceTable::remove(std::uint32_t nsid) {
   const auto found = present_.find(nsid);
   if (found == present_.end()) return NamespaceError::not_found;
   Entry& entry = *found->second;
-  entry.space.removed.store(true, std::memory_order_release);
-  (void)has_removed();
-  removed_.push_back(entry.kept);
+  keep_removed(entry);
   removed_last_from_ = entry.visible_to;
   present_.erase(found);
   ++ana_changes_;
@@ -131,6 +153,11 @@ std::vector<NamespaceChange> NamespaceTable::refresh() {
     }
     if (const auto atomic = block::atomic_writes_of(now.promise); atomic != entry->atomic) {
       entry->atomic = atomic;
+      change.attributes = true;
+    }
+    if (const auto formats = block::lba_formats_of(*entry->space.volume);
+        formats != entry->formats) {
+      entry->formats = formats;
       change.attributes = true;
     }
     if (now.promise.writable == entry->write_protected) {
@@ -188,7 +215,8 @@ NamespaceFacts NamespaceTable::facts(const Entry& entry) {
           .atomic = entry.atomic,
           .write_protected = entry.write_protected,
           .format_left_percent =
-              volume.volume().is_formatting() ? volume.format_left() : std::uint8_t{0}};
+              volume.volume().is_formatting() ? volume.format_left() : std::uint8_t{0},
+          .formats = entry.formats};
 }
 
 std::optional<NamespaceFacts> NamespaceTable::describe(std::uint32_t nsid,

@@ -13,6 +13,7 @@
 #include "engine/foundation/units.h"
 #include "engine/foundation/uuid.h"
 #include "target/block/atomic_writes.h"
+#include "target/block/lba_formats.h"
 #include "target/nvmf/host_acl.h"
 #include "target/nvmf/io_queue.h"
 #include "target/nvmf/options.h"
@@ -46,6 +47,7 @@ struct NamespaceFacts {
   block::AtomicWrites atomic;
   bool write_protected = false;
   std::uint8_t format_left_percent = 0;  // of a format that is under way
+  block::LbaFormats formats;
 };
 
 // What the ANA log page tells, at one moment. Every volume is a group of its own, so every
@@ -92,6 +94,9 @@ class NamespaceTable {
   [[nodiscard]] engine::Result<NamespaceChange, NamespaceError> add(
       const NamespaceOptions& options);
   [[nodiscard]] engine::Result<NamespaceChange, NamespaceError> remove(std::uint32_t nsid);
+  // In the place of one that is there, which is removed; who sees it stays.
+  [[nodiscard]] engine::Result<NamespaceChange, NamespaceError> replace(
+      const NamespaceOptions& options);
   // Some that have been removed are still kept by others.
   [[nodiscard]] bool has_removed();
   // Who saw it, and who sees it from now on.
@@ -137,10 +142,14 @@ class NamespaceTable {
     engine::BlockCount size;
     engine::Uuid uuid;
     block::AtomicWrites atomic;
+    block::LbaFormats formats;
     bool write_protected = false;
     bool failing = false;
   };
   [[nodiscard]] static NamespaceFacts facts(const Entry& entry);
+  [[nodiscard]] std::unique_ptr<Entry> make_entry(const NamespaceOptions& options,
+                                                  std::uint32_t ana_group);
+  void keep_removed(Entry& entry);
   [[nodiscard]] std::uint32_t free_group(std::uint32_t nsid) const;
   void changed() { version_.fetch_add(1, std::memory_order_acq_rel); }
 

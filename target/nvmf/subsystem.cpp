@@ -131,6 +131,13 @@ engine::Result<void, NamespaceError> Subsystem::remove_namespace(std::uint32_t n
   return engine::success();
 }
 
+engine::Result<void, NamespaceError> Subsystem::replace_namespace(const NamespaceOptions& options) {
+  const Guard guard(mutex_);
+  TRY(const auto change, namespaces_.replace(options));
+  tell({&change, 1});
+  return engine::success();
+}
+
 engine::Result<void, NamespaceError> Subsystem::set_namespace_hosts(
     std::uint32_t nsid, const std::optional<std::vector<std::string>>& hosts) {
   const Guard guard(mutex_);

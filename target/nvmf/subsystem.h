@@ -67,6 +67,8 @@ class Subsystem : public std::enable_shared_from_this<Subsystem> {
   // change together.
   [[nodiscard]] engine::Result<void, NamespaceError> add_namespace(const NamespaceOptions& options);
   [[nodiscard]] engine::Result<void, NamespaceError> remove_namespace(std::uint32_t nsid);
+  [[nodiscard]] engine::Result<void, NamespaceError> replace_namespace(
+      const NamespaceOptions& options);
   [[nodiscard]] engine::Result<void, NamespaceError> set_namespace_hosts(
       std::uint32_t nsid, const std::optional<std::vector<std::string>>& hosts);
   void refresh_volumes();

@@ -248,6 +248,14 @@ engine::Result<void, NamespaceError> NvmfTarget::remove_namespace(std::string_vi
   return subsystem->remove_namespace(nsid);
 }
 
+engine::Result<void, NamespaceError> NvmfTarget::replace_namespace(
+    std::string_view nqn, const NamespaceOptions& options) {
+  const Guard guard(mutex_);
+  const auto subsystem = find(nqn);
+  if (!subsystem) return NamespaceError::no_subsystem;
+  return subsystem->replace_namespace(options);
+}
+
 engine::Result<void, NamespaceError> NvmfTarget::set_namespace_hosts(
     std::string_view nqn, std::uint32_t nsid,
     const std::optional<std::vector<std::string>>& hosts) {

@@ -80,6 +80,10 @@ class NvmfTarget {
                                                                    const NamespaceOptions& options);
   [[nodiscard]] engine::Result<void, NamespaceError> remove_namespace(std::string_view nqn,
                                                                       std::uint32_t nsid);
+  // The same volume has come back with other blocks: hosts find that in the namespace's place, and
+  // are told that its attributes have changed.
+  [[nodiscard]] engine::Result<void, NamespaceError> replace_namespace(
+      std::string_view nqn, const NamespaceOptions& options);
   // Which hosts see it from now on; nullopt: every host of the subsystem. Those that gain or lose
   // it are told.
   [[nodiscard]] engine::Result<void, NamespaceError> set_namespace_hosts(

@@ -36,6 +36,14 @@ engine::Result<void, LunError> LunMap::remove(std::uint16_t lun) {
   return engine::success();
 }
 
+engine::Result<void, LunError> LunMap::replace(const LunOptions& options) {
+  const auto found = present_.find(options.lun);
+  if (found == present_.end()) return LunError::not_found;
+  found->second.unit = std::make_shared<LogicalUnit>(options.lun, *options.volume);
+  version_.fetch_add(1, std::memory_order_acq_rel);
+  return engine::success();
+}
+
 engine::Result<void, LunError> LunMap::set_initiators(
     std::uint16_t lun, std::optional<std::vector<std::string>> initiators) {
   const auto found = present_.find(lun);

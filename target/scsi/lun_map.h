@@ -36,6 +36,8 @@ class LunMap {
 
   [[nodiscard]] engine::Result<void, LunError> add(const LunOptions& options);
   [[nodiscard]] engine::Result<void, LunError> remove(std::uint16_t lun);
+  // In the place of one that is there; who sees it stays.
+  [[nodiscard]] engine::Result<void, LunError> replace(const LunOptions& options);
   [[nodiscard]] engine::Result<void, LunError> set_initiators(
       std::uint16_t lun, std::optional<std::vector<std::string>> initiators);
 

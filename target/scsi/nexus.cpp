@@ -20,6 +20,17 @@ using protocol::scsi::Sense;
 using protocol::scsi::Status;
 using protocol::scsi::Touches;
 
+namespace {
+
+// The same volume, which has been taken out and put in again.
+bool has_come_back(const LogicalUnit& before, const LogicalUnit& now) {
+  const engine::Uuid& uuid = before.volume().volume().identity().uuid;
+  return before.lun() == now.lun() && !uuid.is_nil() &&
+         uuid == now.volume().volume().identity().uuid;
+}
+
+}  // namespace
+
 Nexus::Nexus(std::shared_ptr<TargetDevice> device, const NexusIdentity& identity, TaskPort& port,
              NexusObserver& observer)
     : device_(std::move(device)),
@@ -37,7 +48,9 @@ Nexus::Nexus(std::shared_ptr<TargetDevice> device, const NexusIdentity& identity
   const Sense first = seen_before ? sense::nexus_loss : sense::power_on_or_reset;
   access_ = device_->port_state(identity_.target_port);
   seen_luns_ = device_->luns_version();
-  for (auto& unit : device_->units_for(identity_.initiator)) add_unit(std::move(unit), first.code);
+  for (auto& unit : device_->units_for(identity_.initiator)) {
+    add_unit(std::move(unit)).attentions().establish(first.code);
+  }
 }
 
 Nexus::~Nexus() {
@@ -60,15 +73,26 @@ ItlNexus* Nexus::find_unit(protocol::scsi::Lun lun) const {
   return found != units_.end() && (*found)->unit().lun() == *number ? found->get() : nullptr;
 }
 
-void Nexus::add_unit(std::shared_ptr<LogicalUnit> unit, protocol::scsi::SenseCode first_attention) {
+ItlNexus& Nexus::add_unit(std::shared_ptr<LogicalUnit> unit) {
   auto itl = std::make_shared<ItlNexus>(unit, handle_, party_);
-  itl->attentions().establish(first_attention);
+  ItlNexus& added = *itl;
   unit->attach(itl);
   const auto place = std::upper_bound(
       units_.begin(), units_.end(), unit->lun(),
       [](std::uint16_t lun, const auto& other) { return lun < other->unit().lun(); });
   const std::lock_guard lock(units_mutex_);
   units_.insert(place, std::move(itl));
+  return added;
+}
+
+// Another logical block length changes what READ CAPACITY, the block limits page and the mode
+// parameter block descriptor say (SBC-4). What of the unit before has not been told yet still is.
+void Nexus::renew_unit(std::shared_ptr<LogicalUnit> unit, ItlNexus& before) {
+  UnitAttentions& attentions = add_unit(std::move(unit)).attentions();
+  while (const auto code = before.attentions().take()) attentions.establish(*code);
+  attentions.establish(sense::capacity_changed.code);
+  attentions.establish(sense::inquiry_data_changed.code);
+  attentions.establish(sense::mode_parameters_changed.code);
 }
 
 void Nexus::lose_unit(ItlNexus& itl) {
@@ -84,6 +108,7 @@ void Nexus::refresh_units() {
   seen_luns_ = version;
   auto seen = device_->units_for(identity_.initiator);
   bool changed = false;
+  std::vector<std::pair<std::shared_ptr<LogicalUnit>, std::shared_ptr<ItlNexus>>> come_back;
   for (std::size_t i = 0; i < units_.size();) {
     const auto still = std::find_if(seen.begin(), seen.end(), [&](const auto& unit) {
       return unit.get() == &units_[i]->unit();
@@ -93,8 +118,15 @@ void Nexus::refresh_units() {
       ++i;
       continue;
     }
-    changed = true;
     std::shared_ptr<ItlNexus> itl = units_[i];
+    const auto renewed = std::ranges::find_if(
+        seen, [&](const auto& unit) { return has_come_back(itl->unit(), *unit); });
+    if (renewed != seen.end()) {
+      come_back.emplace_back(*renewed, itl);
+      seen.erase(renewed);
+    } else {
+      changed = true;
+    }
     {
       const std::lock_guard lock(units_mutex_);
       units_.erase(units_.begin() + static_cast<std::ptrdiff_t>(i));
@@ -104,8 +136,9 @@ void Nexus::refresh_units() {
   }
   for (auto& unit : seen) {
     changed = true;
-    add_unit(std::move(unit), sense::power_on_or_reset.code);
+    add_unit(std::move(unit)).attentions().establish(sense::power_on_or_reset.code);
   }
+  for (auto& [unit, before] : come_back) renew_unit(std::move(unit), *before);
   if (!changed) return;
   for (const auto& itl : units_) itl->attentions().establish(sense::luns_changed.code);
   observer_.lun_inventory_changed();

@@ -111,7 +111,10 @@ class Nexus final : private AnswerSink, private block::VolumeRequests::Owner {
   struct Dispatch;
 
   [[nodiscard]] ItlNexus* find_unit(protocol::scsi::Lun lun) const;
-  void add_unit(std::shared_ptr<LogicalUnit> unit, protocol::scsi::SenseCode first_attention);
+  // Tells it nothing yet.
+  ItlNexus& add_unit(std::shared_ptr<LogicalUnit> unit);
+  // In the place of what has just been lost.
+  void renew_unit(std::shared_ptr<LogicalUnit> unit, ItlNexus& before);
   void lose_unit(ItlNexus& itl);
   [[nodiscard]] TaskSet& set_of(const Task& task);
 

@@ -63,6 +63,13 @@ engine::Result<void, LunError> TargetDevice::remove_lun(std::uint16_t lun) {
   return engine::success();
 }
 
+engine::Result<void, LunError> TargetDevice::replace_lun(const LunOptions& options) {
+  const std::lock_guard lock(mutex_);
+  TRY(luns_.replace(options));
+  tell_of_luns();
+  return engine::success();
+}
+
 engine::Result<void, LunError> TargetDevice::set_lun_initiators(
     std::uint16_t lun, std::optional<std::vector<std::string>> initiators) {
   const std::lock_guard lock(mutex_);

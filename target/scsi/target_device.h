@@ -54,6 +54,9 @@ class TargetDevice {
   // that is taken away, commands under way still end; those that come later find no unit.
   [[nodiscard]] engine::Result<void, LunError> add_lun(const LunOptions& options);
   [[nodiscard]] engine::Result<void, LunError> remove_lun(std::uint16_t lun);
+  // The same volume has come back with other blocks: initiators are told by a unit attention that
+  // its capacity and what it says of itself have changed, and not that units come and go.
+  [[nodiscard]] engine::Result<void, LunError> replace_lun(const LunOptions& options);
   // Which initiators see the LUN from now on; nullopt: all.
   [[nodiscard]] engine::Result<void, LunError> set_lun_initiators(
       std::uint16_t lun, std::optional<std::vector<std::string>> initiators);

@@ -133,6 +133,7 @@ constexpr Mutant mutants[] = {
     {"reservations before their volume",
      "KeptReservationsOfAVolume.ReservationsAreThereBeforeTheirVolumeIsServed"},
     {"a format goes on after a restart", "*FormattedVolume.IsHiddenThroughRestarts*"},
+    {"a volume keeps its blocks while it runs", "*FormattedVolume.ComesBackWithTheBlocks*"},
     {"marker crc", "MarkerFile.AnyFlippedBitLeavesTheOtherSlot"},
     {"journal crc", "JournalFile.NothingIsChangedByOneThatIsDamagedAnywhere"},
     {"journal data crc", "JournalFile.NothingIsChangedByOneThatIsDamagedAnywhere"},

@@ -127,5 +127,127 @@ TEST_F(Format, GoesOnAfterTheDaemonWasKilled) {
   write_and_read_back(*host.queue, 1, 100, 8, iscsi_block, 2);
 }
 
+// 4096, 512 and 4096 again, under the file that the volume was made with.
+class FormatOtherBlocks : public testing::TestWithParam<bool> {
+ protected:
+  static constexpr std::uint64_t bytes = 64U << 20;
+  static constexpr std::uint32_t with_512 = 0;  // LBAF
+  static constexpr std::uint32_t with_4096 = 1;
+
+  FormatOtherBlocks() : daemon(workplace, config()) {}
+  ConfigText config() {
+    ConfigText text = with_iscsi(file_config(workplace.make_pool("pool")));
+    if (GetParam()) text.caches = {{.path = workplace.make_cache("cache", "24MiB")}};
+    for (VolumeText& volume : text.volumes) {
+      volume.allow_format = volume.name == "big";
+      if (GetParam() && volume.name == "big") volume.cache = "device: front, max_dirty_age: 1h";
+    }
+    return text;
+  }
+  // By NVMe and by status.
+  void expect_blocks(Host& host, std::uint32_t block) {
+    const auto shown = host.controller->identify_namespace(1);
+    ASSERT_GOOD(shown);
+    EXPECT_EQ(shown.value().block_bytes, block);
+    EXPECT_EQ(shown.value().blocks, bytes / block);
+    const auto volume = named(daemon.status(), "volumes", "big");
+    EXPECT_EQ(volume.at("block_size").to_number<std::uint32_t>(), block);
+    EXPECT_EQ(volume.at("state").as_string(), "online");
+    const bool is_told =
+        volume.at("note").as_string().find("set by a host's format") != boost::json::string::npos;
+    EXPECT_EQ(is_told, block != 4096) << volume.at("note");
+  }
+  void expect_zeros(Host& host, std::uint32_t block) {
+    for (const std::uint64_t at : {std::uint64_t{0}, bytes / 2, bytes - (64U << 10)}) {
+      EXPECT_TRUE(read(*host.queue, 1, at / block, (64U << 10) / block, block) == Bytes(64U << 10));
+    }
+  }
+
+  Workplace workplace;
+  Daemon daemon;
+};
+
+TEST_P(FormatOtherBlocks, TakesThePlaceOfWhatWas) {
+  ASSERT_TRUE(daemon.start());
+  client::NamespaceData before;
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    for (const std::uint64_t at : {std::uint64_t{0}, bytes / 2, bytes - (64U << 10)}) {
+      write(*host.queue, 1, at / 4096, pattern(64U << 10, at), 4096);
+    }
+    before = host.controller->identify_namespace(1).value();
+    const auto event = request_event(*host.controller, attribute_notices);
+    ASSERT_GOOD(event);
+    EXPECT_EQ(status_of(host.controller->admin(), client::admin::format_nvm(1, 2)), 0x10a)
+        << "Invalid Format";
+    ASSERT_EQ(status_of(host.controller->admin(), client::admin::format_nvm(1, with_512)), 0);
+    const auto told = host.controller->admin().await(event.value());
+    ASSERT_GOOD(told);
+    EXPECT_EQ(told.value().dw0(), 0x040002U) << "a notice, namespace attribute changed, log 04h";
+    expect_blocks(host, 512);
+    EXPECT_EQ(host.controller->identify_namespace(1).value().nguid, before.nguid);
+    expect_zeros(host, 512);
+    write_and_read_back(*host.queue, 1, bytes / 512 - 3, 3, 512, 1);
+  }
+  {
+    const auto initiator = open_session(to_target(iscsi_endpoint(daemon.config())));
+    ASSERT_TRUE(initiator);
+    const Bytes capacity = execute(*initiator, scsi::read_capacity_16()).data;
+    EXPECT_EQ(client::get_big(capacity, 0, 8) + 1, bytes / 512);
+    EXPECT_EQ(client::get_big(capacity, 8, 4), 512U);
+    EXPECT_TRUE(read(*initiator, 0, bytes / 512 - 3, 3, 512) == pattern(std::size_t{3} * 512, 1));
+  }
+  daemon.kill();
+  ASSERT_TRUE(daemon.start()) << "under the file that says 4096";
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  expect_blocks(host, 512);
+  EXPECT_TRUE(read(*host.queue, 1, bytes / 512 - 3, 3, 512) == pattern(std::size_t{3} * 512, 1));
+  for (const std::uint32_t written : {512U, 4096U}) {
+    daemon.config().volumes.front().block_size = written;
+    daemon.reload();
+    const auto shown = host.controller->identify_namespace(1);
+    ASSERT_GOOD(shown);
+    EXPECT_EQ(shown.value().block_bytes, 512U);
+  }
+  ASSERT_EQ(status_of(host.controller->admin(), client::admin::format_nvm(1, with_4096)), 0);
+  expect_blocks(host, 4096);
+  expect_zeros(host, 4096);
+  write_and_read_back(*host.queue, 1, bytes / 4096 - 3, 3, 4096, 2);
+  EXPECT_EQ(host.controller->identify_namespace(1).value().nguid, before.nguid);
+  EXPECT_TRUE(daemon.await_status([](const boost::json::value& status) {
+    return status.at("removed_volumes").to_number<int>() == 0;
+  })) << "what was there before is freed";
+}
+
+INSTANTIATE_TEST_SUITE_P(WithACacheAndWithout, FormatOtherBlocks, testing::Bool());
+
+// From the moment that the pool has it the volume has the new blocks, whatever had been zeroed.
+TEST_F(Format, WithOtherBlocksGoesOnAfterTheDaemonWasKilled) {
+  const std::string hung = workplace.path("hung");
+  daemon.environment = hung_disk_environment(hung);
+  ASSERT_TRUE(daemon.start());
+  {
+    Host host(daemon.endpoint());
+    ASSERT_TRUE(host.connected());
+    write(*host.queue, 1, 100, pattern(8 * iscsi_block, 1), iscsi_block);
+    write_file(hung, "");
+    ASSERT_GOOD(host.controller->admin().submit(client::admin::format_nvm(1, 0)));
+    ASSERT_TRUE(await_kept());
+    daemon.kill();
+  }
+  std::filesystem::remove(hung);
+  ASSERT_TRUE(daemon.start());
+  Host host(daemon.endpoint());
+  ASSERT_TRUE(host.connected());
+  ASSERT_TRUE(daemon.await_log({"volume=big formatted, blocks=512"}, recovery_time_out));
+  const auto shown = host.controller->identify_namespace(1);
+  ASSERT_GOOD(shown);
+  EXPECT_EQ(shown.value().block_bytes, 512U);
+  EXPECT_TRUE(read(*host.queue, 1, 800, 64, 512) == Bytes(8 * iscsi_block));
+  write_and_read_back(*host.queue, 1, 803, 3, 512, 2);
+}
+
 }  // namespace
 }  // namespace end_to_end

@@ -278,6 +278,41 @@ TEST(Plan, SecretsWithNewContentAreAChange) {
   expect_unconcerned(plan, {"a", "b", "c"});
 }
 
+// Whatever the file says of them: a host's format has set the blocks, and they stay.
+TEST(Plan, BlocksThatAHostHasSetAreNotTheFiles) {
+  Running now = running();
+  now.volumes["one"].block_size = {4096};
+  now.volumes["one"].has_blocks_of_host = true;
+  const char* const line = "one: {pool: p, size: 1GiB}";
+  const Plan follows =
+      plan_of(with(line, "one: {pool: p, size: 1GiB, block_size: 4096}", base), {}, now);
+  EXPECT_TRUE(follows.warnings.empty()) << screen(follows);
+  const std::string old = with(line, "one: {pool: p, size: 1GiB, block_size: 512}");
+  const Plan same = make_plan(parsed(old), parsed(old), now, {});
+  EXPECT_EQ(same.result(), PlanResult::nothing_to_do) << screen(same);
+  ASSERT_EQ(same.warnings.size(), 1U) << screen(same);
+  EXPECT_EQ(same.warnings[0].path, "volumes.one.block_size");
+  EXPECT_NE(same.warnings[0].text.find("of 4096 bytes"), std::string::npos);
+  for (const auto& [from, to] : {std::pair(base, old), std::pair(old, base)}) {
+    const Plan plan = make_plan(parsed(from), parsed(to), now, {});
+    EXPECT_EQ(plan.result(), PlanResult::changes) << screen(plan);
+    EXPECT_EQ(plan.changes.at(0).effect, Effect::live);
+    EXPECT_NE(screen(plan).find("nothing changes"), std::string::npos) << screen(plan);
+    expect_unconcerned(plan, {"a", "b", "c"});
+  }
+}
+
+TEST(Plan, WhoMayFormatIsToldWhereThatIsNews) {
+  Running now = running();
+  const std::string after =
+      with("one: {pool: p, size: 1GiB}", "one: {pool: p, size: 1GiB, allow_format: true}");
+  expect_unconcerned(plan_of(after, {}, now), {"a", "b", "c"});
+  now.volumes["one"].takes_other_blocks = true;
+  const Plan plan = plan_of(after, {}, now);
+  EXPECT_TRUE(host(plan, "a").events.namespace_attributes);
+  expect_unconcerned(plan, {"c"});
+}
+
 struct Refusal {
   const char* what;
   const char* by;

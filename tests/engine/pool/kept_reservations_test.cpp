@@ -157,9 +157,9 @@ TEST(KeptReservations, OfADevicePoolBehindItsVolumes) {
     const auto set = opened.value()->set_reservations("b", kept_reservations(3));
     ASSERT_TRUE(set) << set.error().text;
     ASSERT_TRUE(opened.value()->set_write_protected("a", true));
-    ASSERT_TRUE(opened.value()->set_formatting("a", true));
-    ASSERT_TRUE(opened.value()->set_formatting("b", true));
-    ASSERT_TRUE(opened.value()->set_formatting("b", false));
+    ASSERT_TRUE(opened.value()->set_formatting("a", BlockSize{512}));
+    ASSERT_TRUE(opened.value()->set_formatting("b", BlockSize{4096}));
+    ASSERT_TRUE(opened.value()->set_formatting("b", std::nullopt));
   }
   for (auto& disk : disks.disks) disk->held = false;
   auto opened = DevicePool::open(disks.candidates());
@@ -167,7 +167,10 @@ TEST(KeptReservations, OfADevicePoolBehindItsVolumes) {
   EXPECT_EQ(volume_called(*opened.value(), "b")->reservations, kept_reservations(3));
   EXPECT_TRUE(volume_called(*opened.value(), "a")->write_protected);
   EXPECT_TRUE(volume_called(*opened.value(), "a")->formatting);
+  EXPECT_EQ(volume_called(*opened.value(), "a")->block_size.bytes, 512U);
+  EXPECT_TRUE(volume_called(*opened.value(), "a")->blocks_by_host);
   EXPECT_FALSE(volume_called(*opened.value(), "b")->formatting);
+  EXPECT_FALSE(volume_called(*opened.value(), "b")->blocks_by_host) << "its own";
   // Until a slot of its table is full: then nothing changes.
   const VolumeRecord before = *volume_called(*opened.value(), "b");
   const auto set = opened.value()->set_reservations("b", kept);

@@ -98,7 +98,7 @@ TEST_F(HalfAPool, OnlyWhatLiesOnTheMissingMemberIsNotServed) {
   expect_missing(pool.destroy("c", c.uuid), "destroy");
   expect_missing(pool.set_lost("c", lost_from(8)), "set_lost");
   expect_missing(pool.set_write_protected("c", true), "set_write_protected");
-  expect_missing(pool.set_formatting("c", true), "set_formatting");
+  expect_missing(pool.set_formatting("c", BlockSize{4096}), "set_formatting");
   expect_missing(pool.open_volume(c, {}, nullptr), "open_volume");
   expect_missing(pool.open_marker(c, {}), "open_marker");
   CacheBinding cache = attached({}, pool.uuid(), {});

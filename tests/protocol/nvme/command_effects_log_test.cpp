@@ -34,7 +34,7 @@ TEST(CommandEffectsLog, CommandsThatChangeBlocksSaySo) {
     EXPECT_EQ(page.number(1024 + opcode * 4, 4), 3u) << opcode;
   for (const unsigned opcode : {0x00u, 0x02u, 0x05u, 0x0cu, 0x0du, 0x0eu, 0x11u, 0x15u})
     EXPECT_EQ(page.number(1024 + opcode * 4, 4), 1u) << opcode;
-  EXPECT_EQ(page.number(0x80 * 4, 4), 0x1'0003u) << "Format NVM, while nothing else is under way";
+  EXPECT_EQ(page.number(0x80 * 4, 4), 0x1'0007u) << "Format NVM, while nothing else is under way";
   EXPECT_TRUE(page.is_zero(2048, 4096));
 }
 

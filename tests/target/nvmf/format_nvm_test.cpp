@@ -108,6 +108,92 @@ TEST_F(FormatNvmTest, NobodyMayBeRegistered) {
   reactor.run_until_idle();
 }
 
+// What Identify lists is what may be asked for, and hosts are told when it changes.
+TEST_F(FormatNvmTest, AsksForTheBlocksThatIdentifyLists) {
+  small.takes_other_blocks = true;
+  large.takes_other_blocks = true;
+  target.refresh_volumes();
+  auto made = admin();
+  for (const auto& [nsid, current] : {std::pair{1U, 0}, std::pair{2U, 1}}) {
+    const auto page = page_of<nvme::IdentifyNamespacePage>(made->must(identify_entry(0x00, nsid)));
+    EXPECT_EQ(page.nlbaf, 1);
+    EXPECT_EQ(page.flbas, current);
+    EXPECT_EQ(page.lbaf[0].data_log2, 9);
+    EXPECT_EQ(page.lbaf[0].relative_performance, 1);
+    EXPECT_EQ(page.lbaf[1].data_log2, 12);
+    EXPECT_EQ(page.lbaf[1].relative_performance, 0);
+  }
+  EXPECT_TRUE(refused(*made, 1, 2).is(status::invalid_format));
+  for (const auto& [nsid, number, bytes] :
+       {std::tuple{1U, 1U, 4096U}, std::tuple{1U, 0U, 512U}, std::tuple{2U, 0U, 512U}}) {
+    EXPECT_EQ(made->run(format_entry(nsid, number)), nullptr);
+    ASSERT_EQ(formatter.asked.size(), 1U);
+    EXPECT_EQ(formatter.asked[0].blocks.bytes, bytes);
+    formatter.asked[0].ended(End::done);
+    reactor.run_until_idle();
+    formatter.asked.clear();
+  }
+  block_large.allow_format(false);
+  target.refresh_volumes();
+  const auto page = page_of<nvme::IdentifyNamespacePage>(made->must(identify_entry(0x00, 2)));
+  EXPECT_EQ(page.nlbaf, 0) << "nobody may";
+  EXPECT_EQ(page.flbas, 0);
+  EXPECT_EQ(page.lbaf[0].data_log2, 12);
+}
+
+// The volume has come back: the host asks again, and no command of before reaches the old one.
+TEST_F(FormatNvmTest, WhatComesBackTakesItsPlace) {
+  auto made = admin();
+  SettableVolume renewed("small", small.identity().uuid, 4096, 8);
+  block::BlockVolume block_renewed(renewed);
+  const auto before = target.hosts_of(block_small);
+  ASSERT_EQ(made->run(entry_of(nvme::AdminOpcode::async_event_request)), nullptr);
+  const auto event = made->last_command();
+  NamespaceOptions options{.nsid = 1, .volume = &block_renewed, .hosts = {}};
+  EXPECT_FALSE(
+      target.replace_namespace(subsystem_a, {.nsid = 77, .volume = &block_renewed, .hosts = {}}));
+  ASSERT_TRUE(target.replace_namespace(subsystem_a, options));
+  reactor.run_until_idle();
+  EXPECT_NE(made->port.answer_to(event), nullptr) << "namespace attribute changed";
+  EXPECT_EQ(target.hosts_of(block_renewed), before);
+  EXPECT_TRUE(target.hosts_of(block_small).empty());
+  const auto page = page_of<nvme::IdentifyNamespacePage>(made->must(identify_entry(0x00, 1)));
+  EXPECT_EQ(page.nsze, 8U);
+  EXPECT_EQ(page.lbaf[0].data_log2, 12);
+  made->close();
+  reactor.run_until_idle();
+  ASSERT_TRUE(
+      target.replace_namespace(subsystem_a, {.nsid = 1, .volume = &block_small, .hosts = {}}));
+}
+
+// What it says of blocks it has said of those before.
+TEST_F(FormatNvmTest, AWriteThatWaitedIsNotForWhatHasComeBack) {
+  auto made = admin();
+  auto queue = io(1);
+  auto write = entry_of(static_cast<std::uint8_t>(nvme::IoOpcode::write));
+  write.nsid = 1;
+  write.cdw10 = 4;
+  write.data_pointer.identifier = nvme::sgl_transport;
+  write.data_pointer.length = 512;
+  SettableVolume renewed("small", small.identity().uuid, 512, 64);
+  block::BlockVolume block_renewed(renewed);
+  const auto data_ready = std::exchange(queue->port.data_ready, [&](CommandPermit permit) {
+    ASSERT_TRUE(
+        target.replace_namespace(subsystem_a, {.nsid = 1, .volume = &block_renewed, .hosts = {}}));
+    queue->session->data_ready(std::move(permit));
+  });
+  queue->port.host_data.resize(512);
+  const auto answer = queue->must(write);
+  EXPECT_TRUE(answer.status.is(status::namespace_not_ready)) << nvme::name_of(answer.status);
+  queue->port.data_ready = data_ready;
+  EXPECT_EQ(queue->must(write).status, status::success) << "and is tried again";
+  queue->close();
+  made->close();
+  reactor.run_until_idle();
+  ASSERT_TRUE(
+      target.replace_namespace(subsystem_a, {.nsid = 1, .volume = &block_small, .hosts = {}}));
+}
+
 // FPI: what is left of it; and nothing when there is none.
 TEST_F(FormatNvmTest, ItsProgressIsToldByIdentify) {
   auto made = admin();

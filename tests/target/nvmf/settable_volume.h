@@ -49,6 +49,10 @@ class SettableVolume final : public engine::Volume {
     protection = wanted;
     done(boost::outcome_v2::success());
   }
+  std::atomic<bool> takes_other_blocks{false};
+  [[nodiscard]] bool can_have_blocks(engine::BlockSize blocks) const override {
+    return blocks == identity_.block_size || takes_other_blocks;
+  }
   std::atomic<bool> formatting{false};
   [[nodiscard]] bool is_formatting() const override { return formatting; }
   // How what is submitted ends while it is online.

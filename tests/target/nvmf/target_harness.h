@@ -242,11 +242,13 @@ class FakeFormatter final : public block::VolumeFormatter {
   struct Asked {
     block::BlockVolume* volume = nullptr;
     std::string host;
+    engine::BlockSize blocks;
     Ended ended;
   };
   std::vector<Asked> asked;
-  void format(block::BlockVolume& volume, const std::string& host, Ended ended) override {
-    asked.push_back({&volume, host, std::move(ended)});
+  void format(block::BlockVolume& volume, const std::string& host, engine::BlockSize blocks,
+              Ended ended) override {
+    asked.push_back({&volume, host, blocks, std::move(ended)});
   }
 };
 

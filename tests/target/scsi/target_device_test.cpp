@@ -78,6 +78,27 @@ TEST_F(TargetDeviceTest, ATaskDoesNotGoToAVolumeThatItsDataWasNotFor) {
   EXPECT_TRUE(second.seen.empty());
 }
 
+// The same volume with other blocks: no unit has come or gone, and what was still to be told is.
+TEST_F(TargetDeviceTest, AUnitThatHasComeBackIsTheSame) {
+  const auto host = connect();
+  ScsiVolume renewed("first", 0x11, 4096, 8);
+  device->all_units().front()->establish(sense::reservations_released.code);
+  block::BlockVolume renewed_block(renewed);
+  EXPECT_FALSE(device->replace_lun({.lun = 9, .volume = &renewed_block, .initiators = {}}));
+  ASSERT_TRUE(device->replace_lun({.lun = 0, .volume = &renewed_block, .initiators = {}}));
+  reactor.run_until_idle();
+  EXPECT_EQ(host->inventory_changes, 0);
+  EXPECT_EQ(host->take_attentions(),
+            (Codes{sense::reservations_released.code, sense::capacity_changed.code,
+                   sense::inquiry_data_changed.code, sense::mode_parameters_changed.code}));
+  EXPECT_EQ(luns_seen(*host), (Luns{0, 1}));
+  const auto capacity = host->run_read(cdb({0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0}), 8);
+  EXPECT_EQ(be(capacity.data, 0, 4), 7U);
+  EXPECT_EQ(be(capacity.data, 4, 4), 4096U);
+  ASSERT_TRUE(device->replace_lun({.lun = 0, .volume = &first_block, .initiators = {}}));
+  reactor.run_until_idle();
+}
+
 TEST_F(TargetDeviceTest, WhatCannotBeIsRefused) {
   EXPECT_EQ(device->add_lun({.lun = 16384, .volume = &first_block, .initiators = {}}).error(),
             LunError::bad_lun);

@@ -40,8 +40,8 @@ class Lab:
         self._uml = uml
         self._capture = None if uml else Capture(folder / "capture.pcapng")
 
-    def serve(self, *volumes: tuple[int, str, int, int]) -> None:
-        """Starts the target with volumes given as (nsid, name, size, block size)."""
+    def serve(self, *volumes: tuple[int, str, int, int] | tuple[int, str, int, int, bool]) -> None:
+        """Starts the target with volumes given as (nsid, name, size, block size), and whether their hosts may format them."""
         self.target.create_pool()
         if self.cached:
             self.target.create_cache()

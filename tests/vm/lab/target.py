@@ -144,8 +144,10 @@ class Target(ABC):
         target.pop("allow_any_host", None)
         target.setdefault("hosts", []).append(name)
 
-    def add_volume(self, nsid: int, name: str, size: int, block_size: int) -> None:
+    def add_volume(self, nsid: int, name: str, size: int, block_size: int, allow_format: bool = False) -> None:
         self.config["volumes"][name] = {"pool": "files", "size": f"{size // MIB}MiB", "block_size": block_size}
+        if allow_format:
+            self.config["volumes"][name]["allow_format"] = True
         if "cache_devices" in self.config:
             self.config["volumes"][name]["cache"] = {"device": "front", **self.cache_options}
         self.config["subsystems"][SUBSYSTEM]["namespaces"][nsid] = {"volume": name}

@@ -27,7 +27,7 @@ def kept_whole(folder: Path) -> int:
 
 def block_sizes(lab: Lab) -> None:
     """512- and 4096-byte volumes side by side, both with a physical block of 4096 where the disk below has one."""
-    lab.serve((1, "small", SIZE, 512), (2, "large", SIZE, 4096))
+    lab.serve((1, "small", SIZE, 512), (2, "large", SIZE, 4096, True))
     physical = {512: max(512, kept_whole(lab.target.pool)), 4096: 4096}
     host = lab.host()
     host.connect("-i", "2")
@@ -44,6 +44,25 @@ def block_sizes(lab: Lab) -> None:
     host.run("yes after | head -c 512 | dd of=/run/blocks bs=512 seek=5 conv=notrunc status=none")
     host.run(f"dd if=/run/blocks of={device} bs=512 skip=5 seek=5 count=1 oflag=direct conv=notrunc status=none")
     host.run(f"dd if={device} bs=8192 count=1 iflag=direct status=none | cmp - /run/blocks")
+    formatted_with_other_blocks(lab, host, host.device(2))
+
+
+def formatted_with_other_blocks(lab: Lab, host: Host, device: str) -> None:
+    """4096, 512 and 4096 again: the kernel has the new blocks when the tool returns, under the same name, and all of it is zeros."""
+    name = device.removeprefix("/dev/")
+    same = f"cat /sys/block/{name}/wwid /sys/block/{name}/size"
+    before = host.run(same)
+    for number, block in ((0, 512), (1, 4096)):
+        host.run(f"yes before | head -c 65536 | dd of={device} bs=65536 seek=3 oflag=direct iflag=fullblock status=none")
+        formats = host.json(f"id-ns {device}")
+        lab.require([format["ds"] for format in formats["lbafs"][:2]] == [9, 12], f"{formats}")
+        host.run(f"nvme format {device} --lbaf={number} --force")
+        # The kernel looks again when the command has ended, or when it hears of the change.
+        host.run(f"for i in $(seq 100); do [ $(cat /sys/block/{name}/queue/logical_block_size) = {block} ] && exit 0; sleep 0.1; done; "
+                 f"cat /sys/block/{name}/queue/logical_block_size; exit 1")
+        lab.require(host.run(same) == before, f"{device} is another disk: {host.run(same)}, before {before}")
+        host.run(f"head -c 1048576 {device} | cmp - <(head -c 1048576 /dev/zero)")
+        host.fio(device, "--rw=randwrite", f"--bs={block}", "--size=512k", "--iodepth=16")
 
 
 def atomic_writes(lab: Lab, host: Host, name: str) -> None:
