@@ -87,6 +87,7 @@ class WriteBack final : private LaneTask {
     return journal_used_ == journal;
   }
   void set_share(ByteCount share) { pace_.set_share(share); }
+  // Hosts write, or read from the backing: few operations at once, unless space is short.
   void set_foreground_busy(bool busy) { pace_.set_busy(busy); }
 
   // Begins to write back up to `sequence` at once, and tells the waiter; false: D is there already,

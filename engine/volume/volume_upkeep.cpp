@@ -109,12 +109,15 @@ bool VolumeUpkeep::turn() {
 void VolumeUpkeep::tick() {
   const std::uint64_t published = volume_.commit().published();
   busy_ = std::exchange(published_, published) != published;
+  const std::uint64_t missed = front_.traffic().counts().of(CacheTraffic::Event::miss);
+  const bool is_read_from = std::exchange(missed_, missed) != missed;
   SegmentTable& segments = volume_.device().segments();
   const std::uint32_t most =
       std::min(segments.shares().share(volume_.tag()).maximum, segments.count());
   write_back_.set_share({std::uint64_t{most} * volume_.device().layout().segment_bytes});
   front_.pins().set_segments(segments.shares().used(volume_.tag()));
-  write_back_.set_foreground_busy(busy_);
+  // Hits do not meet write-back on the disk.
+  write_back_.set_foreground_busy(busy_ || is_read_from);
   write_back_.tick();
   status_ = write_back_.status();
   const bool is_dirty = status_.bytes_left.value != 0;

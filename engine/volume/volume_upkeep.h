@@ -78,7 +78,7 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   [[nodiscard]] const Reclaim::Figures& reclaimed() const { return reclaim_.figures(); }
   // What is not well, as a sentence for the operator; empty: all is.
   [[nodiscard]] std::string trouble() const;
-  // Commands have come since the last tick, or wait.
+  // Commands have changed something since the last tick, or wait.
   [[nodiscard]] bool is_busy() const { return busy_ || !front_.space().empty(); }
   // Nobody waits so long while the backing gets on: if somebody does, something is wrong.
   static constexpr Duration longest_wait = std::chrono::seconds(10);
@@ -108,6 +108,7 @@ class VolumeUpkeep final : private DirtyTailWaiter {
   DirtyAge dirty_age_;
   LagAge lag_age_;
   std::uint64_t published_ = 0;  // at the last tick
+  std::uint64_t missed_ = 0;     // reads that the cache did not have whole, then
   bool busy_ = false;
   bool stopping_ = false;
   bool waits_too_long_ = false;

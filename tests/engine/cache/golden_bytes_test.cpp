@@ -73,10 +73,11 @@ TEST(GoldenBytes, VolumeEpochEntry) {
                        .first_sequence = 1001,
                        .first_chunk = 17,
                        .known_durable = 1500,
-                       .clean_end = 1600};
+                       .clean_end = 1600,
+                       .attach_epoch = 6};
   expect_golden(epoch, format::EntryType::volume_epoch, 9,
-                "12c0c25f0300000009000000000000000400000000000000e903000000000000"
-                "1100000000000000dc0500000000000040060000000000000000000000000000");
+                "31b8a7ec0300000009000000000000000400000000000000e903000000000000"
+                "1100000000000000dc0500000000000040060000000000000600000000000000");
 }
 
 TEST(GoldenBytes, VolumeTailsEntry) {
@@ -122,15 +123,16 @@ TEST(GoldenBytes, Kset) {
   zero.sector = 0x2000;
   zero.sectors = 16;
   zero.kind = static_cast<std::uint8_t>(format::KeyKind::zero);
+  zero.flags = format::key_gives_back;
   const std::array keys{data, zero};
   std::array<std::byte, 256> space;
   space.fill(std::byte{0xff});
   const KsetStamp stamp{
       .volume_tag = 5, .epoch = 0x1'0000'0004, .sequence = 1001, .time_ms = 1'700'000'000'123};
   EXPECT_EQ(hex(encode_kset(seal, stamp, keys, 64, space)),
-            "eff874b3464b02000500000004000000e9030000000000007b68e5cf8b010000"
+            "a72e4a47464b02000500000004000000e9030000000000007b68e5cf8b010000"
             "0010000000000000080000004433221156341200000001000700000000000000"
-            "0020000000000000100000000000000000000000000002000000000000000000"
+            "0020000000000000100000000000000000000000000002010000000000000000"
             "0000000000000000000000000000000000000000000000000000000000000000");
 }
 

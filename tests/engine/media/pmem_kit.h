@@ -7,6 +7,8 @@
 
 #include <array>
 #include <cstdlib>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,6 +59,8 @@ class PmemKit {
   virtual PmemRegion& region() = 0;
   // Makes one page unreadable, and known to be; what lies behind it may become zeros.
   virtual void break_page(std::uint64_t /*offset*/) { FAIL() << "cannot break"; }
+  // Page granularity: the next sync fails; those behind it would not, if it were asked of them.
+  virtual void fail_one_sync(const std::function<void()>& /*sync*/) { FAIL() << "cannot fail"; }
 
   [[nodiscard]] bool paged() { return region().guarantee().granularity == PmemGranularity::page; }
   PmemWriter& writer() {
@@ -100,9 +104,33 @@ class FilePmemKit final : public PmemKit {
     ASSERT_EQ(region_->read({offset}, bytes).error(), PmemError::media_error);
     ASSERT_EQ(truncate(path_.text().c_str(), static_cast<off_t>(size_.value)), 0);
   }
+  // What the region has open is for this long a device that knows no sync.
+  void fail_one_sync(const std::function<void()>& sync) override {
+    const int open_file = descriptor();
+    ASSERT_GE(open_file, 0);
+    const int kept = dup(open_file);
+    const int other = open("/dev/null", O_RDWR | O_CLOEXEC);
+    ASSERT_EQ(dup3(other, open_file, O_CLOEXEC), open_file);
+    sync();
+    ASSERT_EQ(dup3(kept, open_file, O_CLOEXEC), open_file);
+    close(other);
+    close(kept);
+  }
   [[nodiscard]] const std::string& path() const { return path_.text(); }
 
  private:
+  // By which the region has the file open; -1: by none.
+  [[nodiscard]] int descriptor() const {
+    const auto file = std::filesystem::canonical(path_.text());
+    for (const auto& one : std::filesystem::directory_iterator("/proc/self/fd")) {
+      std::error_code gone;
+      if (std::filesystem::read_symlink(one.path(), gone) == file) {
+        return std::stoi(one.path().filename().string());
+      }
+    }
+    return -1;
+  }
+
   TemporaryPath path_;
   ByteCount size_;
   std::unique_ptr<PmemRegion> region_;
@@ -127,6 +155,10 @@ class SimPmemKit final : public PmemKit {
   PmemRegion& region() override { return twin_; }
   void break_page(std::uint64_t offset) override {
     twin_.poison({offset}, {PmemRegion::page_bytes});
+  }
+  void fail_one_sync(const std::function<void()>& sync) override {
+    if constexpr (requires(Twin & twin) { twin.fail_next_sync(); }) twin_.fail_next_sync();
+    sync();
   }
 
  private:

@@ -199,6 +199,23 @@ TEST_P(PageContract, OneWriteOutsideRefusesAllOfThem) {
   EXPECT_EQ(region.checksum({0}, {64}).value(), crc32c(zeros));
 }
 
+// What the kernel could not write it takes for written from then on: a sync that succeeds again
+// says nothing of it.
+TEST_P(PageContract, AFailedSyncIsFinalThoughTheNextOneWouldSucceed) {
+  const auto bytes = random_bytes(region_page, 9);
+  const std::array writes{PmemRegion::PageWrite{.offset = {region_page}, .bytes = bytes}};
+  ASSERT_TRUE(region.write_pages(writes));
+  ASSERT_TRUE(region.sync());
+  EXPECT_FALSE(region.needs_reopen());
+  kit->fail_one_sync([this] { EXPECT_EQ(region.sync().error(), PmemError::sync_failed); });
+  EXPECT_TRUE(region.needs_reopen());
+  EXPECT_EQ(region.sync().error(), PmemError::sync_failed);
+  EXPECT_EQ(region.write_pages(writes).error(), PmemError::sync_failed);
+  std::vector<std::byte> seen(region_page);
+  EXPECT_TRUE(region.read({region_page}, seen)) << "what is there can still be read";
+  EXPECT_EQ(seen, bytes);
+}
+
 class MediaErrorContract : public PmemContract {};
 INSTANTIATE_TEST_SUITE_P(Regions, MediaErrorContract,
                          testing::Values(tmpfs_lines, sim_lines, file_pages, tmpfs_pages,

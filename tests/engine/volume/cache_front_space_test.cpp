@@ -354,6 +354,40 @@ TEST_P(CacheFrontSpace, NoMemoryForTheIndexIsWaitedForLikeSpace) {
   EXPECT_EQ(life.read(0, 4), all(1, 0) + of_backing(1, 1) + all(1, 0) + of_backing(3, 1));
 }
 
+// ---- room on the backing
+
+// Write-back of what has become old makes way for hosts that are on the backing, too: they write,
+// or read what the cache lacks.
+TEST_P(CacheFrontSpace, WriteBackLeavesTheBackingToWhoUsesIt) {
+  constexpr std::uint64_t scattered = 40;
+  constexpr WriteBackLimits limits;
+  const auto under_way = [&](auto host) {
+    FrontLife life(GetParam(), 80);
+    FrontUpkeep upkeep(life);
+    for (std::uint64_t at = 0; at < scattered; ++at) {
+      const HostIo& write = life.submit(Kind::write, at * 16, 1, 200);
+      upkeep.work();
+      EXPECT_TRUE(write.has_ended);
+    }
+    upkeep.tick();
+    host(life);
+    life.backing.inner.hold(true);
+    upkeep.tick(limits.most_age);
+    const std::size_t begun = life.backing.inner.held();
+    life.backing.inner.hold(false);
+    life.backing.inner.release_all();
+    upkeep.work();
+    return begun;
+  };
+  EXPECT_EQ(under_way([](FrontLife&) {}), limits.most_in_flight);
+  EXPECT_EQ(under_way([](FrontLife& life) { EXPECT_EQ(life.read(16, 1), all(1, 200)); }),
+            limits.most_in_flight)
+      << "who reads from the cache is not on the backing";
+  EXPECT_EQ(under_way([](FrontLife& life) { (void)life.read(17, 1); }), limits.busy_in_flight);
+  EXPECT_EQ(under_way([](FrontLife& life) { EXPECT_EQ(life.write(17, 1, 201), IoStatus::ok); }),
+            limits.busy_in_flight);
+}
+
 // ---- what cannot be written
 
 TEST_P(CacheFrontSpace, ALogThatFailsAcknowledgesNothing) {
