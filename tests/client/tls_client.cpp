@@ -34,6 +34,8 @@ struct TlsClient::Callbacks {
               self.options_.psk.size()) == 1);
     CHECK(SSL_SESSION_set_cipher(made, cipher) == 1);
     CHECK(SSL_SESSION_set_protocol_version(made, TLS1_3_VERSION) == 1);
+    const std::size_t early = self.options_.early_data.size();
+    CHECK(SSL_SESSION_set_max_early_data(made, static_cast<std::uint32_t>(early)) == 1);
     *identity = reinterpret_cast<const unsigned char*>(self.options_.identity.data());
     *bytes = self.options_.identity.size();
     *session = made;
@@ -89,6 +91,11 @@ Error TlsClient::last_error(const char* what) const {
 
 Result<bool> TlsClient::shake_hands() {
   ERR_clear_error();
+  if (!options_.early_data.empty() && SSL_get_state(ssl_) == TLS_ST_BEFORE) {
+    std::size_t written = 0;
+    CHECK(SSL_write_early_data(ssl_, options_.early_data.data(), options_.early_data.size(),
+                               &written) == 1);
+  }
   const int done = SSL_do_handshake(ssl_);
   if (done == 1) return true;
   if (SSL_get_error(ssl_, done) == SSL_ERROR_WANT_READ) return false;

@@ -20,6 +20,7 @@ struct TlsOptions {
   bool is_sha384 = false;         // the suite of the PSK; else SHA-256
   std::string groups = "X25519";  // in OpenSSL's words; the first is tried at once
   bool is_tls_1_2 = false;        // offers that alone
+  Bytes early_data = {};          // sent behind the hello, before the peer has said anything
   std::size_t cut_bytes = 0;  // the handshake goes out in so many bytes at a time; 0: as it comes
 };
 

@@ -51,9 +51,12 @@ TEST_F(Dhchap, TheTargetProvesItselfToWhomeverAsks) {
       return hosts.size() == 1 && hosts[0].at("security").as_string() == "mutual dhchap";
     }));
   }
-  // A host that does not believe us says so, and its connection ends.
-  keys.controller_secret = next_secret;
-  EXPECT_NE(attempt(keys).find("the controller has another key"), std::string::npos);
+  // A host that does not believe us says so, and its connection ends; also when it takes its own
+  // key for ours.
+  for (const auto& wrong : {next_secret, host_secret}) {
+    keys.controller_secret = wrong;
+    EXPECT_NE(attempt(keys).find("the controller has another key"), std::string::npos) << wrong;
+  }
   EXPECT_TRUE(daemon_.await_log({"authentication failed", nqn_with_dhchap,
                                  "side=\"the host refuses us\"", "reason=\"wrong key\""}));
 }

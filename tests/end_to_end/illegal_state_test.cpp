@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "tests/end_to_end/harness/attacker.h"
 #include "tests/end_to_end/harness/bystander.h"
@@ -24,6 +26,7 @@ constexpr std::uint16_t command_sequence_error = 0x0c;
 constexpr std::uint16_t data_sgl_length_invalid = 0x0f;
 constexpr std::uint16_t sgl_type_invalid = 0x11;
 constexpr std::uint16_t lba_out_of_range = 0x80;
+constexpr std::uint16_t invalid_queue_identifier = 0x101;
 constexpr std::uint16_t connect_incompatible_format = 0x180;
 constexpr std::uint16_t connect_invalid_parameters = 0x182;
 
@@ -117,15 +120,73 @@ TEST_F(IllegalState, ConnectWithWrongParametersSaysWhichOne) {
       EXPECT_EQ(done.value().dw0(), wrong.location);
     }
   }
-  // Of another host, to a controller that is there.
-  Attacker owner(endpoint(), Stage::admin);
-  Attacker thief(endpoint(), Stage::negotiated);
-  ASSERT_TRUE(owner.ready() && thief.ready());
-  auto fields = owner.controller().io_connect_fields(1, 32);
-  fields.host_nqn = client::random_host_nqn();
-  const auto done = thief.queue().connect(fields);
+}
+
+// Of a controller that is there: its identifier is no secret, and opens nothing to another host,
+// nor to its own a second Admin queue or the same I/O queue twice.
+TEST_F(IllegalState, QueuesOfAControllerAreItsHostsAndEachThereOnce) {
+  Bystander bystander(endpoint());
+  Attacker owner(endpoint(), Stage::io);
+  ASSERT_TRUE(owner.ready());
+  const client::ConnectFields own = owner.controller().io_connect_fields(2, 32);
+  struct Attempt {
+    const char* what;
+    std::function<void(client::ConnectFields&)> spoil;
+    std::uint16_t status;
+    std::uint32_t location;
+  };
+  const std::string other_host = client::random_host_nqn();
+  std::vector<Attempt> attempts = {
+      {"another host", [&](auto& f) { f.host_nqn = other_host; }, connect_invalid_parameters,
+       0x10000 | 512},
+      {"another identifier of the host", [](auto& f) { f.host_id[3] ^= std::byte{1}; },
+       connect_invalid_parameters, 0x10000 | 0},
+      // Where the identifier is the bystander's.
+      {"another subsystem", [](auto& f) { f.subsystem_nqn = default_subsystem; },
+       connect_invalid_parameters, 0x10000 | 512},
+      {"a second Admin queue", [](auto& f) { f.queue_id = 0; }, connect_invalid_parameters,
+       0x10000 | 16},
+      {"the same I/O queue", [](auto& f) { f.queue_id = 1; }, invalid_queue_identifier, 0},
+      {"a queue beyond those there are", [](auto& f) { f.queue_id = 60'000; },
+       connect_invalid_parameters, 42},
+  };
+  // All that somebody else may guess.
+  for (std::uint16_t id = 0; id < 40; ++id) {
+    attempts.push_back({"a guess",
+                        [&other_host, id](auto& f) {
+                          f.host_nqn = other_host;
+                          f.controller_id = id;
+                        },
+                        connect_invalid_parameters, 0});
+  }
+  for (const Attempt& attempt : attempts) {
+    SCOPED_TRACE(attempt.what);
+    Attacker thief(endpoint(), Stage::negotiated);
+    ASSERT_TRUE(thief.ready());
+    auto fields = own;
+    attempt.spoil(fields);
+    const auto done = thief.queue().connect(fields);
+    ASSERT_GOOD(done);
+    EXPECT_EQ(done.value().kind(), attempt.status) << done.value().describe();
+    if (attempt.location != 0) {
+      EXPECT_EQ(done.value().dw0(), attempt.location);
+    }
+    thief.await_end();
+  }
+  EXPECT_GOOD(owner.controller().keep_alive());
+  write_and_read_back(owner.queue(), 1, 0, 8, 4096, 1);
+  // A second association of the same host is another controller, and the first stays.
+  auto again = own;
+  again.queue_id = 0;
+  again.controller_id = 0xffff;
+  Attacker second(endpoint(), Stage::negotiated);
+  ASSERT_TRUE(second.ready());
+  const auto done = second.queue().connect(again);
   ASSERT_GOOD(done);
-  EXPECT_FALSE(done.value().ok()) << "an I/O queue of another host's controller";
+  EXPECT_TRUE(done.value().ok()) << done.value().describe();
+  EXPECT_NE(done.value().dw0() & 0xffff, own.controller_id);
+  write_and_read_back(owner.queue(), 1, 0, 8, 4096, 2);
+  bystander.expect_undisturbed();
 }
 
 TEST_F(IllegalState, ACommandIdentifierInUseIsAConflict) {

@@ -324,6 +324,87 @@ TEST(MalformedPdu, H2cDataThatItsR2tDoesNotCover) {
   bystander.expect_undisturbed();
 }
 
+// A tag is good for one transfer: who says it again changes nothing, and is told so.
+TEST(MalformedPdu, ATransferTagThatIsUsedUpIsNone) {
+  Workplace workplace;
+  Daemon daemon(workplace, attack_config());
+  ASSERT_TRUE(daemon.start());
+  Bystander bystander(daemon.endpoint());
+  for (const bool is_newer_write_open : {false, true}) {
+    SCOPED_TRACE(is_newer_write_open);
+    Attacker attacker(daemon.endpoint(), Stage::io);
+    ASSERT_TRUE(attacker.ready());
+    client::Queue& queue = attacker.queue();
+    const auto ask = [&queue](std::uint64_t lba, std::uint64_t seed) {
+      auto command = client::io::write(1, lba, pattern(65536, seed), 4096);
+      command.hold_data = true;
+      const auto cid = queue.submit(std::move(command));
+      EXPECT_GOOD(cid);
+      const auto r2t = queue.await_r2t(cid.value());
+      EXPECT_GOOD(r2t);
+      return r2t.value();
+    };
+    const client::R2t used = ask(0, 1);
+    ASSERT_GOOD(queue.answer(used));
+    const auto done = queue.await(used.cid);
+    ASSERT_GOOD(done);
+    EXPECT_TRUE(done.value().ok()) << done.value().describe();
+    // Another command has another tag, or the same place and another identifier.
+    if (is_newer_write_open) {
+      EXPECT_NE(ask(16, 2).cid, used.cid);
+    }
+    (void)attacker.raw().send(client::h2c_data(used.cid, used.ttag, 0, Bytes(used.bytes), true));
+    const auto end = attacker.await_termination();
+    ASSERT_TRUE(end);
+    EXPECT_EQ(end->fes, fatal::invalid_header_field);
+    EXPECT_TRUE(end->fei == 8 || end->fei == 10) << end->fei;
+    Attacker reader(daemon.endpoint(), Stage::io);
+    ASSERT_TRUE(reader.ready());
+    EXPECT_TRUE(read(reader.queue(), 1, 0, 16, 4096) == pattern(65536, 1));
+  }
+  bystander.expect_undisturbed();
+}
+
+// What has begun is not aborted: the host is told so, its data is taken, and nothing but that. Once
+// the command has been answered there is neither a command to abort nor a place for data.
+TEST(MalformedPdu, DataAfterAnAbortIsItsCommandsOrNobodys) {
+  Workplace workplace;
+  Daemon daemon(workplace, attack_config());
+  ASSERT_TRUE(daemon.start());
+  Bystander bystander(daemon.endpoint());
+  Attacker attacker(daemon.endpoint(), Stage::io);
+  ASSERT_TRUE(attacker.ready());
+  client::Queue& queue = attacker.queue();
+  const auto abort = [&attacker, &queue](std::uint16_t cid) {
+    const auto done = attacker.controller().admin().execute(client::admin::abort(queue.id(), cid));
+    EXPECT_GOOD(done);
+    EXPECT_TRUE(done.value().ok()) << done.value().describe();
+    return done.value().dw0() & 1;  // 1: it was not
+  };
+  auto command = client::io::write(1, 0, pattern(65536, 1), 4096);
+  command.hold_data = true;
+  const auto cid = queue.submit(std::move(command));
+  ASSERT_GOOD(cid);
+  const auto r2t = queue.await_r2t(cid.value());
+  ASSERT_GOOD(r2t);
+  ASSERT_GOOD(queue.send_data(r2t.value(), 0, 4096, false));
+  EXPECT_EQ(abort(cid.value()), 1U);
+  ASSERT_GOOD(queue.send_data(r2t.value(), 4096, 65536 - 4096, true));
+  const auto done = queue.await(cid.value());
+  ASSERT_GOOD(done);
+  EXPECT_TRUE(done.value().ok()) << done.value().describe();
+  EXPECT_TRUE(read(queue, 1, 0, 16, 4096) == pattern(65536, 1));
+
+  EXPECT_EQ(abort(cid.value()), 1U);
+  (void)attacker.raw().send(
+      client::h2c_data(cid.value(), r2t.value().ttag, 4096, Bytes(4096), true));
+  const auto end = attacker.await_termination();
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->fes, fatal::invalid_header_field);
+  EXPECT_EQ(end->fei, 10U);
+  bystander.expect_undisturbed();
+}
+
 TEST(MalformedPdu, H2cTermReqEndsTheConnectionWithoutAnAnswer) {
   Workplace workplace;
   Daemon daemon(workplace, attack_config());

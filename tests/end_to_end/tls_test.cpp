@@ -326,6 +326,48 @@ TEST_F(Tls, NobodyOnTheWayTalksAHostDown) {
   }
 }
 
+TEST_F(Tls, SuitesAndGroupsAreThoseOfTheListener) {
+  daemon_.config().listeners.push_back(
+      {.name = "narrow",
+       .port = workplace_.free_port(),
+       .options = "tls: required, tls_suites: [TLS_AES_256_GCM_SHA384], tls_groups: [secp384r1]"});
+  daemon_.config().subsystems[0].listeners = "[permitted, required, narrow]";
+  ASSERT_TRUE(daemon_.start());
+  const client::Endpoint narrow = daemon_.endpoint(2);
+  EXPECT_NE(refusal_of(narrow, options_of({})).find("alert"), std::string::npos)
+      << refusal_of(narrow, options_of({}));
+  EXPECT_TRUE(daemon_.await_log({"tls refused", nqn_of_a, "not among the listener's tls_suites"}));
+  client::TlsOptions longer = options_of({.key = std::string(long_key_of_a)});
+  EXPECT_NE(refusal_of(narrow, longer).find("handshake failure"), std::string::npos)
+      << "x25519 is not among its groups";
+  // Offered second: it is asked for.
+  auto host = host_of({.key = std::string(long_key_of_a)});
+  longer.groups = "X25519:P-384";
+  host.transport.tls = std::make_shared<const client::TlsOptions>(longer);
+  Host with_all(narrow, host);
+  ASSERT_TRUE(with_all.connected());
+  write_and_read_back(*with_all.queue, 1, 0, 16, 4096, 4);
+  EXPECT_TRUE(daemon_.await_log({"tls agreed", "suite=TLS_AES_256_GCM_SHA384", "group=secp384r1"}));
+}
+
+// What comes before the peer has said anything could be given again by whoever has heard it.
+TEST_F(Tls, EarlyDataIsNotTaken) {
+  ASSERT_TRUE(daemon_.start());
+  Bystander bystander(required(), host_of({.key = another_key(std::byte{2}), .host = nqn_of_b}));
+  client::TlsOptions early = options_of({});
+  early.early_data = client::encode(client::to_pdu(client::IcRequest{}), {});
+  client::TlsClient host(early);
+  EXPECT_FALSE(host.shake_hands().value());
+  const client::Bytes sent = host.to_send();
+  ASSERT_GT(sent.size(), hello_of(options_of({})).size() + early.early_data.size());
+  auto raw = client::RawConnection::connect(required());
+  ASSERT_GOOD(raw);
+  ASSERT_GOOD(raw.value()->send(sent));
+  EXPECT_GOOD(raw.value()->await_end());
+  EXPECT_TRUE(daemon_.await_log({"tls refused", nqn_of_a}));
+  bystander.expect_undisturbed();
+}
+
 TEST_F(Tls, AFloodOfKeyUpdatesEndsItsOwnConnection) {
   ASSERT_TRUE(daemon_.start());
   Bystander bystander(required(), host_of({.key = another_key(std::byte{2}), .host = nqn_of_b}));

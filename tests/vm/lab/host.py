@@ -11,6 +11,8 @@ from lab.target import IO_PORT, SUBSYSTEM
 
 # Far above what an emulated guest beside a compiler needs; scenarios about keep-alive choose their own.
 KEEP_ALIVE_S = 60
+# Where a guest's rules of udev write down what they were told.
+NOTICES = "/run/notices"
 
 
 class Host:
@@ -77,8 +79,28 @@ class Host:
             raise Failed(f"nvme {command} printed no JSON: {output}")
         return json.loads(output[start:])
 
+    def start_udev(self, *rules: str) -> None:
+        """The daemon of every ordinary host; most scenarios do without. `rules` come last."""
+        for number, rule in enumerate(rules):
+            self.write(f"/etc/udev/rules.d/90-{number}.rules", rule + "\n")
+        self.run("mkdir -p /run/udev && $(ls /lib/systemd/systemd-udevd /usr/lib/systemd/systemd-udevd 2>/dev/null | head -1) --daemon "
+                 "&& udevadm trigger --subsystem-match=block --subsystem-match=scsi && udevadm settle")
+
+    def keep_notices(self) -> None:
+        """Runs udev, whose rules write down the asynchronous events that the kernel tells it of, and what was resized."""
+        self.start_udev(_written_down("nvme", "NVME_AEN", "?*"), _written_down("block", "RESIZE", "1"))
+
+    def await_notice(self, told: str) -> None:
+        """An event's completion, or a block device, as `keep_notices` has it."""
+        self.await_true(f"grep -qx {told} {NOTICES}")
+
     def fio(self, where: str, *options: str, timeout: float = 900) -> dict:
         return fio_result(self.run(fio_command(where, *options), timeout))
+
+
+def _written_down(subsystem: str, name: str, value: str) -> str:
+    told = "$env{NVME_AEN}" if subsystem == "nvme" else "$kernel"
+    return f'ACTION=="change", SUBSYSTEM=="{subsystem}", ENV{{{name}}}=="{value}", RUN+="/bin/sh -c \'echo {told} >> {NOTICES}\'"'
 
 
 def fio_command(where: str, *options: str) -> str:

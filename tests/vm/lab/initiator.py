@@ -76,13 +76,6 @@ class Initiator:
             raise Failed(f"no {key} in what iscsiadm shows:\n{self.session()}")
         return found.group(1)
 
-    def start_udev(self, *rules: str) -> None:
-        """The daemon of every ordinary host; the scenarios of NVMe do without."""
-        for number, rule in enumerate(rules):
-            self.host.write(f"/etc/udev/rules.d/90-{number}.rules", rule + "\n")
-        self.host.run("mkdir -p /run/udev && $(ls /lib/systemd/systemd-udevd /usr/lib/systemd/systemd-udevd 2>/dev/null | head -1) --daemon "
-                      "&& udevadm trigger --subsystem-match=block --subsystem-match=scsi && udevadm settle")
-
     def _node(self, address: str) -> str:
         return f"iscsiadm -m node -T {ISCSI_TARGET} -p {address}:{ISCSI_PORT}"
 

@@ -26,7 +26,7 @@ def dhchap(lab: Lab) -> None:
     discovery; another key under load."""
     lab.allowed_complaints = COMPLAINTS
     host = lab.host()
-    host_key, target_key, wrong_key, next_key = _make_keys(host, 1, 2, 1, 3)
+    host_key, target_key, wrong_key, next_key = make_keys(host, 1, 2, 1, 3)
     _require_proof(lab, host, host_key, target_key, **WAY)
     lab.serve((1, "data", 32 * MIB, 4096))
 
@@ -37,6 +37,8 @@ def dhchap(lab: Lab) -> None:
 
     _refused(lab, host, "the host is refused", "wrong key", _host_proves(wrong_key))
     _refused(lab, host, "the host refuses us", "wrong key", _host_proves(host_key), _target_proves(wrong_key))
+    # The target's key is not the host's own, with which it could be told what it says itself.
+    _refused(lab, host, "the host refuses us", "wrong key", _host_proves(host_key), _target_proves(host_key))
     _refused(lab, host, None, "", "")
     _discover(lab, host, host_key, target_key)
 
@@ -50,7 +52,7 @@ def dhchap_all(lab: Lab) -> None:
     kernel proves itself when it is told to."""
     lab.allowed_complaints = COMPLAINTS
     host = lab.host()
-    keys = _make_keys(host, 0, 1, 2, 3)
+    keys = make_keys(host, 0, 1, 2, 3)
     pairs = list(zip(keys, keys[1:] + keys[:1]))
     _require_proof(lab, host, *pairs[0], hash="sha256", dhgroup="none")
     lab.serve((1, "data", 32 * MIB, 4096))
@@ -75,7 +77,7 @@ def dhchap_all(lab: Lab) -> None:
     _proved(lab, host, "mutual dhchap", "sha256", "ffdhe2048", "qid 0: controller authenticated")
 
 
-def _make_keys(host: Host, *transformations: int) -> list[str]:
+def make_keys(host: Host, *transformations: int) -> list[str]:
     """As an administrator makes them."""
     output = host.run(f"for t in {' '.join(map(str, transformations))}; do nvme gen-dhchap-key --hmac=$t --nqn={host.nqn} || exit 1; done")
     keys = [line for line in output.split() if line.startswith("DHHC-1:")]

@@ -11,6 +11,8 @@ from scenarios.outages import EXPECTED_COMPLAINTS
 DISCOVERY_CHANGED = "0x70f002"
 ANA_CHANGED = "0x0c0302"
 NAMESPACE_CHANGED = "0x040002"
+# What udev lacks in a guest without systemd, whose rules start services.
+UDEV_COMPLAINTS = "udev"
 
 
 def late_volume(lab: Lab) -> None:
@@ -52,9 +54,11 @@ def late_volume(lab: Lab) -> None:
 
 def volume_grown(lab: Lab) -> None:
     """A volume grown while the target serves it, under a mounted file system: the host is told and sees it, over the same
-    connections and without a rescan."""
+    connections and without a rescan; so is udev."""
+    lab.allowed_complaints = UDEV_COMPLAINTS
     lab.serve((1, "data", 64 * MIB, 4096))
     host = lab.host()
+    host.keep_notices()
     host.connect("-i", "2")
     device = host.device(1)
     name = device.removeprefix("/dev/")
@@ -64,6 +68,7 @@ def volume_grown(lab: Lab) -> None:
     lab.target.grow("data", 128 * MIB)
     host.await_true(f"grep -q {NAMESPACE_CHANGED} /sys/kernel/debug/tracing/trace")
     host.await_true(f"[ $(cat /sys/block/{name}/size) = {128 * MIB // 512} ]")
+    host.await_notice(name)
     host.run(f"resize2fs {device} && cmp /mnt/fio /usr/bin/fio")
     host.fio("/mnt/new", "--rw=write", "--bs=128k", "--size=80M", "--do_verify=0")
     host.run(f"umount /mnt && e2fsck -f -n {device}")
@@ -71,11 +76,13 @@ def volume_grown(lab: Lab) -> None:
 
 
 def discovery_changes(lab: Lab) -> None:
-    """A persistent discovery controller stays, and tells of an address that came up later."""
+    """A persistent discovery controller stays, and tells of an address that came up later; udev hears of it, whose rule would connect there."""
+    lab.allowed_complaints = UDEV_COMPLAINTS
     run_here("ip", "addr", "del", f"{SECOND_ADDRESS}/32", "dev", "lo")
     lab.target.add_listener("io2", SECOND_ADDRESS)
     lab.serve()
     host = lab.host()
+    host.keep_notices()
     controller = host.connect(nqn=DISCOVERY_NQN, port=DISCOVERY_PORT)
     _trace_events(host)
     before = host.json(f"discover -t tcp -a {ADDRESS} -s {DISCOVERY_PORT} -d {controller}")
@@ -83,6 +90,7 @@ def discovery_changes(lab: Lab) -> None:
 
     run_here("ip", "addr", "add", f"{SECOND_ADDRESS}/32", "dev", "lo")
     host.await_true(f"grep -q {DISCOVERY_CHANGED} /sys/kernel/debug/tracing/trace")
+    host.await_notice(DISCOVERY_CHANGED)
     after = host.json(f"discover -t tcp -a {ADDRESS} -s {DISCOVERY_PORT} -d {controller}")
     lab.require(SECOND_ADDRESS in str(after) and after["genctr"] > before["genctr"], f"{before}, then {after}")
     lab.require(host.attribute(controller, "state") == "live", "the discovery controller did not stay")

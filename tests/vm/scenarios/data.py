@@ -69,9 +69,9 @@ def atomic_writes(lab: Lab, host: Host, name: str) -> None:
     """What a kernel that knows of it (6.11 and newer) makes of NAWUPF: a page less than 1 MiB may be as much as one bio holds for certain.
     Asked of the path: the device that native multipath puts over the paths says 0 whatever they say (6.12)."""
     path = re.sub(r"n(\d+)$", r"c*n\1", name)
-    shown = host.run(f"cat /sys/block/{path}/queue/atomic_write_unit_max_bytes 2>/dev/null || echo none").strip()
-    if shown == "none":
+    if not lab.image.at_least(6, 11):
         return
+    shown = host.run(f"cat /sys/block/{path}/queue/atomic_write_unit_max_bytes").strip()
     if lab.cached:
         lab.require(int(shown) in (MIB // 2, MIB), f"writes of {shown} bytes are atomic, expected a megabyte")
     else:
@@ -112,8 +112,10 @@ def zeroing(lab: Lab) -> None:
     host.run(f"nvme write-zeroes {device} --deac --start-block={4 * MIB // 4096} --block-count={MIB // 4096 - 1}")
     _require_zeroes(lab, host, device, {1, 2, 3, 4})
     host.run(f"blkdiscard -o {5 * MIB} -l {MIB} {device}")
-    # Two ranges in one command.
-    host.run(f"nvme dsm {device} --ad --slbs={6 * MIB // 4096},{8 * MIB // 4096} --blocks={MIB // 4096},{MIB // 4096}")
+    # Ten ranges in one command: eight of an eighth of a MiB, two of a half.
+    pieces = [(6 * MIB + at * MIB // 8, MIB // 8) for at in range(8)] + [(8 * MIB + at * MIB // 2, MIB // 2) for at in range(2)]
+    slbs, blocks = (",".join(str(piece[part] // 4096) for piece in pieces) for part in (0, 1))
+    host.run(f"nvme dsm {device} --ad --slbs={slbs} --blocks={blocks}")
     _require_zeroes(lab, host, device, {1, 2, 3, 4, 5, 6, 8})
     used = host.run(f"dd if=/run/pattern of={device} bs=1M seek=5 count=1 oflag=direct status=none && "
                     f"dd if={device} bs=1M skip=5 count=1 iflag=direct status=none | cmp - /run/pattern && echo same")
@@ -148,11 +150,12 @@ def _zero_more_than_one_command_can(lab: Lab, host: Host, device: str) -> None:
 
 
 def comparing(lab: Lab) -> None:
-    """Compare and Verify answer with what the data is; Flush and FUA are accepted."""
+    """Compare and Verify answer with what the data is; Flush and FUA are accepted, Flush also behind a whole device of writes."""
     lab.serve((1, "data", SIZE, 4096))
     host = lab.host()
     host.connect("-i", "2")
     device = host.device(1)
+    host.run(f"yes filled | dd of={device} bs=1M count={SIZE // MIB} iflag=fullblock oflag=direct status=none && nvme flush {device} -n 1", 300)
     host.run("yes forebay | head -c 8192 > /run/same; yes other | head -c 8192 > /run/different")
     options = "--start-block=16 --block-count=1 --data-size=8192"
     host.run(f"nvme write {device} {options} --force-unit-access --data=/run/same")

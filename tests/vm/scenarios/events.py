@@ -9,20 +9,26 @@ from scenarios.outages import EXPECTED_COMPLAINTS, await_progress, moved_sectors
 
 
 def persistent_events(lab: Lab) -> None:
-    """The Persistent Event log as nvme-cli decodes it: what a host and its disk do, and what is left of it when the target
-    has been killed."""
+    """The Persistent Event log as nvme-cli decodes it: what a host and its disk do, a format, and what is left of it when the
+    target has been killed."""
     lab.allowed_complaints = EXPECTED_COMPLAINTS
-    lab.serve((1, "data", 16 * MIB, 4096))
+    lab.target.create_pool()
+    lab.target.add_volume(1, "data", 16 * MIB, 4096)
+    lab.target.config["volumes"]["data"]["allow_format"] = True
+    lab.target.start()
     host = lab.host()
     controller = host.connect("-i", "2")
     device = host.device(1)
     out_of_order = host.attempt(f"nvme persistent-event-log /dev/{controller} --action=0 2>&1")
     lab.require(out_of_order.code != 0 and re.search("SEQ", out_of_order.output, re.I), f"read without a context: {out_of_order}")
     host.run(f"nvme set-feature {device} -f 0x84 --value=1 && nvme set-feature {device} -f 0x84 --value=0")
+    host.run(f"yes forebay | dd of={device} bs=64k count=1 iflag=fullblock oflag=direct status=none && nvme format {device} --lbaf=0 --force && "
+             f"dd if={device} bs=64k count=1 iflag=direct status=none | cmp -n 65536 - /dev/zero")
     head, events = _events(host, controller)
     lab.require(head["Power Cycle Count"] == "1" and head["Log Revision"] == "3", f"{head}")
     lab.require(int(head["Total Number of Events"]) == len(events), f"nvme-cli shows {len(events)} events: {head}")
-    for kind in ("Power-on or Reset Event", "Vendor Specific Event", "Timestamp Change Event", "Set Feature Event"):
+    for kind in ("Power-on or Reset Event", "Vendor Specific Event", "Timestamp Change Event", "Set Feature Event", "Format NVM Start Event",
+                 "Format NVM Completion Event"):
         lab.require(kind in events, f"no {kind}: {events}")
     raw = host.run(f"nvme persistent-event-log /dev/{controller} --action=1 >/dev/null && "
                    f"nvme persistent-event-log /dev/{controller} --action=0 -b | tr -cd '[:print:]'; "

@@ -84,7 +84,7 @@ def iscsi_multipath(lab: Lab) -> None:
     host = initiator.host
     host.write("/etc/multipath.conf", "defaults {\n  find_multipaths no\n  user_friendly_names yes\n  polling_interval 2\n"
                                       "  path_grouping_policy multibus\n  path_selector \"round-robin 0\"\n  no_path_retry queue\n}\n")
-    initiator.start_udev()
+    initiator.host.start_udev()
     host.start("multipathd -d > /run/multipathd.log 2>&1")
     lab.require(len(initiator.discover()) >= 2, "discovery names one portal only")
     for address in (ADDRESS, SECOND_ADDRESS):
@@ -114,7 +114,7 @@ def iscsi_grown(lab: Lab) -> None:
     lab.serve_iscsi()
     initiator = lab.initiator()
     host = initiator.host
-    initiator.start_udev(_resize_rule())
+    initiator.host.start_udev(_resize_rule())
     disk = _attach(initiator)
     name = disk.removeprefix("/dev/")
     host.run(f"mkfs.ext4 -q {disk} && mount {disk} /mnt && cp /usr/bin/fio /mnt && sync")

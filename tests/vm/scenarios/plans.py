@@ -59,7 +59,7 @@ def plans_come_true(lab: Lab) -> None:
     both.host.device(1)
     bystander.host.connect("-i", "2", nqn=OTHER)
     bystander.host.device(1, OTHER)
-    initiator.start_udev()
+    initiator.host.start_udev()
     initiator.discover()
     initiator.set()
     both.disk = initiator.log_in()

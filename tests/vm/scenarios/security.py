@@ -17,8 +17,9 @@ EXPECTED_COMPLAINTS = r"nvme_tcp: queue 0: failed to receive icresp, error -104$
 
 
 def tls(lab: Lab) -> None:
-    """Both policies, digests inside TLS, keys exchanged under load, who is refused and why; then by the commands of connect-line alone."""
-    lab.allowed_complaints = EXPECTED_COMPLAINTS
+    """Both policies, digests inside TLS, keys exchanged under load, who is refused and why, DH-HMAC-CHAP inside TLS; then by the commands
+    of connect-line alone."""
+    lab.allowed_complaints = rf"{EXPECTED_COMPLAINTS}|{authentication.COMPLAINTS}"
     host = lab.host()
     keys = TlsKeys(host)
     made = {"first": keys.generate(1), "second": keys.generate(1), "long": keys.generate(2)}
@@ -35,6 +36,7 @@ def tls(lab: Lab) -> None:
     _side_by_side(lab, host)
     _key_exchanged(lab, host, keys, made, places)
     _refused(lab, host, keys, made)
+    _proved_inside(lab, host, keys, made["second"])
     _as_connect_line_has_it(lab, host, keys, made["second"])
 
 
@@ -206,6 +208,29 @@ def _refused(lab: Lab, host: Host, keys: TlsKeys, made: dict[str, str]) -> None:
         host.disconnect()
     else:
         attempt(made["long"], "it proves a key of SHA-384 with SHA-256")
+
+
+def _proved_inside(lab: Lab, host: Host, keys: TlsKeys, key: str) -> None:
+    """Who has the key for TLS must have that of DH-HMAC-CHAP too, and may ask the target for its own."""
+    host_key, target_key, wrong_key = authentication.make_keys(host, 1, 2, 1)
+    settings = lab.target.config["hosts"]["db"]
+    settings["dhchap"] = {"key": lab.target.write_secret("host_key", host_key),
+                          "controller_key": lab.target.write_secret("target_key", target_key)}
+    lab.target.reload()
+    keys.use(key)
+    inside = ("--tls", "--keyring=.nvme", "-i", "2")
+    controller = host.connect(*inside, f"--dhchap-secret={host_key}", f"--dhchap-ctrl-secret={target_key}", port=TLS_REQUIRED_PORT)
+    _await_securities(lab, ["mutual dhchap, tls1.3/aes-128-gcm/second"])
+    host.fio(host.device(1), "--rw=randwrite", "--bs=4k", "--size=1M", "--iodepth=8")
+    host.disconnect(controller)
+    for secrets in ((), (f"--dhchap-secret={wrong_key}",)):
+        failures = lab.target.log().count('side="the host is refused" reason="wrong key"')
+        host.connect_expecting_failure(*inside, *secrets, port=TLS_REQUIRED_PORT)
+        lab.require(not host.controllers(), f"a controller is left after a connect with {secrets}")
+        told = lab.target.log().count('side="the host is refused" reason="wrong key"') - failures
+        lab.require(told == len(secrets), f"the target tells {told} wrong keys of a connect with {secrets}")
+    del settings["dhchap"]
+    lab.target.reload()
 
 
 def _as_connect_line_has_it(lab: Lab, host: Host, keys: TlsKeys, key: str) -> None:
