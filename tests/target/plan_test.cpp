@@ -480,7 +480,7 @@ TEST(Plan, ARenamedVolumeIsNobodysLoss) {
 
   // What the next start would not find is refused.
   Running retains = running();
-  retains.pools[0].retained.push_back({.name = "duo"});
+  retains.pools[0].retained.push_back({.name = "duo", .uuid = {}, .size = {}, .block_size = {}});
   const Plan taken = plan_of(renamed, {}, retains);
   ASSERT_EQ(taken.refusals.size(), 1U) << screen(taken);
   EXPECT_EQ(taken.refusals[0].path, "volumes.duo.was");
