@@ -71,8 +71,9 @@ class CacheKeeper final {
   // The volume joins the device with that; `done`: it has, or why not. It may be released again.
   void join(const std::string& volume, std::shared_ptr<BackingArrival> arrival, Engine::Done done);
   // What the device has of a volume that is not served through it is gone, and its space free; how
-  // much that is, 0 if it has nothing. Error: the device is not open, or the volume is here.
-  using Forgotten = Result<ByteCount, std::string>;
+  // much that is, without its log; nullopt: it has nothing. Error: the device is not open, or the
+  // volume is here.
+  using Forgotten = Result<std::optional<ByteCount>, std::string>;
   void forget(const Uuid& volume, std::function<void(Forgotten)> done);
   // As Engine: it is meant by either name from then on.
   void rename(const std::string& volume, const std::string& to, Engine::Done done);

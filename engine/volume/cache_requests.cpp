@@ -275,8 +275,7 @@ CacheKeeper::Forgotten CacheKeeper::forget_now(const Uuid& volume) {
   }
   CacheDevice& device = *cache_.device;
   const auto slot = device.volumes().find(volume);
-  if (!slot) return ByteCount{};
-  const std::uint64_t free_before = device.segments().free_count();
+  if (!slot) return std::optional<ByteCount>();
   const auto failed = [this](const CacheError& error) {
     return "cache device " + spec_.name + ": " + error.text;
   };
@@ -284,6 +283,13 @@ CacheKeeper::Forgotten CacheKeeper::forget_now(const Uuid& volume) {
   if (known.damaged) {
     return "cache device " + spec_.name +
            ": its entry of the volume is damaged; repair the device first (forebay-media repair)";
+  }
+  ByteCount freed_bytes;
+  for (std::uint32_t segment = 0; segment < device.segments().count(); ++segment) {
+    const SegmentInfo info = device.segments().info(segment);
+    const bool is_its =
+        info.use == format::SegmentUse::data && info.volume_tag == known.identity.tag;
+    if (is_its) freed_bytes = freed_bytes + ByteCount{device.layout().segment_bytes};
   }
   if (known.identity.state == format::VolumeSlotState::attached) {
     const auto left = device.volumes().leave(*writer_, *slot);
@@ -293,8 +299,7 @@ CacheKeeper::Forgotten CacheKeeper::forget_now(const Uuid& volume) {
     return failed(freed.error());
   }
   retained_have_changed_ = true;
-  const std::uint64_t freed = device.segments().free_count() - free_before;
-  return ByteCount{freed * device.layout().segment_bytes};
+  return std::optional(freed_bytes);
 }
 
 void CacheKeeper::publish_retained() {

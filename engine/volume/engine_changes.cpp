@@ -212,7 +212,7 @@ void LocalEngine::destroy(const std::string& name, const Uuid& uuid, const Uuid&
     keeper->forget(wanted.uuid, [destroyed, destroy, done](const CacheKeeper::Forgotten& freed) {
       if (!freed) return done(freed.error());
       DestroyedVolume without = destroyed;
-      without.cache_freed = freed.value();
+      without.cache_freed = freed.value().value_or(ByteCount{});
       destroy(std::move(without));
     });
   });
@@ -233,9 +233,9 @@ void LocalEngine::destroy_remains(const std::string& name, const Uuid& uuid, con
   if (keeper == nullptr || !are_open || is_served) return done(std::move(why));
   keeper->forget(uuid, [why, done](const CacheKeeper::Forgotten& freed) {
     if (!freed) return done(freed.error());
-    if (freed.value().value == 0) return done(why);
+    if (!freed.value()) return done(why);
     done(DestroyedVolume{.cache_text = "No pool has had it any more: this was all that was left.",
-                         .cache_freed = freed.value()});
+                         .cache_freed = *freed.value()});
   });
 }
 

@@ -81,7 +81,7 @@ TEST(Validate, APoolOfDisksHasNoPlaceForAJournal) {
       "  b: {pool: disks, size: 1GiB, cache: {device: d, ordered: batch}}\n"
       "  c: {pool: disks, size: 1GiB, cache: {device: d, ordered: journal}}\n";
   EXPECT_THAT(complaints(body),
-              ElementsAre("f.yaml:10:39: volumes.c.cache.ordered: pool \"disks\" is of disks "
+              ElementsAre("f.yaml:10:32: volumes.c.cache.ordered: pool \"disks\" is of disks "
                           "(kind: device), which have no place for a journal beside a volume; use "
                           "ordered: batch, or a pool in a directory (kind: file)."));
 }
