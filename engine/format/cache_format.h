@@ -157,7 +157,7 @@ struct VolumeTailsEntry {
   little_uint64_t key_tail_chunk;  // ordinal of the chunk that holds kset key_tail + 1, or will
   little_uint64_t dirty_tail;
   little_uint64_t dirty_tail_chunk;    // the same for dirty_tail + 1
-  little_uint64_t writeback_target;    // 0: no batch is under way
+  little_uint64_t writeback_target;    // of the last batch that has begun; 0: none
   little_uint64_t consistent_time_ms;  // time of kset dirty_tail
 };
 static_assert(sizeof(VolumeTailsEntry) == entry_bytes && alignof(VolumeTailsEntry) == 1);
