@@ -35,7 +35,7 @@ class Suite:
     environment: dict[str, str] = field(default_factory=dict)
     jobs: int = 2                  # 3 where tests wait, for disks and for clocks
     shows: str = ""                # a file of the build folder that a test writes, printed after the suite
-    names: str = ""                # of its tests, where that is not all that has the labels
+    names: str = ""                # a pattern, of ctest's kind, of its tests, where that is not all that has the labels
     figures: str = ""              # lines of passing tests, which ctest keeps to itself, printed after the suite
 
 
@@ -52,7 +52,17 @@ THREADED = ["suite_threads", "engine_media_test", "engine_volume_threads_test", 
 POOLS = (r"^(engine\.(Backings/BackingDeviceContract|PoisonContract|Space(Asked|Budget)|Disk|FindOutlier|Member|Refusal|Pool|Thin|VolumeTable|"
          r"Adopt|CacheBinding|Destroy|DevicePool|InitDevicePool|AddMember|Device(Number|Table)|Extent(Allocator|Backing|Map)|OrderedStripe|"
          r"MarkerFile|FileMarker|FileJournal|Journal|LossyBacking|LostRanges|InspectMembers|HalfAPool|MissingMember|Retained|Granularities/ThinVolume)"
-         r"|end_to_end\.(AddMember|PoolInit|Grow|Retained|Adopted|ThinPool|DiskTrouble|HangingDisk|Late)|vm\.(prepare|\w+\.(disk|failing|raid|logical)))")
+         r"|end_to_end\.(AddMember|PoolInit|Grow|Retained|Adopted|ThinPool|DiskTrouble|HangingDisk|Late)|vm\.(prepare|[a-z]+\.(disk|failing|raid|logical)))")
+# What NVMe-oF is to clusters and security teams.
+NVME = (r"^(protocol\.(AdminCommand|AnaLog|AsyncEvent|CommandEffectsLog|ConnectDataTest|Copy|DatasetManagement|DiscoveryLog|Entries|ErrorLog|FabricsCommand|Features"
+        r"|Identify|IoCommand|KernelEntries|LbaStatusOfNvme|LogPages|Nqn|PersistentEventLog|Properties|Reservation|Sgl|SmartLog|Status|DataDigest|Linux/|Negotiate|OffendingHeader"
+        r"|Pdu|DhKey|Dhchap|ClientHello|KeyText|Psk|RecordCipher|ServerHandshake)"
+        r"|unit\.(Cases/|Classes/|Connection|HungVolume|InPlace|NothingLeft|ShortMemory|AsyncEvents|Authentication|Controller|Directory|Discovery|FeatureValues|FormatNvm|HeldIo|Identify|KeepAlive"
+        r"|LbaStatus|LogPages|NamespaceTable|Options|PersistentLog|Properties|Reservation|SharedController|CopyCommands|FusedCommands|IoQueue|LimitedQueue|NvmeCommandOutcome|NvmeReservations"
+        r"|OverloadLadder|StalledRequest|GeneratedKeyStore|KernelKeys|KeyRing|KeyStore|Records|Suites/KernelStream)"
+        r"|end_to_end\.(Ana|Discovery|EventLog|Flood|Garbage|IllegalState|MalformedPdu|NamespaceChurn|Overload|Queues|Reservations|StaleWrite|Timeouts|Transfer)|iscsi\.(Format|IscsiAndNvme|TornWrites)"
+        r"|security\.|vm\.(prepare|[a-z]+\.(cache_full|cached_large_io|commands_by_hand|comparing|dhchap|digests|discover|features|identify|large_io|late_volume|logs|path_|persistent_events|queues"
+        r"|resets|target_|two_hosts|volume_grown|without_data|zeroing|tls|kernel_tls|concatenation)))")
 # What changes the daemon while it serves, and what an operator asks of it: `names` of the pattern of POOLS.
 OPERATIONS = (r"^(config\.Diff|unit\.(Plan|ControlServerTest|EventLog|StateTimes|HttpPortTest|HttpExchange|Request|RouteTable|Streams|Status|OpenApi|Troubles"
               r"|Colours|Table|Top|Yaml|CliScreens|ConnectLine|Doctor|Explain|HostView|Progress|StatusScreen)"
@@ -101,6 +111,11 @@ SUITES = [
           "release", ["config", "unit", "end_to_end", "vm"], ["config_test", "target_test", "target_control_test", "appliance_cli_test", "suite_end_to_end",
                                                      "forebay-media", *DAEMON],
           15, packages=["vm"], names=OPERATIONS, named_only=True, long_labels=["vm-long"]),
+    Suite("nvme", "NVMe-oF for clusters: every test of access, keys, TLS, reservations, atomicity, paths, events and overload, which other suites run too",
+          "release", ["protocol", "unit", "end_to_end", "iscsi", "security", "vm"],
+          ["protocol_nvme_test", "protocol_nvme_tcp_test", "protocol_auth_test", "protocol_tls_test", "target_block_test", "target_nvmf_connection_test",
+           "target_nvmf_controller_test", "target_nvmf_io_queue_test", "target_tls_test", "suite_end_to_end", "end_to_end_iscsi_test", "suite_security", "forebay-media", *DAEMON],
+          25, packages=["vm"], names=NVME, named_only=True, long_labels=["vm-long"], figures="passed "),
     # The whole daemon under sanitizers takes long to build and to run.
     Suite("sanitized_daemon", "the whole daemon under ASan and UBSan",
           "asan", ["end_to_end"], ["all"], 60, packages=["sanitize"], long_only=True),

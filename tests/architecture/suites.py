@@ -44,7 +44,7 @@ def main() -> int:
     assert listed.returncode == 0, listed.stderr
     assert subprocess.run([sys.executable, script, "--help"], capture_output=True, env=bare).returncode == 0
     names = [line.split()[0] for line in listed.stdout.splitlines()]
-    for name in ("unit", "engine", "crash", "mutants", "architecture", "protocol", "config", "end_to_end", "fuzz", "vm", "iscsi", "observability", "operations", "smoke", "threads", "optimised"):
+    for name in ("unit", "engine", "crash", "mutants", "architecture", "protocol", "config", "end_to_end", "fuzz", "vm", "iscsi", "observability", "operations", "pools", "nvme", "security", "smoke", "threads", "optimised"):
         assert name in names, f"{name} is not among {names}"
 
     refused = subprocess.run([sys.executable, script, "--only", "nonsense"], capture_output=True, text=True)
@@ -59,6 +59,12 @@ def main() -> int:
     running = sum(suite.budget_minutes for suite in usual)
     assert running + suites.BUILD_MINUTES <= suites.CAP_MINUTES, \
         f"budgets of {running} min leave no room for {suites.BUILD_MINUTES} min of building in {suites.CAP_MINUTES}"
+    listed = subprocess.run([sys.executable, root / "tests/vm/run.py", "--list", "--long"], capture_output=True, text=True, check=True)
+    guests = [f"vm.{line.split()[0]}.{line.split()[1]}" for line in listed.stdout.splitlines()]
+    for suite in suites.SUITES:
+        assert not re.search(r"\\[A-Za-z]", suite.names), f"{suite.name}: ctest knows no {suite.names}, such as \\w"
+        if suite.names and "vm" in suite.labels:
+            assert any(re.search(suite.names, guest) for guest in guests), f"{suite.name}: not one guest has a name of {suite.names}"
     smoke = next(suite for suite in usual if suite.name == "smoke")
     assert smoke.quick and smoke.preset == "asan", "the run of the whole daemon under ASan is part of every run"
 
