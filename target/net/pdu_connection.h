@@ -182,8 +182,8 @@ class PduConnection : private TurnTask, private Poller, protected TransferBuffer
   // A command has been answered, or goes without an answer; before its request is used again.
   // Nothing where no volume is known.
   void count_answered(block::VolumeRequest& request, const block::AnsweredCommand& command);
-  // The same of a read or a write that ended well, and so has a volume; few instructions where
-  // `kind` is known.
+  // The same of one that ended well and has a volume, as every read and write that ends well has;
+  // few instructions where `kind` is known.
   [[gnu::always_inline]] void count_success(block::VolumeRequest& request, block::CommandKind kind,
                                             std::uint64_t bytes) {
     if (!tally_.add_alike(kind, request.started, bytes)) [[unlikely]]
