@@ -84,9 +84,9 @@ TEST(Retained, AVolumeIsKeptUntilItIsDestroyedByItsUuid) {
 
 TEST(Renamed, AServedVolumeIsTheSameDiskAndFoundByEveryStart) {
   Workplace workplace;
-  const ConfigText before = file_config(workplace.make_pool("pool"));
-  Daemon daemon(workplace, before);
+  Daemon daemon(workplace, file_config(workplace.make_pool("pool")));
   ASSERT_TRUE(daemon.start());
+  const ConfigText before = daemon.config();
   const auto called = [&before](const std::string& name, const std::string& was) {
     ConfigText config = before;
     for (VolumeText& volume : config.volumes) {
