@@ -580,6 +580,9 @@ bool Daemon::stop() {
   if (!clean) return false;
   metrics_port_.reset();
   if (remote_) remote_->finish();
+  // What its thread is at may be an event, which is told by way of control_.
+  if (control_) control_->stop();
+  streams_told_ = true;
   control_.reset();
   listeners_.clear();
   for (const auto& core : cores_) core->connections.reset();

@@ -40,10 +40,14 @@ class UnixControlServer final : public ControlServer {
       : path_(std::move(path)), routes_(std::move(routes)), acceptor_(io_) {}
 
   ~UnixControlServer() override {
+    UnixControlServer::stop();
+    if (bound_) ::unlink(path_.c_str());
+  }
+
+  void stop() override {
     io_.stop();
     if (thread_.joinable()) thread_.join();
     stopping_ = true;
-    if (bound_) ::unlink(path_.c_str());
   }
 
   engine::Result<void, std::string> open(const std::string& group) {

@@ -26,7 +26,11 @@ class ControlServer {
   // to change.
   static engine::Result<std::unique_ptr<ControlServer>, std::string> start(
       const std::string& path, const std::string& group, std::vector<Route> routes);
-  virtual ~ControlServer() = default;  // ends the thread and removes the socket
+  virtual ~ControlServer() = default;  // stops, and removes the socket
+
+  // Ends the control thread, after the task that it is at: tasks that come later never run. For who
+  // has tasks that find the server by a pointer which its destruction would take from them.
+  virtual void stop() = 0;
 
   // Any thread. Runs `task` on the control thread soon.
   virtual void post(std::function<void()> task) = 0;

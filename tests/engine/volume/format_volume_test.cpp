@@ -157,7 +157,12 @@ TEST_P(FormattedVolume, ComesBackWithTheBlocksItWasFormattedWith) {
       std::promise<bool> removed;
       now.engine->remove_volume(
           name, [&removed](const auto& result) { removed.set_value(result.has_value()); });
-      ASSERT_TRUE(removed.get_future().get());
+      // Its lane has to say that nothing of it is under way.
+      auto outcome = removed.get_future();
+      drive_until(*now.lane, [&outcome] {
+        return outcome.wait_for(std::chrono::milliseconds(1)) == std::future_status::ready;
+      });
+      ASSERT_TRUE(outcome.get());
       const auto all = specs();
       const auto spec = std::ranges::find(all, name, &VolumeSpec::name);
       ASSERT_TRUE(now.engine->add_volume(*spec));

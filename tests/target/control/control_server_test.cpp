@@ -399,5 +399,32 @@ TEST_F(ControlServerTest, ChoresRunOnTheControlThread) {
   EXPECT_EQ(twice.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
 }
 
+// As an event that happens while the daemon ends.
+TEST_F(ControlServerTest, WhatItIsAtWhenItStopsFindsItStill) {
+  auto server = start();
+  ASSERT_TRUE(server);
+  std::promise<void> begun;
+  std::promise<void> stopping;
+  std::atomic<bool> has_posted = false;
+  std::atomic<bool> has_run_later = false;
+  server.value()->post([&] {
+    begun.set_value();
+    stopping.get_future().wait();
+    server.value()->post([&] { has_run_later = true; });
+    has_posted = true;
+  });
+  begun.get_future().wait();
+  std::thread stops([&] {
+    stopping.set_value();
+    server.value()->stop();
+  });
+  stops.join();
+  EXPECT_TRUE(has_posted) << "it has waited for what it was at";
+  const bool had_run = has_run_later;
+  server.value()->post([&] { has_run_later = true; });
+  server.value()->stop();
+  EXPECT_EQ(has_run_later, had_run) << "nothing runs after it";
+}
+
 }  // namespace
 }  // namespace target::control
