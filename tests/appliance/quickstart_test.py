@@ -61,7 +61,7 @@ def holds_twice(root: Path, build: Path, scratch: Path) -> None:
         portal = f"--portal 127.0.0.1:{iscsi_port}"
         assert f"iscsiadm --mode discovery --type sendtargets {portal}\n" in ran.stdout, ran.stdout
         assert f"iscsiadm --mode node --targetname iqn.2026-11.org.example:quickstart {portal} --login\n" in ran.stdout, ran.stdout
-        assert "\nTARGET " in ran.stdout and f"127.0.0.1:{iscsi_port}" in ran.stdout, ran.stdout
+        assert f"--targetname iqn.2026-11.org.example:quickstart --portal 127.0.0.1:{iscsi_port} --login" in ran.stdout, ran.stdout
         uuids.append(re.findall(r"^demo .* ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$", ran.stdout, re.MULTILINE))
     assert uuids[0] and uuids[0] == uuids[1], f"the volume's identity changed: {uuids}"
     assert (scratch / "q/state/known-volumes").exists(), "the daemon remembers elsewhere, or nothing"
