@@ -291,10 +291,10 @@ class VolumeRequests {
 [[gnu::cold]] void begin_timed_command(VolumeRequest& request, const Reactor& reactor);
 [[gnu::always_inline]] inline void begin_command(VolumeRequest& request, BlockVolume& volume,
                                                  Reactor& reactor) {
-  if (request.volume != nullptr) {
-    if (request.volume != &volume) move_command(request, volume, reactor);
-    return;
-  }
+  // Each step of a command asks for it again.
+  if (request.volume == &volume) return;
+  if (request.volume != nullptr) [[unlikely]]
+    return move_command(request, volume, reactor);
   request.volume = &volume;
   const CommandRun& run = reactor.command_run();
   if (run.whose != &volume) [[unlikely]]

@@ -1,5 +1,7 @@
 #include "target/scsi/command_outcome.h"
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace target::scsi {
@@ -10,25 +12,25 @@ using protocol::scsi::Sense;
 using protocol::scsi::SenseKey;
 using protocol::scsi::Status;
 
-CommandKind counted_kind(std::span<const std::byte> cdb) {
-  switch (std::to_integer<std::uint8_t>(cdb.front())) {
-    case 0x08:  // READ(6), (10), (12), (16)
-    case 0x28:
-    case 0xa8:
-    case 0x88:
-      return CommandKind::read;
-    case 0x0a:  // WRITE(6), (10), (12), (16)
-    case 0x2a:
-    case 0xaa:
-    case 0x8a:
-    case 0x2e:  // WRITE AND VERIFY(10), (12), (16)
-    case 0xae:
-    case 0x8e:
-    case 0x89:  // COMPARE AND WRITE
-      return CommandKind::write;
-    default:
-      return CommandKind::other;
+namespace {
+
+// By operation code: a table, as it is looked at for every command.
+constexpr auto kinds_by_code = [] {
+  std::array<CommandKind, 256> kinds{};
+  for (CommandKind& kind : kinds) kind = CommandKind::other;
+  // READ(6), (10), (12), (16)
+  for (const std::size_t code : {0x08, 0x28, 0xa8, 0x88}) kinds[code] = CommandKind::read;
+  // WRITE(6), (10), (12), (16); WRITE AND VERIFY(10), (12), (16); COMPARE AND WRITE
+  for (const std::size_t code : {0x0a, 0x2a, 0xaa, 0x8a, 0x2e, 0xae, 0x8e, 0x89}) {
+    kinds[code] = CommandKind::write;
   }
+  return kinds;
+}();
+
+}  // namespace
+
+CommandKind counted_kind(std::span<const std::byte> cdb) {
+  return kinds_by_code[std::to_integer<std::uint8_t>(cdb.front())];
 }
 
 namespace {

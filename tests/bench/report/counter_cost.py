@@ -64,7 +64,7 @@ class CountedDaemon(iscsi_bench.Forebay):
             front, pool = work / "front", work / "pool"
             pool.mkdir()
             subprocess.run([str(media), "format", "--size", "64MiB", "--checksums", str(front)], check=True, capture_output=True)
-            subprocess.run([str(media.parent.parent / "control/forebayctl"), "pool", "init", str(pool)], check=True, capture_output=True)
+            subprocess.run([str(media.parent.parent / "cli/forebayctl"), "pool", "init", str(pool)], check=True, capture_output=True)
             text = self.config.read_text()
             text = text.replace('"kind": "memory"', f'"kind": "file", "directory": "{pool}", "provisioning": "thin", "reserve": "1MiB"')
             text = text.replace('"volumes": {', f'"cache_devices": {{"front": {{"path": "{front}"}}}}, "volumes": {{')
