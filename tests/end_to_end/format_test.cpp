@@ -18,6 +18,9 @@ constexpr std::uint16_t not_for_this_host = 0x15;     // Operation Denied
 constexpr std::uint16_t is_being_formatted = 0x84;    // Format In Progress
 constexpr std::uint16_t held_by_reservations = 0x83;  // Reservation Conflict
 constexpr std::uint16_t erases_user_data = 1U << 9;   // SES
+// LBAF, of a volume that may have both; 1 is big's own.
+constexpr std::uint32_t with_512 = 0;
+constexpr std::uint32_t with_4096 = 1;
 constexpr std::uint8_t key_not_ready = 2;
 constexpr std::uint8_t key_unit_attention = 6;
 constexpr std::uint16_t format_in_progress_code = 0x0404;
@@ -79,7 +82,7 @@ TEST_F(Format, LeavesZerosToWhoHasTheVolumeAlone) {
   Host host(daemon.endpoint());
   ASSERT_TRUE(host.connected());
   EXPECT_TRUE(read(*host.queue, 1, 100, 8, iscsi_block) == pattern(8 * iscsi_block, 1));
-  EXPECT_EQ(format(host, 1, erases_user_data), 0);
+  EXPECT_EQ(format(host, 1, erases_user_data | with_4096), 0);
   EXPECT_TRUE(read(*host.queue, 1, 100, 8, iscsi_block) == Bytes(8 * iscsi_block));
   write_and_read_back(*host.queue, 1, 100, 8, iscsi_block, 2);
   EXPECT_TRUE(daemon.await_log({"volume=big formatted"}));
@@ -97,7 +100,7 @@ TEST_F(Format, GoesOnAfterTheDaemonWasKilled) {
     ASSERT_TRUE(host.connected());
     write(*host.queue, 1, 100, pattern(8 * iscsi_block, 1), iscsi_block);
     write_file(hung, "");
-    const auto asked = host.controller->admin().submit(client::admin::format_nvm(1));
+    const auto asked = host.controller->admin().submit(client::admin::format_nvm(1, with_4096));
     ASSERT_GOOD(asked);
     ASSERT_TRUE(daemon.await_status([](const boost::json::value& status) {
       const auto note = named(status, "volumes", "big").at("note").as_string();
@@ -131,8 +134,6 @@ TEST_F(Format, GoesOnAfterTheDaemonWasKilled) {
 class FormatOtherBlocks : public testing::TestWithParam<bool> {
  protected:
   static constexpr std::uint64_t bytes = 64U << 20;
-  static constexpr std::uint32_t with_512 = 0;  // LBAF
-  static constexpr std::uint32_t with_4096 = 1;
 
   FormatOtherBlocks() : daemon(workplace, config()) {}
   ConfigText config() {
@@ -233,7 +234,7 @@ TEST_F(Format, WithOtherBlocksGoesOnAfterTheDaemonWasKilled) {
     ASSERT_TRUE(host.connected());
     write(*host.queue, 1, 100, pattern(8 * iscsi_block, 1), iscsi_block);
     write_file(hung, "");
-    ASSERT_GOOD(host.controller->admin().submit(client::admin::format_nvm(1, 0)));
+    ASSERT_GOOD(host.controller->admin().submit(client::admin::format_nvm(1, with_512)));
     ASSERT_TRUE(await_kept());
     daemon.kill();
   }

@@ -143,9 +143,10 @@ TEST_F(FormatNvmTest, AsksForTheBlocksThatIdentifyLists) {
 
 // The volume has come back: the host asks again, and no command of before reaches the old one.
 TEST_F(FormatNvmTest, WhatComesBackTakesItsPlace) {
-  auto made = admin();
   SettableVolume renewed("small", small.identity().uuid, 4096, 8);
   block::BlockVolume block_renewed(renewed);
+  auto made = admin();
+  made->must(set_feature(nvme::FeatureId::async_event_configuration, 1U << 8));
   const auto before = target.hosts_of(block_small);
   ASSERT_EQ(made->run(entry_of(nvme::AdminOpcode::async_event_request)), nullptr);
   const auto event = made->last_command();
@@ -161,13 +162,17 @@ TEST_F(FormatNvmTest, WhatComesBackTakesItsPlace) {
   EXPECT_EQ(page.nsze, 8U);
   EXPECT_EQ(page.lbaf[0].data_log2, 12);
   made->close();
+  made.reset();
   reactor.run_until_idle();
   ASSERT_TRUE(
       target.replace_namespace(subsystem_a, {.nsid = 1, .volume = &block_small, .hosts = {}}));
+  target.forget_removed_namespaces();
 }
 
 // What it says of blocks it has said of those before.
 TEST_F(FormatNvmTest, AWriteThatWaitedIsNotForWhatHasComeBack) {
+  SettableVolume renewed("small", small.identity().uuid, 512, 64);
+  block::BlockVolume block_renewed(renewed);
   auto made = admin();
   auto queue = io(1);
   auto write = entry_of(static_cast<std::uint8_t>(nvme::IoOpcode::write));
@@ -175,8 +180,6 @@ TEST_F(FormatNvmTest, AWriteThatWaitedIsNotForWhatHasComeBack) {
   write.cdw10 = 4;
   write.data_pointer.identifier = nvme::sgl_transport;
   write.data_pointer.length = 512;
-  SettableVolume renewed("small", small.identity().uuid, 512, 64);
-  block::BlockVolume block_renewed(renewed);
   const auto data_ready = std::exchange(queue->port.data_ready, [&](CommandPermit permit) {
     ASSERT_TRUE(
         target.replace_namespace(subsystem_a, {.nsid = 1, .volume = &block_renewed, .hosts = {}}));
@@ -188,10 +191,13 @@ TEST_F(FormatNvmTest, AWriteThatWaitedIsNotForWhatHasComeBack) {
   queue->port.data_ready = data_ready;
   EXPECT_EQ(queue->must(write).status, status::success) << "and is tried again";
   queue->close();
+  queue.reset();
   made->close();
+  made.reset();
   reactor.run_until_idle();
   ASSERT_TRUE(
       target.replace_namespace(subsystem_a, {.nsid = 1, .volume = &block_small, .hosts = {}}));
+  target.forget_removed_namespaces();
 }
 
 // FPI: what is left of it; and nothing when there is none.
