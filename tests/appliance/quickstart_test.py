@@ -2,7 +2,6 @@
 taken or its load fails; without --check it serves until Ctrl-C, and leaves no process behind.
 Uses the binaries of this build, so that nothing is built here."""
 import os
-import re
 import select
 import signal
 import socket
@@ -61,10 +60,9 @@ def holds_twice(root: Path, build: Path, scratch: Path) -> None:
         portal = f"--portal 127.0.0.1:{iscsi_port}"
         assert f"iscsiadm --mode discovery --type sendtargets {portal}\n" in ran.stdout, ran.stdout
         assert f"iscsiadm --mode node --targetname iqn.2026-11.org.example:quickstart {portal} --login\n" in ran.stdout, ran.stdout
-        assert f"--targetname iqn.2026-11.org.example:quickstart --portal 127.0.0.1:{iscsi_port} --login" in ran.stdout, ran.stdout
-        uuids.append(re.findall(r"^demo .* ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$", ran.stdout, re.MULTILINE))
-    assert uuids[0] and uuids[0] == uuids[1], f"the volume's identity changed: {uuids}"
-    assert (scratch / "q/state/known-volumes").exists(), "the daemon remembers elsewhere, or nothing"
+        # Of the first entry (docs/pool-format.md); nobody but the demo volume is there.
+        uuids.append((scratch / "q/state/known-volumes").read_bytes()[520:536])
+    assert any(uuids[0]) and uuids[0] == uuids[1], f"the volume's identity changed: {uuids}"
     assert "nothing is remembered" not in (scratch / "q/forebayd.log").read_text()
     # A name that YAML would read otherwise, and longer than a socket's may be.
     odd = scratch / ("it's: #1 " + "x" * 120)
