@@ -52,8 +52,9 @@ constexpr ExportMap lun_map{.key = "luns",
                             .max = max_lun,
                             .most = max_luns};
 
-constexpr std::array<string_view, 8> not_of_memory{
-    "directory", "provisioning", "reserve", "warn_at", "uuid", "layout", "chunk_size", "members"};
+constexpr std::array<string_view, 9> not_of_memory{"directory", "provisioning", "reserve",
+                                                   "warn_at",   "uuid",         "queue_depth",
+                                                   "layout",    "chunk_size",   "members"};
 constexpr std::array<string_view, 3> not_of_devices{"directory", "provisioning", "reserve"};
 constexpr std::array<string_view, 3> not_of_files{"layout", "chunk_size", "members"};
 
@@ -241,6 +242,9 @@ class Builder {
     }
     assign(pool.reserve, reader.size("reserve"));
     pool.warn_at = reader.percent("warn_at");
+    if (const auto depth = reader.integer("queue_depth")) {
+      pool.queue_depth = {.value = static_cast<std::uint32_t>(depth->value), .at = depth->at};
+    }
     if (pool.kind != Pool::Kind::file || pool.provisioning.value != Pool::Provisioning::thin)
       return;
     if (reader.lacks("reserve")) {

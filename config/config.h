@@ -202,6 +202,8 @@ struct Pool {
   Located<engine::ByteCount> reserve{};  // of the file system, stays free; thin: always written
   // Not of kind memory. Percent that, in use, is worth a warning; thin: 80 unless written.
   std::optional<Located<std::uint32_t>> warn_at;
+  // Not of kind memory. Operations that each member, or the directory, is given at once.
+  std::optional<Located<std::uint32_t>> queue_depth;
 };
 
 struct VolumeCache {

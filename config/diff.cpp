@@ -163,6 +163,7 @@ constexpr Comparison<Pool> pool_comparisons[] = {
     {"provisioning", [](const Pool& p) { return chosen("pools.*", "provisioning", p.provisioning.value, p.provisioning.at); }},
     {"reserve", [](const Pool& p) { return written(p.reserve); }},
     {"warn_at", [](const Pool& p) { return p.warn_at ? percent(p.warn_at->value, p.warn_at->at) : Written{}; }},
+    {"queue_depth", [](const Pool& p) { return p.queue_depth ? written(fmt::format("{}", p.queue_depth->value), p.queue_depth->at) : Written{}; }},
     {"layout", [](const Pool& p) { return chosen("pools.*", "layout", p.layout.value, p.layout.at); }},
     {"chunk_size", [](const Pool& p) { return written(p.chunk_size); }},
     {"members", [](const Pool& p) { return written(p.members); }},

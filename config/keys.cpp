@@ -114,6 +114,7 @@ constexpr Key pool_keys[] = {
     {"provisioning", Kind::choice, optional, 0, 0, provisionings},
     {"reserve", Kind::size, optional, mib, 1024 * tib},
     {"warn_at", Kind::percent, optional, 1, 100},
+    {"queue_depth", Kind::integer, optional, 1, 4096},
     {"layout", Kind::choice, optional, 0, 0, layouts},
     {"chunk_size", Kind::size, optional, 4 * kib, 16 * mib},
     {"members", Kind::paths, optional, 1, 64},

@@ -336,7 +336,8 @@ std::vector<engine::PoolSpec> pool_specs(const config::Config& config) {
                             ? engine::Provisioning::thin
                             : engine::Provisioning::thick,
         .reserve = pool.reserve.value,
-        .warn_at = value_of(pool.warn_at)};
+        .warn_at = value_of(pool.warn_at),
+        .queue_depth = pool.queue_depth ? pool.queue_depth->value : 0};
     for (const auto& member : pool.members) spec.members.push_back(member.value);
     if (pool.kind == config::Pool::Kind::device) spec.layout = layout_of(pool.layout.value);
     spec.chunk = value_of(pool.chunk_size);

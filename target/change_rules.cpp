@@ -98,6 +98,7 @@ constexpr Row pool_rows[] = {
     {"provisioning"},
     {"reserve"},
     {"warn_at"},
+    {"queue_depth"},
     {"layout", Effect::refused, is_pool},
     {"chunk_size", Effect::refused, is_pool},
     {"members"},

@@ -376,6 +376,7 @@ control::Status Daemon::status() const {
                                                 : "",
                             .reserve_bytes = pool.reserve.value,
                             .warn_at_percent = pool.warn_at.value_or(0),
+                            .queue_depth = pool.queue_depth,
                             .filling = pool.filling,
                             .rotten_replicas = pool.healed.rotten,
                             .cut_off_replicas = pool.healed.cut_off,

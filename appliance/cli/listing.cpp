@@ -43,6 +43,12 @@ std::string disk_state(const json::value& disk) {
   return std::string(std::string_view(troubles.front().as_string()));
 }
 
+// As it is configured; of others each reactor has its own cap.
+std::string depth_of(const json::value& pool) {
+  const auto depth = number(pool, "queue_depth");
+  return depth == 0 ? "-" : std::to_string(depth);
+}
+
 }  // namespace
 
 std::string percent_used(std::uint64_t size, std::uint64_t free) {
@@ -114,13 +120,13 @@ std::string volumes_table(const json::value& status) {
 }
 
 std::string pools_table(const json::value& status) {
-  Table table({"POOL", "KIND", "FREE OF SIZE", "USED", "STATE"});
+  Table table({"POOL", "KIND", "FREE OF SIZE", "USED", "DEPTH", "STATE"});
   for (const auto& p : list(status, "pools")) {
     const auto size = number(p, "size_bytes");
     const auto free = number(p, "free_bytes");
     table.add({text(p, "name"), text(p, "kind"),
                size == 0 ? "-" : fmt::format("{} of {}", size_text(free), size_text(size)),
-               percent_used(size, free), state_of_pool(p)});
+               percent_used(size, free), depth_of(p), state_of_pool(p)});
   }
   return table.text();
 }

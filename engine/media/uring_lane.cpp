@@ -135,7 +135,7 @@ UringLane::UringLane(MemoryBudget& budget, Options options, std::unique_ptr<Ring
       ring_(std::move(ring)),
       wake_descriptor_(wake_descriptor),
       buffers_(budget, [this] { wake(); }),
-      limiter_(options.caps) {}
+      limiter_(options.caps, [this] { wake(); }) {}
 
 UringLane::~UringLane() {
   CHECK(in_flight_ == 0);
@@ -165,17 +165,22 @@ void UringLane::fill_ring() {
   }
 }
 
+// The limit is the calling thread's, so it is set on the lane's own.
+void UringLane::limit_workers() {
+  const std::uint64_t allowed = QueueDepth::allowed();
+  if (workers_for_ == allowed) return;
+  workers_for_ = allowed;
+  const std::uint64_t wanted = std::uint64_t{options_.backings} * options_.caps.per_backing +
+                               allowed + options_.spare_workers;
+  std::array<unsigned, 2> workers{
+      static_cast<unsigned>(std::min<std::uint64_t>(wanted, most_workers)),
+      0};  // bounded; 0 leaves the unbounded as they are
+  // Cannot fail on a kernel that has made the ring; without it the default limit holds.
+  (void)io_uring_register_iowq_max_workers(&ring_->ring, workers.data());
+}
+
 void UringLane::submit() {
-  if (!workers_limited_) {  // the limit is the calling thread's, so it is set on the lane's own
-    const std::uint64_t wanted =
-        std::uint64_t{options_.backings} * options_.caps.per_backing + options_.spare_workers;
-    std::array<unsigned, 2> workers{
-        static_cast<unsigned>(std::min<std::uint64_t>(wanted, most_workers)),
-        0};  // bounded; 0 leaves the unbounded as they are
-    // Cannot fail on a kernel that has made the ring; without it the default limit holds.
-    (void)io_uring_register_iowq_max_workers(&ring_->ring, workers.data());
-    workers_limited_ = true;
-  }
+  limit_workers();
   for (;;) {
     fill_ring();
     if (io_uring_sq_ready(&ring_->ring) == 0) return;
@@ -214,6 +219,9 @@ std::size_t UringLane::reap() {
     in_kernel_ -= count;
     for (unsigned at = 0; at < count; ++at) finish(*done[at].first, done[at].second);
     ended += count;
+  }
+  if (limiter_.has_grants()) {
+    limiter_.use_grants([this](FileOperation& next) { admitted_.push(next); });
   }
   if (has_posted_.load(std::memory_order_acquire)) ended += take_posted();
   buffers_.wake_waiters();

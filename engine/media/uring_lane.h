@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "engine/foundation/result.h"
@@ -26,8 +27,8 @@ struct LaneError {
 
 // Operations are queued in shared memory and handed over in one system call a turn; completions are
 // read without any. Files are capped by InFlightLimiter, and this thread's io_uring workers are
-// allowed to be as many as the caps of `backings` backings add up to, so a hung backing leaves
-// workers for the others.
+// allowed to be as many as the caps of `backings` backings, and all depths that are set, add up to,
+// so a hung backing leaves workers for the others.
 class UringLane final : public IoLane {
  public:
   struct Options {
@@ -74,6 +75,7 @@ class UringLane final : public IoLane {
   // room.
   void fill_ring();
   std::size_t take_posted();
+  void limit_workers();
   void finish(FileOperation& operation, int result);
 
   const Options options_;
@@ -81,10 +83,11 @@ class UringLane final : public IoLane {
   const WakeDescriptor wake_descriptor_;
   BufferPool buffers_;
   InFlightLimiter limiter_;
-  OperationQueue admitted_;       // may go to the kernel, not yet in the ring
-  std::size_t in_flight_ = 0;     // started, not done
-  std::size_t in_kernel_ = 0;     // in the ring or behind it
-  bool workers_limited_ = false;  // this thread's worker limit is set
+  OperationQueue admitted_;    // may go to the kernel, not yet in the ring
+  std::size_t in_flight_ = 0;  // started, not done
+  std::size_t in_kernel_ = 0;  // in the ring or behind it
+  // What of QueueDepth::allowed() this thread's worker limit is set for; nullopt: not set yet.
+  std::optional<std::uint64_t> workers_for_;
 
   std::mutex post_mutex_;  // guards posted_; a leaf
   OperationQueue posted_;

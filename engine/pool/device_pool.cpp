@@ -81,7 +81,10 @@ Result<std::unique_ptr<DevicePool>, PoolError> DevicePool::open(
   std::unique_ptr<DevicePool> pool(new DevicePool(MemberSet(std::move(found))));
   pool->notes_ = std::move(notes);
   pool->inherited_lock_ = inherited;
-  if (predecessor != nullptr) pool->uses_ = predecessor->uses_;
+  if (predecessor != nullptr) {
+    pool->uses_ = predecessor->uses_;
+    pool->queue_depth_ = predecessor->queue_depth_;
+  }
   TRY(pool->members_.settle(pool->notes_));
   return pool;
 }
@@ -440,7 +443,7 @@ Result<std::unique_ptr<OpenedVolume>, PoolError> DevicePool::open_volume(const V
 }
 
 Result<std::unique_ptr<FileMarker>, PoolError> DevicePool::open_marker(const VolumeRecord& volume,
-                                                                       IoSource source) {
+                                                                       IoSource) {
   const VolumePlace* const place = place_of(volume);
   if (place == nullptr) return unknown_volume(volume.name);
   TRY(within_reach(volume.name));
@@ -451,7 +454,8 @@ Result<std::unique_ptr<FileMarker>, PoolError> DevicePool::open_marker(const Vol
     stored = StoredMark{.mark = {.volume = volume.uuid, .cache = {}}, .sequence = 1};
     TRY(write_marker(disk, offset, *stored));
   }
-  return FileMarker::open_at(disk.info().device, offset, *stored, source);
+  return FileMarker::open_at(disk.info().device, offset, *stored,
+                             IoSource::new_file(backing_number(place->marker_member)));
 }
 
 Result<std::unique_ptr<FileJournal>, PoolError> DevicePool::open_journal(const VolumeRecord& volume,

@@ -117,6 +117,9 @@ class DevicePool final : public Pool {
   [[nodiscard]] std::uint32_t backing_number(std::uint32_t index) const {
     return use_of(index).backing_number;
   }
+  // Operations that each member's disk is given at once by all lanes, its labels and tables aside;
+  // 0: the lanes' own caps. Holds for later openings and members, too.
+  void set_queue_depth(std::uint32_t depth);
   // The same of where its I/O is counted.
   [[nodiscard]] const std::shared_ptr<DiskHealth>& health(std::uint32_t index) const {
     return use_of(index).health;
@@ -217,6 +220,7 @@ class DevicePool final : public Pool {
   std::map<Uuid, std::uint64_t> zeroed_;  // of volumes whose zeroing is further than the table says
   bool inherited_lock_ = false;
   mutable std::map<std::string, MemberUse> uses_;  // by device
+  std::uint32_t queue_depth_ = 0;
 };
 
 }  // namespace engine

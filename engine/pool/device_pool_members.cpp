@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/foundation/check.h"
+#include "engine/media/queue_depth.h"
 #include "engine/pool/device_pool.h"
 
 namespace engine {
@@ -14,8 +15,14 @@ const DevicePool::MemberUse& DevicePool::use_of(std::uint32_t index) const {
   if (is_new) {
     entry->second = {.backing_number = IoSource::new_backing(),
                      .health = std::make_shared<DiskHealth>()};
+    QueueDepth::of(entry->second.backing_number).set_limit(queue_depth_);
   }
   return entry->second;
+}
+
+void DevicePool::set_queue_depth(std::uint32_t depth) {
+  queue_depth_ = depth;
+  for (const auto& [device, use] : uses_) QueueDepth::of(use.backing_number).set_limit(depth);
 }
 
 std::vector<PoolDisk> DevicePool::disks() const {

@@ -50,6 +50,9 @@ struct PoolSpec {
   ByteCount reserve{};
   // Not memory: in percent; the operator is told when so much of it is used. nullopt: never.
   std::optional<std::uint32_t> warn_at{};
+  // Not memory: operations that each member, or the directory, is given at once by all lanes; 0:
+  // no more than each lane's caps (InFlightLimiter).
+  std::uint32_t queue_depth = 0;
 };
 
 // A device or file that holds cached blocks of volumes.
@@ -163,6 +166,7 @@ struct PoolStatus {
   Provisioning provisioning = Provisioning::thick;  // as its PoolSpec says, and what follows
   ByteCount reserve{};
   std::optional<std::uint32_t> warn_at{};
+  std::uint32_t queue_depth = 0;
   bool filling = false;  // that much of the file system is used, or promised
   // While something of it is late or failed: attempts so far, and when the next one comes.
   unsigned tries = 0;

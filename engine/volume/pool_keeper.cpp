@@ -58,6 +58,7 @@ PoolKeeper::PoolKeeper(PoolSpec spec, KnownVolumes& known)
   status_.provisioning = spec_.provisioning;
   status_.reserve = spec_.reserve;
   status_.warn_at = spec_.warn_at;
+  status_.queue_depth = spec_.queue_depth;
   if (!is_on_disk()) status_.note = memory_note;
 }
 
@@ -68,6 +69,7 @@ PoolKeeper::~PoolKeeper() {
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+  limit_depth(0);
 }
 
 void PoolKeeper::start() {
@@ -363,6 +365,7 @@ Result<void, PoolError> PoolKeeper::open_pool() {
     former_.push_back(std::move(pool_));
   }
   pool_ = std::move(opened.value());
+  limit_depth(spec_.queue_depth);
   const HealedReplicas healed = pool_->healed();
   if (healed.empty()) return boost::outcome_v2::success();
   const std::lock_guard lock(mutex_);

@@ -326,6 +326,8 @@ class PoolKeeper final : private VolumeObserver,
   void end();
   [[nodiscard]] Result<void, std::string> set_space_now(const PoolSpec& spec);
   void keep_reserve();
+  // PoolSpec::queue_depth, of what is open.
+  void limit_depth(std::uint32_t depth);
   [[nodiscard]] FoundJournal journal_now(const std::string& volume, const VolumeCacheSpec& spec,
                                          bool wants_journal);
   // By any of its names.

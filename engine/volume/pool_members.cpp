@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "engine/media/queue_depth.h"
 #include "engine/pool/device_pool.h"
 #include "engine/pool/file_pool.h"
 #include "engine/pool/member_probe.h"
@@ -156,8 +157,10 @@ Result<void, std::string> PoolKeeper::set_space_now(const PoolSpec& spec) {
     spec_.reserve = status_.reserve = spec.reserve;
     spec_.warn_at = status_.warn_at = spec.warn_at;
     if (!spec.warn_at) status_.filling = false;
+    spec_.queue_depth = status_.queue_depth = spec.queue_depth;
   }
   keep_reserve();
+  limit_depth(spec.queue_depth);
   if (is_open) {
     publish_advice();
   } else {
@@ -169,6 +172,14 @@ Result<void, std::string> PoolKeeper::set_space_now(const PoolSpec& spec) {
 void PoolKeeper::keep_reserve() {
   auto* const files = dynamic_cast<FilePool*>(pool_.get());
   if (files != nullptr) files->keep_free(spec_.reserve, [this] { return hold_budget(); });
+}
+
+void PoolKeeper::limit_depth(std::uint32_t depth) {
+  if (auto* const disks = dynamic_cast<DevicePool*>(pool_.get())) {
+    disks->set_queue_depth(depth);
+  } else if (backing_number_ != 0) {
+    QueueDepth::of(backing_number_).set_limit(depth);
+  }
 }
 
 }  // namespace engine

@@ -113,6 +113,7 @@ json::object value_of(const PoolStatus& p) {
           {"provisioning", p.provisioning},
           {"reserve_bytes", p.reserve_bytes},
           {"warn_at_percent", p.warn_at_percent},
+          {"queue_depth", p.queue_depth},
           {"filling", p.filling},
           {"retained", list_of(p.retained)},
           {"disks", list_of(p.disks)},

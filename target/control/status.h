@@ -104,6 +104,7 @@ struct PoolStatus {
   std::string provisioning{};         // of new volumes: thick, thin; empty: a pool in memory
   std::uint64_t reserve_bytes = 0;    // that stay free
   std::uint32_t warn_at_percent = 0;  // of the size, used or promised; 0: never
+  std::uint32_t queue_depth = 0;      // of each member, or the directory; 0: as usual
   bool filling = false;               // so much is
   std::vector<RetainedVolume> retained{};
   std::vector<DiskStatus> disks{};  // as it was last open

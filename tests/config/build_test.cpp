@@ -474,7 +474,13 @@ TEST(Build, AThinPoolHasAReserveAndAWarning) {
   EXPECT_EQ(thin.reserve.value, 20_GiB);
   EXPECT_EQ(thin.warn_at->value, 80U);
   EXPECT_EQ(pool(", provisioning: thin, reserve: 1MiB, warn_at: 5%").warn_at->value, 5U);
+  EXPECT_FALSE(pool("").queue_depth.has_value());
+  EXPECT_EQ(pool(", queue_depth: 4096").queue_depth->value, 4096U);
   expect_complaints({
+      {"pools:\n  p: {kind: file, directory: /p, queue_depth: 4097}\n",
+       {"f.yaml:4:33: pools.p.queue_depth: 4097 is outside 1 to 4096."}},
+      {"pools:\n  p: {kind: file, directory: /p, queue_depth: 0}\n",
+       {"f.yaml:4:33: pools.p.queue_depth: 0 is outside 1 to 4096."}},
       {"pools:\n  p: {kind: file, directory: /p, provisioning: thin}\n",
        {"f.yaml:4:48: pools.p.provisioning: thin needs a reserve, which stays free so that what "
         "has "
@@ -482,12 +488,13 @@ TEST(Build, AThinPoolHasAReserveAndAWarning) {
       {"pools:\n  p: {kind: file, directory: /p, provisioning: thin, reserve: 1KiB, warn_at: 80}\n",
        {"f.yaml:4:63: pools.p.reserve: 1KiB is outside 1MiB to 1024TiB.",
         "f.yaml:4:78: pools.p.warn_at: \"80\" has no unit; write 80%."}},
-      {"pools:\n  p: {kind: memory, reserve: 1GiB, warn_at: 80%}\n",
+      {"pools:\n  p: {kind: memory, reserve: 1GiB, warn_at: 80%, queue_depth: 8}\n",
        {"f.yaml:4:13: warning: pools.p.kind: memory loses everything at each stop; use it for "
         "tests and "
         "benchmarks only.",
         "f.yaml:4:21: pools.p.reserve: a pool of kind memory has none; remove it.",
-        "f.yaml:4:36: pools.p.warn_at: a pool of kind memory has none; remove it."}},
+        "f.yaml:4:36: pools.p.warn_at: a pool of kind memory has none; remove it.",
+        "f.yaml:4:50: pools.p.queue_depth: a pool of kind memory has none; remove it."}},
   });
 }
 

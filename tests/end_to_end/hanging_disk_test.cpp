@@ -161,6 +161,49 @@ TEST(HangingDisk, SigtermDoesNotWaitForAWriteThatNeverEnds) {
   EXPECT_TRUE(read(*host.queue, 1, 0, 1, 4096) == before) << "what was answered is safe";
 }
 
+// While it answers nothing, all that the kernel has been given is still there to be counted.
+TEST(HangingDisk, IsGivenNoMoreThanItsQueueDepthByAllReactors) {
+  Workplace workplace;
+  ConfigText config = file_config(workplace.make_pool("disk"));
+  config.reactors = 2;
+  config.pools[0].options = "queue_depth: 6";
+  Daemon daemon(workplace, config);
+  const std::string hung = workplace.path("hung");
+  const std::string deepest = workplace.path("deepest");
+  daemon.environment = hung_disk_environment(hung);
+  daemon.environment.push_back("FOREBAY_TEST_QUEUE_DEPTH=" + deepest);
+  ASSERT_TRUE(daemon.start());
+  EXPECT_EQ(named(daemon.status(), "pools", config.pools[0].name).at("queue_depth"), 6);
+  Host one(daemon.endpoint());
+  Host other(daemon.endpoint());
+  ASSERT_TRUE(one.connected() && other.connected());
+  for (const char* depth : {"6", "9"}) {
+    daemon.config().pools[0].options = std::string("queue_depth: ") + depth;
+    daemon.reload();
+    write_file(hung, "");
+    for (std::uint64_t lba = 0; lba < 20; ++lba) {
+      for (const Host* host : {&one, &other}) {
+        ASSERT_GOOD(host->queue->submit(client::io::read(1, lba, 1, 4096)));
+      }
+    }
+    ASSERT_TRUE(daemon.await_status(
+        [](const auto& status) { return holdings_of(status).disk_operations == 40; }));
+    std::string most;
+    std::ifstream(deepest) >> most;
+    EXPECT_EQ(most, depth);
+    std::filesystem::remove(hung);
+    for (int at = 0; at < 20; ++at) {
+      for (const Host* host : {&one, &other}) {
+        const auto done = host->queue->await_any();
+        ASSERT_GOOD(done);
+        EXPECT_TRUE(done.value().ok()) << done.value().describe();
+      }
+    }
+    std::ifstream(deepest) >> most;
+    EXPECT_EQ(most, depth) << "nor while they ended";
+  }
+}
+
 // The pool waits for it once, for as long as a disk needs that has been asleep.
 TEST(HangingDisk, AMemberThatHangsAtOpeningTakesDownOnlyWhatLiesOnIt) {
   Workplace workplace;

@@ -1,24 +1,59 @@
 // For LD_PRELOAD: a daemon whose disks stop answering. While the file FOREBAY_TEST_HUNG_DISK is
 // there, no request of io_uring is seen to end any more: it looks as if the disk still had it. And
 // while there is a file PATH.hung beside the file PATH, syncing PATH does not end; PATH.bad: it
-// fails.
+// fails. The file FOREBAY_TEST_QUEUE_DEPTH, if that is set, holds the most requests of io_uring
+// that the kernel had at once.
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <liburing.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <mutex>
 #include <string>
 
-struct io_uring;
-struct io_uring_cqe;
+namespace {
+
+std::mutex depth_mutex;
+long depth = 0;
+long deepest = 0;
+
+void count_requests(long more) {
+  static const char* const path = std::getenv("FOREBAY_TEST_QUEUE_DEPTH");
+  if (path == nullptr || more == 0) return;
+  const std::lock_guard lock(depth_mutex);
+  depth += more;
+  if (depth <= deepest) return;
+  deepest = depth;
+  static const int file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  const std::string text = std::to_string(deepest);  // never shorter than the one before
+  (void)!pwrite(file, text.data(), text.size(), 0);
+}
+
+}  // namespace
+
+// What the kernel is about to have, and what of it it has not taken after all.
+extern "C" int io_uring_submit(io_uring* ring) {
+  using Submit = int (*)(io_uring*);
+  static const auto submit = reinterpret_cast<Submit>(dlsym(RTLD_NEXT, "io_uring_submit"));
+  const long offered = io_uring_sq_ready(ring);
+  count_requests(offered);
+  const int taken = submit(ring);
+  count_requests(std::max(taken, 0) - offered);
+  return taken;
+}
 
 extern "C" unsigned io_uring_peek_batch_cqe(io_uring* ring, io_uring_cqe** cqes, unsigned count) {
   using Peek = unsigned (*)(io_uring*, io_uring_cqe**, unsigned);
   static const auto peek = reinterpret_cast<Peek>(dlsym(RTLD_NEXT, "io_uring_peek_batch_cqe"));
   static const char* const hung = std::getenv("FOREBAY_TEST_HUNG_DISK");
   if (hung != nullptr && access(hung, F_OK) == 0) return 0;
-  return peek(ring, cqes, count);
+  const unsigned seen = peek(ring, cqes, count);
+  count_requests(-static_cast<long>(seen));
+  return seen;
 }
 
 extern "C" int fdatasync(int descriptor) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <vector>
 
@@ -13,7 +14,8 @@ namespace {
 using LimitedKind = FileOperation::Kind;
 
 struct Limited {
-  explicit Limited(InFlightLimiter::Caps caps) : limiter(caps) {}
+  explicit Limited(InFlightLimiter::Caps caps) : limiter(caps, [this] { ++woken; }) {}
+  int woken = 0;
   InFlightLimiter limiter;
   std::deque<FileOperation> operations;
   std::vector<FileOperation*> running;
@@ -28,6 +30,11 @@ struct Limited {
     FileOperation* operation = running[at];
     running.erase(running.begin() + static_cast<std::ptrdiff_t>(at));
     limiter.ended(*operation, [this](FileOperation& next) { running.push_back(&next); });
+  }
+  // As a lane that has been woken.
+  void go_on() {
+    if (!limiter.has_grants()) return;
+    limiter.use_grants([this](FileOperation& next) { running.push_back(&next); });
   }
   [[nodiscard]] std::size_t running_of(IoSource source) const {
     std::size_t count = 0;
@@ -123,6 +130,89 @@ TEST(InFlightLimiter, EverythingIsStartedExactlyOnceAndCapsHold) {
     ++ended;
   }
   EXPECT_EQ(ended, 3000U);
+}
+
+TEST(InFlightLimiter, LanesShareTheDepthOfABackingInTurn) {
+  Limited first({});
+  Limited second({});
+  const auto backing = IoSource::new_backing();
+  const IoSource file = IoSource::new_file(backing);
+  QueueDepth::of(backing).set_limit(4);
+  for (int at = 0; at < 10; ++at) first.start(file);
+  for (int at = 0; at < 10; ++at) second.start(file);
+  EXPECT_EQ(first.running.size(), 4U);
+  EXPECT_EQ(second.running.size(), 0U);
+  first.end(0);  // its own turn came first
+  EXPECT_EQ(first.running.size(), 4U);
+  EXPECT_EQ(second.woken, 0);
+  first.end(0);
+  EXPECT_EQ(first.running.size(), 3U) << "the other lane has waited longer";
+  EXPECT_EQ(second.woken, 1);
+  second.go_on();
+  EXPECT_EQ(second.running.size(), 1U);
+  std::size_t most = 0;
+  while (!first.running.empty() || !second.running.empty()) {
+    most = std::max(most, first.running.size() + second.running.size());
+    if (!first.running.empty()) first.end(0);
+    second.go_on();
+    first.go_on();
+    if (!second.running.empty()) second.end(0);
+    second.go_on();
+    first.go_on();
+  }
+  EXPECT_EQ(most, 4U);
+  first.start(file);
+  second.start(file);
+  EXPECT_EQ(first.running.size() + second.running.size(), 2U) << "nothing was lost";
+  QueueDepth::of(backing).set_limit(0);
+}
+
+TEST(InFlightLimiter, DepthMayChangeAtAnyTime) {
+  Limited limited({.transfers_per_file = 3, .blocking_per_file = 1, .per_backing = 5});
+  const auto backing = IoSource::new_backing();
+  const IoSource one = IoSource::new_file(backing);
+  const IoSource other = IoSource::new_file(backing);
+  const std::uint64_t allowed = QueueDepth::allowed();
+  for (int at = 0; at < 30; ++at) limited.start(at % 2 == 0 ? one : other);
+  EXPECT_EQ(limited.running.size(), 5U) << "none is set: the lane's own";
+  QueueDepth::of(backing).set_limit(2);
+  EXPECT_EQ(QueueDepth::allowed(), allowed + 2);
+  limited.end(0);
+  limited.end(0);
+  limited.end(0);
+  EXPECT_EQ(limited.running.size(), 2U) << "what was under way ends first";
+  limited.end(0);
+  EXPECT_EQ(limited.running.size(), 2U);
+  QueueDepth::of(backing).set_limit(12);
+  limited.go_on();
+  limited.end(0);
+  EXPECT_EQ(limited.running.size(), 12U) << "more than the lane's own, each file half";
+  EXPECT_EQ(limited.running_of(one), 6U);
+  QueueDepth::of(backing).set_limit(0);
+  limited.go_on();
+  while (!limited.running.empty()) limited.end(0);
+  EXPECT_EQ(QueueDepth::allowed(), allowed);
+}
+
+TEST(InFlightLimiter, LaneThatEndsGivesItsTurnOn) {
+  const auto backing = IoSource::new_backing();
+  const IoSource file = IoSource::new_file(backing);
+  QueueDepth::of(backing).set_limit(1);
+  Limited last({});
+  {
+    Limited first({});
+    Limited second({});
+    first.start(file);
+    second.start(file);
+    last.start(file);
+    first.end(0);
+    EXPECT_EQ(second.woken, 1);
+    EXPECT_EQ(last.woken, 0);
+  }
+  EXPECT_EQ(last.woken, 1);
+  last.go_on();
+  EXPECT_EQ(last.running.size(), 1U);
+  QueueDepth::of(backing).set_limit(0);
 }
 
 TEST(InFlightLimiter, UnnamedSourcesAreNotCapped) {

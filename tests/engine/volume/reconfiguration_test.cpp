@@ -9,6 +9,7 @@
 
 #include "engine/cache/cache_device.h"
 #include "engine/cache/durable_writer.h"
+#include "engine/media/queue_depth.h"
 #include "engine/pool/journal_file.h"
 #include "tests/engine/volume/cached_engine_kit.h"
 
@@ -564,10 +565,14 @@ TEST_P(Reconfiguration, APoolsSpaceIsChangedAndNothingElseOfIt) {
   spec.reserve = 1_MiB;
   spec.warn_at = 1;
   spec.provisioning = Provisioning::thin;
+  const std::uint64_t allowed = QueueDepth::allowed();
+  spec.queue_depth = 7;
   ASSERT_EQ(set(spec), "");
+  EXPECT_EQ(QueueDepth::allowed(), allowed + 7);
   const PoolStatus now = life.engine->pools()[0];
   EXPECT_EQ(now.reserve, 1_MiB);
   EXPECT_EQ(now.warn_at, 1U);
+  EXPECT_EQ(now.queue_depth, 7U);
   EXPECT_EQ(now.provisioning, Provisioning::thin);
   ASSERT_EQ(life.add(direct("thin", 8_MiB)), "");
   ASSERT_EQ(life.remove("thin"), "");

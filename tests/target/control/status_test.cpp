@@ -125,6 +125,7 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   status.pools[0].provisioning = "thin";
   status.pools[0].reserve_bytes = 8192;
   status.pools[0].warn_at_percent = 80;
+  status.pools[0].queue_depth = 32;
   status.pools[0].filling = true;
   status.pools[0].advice = {"add \"it\""};
   status.pools[0].retained.push_back({.name = "old",
@@ -200,6 +201,7 @@ TEST(Status, JsonCarriesEveryMemberAndEscapesText) {
   EXPECT_EQ(json.at("pools").at(0).at("provisioning").as_string(), "thin");
   EXPECT_EQ(json.at("pools").at(0).at("reserve_bytes").to_number<int>(), 8192);
   EXPECT_EQ(json.at("pools").at(0).at("warn_at_percent").to_number<int>(), 80);
+  EXPECT_EQ(json.at("pools").at(0).at("queue_depth").to_number<int>(), 32);
   EXPECT_TRUE(json.at("pools").at(0).at("filling").as_bool());
   EXPECT_EQ(json.at("pools").at(0).at("advice").at(0).as_string(), "add \"it\"");
   const auto& retained = json.at("pools").at(0).at("retained").at(0);
