@@ -478,9 +478,9 @@ TEST(Build, AThinPoolHasAReserveAndAWarning) {
   EXPECT_EQ(pool(", queue_depth: 4096").queue_depth->value, 4096U);
   expect_complaints({
       {"pools:\n  p: {kind: file, directory: /p, queue_depth: 4097}\n",
-       {"f.yaml:4:33: pools.p.queue_depth: 4097 is outside 1 to 4096."}},
+       {"f.yaml:4:47: pools.p.queue_depth: \"4097\" is not a whole number from 1 to 4096."}},
       {"pools:\n  p: {kind: file, directory: /p, queue_depth: 0}\n",
-       {"f.yaml:4:33: pools.p.queue_depth: 0 is outside 1 to 4096."}},
+       {"f.yaml:4:47: pools.p.queue_depth: \"0\" is not a whole number from 1 to 4096."}},
       {"pools:\n  p: {kind: file, directory: /p, provisioning: thin}\n",
        {"f.yaml:4:48: pools.p.provisioning: thin needs a reserve, which stays free so that what "
         "has "
