@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
+#include <thread>
 #include <vector>
 
 #include "engine/foundation/random.h"
@@ -15,10 +17,11 @@ using LimitedKind = FileOperation::Kind;
 
 struct Limited {
   explicit Limited(InFlightLimiter::Caps caps) : limiter(caps, [this] { ++woken; }) {}
-  int woken = 0;
+  std::atomic<int> woken{0};
   InFlightLimiter limiter;
   std::deque<FileOperation> operations;
   std::vector<FileOperation*> running;
+  std::size_t ended = 0;
 
   void start(IoSource source, LimitedKind kind = LimitedKind::read) {
     operations.emplace_back();
@@ -28,9 +31,11 @@ struct Limited {
   }
   void end(std::size_t at) {
     FileOperation* operation = running[at];
+    ++ended;
     running.erase(running.begin() + static_cast<std::ptrdiff_t>(at));
     limiter.ended(*operation, [this](FileOperation& next) { running.push_back(&next); });
   }
+  [[nodiscard]] bool waiting() const { return ended + running.size() < operations.size(); }
   // As a lane that has been woken.
   void go_on() {
     if (!limiter.has_grants()) return;
@@ -213,6 +218,55 @@ TEST(InFlightLimiter, LaneThatEndsGivesItsTurnOn) {
   last.go_on();
   EXPECT_EQ(last.running.size(), 1U);
   QueueDepth::of(backing).set_limit(0);
+}
+
+TEST(InFlightLimiter, ThreadsOfLanesKeepToOneDepthAndAllEnd) {
+  constexpr std::size_t operations = 2000;
+  const auto backing = IoSource::new_backing();
+  QueueDepth& depth = QueueDepth::of(backing);
+  depth.set_limit(3);
+  std::atomic<std::size_t> most{0};
+  std::atomic<std::size_t> with_kernel{0};
+  const auto lane = [&](std::uint64_t seed) {
+    Limited limited({});
+    const IoSource file = IoSource::new_file(backing);
+    SeededRandom random(seed);
+    std::size_t begun = 0;
+    std::size_t seen = 0;  // of `running`, what is counted in `with_kernel`
+    const auto count_new = [&] {
+      for (; seen < limited.running.size(); ++seen) {
+        const std::size_t now = with_kernel.fetch_add(1) + 1;
+        std::size_t before = most.load();
+        while (before < now && !most.compare_exchange_weak(before, now)) continue;
+      }
+    };
+    while (begun < operations || !limited.running.empty() || limited.waiting()) {
+      if (begun < operations && random.chance(1, 2)) {
+        limited.start(file, random.chance(1, 9) ? LimitedKind::sync : LimitedKind::read);
+        ++begun;
+      }
+      limited.go_on();
+      count_new();
+      if (limited.running.empty()) {
+        std::this_thread::yield();
+        continue;
+      }
+      with_kernel.fetch_sub(1);
+      --seen;
+      limited.end(random.below(limited.running.size()));
+      count_new();
+    }
+  };
+  std::thread one(lane, 1);
+  std::thread other(lane, 2);
+  one.join();
+  other.join();
+  EXPECT_LE(most.load(), 3U);
+  EXPECT_EQ(with_kernel.load(), 0U);
+  Limited last({});
+  for (int at = 0; at < 3; ++at) last.start(IoSource::new_file(backing));
+  EXPECT_EQ(last.running.size(), 3U) << "all of it is free again";
+  depth.set_limit(0);
 }
 
 TEST(InFlightLimiter, UnnamedSourcesAreNotCapped) {
