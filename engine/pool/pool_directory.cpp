@@ -301,7 +301,9 @@ FileResult<PoolDirectory::LockAnswer> PosixPoolDirectory::lock(const std::string
 FileResult<PoolDirectory::Space> PosixPoolDirectory::space() {
   struct statvfs status {};
   if (fstatvfs(directory_.get(), &status) != 0) return last_error();
-  return Space{.size = {status.f_blocks * status.f_frsize},
+  // As df counts: what a file system keeps for root is neither used nor there to be used.
+  const std::uint64_t kept = status.f_bfree - status.f_bavail;
+  return Space{.size = {(status.f_blocks - kept) * status.f_frsize},
                .free = {status.f_bavail * status.f_frsize}};
 }
 

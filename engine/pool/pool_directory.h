@@ -101,7 +101,7 @@ class PoolDirectory {
   [[nodiscard]] virtual FileResult<LockAnswer> lock(const std::string& name,
                                                     const PoolDirectory* predecessor = nullptr) = 0;
   struct Space {
-    ByteCount size;
+    ByteCount size;  // without what is kept for root
     ByteCount free;
   };
   [[nodiscard]] virtual FileResult<Space> space() = 0;
