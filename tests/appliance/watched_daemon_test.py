@@ -69,9 +69,9 @@ class Daemon:
             "cache_devices": {"front": {"path": str(folder / "front")}},
             "pools": {"files": {"kind": "file", "directory": str(folder / "pool")}},
             "volumes": {"data": {"pool": "files", "size": "96MiB", "cache": {"device": "front", "max_dirty_age": "1s", "maximum": "32MiB"}},
-                        "large": {"pool": "files", "size": "16MiB", "cache": {"device": "front", "max_dirty_age": "1s"}},
-                        "old": {"pool": "files", "size": "1MiB"}},
-            "subsystems": {SUBSYSTEM: {"listeners": ["io"], "allow_any_host": True, "namespaces": {1: {"volume": "data"}, 2: {"volume": "large"}}}},
+                        "large": {"pool": "files", "size": "16MiB", "cache": {"device": "front", "max_dirty_age": "1s", "guaranteed": "16MiB"}},
+                        "bare": {"pool": "files", "size": "8MiB"}, "old": {"pool": "files", "size": "1MiB"}},
+            "subsystems": {SUBSYSTEM: {"listeners": ["io"], "allow_any_host": True, "namespaces": {1: {"volume": "data"}, 2: {"volume": "large"}, 3: {"volume": "bare"}}}},
             "metrics": {"address": "127.0.0.1", "port": self.metrics_port, "stages": ["data"]},
             "control": {"socket": str(folder / "control.sock")}}
         # A disk is asked for its health by whoever is called so on the way there.
@@ -233,7 +233,10 @@ def check_panels(daemon: Daemon, prometheus: Prometheus, panels: Panels) -> None
     """While hosts read and write; those of what goes wrong wait for the faults."""
     loads = [daemon.load("--mix", "60", "--depth", "8", "--duration", "60", "--rate", "2000"),
              daemon.load("--nsid", "2", "--mix", "80", "--block-size", "128KiB", "--duration", "60", "--range", "4MiB", "--rate", "50",
-                         host=f"{HOST}.reader")]
+                         host=f"{HOST}.reader"),
+             # So that the disk is at work whenever somebody looks.
+             daemon.load("--nsid", "3", "--mix", "0", "--block-size", "128KiB", "--duration", "60", "--range", "8MiB", "--rate", "150",
+                         host=f"{HOST}.writer")]
 
     def nothing_is_empty() -> bool:
         daemon.load("--count", "1").wait(30)  # one that comes and goes
@@ -380,12 +383,15 @@ def check_mending(folder: Path, daemon: Daemon) -> None:
 
 
 def check_restarts(folder: Path, daemon: Daemon, prometheus: Prometheus, alerts: Alerts) -> None:
-    for _ in range(2):
-        before = prometheus.query("process_start_time_seconds")
+    def starts() -> set[str]:
+        told = prometheus.query(f'process_start_time_seconds{{instance="127.0.0.1:{daemon.metrics_port}"}}')
+        return {one["value"][1] for one in told}
+
+    for _ in range(3):
+        before = starts()
         daemon.end(signal.SIGKILL)
         daemon.start_with("node: [")
-        await_holds(lambda: any(one["value"][1] != before[0]["value"][1] for one in prometheus.query("process_start_time_seconds")),
-                    prometheus.log)
+        await_holds(lambda seen=before: bool(starts() - seen), prometheus.log)
     alerts.expect("Restarting", "ConfigFallback")
     daemon.expect_events("config.fallback")
     # The cache that has the newest of it is away.
