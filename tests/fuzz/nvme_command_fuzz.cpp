@@ -143,6 +143,10 @@ struct CheckAdmin {
   void operator()(const GetLbaStatus& get) const {
     CHECK(get.length.value != 0 && get.length.value % 4 == 0 && get.blocks.value <= 0xffff);
   }
+  void operator()(const FormatNvm& format) const {
+    CHECK(format.lba_format <= 63 && format.protection <= 7);
+    CHECK(format.erase <= SecureErase::cryptographic);
+  }
 };
 
 struct CheckFabrics {
