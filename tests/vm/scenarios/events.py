@@ -22,7 +22,7 @@ def persistent_events(lab: Lab) -> None:
     out_of_order = host.attempt(f"nvme persistent-event-log /dev/{controller} --action=0 2>&1")
     lab.require(out_of_order.code != 0 and re.search("SEQ", out_of_order.output, re.I), f"read without a context: {out_of_order}")
     host.run(f"nvme set-feature {device} -f 0x84 --value=1 && nvme set-feature {device} -f 0x84 --value=0")
-    host.run(f"yes forebay | dd of={device} bs=64k count=1 iflag=fullblock oflag=direct status=none && nvme format {device} --lbaf=0 --force && "
+    host.run(f"yes forebay | dd of={device} bs=64k count=1 iflag=fullblock oflag=direct status=none && nvme format {device} --lbaf=1 --force && "
              f"dd if={device} bs=64k count=1 iflag=direct status=none | cmp -n 65536 - /dev/zero")
     head, events = _events(host, controller)
     lab.require(head["Power Cycle Count"] == "1" and head["Log Revision"] == "3", f"{head}")
