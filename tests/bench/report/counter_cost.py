@@ -33,7 +33,7 @@ LINES = re.compile(r"block::begin_command\(|is_timed|tells_its_times|asked_backi
 FEW, MANY = 2000, 10000
 SMOKE_FEW, SMOKE_MANY = 500, 2500
 # What holds for a host that keeps its queue filled; AIM is what is aimed at.
-MOST_SHARE = 0.025
+MOST_SHARE = 0.02
 AIM = 0.01
 START_SECONDS = 180
 FILLED_BYTES = 4 << 20
