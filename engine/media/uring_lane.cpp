@@ -57,6 +57,8 @@ void prepare(io_uring_sqe* sqe, FileOperation& operation) {
   io_uring_sqe_set_data(sqe, &operation);
 }
 
+constexpr unsigned handed_at_once = 8;
+
 }  // namespace
 
 struct UringLane::Ring {
@@ -150,9 +152,13 @@ void UringLane::start(FileOperation& operation) {
   if (limiter_.admit(operation)) admitted_.push(operation);
 }
 
+// A bounded number, so that a disk works on the first ones while the next are handed over: the
+// kernel holds back what comes in one call until all of it has come.
 void UringLane::fill_ring() {
   Instant now{};  // one look at the clock for all of them
-  while (!admitted_.empty() && in_kernel_ < options_.completion_entries) {
+  for (unsigned count = 0;
+       count < handed_at_once && !admitted_.empty() && in_kernel_ < options_.completion_entries;
+       ++count) {
     io_uring_sqe* sqe = io_uring_get_sqe(&ring_->ring);
     if (sqe == nullptr) return;
     FileOperation& operation = *admitted_.pop();

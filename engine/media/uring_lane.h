@@ -25,10 +25,10 @@ struct LaneError {
   std::string text;
 };
 
-// Operations are queued in shared memory and handed over in one system call a turn; completions are
-// read without any. Files are capped by InFlightLimiter, and this thread's io_uring workers are
-// allowed to be as many as the caps of `backings` backings, and all depths that are set, add up to,
-// so a hung backing leaves workers for the others.
+// Operations are queued in shared memory and handed over in one system call for up to eight of
+// them; completions are read without any. Files are capped by InFlightLimiter, and this thread's
+// io_uring workers are allowed to be as many as the caps of `backings` backings, and all depths
+// that are set, add up to, so a hung backing leaves workers for the others.
 class UringLane final : public IoLane {
  public:
   struct Options {
