@@ -38,6 +38,11 @@ class Format : public testing::Test {
     return status_of(host.controller->admin(), client::admin::format_nvm(nsid, fields));
   }
 
+  // It hangs while there is a file at `hung`.
+  [[nodiscard]] bool start_on_a_disk_that_may_hang() {
+    daemon.environment = hung_disk_environment(hung);
+    return daemon.start();
+  }
   // That big is being formatted has come to the second replica of the pool's table: bit 4 of its
   // incompatible features (docs/pool-format.md).
   [[nodiscard]] bool await_kept() {
@@ -52,6 +57,7 @@ class Format : public testing::Test {
   }
 
   Workplace workplace;
+  const std::string hung = workplace.path("hung");
   Daemon daemon;
 };
 
@@ -92,9 +98,7 @@ TEST_F(Format, LeavesZerosToWhoHasTheVolumeAlone) {
 
 // Its disk keeps silent: so it is under way for as long as the test likes.
 TEST_F(Format, GoesOnAfterTheDaemonWasKilled) {
-  const std::string hung = workplace.path("hung");
-  daemon.environment = hung_disk_environment(hung);
-  ASSERT_TRUE(daemon.start());
+  ASSERT_TRUE(start_on_a_disk_that_may_hang());
   {
     Host host(daemon.endpoint());
     ASSERT_TRUE(host.connected());
@@ -226,9 +230,7 @@ INSTANTIATE_TEST_SUITE_P(WithACacheAndWithout, FormatOtherBlocks, testing::Bool(
 
 // From the moment that the pool has it the volume has the new blocks, whatever had been zeroed.
 TEST_F(Format, WithOtherBlocksGoesOnAfterTheDaemonWasKilled) {
-  const std::string hung = workplace.path("hung");
-  daemon.environment = hung_disk_environment(hung);
-  ASSERT_TRUE(daemon.start());
+  ASSERT_TRUE(start_on_a_disk_that_may_hang());
   {
     Host host(daemon.endpoint());
     ASSERT_TRUE(host.connected());
